@@ -1,0 +1,577 @@
+package scheduler
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/steptask/scheduler/internal/digraph"
+	"github.com/steptask/scheduler/internal/index"
+)
+
+// Dependencies says which node requires which. Nodes are named by keys, and the
+// order in which they are entered decides wherever the graph leaves a choice:
+// nothing here depends on chance. The zero Dependencies is empty and ready for
+// use; it must not be copied once used.
+//
+// A group is made from Dependencies as they are at that moment: what is added
+// later does not show in it. Any number of groups can be made from the same
+// Dependencies, in both directions.
+//
+// Add must not overlap with any other call. All other methods may be called
+// from many goroutines at once. They never panic for a key that has not been
+// entered; with an interface type for K, a key whose dynamic type is not
+// comparable makes them panic, as it does with a map. A key that is not equal to
+// itself, such as a floating-point NaN, is a new node at each Add and found by
+// no query.
+//
+// A sequence shows the graph as it is when a loop over it begins, also if the
+// loop's body adds to it, and can be used again.
+//
+// Len, Contains and Nodes cost nothing beyond what they give. The first of the
+// other calls after an Add takes a pass over the whole graph, which is kept for
+// those that follow: add first, ask then.
+type Dependencies[K comparable] struct {
+	index *index.Index[K] // nil: no node yet
+
+	// The edges in the order in which they were added, by entry number of
+	// their ends; an edge added twice is in here twice.
+	requirers []int32
+	required  []int32
+
+	// Whether some edge leads, by entry number, from its required node up to
+	// its requirer, or down; for a node that requires itself both are set. As
+	// long as all lead the same way, the order of entry is the order of that
+	// walk.
+	up, down bool
+
+	// What was computed from the above. Guarded by mu, except in Add, which
+	// drops it all.
+	mu     sync.Mutex
+	kept   bool                        // there is something to drop
+	graphs [2]*digraph.Graph           // by direction
+	plans  [2]*plan[K]                 // by direction; on a cycle only with the keys before it
+	cycle  *CircularDependencyError[K] // only if there is one
+}
+
+// direction is a way to walk the graph, and a place in Dependencies.graphs and
+// plans.
+type direction int
+
+const (
+	forwards  direction = iota // edges lead from required to requirer
+	backwards                  // edges lead from requirer to required
+)
+
+// NewDependencies returns Dependencies without nodes.
+func NewDependencies[K comparable]() *Dependencies[K] { return &Dependencies[K]{} }
+
+// Add notes that requirer requires each of required, and enters those of these
+// nodes that are new. Without required it only enters requirer.
+//
+// Several required nodes are the same as an Add for each of them in turn, and
+// each enters the required node before the requirer. An edge that is there
+// already changes nothing. Nothing is refused: a node that requires itself, or
+// any other cycle, is found by [Dependencies.Validate] and when a group is made.
+//
+// Groups made before are not affected. Add panics beyond 2³¹-1 nodes or edges.
+func (d *Dependencies[K]) Add(requirer K, required ...K) {
+	d.change()
+	if len(required) == 0 {
+		d.index.Enter(requirer)
+		return
+	}
+	first := d.index.Enter(required[0])
+	number := d.index.Enter(requirer)
+	d.connect(number, first)
+	for _, k := range required[1:] {
+		d.connect(number, d.index.Enter(k))
+	}
+}
+
+// change makes ready for a change: what was computed before is dropped, and the
+// index replaced where a plan may be reading it.
+func (d *Dependencies[K]) change() {
+	if d.index == nil {
+		d.index = new(index.Index[K])
+	}
+	if d.kept {
+		d.kept = false
+		d.index = d.index.Clone()
+		d.graphs, d.plans, d.cycle = [2]*digraph.Graph{}, [2]*plan[K]{}, nil
+	}
+}
+
+// connect adds an edge between nodes given by entry number.
+func (d *Dependencies[K]) connect(requirer, required int32) {
+	if len(d.required) == math.MaxInt32 {
+		panic("scheduler: more than 2147483647 dependencies")
+	}
+	d.requirers = append(d.requirers, requirer)
+	d.required = append(d.required, required)
+	if required <= requirer {
+		d.up = true
+	}
+	if required >= requirer {
+		d.down = true
+	}
+}
+
+// Len returns the number of nodes.
+func (d *Dependencies[K]) Len() int {
+	if d.index == nil {
+		return 0
+	}
+	return d.index.Len()
+}
+
+// Contains reports whether k has been entered.
+func (d *Dependencies[K]) Contains(k K) bool {
+	_, ok := d.find(k)
+	return ok
+}
+
+// find returns the entry number of k.
+func (d *Dependencies[K]) find(k K) (int32, bool) {
+	if d.index == nil {
+		return 0, false
+	}
+	return d.index.Find(k)
+}
+
+// keys returns the nodes by entry number.
+func (d *Dependencies[K]) keys() []K {
+	if d.index == nil {
+		return nil
+	}
+	return d.index.Keys()
+}
+
+// Nodes gives all nodes in order of entry.
+func (d *Dependencies[K]) Nodes() iter.Seq[K] {
+	return func(yield func(K) bool) { slices.Values(d.keys())(yield) }
+}
+
+// All gives all nodes in topological order, which is the key order of a group:
+// again and again the first node, in order of entry, all of whose requirements
+// have been given already. On a cycle it ends where no such node is left, which
+// [Dependencies.Validate] tells from a complete order.
+func (d *Dependencies[K]) All() iter.Seq[K] {
+	return func(yield func(K) bool) { slices.Values(d.walk(forwards).keys)(yield) }
+}
+
+// Backward gives all nodes in the key order of a reverse group: again and again
+// the first node, in order of entry, all of whose requirers have been given
+// already. In general this is not the order of [Dependencies.All] read
+// backwards. On a cycle it ends where no such node is left.
+func (d *Dependencies[K]) Backward() iter.Seq[K] {
+	return func(yield func(K) bool) { slices.Values(d.walk(backwards).keys)(yield) }
+}
+
+// Requires gives the nodes that k directly requires, in the order in which they
+// were added to it: none for a leaf, and none if k has not been entered.
+func (d *Dependencies[K]) Requires(k K) iter.Seq[K] { return d.neighbours(k, backwards) }
+
+// RequiredBy gives the nodes that directly require k, in the order in which
+// they were added: none for a root, and none if k has not been entered.
+func (d *Dependencies[K]) RequiredBy(k K) iter.Seq[K] { return d.neighbours(k, forwards) }
+
+func (d *Dependencies[K]) neighbours(k K, way direction) iter.Seq[K] {
+	return func(yield func(K) bool) {
+		number, ok := d.find(k)
+		if !ok {
+			return
+		}
+		keys := d.keys()
+		for _, next := range d.graph(way).Row(number) {
+			if !yield(keys[next]) {
+				return
+			}
+		}
+	}
+}
+
+// Leaves gives the nodes that require nothing, in order of entry.
+func (d *Dependencies[K]) Leaves() iter.Seq[K] {
+	return d.where(func(g *digraph.Graph, number int32) bool { return g.Degree[number] == 0 })
+}
+
+// Roots gives the nodes that nothing requires, in order of entry.
+func (d *Dependencies[K]) Roots() iter.Seq[K] {
+	return d.where(func(g *digraph.Graph, number int32) bool { return len(g.Row(number)) == 0 })
+}
+
+// where gives the nodes that match in the graph as it is walked forwards.
+func (d *Dependencies[K]) where(match func(g *digraph.Graph, number int32) bool) iter.Seq[K] {
+	return func(yield func(K) bool) {
+		g := d.graph(forwards)
+		for number, k := range d.keys() {
+			if match(g, int32(number)) && !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// Edges gives each edge once, as requirer and required: requirers in order of
+// entry, and for each what it requires in the order of [Dependencies.Requires].
+// A node without edges is not in it; [Dependencies.Nodes] has them all.
+func (d *Dependencies[K]) Edges() iter.Seq2[K, K] {
+	return func(yield func(requirer, required K) bool) {
+		g, keys := d.graph(backwards), d.keys()
+		for number, requirer := range keys {
+			for _, required := range g.Row(int32(number)) {
+				if !yield(requirer, keys[required]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// From returns new Dependencies with k and all that directly or indirectly
+// requires it, in the same order of entry, and the edges between them; what
+// else these nodes require is left out. From a root that is the root alone, and
+// from a key that has not been entered nothing. The time it takes is linear in
+// the size of d, also where cycles or many paths lead to k.
+func (d *Dependencies[K]) From(k K) *Dependencies[K] {
+	part := NewDependencies[K]()
+	start, ok := d.find(k)
+	if !ok {
+		return part
+	}
+	within := d.graph(forwards).Reach(start)
+	part.change()
+	numbers := make([]int32, len(within)) // by old entry number, the new one
+	for old, k := range d.keys() {
+		if within[old] {
+			numbers[old] = part.index.Enter(k)
+		}
+	}
+	for e, required := range d.required {
+		// Its requirer is within then as well.
+		if within[required] {
+			part.connect(numbers[d.requirers[e]], numbers[required])
+		}
+	}
+	return part
+}
+
+// Translate returns new Dependencies with f(k) in place of each node k of deps,
+// in the same order of entry. Nodes that f gives the same key become one node
+// with the edges of all of them, at the place of the first, which can give
+// cycles. f is called once for each node, in order of entry.
+func Translate[K, L comparable](deps *Dependencies[K], f func(K) L) *Dependencies[L] {
+	translated := NewDependencies[L]()
+	translated.change()
+	keys := deps.keys()
+	numbers := make([]int32, len(keys)) // by old entry number, the new one
+	for old, k := range keys {
+		numbers[old] = translated.index.Enter(f(k))
+	}
+	for e, required := range deps.required {
+		translated.connect(numbers[deps.requirers[e]], numbers[required])
+	}
+	return translated
+}
+
+// Validate returns nil if the nodes can be put in order, and otherwise a
+// [*CircularDependencyError] with one of the shortest cycles, which is the same
+// one whenever the same nodes are entered in the same order with the same
+// edges.
+//
+// It takes time linear in the size of the graph as long as there is no cycle,
+// and in general also if there is one: only graphs made for it, large, dense in
+// cycles and without a short one, take more.
+func (d *Dependencies[K]) Validate() error {
+	_, err := d.plan(false)
+	return err
+}
+
+// graph returns the edges by the node they lead from when walked that way.
+func (d *Dependencies[K]) graph(way direction) *digraph.Graph {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.graphLocked(way)
+}
+
+func (d *Dependencies[K]) graphLocked(way direction) *digraph.Graph {
+	d.kept = true
+	if d.graphs[way] == nil {
+		from, to := d.required, d.requirers
+		if way == backwards {
+			from, to = to, from
+		}
+		d.graphs[way] = digraph.New(d.Len(), from, to)
+	}
+	return d.graphs[way]
+}
+
+// plan is a graph made ready to be walked in one direction. It does not change
+// and is shared by all groups that are made from it, on whatever goroutine.
+//
+// Nodes are known by position, that is by their place in the promised key
+// order. So what a node frees always comes after it, and a walk goes through
+// memory in one direction.
+type plan[K comparable] struct {
+	keys   []K             // by position
+	start  []int32         // what is freed by the node at position p: to[start[p]:start[p+1]]
+	to     []int32         // positions
+	degree []int32         // by position: how many nodes it waits for
+	index  *index.Index[K] // from key to entry number
+
+	position []int32 // from entry number to position; nil if they are the same
+
+	turned func() *digraph.Graph // the same edges by the node that waits; made when asked for
+}
+
+// plan returns the plan for a walk, or a *CircularDependencyError[K].
+func (d *Dependencies[K]) plan(reverse bool) (*plan[K], error) {
+	way := forwards
+	if reverse {
+		way = backwards
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := d.walkLocked(way)
+	if len(p.keys) < d.Len() {
+		return nil, d.cycleLocked()
+	}
+	return p, nil
+}
+
+// walk returns the plan for a walk, or, on a cycle, one that has no more than
+// the keys before it.
+func (d *Dependencies[K]) walk(way direction) *plan[K] {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.walkLocked(way)
+}
+
+func (d *Dependencies[K]) walkLocked(way direction) *plan[K] {
+	if d.plans[way] == nil {
+		against := d.down
+		if way == backwards {
+			against = d.up
+		}
+		g := d.graphLocked(way)
+		if against {
+			d.plans[way] = d.sortedPlan(g)
+		} else {
+			d.plans[way] = d.newPlan(d.keys(), g, nil)
+		}
+	}
+	return d.plans[way]
+}
+
+// sortedPlan renumbers the nodes to key order. That costs a few times what a
+// single walk does but makes it, and each further one, that much faster.
+func (d *Dependencies[K]) sortedPlan(g *digraph.Graph) *plan[K] {
+	sorted, order, position := g.Sort()
+	entered := d.keys()
+	keys := make([]K, len(order))
+	for p, number := range order {
+		keys[p] = entered[number]
+	}
+	if sorted == nil {
+		return &plan[K]{keys: keys}
+	}
+	return d.newPlan(keys, sorted, position)
+}
+
+func (d *Dependencies[K]) newPlan(keys []K, g *digraph.Graph, position []int32) *plan[K] {
+	return &plan[K]{
+		keys:     keys,
+		start:    g.Start,
+		to:       g.To,
+		degree:   g.Degree,
+		index:    d.index,
+		position: position,
+		turned:   sync.OnceValue(g.Transpose),
+	}
+}
+
+// find returns the position of k.
+func (p *plan[K]) find(k K) (pos int32, ok bool) {
+	if p.index == nil {
+		return 0, false
+	}
+	pos, ok = p.index.Find(k)
+	if ok && p.position != nil {
+		pos = p.position[pos]
+	}
+	return pos, ok
+}
+
+// required returns the positions of what the node at pos waits for, in key
+// order.
+func (p *plan[K]) required(pos int32) []int32 { return p.turned().Row(pos) }
+
+// ErrCircularDependency is what every [*CircularDependencyError] is, whatever
+// its type of key.
+var ErrCircularDependency = errors.New("scheduler: circular dependency")
+
+// CircularDependencyError says that nodes require each other, so that none of
+// them can ever be ready. errors.Is finds [ErrCircularDependency] in it.
+type CircularDependencyError[K comparable] struct {
+	// Path is one of the shortest cycles: each node requires the next one. It
+	// begins, and ends, with that node of the cycle which was entered first.
+	Path []K
+}
+
+// pathShown is the number of nodes from which on a cycle is shortened in the
+// text of an error.
+const pathShown = 12
+
+// Error gives the path, with "a -> b" for a requires b. Of a long one only the
+// first ten nodes and the last are given.
+func (e *CircularDependencyError[K]) Error() string {
+	var b strings.Builder
+	b.WriteString("scheduler: circular dependency: ")
+	for i, k := range e.Path {
+		last := i == len(e.Path)-1
+		if i >= pathShown-2 && len(e.Path) > pathShown && !last {
+			continue
+		}
+		if last && len(e.Path) > pathShown {
+			fmt.Fprintf(&b, " -> ... (%d more) ...", len(e.Path)-pathShown+1)
+		}
+		if i > 0 {
+			b.WriteString(" -> ")
+		}
+		fmt.Fprint(&b, k)
+	}
+	return b.String()
+}
+
+// Is reports whether target is [ErrCircularDependency].
+func (e *CircularDependencyError[K]) Is(target error) bool { return target == ErrCircularDependency }
+
+// cycleLocked returns the error for a graph that has a cycle.
+func (d *Dependencies[K]) cycleLocked() error {
+	if d.cycle == nil {
+		cycle, keys := d.graphLocked(backwards).ShortestCycle(), d.keys()
+		path := make([]K, 0, len(cycle)+1)
+		for _, number := range cycle {
+			path = append(path, keys[number])
+		}
+		d.cycle = &CircularDependencyError[K]{Path: append(path, path[0])}
+	}
+	return d.cycle
+}
+
+// WriteDOT writes the graph in the language of Graphviz, with an arrow from
+// each requirer to what it requires. Nodes and edges that are on a cycle are
+// red. The same graph, entered in the same order, gives the same text. The
+// error is that of w.
+func (d *Dependencies[K]) WriteDOT(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	b.WriteString("digraph dependencies {\n")
+	d.draw(
+		func(number int, name string, cyclic bool) {
+			color := ""
+			if cyclic {
+				color = ", color=red"
+			}
+			fmt.Fprintf(b, "\tn%d [label=\"%s\"%s]\n", number, escapeDOT(name), color)
+		},
+		func(requirer, required int, cyclic bool) {
+			color := ""
+			if cyclic {
+				color = " [color=red]"
+			}
+			fmt.Fprintf(b, "\tn%d -> n%d%s\n", requirer, required, color)
+		},
+	)
+	b.WriteString("}\n")
+	return b.Flush()
+}
+
+// WriteMermaid writes the graph as a Mermaid flowchart, with an arrow from each
+// requirer to what it requires. Nodes that are on a cycle are of the class
+// cycle, which is drawn red, and edges that are have thick arrows. The same
+// graph, entered in the same order, gives the same text. The error is that of w.
+func (d *Dependencies[K]) WriteMermaid(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	b.WriteString("flowchart TD\n")
+	some := false
+	d.draw(
+		func(number int, name string, cyclic bool) {
+			class := ""
+			if cyclic {
+				class, some = ":::cycle", true
+			}
+			fmt.Fprintf(b, "\tn%d[\"%s\"]%s\n", number, escapeMermaid(name), class)
+		},
+		func(requirer, required int, cyclic bool) {
+			arrow := "-->"
+			if cyclic {
+				arrow = "==>"
+			}
+			fmt.Fprintf(b, "\tn%d %s n%d\n", requirer, arrow, required)
+		},
+	)
+	if some {
+		b.WriteString("\tclassDef cycle stroke:red\n")
+	}
+	return b.Flush()
+}
+
+// draw calls node for all nodes and then edge for all edges, in a stable order.
+// Names are only labels, since two keys may print alike: nodes are known by
+// entry number.
+func (d *Dependencies[K]) draw(
+	node func(number int, name string, cyclic bool),
+	edge func(requirer, required int, cyclic bool),
+) {
+	keys, g := d.keys(), d.graph(backwards)
+	cycles := g.Cycles()
+	for number, k := range keys {
+		node(number, fmt.Sprint(k), cycles[number] != 0)
+	}
+	for requirer := range keys {
+		for _, required := range g.Row(int32(requirer)) {
+			edge(requirer, int(required), cycles[requirer] != 0 && cycles[requirer] == cycles[required])
+		}
+	}
+}
+
+// escapeDOT makes a name fit for a quoted string of DOT, where a backslash
+// would begin an escape.
+func escapeDOT(name string) string { return dotEscapes.Replace(printable(name)) }
+
+var dotEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+// escapeMermaid makes a name fit for a quoted string of Mermaid, which knows
+// entities and, in backquotes, Markdown.
+func escapeMermaid(name string) string { return mermaidEscapes.Replace(printable(name)) }
+
+var mermaidEscapes = strings.NewReplacer(
+	`#`, `#35;`, `"`, `#34;`, `&`, `#38;`, `<`, `#60;`, `>`, `#62;`, "`", `#96;`, `\`, `#92;`,
+)
+
+// printable gives what is not printable, or not valid UTF-8, in s as a string
+// literal of Go would: a label stays on one line and cannot break the syntax
+// around it.
+func printable(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if strconv.IsPrint(r) && (r != utf8.RuneError || size > 1) {
+			b.WriteRune(r)
+		} else {
+			quoted := strconv.Quote(s[i : i+size])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		i += size
+	}
+	return b.String()
+}
