@@ -1,0 +1,132 @@
+# Needs Go and make; everything else is built from tools/ into .bin/.
+#
+#	make test     all tests of all modules
+#	make check    what a change must pass beyond them (see .ci/run for all of it)
+#	make help     the rest
+
+# Every module of the repository but the tools, the root first.
+MODULES := $(sort $(patsubst %/go.mod,%,$(shell find . -name go.mod \
+	-not -path './.*' -not -path './tools/*' -not -path '*/testdata/*')))
+BIN := $(CURDIR)/.bin
+FUZZTIME ?= 5s
+COVERAGE_MIN ?= 95
+
+# $(call each,command) runs a command in every module and stops at the first that fails.
+each = @for module in $(MODULES); do \
+		echo "--- $$module: $(strip $(1))"; \
+		(cd $$module && $(1)) || { echo "failed in $$module: $(strip $(1))" >&2; exit 1; }; \
+	done
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 17
+
+##### Tests
+
+.PHONY: test
+test: ## all tests of all modules
+	$(call each,go test ./...)
+
+.PHONY: race
+race: ## the same with the race detector, in random order
+	$(call each,go test -race -shuffle=on ./...)
+
+.PHONY: standalone
+standalone: ## the same without go.work: what each go.mod says is enough
+	$(call each,GOWORK=off go test ./...)
+
+.PHONY: fuzz
+fuzz: ## every fuzz target, FUZZTIME (5s) each
+	FUZZTIME=$(FUZZTIME) .ci/fuzz
+
+.PHONY: cover
+cover: $(BIN)/coverage ## statement coverage of the root package, and the reason of each line left out
+	@mkdir -p .cache
+	go test -coverprofile=.cache/cover.out .
+	$(BIN)/coverage -min $(COVERAGE_MIN) .cache/cover.out
+
+.PHONY: bench
+bench: ## benchmarks of the root module, ten times, for benchstat
+	@mkdir -p .cache
+	go test -run '^$$' -bench . -benchmem -count 10 ./... | tee .cache/bench.txt
+
+##### Checks
+
+.PHONY: check
+check: fmt-check vet staticcheck lint deps tidy-check readme-check actionlint ## every check that runs no test
+
+.PHONY: fmt
+fmt: $(BIN)/gofumpt ## format all Go files
+	$(BIN)/gofumpt -w .
+
+.PHONY: fmt-check
+fmt-check: $(BIN)/gofumpt
+	@files=$$($(BIN)/gofumpt -l .) && if [ -n "$$files" ]; then echo "not formatted (make fmt):"; echo "$$files"; exit 1; fi
+
+.PHONY: vet
+vet:
+	$(call each,go vet ./...)
+
+.PHONY: staticcheck
+staticcheck: $(BIN)/staticcheck
+	$(call each,$(BIN)/staticcheck ./...)
+
+.PHONY: lint
+lint: $(BIN)/golangci-lint ## golangci-lint, see .golangci.yml
+	$(call each,$(BIN)/golangci-lint run ./...)
+
+# The root module links the standard library only, and never the package testing.
+.PHONY: deps
+deps: ## what the root module links
+	@other=$$(GOWORK=off go list -deps -f '{{if or (eq .ImportPath "testing") (and (not .Standard) .Module (not .Module.Main))}}{{.ImportPath}}{{end}}' ./...) && \
+	if [ -n "$$other" ]; then echo "the root module links:"; echo "$$other"; exit 1; fi
+
+.PHONY: tidy
+tidy: ## go mod tidy in every module
+	$(call each,GOWORK=off go mod tidy)
+
+.PHONY: tidy-check
+tidy-check:
+	$(call each,GOWORK=off go mod tidy -diff)
+
+.PHONY: readme
+readme: $(BIN)/embedmd ## write the code that README.md quotes into it
+	$(BIN)/embedmd -w README.md
+
+.PHONY: readme-check
+readme-check: $(BIN)/embedmd
+	$(BIN)/embedmd -d README.md
+
+.PHONY: actionlint
+actionlint: $(BIN)/actionlint
+	$(BIN)/actionlint -shellcheck= -pyflakes=
+
+.PHONY: vulnerabilities
+vulnerabilities: $(BIN)/govulncheck ## known vulnerabilities in what the modules use (asks a database on the network)
+	$(call each,$(BIN)/govulncheck ./...)
+
+##### Releases
+
+# apidiff exits 0 whatever it finds, so what it prints decides.
+.PHONY: apidiff
+apidiff: $(BIN)/apidiff ## incompatible changes of the public API since the last tag
+	@.ci/apidiff
+
+.PHONY: mutation
+mutation: $(BIN)/gremlins ## mutation test of the root package (long)
+	$(BIN)/gremlins unleash .
+
+##### Tools
+
+.PHONY: tools
+tools: $(BIN)/golangci-lint ## all pinned tools, into .bin/
+	GOWORK=off go build -C tools -o $(BIN)/ tool ./coverage
+
+$(BIN)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
+	GOWORK=off go build -C tools/lint -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BIN)/coverage: tools/coverage/main.go tools/go.mod tools/go.sum
+	GOWORK=off go build -C tools -o $@ ./coverage
+
+$(BIN)/%: tools/go.mod tools/go.sum
+	cd tools && export GOWORK=off && go build -o $@ $$(go list tool | grep '/$*$$')
