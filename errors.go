@@ -1,0 +1,252 @@
+package scheduler
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Errors that say what the library itself has found. All can be tested for with
+// errors.Is.
+var (
+	// ErrStarted is returned by the start of a runner that was started before.
+	ErrStarted = errors.New("scheduler: already started")
+
+	// ErrNotStarted is returned by a step of a runner that was not started.
+	ErrNotStarted = errors.New("scheduler: not started")
+
+	// ErrCancelled is returned by the start of a runner that was cancelled
+	// before it was started, and is the cause of a stop that names none.
+	ErrCancelled = errors.New("scheduler: cancelled")
+
+	// ErrEnded is returned by a step of a task that can be run only once and
+	// has ended.
+	ErrEnded = errors.New("scheduler: already ended")
+
+	// ErrClosed is what a coroutine's Yield and Await return when the
+	// coroutine is being closed: it must return, and whatever wraps ErrClosed
+	// is dropped from its error.
+	ErrClosed = errors.New("scheduler: closed")
+
+	// ErrIgnoredClose is returned by Close when a coroutine yielded again
+	// after it was told that it is being closed. It was ended by force.
+	ErrIgnoredClose = errors.New("scheduler: coroutine went on after close and was ended by force")
+
+	// ErrNoYield fails a task whose step returned the zero Yield and no error.
+	ErrNoYield = errors.New("scheduler: step returned neither a yield nor an error")
+
+	// ErrNilTask fails a node whose function returned a nil Task, and an Await
+	// of one.
+	ErrNilTask = errors.New("scheduler: nil task")
+
+	// ErrAborted is the outcome of a runner whose task panicked or called
+	// runtime.Goexit: both go up through the step, which returns nothing.
+	ErrAborted = errors.New("scheduler: task panicked or ended its goroutine")
+
+	// ErrGoexit fails a blocking call that ended its goroutine with
+	// runtime.Goexit, as testing.T.FailNow does.
+	ErrGoexit = errors.New("scheduler: call ended its goroutine with runtime.Goexit")
+)
+
+// ExceptionGroup holds the errors of several tasks in the order in which they
+// occurred. An aggregating group returns it whenever anything failed, also for
+// a single error.
+type ExceptionGroup struct {
+	Errors []error
+}
+
+// Error lists all the errors, one a line.
+func (g *ExceptionGroup) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d ", len(g.Errors))
+	if len(g.Errors) == 1 {
+		b.WriteString("task failed:")
+	} else {
+		b.WriteString("tasks failed:")
+	}
+	for _, err := range g.Errors {
+		b.WriteString("\n- ")
+		b.WriteString(strings.ReplaceAll(err.Error(), "\n", "\n  "))
+	}
+	return b.String()
+}
+
+// Unwrap gives errors.Is and errors.As all the errors.
+func (g *ExceptionGroup) Unwrap() []error { return g.Errors }
+
+// Split divides the errors into those that match and the rest, both in order; a
+// half without errors is nil. A nested ExceptionGroup that does not match as a
+// whole is divided as well and keeps its place and, inside a [*TaskError], its
+// key.
+func (g *ExceptionGroup) Split(match func(error) bool) (matching, rest *ExceptionGroup) {
+	var yes, no []error
+	for _, err := range g.Errors {
+		y, n := split(err, match)
+		if y != nil {
+			yes = append(yes, y)
+		}
+		if n != nil {
+			no = append(no, n)
+		}
+	}
+	return groupOf(yes), groupOf(no)
+}
+
+// Subgroup returns the matching half of [ExceptionGroup.Split].
+func (g *ExceptionGroup) Subgroup(match func(error) bool) *ExceptionGroup {
+	matching, _ := g.Split(match)
+	return matching
+}
+
+func groupOf(errs []error) *ExceptionGroup {
+	if len(errs) == 0 {
+		return nil
+	}
+	return &ExceptionGroup{Errors: errs}
+}
+
+func split(err error, match func(error) bool) (yes, no error) {
+	if match(err) {
+		return err, nil
+	}
+	switch e := err.(type) { //nolint:errorlint // The structure is divided level by level, what is wrapped otherwise stays whole.
+	case *ExceptionGroup:
+		y, n := e.Split(match)
+		return orNil(y), orNil(n)
+	case *TaskError:
+		y, n := split(e.Err, match)
+		if y == nil || n == nil {
+			break
+		}
+		return &TaskError{Key: e.Key, Task: e.Task, Err: y}, &TaskError{Key: e.Key, Task: e.Task, Err: n}
+	}
+	return nil, err
+}
+
+// orNil keeps a nil pointer from becoming an error that is not nil.
+func orNil(g *ExceptionGroup) error {
+	if g == nil {
+		return nil
+	}
+	return g
+}
+
+// TaskError says which node of a group an error came from.
+type TaskError struct {
+	Key  any    // the node
+	Task string // what [TaskDescription] calls its task
+	Err  error
+}
+
+// Error returns the key and the error.
+func (e *TaskError) Error() string { return fmt.Sprintf("%v: %v", e.Key, e.Err) }
+
+// Unwrap returns the task's own error.
+func (e *TaskError) Unwrap() error { return e.Err }
+
+// PanicError is a panic as an error: one that left a coroutine or a blocking
+// call, whose own stack would be lost, or that of a member of a group with
+// [GroupOptions.RecoverPanics].
+type PanicError struct {
+	Value any    // what panic was called with
+	Stack []byte // where, as formatted by runtime/debug.Stack
+}
+
+// Error returns the panic's value. The stack is left out, since it is not the
+// same each time.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// String returns the value and the stack: what an uncaught panic prints.
+func (e *PanicError) String() string { return fmt.Sprintf("%s\n\n%s", e.Error(), e.Stack) }
+
+// Unwrap returns the panic's value if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// OptionError says which option, or other argument, a constructor could not
+// take.
+type OptionError struct {
+	Option string // such as GroupOptions.Budget
+	Reason string
+}
+
+// Error names the option and the reason.
+func (e *OptionError) Error() string { return "scheduler: " + e.Option + ": " + e.Reason }
+
+// NestedRunError is returned by a blocking run that was called from inside a
+// step of another run, where it would stall everything else that the outer run
+// drives. Drive the inner task with [Coroutine.Await] or [TaskRunner.AsTask]
+// instead, or call it inside [Blocking].
+type NestedRunError struct {
+	Outer string // the run whose step made the call
+	Inner string // the run that was refused
+}
+
+// Error names both runs.
+func (e *NestedRunError) Error() string {
+	return fmt.Sprintf("scheduler: blocking run of %s inside a step of %s", e.Inner, e.Outer)
+}
+
+// closeError is an error from closing a subtask, as Await returns it: the
+// coroutine learns both that it is being closed and what went wrong.
+type closeError struct{ err error }
+
+func (e *closeError) Error() string   { return e.err.Error() }
+func (e *closeError) Unwrap() []error { return []error{e.err, ErrClosed} }
+
+// dropClosed returns err without ErrClosed: nil if it is ErrClosed or only adds
+// words to it, and without those branches of a joined error.
+func dropClosed(err error) error {
+	if err == nil || err == ErrClosed { //nolint:errorlint // What wraps it is looked into below.
+		return nil
+	}
+	switch e := err.(type) { //nolint:errorlint // One level at a time.
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil && dropClosed(inner) == nil {
+			return nil
+		}
+	case interface{ Unwrap() []error }:
+		branches := e.Unwrap()
+		var kept []error
+		for _, branch := range branches {
+			if branch = dropClosed(branch); branch != nil {
+				kept = append(kept, branch)
+			}
+		}
+		switch {
+		case len(kept) == len(branches):
+			return err
+		case len(kept) == 1:
+			return kept[0]
+		}
+		return errors.Join(kept...)
+	}
+	return err
+}
+
+// join returns err with more added behind it. Unlike errors.Join it returns a
+// single error as it is, and adds nothing that err says already.
+func join(err, more error) error {
+	switch {
+	case more == nil:
+		return err
+	case err == nil:
+		return more
+	case errors.Is(err, more):
+		return err
+	case errors.Is(more, err):
+		return more
+	}
+	return errors.Join(err, more)
+}
+
+// checkDuration returns an OptionError for a negative duration.
+func checkDuration(option string, d time.Duration) error {
+	if d < 0 {
+		return &OptionError{Option: option, Reason: "negative duration " + d.String()}
+	}
+	return nil
+}

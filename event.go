@@ -1,0 +1,181 @@
+package scheduler
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Event is something that tasks wait for with [On]. It is latched: once set it
+// stays set until [Event.Reset], so it makes no difference whether it is set
+// before or after somebody begins to wait. The zero Event is ready for use and
+// not set.
+//
+// Set may be called from any goroutine, any number of times, by many at once.
+// The other methods are for the goroutine that drives the run. An Event must
+// not be copied once used.
+type Event struct {
+	set atomic.Bool
+
+	mu    sync.Mutex
+	first *waiter // who waits, the newest first; guarded by mu
+
+	// An event that On made of several: it is set while one of them is, and
+	// waits for each of them as long as somebody waits for it.
+	sources []*Event // never changed
+	links   []waiter // one for each source; guarded by mu
+}
+
+// waker is what an Event wakes: a group, a runner, or an event made of several.
+type waker interface {
+	// wake is called on the goroutine of Set, which holds no lock. slot and
+	// turn are those that the waiter had when it was linked.
+	wake(slot int32, turn uint32)
+}
+
+// waiter is a place in an event's list of those who wait for it.
+type waiter struct {
+	// The owner's: read and written by it alone, or before linking.
+	owner waker
+	slot  int32
+	event *Event // what it waits for, or waited for last
+
+	// Guarded by event.mu.
+	linked     bool
+	turn       uint32 // tells this wait from earlier ones; changes only while not linked
+	prev, next *waiter
+}
+
+// Set marks the event and wakes all who wait for it. It does not block and runs
+// no task's code: who is woken gets its step from the goroutine that drives it,
+// in the next round.
+func (e *Event) Set() {
+	e.set.Store(true)
+	e.wakeAll()
+}
+
+// IsSet reports whether the event is set.
+func (e *Event) IsSet() bool {
+	if e.set.Load() {
+		return true
+	}
+	for _, source := range e.sources {
+		if source.IsSet() {
+			return true
+		}
+	}
+	return false
+}
+
+// Reset takes the mark back. Whoever an earlier Set woke gets its step all the
+// same.
+func (e *Event) Reset() { e.set.Store(false) }
+
+// wakeAll takes everybody out of the list, one at a time: waking goes on to the
+// locks of other events, so it happens without this one's.
+func (e *Event) wakeAll() {
+	for {
+		e.mu.Lock()
+		w := e.first
+		if w == nil {
+			e.mu.Unlock()
+			return
+		}
+		owner, slot, turn := w.owner, w.slot, w.turn
+		e.unlink(w)
+		e.mu.Unlock()
+		owner.wake(slot, turn)
+	}
+}
+
+// wake makes an event of several a waker: one of its sources was set.
+func (e *Event) wake(int32, uint32) { e.wakeAll() }
+
+// wait makes w wait for e, and for nothing else. If e is set already, w is
+// woken at once.
+func (w *waiter) wait(e *Event) {
+	if w.event != e {
+		w.leave()
+		w.event = e
+	}
+	e.mu.Lock()
+	if w.linked {
+		e.mu.Unlock()
+		return
+	}
+	e.link(w)
+	e.mu.Unlock()
+	// Looked at after linking: a Set before it is seen here, a later one finds
+	// w in the list. Being woken by both is harmless.
+	if e.IsSet() {
+		w.leave()
+		w.owner.wake(w.slot, w.turn)
+	}
+}
+
+// leave makes w wait for nothing. Wakes that are under way are told from later
+// ones by their turn.
+func (w *waiter) leave() {
+	e := w.event
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	if w.linked {
+		e.unlink(w)
+	}
+	e.mu.Unlock()
+	w.event = nil
+}
+
+// link puts w in front. The caller holds e.mu.
+func (e *Event) link(w *waiter) {
+	if e.first == nil && e.sources != nil {
+		e.linkSources()
+	}
+	w.turn++
+	w.linked = true
+	w.prev, w.next = nil, e.first
+	if e.first != nil {
+		e.first.prev = w
+	}
+	e.first = w
+}
+
+// unlink takes w out. The caller holds e.mu.
+func (e *Event) unlink(w *waiter) {
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		e.first = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	}
+	w.linked, w.prev, w.next = false, nil, nil
+	if e.first == nil && e.sources != nil {
+		for i := range e.links {
+			e.links[i].leave()
+		}
+	}
+}
+
+// linkSources makes an event of several wait for each of them. The caller holds
+// e.mu and goes on to the sources' locks, never the other way round. It looks
+// at IsSet itself once it has let go of e.mu.
+func (e *Event) linkSources() {
+	if e.links == nil {
+		e.links = make([]waiter, len(e.sources))
+	}
+	for i, source := range e.sources {
+		w := &e.links[i]
+		w.owner, w.event = e, source
+		source.mu.Lock()
+		if !w.linked {
+			source.link(w)
+		}
+		source.mu.Unlock()
+	}
+}
+
+// anyOf returns an event that is set while one of the sources is.
+func anyOf(sources []*Event) *Event { return &Event{sources: sources} }

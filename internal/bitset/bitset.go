@@ -1,0 +1,129 @@
+// Package bitset has an ordered set of small integers: adding, removing and
+// finding the next member cost a few words each, however large the set.
+package bitset
+
+import "math/bits"
+
+// Set is a set of integers in [0, n). Each level has a bit for each word of the
+// level below that is not zero, so that 64 members or a gap of any size are
+// passed in one look.
+type Set struct {
+	levels [][]uint64 // levels[0] holds the members
+}
+
+// New returns an empty set of integers below n.
+func New(n int) *Set {
+	s := &Set{}
+	for first := true; first || n > 1; first = false {
+		n = (n + 63) / 64
+		s.levels = append(s.levels, make([]uint64, n))
+	}
+	return s
+}
+
+// Add puts i into the set.
+func (s *Set) Add(i int32) {
+	w := uint32(i) >> 6
+	old := s.levels[0][w]
+	s.levels[0][w] = old | 1<<(uint32(i)&63)
+	if old == 0 {
+		s.mark(w)
+	}
+}
+
+// mark tells the levels above that word w is not zero any more.
+func (s *Set) mark(w uint32) {
+	for _, level := range s.levels[1:] {
+		bit := uint64(1) << (w & 63)
+		w >>= 6
+		old := level[w]
+		level[w] = old | bit
+		if old != 0 {
+			return
+		}
+	}
+}
+
+// Remove takes i out of the set.
+func (s *Set) Remove(i int32) {
+	w := uint32(i) >> 6
+	if s.levels[0][w] &^= 1 << (uint32(i) & 63); s.levels[0][w] == 0 {
+		s.clear(w)
+	}
+}
+
+// clear tells the levels above that word w is zero now.
+func (s *Set) clear(w uint32) {
+	for _, level := range s.levels[1:] {
+		bit := uint64(1) << (w & 63)
+		w >>= 6
+		if level[w] &^= bit; level[w] != 0 {
+			return
+		}
+	}
+}
+
+// Has reports whether i is in the set.
+func (s *Set) Has(i int32) bool {
+	return s.levels[0][uint32(i)>>6]>>(uint32(i)&63)&1 != 0
+}
+
+// Empty reports whether nothing is in the set.
+func (s *Set) Empty() bool {
+	top := s.levels[len(s.levels)-1]
+	return len(top) == 0 || top[0] == 0
+}
+
+// Word returns the members 64w to 64w+63 as bits, the lowest for 64w.
+func (s *Set) Word(w int) uint64 { return s.levels[0][w] }
+
+// NextWord returns the first word that is not zero, from word w on, or -1.
+func (s *Set) NextWord(w int) int {
+	// Up, until there is something to the right; then down along the first bits.
+	for level := 0; level < len(s.levels); level++ {
+		words := s.levels[level]
+		if level == 0 {
+			if w < len(words) && words[w] != 0 {
+				return w
+			}
+			w++
+			continue
+		}
+		if i := w >> 6; i < len(words) {
+			if word := words[i] >> (w & 63) << (w & 63); word != 0 {
+				w = i<<6 | bits.TrailingZeros64(word)
+				for level > 1 {
+					level--
+					w = w<<6 | bits.TrailingZeros64(s.levels[level][w])
+				}
+				return w
+			}
+		}
+		w = w>>6 + 1
+	}
+	return -1
+}
+
+// Next returns the smallest member that is not below i, or -1.
+func (s *Set) Next(i int32) int32 {
+	w := int(i) >> 6
+	if w >= len(s.levels[0]) {
+		return -1
+	}
+	if word := s.levels[0][w] >> (i & 63); word != 0 {
+		return i + int32(bits.TrailingZeros64(word))
+	}
+	if w = s.NextWord(w + 1); w < 0 {
+		return -1
+	}
+	return int32(w<<6 | bits.TrailingZeros64(s.levels[0][w]))
+}
+
+// Len counts the members.
+func (s *Set) Len() int {
+	n := 0
+	for _, word := range s.levels[0] {
+		n += bits.OnesCount64(word)
+	}
+	return n
+}

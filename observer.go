@@ -1,0 +1,97 @@
+package scheduler
+
+import "time"
+
+// State is where a node of a group stands.
+type State uint8
+
+// A node begins as pending. It ends in one of the five states from
+// StateSucceeded on and then stays there.
+const (
+	// StatePending is that of a node that has not started yet.
+	StatePending State = iota + 1
+	// StateRunning is that of a node whose task has started and not ended.
+	StateRunning
+	// StateSucceeded is that of a node whose task is complete, or which
+	// [GroupOptions.Completed] says is done.
+	StateSucceeded
+	// StateFailed is that of a node whose task ended with an error.
+	StateFailed
+	// StateTimedOut is that of a node that failed because its time was over.
+	StateTimedOut
+	// StateCancelled is that of a node which was not started, was closed, or
+	// ended because it was asked to, after the group was stopped.
+	StateCancelled
+	// StateSkipped is that of a node which was not started because something
+	// that it requires failed.
+	StateSkipped
+)
+
+var stateNames = [...]string{"unknown", "pending", "running", "succeeded", "failed", "timed out", "cancelled", "skipped"}
+
+// String returns the state in lower case; "unknown" for the zero State.
+func (s State) String() string {
+	if int(s) >= len(stateNames) {
+		return stateNames[0]
+	}
+	return stateNames[s]
+}
+
+// Ended reports whether a node in this state stays in it.
+func (s State) Ended() bool { return s >= StateSucceeded }
+
+// Observer is told of every change of state of a group's nodes, those that are
+// skipped or cancelled without a start too: what logs, progress displays,
+// traces and metrics are made of.
+//
+// Observe is called on the driving goroutine, in the middle of a round, and
+// holds everything up: it must be quick and must not step, throw into or close
+// anything. A group without an Observer pays nothing for it.
+type Observer interface {
+	Observe(t Transition)
+}
+
+// ObserverFunc is a function as an [Observer].
+type ObserverFunc func(t Transition)
+
+// Observe calls f.
+func (f ObserverFunc) Observe(t Transition) { f(t) }
+
+// Transition is a change of a node's state. What takes time to find out is a
+// method; methods must not be called after Observe has returned.
+type Transition struct {
+	Err      error // with StateFailed, StateTimedOut and, if Close failed, StateCancelled
+	group    observed
+	at       int64
+	node     int32
+	From, To State
+}
+
+// observed is the part of a group that transitions ask.
+type observed interface {
+	keyOf(node int32) any
+	taskOf(node int32) string
+	pathOf(node int32) string
+	String() string
+	Rounds() int
+}
+
+// Key returns the node's key.
+func (t Transition) Key() any { return t.group.keyOf(t.node) }
+
+// Task returns what [TaskDescription] calls the node's task; "" if the node was
+// never started.
+func (t Transition) Task() string { return t.group.taskOf(t.node) }
+
+// Path returns the keys that lead from the outermost group to this node, with
+// slashes between them.
+func (t Transition) Path() string { return t.group.pathOf(t.node) }
+
+// Group returns the name of the group.
+func (t Transition) Group() string { return t.group.String() }
+
+// Round returns the number of the group's round, from 1 on.
+func (t Transition) Round() int { return t.group.Rounds() }
+
+// Time returns when the round began, by the run's clock.
+func (t Transition) Time() time.Time { return time.Unix(0, t.at) }

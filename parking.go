@@ -1,0 +1,292 @@
+package scheduler
+
+import (
+	"context"
+
+	"github.com/steptask/scheduler/internal/wheel"
+)
+
+// This file is about where a group's running members wait until they are due.
+
+// occupy gives a member a slot.
+func (g *DependencyTaskGroup[K]) occupy(p int32, task Task, limit deadlineAt, values context.Context) {
+	slot := g.free
+	if slot == noNode {
+		slot = g.grow()
+	}
+	m := &g.slots[slot]
+	g.free = m.node
+	m.task, m.node, m.flags = task, p, 0
+	m.time, m.timeKey, m.round, m.roundKey = none, none, none, none
+	m.kind, m.limit = noDeadline, limit
+	g.cell[p] = slot
+	if limit.span != 0 {
+		m.kind = throwTimeout
+		g.timeouts++
+		g.deadlines.Add(later(limit.at, 1), uint32(slot))
+	}
+	if g.opts.Context != nil {
+		g.contexts[slot].values = values
+	}
+}
+
+// grow makes room. All that is ready now may want a slot in this very pass, and
+// doubling again and again would cost more than all their steps.
+func (g *DependencyTaskGroup[K]) grow() int32 {
+	first := int32(len(g.slots))
+	more := min(max(1+g.ready.Len(), len(g.slots)/2, 4), len(g.state)-len(g.slots))
+	slots := make([]member, len(g.slots)+more)
+	copy(slots, g.slots)
+	g.slots = slots
+	for i := int32(len(slots)) - 1; i >= first; i-- {
+		slots[i].node = g.free
+		g.free = i
+	}
+	if g.opts.Context != nil {
+		g.contexts = append(g.contexts, make([]memberContext, more)...)
+	}
+	return first
+}
+
+// release takes a member's slot back and returns its task.
+func (g *DependencyTaskGroup[K]) release(p int32) Task {
+	slot := g.cell[p]
+	m := &g.slots[slot]
+	task := m.task
+	g.uncount(m)
+	g.unpark(m)
+	if m.wait != nil {
+		m.wait.leave()
+	}
+	m.task, m.node = nil, g.free
+	m.timeKey, m.roundKey = none, none // what is left in the wheels is void
+	g.free = slot
+	g.cell[p] = noNode
+	g.due.Remove(p)
+	if g.opts.Context != nil {
+		g.contexts[slot] = memberContext{}
+	}
+	return task
+}
+
+// park lets a member wait for what it yielded.
+func (g *DependencyTaskGroup[K]) park(p int32, y Yield) {
+	slot := g.cell[p]
+	m := &g.slots[slot]
+	g.due.Remove(p)
+	m.round, m.time = none, none
+	if rounds := y.rounds(); rounds > 0 {
+		g.byRounds++
+		m.flags |= parkedByRounds
+		m.round = int64(g.round) + int64(rounds)
+		if m.round < m.roundKey {
+			m.roundKey = m.round
+			g.rounds.Add(m.round, uint32(slot))
+		}
+	}
+	if y = y.absolute(g.clock); y.code&yieldAt != 0 {
+		m.time = min(y.at, none-1)
+		if m.time < m.timeKey {
+			m.timeKey = m.time
+			g.timers.Add(m.time, uint32(slot))
+		}
+	}
+	switch {
+	case y.event != nil:
+		if m.wait == nil {
+			m.wait = &waiter{owner: g, slot: slot}
+		}
+		m.wait.wait(y.event)
+	case m.wait != nil:
+		m.wait.leave()
+	}
+}
+
+// unpark makes the counts right when a member becomes due or ends.
+func (g *DependencyTaskGroup[K]) unpark(m *member) {
+	if m.flags&parkedByRounds != 0 {
+		m.flags &^= parkedByRounds
+		g.byRounds--
+	}
+}
+
+// makeDue ends a member's parking.
+func (g *DependencyTaskGroup[K]) makeDue(m *member) {
+	g.unpark(m)
+	g.due.Add(m.node)
+}
+
+// parked reports whether there is a member in the slot that is not due.
+func (g *DependencyTaskGroup[K]) parked(m *member) bool {
+	return m.task != nil && !g.due.Has(m.node)
+}
+
+// wake makes the group a waker: the event that a member waits for was set.
+func (g *DependencyTaskGroup[K]) wake(slot int32, turn uint32) {
+	g.mu.Lock()
+	g.inbox = append(g.inbox, wakeup{slot, turn})
+	g.mu.Unlock()
+	g.event.Set()
+}
+
+// collect begins a round: it finds the members that have become due.
+func (g *DependencyTaskGroup[K]) collect() {
+	g.round++
+	if g.event.set.Load() {
+		g.event.Reset() // before a look into the inbox
+		g.collectEvents()
+	}
+	if g.rounds.Len() > 0 {
+		g.collectRounds()
+	}
+	if g.timers.Len()+g.deadlines.Len() > 0 || g.opts.Observer != nil {
+		g.now = instant(g.clock.Now())
+		g.collectTimers()
+		g.expireLimits()
+	}
+}
+
+func (g *DependencyTaskGroup[K]) collectEvents() {
+	g.mu.Lock()
+	g.inbox, g.woken = g.woken[:0], g.inbox
+	g.mu.Unlock()
+	for _, w := range g.woken {
+		// One that waits for something else by now has another turn.
+		if m := &g.slots[w.slot]; g.parked(m) && m.wait != nil && m.wait.turn == w.turn {
+			g.makeDue(m)
+		}
+	}
+}
+
+func (g *DependencyTaskGroup[K]) collectRounds() {
+	g.popped = g.rounds.Advance(int64(g.round), g.popped[:0])
+	for _, e := range g.popped {
+		m := &g.slots[e.Item]
+		if m.roundKey != e.Key {
+			continue
+		}
+		m.roundKey = none
+		switch {
+		case !g.parked(m) || m.round == none:
+		case m.round <= int64(g.round):
+			g.makeDue(m)
+		default:
+			m.roundKey = m.round
+			g.rounds.Add(m.round, e.Item)
+		}
+	}
+}
+
+func (g *DependencyTaskGroup[K]) collectTimers() {
+	g.popped = g.timers.Advance(g.now, g.popped[:0])
+	for _, e := range g.popped {
+		m := &g.slots[e.Item]
+		if m.timeKey != e.Key {
+			continue
+		}
+		m.timeKey = none
+		switch {
+		case !g.parked(m) || m.time == none:
+		case m.time <= g.now:
+			g.makeDue(m)
+		default:
+			m.timeKey = m.time
+			g.timers.Add(m.time, e.Item)
+		}
+	}
+}
+
+// expireLimits makes due whose deadline has passed: it has its turn in this
+// round if that is still to come.
+func (g *DependencyTaskGroup[K]) expireLimits() {
+	g.popped = g.deadlines.Advance(g.now, g.popped[:0])
+	for _, e := range g.popped {
+		if m := &g.slots[e.Item]; g.checkLimit(e) && g.parked(m) {
+			g.makeDue(m)
+		}
+	}
+}
+
+// checkLimit reports whether an entry of the deadlines still stands for one.
+func (g *DependencyTaskGroup[K]) checkLimit(e wheel.Entry) bool {
+	m := &g.slots[e.Item]
+	return m.task != nil && m.kind != noDeadline && later(m.limit.at, 1) == e.Key
+}
+
+// nextLimit returns the instant from which on the earliest deadline has passed.
+func (g *DependencyTaskGroup[K]) nextLimit() int64 {
+	if g.deadlines.Len() == 0 {
+		return never
+	}
+	if at, ok := g.deadlines.Min(g.isLimit); ok {
+		return at
+	}
+	return never
+}
+
+// nextTimer returns the earliest time that a parked member waits for.
+func (g *DependencyTaskGroup[K]) nextTimer() int64 {
+	for g.timers.Len() > 0 {
+		at, ok := g.timers.Min(g.isTimer)
+		if len(g.rearm) == 0 {
+			if ok {
+				return at
+			}
+			break
+		}
+		// Some were in the wheel too early, for a time that they have put off.
+		for _, slot := range g.rearm {
+			m := &g.slots[slot]
+			m.timeKey = m.time
+			g.timers.Add(m.time, uint32(slot))
+		}
+		g.rearm = g.rearm[:0]
+	}
+	return never
+}
+
+// checkTimer reports whether an entry of the timers is for the time that its
+// member waits for. One that is early is kept for later.
+func (g *DependencyTaskGroup[K]) checkTimer(e wheel.Entry) bool {
+	m := &g.slots[e.Item]
+	switch {
+	case m.timeKey != e.Key:
+		return false
+	case m.time == e.Key && g.parked(m):
+		return true
+	}
+	m.timeKey = none
+	if m.time != none && g.parked(m) {
+		g.rearm = append(g.rearm, int32(e.Item))
+	}
+	return false
+}
+
+// memberScope is the context of a member's step: with the values that
+// GroupOptions.Context gave, and the end of the step's.
+type memberScope struct {
+	context.Context
+	values context.Context
+}
+
+func (c *memberScope) Value(key any) any {
+	if key == (scopeKey{}) {
+		return c.Context.Value(key)
+	}
+	return c.values.Value(key)
+}
+
+func (c *memberScope) String() string { return "scheduler.member" }
+
+// contextOf returns the context for a step of the member in the slot.
+func (g *DependencyTaskGroup[K]) contextOf(ctx context.Context, slot int32) context.Context {
+	if g.opts.Context == nil {
+		return ctx
+	}
+	c := &g.contexts[slot]
+	if c.joined == nil || !same(ctx, c.step) {
+		c.step = ctx
+		c.joined = &memberScope{Context: ctx, values: c.values}
+	}
+	return c.joined
+}

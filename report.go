@@ -1,0 +1,137 @@
+package scheduler
+
+import (
+	"fmt"
+	"iter"
+)
+
+// This file is about what a group tells of itself.
+
+// Len returns the number of nodes.
+func (g *DependencyTaskGroup[K]) Len() int { return len(g.plan.keys) }
+
+// State returns where a node stands; 0 for a key that is not in the group.
+func (g *DependencyTaskGroup[K]) State(k K) State {
+	p, ok := g.plan.find(k)
+	if !ok {
+		return 0
+	}
+	return g.state[p] &^ hasStarted
+}
+
+// Started reports whether a node was started, whatever became of it since. A
+// node that counted as done beforehand was not; nor was a key that is not in
+// the group.
+func (g *DependencyTaskGroup[K]) Started(k K) bool {
+	p, ok := g.plan.find(k)
+	return ok && g.state[p]&hasStarted != 0
+}
+
+// Count returns how many nodes are in a state.
+func (g *DependencyTaskGroup[K]) Count(s State) int {
+	if int(s) >= len(g.counts) {
+		return 0
+	}
+	return g.counts[s]
+}
+
+// All returns the nodes with their states, in key order.
+func (g *DependencyTaskGroup[K]) All() iter.Seq2[K, State] {
+	return func(yield func(K, State) bool) {
+		for p, k := range g.plan.keys {
+			if !yield(k, g.state[p]&^hasStarted) {
+				return
+			}
+		}
+	}
+}
+
+// Running returns the running nodes, in key order.
+func (g *DependencyTaskGroup[K]) Running() iter.Seq[K] {
+	return func(yield func(K) bool) {
+		for k, state := range g.All() {
+			if state == StateRunning && !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// WaitsFor returns the nodes that a pending node is waiting for, in key order:
+// those that it requires, in the walked direction, and that are not done. For
+// any other node, and a key that is not in the group, there are none.
+func (g *DependencyTaskGroup[K]) WaitsFor(k K) iter.Seq[K] {
+	return func(yield func(K) bool) {
+		p, ok := g.plan.find(k)
+		if !ok || g.state[p] != StatePending {
+			return
+		}
+		for _, q := range g.plan.required(p) {
+			if g.state[q]&^hasStarted != StateSucceeded && !yield(g.plan.keys[q]) {
+				return
+			}
+		}
+	}
+}
+
+// Errors returns everything that went wrong, in order of occurrence: failures
+// and errors of Close as [*TaskError], and errors thrown in as they were. It
+// includes what is no part of the group's result.
+func (g *DependencyTaskGroup[K]) Errors() []error {
+	errs := make([]error, len(g.failures))
+	for i, f := range g.failures {
+		errs[i] = f.err
+	}
+	return errs
+}
+
+// Err returns why a node has not succeeded: the [*TaskError] with which it
+// failed or was closed, or of the node because of which it was skipped. It is
+// nil for all others.
+func (g *DependencyTaskGroup[K]) Err(k K) error {
+	p, ok := g.plan.find(k)
+	if !ok {
+		return nil
+	}
+	if g.state[p]&^hasStarted == StateSkipped {
+		return g.failures[g.skips[p]-1].err
+	}
+	for _, f := range g.failures {
+		if f.node == p {
+			return f.err
+		}
+	}
+	return nil
+}
+
+// Rounds returns the number of rounds made so far, the one under way included.
+func (g *DependencyTaskGroup[K]) Rounds() int { return g.round }
+
+// String returns the group's name.
+func (g *DependencyTaskGroup[K]) String() string {
+	if g.opts.Name == "" {
+		return "DependencyTaskGroup"
+	}
+	return g.opts.Name
+}
+
+func (g *DependencyTaskGroup[K]) keyOf(node int32) any { return g.plan.keys[node] }
+
+func (g *DependencyTaskGroup[K]) taskOf(int32) string {
+	if g.subject == nil {
+		return ""
+	}
+	return TaskDescription(g.subject)
+}
+
+// pathOf returns the keys from the outermost group to the node.
+func (g *DependencyTaskGroup[K]) pathOf(node int32) string {
+	key := fmt.Sprint(g.plan.keys[node])
+	if g.outer == nil {
+		return key
+	}
+	return g.outer.pathOf(g.outerNode) + "/" + key
+}
+
+// member returns the node whose code is running.
+func (g *DependencyTaskGroup[K]) member() int32 { return g.current }

@@ -1,0 +1,96 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+)
+
+// scope is the one value that a run puts into the context of its steps.
+type scope struct {
+	clock  Clock
+	driver fmt.Stringer // what is being stepped on this goroutine; nil outside a step
+	group  enclosing    // the innermost group whose member is being stepped, or nil
+	ending bool         // in Stop: nothing new is to start, at any depth
+}
+
+type scopeKey struct{}
+
+// scopeContext is the context that holds it.
+type scopeContext struct {
+	context.Context
+	scope scope
+}
+
+func (c *scopeContext) Value(key any) any {
+	if key == (scopeKey{}) {
+		return &c.scope
+	}
+	return c.Context.Value(key)
+}
+
+func (c *scopeContext) String() string { return fmt.Sprintf("%v.run", c.Context) }
+
+// scopeOf returns the scope that ctx is in, or nil.
+func scopeOf(ctx context.Context) *scope {
+	if c, ok := ctx.(*scopeContext); ok {
+		return &c.scope
+	}
+	s, _ := ctx.Value(scopeKey{}).(*scope)
+	return s
+}
+
+// WithClock returns a context in which tasks that are driven without a
+// [TaskRunner], and runners that have no Clock of their own, take their time
+// from clock.
+func WithClock(ctx context.Context, clock Clock) context.Context {
+	inner := &scopeContext{Context: ctx}
+	if s := scopeOf(ctx); s != nil {
+		inner.scope = *s
+	}
+	inner.scope.clock = clock
+	return inner
+}
+
+// ending returns a context that tells groups, in Stop, to start nothing more.
+func ending(ctx context.Context) context.Context {
+	inner := &scopeContext{Context: ctx}
+	if s := scopeOf(ctx); s != nil {
+		inner.scope = *s
+	}
+	inner.scope.ending = true
+	return inner
+}
+
+// scopeCache keeps the context that was derived for one that steps were given,
+// so that a loop which passes the same one again costs no allocation.
+type scopeCache struct {
+	outer context.Context
+	inner *scopeContext
+}
+
+// derive returns the context made from ctx last time, or a new one with the
+// scope from make.
+func (c *scopeCache) derive(ctx context.Context, make func() scope) *scopeContext {
+	if c.inner == nil || !same(ctx, c.outer) {
+		c.outer, c.inner = ctx, &scopeContext{Context: ctx, scope: make()}
+	}
+	return c.inner
+}
+
+// same compares contexts, also those of types that == would panic for.
+func same(a, b context.Context) bool {
+	if pa, ok := a.(*scopeContext); ok {
+		pb, ok := b.(*scopeContext)
+		return ok && pa == pb
+	}
+	return a != nil && reflect.ValueOf(a).Comparable() && a == b
+}
+
+// clockOf returns the clock of the scope that ctx is in, or the system's.
+func clockOf(ctx context.Context) Clock {
+	if s := scopeOf(ctx); s != nil && s.clock != nil {
+		return s.clock
+	}
+	return newSystemClock()
+}

@@ -1,0 +1,351 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Task is a resumable unit of work. Whoever drives it calls Step again and
+// again, on one goroutine, and between two steps looks after other tasks.
+//
+// A task that was stepped once is started. A started task ends exactly once: in
+// that Step (or Throw) returns [Done], in that it returns an error, or in that
+// Close is called. After its end it is never called again. A task that was
+// never started is never closed.
+//
+// Most tasks are made of ordinary Go by [Func], [StepFunc], [Blocking] and
+// [Wrap].
+type Task interface {
+	// Step advances the task to its next yield point and says when it wants
+	// the step after that. It must not block: everything else that the same
+	// goroutine drives stands still meanwhile. ctx is good for this step only.
+	Step(ctx context.Context) (Yield, error)
+
+	// Close ends a task that has started and not ended. When it returns
+	// nothing of the task is left behind: no goroutine, no open call.
+	Close() error
+}
+
+// Thrower is a Task that handles an error raised at the point where it yielded:
+// a [*Timeout], or an error from the code that drives it ([TaskRunner.Interrupt]).
+// It may fail with that or another error, end, or swallow the error and go on
+// by yielding; after a *Timeout, going on lasts for its grace.
+//
+// An error thrown into a task without Throw closes the task and propagates.
+type Thrower interface {
+	Task
+	Throw(ctx context.Context, err error) (Yield, error)
+}
+
+// Stopper is a Task that can be asked to end soon. Stop runs on the driving
+// goroutine, must not block, and only asks: the task is stepped on until it
+// ends, or until its grace is over and Close cuts it off.
+type Stopper interface {
+	Task
+	Stop(ctx context.Context, cause error)
+}
+
+// Yield is what a step returns: that the task is [Done], or when it wants its
+// next step. Made of several by [Yield.Or] it means the earliest of them. A
+// task that wants its step later is parked: until then it is not touched and
+// costs nothing.
+//
+// The zero Yield says nothing; together with a nil error it fails the task with
+// [ErrNoYield]. Yields are comparable with ==.
+type Yield struct {
+	// Four words and four fields: more would not stay in registers, which
+	// makes every step several times slower.
+	event *Event
+	at    int64 // instant, with yieldAt
+	after int64 // nanoseconds from the step on, with yieldAfter
+	code  uint64
+}
+
+// code is a set of these, with the number of rounds above yieldShift.
+const (
+	yieldDone uint64 = 1 << iota
+	yieldNext
+	yieldRounds
+	yieldAfter
+	yieldAt
+	yieldEvent
+
+	yieldShift = 8
+)
+
+var (
+	// Done says that the task is complete.
+	Done = Yield{code: yieldDone}
+
+	// Next asks for a step in the next round.
+	Next = Yield{code: yieldNext}
+)
+
+// Rounds asks for the n-th step from now on, so that n-1 rounds pass by
+// without one. Rounds(n) for n <= 1 is [Next].
+func Rounds(n int) Yield {
+	if n <= 1 {
+		return Next
+	}
+	return Yield{code: yieldRounds | uint64(min(n, math.MaxInt32))<<yieldShift}
+}
+
+// After asks for a step when d has passed from the end of this one on. The
+// clock is that of the run.
+func After(d time.Duration) Yield {
+	return Yield{after: int64(d), code: yieldAfter}
+}
+
+// At asks for a step at the time t of the run's clock (see [Now]). A time in
+// the past is due at once.
+func At(t time.Time) Yield {
+	return Yield{at: instant(t), code: yieldAt}
+}
+
+// On asks for a step as soon as one of the events is set; one that is set
+// already makes it due at once. It panics without an event, or with a nil one:
+// such a task would wait for ever.
+func On(events ...*Event) Yield {
+	if len(events) == 0 {
+		panic("scheduler: On: no event")
+	}
+	for _, e := range events {
+		if e == nil {
+			panic("scheduler: On: nil event")
+		}
+	}
+	if len(events) == 1 {
+		return Yield{event: events[0], code: yieldEvent}
+	}
+	return Yield{event: anyOf(slices.Clone(events)), code: yieldEvent}
+}
+
+// Or returns a Yield that is due when y or z is, whichever is earlier. With
+// [Done] it is Done.
+func (y Yield) Or(z Yield) Yield {
+	if (y.code|z.code)&yieldDone != 0 {
+		return Done
+	}
+	r := Yield{code: (y.code | z.code) & (1<<yieldShift - 1)}
+	if r.code&yieldNext != 0 {
+		r.code &^= yieldRounds
+	} else if r.code&yieldRounds != 0 {
+		r.code |= earlier(y.rounds(), z.rounds()) << yieldShift
+	}
+	r.at = earlierOf(y.at, y.code&yieldAt, z.at, z.code&yieldAt)
+	r.after = earlierOf(y.after, y.code&yieldAfter, z.after, z.code&yieldAfter)
+	switch {
+	case y.event == nil || y.event == z.event:
+		r.event = z.event
+	case z.event == nil:
+		r.event = y.event
+	default:
+		r.event = anyOf([]*Event{y.event, z.event})
+	}
+	return r
+}
+
+// earlier returns the smaller of two numbers of rounds, 0 being none.
+func earlier(m, n uint64) uint64 {
+	if m == 0 || n != 0 && n < m {
+		return n
+	}
+	return m
+}
+
+// earlierOf returns the smaller of those that are present.
+func earlierOf(a int64, hasA uint64, b int64, hasB uint64) int64 {
+	switch {
+	case hasA == 0:
+		return b
+	case hasB == 0:
+		return a
+	}
+	return min(a, b)
+}
+
+// rounds is Rounds without the conversions.
+func (y Yield) rounds() uint64 {
+	if y.code&yieldNext != 0 {
+		return 1
+	}
+	return y.code >> yieldShift
+}
+
+// Rounds returns the number of rounds that y asks for, 1 for [Next], and 0 if
+// it does not wait for rounds.
+func (y Yield) Rounds() int { return int(y.rounds()) }
+
+// Time returns the time that y waits for, and whether there is one. For a time
+// given with [After] there is none as yet: the driver makes it absolute, and
+// [TaskRunner.Due] has it.
+func (y Yield) Time() (time.Time, bool) {
+	if y.code&yieldAt == 0 {
+		return time.Time{}, false
+	}
+	return time.Unix(0, y.at), true
+}
+
+// Ready reports whether y is due now without a look at the clock: it waits for
+// an event that is set, or for a moment long past.
+func (y Yield) Ready() bool {
+	return y.event != nil && y.event.IsSet() || y.code&yieldAt != 0 && y.at == past
+}
+
+// String says what y waits for, for logs.
+func (y Yield) String() string {
+	var parts []string
+	add := func(has uint64, text string) {
+		if y.code&has != 0 {
+			parts = append(parts, text)
+		}
+	}
+	add(yieldDone, "done")
+	add(yieldNext, "next")
+	add(yieldRounds, fmt.Sprintf("%d rounds", y.rounds()))
+	add(yieldAfter, "after "+time.Duration(y.after).String())
+	if y.at == past {
+		add(yieldAt, "now")
+	} else {
+		add(yieldAt, "at "+time.Unix(0, y.at).UTC().Format(time.RFC3339Nano))
+	}
+	add(yieldEvent, "event")
+	if len(parts) == 0 {
+		return "no yield"
+	}
+	return strings.Join(parts, " or ")
+}
+
+// now is a Yield that is due whatever the clock says.
+var now = Yield{at: past, code: yieldAt}
+
+// absolute returns y with the time given by After made one of the clock.
+func (y Yield) absolute(clock Clock) Yield {
+	if y.code&yieldAfter == 0 {
+		return y
+	}
+	at := later(instant(clock.Now()), time.Duration(y.after))
+	y.at = earlierOf(y.at, y.code&yieldAt, at, yieldAt)
+	y.code = y.code&^yieldAfter | yieldAt
+	y.after = 0
+	return y
+}
+
+// Func is a plain function as a Task, complete after one step. fn must not
+// block; for one that does there is [Blocking].
+type Func func(ctx context.Context) error
+
+// Step calls f.
+func (f Func) Step(ctx context.Context) (Yield, error) {
+	if err := f(ctx); err != nil {
+		return Yield{}, err
+	}
+	return Done, nil
+}
+
+// Close does nothing: a Func ends in its first step.
+func (f Func) Close() error { return nil }
+
+// String returns the function's name.
+func (f Func) String() string { return funcName(f) }
+
+// StepFunc is a state machine without Close: each step calls the function,
+// which keeps its state in what it has captured.
+type StepFunc func(ctx context.Context) (Yield, error)
+
+// Step calls f.
+func (f StepFunc) Step(ctx context.Context) (Yield, error) { return f(ctx) }
+
+// Close does nothing.
+func (f StepFunc) Close() error { return nil }
+
+// String returns the function's name.
+func (f StepFunc) String() string { return funcName(f) }
+
+// Pause returns a Task that yields y once and then is done.
+func Pause(y Yield) Task { return &pause{y: y} }
+
+type pause struct {
+	y      Yield
+	yields bool
+}
+
+func (p *pause) Step(context.Context) (Yield, error) {
+	if p.yields {
+		return Done, nil
+	}
+	p.yields = true
+	return p.y, nil
+}
+
+func (p *pause) Close() error { return nil }
+
+func (p *pause) String() string { return "Pause(" + p.y.String() + ")" }
+
+// stepTask steps a task and holds it to the protocol.
+func stepTask(ctx context.Context, task Task) (Yield, error) {
+	y, err := task.Step(ctx)
+	if y.code == 0 && err == nil {
+		return y, join(ErrNoYield, task.Close())
+	}
+	return y, err
+}
+
+// throwInto throws err into a task. By default nothing is swallowed: a task
+// without Throw is closed and err comes back.
+func throwInto(ctx context.Context, task Task, err error) (Yield, error) {
+	thrower, ok := task.(Thrower)
+	if !ok {
+		return Yield{}, join(err, task.Close())
+	}
+	y, e := thrower.Throw(ctx, err)
+	if y.code == 0 && e == nil {
+		return y, join(ErrNoYield, task.Close())
+	}
+	return y, e
+}
+
+// askToClose begins the end of a task that takes time to close, and reports
+// whether it is one. Close waits for it: so many of them end side by side.
+func askToClose(task Task) bool {
+	t, ok := task.(interface{ askToClose() bool })
+	return ok && t.askToClose()
+}
+
+// TaskDescription returns what logs and errors call a task: what its String
+// method says, the name of a function, or else its type. A name given to a
+// method value has the form Type.Method.
+func TaskDescription(task any) string {
+	if task == nil {
+		return "nil"
+	}
+	if s, ok := task.(fmt.Stringer); ok {
+		return s.String()
+	}
+	if reflect.TypeOf(task).Kind() == reflect.Func {
+		return funcName(task)
+	}
+	return strings.TrimPrefix(reflect.TypeOf(task).String(), "*")
+}
+
+// funcName returns a function's name without the path of its package.
+func funcName(fn any) string {
+	v := reflect.ValueOf(fn)
+	if v.IsNil() {
+		return "nil"
+	}
+	f := runtime.FuncForPC(v.Pointer())
+	if f == nil {
+		return v.Type().String()
+	}
+	name := f.Name()
+	name = name[strings.LastIndexByte(name, '/')+1:]
+	name = strings.TrimSuffix(name, "-fm") // a method value
+	return strings.NewReplacer("(*", "", ")", "", "[...]", "").Replace(name)
+}

@@ -1,0 +1,108 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Timeout is the error that is thrown into a task whose time is over, and what
+// comes out of it unless the task makes something else of that. It is a
+// [context.DeadlineExceeded] for errors.Is.
+//
+// A Timeout does not change once it was thrown.
+type Timeout struct {
+	Task  string        // what timed out: the runner's name, or the task's description
+	Limit time.Duration // the time it was given
+
+	runner *TaskRunner // nil: a member of a group
+	at     int64
+	grace  time.Duration // what a task that goes on after it has left
+}
+
+// NewTimeout returns a timeout for the runner that expires when limit has
+// passed from now on by the runner's clock. A runner makes its own: this is for
+// code that drives tasks by itself.
+func NewTimeout(r *TaskRunner, limit time.Duration) *Timeout {
+	return &Timeout{Task: r.String(), Limit: limit, runner: r, at: later(instant(r.now()), limit)}
+}
+
+// Error says what timed out, and after how long.
+func (t *Timeout) Error() string { return fmt.Sprintf("%s: timed out after %v", t.Task, t.Limit) }
+
+// Timeout returns true: the convention of package net.
+func (t *Timeout) Timeout() bool { return true }
+
+// Is reports whether target is [context.DeadlineExceeded].
+func (t *Timeout) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// Of reports whether it was r's time that was over.
+func (t *Timeout) Of(r *TaskRunner) bool { return r != nil && t.runner == r }
+
+// Expired reports whether the time is over: whether the runner's clock reads
+// strictly more than the limit.
+func (t *Timeout) Expired() bool { return t.runner != nil && instant(t.runner.now()) > t.at }
+
+// Trigger throws t into a task that has started and not ended, and ends it: the
+// task may end, or fail with t or another error, and if it yields it is closed.
+// It returns the error of the task, or of the Close. (Recorded behaviour: a
+// task that swallows its timeout is closed, and nobody hears of the timeout.)
+func (t *Timeout) Trigger(ctx context.Context, task Task) error {
+	y, err := throwInto(ctx, task, t)
+	if err != nil || y.code&yieldDone != 0 {
+		return err
+	}
+	return task.Close()
+}
+
+// TimedCancel is a cancellation that takes effect when its grace is over; see
+// [TaskRunner.CancelAfter].
+type TimedCancel struct {
+	Grace time.Duration
+
+	runner *TaskRunner
+	at     int64
+}
+
+// NewTimedCancel returns a cancellation of the runner's task that is due when
+// grace has passed from now on by the runner's clock. A runner makes its own:
+// this is for code that drives tasks by itself.
+func NewTimedCancel(r *TaskRunner, grace time.Duration) *TimedCancel {
+	return &TimedCancel{Grace: grace, runner: r, at: later(instant(r.now()), grace)}
+}
+
+// Expired reports whether the grace is over, as [Timeout.Expired] does.
+func (c *TimedCancel) Expired() bool { return instant(c.runner.now()) > c.at }
+
+// Trigger closes a task that has started and not ended.
+func (c *TimedCancel) Trigger(_ context.Context, task Task) error { return task.Close() }
+
+// deadline is a time after which a task does not go on as before, and what
+// happens then. The zero deadline is none. It has passed when the clock reads
+// strictly more than its time.
+type deadline struct {
+	at   int64
+	span time.Duration // from when it was set
+	kind deadlineKind
+}
+
+type deadlineKind uint8
+
+const (
+	noDeadline    deadlineKind = iota
+	throwTimeout               // throw a Timeout into the task
+	closeTimedOut              // it went on after its Timeout: close it, fail with the Timeout
+	closeCancel                // close it
+)
+
+// offer sets d, unless there is one already that is not later: deadlines only
+// ever come nearer, and of two at the same time the older stays, whatever
+// their kinds (recorded behaviour).
+func (d *deadline) offer(at int64, span time.Duration, kind deadlineKind) {
+	if d.kind == noDeadline || at < d.at {
+		*d = deadline{at: at, span: span, kind: kind}
+	}
+}
+
+// timer is when to look at the deadline again: when it has passed.
+func (d *deadline) timer() int64 { return later(d.at, 1) }

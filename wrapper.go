@@ -1,0 +1,342 @@
+package scheduler
+
+import (
+	"context"
+
+	"github.com/steptask/scheduler/internal/coro"
+)
+
+// Wrap turns a function into a Task. Inside, [Coroutine.Yield] gives up the
+// step and [Coroutine.Await] drives a subtask to its end as part of this task:
+//
+//	scheduler.Wrap(func(co *scheduler.Coroutine) error {
+//		if err := co.Await(create); err != nil {
+//			return err
+//		}
+//		return co.Yield(scheduler.After(time.Second))
+//	})
+//
+// The function runs on the driving goroutine's turn, in pieces, from one yield
+// to the next; nothing of it runs before the first step. While a subtask is
+// awaited it gets the steps, without a detour through the function, however
+// deep such tasks are nested.
+//
+// An error thrown into the task is what Yield returns, or goes to the awaited
+// subtask first. When the task is closed, subtask first, they return
+// [ErrClosed] and the function must return; of its error all but ErrClosed, and
+// what only wraps it, comes back from Close. A function that yields again
+// nevertheless is unwound by force (its deferred calls run), and Close returns
+// [ErrIgnoredClose].
+//
+// A panic in fn goes up from Step as a [*PanicError] with the stack taken
+// inside; runtime.Goexit (testing.T.FailNow) ends the driving goroutine as it
+// would have without Wrap. A goroutine that is locked to its OS thread must be
+// so for all steps, or for none. A suspended coroutine takes some 4 kB.
+//
+// Wrap panics if fn is nil.
+func Wrap(fn func(co *Coroutine) error) Task {
+	if fn == nil {
+		panic("scheduler: Wrap: nil function")
+	}
+	return &coroutine{Coroutine{fn: fn}}
+}
+
+// Coroutine is what the function of [Wrap] yields and awaits with. Its methods
+// are for that function, while it runs; they panic anywhere else.
+type Coroutine struct {
+	// What a step touches comes first.
+	child    Task       // the subtask that is awaited, unless it is a coroutine
+	leaf     *Coroutine // innermost of the chain that awaits; kept by the outermost
+	ctx      context.Context
+	stepping bool  // a Step or Throw is under way; kept by the outermost
+	thrown   error // what Yield or Await returns when the function is resumed
+	yield    Yield // what the function yields
+	coro     coro.Coro
+
+	begin Task       // a subtask to be begun, from Await to the driver
+	outer *Coroutine // who awaits this one; nil for the outermost
+	top   *Coroutine // the outermost, which has ctx
+	fn    func(*Coroutine) error
+	err   error  // what fn returned
+	stop  *Event // set once the task is asked to stop; kept by the outermost
+}
+
+// coroutine is the Task side of a Coroutine, hidden from fn.
+//
+// The coroutines that await one another form a chain, linked from the innermost
+// outwards. Only the outermost one is driven; it gives each step to the
+// innermost, or to that one's subtask. So depth costs nothing in a step.
+type coroutine struct{ co Coroutine }
+
+// Yield gives up the step and returns nil when it is time to go on, or the
+// error that was thrown in, or [ErrClosed] if the task is being closed. To end
+// the task return from the function: Yield panics if y is [Done].
+func (co *Coroutine) Yield(y Yield) error {
+	if y.code&yieldDone != 0 {
+		panic("scheduler: Coroutine.Yield: Done; return from the function instead")
+	}
+	co.yield = y
+	return co.suspend("Yield")
+}
+
+// Await drives a subtask to its end and returns its error. The subtask's first
+// step comes at once, in the same step as Await, and so does what follows its
+// end. Errors thrown in go to the subtask: what it makes of them is what Await
+// returns. If the task is closed the subtask is closed first; an error of that
+// comes back from Await, and is [ErrClosed] besides.
+func (co *Coroutine) Await(task Task) error {
+	if task == nil {
+		return ErrNilTask
+	}
+	if c, ok := task.(*coroutine); ok && (c.co.top != nil || c.co.coro.Started()) {
+		return ErrStarted
+	}
+	co.begin = task
+	return co.suspend("Await")
+}
+
+func (co *Coroutine) suspend(method string) error {
+	if !co.coro.Running() {
+		panic("scheduler: Coroutine." + method + " called outside its function")
+	}
+	co.coro.Suspend()
+	return co.thrown
+}
+
+// Context returns the context of the current step.
+func (co *Coroutine) Context() context.Context { return co.top.ctx }
+
+// Stopping returns an event that is set when the task has been asked to stop:
+// wait for it beside something else, or look at it with IsSet.
+func (co *Coroutine) Stopping() *Event { return co.top.stopping() }
+
+// stopping makes the event when it is first asked for: most tasks never are.
+func (co *Coroutine) stopping() *Event {
+	if co.stop == nil {
+		co.stop = new(Event)
+	}
+	return co.stop
+}
+
+// Call runs fn as [Blocking] does, on its own goroutine, and returns its
+// results: the value also beside an error. While it runs the task is parked.
+func Call[T any](co *Coroutine, fn func(ctx context.Context) (T, error)) (T, error) {
+	var value T
+	err := co.Await(Fetch(fn, func(v T, err error) error {
+		value = v
+		return err
+	}))
+	return value, err
+}
+
+// run is what is inside the coroutine.
+func (co *Coroutine) run() {
+	co.err = co.fn(co)
+	co.fn = nil
+}
+
+// resume runs the function to its next yield and reports whether it goes on.
+func (co *Coroutine) resume(thrown error) bool {
+	co.thrown = thrown
+	if !co.coro.Started() {
+		co.coro.Init(co.run)
+	}
+	alive := co.coro.Resume()
+	co.checkPanic()
+	return alive
+}
+
+// checkPanic lets a panic that left the function go on here.
+func (co *Coroutine) checkPanic() {
+	if p := co.coro.Panic(); p != nil {
+		panic(&PanicError{Value: p.Value, Stack: p.Stack})
+	}
+}
+
+// Step gives the step to the innermost function or its subtask.
+func (c *coroutine) Step(ctx context.Context) (Yield, error) {
+	co := &c.co
+	if co.leaf == nil {
+		if err := c.enter(); err != nil {
+			return Yield{}, err
+		}
+	}
+	co.ctx, co.stepping = ctx, true
+	defer c.unwind()
+	leaf := co.leaf
+	if leaf.child != nil {
+		y, err := stepTask(ctx, leaf.child)
+		if err == nil && y.code&yieldDone == 0 {
+			co.stepping = false
+			return y, nil
+		}
+		leaf.child = nil
+		return c.advance(leaf, err)
+	}
+	return c.advance(leaf, nil)
+}
+
+// enter makes c the outermost of a chain of one.
+func (c *coroutine) enter() error {
+	if c.co.top != nil {
+		return ErrEnded // or inside another chain, which drives it
+	}
+	c.co.top, c.co.leaf = &c.co, &c.co
+	return nil
+}
+
+// Throw throws into the innermost subtask, whose answer travels outwards.
+func (c *coroutine) Throw(ctx context.Context, err error) (Yield, error) {
+	co := &c.co
+	if co.leaf == nil {
+		return Yield{}, err // never entered: no code of it runs
+	}
+	co.ctx, co.stepping = ctx, true
+	defer c.unwind()
+	leaf := co.leaf
+	if leaf.child != nil {
+		var y Yield
+		y, err = throwInto(ctx, leaf.child, err)
+		if err == nil && y.code&yieldDone == 0 {
+			co.stepping = false
+			return y, nil
+		}
+		leaf.child = nil
+	}
+	return c.advance(leaf, err)
+}
+
+// advance resumes co, and goes on until something yields: it begins the
+// subtasks that are awaited and hands the end of each to who awaited it. This
+// loop is what takes the place of recursion.
+func (c *coroutine) advance(co *Coroutine, err error) (Yield, error) {
+	top := &c.co
+	for {
+		alive := co.resume(err)
+		err = nil
+		switch child := co.begin; {
+		case !alive:
+			err = co.err
+			top.leaf = co.outer
+			if co == top {
+				top.stepping = false
+				return Done, err
+			}
+			co = co.outer
+		case child == nil:
+			top.stepping = false
+			return co.yield, nil
+		default:
+			co.begin = nil
+			if inner, ok := child.(*coroutine); ok {
+				inner.co.outer, inner.co.top = co, top
+				co = &inner.co
+				top.leaf = co
+				continue
+			}
+			co.child = child
+			y, e := stepTask(top.ctx, child)
+			if e == nil && y.code&yieldDone == 0 {
+				top.stepping = false
+				return y, nil
+			}
+			co.child, err = nil, e
+		}
+	}
+}
+
+// unwind closes the functions that a panic or a Goexit, of a subtask or of one
+// of them, would leave suspended.
+func (c *coroutine) unwind() {
+	if !c.co.stepping {
+		return
+	}
+	c.co.stepping = false
+	if c.co.leaf != nil {
+		c.co.leaf.child = nil // it is what panicked
+	}
+	_ = c.Close() // The panic is on its way up already.
+}
+
+// Close ends the subtask and then, from the inside out, the functions.
+func (c *coroutine) Close() error {
+	co := c.co.leaf
+	c.co.leaf = nil
+	if co == nil {
+		return nil
+	}
+	var err error
+	if child := co.child; child != nil {
+		co.child = nil
+		err = c.closeChild(child, co)
+	}
+	return c.closeFrom(co, err)
+}
+
+// closeChild closes the subtask of co; if that panics, the functions too.
+func (c *coroutine) closeChild(child Task, co *Coroutine) error {
+	completed := false
+	defer func() {
+		if !completed {
+			_ = c.closeFrom(co, nil)
+		}
+	}()
+	err := child.Close()
+	completed = true
+	return err
+}
+
+// closeFrom closes co and those that await it; err is from what co awaited.
+func (c *coroutine) closeFrom(co *Coroutine, err error) error {
+	defer func() {
+		if co != nil { // a panic or Goexit in one of them
+			_ = c.closeFrom(co, nil)
+		}
+	}()
+	for co != nil {
+		this := co
+		co = co.outer
+		err = this.close(err)
+	}
+	return err
+}
+
+// close tells the function that it is being closed, and ends it.
+func (co *Coroutine) close(childErr error) error {
+	if !co.coro.Suspended() {
+		return childErr // it is what panicked
+	}
+	var reason error = ErrClosed
+	if childErr != nil {
+		reason = &closeError{childErr}
+	}
+	if co.resume(reason) {
+		co.coro.Kill()
+		co.checkPanic()
+		return join(ErrIgnoredClose, childErr)
+	}
+	return dropClosed(co.err)
+}
+
+func (c *coroutine) askToClose() bool {
+	co := c.co.leaf
+	return co != nil && co.child != nil && askToClose(co.child)
+}
+
+// Stop sets the event of Stopping and hands the notice to the subtask.
+func (c *coroutine) Stop(ctx context.Context, cause error) {
+	c.co.stopping().Set()
+	if co := c.co.leaf; co != nil && co.child != nil {
+		if s, ok := co.child.(Stopper); ok {
+			s.Stop(ctx, cause)
+		}
+	}
+}
+
+// String returns the function's name.
+func (c *coroutine) String() string {
+	if c.co.fn == nil {
+		return "Wrap"
+	}
+	return funcName(c.co.fn)
+}
