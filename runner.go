@@ -426,6 +426,9 @@ func (r *TaskRunner) Run(ctx context.Context, timeout, wait time.Duration) error
 // nothing are [ErrNotStarted], [*OptionError] for a negative wait, and
 // [*NestedRunError] inside a step of another run.
 func (r *TaskRunner) RunToCompletion(ctx context.Context, wait time.Duration) error {
+	if !r.started {
+		return ErrNotStarted
+	}
 	if err := r.checkRun(ctx, wait); err != nil {
 		return err
 	}

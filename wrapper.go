@@ -310,12 +310,28 @@ func (co *Coroutine) close(childErr error) error {
 	if childErr != nil {
 		reason = &closeError{childErr}
 	}
-	if co.resume(reason) {
-		co.coro.Kill()
-		co.checkPanic()
-		return join(ErrIgnoredClose, childErr)
+	for co.resume(reason) {
+		child := co.begin
+		co.begin = nil
+		if childErr == nil || child == nil {
+			return co.kill(childErr)
+		}
+		// A subtask that failed to close is an error like any other: the
+		// function may answer it with a subtask that ends at once (recorded
+		// behaviour).
+		var y Yield
+		if y, reason = stepTask(co.top.ctx, child); reason == nil && y.code&yieldDone == 0 {
+			return co.kill(join(childErr, child.Close()))
+		}
 	}
 	return dropClosed(co.err)
+}
+
+// kill ends a function that goes on after it was told that it is closed.
+func (co *Coroutine) kill(err error) error {
+	co.coro.Kill()
+	co.checkPanic()
+	return join(ErrIgnoredClose, err)
 }
 
 func (c *coroutine) askToClose() bool {
