@@ -1,0 +1,324 @@
+package scheduler_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The records in testdata/records are what another scheduler, the one that this
+// library re-creates, was seen to do; FORMAT.md beside them says how to read
+// them. TestRecords performs them with this library's public API and compares
+// everything that can be seen from outside. It stands on all nine fixes that
+// the records offer, so it compares with expect_fixed.
+//
+// To perform one scenario alone, put its line into a folder of its own and name
+// that in SCHEDULER_RECORDS.
+//
+// How the words of the records map to ours:
+//
+//	TaskRunner, start, step, cancel()    NewTaskRunner, Start, Step, Cancel
+//	cancel(grace)                        CancelAfter(grace)
+//	call(wait, timeout)                  Run(ctx, timeout, wait)
+//	run_to_completion(wait)              RunToCompletion(ctx, wait)
+//	as_task(timeout)                     AsTask(timeout)
+//	coroutine: next, throw, close        Task: Step, Throw, Close
+//	yield n                              Rounds(n); without n Next
+//	function                             Func
+//	wrappertask                          Wrap; sub is Coroutine.Await
+//	script                               a Task written by hand, and once more a Wrap:
+//	                                     every scenario is performed both ways
+//	error_wait_time                      ErrorWaitTime, ErrorWaitTimeFor
+//	aggregate_exceptions                 AggregateErrors
+//	exit signal                          Close; inside a Wrap ErrClosed
+//	IgnoredExit, AlreadyStarted,         ErrIgnoredClose, ErrStarted,
+//	NotStarted, AlreadyCancelled         ErrNotStarted, ErrCancelled
+//	Group[...]                           *ExceptionGroup
+//	Timeout(id)                          *Timeout, which is Of that runner
+//
+// Where one is not the other:
+//
+//   - No timeout and no grace are 0 here. One of exactly 0 is 1 ns: all times in
+//     the records are eighths of a second, and a deadline has passed when the
+//     clock reads strictly more, so the two cannot be told apart. (CancelAfter(0)
+//     is no such zero, but gets 1 ns as well: of two deadlines at the same time
+//     the older stays.)
+//   - A sleep there cannot be cut short. Our loop asks its clock to wait no longer
+//     than up to the next deadline; the clock of the replay is a coarse one that
+//     lets such a pause take the op's wait all the same. With wait null it
+//     neither records a pause nor moves.
+//   - progress is an argument of each drive there and an option of the runner here:
+//     the option calls that of the op which drives.
+//   - post does not exist here: it is a wrapper of the test around AsTask, and a
+//     call after Run.
+//   - An error of a group says which node failed (*TaskError), and further errors
+//     may be joined to it: the main one is compared.
+//   - The callback for a key's grace cannot fail here. One that does in the records
+//     counts as no grace (fix 9).
+//   - There, a coroutine that has ignored the exit signal stays suspended, and
+//     whoever has it can drive it on. Here it is ended by force. What the driver
+//     sees of the close, and all events up to there, are compared; the scenario
+//     ends before the first op that would drive that coroutine on.
+func TestRecords(t *testing.T) {
+	folder := cmp.Or(os.Getenv("SCHEDULER_RECORDS"), "testdata/records")
+	sum := recordTally{leftOut: map[string]int{}}
+	for _, s := range readRecords(t, folder) {
+		sum.read++
+		if exception := s.leftOut(); exception != "" {
+			sum.leftOut[exception]++
+			continue
+		}
+		differs := s.check()
+		if differs == "" {
+			sum.equal++
+			continue
+		}
+		sum.differ++
+		if sum.differ > shownAtMost {
+			differs = " differs"
+		}
+		t.Errorf("%s (%s)%s", s.ID, s.Note, differs)
+	}
+	fmt.Println(sum) // not t.Log: nothing may stand before it
+}
+
+// shownAtMost is for how many scenarios that differ it is shown where.
+const shownAtMost = 10
+
+// check performs a scenario and says what is not as recorded, or "".
+func (s *scenario) check() (differs string) {
+	defer func() {
+		if v := recover(); v != nil { // the others are still worth a look
+			differs = fmt.Sprintf("\n  panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	if s.Kind == "dependencies" {
+		return behind("\n", s.want().diff(s.answers()))
+	}
+	s = s.untilIgnoredClose()
+	return cmp.Or(
+		behind(", scripts as state machines\n", s.want().diff(s.play(false))),
+		behind(", scripts as coroutines\n", s.want().diff(s.play(true))),
+	)
+}
+
+// behind puts text, if there is any, behind a prefix.
+func behind(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
+}
+
+// untilIgnoredClose returns the scenario up to the first op that drives a
+// coroutine on which has ignored its close. An as_task has not: what ignored the
+// close is the task inside, which its runner never enters again.
+func (s *scenario) untilIgnoredClose() *scenario {
+	want := s.want()
+	results := want.results()
+	ignored := map[string]bool{}
+	for i, op := range s.Ops {
+		switch op.Op {
+		case "coroutine":
+			ignored[op.Gen] = false
+		case "as_task":
+			delete(ignored, op.Gen)
+		case "close", "next", "throw", "drain":
+			if ignored[op.Gen] {
+				part := &observation{Trace: want.before(i), part: true}
+				return &scenario{ID: s.ID, Task: s.Task, Ops: s.Ops[:i], Expect: part}
+			}
+			if _, bare := ignored[op.Gen]; bare {
+				ignored[op.Gen] = op.Op == "close" && results[i] == "raise:IgnoredExit"
+			}
+		}
+	}
+	return s
+}
+
+// recordException is a sort of scenario that is not performed.
+type recordException struct {
+	name string
+	is   func(*scenario) bool
+}
+
+// recordExceptions are all there are. Three features are none, for scenarios
+// that have them can be performed:
+//
+//   - generator-unstarted, generator-finished: the driver throws into, or closes,
+//     a coroutine before its first step or after its end. It never gets that; the
+//     protocol of Task leaves it to whoever drives, here the driver.
+//   - wrap-not-yield-from: a parent ignores its close, and only what then becomes
+//     of it depends on the version of Heat.
+var recordExceptions = []recordException{
+	// Errors of a second sort, which handlers for ordinary errors do not get.
+	// Go has no such thing, so they are ordinary errors here. Groups alone
+	// treat the two differently, and not even they if there is no grace,
+	// nothing is collected, and nothing can come out of a close.
+	{"base-error", func(s *scenario) bool {
+		return s.has("base-error") && (s.any((*taskSpec).lenient) || s.any((*taskSpec).isGroup) && s.any((*taskSpec).failsWhenClosed))
+	}},
+
+	// The timeout of a member's own runner is a base error there. Here it is a
+	// failure of that member like any other, which is deliberate.
+	{"inner-timeout-in-group", func(s *scenario) bool {
+		return s.has("inner-timeout-in-group") && s.any((*taskSpec).lenient)
+	}},
+
+	// A group that has ended cannot be run again. There, a second run does
+	// nothing and succeeds, even after a failure; here it is an error.
+	{"run-twice", (*scenario).runsTwice},
+}
+
+// any reports whether is holds for some task of the scenario.
+func (s *scenario) any(is func(*taskSpec) bool) bool {
+	if s.Task == nil {
+		return false
+	}
+	found := false
+	s.Task.all(func(spec *taskSpec) { found = found || is(spec) })
+	return found
+}
+
+func (t *taskSpec) isGroup() bool { return t.Type == "group" }
+
+// lenient is a group that goes on after a failure.
+func (t *taskSpec) lenient() bool { return t.Aggregate || t.Grace != nil }
+
+// failsWhenClosed is a script that does anything but end when it is closed.
+func (t *taskSpec) failsWhenClosed() bool {
+	return slices.ContainsFunc(t.OnClose, func(a actionSpec) bool { return a.Do != "propagate" && a.Do != "return" })
+}
+
+func (s *scenario) runsTwice() bool {
+	runs := 0
+	for _, op := range s.Ops {
+		if op.Op == "coroutine" {
+			runs++
+		}
+	}
+	return runs > 1 && s.Task.Type == "group"
+}
+
+// leftOut gives the name of the exception that a scenario is, or "".
+func (s *scenario) leftOut() string {
+	for _, e := range recordExceptions {
+		if e.is(s) {
+			return e.name
+		}
+	}
+	return ""
+}
+
+// recordTally counts scenarios.
+type recordTally struct {
+	read, equal, differ int
+	leftOut             map[string]int // by name of recordException
+}
+
+func (t recordTally) String() string {
+	sum := 0
+	var parts []string
+	for _, e := range recordExceptions {
+		if n := t.leftOut[e.name]; n > 0 {
+			sum += n
+			parts = append(parts, fmt.Sprintf("%s: %d", e.name, n))
+		}
+	}
+	return fmt.Sprintf("records: %d read, %d equal, %d differ, %d left out (%s)",
+		t.read, t.equal, t.differ, sum, strings.Join(parts, ", "))
+}
+
+// TestRecords is worth something only if it can fail.
+func TestRecords_notices_every_change_of_a_record(t *testing.T) {
+	changes := map[string]func(*observation) bool{
+		"an event is missing": func(o *observation) bool {
+			if len(o.Trace) > 0 {
+				o.Trace = slices.Delete(o.Trace, len(o.Trace)/2, len(o.Trace)/2+1)
+				return true
+			}
+			return false
+		},
+		"an event too many": func(o *observation) bool {
+			o.Trace = append(o.Trace, newJSONLine([]any{o.End, "return", "nosuch"}))
+			return true
+		},
+		"another time": func(o *observation) bool {
+			return len(o.Trace) > 0 && changeField(o.Trace, 0, 99.125)
+		},
+		"another result": func(o *observation) bool {
+			return len(o.Trace) > 0 && changeField(o.Trace, 3, "nosuch")
+		},
+		"other flags": func(o *observation) bool {
+			return len(o.Trace) > 0 && changeField(o.Trace, 4, "x")
+		},
+		"two events the other way round": func(o *observation) bool {
+			n := len(o.Trace)
+			if n < 2 || o.Trace[n-1] == o.Trace[n-2] {
+				return false
+			}
+			o.Trace[n-1], o.Trace[n-2] = o.Trace[n-2], o.Trace[n-1]
+			return true
+		},
+		"outcome": func(o *observation) bool { o.Outcome += "x"; return true },
+		"started": func(o *observation) bool { o.Started = !o.Started; return true },
+		"done":    func(o *observation) bool { o.Done = !o.Done; return true },
+		"end":     func(o *observation) bool { o.End += 0.125; return true },
+		"a round too many": func(o *observation) bool {
+			for id := range o.Rounds {
+				o.Rounds[id]++
+				return true
+			}
+			return false
+		},
+		"an answer is missing": func(o *observation) bool {
+			if len(o.Answers) > 0 {
+				o.Answers = o.Answers[1:]
+				return true
+			}
+			return false
+		},
+		"another answer": func(o *observation) bool {
+			if len(o.Answers) > 0 {
+				o.Answers[len(o.Answers)-1] = newJSONLine("nosuch")
+				return true
+			}
+			return false
+		},
+	}
+	made := map[string]int{}
+	for i, s := range readRecords(t, "testdata/records") {
+		if i%7 != 0 || s.leftOut() != "" || s.untilIgnoredClose() != s {
+			continue
+		}
+		for name, change := range changes {
+			changed := *s
+			changed.ExpectFixed = s.want().clone()
+			if change(changed.ExpectFixed) {
+				made[name]++
+				require.NotEmpty(t, changed.check(), "%s: %s", s.ID, name)
+			}
+		}
+	}
+	for name := range changes {
+		require.NotZero(t, made[name], name)
+	}
+}
+
+// changeField changes a field of the last event.
+func changeField(trace []jsonLine, field int, value any) bool {
+	var fields []any
+	if err := json.Unmarshal([]byte(trace[len(trace)-1]), &fields); err != nil {
+		panic(err)
+	}
+	fields[field] = value
+	trace[len(trace)-1] = newJSONLine(fields)
+	return true
+}
