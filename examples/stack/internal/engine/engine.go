@@ -1,0 +1,232 @@
+// Package engine creates and deletes stacks: it is where the resources' tasks
+// meet the scheduler.
+//
+// Creating a stack is one [scheduler.DependencyTaskGroup] over the template's
+// dependencies, deleting it another one over the same dependencies in reverse.
+// All else is bookkeeping: what to start from, and what to tell afterwards.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/examples/stack/internal/resource"
+	"github.com/steptask/scheduler/examples/stack/internal/state"
+	"github.com/steptask/scheduler/examples/stack/internal/template"
+)
+
+// Policy says what follows the failure of a resource.
+type Policy string
+
+// What follows a failure.
+const (
+	Stop     Policy = "stop"     // nothing new starts; what is there stays
+	Continue Policy = "continue" // all that does not depend on the failure goes on; what is there stays
+	Rollback Policy = "rollback" // as Stop, and then all is deleted, what is half made too
+)
+
+// View shows what is going on. Its methods are called on the goroutine that
+// drives the run, and must be quick.
+type View interface {
+	scheduler.Observer
+	// Begin starts the display of an action on some of the resources.
+	Begin(action string, items []Item)
+	// Note says what a resource is doing.
+	Note(name, text string)
+	// End ends the display that Begin started.
+	End()
+}
+
+// Item is a resource as a View sees it.
+type Item struct{ Name, Type string }
+
+// Options are the options of an [Engine].
+type Options struct {
+	Name     string            // of the stack
+	Dir      string            // where the state file and the stack's own files are
+	Policy   Policy            // after a failure
+	Grace    time.Duration     // how long what is running may go on after a failure or an interrupt
+	Timeout  time.Duration     // of the whole creation; 0 is none
+	Failures map[string]string // resource to step: made to fail there, see [Steps]
+	Simulate *resource.Times   // nil: real resources
+	Clock    scheduler.Clock   // nil: the system's
+	View     View              // may be nil
+}
+
+// Steps are the moments at which a resource can be made to fail: before it does
+// anything, when it is made but not yet complete, and before it is deleted.
+const (
+	StepBegin  = "begin"
+	StepMade   = "made"
+	StepDelete = "delete"
+)
+
+// Engine drives one stack.
+type Engine struct {
+	opts      Options
+	kinds     map[string]*resource.Kind
+	store     *state.Store // nil in a simulation
+	host      *resource.Host
+	stack     *template.Stack // nil when only the state is known
+	deps      *scheduler.Dependencies[string]
+	resources map[string]*resource.Resource
+	resumed   map[string]bool                        // complete since an earlier run
+	created   *scheduler.DependencyTaskGroup[string] // of Up
+}
+
+// Types says which type of resource is what. In a simulation every type has an
+// answer.
+func Types(simulate *resource.Times) func(typ string) *resource.Kind {
+	kinds := resource.Kinds()
+	return func(typ string) *resource.Kind {
+		if simulate != nil && !pure[typ] {
+			return resource.StandIn(simulate.Of(typ))
+		}
+		return kinds[typ]
+	}
+}
+
+// pure are the types that touch nothing outside of the program: a simulation
+// has the real ones.
+var pure = map[string]bool{
+	"OS::Heat::None": true, "OS::Heat::RandomString": true, "OS::Heat::TestResource": true, "OS::Heat::Value": true,
+}
+
+// Open returns an engine for the stack of that name. It fails with a
+// [*state.HeldError] while another program drives the stack.
+func Open(ctx context.Context, opts Options) (*Engine, error) {
+	e := &Engine{opts: opts, resources: map[string]*resource.Resource{}, resumed: map[string]bool{}}
+	e.host = &resource.Host{Root: e.root(), Recorder: memory{}}
+	if opts.View != nil {
+		e.host.Note = opts.View.Note
+	}
+	if opts.Simulate != nil {
+		return e, nil
+	}
+	if err := e.openStore(ctx); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Engine) openStore(ctx context.Context) (err error) {
+	if err := os.MkdirAll(e.root(), 0o755); err != nil {
+		return err
+	}
+	// Nothing in here is for version control.
+	if err := os.WriteFile(filepath.Join(e.opts.Dir, ".gitignore"), []byte("*\n"), 0o644); err != nil {
+		return err
+	}
+	if e.store, err = state.Open(StatePath(e.opts.Dir, e.opts.Name)); err != nil {
+		return err
+	}
+	if err := e.store.Acquire(ctx); err != nil {
+		return errors.Join(err, e.store.Close())
+	}
+	e.host.Store, e.host.Recorder = e.store, recorder{e.store}
+	return nil
+}
+
+// StatePath returns where the state of a stack is.
+func StatePath(dir, name string) string { return filepath.Join(dir, name+".db") }
+
+// root is where the stack's own files are.
+func (e *Engine) root() string {
+	root := filepath.Join(e.opts.Dir, e.opts.Name)
+	if abs, err := filepath.Abs(root); err == nil {
+		return abs
+	}
+	return root
+}
+
+// Close gives up what the engine holds. If nothing of the stack is left, its
+// files go too.
+func (e *Engine) Close() error {
+	err := e.host.Close()
+	if e.store == nil {
+		return err
+	}
+	ctx := context.Background()
+	records, readErr := e.store.Records(ctx)
+	if err = errors.Join(err, readErr); readErr != nil || len(records) > 0 {
+		return errors.Join(err, e.store.Release(ctx), e.store.Close())
+	}
+	err = errors.Join(err, e.store.Remove())
+	os.Remove(e.root()) // if empty
+	if entries, readErr := os.ReadDir(e.opts.Dir); readErr == nil && len(entries) == 1 && entries[0].Name() == ".gitignore" {
+		os.Remove(filepath.Join(e.opts.Dir, ".gitignore"))
+		os.Remove(e.opts.Dir)
+	}
+	return err
+}
+
+// run drives a group to its end and shows it.
+func (e *Engine) run(ctx context.Context, action string, group *scheduler.DependencyTaskGroup[string],
+	items []Item, opts *scheduler.RunnerOptions,
+) error {
+	if e.opts.View != nil {
+		e.opts.View.Begin(action, items)
+		defer e.opts.View.End()
+	}
+	opts.Name, opts.Clock = action+" "+e.opts.Name, e.opts.Clock
+	return scheduler.Run(ctx, group, opts)
+}
+
+// items are the resources that are to be worked on, in key order.
+func (e *Engine) items(wanted func(string) bool) []Item {
+	var items []Item
+	for name := range e.deps.All() {
+		if wanted(name) {
+			items = append(items, Item{name, e.resources[name].Type})
+		}
+	}
+	return items
+}
+
+// observer returns the view as an observer, if there is one.
+func (e *Engine) observer() scheduler.Observer {
+	if e.opts.View == nil {
+		return nil
+	}
+	return e.opts.View
+}
+
+// note tells the user about a resource.
+func (e *Engine) note(name, format string, args ...any) {
+	if e.opts.View != nil {
+		e.opts.View.Note(name, fmt.Sprintf(format, args...))
+	}
+}
+
+// failAt fails if the user asked for a failure at that step.
+func (e *Engine) failAt(name, step string) error {
+	if at, ok := e.opts.Failures[name]; ok && at == step {
+		return fmt.Errorf("made to fail at step %q", step)
+	}
+	return nil
+}
+
+// recorder keeps records in the state file.
+type recorder struct{ store *state.Store }
+
+func (r recorder) Save(co *scheduler.Coroutine, rec state.Record) error {
+	_, err := scheduler.Call(co, func(ctx context.Context) (any, error) { return nil, r.store.Save(ctx, rec) })
+	return err
+}
+
+func (r recorder) Delete(co *scheduler.Coroutine, name string) error {
+	_, err := scheduler.Call(co, func(ctx context.Context) (any, error) { return nil, r.store.Delete(ctx, name) })
+	return err
+}
+
+// memory keeps no records: a simulation leaves nothing behind.
+type memory struct{}
+
+func (memory) Save(*scheduler.Coroutine, state.Record) error { return nil }
+
+func (memory) Delete(*scheduler.Coroutine, string) error { return nil }

@@ -1,0 +1,84 @@
+package resource
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/examples/stack/internal/process"
+	"github.com/steptask/scheduler/examples/stack/internal/state"
+)
+
+// Host is what the resources of a stack share: the things that live as long as
+// this program does, not in the state file. Only tasks of the run use it.
+type Host struct {
+	Root     string                  // where relative paths start
+	Store    *state.Store            // nil in a simulation
+	Recorder Recorder                // writes to Store, or to memory
+	Note     func(name, text string) // tells the user what a resource is doing; may be nil
+
+	ports     map[int]net.Listener
+	processes map[process.ID]*running
+	handles   map[string]*handle
+}
+
+// running is a process that this program started.
+type running struct {
+	*process.Process
+	ended *scheduler.Event
+}
+
+// Close gives up ports and wait condition handles. Processes go on.
+func (h *Host) Close() error {
+	var err error
+	for _, l := range h.ports {
+		err = errors.Join(err, l.Close())
+	}
+	for _, wait := range h.handles {
+		err = errors.Join(err, wait.close())
+	}
+	h.ports, h.handles = nil, nil
+	return err
+}
+
+// hold reserves a port of this machine, or any free one for 0.
+func (h *Host) hold(port int) (int, error) {
+	l, err := net.Listen("tcp", loopback(port))
+	if err != nil {
+		return 0, err
+	}
+	if h.ports == nil {
+		h.ports = map[int]net.Listener{}
+	}
+	port = l.Addr().(*net.TCPAddr).Port
+	h.ports[port] = l
+	return port, nil
+}
+
+// release gives a port back, if it is held.
+func (h *Host) release(port int) error {
+	l := h.ports[port]
+	if l == nil {
+		return nil
+	}
+	delete(h.ports, port)
+	return l.Close()
+}
+
+// hand takes a reserved port out of the reservation as a socket that a process
+// can inherit: at no moment can anybody else have it.
+func (h *Host) hand(port int) (*os.File, error) {
+	if h.ports[port] == nil {
+		// Reserved by an earlier run of this program, which is gone.
+		if _, err := h.hold(port); err != nil {
+			return nil, fmt.Errorf("the reserved port is taken: %w", err)
+		}
+	}
+	f, err := h.ports[port].(*net.TCPListener).File()
+	return f, errors.Join(err, h.release(port))
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

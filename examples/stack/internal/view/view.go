@@ -1,0 +1,232 @@
+// Package view shows how the resources of a stack are doing: as a live display
+// on a terminal, as plain lines elsewhere, and as a time line afterwards. All of
+// them are observers of the scheduler.
+package view
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/examples/stack/internal/engine"
+)
+
+// All shows the same in several views.
+type All []engine.View
+
+// Begin begins all of them.
+func (a All) Begin(action string, items []engine.Item) {
+	for _, v := range a {
+		v.Begin(action, items)
+	}
+}
+
+// Observe tells all of them.
+func (a All) Observe(t scheduler.Transition) {
+	for _, v := range a {
+		v.Observe(t)
+	}
+}
+
+// Note tells all of them.
+func (a All) Note(name, text string) {
+	for _, v := range a {
+		v.Note(name, text)
+	}
+}
+
+// End ends all of them.
+func (a All) End() {
+	for _, v := range a {
+		v.End()
+	}
+}
+
+// lines makes lines of what happens: the plain view, and the part of the live
+// one that stays.
+type lines struct {
+	action  string
+	items   map[string]engine.Item
+	width   int // of the longest name
+	wide    int // of the longest type
+	first   time.Time
+	started map[string]time.Time
+}
+
+func newLines(action string, items []engine.Item) *lines {
+	l := &lines{action: action, items: map[string]engine.Item{}, started: map[string]time.Time{}}
+	for _, item := range items {
+		l.items[item.Name] = item
+		l.width, l.wide = max(l.width, len(item.Name)), max(l.wide, len(item.Type))
+	}
+	return l
+}
+
+// of returns the line for a transition; "" for none. Those of resources that
+// are not part of the action, being done already, have none.
+func (l *lines) of(t scheduler.Transition) string {
+	name, _ := t.Key().(string)
+	item, part := l.items[name]
+	if !part {
+		return ""
+	}
+	now := t.Time()
+	if l.first.IsZero() {
+		l.first = now
+	}
+	var what string
+	switch t.To {
+	case scheduler.StateRunning:
+		l.started[name] = now
+		what = l.action + " ..."
+	case scheduler.StateSucceeded:
+		what = l.action + " complete" + l.took(name, now)
+	case scheduler.StateFailed, scheduler.StateTimedOut:
+		what = fmt.Sprintf("%s failed%s: %v", l.action, l.took(name, now), t.Err)
+	case scheduler.StateCancelled:
+		if t.From != scheduler.StateRunning {
+			return "" // the report afterwards has those
+		}
+		what = l.action + " cancelled" + l.took(name, now)
+	default:
+		return ""
+	}
+	return fmt.Sprintf("%9.3fs  %-*s  %-*s  %s\n", now.Sub(l.first).Seconds(), l.width, name, l.wide, item.Type, what)
+}
+
+func (l *lines) took(name string, now time.Time) string {
+	began, ok := l.started[name]
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(" (%v)", now.Sub(began).Round(time.Millisecond))
+}
+
+// Plain writes a line for everything that happens.
+type Plain struct {
+	W     io.Writer
+	lines *lines
+}
+
+// Begin announces the action.
+func (p *Plain) Begin(action string, items []engine.Item) {
+	p.lines = newLines(action, items)
+	fmt.Fprintf(p.W, "%s %d resources\n", action, len(items))
+}
+
+// Observe writes a line.
+func (p *Plain) Observe(t scheduler.Transition) {
+	if p.lines != nil {
+		io.WriteString(p.W, p.lines.of(t))
+	}
+}
+
+// Note writes a line.
+func (p *Plain) Note(name, text string) {
+	width := 0
+	if p.lines != nil {
+		width = p.lines.width
+	}
+	fmt.Fprintf(p.W, "%10s  %-*s  %s\n", "", width, name, text)
+}
+
+// End has nothing to do.
+func (p *Plain) End() {}
+
+// TimeLine keeps when everything began and ended, and draws it in the end.
+type TimeLine struct {
+	action string
+	items  map[string]engine.Item
+	spans  []*span
+	open   map[string]*span
+}
+
+type span struct {
+	action, name string
+	from, to     time.Time
+	state        scheduler.State
+}
+
+// Begin begins another action on the same line of time.
+func (t *TimeLine) Begin(action string, items []engine.Item) {
+	t.action, t.items, t.open = action, map[string]engine.Item{}, map[string]*span{}
+	for _, item := range items {
+		t.items[item.Name] = item
+	}
+}
+
+// Observe keeps the time.
+func (t *TimeLine) Observe(tr scheduler.Transition) {
+	name, _ := tr.Key().(string)
+	if _, part := t.items[name]; !part {
+		return
+	}
+	switch {
+	case tr.To == scheduler.StateRunning:
+		s := &span{action: t.action, name: name, from: tr.Time(), to: tr.Time()}
+		t.spans = append(t.spans, s)
+		t.open[name] = s
+	case t.open[name] != nil:
+		t.open[name].to, t.open[name].state = tr.Time(), tr.To
+		delete(t.open, name)
+	case tr.To == scheduler.StateSucceeded || tr.To == scheduler.StateFailed:
+		t.spans = append(t.spans, &span{t.action, name, tr.Time(), tr.Time(), tr.To})
+	}
+}
+
+// Note has nothing to do.
+func (t *TimeLine) Note(string, string) {}
+
+// End has nothing to do.
+func (t *TimeLine) End() {}
+
+// chartWidth is how many columns the whole time is spread over.
+const chartWidth = 60
+
+// Write draws the time line, one row for each operation.
+func (t *TimeLine) Write(w io.Writer) {
+	if len(t.spans) == 0 {
+		return
+	}
+	first := slices.MinFunc(t.spans, func(a, b *span) int { return a.from.Compare(b.from) }).from
+	last := slices.MaxFunc(t.spans, func(a, b *span) int { return a.to.Compare(b.to) }).to
+	total, width := last.Sub(first), 0
+	for _, s := range t.spans {
+		width = max(width, len(s.name))
+	}
+	column := func(at time.Time) int {
+		if total == 0 {
+			return 0
+		}
+		return int(at.Sub(first) * chartWidth / total)
+	}
+	fmt.Fprintf(w, "\n%-*s  0s%*s\n", width+8, "time line", chartWidth-2, total.Round(time.Millisecond))
+	for _, s := range t.spans {
+		from, to := column(s.from), column(s.to)
+		bar := strings.Repeat(" ", from) + strings.Repeat(s.mark(), max(to-from, 1))
+		fmt.Fprintf(w, "%-*s  %-6s  %s%*s %v - %v%s\n", width, s.name, s.action, bar, max(0, chartWidth+1-max(to, from+1)), "",
+			s.from.Sub(first).Round(time.Millisecond), s.to.Sub(first).Round(time.Millisecond), s.ending())
+	}
+}
+
+func (s *span) mark() string {
+	switch {
+	case s.state == scheduler.StateFailed || s.state == scheduler.StateTimedOut:
+		return "x"
+	case s.state != scheduler.StateSucceeded:
+		return "~"
+	case s.action == "create":
+		return "█"
+	}
+	return "░"
+}
+
+func (s *span) ending() string {
+	if s.state == scheduler.StateSucceeded {
+		return ""
+	}
+	return ", " + s.state.String()
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/steptask/scheduler/examples/stack/internal/engine"
+	"github.com/steptask/scheduler/examples/stack/internal/state"
+	"github.com/steptask/scheduler/examples/stack/internal/template"
+	"github.com/steptask/scheduler/examples/stack/internal/view"
+)
+
+// upFlags are the flags of up.
+type upFlags struct {
+	settings
+	policy   string
+	grace    time.Duration
+	timeout  time.Duration
+	failures map[string]string
+	timeLine bool
+}
+
+func (u *upFlags) parse(args []string) error {
+	u.failures = map[string]string{}
+	f := u.flags("up")
+	u.templateFlags(f)
+	u.progressFlag(f)
+	f.StringVar(&u.policy, "on-error", string(engine.Stop), "what to do after a failure: stop, continue or rollback")
+	f.DurationVar(&u.grace, "grace", 3*time.Second, "how long what is running may go on after a failure or an interrupt")
+	f.DurationVar(&u.timeout, "timeout", 0, "of the creation as a whole; 0 is none")
+	f.BoolVar(&u.timeLine, "time-line", false, "draw a time line at the end, as -simulate does")
+	f.Func("fail", "`resource[:step]` to make fail: step begin (the default), made or delete; may be given again", u.addFailure)
+	if err := u.settings.parse(f, args); err != nil {
+		return err
+	}
+	switch engine.Policy(u.policy) {
+	case engine.Stop, engine.Continue, engine.Rollback:
+	default:
+		return fmt.Errorf("-on-error must be stop, continue or rollback, not %q", u.policy)
+	}
+	if u.grace < 0 || u.timeout < 0 {
+		return errors.New("-grace and -timeout cannot be negative")
+	}
+	return nil
+}
+
+func (u *upFlags) addFailure(v string) error {
+	name, step, given := strings.Cut(v, ":")
+	if !given {
+		step = engine.StepBegin
+	}
+	switch step {
+	case engine.StepBegin, engine.StepMade, engine.StepDelete:
+		u.failures[name] = step
+		return nil
+	}
+	return errors.New("the step must be begin, made or delete")
+}
+
+func up(ctx context.Context, args []string) (err error) {
+	var u upFlags
+	if err := u.parse(args); err != nil {
+		return err
+	}
+	plan, source, err := u.load()
+	if err != nil {
+		return err
+	}
+	for name := range u.failures {
+		if plan.Stack.Resource(name) == nil {
+			return fmt.Errorf("-fail: there is no resource %q", name)
+		}
+	}
+	opts, timeLine, err := u.options()
+	if err != nil {
+		return err
+	}
+	e, err := engine.Open(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	err = u.lifecycle(ctx, e, plan, source)
+	if u.simulate || u.timeLine {
+		timeLine.Write(os.Stdout)
+	}
+	return err
+}
+
+func (u *upFlags) options() (engine.Options, *view.TimeLine, error) {
+	progress, err := u.view()
+	if err != nil {
+		return engine.Options{}, nil, err
+	}
+	timeLine := &view.TimeLine{}
+	opts := engine.Options{
+		Name: u.name, Dir: u.dir, Policy: engine.Policy(u.policy),
+		Grace: u.grace, Timeout: u.timeout, Failures: u.failures,
+		View: view.All{progress, timeLine},
+	}
+	if opts.Simulate, err = u.standIns(); u.simulate {
+		opts.Clock = newSimulatedClock()
+	}
+	return opts, timeLine, err
+}
+
+// lifecycle creates the stack, waits, and deletes it.
+func (u *upFlags) lifecycle(ctx context.Context, e *engine.Engine, plan *engine.Plan, source state.Stack) error {
+	creating, stop := untilInterrupt(ctx)
+	report, err := e.Up(creating, plan, source)
+	interrupted := creating.Err() != nil
+	stop()
+	if err != nil {
+		return err
+	}
+	if report.Err != nil {
+		return u.failed(ctx, e, report, interrupted)
+	}
+	if err := printOutputs(e, plan.Stack); err != nil {
+		return err
+	}
+	if !u.simulate {
+		waiting, stop := untilInterrupt(ctx)
+		fmt.Printf("\nThe stack %q is up. Ctrl-C deletes it, and so does \"down\" from elsewhere.\n", u.name)
+		<-waiting.Done()
+		stop()
+		fmt.Println()
+	}
+	return finish(ctx, e.Down)
+}
+
+// failed tells of a creation that did not go well, and rolls it back if that is
+// wanted.
+func (u *upFlags) failed(ctx context.Context, e *engine.Engine, report *engine.Report, interrupted bool) error {
+	if interrupted {
+		fmt.Println("\nInterrupted.")
+	} else {
+		fmt.Println("\nThe creation failed.")
+	}
+	report.WriteFailure(os.Stdout)
+	if !interrupted && engine.Policy(u.policy) != engine.Rollback {
+		report.WriteLeft(os.Stdout)
+		return errReported
+	}
+	fmt.Println("Rolling back.")
+	if err := finish(ctx, e.Rollback); err != nil {
+		return err
+	}
+	if interrupted {
+		return errInterrupted
+	}
+	return errReported
+}
+
+// finish deletes what there is; an interrupt leaves the rest behind.
+func finish(ctx context.Context, remove func(context.Context) (*engine.Report, error)) error {
+	deleting, stop := untilInterrupt(ctx)
+	defer stop()
+	report, err := remove(deleting)
+	if err != nil {
+		return err
+	}
+	if report.Err != nil {
+		fmt.Println("\nThe deletion failed.")
+		report.WriteFailure(os.Stdout)
+	}
+	report.WriteLeft(os.Stdout)
+	if report.Err != nil {
+		return errReported
+	}
+	return nil
+}
+
+func printOutputs(env template.Env, stack *template.Stack) error {
+	for i, o := range stack.Outputs {
+		v, err := stack.Output(o, env)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			fmt.Println("\nOutputs:")
+		}
+		fmt.Printf("  %s = %s\n", o.Name, template.Text(v))
+	}
+	return nil
+}
+
+func down(ctx context.Context, args []string) error {
+	var s settings
+	f := s.flags("down")
+	s.progressFlag(f)
+	if err := s.parse(f, args); err != nil {
+		return err
+	}
+	progress, err := s.view()
+	if err != nil {
+		return err
+	}
+	asked := false
+	for {
+		if !state.Exists(engine.StatePath(s.dir, s.name)) {
+			if asked {
+				fmt.Println("Nothing is left behind.")
+			} else {
+				fmt.Printf("There is no stack %q.\n", s.name)
+			}
+			return nil
+		}
+		e, err := engine.Open(ctx, engine.Options{Name: s.name, Dir: s.dir, View: progress})
+		var held *state.HeldError
+		if errors.As(err, &held) {
+			if err := askOwner(held, &asked); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		return errors.Join(finish(ctx, e.Down), e.Close())
+	}
+}
+
+// askOwner asks the up that drives the stack to delete it, once, and gives it
+// time.
+func askOwner(held *state.HeldError, asked *bool) error {
+	if !*asked {
+		*asked = true
+		fmt.Printf("Asking process %d, which runs the stack, to delete it.\n", held.Owner.PID)
+		if err := held.Owner.Interrupt(); err != nil {
+			return err
+		}
+	}
+	time.Sleep(polling)
+	return nil
+}
