@@ -77,7 +77,7 @@ func (c *Coro) Resume() bool {
 	return c.state != ended
 }
 
-// Suspend, called inside the function, gives up until the next Resume.
+// Suspend gives up until the next Resume. It is for the function itself.
 func (c *Coro) Suspend() {
 	c.leave()
 	if c.force == letRun || c.force == threwPanic {
@@ -90,6 +90,7 @@ func (c *Coro) Suspend() {
 // leave does not return if the function is being unwound.
 func (c *Coro) leave() {
 	switch c.force {
+	case letRun, threwPanic:
 	case throwPanic:
 		c.force = threwPanic
 		panic(unwind{})
