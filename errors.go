@@ -36,6 +36,14 @@ var (
 	// ErrNoYield fails a task whose step returned the zero Yield and no error.
 	ErrNoYield = errors.New("scheduler: step returned neither a yield nor an error")
 
+	// ErrSkip says, as the error of a task or wrapped in one, that the task and
+	// what depends on it are to be skipped, and that this is no failure.
+	ErrSkip = errors.New("scheduler: skip")
+
+	// ErrDrained is the result of a group that was drained before all its nodes
+	// had started.
+	ErrDrained = errors.New("scheduler: drained")
+
 	// ErrNilTask fails a node whose function returned a nil Task, and an Await
 	// of one.
 	ErrNilTask = errors.New("scheduler: nil task")
@@ -110,16 +118,31 @@ func split(err error, match func(error) bool) (yes, no error) {
 	if match(err) {
 		return err, nil
 	}
+	return divide(err, match)
+}
+
+// divide divides an error that does not match as a whole. What all of matches,
+// or nothing of, stays the error that it is.
+func divide(err error, match func(error) bool) (yes, no error) {
 	switch e := err.(type) { //nolint:errorlint // The structure is divided level by level, what is wrapped otherwise stays whole.
 	case *ExceptionGroup:
-		y, n := e.Split(match)
-		return orNil(y), orNil(n)
-	case *TaskError:
-		y, n := split(e.Err, match)
-		if y == nil || n == nil {
-			break
+		yes, no := e.Split(match)
+		switch {
+		case no == nil && yes != nil:
+			return e, nil
+		case yes == nil:
+			return nil, e
 		}
-		return &TaskError{Key: e.Key, Task: e.Task, Err: y}, &TaskError{Key: e.Key, Task: e.Task, Err: n}
+		return yes, no
+	case *TaskError:
+		yes, no := divide(e.Err, match)
+		switch {
+		case no == nil:
+			return e, nil
+		case yes == nil:
+			return nil, e
+		}
+		return &TaskError{Key: e.Key, Task: e.Task, Err: yes}, &TaskError{Key: e.Key, Task: e.Task, Err: no}
 	}
 	return nil, err
 }
@@ -197,22 +220,25 @@ type closeError struct{ err error }
 func (e *closeError) Error() string   { return e.err.Error() }
 func (e *closeError) Unwrap() []error { return []error{e.err, ErrClosed} }
 
-// dropClosed returns err without ErrClosed: nil if it is ErrClosed or only adds
-// words to it, and without those branches of a joined error.
-func dropClosed(err error) error {
-	if err == nil || err == ErrClosed { //nolint:errorlint // What wraps it is looked into below.
+// dropClosed returns err without ErrClosed.
+func dropClosed(err error) error { return drop(err, ErrClosed) }
+
+// drop returns err without what: nil if it is what or only adds words to it, and
+// without those branches of a joined error.
+func drop(err, what error) error {
+	if err == nil || err == what { //nolint:errorlint // What wraps it is looked into below.
 		return nil
 	}
 	switch e := err.(type) { //nolint:errorlint // One level at a time.
 	case interface{ Unwrap() error }:
-		if inner := e.Unwrap(); inner != nil && dropClosed(inner) == nil {
+		if inner := e.Unwrap(); inner != nil && drop(inner, what) == nil {
 			return nil
 		}
 	case interface{ Unwrap() []error }:
 		branches := e.Unwrap()
 		var kept []error
 		for _, branch := range branches {
-			if branch = dropClosed(branch); branch != nil {
+			if branch = drop(branch, what); branch != nil {
 				kept = append(kept, branch)
 			}
 		}

@@ -112,8 +112,7 @@ func (w *waiter) wait(e *Event) {
 	}
 }
 
-// leave makes w wait for nothing. Wakes that are under way are told from later
-// ones by their turn.
+// leave makes w wait for nothing. Wakes that are under way have an old turn.
 func (w *waiter) leave() {
 	e := w.event
 	if e == nil {
@@ -123,6 +122,7 @@ func (w *waiter) leave() {
 	if w.linked {
 		e.unlink(w)
 	}
+	w.turn++
 	e.mu.Unlock()
 	w.event = nil
 }

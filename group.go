@@ -40,9 +40,32 @@ type GroupOptions[K comparable] struct {
 	// running then, in key order; what is not above 0 is no grace.
 	ErrorWaitTimeFor func(k K) time.Duration
 
+	// OnError decides, for each node that fails, what becomes of the group. It
+	// is asked when the failure happens. The result is that of AggregateErrors:
+	// an [*ExceptionGroup], without the failures that were ignored.
+	OnError func(k K, err error) Disposition
+
 	// Timeout is a time limit for each node, counted from its start; 0 is
 	// none, and a negative one is over at once. A node that exceeds it fails.
 	Timeout func(k K) time.Duration
+
+	// Limit is the largest number of members that have started and not ended.
+	// The nodes of a group inside count for that group alone.
+	Limit int
+
+	// Claims returns what k holds of shared Limiters from its start to its
+	// end. It is asked once, when all that k requires is done. A node whose
+	// claims cannot be met is ready but not started, and lets those after it
+	// pass that claim something else. A claim that can never be met fails the
+	// node with an [*OptionError]; a group in which all that could go on waits
+	// for claims of its own nodes fails with a [*DeadlockError].
+	Claims func(k K) []Claim
+
+	// Estimate returns how long k will take. Where Limit or Claims keep nodes
+	// waiting, the one with the longest remaining path, by the sum of
+	// estimates along it, starts first. It is asked once for each node when
+	// the group is made; what is negative counts as 0.
+	Estimate func(k K) time.Duration
 
 	// Completed says that a node counts as done and is never started, as when
 	// a run is resumed, or rolled back. It is asked once for each node, in key
@@ -53,6 +76,11 @@ type GroupOptions[K comparable] struct {
 	// which then goes on at that place, at once, with the next one. It changes
 	// neither the order nor what counts as a round.
 	Budget int
+
+	// SlowStep is how long a step of a member may take, by the run's clock,
+	// before the Observer is warned: it holds everything else up. The Observer
+	// must be a [SlowStepObserver].
+	SlowStep time.Duration
 
 	// Context returns the context for the steps of a node: a place for spans
 	// and loggers. It is asked once, when k starts. Only its values count, its
@@ -105,9 +133,11 @@ type DependencyTaskGroup[K comparable] struct {
 	state []State // with hasStarted
 	// Pending: how many required nodes are not done. Running: its slot.
 	cell   []int32
-	ready  *bitset.Set // pending, and all that it requires is done
 	due    *bitset.Set // running, and to be stepped in the next round, or this one
 	counts [StateSkipped + 1]int
+	since  []int32 // the round of the last change
+
+	starting // who starts next
 
 	// What belongs to a running member is in a slot, taken when its first step
 	// has not ended it.
@@ -121,6 +151,7 @@ type DependencyTaskGroup[K comparable] struct {
 	timers    wheel.Wheel // keys: instants
 	deadlines wheel.Wheel // keys: instants. Of members that are due, too
 	byRounds  int         // members parked for rounds
+	byClaims  int         // members parked for nothing but claims
 	timeouts  int         // members with a limit of their own
 	graces    int         // members with a grace
 	popped    []wheel.Entry
@@ -148,6 +179,7 @@ type DependencyTaskGroup[K comparable] struct {
 	ended     bool
 	busy      bool
 	observing bool
+	draining  bool  // what is left stays pending
 	stopping  bool  // nothing new starts
 	graced    bool  // all that run have what grace they get
 	cause     error // of a Stop that ended the starting
@@ -159,8 +191,14 @@ type DependencyTaskGroup[K comparable] struct {
 	subject   Task    // whose transition is being observed
 }
 
-// hasStarted is kept in the state of a node beside it.
-const hasStarted State = 1 << 7
+// These are kept in the state of a node beside it.
+const (
+	hasStarted State = 1 << (7 - iota)
+	wasStopped       // it was running when the group was stopped
+	wasCutOff        // it was closed
+
+	onlyState = wasCutOff - 1
+)
 
 const noNode = int32(-1)
 
@@ -201,6 +239,7 @@ type memberFlags uint8
 
 const (
 	parkedByRounds memberFlags = 1 << iota
+	parkedByClaims
 	hasNotice
 )
 
@@ -223,12 +262,15 @@ type failure struct {
 	err   error
 	node  int32 // noNode: thrown in
 	aside bool  // kept, but no part of the result
+	skip  bool  // a node's wish to be skipped: nothing went wrong
 }
 
 // enclosing is the part of a group that its members' groups ask.
 type enclosing interface {
 	member() int32
 	pathOf(node int32) string
+	holdings(node int32) []*holding
+	tree() *claimTree
 }
 
 // NewDependencyTaskGroup makes a group of a task for each node of deps. The
@@ -259,7 +301,7 @@ func NewDependencyTaskGroup[K comparable](
 		plan:    plan,
 		state:   make([]State, n),
 		cell:    make([]int32, n),
-		ready:   bitset.New(n),
+		since:   make([]int32, n),
 		due:     bitset.New(n),
 		free:    noNode,
 		current: noNode,
@@ -270,6 +312,10 @@ func NewDependencyTaskGroup[K comparable](
 		g.state[p] = StatePending
 	}
 	g.counts[StatePending] = n
+	g.ready, g.intervalAt = bitset.New(n), never
+	if opts.Estimate != nil {
+		g.rankBy(opts.Estimate)
+	}
 	g.complete()
 	return g, nil
 }
@@ -282,8 +328,20 @@ func (o *GroupOptions[K]) check(deps *Dependencies[K], hasTask bool) error {
 		return &OptionError{Option: "task", Reason: "nil function"}
 	case o.Budget < 0:
 		return &OptionError{Option: "GroupOptions.Budget", Reason: fmt.Sprintf("negative number %d", o.Budget)}
+	case o.Limit < 0:
+		return &OptionError{Option: "GroupOptions.Limit", Reason: fmt.Sprintf("negative number %d", o.Limit)}
 	case o.ErrorWaitTime != 0 && o.ErrorWaitTimeFor != nil:
 		return &OptionError{Option: "GroupOptions.ErrorWaitTime", Reason: "given beside ErrorWaitTimeFor"}
+	case o.AggregateErrors && o.OnError != nil:
+		return &OptionError{Option: "GroupOptions.AggregateErrors", Reason: "given beside OnError"}
+	case o.Estimate != nil && o.Limit == 0 && o.Claims == nil:
+		return &OptionError{Option: "GroupOptions.Estimate", Reason: "given without Limit or Claims, which it needs"}
+	}
+	if _, ok := o.Observer.(SlowStepObserver); !ok && o.SlowStep > 0 {
+		return &OptionError{Option: "GroupOptions.SlowStep", Reason: "the Observer is no SlowStepObserver"}
+	}
+	if err := checkDuration("GroupOptions.SlowStep", o.SlowStep); err != nil {
+		return err
 	}
 	return checkDuration("GroupOptions.ErrorWaitTime", o.ErrorWaitTime)
 }
@@ -302,7 +360,7 @@ func (g *DependencyTaskGroup[K]) complete() {
 	}
 	for p, state := range g.state {
 		if state == StatePending && g.cell[p] == 0 {
-			g.ready.Add(int32(p))
+			g.ready.Add(g.rankOf(int32(p)))
 		}
 	}
 }
@@ -384,6 +442,19 @@ func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) {
 	g.busy = false
 }
 
+// Drain starts nothing more and lets what runs come to its end. If nodes are
+// left then, they stay pending, and the group's result is [ErrDrained] unless it
+// has failed: [DependencyTaskGroup.Snapshot] has what a later group needs to go
+// on. Groups inside go on to their own end. Drain is for the driving goroutine,
+// between two steps or inside those of its members.
+func (g *DependencyTaskGroup[K]) Drain() {
+	if !g.ended && !g.stopping {
+		g.draining, g.stopping = true, true
+		g.leaveLines()
+		g.event.Set() // it may have nothing left to do
+	}
+}
+
 // Close closes the running members in key order and ends the group. Those whose
 // end takes time, such as [Blocking] calls, are all told first and waited for
 // last. Errors of their Close are kept in Errors; Close returns nil (recorded
@@ -408,8 +479,11 @@ func (g *DependencyTaskGroup[K]) enter(ctx context.Context, method string) conte
 	if !g.begun {
 		g.begun = true
 		g.clock = clockOf(ctx)
+		g.claimTree = &claimTree{}
 		if s != nil && s.group != nil {
 			g.outer, g.outerNode = s.group, s.group.member()
+			g.claimTree = g.outer.tree()
+			g.around = g.outer.holdings(g.outerNode)
 		}
 	}
 	g.budget = g.opts.Budget
@@ -442,12 +516,17 @@ func (g *DependencyTaskGroup[K]) leave() {
 	if g.observing {
 		g.opts.Observer = nil
 	}
-	defer func() { g.busy = false }()
-	defer g.end() // whatever the others do when they are closed
+	// Each of these may panic too, and the next must happen all the same.
+	defer func() {
+		g.opts.Observer = nil
+		g.end()
+		g.busy = false
+	}()
+	defer g.abandon()
+	defer g.closeAll()
 	if p := g.current; p != noNode {
 		g.abort(p)
 	}
-	g.closeAll()
 }
 
 // abort ends a member out of whose code a panic or a Goexit came.
@@ -456,14 +535,33 @@ func (g *DependencyTaskGroup[K]) abort(p int32) {
 	if g.cell[p] != noNode {
 		g.release(p)
 	}
+	g.giveBack()
 	g.failures = append(g.failures, failure{err: g.taskError(p, nil, ErrAborted), node: p})
 	g.set(p, StateFailed, nil, ErrAborted)
 }
 
+// abandon ends the nodes that have no running task. One that counts as running
+// all the same was left so by a panic in a function of GroupOptions.
+func (g *DependencyTaskGroup[K]) abandon() {
+	if !g.draining {
+		g.cancelPending()
+	}
+	for p := range g.state {
+		if g.counts[StateRunning] == 0 {
+			return
+		}
+		if g.state[p]&onlyState == StateRunning {
+			g.cell[p] = noNode
+			g.abort(int32(p))
+		}
+	}
+}
+
 // answer is what a step returns: the result once nothing is left to be done.
 func (g *DependencyTaskGroup[K]) answer() (Yield, error) {
+	g.checkDeadlock()
 	g.busy = false
-	if g.counts[StatePending]+g.counts[StateRunning] > 0 {
+	if g.counts[StateRunning] > 0 || g.counts[StatePending] > 0 && !g.draining {
 		return g.yield(), nil
 	}
 	g.end()
@@ -479,7 +577,10 @@ func (g *DependencyTaskGroup[K]) yield() Yield {
 	if g.byRounds > 0 || !g.due.Empty() {
 		y.code |= yieldNext
 	}
-	if at := min(g.nextTimer(), g.nextLimit()); at != never {
+	if g.waitsForClaims() {
+		y.code |= yieldClaims
+	}
+	if at := min(g.nextTimer(), g.nextLimit(), g.intervalAt); at != never {
 		y.at = at
 		y.code |= yieldAt
 	}
@@ -496,7 +597,7 @@ func (g *DependencyTaskGroup[K]) result() error {
 	switch {
 	case g.timedOut != nil && (unfinished || g.timedOut.grace == 0):
 		return g.timedOut
-	case g.opts.AggregateErrors:
+	case g.opts.AggregateErrors || g.opts.OnError != nil:
 		if all := g.reported(); all != nil {
 			return all
 		}
@@ -509,8 +610,11 @@ func (g *DependencyTaskGroup[K]) result() error {
 			}
 		}
 	}
-	if unfinished {
+	switch {
+	case unfinished:
 		return g.cause
+	case g.counts[StatePending] > 0:
+		return ErrDrained
 	}
 	return nil
 }
@@ -528,10 +632,11 @@ func (g *DependencyTaskGroup[K]) reported() error {
 
 // end forgets all that a run needs. What can be asked afterwards stays.
 func (g *DependencyTaskGroup[K]) end() {
-	g.cancelPending()
+	g.abandon()
 	g.ended = true
 	g.task, g.opts.Context = nil, nil
 	g.slots, g.contexts = nil, nil
+	g.leaveLines()
 	g.rounds, g.timers, g.deadlines = wheel.Wheel{}, wheel.Wheel{}, wheel.Wheel{}
 	g.ctx = scopeCache{}
 }
@@ -543,7 +648,7 @@ func (g *DependencyTaskGroup[K]) end() {
 // of the set of who is due, so a member that wants the next round costs the
 // look at its bit, its slot, the call, and one comparison; nothing is written.
 func (g *DependencyTaskGroup[K]) stepDue(ctx context.Context) bool {
-	careful := g.opts.Budget > 0 || g.opts.RecoverPanics || g.opts.Context != nil
+	careful := g.opts.Budget > 0 || g.opts.RecoverPanics || g.opts.Context != nil || g.opts.SlowStep > 0
 	for w := g.due.NextWord(int(g.at >> 6)); w >= 0; w = g.due.NextWord(w + 1) {
 		word := g.due.Word(w)
 		if w == int(g.at>>6) {
@@ -564,6 +669,7 @@ func (g *DependencyTaskGroup[K]) stepDue(ctx context.Context) bool {
 				g.current = noNode
 				g.settle(ctx, p, y, err)
 			} else {
+				g.current = noNode
 				if g.opts.Budget > 0 {
 					if g.budget == 0 {
 						g.at = p
@@ -604,7 +710,12 @@ func (g *DependencyTaskGroup[K]) attempt(ctx context.Context, p int32) {
 		}
 	}
 	ctx = g.contextOf(ctx, slot)
-	y, err := g.call(p, func() (Yield, error) { return m.task.Step(ctx) })
+	y, err := g.call(p, func() (Yield, error) {
+		if g.opts.SlowStep > 0 {
+			defer g.timeStep(p, m.task)()
+		}
+		return m.task.Step(ctx)
+	})
 	g.settle(ctx, p, y, err)
 }
 
@@ -643,6 +754,7 @@ func (g *DependencyTaskGroup[K]) settle(ctx context.Context, p int32, y Yield, e
 		g.due.Add(p)
 	case y.code&yieldDone != 0:
 		task := g.release(p)
+		g.giveBack()
 		g.succeed(p, task)
 	case y.code == 0:
 		g.fail(ctx, p, join(ErrNoYield, g.closeTask(p, g.slots[g.cell[p]].task)))
@@ -651,104 +763,18 @@ func (g *DependencyTaskGroup[K]) settle(ctx context.Context, p int32, y Yield, e
 	}
 }
 
-// startReady is the start pass: each node that is ready is started, in key
-// order. It reports whether it got to the end before its budget did.
-//
-// What a node frees comes after it in key order, so one sweep upwards finds all
-// that become ready on the way.
-func (g *DependencyTaskGroup[K]) startReady(ctx context.Context) bool {
-	for w := g.ready.NextWord(0); w >= 0; w = g.ready.NextWord(w) {
-		for word := g.ready.Word(w); word != 0; word = g.ready.Word(w) {
-			if g.stopping {
-				return true
-			}
-			if g.opts.Budget > 0 {
-				if g.budget == 0 {
-					return false
-				}
-				g.budget--
-			}
-			p := int32(w<<6 | bits.TrailingZeros64(word))
-			g.ready.Remove(p)
-			g.start(ctx, p)
-		}
-	}
-	return true
-}
-
-// start makes a node's task and gives it its first step. Many tasks end in
-// that: they get no slot.
-func (g *DependencyTaskGroup[K]) start(ctx context.Context, p int32) {
-	g.state[p] |= hasStarted
-	g.set(p, StateRunning, nil, nil)
-	g.cell[p] = noNode
-	limit := g.limitOf(p)
-	if limit.span < 0 {
-		g.fail(ctx, p, &Timeout{Task: fmt.Sprint(g.plan.keys[p]), Limit: limit.span, at: limit.at})
-		return
-	}
-	var values context.Context
-	if g.opts.Context != nil {
-		g.current = p
-		values = g.opts.Context(ctx, g.plan.keys[p])
-		ctx = &memberScope{Context: ctx, values: values}
-	}
-	var task Task
-	var y Yield
-	var err error
-	if g.opts.RecoverPanics {
-		y, err = g.call(p, func() (y Yield, err error) {
-			task, y, err = g.begin(ctx, p)
-			return y, err
-		})
-	} else {
-		g.current = p
-		task, y, err = g.begin(ctx, p)
-		g.current = noNode
-	}
-	switch {
-	case y == Done && err == nil:
-		g.succeed(p, task)
-	case err != nil:
-		g.failed(ctx, p, task, err)
-	default:
-		g.occupy(p, task, limit, values)
-		g.settle(ctx, p, y, nil)
-		if g.notice != nil && g.cell[p] != noNode {
-			g.tell(ctx, p, g.notice)
-		}
-	}
-}
-
-// begin makes the task and steps it.
-func (g *DependencyTaskGroup[K]) begin(ctx context.Context, p int32) (Task, Yield, error) {
-	task := g.task(g.plan.keys[p])
-	if task == nil {
-		return nil, Yield{}, ErrNilTask
-	}
-	y, err := task.Step(ctx)
-	return task, y, err
-}
-
-// limitOf returns the node's own deadline, with a span of 0 if it has none.
-func (g *DependencyTaskGroup[K]) limitOf(p int32) deadlineAt {
-	if g.opts.Timeout == nil {
-		return deadlineAt{}
-	}
-	span := g.opts.Timeout(g.plan.keys[p])
-	if span == 0 {
-		return deadlineAt{}
-	}
-	return deadlineAt{at: later(instant(g.clock.Now()), span), span: span}
-}
-
 // succeed ends a node whose task is complete, and frees what waits for it.
 func (g *DependencyTaskGroup[K]) succeed(p int32, task Task) {
 	g.set(p, StateSucceeded, task, nil)
+	g.makeReady(p)
+}
+
+// makeReady makes ready what waited for p alone.
+func (g *DependencyTaskGroup[K]) makeReady(p int32) {
 	for _, q := range g.frees(p) {
 		g.cell[q]--
 		if g.cell[q] == 0 && g.state[q] == StatePending {
-			g.ready.Add(q)
+			g.ready.Add(g.rankOf(q))
 		}
 	}
 }
@@ -759,7 +785,8 @@ func (g *DependencyTaskGroup[K]) fail(ctx context.Context, p int32, err error) {
 	if slot := g.cell[p]; slot != noNode {
 		told := g.slots[slot].flags&hasNotice != 0
 		task = g.release(p)
-		if told && errors.Is(err, g.notice) {
+		g.giveBack()
+		if told && g.stopping && errors.Is(err, g.notice) {
 			g.failures = append(g.failures, failure{err: g.taskError(p, task, err), node: p, aside: true})
 			g.set(p, StateCancelled, task, err)
 			return
@@ -770,6 +797,12 @@ func (g *DependencyTaskGroup[K]) fail(ctx context.Context, p int32, err error) {
 
 // failed does what a failure asks for.
 func (g *DependencyTaskGroup[K]) failed(ctx context.Context, p int32, task Task, err error) {
+	if errors.Is(err, ErrSkip) {
+		g.failures = append(g.failures, failure{err: g.taskError(p, task, err), node: p, aside: true, skip: true})
+		g.set(p, StateSkipped, task, err)
+		g.skip(p)
+		return
+	}
 	state := StateFailed
 	if t := (*Timeout)(nil); errors.As(err, &t) {
 		state = StateTimedOut
@@ -777,11 +810,40 @@ func (g *DependencyTaskGroup[K]) failed(ctx context.Context, p int32, task Task,
 	e := g.taskError(p, task, err)
 	g.failures = append(g.failures, failure{err: e, node: p})
 	g.set(p, state, task, err)
-	if g.opts.AggregateErrors {
+	switch g.disposition(p, err) {
+	case SkipDependents:
 		g.skip(p)
-	} else {
+	case IgnoreError:
+		g.failures[len(g.failures)-1].aside = true
+		g.makeReady(p)
+	default:
 		g.stop(ctx, e)
 	}
+}
+
+// Disposition is what becomes of a group after a failure.
+type Disposition uint8
+
+const (
+	// StopGroup stops the group: nothing new starts, and what runs is closed,
+	// or has its grace. It is what any other value counts as, too.
+	StopGroup Disposition = iota + 1
+	// SkipDependents skips what depends on the node, directly or not.
+	SkipDependents
+	// IgnoreError lets what depends on the node start as if it were done. The
+	// error is kept in Errors.
+	IgnoreError
+)
+
+// disposition asks what becomes of the group.
+func (g *DependencyTaskGroup[K]) disposition(p int32, err error) Disposition {
+	switch {
+	case g.opts.AggregateErrors:
+		return SkipDependents
+	case g.opts.OnError != nil:
+		return g.opts.OnError(g.plan.keys[p], err)
+	}
+	return StopGroup
 }
 
 func (g *DependencyTaskGroup[K]) taskError(p int32, task Task, err error) *TaskError {
@@ -830,6 +892,10 @@ func (g *DependencyTaskGroup[K]) stop(ctx context.Context, cause error) {
 	}
 	var slow []int32
 	for _, p := range g.members() {
+		if g.cell[p] == noNode {
+			continue // it ended meanwhile: see tell
+		}
+		g.state[p] |= wasStopped
 		if grace := g.graceOf(p); grace > 0 {
 			g.grant(p, closeCancel, grace)
 			g.tell(ctx, p, cause)
@@ -840,7 +906,9 @@ func (g *DependencyTaskGroup[K]) stop(ctx context.Context, cause error) {
 		}
 	}
 	for _, p := range slow {
-		g.close(p)
+		if g.cell[p] != noNode {
+			g.close(p)
+		}
 	}
 }
 
@@ -850,11 +918,15 @@ func (g *DependencyTaskGroup[K]) notify(ctx context.Context, cause error) {
 		g.notice = cause
 	}
 	for _, p := range g.members() {
-		g.tell(ctx, p, cause)
+		if g.cell[p] != noNode {
+			g.state[p] |= wasStopped
+			g.tell(ctx, p, cause)
+		}
 	}
 }
 
-// tell gives a running member notice, once.
+// tell gives a running member notice, once. A panic that RecoverPanics makes an
+// error of is a failure, which may close any other member.
 func (g *DependencyTaskGroup[K]) tell(ctx context.Context, p int32, cause error) {
 	m := &g.slots[g.cell[p]]
 	s, ok := m.task.(Stopper)
@@ -862,10 +934,14 @@ func (g *DependencyTaskGroup[K]) tell(ctx context.Context, p int32, cause error)
 		return
 	}
 	m.flags |= hasNotice
-	ctx = g.contextOf(ctx, g.cell[p])
-	g.current = p
-	s.Stop(ctx, cause)
-	g.current = noNode
+	inner := g.contextOf(ctx, g.cell[p])
+	_, err := g.call(p, func() (Yield, error) {
+		s.Stop(inner, cause)
+		return Next, nil
+	})
+	if err != nil {
+		g.fail(ctx, p, err)
+	}
 }
 
 // graceOf returns how long a member may go on.
@@ -926,13 +1002,16 @@ func (g *DependencyTaskGroup[K]) expire(ctx context.Context, p int32) {
 			return
 		}
 	}
+	g.state[p] |= wasCutOff
 	g.fail(ctx, p, join(t, g.closeTask(p, m.task)))
 }
 
 // close cuts a running member off.
 func (g *DependencyTaskGroup[K]) close(p int32) {
+	g.state[p] |= wasStopped | wasCutOff
 	task := g.release(p)
 	err := g.closeTask(p, task)
+	g.giveBack() // and not before the task has really ended
 	if err != nil {
 		g.failures = append(g.failures, failure{err: g.taskError(p, task, err), node: p, aside: true})
 	}
@@ -979,10 +1058,8 @@ func (g *DependencyTaskGroup[K]) askToClose() bool {
 
 // cancelPending ends the starting.
 func (g *DependencyTaskGroup[K]) cancelPending() {
-	if g.stopping {
-		return
-	}
 	g.stopping = true
+	g.leaveLines()
 	if g.counts[StatePending] == 0 {
 		return
 	}
@@ -1016,8 +1093,9 @@ func (g *DependencyTaskGroup[K]) set(p int32, to State, task Task, err error) {
 // mark is set without the Observer. It returns the state before.
 func (g *DependencyTaskGroup[K]) mark(p int32, to State) State {
 	state := g.state[p]
-	from := state &^ hasStarted
-	g.state[p] = to | state&hasStarted
+	from := state & onlyState
+	g.state[p] = to | state&^onlyState
+	g.since[p] = int32(g.round)
 	g.counts[from]--
 	g.counts[to]++
 	return from

@@ -57,6 +57,20 @@ type ObserverFunc func(t Transition)
 // Observe calls f.
 func (f ObserverFunc) Observe(t Transition) { f(t) }
 
+// SlowStepObserver is an Observer that is warned when a step takes too long:
+// see [GroupOptions.SlowStep].
+type SlowStepObserver interface {
+	Observer
+	ObserveSlowStep(s SlowStep)
+}
+
+// SlowStep is a step of a member that held everything else up.
+type SlowStep struct {
+	Path string // the keys that lead from the outermost group to the node
+	Task string // what [TaskDescription] calls its task
+	Took time.Duration
+}
+
 // Transition is a change of a node's state. What takes time to find out is a
 // method; methods must not be called after Observe has returned.
 type Transition struct {
@@ -79,8 +93,8 @@ type observed interface {
 // Key returns the node's key.
 func (t Transition) Key() any { return t.group.keyOf(t.node) }
 
-// Task returns what [TaskDescription] calls the node's task; "" if the node was
-// never started.
+// Task returns what [TaskDescription] calls the node's task; "" as long as there
+// is none: of a node that starts, or was never started.
 func (t Transition) Task() string { return t.group.taskOf(t.node) }
 
 // Path returns the keys that lead from the outermost group to this node, with

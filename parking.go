@@ -28,6 +28,9 @@ func (g *DependencyTaskGroup[K]) occupy(p int32, task Task, limit deadlineAt, va
 	if g.opts.Context != nil {
 		g.contexts[slot].values = values
 	}
+	if g.opts.Claims != nil {
+		g.held[slot], g.holding = g.holding, nil
+	}
 }
 
 // grow makes room. All that is ready now may want a slot in this very pass, and
@@ -45,10 +48,14 @@ func (g *DependencyTaskGroup[K]) grow() int32 {
 	if g.opts.Context != nil {
 		g.contexts = append(g.contexts, make([]memberContext, more)...)
 	}
+	if g.opts.Claims != nil {
+		g.held = append(g.held, make([]*holding, more)...)
+	}
 	return first
 }
 
-// release takes a member's slot back and returns its task.
+// release takes a member's slot back and returns its task. What the member holds
+// is kept for giveBack.
 func (g *DependencyTaskGroup[K]) release(p int32) Task {
 	slot := g.cell[p]
 	m := &g.slots[slot]
@@ -65,6 +72,9 @@ func (g *DependencyTaskGroup[K]) release(p int32) Task {
 	g.due.Remove(p)
 	if g.opts.Context != nil {
 		g.contexts[slot] = memberContext{}
+	}
+	if g.opts.Claims != nil {
+		g.holding, g.held[slot] = g.held[slot], nil
 	}
 	return task
 }
@@ -91,6 +101,11 @@ func (g *DependencyTaskGroup[K]) park(p int32, y Yield) {
 			g.timers.Add(m.time, uint32(slot))
 		}
 	}
+	const timed = yieldNext | yieldRounds | yieldAt
+	if y.code&yieldClaims != 0 && y.code&timed == 0 {
+		g.byClaims++
+		m.flags |= parkedByClaims
+	}
 	switch {
 	case y.event != nil:
 		if m.wait == nil {
@@ -107,6 +122,10 @@ func (g *DependencyTaskGroup[K]) unpark(m *member) {
 	if m.flags&parkedByRounds != 0 {
 		m.flags &^= parkedByRounds
 		g.byRounds--
+	}
+	if m.flags&parkedByClaims != 0 {
+		m.flags &^= parkedByClaims
+		g.byClaims--
 	}
 }
 

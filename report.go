@@ -16,7 +16,7 @@ func (g *DependencyTaskGroup[K]) State(k K) State {
 	if !ok {
 		return 0
 	}
-	return g.state[p] &^ hasStarted
+	return g.state[p] & onlyState
 }
 
 // Started reports whether a node was started, whatever became of it since. A
@@ -39,7 +39,7 @@ func (g *DependencyTaskGroup[K]) Count(s State) int {
 func (g *DependencyTaskGroup[K]) All() iter.Seq2[K, State] {
 	return func(yield func(K, State) bool) {
 		for p, k := range g.plan.keys {
-			if !yield(k, g.state[p]&^hasStarted) {
+			if !yield(k, g.state[p]&onlyState) {
 				return
 			}
 		}
@@ -67,7 +67,7 @@ func (g *DependencyTaskGroup[K]) WaitsFor(k K) iter.Seq[K] {
 			return
 		}
 		for _, q := range g.plan.required(p) {
-			if g.state[q]&^hasStarted != StateSucceeded && !yield(g.plan.keys[q]) {
+			if !(g.state[q]&onlyState).Ended() && !yield(g.plan.keys[q]) {
 				return
 			}
 		}
@@ -78,9 +78,11 @@ func (g *DependencyTaskGroup[K]) WaitsFor(k K) iter.Seq[K] {
 // and errors of Close as [*TaskError], and errors thrown in as they were. It
 // includes what is no part of the group's result.
 func (g *DependencyTaskGroup[K]) Errors() []error {
-	errs := make([]error, len(g.failures))
-	for i, f := range g.failures {
-		errs[i] = f.err
+	var errs []error
+	for _, f := range g.failures {
+		if !f.skip {
+			errs = append(errs, f.err)
+		}
 	}
 	return errs
 }
@@ -93,7 +95,7 @@ func (g *DependencyTaskGroup[K]) Err(k K) error {
 	if !ok {
 		return nil
 	}
-	if g.state[p]&^hasStarted == StateSkipped {
+	if g.state[p]&onlyState == StateSkipped {
 		return g.failures[g.skips[p]-1].err
 	}
 	for _, f := range g.failures {

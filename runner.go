@@ -70,6 +70,7 @@ type TaskRunner struct {
 	y        Yield
 	rounds   uint64 // steps to be let pass before y is due by rounds
 	deadline deadline
+	closeBy  int64 // the end of the grace of Stop or CancelAfter, kept beside an earlier timeout
 	cause    error // of Stop
 	err      error
 
@@ -87,7 +88,7 @@ type TaskRunner struct {
 // Nothing runs before Start. It panics with an [*OptionError] if task is nil or
 // Wait or Grace is negative.
 func NewTaskRunner(task Task, opts *RunnerOptions) *TaskRunner {
-	r := &TaskRunner{task: task}
+	r := &TaskRunner{task: task, closeBy: never}
 	if opts != nil {
 		r.opts = *opts
 	}
@@ -279,23 +280,31 @@ func (r *TaskRunner) expire(ctx context.Context) (Yield, error) {
 	case closeTimedOut:
 		return Yield{}, join(r.err, r.task.Close())
 	case closeCancel:
-		r.err = ErrCancelled
+		if r.err != nil { // its Timeout, after which it had a grace
+			return Yield{}, join(r.err, r.task.Close())
+		}
+		if r.cause == nil {
+			r.err = ErrCancelled
+		}
 		return Done, r.task.Close()
 	}
 	t := &Timeout{
 		Task: r.opts.Name, Limit: r.deadline.span,
 		runner: r, at: r.deadline.at, grace: r.opts.Grace,
 	}
-	r.err = t // how it ended, should the task swallow it
 	y, err := r.throw(ctx, t)
-	if err != nil || y.code&yieldDone != 0 {
+	if err != nil {
 		return y, err
+	}
+	r.err = t // the task has swallowed it
+	if y.code&yieldDone != 0 {
+		return y, nil
 	}
 	if r.opts.Grace == 0 {
 		return Done, r.task.Close()
 	}
-	r.deadline = deadline{}
-	r.deadline.offer(later(instant(r.now()), r.opts.Grace), r.opts.Grace, closeTimedOut)
+	at := min(later(instant(r.now()), r.opts.Grace), r.closeBy)
+	r.deadline = deadline{at: at, span: r.opts.Grace, kind: closeTimedOut}
 	return y, nil
 }
 
@@ -356,11 +365,7 @@ func (r *TaskRunner) finish(err error) error {
 	if r.cause != nil {
 		err = join(r.cause, err)
 	}
-	if err == nil {
-		r.end(r.err) // nothing is reported, but Err remembers
-		return nil
-	}
-	r.end(err)
+	r.end(join(r.err, err)) // Err remembers also what is not reported
 	return err
 }
 
@@ -384,7 +389,7 @@ func (r *TaskRunner) Due() Yield {
 	case !r.started:
 		return now
 	}
-	due := Yield{event: &r.kick, at: r.y.at, code: r.y.code&(yieldNext|yieldAt) | yieldEvent}
+	due := Yield{event: &r.kick, at: r.y.at, code: r.y.code&(yieldNext|yieldAt|yieldClaims) | yieldEvent}
 	if r.rounds > 0 {
 		due.code |= yieldNext // rounds are counted by steps
 	}
@@ -431,6 +436,10 @@ func (r *TaskRunner) RunToCompletion(ctx context.Context, wait time.Duration) er
 	}
 	if err := r.checkRun(ctx, wait); err != nil {
 		return err
+	}
+	if ctx.Err() != nil {
+		r.Stop(context.Cause(ctx))
+		ctx = context.WithoutCancel(ctx)
 	}
 	return r.drive(ctx, wait, wait, func() (bool, error) { return r.Step(ctx) })
 }
@@ -493,7 +502,7 @@ func signalAtEnd(ctx context.Context, signal func()) (stop func()) {
 
 // pause waits until the task is due, or the next round is.
 func (r *TaskRunner) pause(ctx context.Context, wait time.Duration, wake <-chan struct{}) {
-	until := r.until(wait)
+	until := r.until(ctx, wait)
 	for {
 		r.clock.Wait(until, wake)
 		// Wait may be early, and a wake may be left from something that the
@@ -508,9 +517,9 @@ func (r *TaskRunner) pause(ctx context.Context, wait time.Duration, wake <-chan 
 }
 
 // until returns when the pause ends unless something happens, or the zero Time.
-func (r *TaskRunner) until(wait time.Duration) time.Time {
+func (r *TaskRunner) until(ctx context.Context, wait time.Duration) time.Time {
 	due := r.Due()
-	if due.Ready() {
+	if ctx.Err() != nil || due.Ready() { // the wake for it may still be on its way
 		return r.clock.Now()
 	}
 	at, hasAt := due.Time()
@@ -568,7 +577,7 @@ func (t *runnerTask) answer(err error) (Yield, error) {
 }
 
 func (t *runnerTask) Throw(ctx context.Context, err error) (Yield, error) {
-	if t.r.done {
+	if t.r.done || !t.r.started {
 		return Yield{}, err
 	}
 	t.r.thrown.Store(&err)
@@ -618,8 +627,7 @@ func (r *TaskRunner) Stop(cause error) {
 	if r.opts.Grace > 0 {
 		at = later(instant(r.now()), r.opts.Grace)
 	}
-	r.deadline.offer(at, r.opts.Grace, closeCancel)
-	r.signal()
+	r.offerCancel(at, r.opts.Grace)
 }
 
 // Cancel ends the runner now. A task that has started is closed; the result is
@@ -654,7 +662,12 @@ func (r *TaskRunner) CancelAfter(grace time.Duration) {
 		r.end(ErrCancelled)
 		return
 	}
-	r.deadline.offer(later(instant(r.now()), grace), grace, closeCancel)
+	r.offerCancel(later(instant(r.now()), grace), grace)
+}
+
+func (r *TaskRunner) offerCancel(at int64, grace time.Duration) {
+	r.closeBy = min(r.closeBy, at)
+	r.deadline.offer(at, grace, closeCancel)
 	r.signal()
 }
 

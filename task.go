@@ -75,6 +75,7 @@ const (
 	yieldAfter
 	yieldAt
 	yieldEvent
+	yieldClaims // besides yieldEvent: all that it waits for is claims on Limiters
 
 	yieldShift = 8
 )
@@ -133,6 +134,9 @@ func (y Yield) Or(z Yield) Yield {
 		return Done
 	}
 	r := Yield{code: (y.code | z.code) & (1<<yieldShift - 1)}
+	if y.code != 0 && z.code != 0 {
+		r.code &^= yieldClaims &^ (y.code & z.code)
+	}
 	if r.code&yieldNext != 0 {
 		r.code &^= yieldRounds
 	} else if r.code&yieldRounds != 0 {

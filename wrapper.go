@@ -96,19 +96,30 @@ func (co *Coroutine) Await(task Task) error {
 }
 
 func (co *Coroutine) suspend(method string) error {
-	if !co.coro.Running() {
-		panic("scheduler: Coroutine." + method + " called outside its function")
-	}
+	co.check(method)
 	co.coro.Suspend()
 	return co.thrown
 }
 
+// check panics if the function is not running.
+func (co *Coroutine) check(method string) {
+	if !co.coro.Running() {
+		panic("scheduler: Coroutine." + method + " called outside its function")
+	}
+}
+
 // Context returns the context of the current step.
-func (co *Coroutine) Context() context.Context { return co.top.ctx }
+func (co *Coroutine) Context() context.Context {
+	co.check("Context")
+	return co.top.ctx
+}
 
 // Stopping returns an event that is set when the task has been asked to stop:
 // wait for it beside something else, or look at it with IsSet.
-func (co *Coroutine) Stopping() *Event { return co.top.stopping() }
+func (co *Coroutine) Stopping() *Event {
+	co.check("Stopping")
+	return co.top.stopping()
+}
 
 // stopping makes the event when it is first asked for: most tasks never are.
 func (co *Coroutine) stopping() *Event {
@@ -224,6 +235,13 @@ func (c *coroutine) advance(co *Coroutine, err error) (Yield, error) {
 			}
 			co = co.outer
 		case child == nil:
+			if co.yield.code == 0 && co != top {
+				// Awaited, it fails like any other task.
+				top.leaf = co.outer
+				err = join(ErrNoYield, co.close(nil))
+				co = co.outer
+				continue
+			}
 			top.stepping = false
 			return co.yield, nil
 		default:
@@ -344,7 +362,10 @@ func (c *coroutine) Stop(ctx context.Context, cause error) {
 	c.co.stopping().Set()
 	if co := c.co.leaf; co != nil && co.child != nil {
 		if s, ok := co.child.(Stopper); ok {
+			c.co.stepping = true
+			defer c.unwind()
 			s.Stop(ctx, cause)
+			c.co.stepping = false
 		}
 	}
 }
