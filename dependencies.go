@@ -115,6 +115,12 @@ func (d *Dependencies[K]) connect(requirer, required int32) {
 	if len(d.required) == math.MaxInt32 {
 		panic("scheduler: more than 2147483647 dependencies")
 	}
+	if len(d.required) == cap(d.required) {
+		// Twice the room each time: append alone goes by a quarter at this
+		// size, and so copies a list of edges four times over.
+		d.requirers = slices.Grow(d.requirers, len(d.required)+8)
+		d.required = slices.Grow(d.required, len(d.required)+8)
+	}
 	d.requirers = append(d.requirers, requirer)
 	d.required = append(d.required, required)
 	if required <= requirer {
@@ -375,14 +381,17 @@ func (d *Dependencies[K]) walkLocked(way direction) *plan[K] {
 // sortedPlan renumbers the nodes to key order. That costs a few times what a
 // single walk does but makes it, and each further one, that much faster.
 func (d *Dependencies[K]) sortedPlan(g *digraph.Graph) *plan[K] {
-	sorted, order, position := g.Sort()
-	entered := d.keys()
-	keys := make([]K, len(order))
-	for p, number := range order {
-		keys[p] = entered[number]
+	sorted, position := g.Sort()
+	keys := make([]K, d.Len())
+	out := 0
+	for number, k := range d.keys() {
+		if p := position[number]; p >= 0 {
+			keys[p] = k
+			out++
+		}
 	}
 	if sorted == nil {
-		return &plan[K]{keys: keys}
+		return &plan[K]{keys: keys[:out]}
 	}
 	return d.newPlan(keys, sorted, position)
 }

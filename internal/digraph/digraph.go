@@ -3,11 +3,7 @@
 // a path may be as long as memory allows.
 package digraph
 
-import (
-	"math/bits"
-
-	"github.com/steptask/scheduler/internal/bitset"
-)
+import "math/bits"
 
 // Graph is a directed graph in compressed rows: three flat slices that the
 // collector does not look into. It is not changed once made.
@@ -81,54 +77,94 @@ func (g *Graph) Transpose() *Graph {
 }
 
 // Sort puts the nodes in order: again and again comes the smallest node such
-// that all nodes with an edge to it are out already. It returns the graph with
-// the nodes renumbered to their places, what each place holds, and the place of
-// each node. Every edge of the sorted graph leads to a higher number.
+// that all nodes with an edge to it are out already. It returns the place of
+// each node, and the graph with the nodes renumbered to their places: every
+// edge leads to a higher number then.
 //
-// If there is a cycle, order ends where no node is left that could come next,
-// sorted is nil and place is of no use.
-func (g *Graph) Sort() (sorted *Graph, order, place []int32) {
+// If there is a cycle, it stops where no node is left that could come next: the
+// nodes not out have a negative place, and sorted is nil.
+func (g *Graph) Sort() (sorted *Graph, place []int32) {
 	n := g.Len()
-	sorted = &Graph{Start: make([]int32, n+1), To: make([]int32, 0, len(g.To)), Degree: make([]int32, n)}
-	order, place = make([]int32, 0, n), make([]int32, n)
-
-	waits := make([]int32, n)
-	copy(waits, g.Degree)
-	ready := bitset.New(n)
-	for i, w := range waits {
-		if w == 0 {
-			ready.Add(int32(i))
+	sorted = &Graph{Start: make([]int32, n+1), To: make([]int32, len(g.To)), Degree: make([]int32, n)}
+	nodes := make([]unsorted, n+1)
+	nodes[n].start = g.Start[n]
+	ready := newFront(n)
+	for i, waits := range g.Degree {
+		nodes[i] = unsorted{g.Start[i], ^waits}
+		if waits == 0 {
+			ready.put(int32(i>>6), 1<<(i&63))
 		}
 	}
-	// An order by priority is one chain of dependent cache misses. So each row
-	// is copied while it is in the cache, and its nodes are translated below,
-	// where the misses do not wait for each other: together they cost little
-	// more than the order alone.
-	for w := ready.NextWord(0); w >= 0; w = ready.NextWord(w) {
-		i := int32(w<<6 | bits.TrailingZeros64(ready.Word(w)))
-		ready.Remove(i)
-		place[i] = int32(len(order))
-		order = append(order, i)
-		row := g.Row(i)
-		sorted.To = append(sorted.To, row...)
-		sorted.Start[len(order)] = int32(len(sorted.To))
-		for _, j := range row {
-			if waits[j]--; waits[j] == 0 {
-				ready.Add(j)
-				w = min(w, int(j)>>6)
+
+	// An order by priority is one long chain of cache misses, each of which
+	// has to wait for the one before. What takes part in it is laid out so
+	// that a node has two of them, its number and its row; rows are asked for
+	// as soon as it is known that they will be needed; and all that can be
+	// done apart from it is kept apart.
+	//
+	// The ready nodes of the first word are in members, all others in ready.
+	// A node that becomes ready is mostly in that word or near it, so there is
+	// no need to begin at the top, as a heap does.
+	word, members := ready.take(0)
+	out, end := int32(0), int32(0)
+	for members != 0 {
+		i := word<<6 | int32(bits.TrailingZeros64(members))
+		members &= members - 1
+		nodes[i].place = out
+		out++
+		for _, j := range g.To[nodes[i].start:nodes[i+1].start] {
+			sorted.To[end] = j // translated below
+			end++
+			place := nodes[j].place + 1
+			nodes[j].place = place
+			if place != allOut {
+				continue
+			}
+			if at := nodes[j].start; at < nodes[j+1].start {
+				_ = nodes[g.To[at]] // Asks for the row, and does not wait for it.
+			}
+			switch its, bit := j>>6, uint64(1)<<(j&63); {
+			case its == word:
+				members |= bit
+			case its > word:
+				ready.put(its, bit)
+			default:
+				if members != 0 {
+					ready.put(word, members)
+				}
+				word, members = its, bit
 			}
 		}
+		sorted.Start[out] = end
+		if members == 0 {
+			word, members = ready.take(word)
+		}
 	}
-	if len(order) < n {
-		return nil, order, nil
+
+	place = make([]int32, n)
+	for i := range place {
+		place[i] = nodes[i].place
+	}
+	if int(out) < n {
+		return nil, place
 	}
 	for e, j := range sorted.To {
-		p := place[j]
-		sorted.To[e] = p
-		sorted.Degree[p]++
+		sorted.To[e] = nodes[j].place
 	}
-	return sorted, order, place
+	for i, p := range place {
+		sorted.Degree[p] = g.Degree[i]
+	}
+	return sorted, place
 }
+
+// unsorted is a node while the nodes are put in order.
+type unsorted struct {
+	start int32 // of its row
+	place int32 // once it is out; before, ^w if it waits for w nodes
+}
+
+// allOut is the place of a node that waits for nothing any more.
+const allOut = ^int32(0)
 
 // Reach returns, by node, whether a path leads to it from start, which counts
 // as reached.

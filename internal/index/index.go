@@ -83,7 +83,7 @@ func (x *Index[K]) Clone() *Index[K] {
 // probe returns the number of k, or -1 and the free slot where it belongs.
 func (x *Index[K]) probe(k K, hash uint64) (n int32, free int) {
 	last := len(x.slots) - 1
-	for i := int(hash >> x.shift); ; i = (i + 1) & last {
+	for i := int(hash >> (x.shift & 63)); ; i = (i + 1) & last {
 		slot := x.slots[i]
 		if slot == 0 {
 			return -1, i
@@ -114,7 +114,7 @@ func (x *Index[K]) grow() {
 		if slot == 0 {
 			continue
 		}
-		i := int(slot >> x.shift)
+		i := int(slot >> (x.shift & 63))
 		for x.slots[i] != 0 {
 			i = (i + 1) & last
 		}
