@@ -187,8 +187,9 @@ type DependencyTaskGroup[K comparable] struct {
 	thrown    error // the last one
 	timedOut  *Timeout
 	failures  []failure
-	skips     []int32 // by node: 1 + the index of the failure that it was skipped for
-	subject   Task    // whose transition is being observed
+	failed    map[int32]int // by node: its first failure
+	skips     []int32       // by node: 1 + the index of the failure that it was skipped for
+	subject   Task          // whose transition is being observed
 }
 
 // These are kept in the state of a node beside it.
@@ -405,7 +406,7 @@ func (g *DependencyTaskGroup[K]) Throw(ctx context.Context, err error) (Yield, e
 	ctx = g.enter(ctx, "Throw")
 	defer g.leave()
 	t, ok := err.(*Timeout) //nolint:errorlint // That type itself: what wraps one is an ordinary error.
-	g.failures = append(g.failures, failure{err: err, node: noNode, aside: ok})
+	g.note(failure{err: err, node: noNode, aside: ok})
 	switch {
 	case !ok:
 		g.thrown = err
@@ -536,7 +537,7 @@ func (g *DependencyTaskGroup[K]) abort(p int32) {
 		g.release(p)
 	}
 	g.giveBack()
-	g.failures = append(g.failures, failure{err: g.taskError(p, nil, ErrAborted), node: p})
+	g.note(failure{err: g.taskError(p, nil, ErrAborted), node: p})
 	g.set(p, StateFailed, nil, ErrAborted)
 }
 
@@ -787,18 +788,18 @@ func (g *DependencyTaskGroup[K]) fail(ctx context.Context, p int32, err error) {
 		task = g.release(p)
 		g.giveBack()
 		if told && g.stopping && errors.Is(err, g.notice) {
-			g.failures = append(g.failures, failure{err: g.taskError(p, task, err), node: p, aside: true})
+			g.note(failure{err: g.taskError(p, task, err), node: p, aside: true})
 			g.set(p, StateCancelled, task, err)
 			return
 		}
 	}
-	g.failed(ctx, p, task, err)
+	g.handle(ctx, p, task, err)
 }
 
-// failed does what a failure asks for.
-func (g *DependencyTaskGroup[K]) failed(ctx context.Context, p int32, task Task, err error) {
+// handle does what a failure asks for.
+func (g *DependencyTaskGroup[K]) handle(ctx context.Context, p int32, task Task, err error) {
 	if errors.Is(err, ErrSkip) {
-		g.failures = append(g.failures, failure{err: g.taskError(p, task, err), node: p, aside: true, skip: true})
+		g.note(failure{err: g.taskError(p, task, err), node: p, aside: true, skip: true})
 		g.set(p, StateSkipped, task, err)
 		g.skip(p)
 		return
@@ -808,7 +809,7 @@ func (g *DependencyTaskGroup[K]) failed(ctx context.Context, p int32, task Task,
 		state = StateTimedOut
 	}
 	e := g.taskError(p, task, err)
-	g.failures = append(g.failures, failure{err: e, node: p})
+	g.note(failure{err: e, node: p})
 	g.set(p, state, task, err)
 	switch g.disposition(p, err) {
 	case SkipDependents:
@@ -844,6 +845,19 @@ func (g *DependencyTaskGroup[K]) disposition(p int32, err error) Disposition {
 		return g.opts.OnError(g.plan.keys[p], err)
 	}
 	return StopGroup
+}
+
+// note keeps a failure.
+func (g *DependencyTaskGroup[K]) note(f failure) {
+	if f.node != noNode {
+		if g.failed == nil {
+			g.failed = map[int32]int{}
+		}
+		if _, ok := g.failed[f.node]; !ok {
+			g.failed[f.node] = len(g.failures)
+		}
+	}
+	g.failures = append(g.failures, f)
 }
 
 func (g *DependencyTaskGroup[K]) taskError(p int32, task Task, err error) *TaskError {
@@ -1013,7 +1027,7 @@ func (g *DependencyTaskGroup[K]) close(p int32) {
 	err := g.closeTask(p, task)
 	g.giveBack() // and not before the task has really ended
 	if err != nil {
-		g.failures = append(g.failures, failure{err: g.taskError(p, task, err), node: p, aside: true})
+		g.note(failure{err: g.taskError(p, task, err), node: p, aside: true})
 	}
 	g.set(p, StateCancelled, task, err)
 }

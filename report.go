@@ -67,7 +67,7 @@ func (g *DependencyTaskGroup[K]) WaitsFor(k K) iter.Seq[K] {
 			return
 		}
 		for _, q := range g.plan.required(p) {
-			if !(g.state[q]&onlyState).Ended() && !yield(g.plan.keys[q]) {
+			if !(g.state[q] & onlyState).Ended() && !yield(g.plan.keys[q]) {
 				return
 			}
 		}
@@ -95,13 +95,11 @@ func (g *DependencyTaskGroup[K]) Err(k K) error {
 	if !ok {
 		return nil
 	}
-	if g.state[p]&onlyState == StateSkipped {
+	if g.skips != nil && g.skips[p] != 0 {
 		return g.failures[g.skips[p]-1].err
 	}
-	for _, f := range g.failures {
-		if f.node == p {
-			return f.err
-		}
+	if i, ok := g.failed[p]; ok {
+		return g.failures[i].err
 	}
 	return nil
 }
@@ -137,3 +135,63 @@ func (g *DependencyTaskGroup[K]) pathOf(node int32) string {
 
 // member returns the node whose code is running.
 func (g *DependencyTaskGroup[K]) member() int32 { return g.current }
+
+// Outcome is how a node ended that did not simply succeed.
+type Outcome[K comparable] struct {
+	Key   K
+	State State
+	// Err is the [*TaskError] with which the node failed, or asked to be
+	// skipped, or was closed; for a node skipped because of another one, that
+	// one's.
+	Err error
+	// Because is the node whose failure a skipped node owes it to; for a node
+	// that asked for it, the node itself.
+	Because K
+	// Stopped says that it was running when the group was stopped. It ended
+	// within its grace then, unless CutOff says that it was closed.
+	Stopped, CutOff bool
+}
+
+// Outcomes returns how nodes ended that did not simply succeed: first those that
+// failed, in order of occurrence, without the noise of their victims; then all
+// others, in key order: skipped ones with the failure that they owe it to,
+// cancelled ones, and those that were running when the group was stopped, even
+// if they succeeded.
+func (g *DependencyTaskGroup[K]) Outcomes() iter.Seq[Outcome[K]] {
+	return func(yield func(Outcome[K]) bool) {
+		for _, f := range g.failures {
+			if f.node == noNode {
+				continue
+			}
+			if s := g.state[f.node] & onlyState; s != StateFailed && s != StateTimedOut {
+				continue
+			}
+			if !yield(g.outcome(f.node)) {
+				return
+			}
+		}
+		for p, state := range g.state {
+			switch s := state & onlyState; {
+			case s == StateFailed || s == StateTimedOut || !s.Ended():
+			case s == StateSucceeded && state&wasStopped == 0:
+			case !yield(g.outcome(int32(p))):
+				return
+			}
+		}
+	}
+}
+
+func (g *DependencyTaskGroup[K]) outcome(p int32) Outcome[K] {
+	k, state := g.plan.keys[p], g.state[p]
+	o := Outcome[K]{
+		Key: k, State: state & onlyState, Err: g.Err(k),
+		Stopped: state&wasStopped != 0, CutOff: state&wasCutOff != 0,
+	}
+	if o.State == StateSkipped {
+		o.Because = k
+		if g.skips != nil && g.skips[p] != 0 {
+			o.Because = g.plan.keys[g.failures[g.skips[p]-1].node]
+		}
+	}
+	return o
+}

@@ -268,7 +268,14 @@ func (r *TaskRunner) notify(ctx context.Context) {
 // throw throws err into the task, whether it is parked or not. A task that was
 // never entered cannot handle it: no code of it runs.
 func (r *TaskRunner) throw(ctx context.Context, err error) (Yield, error) {
-	if !r.entered {
+	switch {
+	case err == ErrClosed: //nolint:errorlint // That very one is the order to close.
+		r.err = ErrCancelled
+		if !r.entered {
+			return Done, nil
+		}
+		return Done, r.task.Close()
+	case !r.entered:
 		return Yield{}, err
 	}
 	return throwInto(ctx, r.task, err)
@@ -674,7 +681,8 @@ func (r *TaskRunner) offerCancel(at int64, grace time.Duration) {
 // Interrupt throws err into the task at the runner's next step, in place of the
 // step, and wakes the loop that drives it. It may be called from any goroutine;
 // of several errors before that step the last one wins. An ended runner ignores
-// it. It panics if err is nil.
+// it. [ErrClosed] closes the task instead, as Cancel does: a hard end from
+// outside, for who cannot wait for a grace. It panics if err is nil.
 func (r *TaskRunner) Interrupt(err error) {
 	if err == nil {
 		panic("scheduler: TaskRunner.Interrupt: nil error")

@@ -130,7 +130,7 @@ func (g *DependencyTaskGroup[K]) start(ctx context.Context, p int32) {
 	limit := g.limitOf(p)
 	if limit.span < 0 {
 		g.giveBack()
-		g.failed(ctx, p, nil, &Timeout{Task: fmt.Sprint(g.plan.keys[p]), Limit: limit.span, at: limit.at})
+		g.handle(ctx, p, nil, &Timeout{Task: fmt.Sprint(g.plan.keys[p]), Limit: limit.span, at: limit.at})
 		return
 	}
 	var values context.Context
@@ -158,7 +158,7 @@ func (g *DependencyTaskGroup[K]) start(ctx context.Context, p int32) {
 		g.succeed(p, task)
 	case err != nil:
 		g.giveBack()
-		g.failed(ctx, p, task, err)
+		g.handle(ctx, p, task, err)
 	default:
 		g.occupy(p, task, limit, values)
 		g.settle(ctx, p, y, nil)
@@ -212,7 +212,7 @@ func (g *DependencyTaskGroup[K]) claim(ctx context.Context, p, rank int32) bool 
 	c, err := g.classFor(p)
 	switch {
 	case err != nil:
-		g.failed(ctx, p, nil, err)
+		g.handle(ctx, p, nil, err)
 		return false
 	case c == noClaims:
 		return true
@@ -353,7 +353,7 @@ func (g *DependencyTaskGroup[K]) checkDeadlock() {
 		return
 	}
 	if err := g.claimTree.deadlock(); err != nil {
-		g.failures = append(g.failures, failure{err: err, node: noNode})
+		g.note(failure{err: err, node: noNode})
 		g.closeAll()
 		g.cancelPending()
 	}

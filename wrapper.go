@@ -49,6 +49,7 @@ type Coroutine struct {
 	leaf     *Coroutine // innermost of the chain that awaits; kept by the outermost
 	ctx      context.Context
 	stepping bool  // a Step or Throw is under way; kept by the outermost
+	throwing error // the last error thrown in; kept by the outermost
 	thrown   error // what Yield or Await returns when the function is resumed
 	yield    Yield // what the function yields
 	coro     coro.Coro
@@ -202,7 +203,7 @@ func (c *coroutine) Throw(ctx context.Context, err error) (Yield, error) {
 	if co.leaf == nil {
 		return Yield{}, err // never entered: no code of it runs
 	}
-	co.ctx, co.stepping = ctx, true
+	co.ctx, co.stepping, co.throwing = ctx, true, err
 	defer c.unwind()
 	leaf := co.leaf
 	if leaf.child != nil {

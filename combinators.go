@@ -1,0 +1,165 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Poll returns a Task that asks every so often whether something is ready, and
+// is done when it is. ready runs as the function of [Blocking] does, so it may
+// block; between two calls the task is parked. Its error is the task's. It
+// panics if ready is nil.
+//
+// Notice goes to a call that is under way ([Stopping]); the task itself goes on
+// for its grace, since what it waits for may be about to end.
+func Poll(every time.Duration, ready func(ctx context.Context) (bool, error)) Task {
+	if ready == nil {
+		panic("scheduler: Poll: nil function")
+	}
+	p := &poll{every: every, name: funcName(ready)}
+	p.fetch = func() Task {
+		return Fetch(ready, func(isReady bool, err error) error {
+			p.isReady = isReady
+			return err
+		})
+	}
+	return p
+}
+
+// poll is a machine of its own, not a coroutine: there may be very many.
+type poll struct {
+	every   time.Duration
+	name    string
+	fetch   func() Task
+	call    Task // nil between two calls
+	isReady bool
+}
+
+func (p *poll) Step(ctx context.Context) (Yield, error) {
+	if p.call == nil {
+		p.call = p.fetch()
+	}
+	return p.answer(stepTask(ctx, p.call))
+}
+
+// answer turns the outcome of a step of the call into one of the task.
+func (p *poll) answer(y Yield, err error) (Yield, error) {
+	switch {
+	case err != nil:
+		return Yield{}, err
+	case y.code&yieldDone == 0:
+		return y, nil
+	case p.isReady:
+		return Done, nil
+	}
+	p.call = nil
+	return After(p.every), nil
+}
+
+// Throw ends the call that is under way; the error comes out when it has ended.
+func (p *poll) Throw(ctx context.Context, err error) (Yield, error) {
+	if p.call == nil {
+		return Yield{}, err
+	}
+	return p.answer(throwInto(ctx, p.call, err))
+}
+
+func (p *poll) Close() error {
+	if p.call == nil {
+		return nil
+	}
+	return p.call.Close()
+}
+
+func (p *poll) askToClose() bool { return p.call != nil && askToClose(p.call) }
+
+func (p *poll) Stop(ctx context.Context, cause error) {
+	if s, ok := p.call.(Stopper); ok {
+		s.Stop(ctx, cause)
+	}
+}
+
+func (p *poll) String() string { return p.name }
+
+// BackOff says how long [Retry] waits before the next attempt; a negative
+// duration ends the attempts. The backoffs of github.com/cenkalti/backoff are
+// such.
+type BackOff interface {
+	NextBackOff() time.Duration
+}
+
+// Retry returns a Task that makes a task and drives it, and makes another one
+// after a pause if it failed, until one succeeds. task is called with the
+// number of the attempt, from 1 on, and the error of the one before; nil in
+// return ends the attempts. The result then, and when backoff ends them, is the
+// last error.
+//
+// An error thrown into the task is not retried if it comes out again, nor is
+// one that is [ErrSkip] or comes after the task was asked to stop. Notice goes
+// to the attempt under way and ends a pause. It panics if an argument is nil.
+func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
+	if backoff == nil || task == nil {
+		panic("scheduler: Retry: nil argument")
+	}
+	return Wrap(func(co *Coroutine) error {
+		var last error
+		for attempt := 1; ; attempt++ {
+			next := task(attempt, last)
+			if next == nil {
+				return last
+			}
+			if last = co.Await(next); last == nil || co.isFinal(last) {
+				return last
+			}
+			pause := backoff.NextBackOff()
+			if pause < 0 {
+				return last
+			}
+			if err := co.Yield(After(pause).Or(On(co.Stopping()))); err != nil {
+				return join(err, last)
+			}
+			if co.Stopping().IsSet() {
+				return last
+			}
+		}
+	})
+}
+
+// isFinal reports whether an error of a subtask is the end of the coroutine too.
+func (co *Coroutine) isFinal(err error) bool {
+	return errors.Is(err, ErrClosed) || errors.Is(err, ErrSkip) || co.Stopping().IsSet() ||
+		co.top.throwing != nil && errors.Is(err, co.top.throwing)
+}
+
+// Sequence returns a Task that drives the given ones one after the other, up to
+// the first that fails. That one's error is the result.
+func Sequence(tasks ...Task) Task {
+	return Wrap(func(co *Coroutine) error {
+		for _, task := range tasks {
+			if err := co.Await(task); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Finally returns a Task that drives task to its end and then cleanup, whatever
+// came of task: it succeeded, failed, or ended by an error thrown in, such as a
+// [*Timeout], or because it was asked to stop. In the last two cases cleanup has
+// what is left of the grace; without one it gets only as far as its first
+// yield. The result is the error of task, joined with that of cleanup.
+//
+// After a Close there is no step left for cleanup: it does not run. What must be
+// undone even then belongs into a roll-back, for which a group knows what was
+// started.
+func Finally(task, cleanup Task) Task {
+	return Wrap(func(co *Coroutine) error {
+		err := co.Await(task)
+		if errors.Is(err, ErrClosed) {
+			return err
+		}
+		return join(err, co.Await(cleanup))
+	})
+}

@@ -1,0 +1,169 @@
+package scheduler
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+)
+
+// Explanation says of one node where it stands and why it does not go on.
+type Explanation[K comparable] struct {
+	Key   K
+	State State
+	Since int   // the round in which the node came to this state; 0 is before the first
+	Err   error // as [DependencyTaskGroup.Err] has it
+
+	// Of a pending node:
+	Requires []K         // what it requires and is not done, in key order
+	Claims   []ClaimWait // if it requires nothing: the claims that it waits for
+	Limited  bool        // it waits for the group's Limit
+
+	// Of a running node:
+	Until    Yield        // what it waits for: rounds, a time, an event
+	Deadline time.Time    // when its time or its grace is over; zero: it has none
+	Stopped  bool         // it was asked to end
+	Inside   fmt.Stringer // the group that it runs, if its task is one; or nil
+}
+
+// Explain says of each node, in key order, where it stands and what it waits
+// for. It may be called on the driving goroutine at any time, and takes time in
+// proportion to the graph.
+func (g *DependencyTaskGroup[K]) Explain() iter.Seq[Explanation[K]] {
+	return func(yield func(Explanation[K]) bool) {
+		waiting := g.waitingClasses()
+		for p := range g.plan.keys {
+			if !yield(g.explain(int32(p), waiting)) {
+				return
+			}
+		}
+	}
+}
+
+// waitingClasses returns, by node, what the pending nodes in line wait for.
+func (g *DependencyTaskGroup[K]) waitingClasses() map[int32]*class {
+	waiting := map[int32]*class{}
+	for _, c := range g.waiting {
+		for _, rank := range c.nodes {
+			waiting[g.nodeAt(rank)] = c
+		}
+	}
+	return waiting
+}
+
+func (g *DependencyTaskGroup[K]) explain(p int32, waiting map[int32]*class) Explanation[K] {
+	k := g.plan.keys[p]
+	e := Explanation[K]{Key: k, State: g.state[p] & onlyState, Since: int(g.since[p])}
+	e.Stopped = g.state[p]&wasStopped != 0
+	switch e.State {
+	case StatePending:
+		for q := range g.WaitsFor(k) {
+			e.Requires = append(e.Requires, q)
+		}
+		if c := waiting[p]; c != nil {
+			e.Claims = c.ticket.waits()
+			for i := range e.Claims {
+				e.Claims[i].Node = g.pathOf(p)
+			}
+		}
+		e.Limited = len(e.Requires) == 0 && e.Claims == nil && g.isFull()
+	case StateRunning:
+		g.explainMember(p, &e)
+	default:
+		e.Err = g.Err(k)
+	}
+	return e
+}
+
+// explainMember says what a running member waits for.
+func (g *DependencyTaskGroup[K]) explainMember(p int32, e *Explanation[K]) {
+	slot := g.cell[p]
+	if slot == noNode { // in its first step, or its last
+		e.Until = Next
+		return
+	}
+	m := &g.slots[slot]
+	e.Inside, _ = m.task.(observed)
+	if m.kind != noDeadline {
+		e.Deadline = time.Unix(0, m.limit.at)
+	}
+	if g.due.Has(p) {
+		e.Until = Next
+		return
+	}
+	if m.round != none {
+		e.Until = e.Until.Or(Rounds(int(m.round) - g.round))
+	}
+	if m.time != none {
+		e.Until = e.Until.Or(Yield{at: m.time, code: yieldAt})
+	}
+	if m.wait != nil && m.wait.event != nil {
+		e.Until = e.Until.Or(Yield{event: m.wait.event, code: yieldEvent})
+	}
+}
+
+// String says it in one line, for a person.
+func (e Explanation[K]) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v: %s since round %d", e.Key, e.State, e.Since)
+	switch {
+	case len(e.Requires) > 0:
+		fmt.Fprintf(&b, ", requires %s", list(e.Requires))
+	case len(e.Claims) > 0:
+		for _, c := range e.Claims {
+			fmt.Fprintf(&b, ", %s", strings.TrimPrefix(c.String(), c.Node+" "))
+		}
+	case e.Limited:
+		b.WriteString(", waits for the group's limit")
+	case e.State == StateRunning && e.Until != Next:
+		fmt.Fprintf(&b, ", waits: %s", e.Until)
+	}
+	if e.Stopped && e.State == StateRunning {
+		b.WriteString(", asked to end")
+	}
+	if !e.Deadline.IsZero() {
+		fmt.Fprintf(&b, ", until %s", e.Deadline.UTC().Format(time.RFC3339Nano))
+	}
+	if e.Err != nil {
+		fmt.Fprintf(&b, ", %s", strings.ReplaceAll(e.Err.Error(), "\n", "\n  "))
+	}
+	return b.String()
+}
+
+// list names a few keys and counts the others.
+func list[K any](keys []K) string {
+	const most = 5
+	var b strings.Builder
+	for i, k := range keys {
+		if i == most {
+			fmt.Fprintf(&b, " and %d more", len(keys)-most)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprint(&b, k)
+	}
+	return b.String()
+}
+
+// WriteTo writes the explanation of each node that has not succeeded, a line
+// each, after a line of counts: the answer to "why does it not go on?".
+func (g *DependencyTaskGroup[K]) WriteTo(w io.Writer) (int64, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: round %d", g, g.round)
+	for s := StatePending; s <= StateSkipped; s++ {
+		if n := g.Count(s); n > 0 {
+			fmt.Fprintf(&b, ", %d %s", n, s)
+		}
+	}
+	b.WriteString("\n")
+	for e := range g.Explain() {
+		if e.State != StateSucceeded {
+			fmt.Fprintf(&b, "  %s\n", e)
+		}
+	}
+	n, err := io.WriteString(w, b.String())
+	return int64(n), err
+}
