@@ -45,6 +45,10 @@ cover: $(BIN)/coverage ## statement coverage of the root package, and the reason
 	go test -coverprofile=.cache/cover.out .
 	$(BIN)/coverage -min $(COVERAGE_MIN) .cache/cover.out
 
+.PHONY: example
+example: ## the README's example, up and down
+	.ci/example
+
 .PHONY: bench
 bench: ## benchmarks of the root module, ten times, for benchstat
 	@mkdir -p .cache
