@@ -581,7 +581,7 @@ func (g *DependencyTaskGroup[K]) yield() Yield {
 	if g.waitsForClaims() {
 		y.code |= yieldClaims
 	}
-	if at := min(g.nextTimer(), g.nextLimit(), g.intervalAt); at != never {
+	if at := min(g.nextTimer(), g.nextLimit(), g.nextInterval()); at != never {
 		y.at = at
 		y.code |= yieldAt
 	}

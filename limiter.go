@@ -99,7 +99,9 @@ type ticket struct {
 	around []*holding
 	wake   func()        // from any goroutine: it may be this ticket's turn
 	who    func() string // for errors: the node that is next
-	inLine bool          // guarded by claims
+	// Guarded by claims.
+	inLine bool
+	paused bool // keeps its place, but could not start now: nothing is kept for it
 }
 
 // holding is what a node has got of Limiters.
@@ -158,7 +160,8 @@ func mergeClaims(given []Claim) ([]Claim, error) {
 }
 
 // turn returns past if t can have now all that it claims, the instant at which
-// an Interval lets it, or never if it has to wait for others.
+// an Interval lets it, or never if it has to wait for others. From then on t is
+// in line.
 func (t *ticket) turn(now int64) int64 {
 	claims.Lock()
 	defer claims.Unlock()
@@ -166,6 +169,13 @@ func (t *ticket) turn(now int64) int64 {
 }
 
 func (t *ticket) turnLocked(now int64) int64 {
+	t.paused = false
+	if !t.inLine {
+		t.inLine = true
+		for _, c := range t.claims {
+			c.Limiter.queue = append(c.Limiter.queue, t)
+		}
+	}
 	at := past
 	for _, c := range t.claims {
 		if !t.fits(c) {
@@ -181,17 +191,11 @@ func (t *ticket) turnLocked(now int64) int64 {
 	return past
 }
 
-// take gets all that t claims, for a node of group. If it cannot, t is in line,
-// and the instant is that of turn.
+// take gets all that t claims, for a node of group. If it cannot, the instant is
+// that of turn.
 func (t *ticket) take(group enclosing, node int32, now int64) (*holding, int64) {
 	claims.Lock()
 	defer claims.Unlock()
-	if !t.inLine {
-		t.inLine = true
-		for _, c := range t.claims {
-			c.Limiter.queue = append(c.Limiter.queue, t)
-		}
-	}
 	if at := t.turnLocked(now); at != past {
 		return nil, at
 	}
@@ -234,7 +238,7 @@ func (t *ticket) fits(c Claim) bool {
 	}
 	free := l.opts.Capacity - l.used
 	for _, earlier := range l.queue {
-		if earlier == t {
+		if earlier == t || need > free {
 			break
 		}
 		if t.defersTo(earlier) {
@@ -248,6 +252,9 @@ func (t *ticket) fits(c Claim) bool {
 // ticket from inside of a node that holds something does not, if the other one
 // might be waiting for that very node.
 func (t *ticket) defersTo(earlier *ticket) bool {
+	if earlier.paused {
+		return false
+	}
 	for _, h := range t.around {
 		if !slices.Contains(earlier.around, h) {
 			return false
@@ -311,6 +318,31 @@ func (p *part) giveBack() {
 	l.held = l.held[:last]
 }
 
+// pause lets others pass until the next turn or take.
+func (t *ticket) pause() {
+	claims.Lock()
+	var turns []*ticket
+	if t.inLine && !t.paused {
+		t.paused = true
+		for _, c := range t.claims {
+			turns = append(turns, c.Limiter.turns()...)
+		}
+	}
+	claims.Unlock()
+	wakeAll(turns)
+}
+
+// turns returns the tickets whose turn it may be. The caller holds claims.
+func (l *Limiter) turns() []*ticket {
+	var turns []*ticket
+	for _, t := range l.queue {
+		if !t.paused && t.fitsAll() {
+			turns = append(turns, t)
+		}
+	}
+	return turns
+}
+
 // leave gives the place in line up.
 func (t *ticket) leave() {
 	claims.Lock()
@@ -330,7 +362,7 @@ func (t *ticket) leaveLocked() []*ticket {
 		l := c.Limiter
 		i := slices.Index(l.queue, t)
 		l.queue = slices.Delete(l.queue, i, i+1)
-		turns = append(turns, l.queue[i:]...)
+		turns = append(turns, l.turns()...)
 	}
 	return turns
 }
@@ -343,11 +375,7 @@ func (h *holding) release() {
 		h.parts[i].giveBack()
 	}
 	for i := range h.parts {
-		for _, t := range h.parts[i].limiter.queue {
-			if t.fitsAll() {
-				turns = append(turns, t)
-			}
-		}
+		turns = append(turns, h.parts[i].limiter.turns()...)
 	}
 	claims.Unlock()
 	wakeAll(turns)

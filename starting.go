@@ -94,6 +94,17 @@ func (g *DependencyTaskGroup[K]) isFull() bool {
 // become ready on the way; only what was waiting for claims can come from
 // behind.
 func (g *DependencyTaskGroup[K]) startReady(ctx context.Context) bool {
+	completed := g.sweep(ctx)
+	if g.isFull() {
+		for _, c := range g.inOrder {
+			c.ticket.pause() // what runs here may need what is kept for it
+		}
+	}
+	return completed
+}
+
+func (g *DependencyTaskGroup[K]) sweep(ctx context.Context) bool {
+	g.intervalAt = never
 	if len(g.waiting) > 0 && !g.isFull() {
 		g.serve()
 	}
@@ -337,13 +348,21 @@ func (g *DependencyTaskGroup[K]) giveBack() {
 	}
 }
 
+// nextInterval returns when a Limiter's Interval lets a node start, or never.
+func (g *DependencyTaskGroup[K]) nextInterval() int64 {
+	if len(g.waiting) == 0 || g.isFull() {
+		return never
+	}
+	return g.intervalAt
+}
+
 // waitsForClaims reports whether all that could go on in the group waits for
 // claims, here or in groups inside.
 func (g *DependencyTaskGroup[K]) waitsForClaims() bool {
 	return len(g.waiting)+g.byClaims > 0 &&
 		g.byClaims == g.counts[StateRunning] &&
 		g.timeouts+g.graces == 0 &&
-		g.intervalAt == never &&
+		g.nextInterval() == never &&
 		(g.ready.Empty() || g.isFull())
 }
 
