@@ -19,7 +19,6 @@ import (
 	"strings"
 	"syscall"
 	"text/tabwriter"
-	"time"
 
 	"github.com/steptask/scheduler/examples/stack/internal/engine"
 	"github.com/steptask/scheduler/examples/stack/internal/process"
@@ -81,11 +80,36 @@ func main() {
 	}
 }
 
-// untilInterrupt returns a context that ends with the next Ctrl-C or SIGTERM.
-// Each phase of a command has one of its own: an interrupt ends the phase that
-// is under way, not the one that follows.
-func untilInterrupt(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+// interrupts takes Ctrl-C and SIGTERM for the phases of a command.
+type interrupts chan os.Signal
+
+func catchInterrupts() interrupts {
+	i := make(interrupts, 1)
+	signal.Notify(i, os.Interrupt, syscall.SIGTERM)
+	return i
+}
+
+// phase returns a context that the next interrupt ends. Each phase of a command
+// has one of its own: an interrupt ends the phase that is under way, or the next
+// one if it comes between two. end says whether the phase was interrupted.
+func (i interrupts) phase(ctx context.Context) (_ context.Context, end func() bool) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	watching := make(chan struct{})
+	interrupted := false
+	go func() {
+		defer close(watching)
+		select {
+		case sig := <-i:
+			interrupted = true
+			cancel(fmt.Errorf("%w: %v", errInterrupted, sig))
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() bool {
+		cancel(nil)
+		<-watching
+		return interrupted
+	}
 }
 
 // settings are the flags that several commands share.
@@ -279,8 +303,8 @@ func types(_ context.Context, args []string) error {
 }
 
 func serve(ctx context.Context, args []string) error {
-	ctx, stop := untilInterrupt(ctx)
-	defer stop()
+	ctx, end := catchInterrupts().phase(ctx)
+	defer end()
 	return service.Run(ctx, args, os.Stderr)
 }
 
@@ -292,6 +316,3 @@ func sortedKeys[V any](m map[string]V) []string {
 	slices.Sort(keys)
 	return keys
 }
-
-// polling is how often down looks whether up has finished.
-const polling = 50 * time.Millisecond

@@ -12,6 +12,7 @@ import (
 	"github.com/steptask/scheduler/examples/stack/internal/state"
 	"github.com/steptask/scheduler/examples/stack/internal/template"
 	"github.com/steptask/scheduler/examples/stack/internal/view"
+	"github.com/steptask/scheduler/schedulertest"
 )
 
 // upFlags are the flags of up.
@@ -103,39 +104,39 @@ func (u *upFlags) options() (engine.Options, *view.TimeLine, error) {
 		View: view.All{progress, timeLine},
 	}
 	if opts.Simulate, err = u.standIns(); u.simulate {
-		opts.Clock = newSimulatedClock()
+		opts.Clock = schedulertest.NewClock(time.Unix(0, 0))
 	}
 	return opts, timeLine, err
 }
 
 // lifecycle creates the stack, waits, and deletes it.
 func (u *upFlags) lifecycle(ctx context.Context, e *engine.Engine, plan *engine.Plan, source state.Stack) error {
-	creating, stop := untilInterrupt(ctx)
+	signals := catchInterrupts()
+	creating, end := signals.phase(ctx)
 	report, err := e.Up(creating, plan, source)
-	interrupted := creating.Err() != nil
-	stop()
+	interrupted := end()
 	if err != nil {
 		return err
 	}
 	if report.Err != nil {
-		return u.failed(ctx, e, report, interrupted)
+		return u.failed(ctx, signals, e, report, interrupted)
 	}
 	if err := printOutputs(e, plan.Stack); err != nil {
 		return err
 	}
-	if !u.simulate {
-		waiting, stop := untilInterrupt(ctx)
+	if !u.simulate && !interrupted {
+		waiting, end := signals.phase(ctx)
 		fmt.Printf("\nThe stack %q is up. Ctrl-C deletes it, and so does \"down\" from elsewhere.\n", u.name)
 		<-waiting.Done()
-		stop()
+		end()
 		fmt.Println()
 	}
-	return finish(ctx, e.Down)
+	return finish(ctx, signals, e.Down)
 }
 
 // failed tells of a creation that did not go well, and rolls it back if that is
 // wanted.
-func (u *upFlags) failed(ctx context.Context, e *engine.Engine, report *engine.Report, interrupted bool) error {
+func (u *upFlags) failed(ctx context.Context, signals interrupts, e *engine.Engine, report *engine.Report, interrupted bool) error {
 	if interrupted {
 		fmt.Println("\nInterrupted.")
 	} else {
@@ -144,10 +145,13 @@ func (u *upFlags) failed(ctx context.Context, e *engine.Engine, report *engine.R
 	report.WriteFailure(os.Stdout)
 	if !interrupted && engine.Policy(u.policy) != engine.Rollback {
 		report.WriteLeft(os.Stdout)
+		if len(report.Left) > 0 && !u.simulate {
+			fmt.Println("\"down\" deletes it, and another \"up\" goes on from here.")
+		}
 		return errReported
 	}
 	fmt.Println("Rolling back.")
-	if err := finish(ctx, e.Rollback); err != nil {
+	if err := finish(ctx, signals, e.Rollback); err != nil {
 		return err
 	}
 	if interrupted {
@@ -157,9 +161,9 @@ func (u *upFlags) failed(ctx context.Context, e *engine.Engine, report *engine.R
 }
 
 // finish deletes what there is; an interrupt leaves the rest behind.
-func finish(ctx context.Context, remove func(context.Context) (*engine.Report, error)) error {
-	deleting, stop := untilInterrupt(ctx)
-	defer stop()
+func finish(ctx context.Context, signals interrupts, remove func(context.Context) (*engine.Report, error)) error {
+	deleting, end := signals.phase(ctx)
+	defer end()
 	report, err := remove(deleting)
 	if err != nil {
 		return err
@@ -186,55 +190,5 @@ func printOutputs(env template.Env, stack *template.Stack) error {
 		}
 		fmt.Printf("  %s = %s\n", o.Name, template.Text(v))
 	}
-	return nil
-}
-
-func down(ctx context.Context, args []string) error {
-	var s settings
-	f := s.flags("down")
-	s.progressFlag(f)
-	if err := s.parse(f, args); err != nil {
-		return err
-	}
-	progress, err := s.view()
-	if err != nil {
-		return err
-	}
-	asked := false
-	for {
-		if !state.Exists(engine.StatePath(s.dir, s.name)) {
-			if asked {
-				fmt.Println("Nothing is left behind.")
-			} else {
-				fmt.Printf("There is no stack %q.\n", s.name)
-			}
-			return nil
-		}
-		e, err := engine.Open(ctx, engine.Options{Name: s.name, Dir: s.dir, View: progress})
-		var held *state.HeldError
-		if errors.As(err, &held) {
-			if err := askOwner(held, &asked); err != nil {
-				return err
-			}
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		return errors.Join(finish(ctx, e.Down), e.Close())
-	}
-}
-
-// askOwner asks the up that drives the stack to delete it, once, and gives it
-// time.
-func askOwner(held *state.HeldError, asked *bool) error {
-	if !*asked {
-		*asked = true
-		fmt.Printf("Asking process %d, which runs the stack, to delete it.\n", held.Owner.PID)
-		if err := held.Owner.Interrupt(); err != nil {
-			return err
-		}
-	}
-	time.Sleep(polling)
 	return nil
 }

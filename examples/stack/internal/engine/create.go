@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/steptask/scheduler"
@@ -56,13 +57,10 @@ func (e *Engine) use(plan *Plan) {
 
 // resume finds out what an earlier run left, and takes over what is complete.
 func (e *Engine) resume(ctx context.Context, source state.Stack) error {
-	if e.store == nil {
-		return nil
-	}
 	if err := e.sameSource(ctx, source); err != nil {
 		return err
 	}
-	records, err := e.store.Records(ctx)
+	records, err := e.records(ctx)
 	if err != nil {
 		return err
 	}
@@ -92,26 +90,17 @@ func (e *Engine) resume(ctx context.Context, source state.Stack) error {
 
 // sameSource sees to it that a second up goes on with the same template.
 func (e *Engine) sameSource(ctx context.Context, source state.Stack) error {
+	if e.store == nil {
+		return nil
+	}
 	was, known, err := e.store.Stack(ctx)
 	if err != nil {
 		return err
 	}
-	if known && (was.Source != source.Source || !sameParameters(was.Parameters, source.Parameters)) {
+	if known && (was.Source != source.Source || !maps.Equal(was.Parameters, source.Parameters)) {
 		return errors.New("the stack was begun with another template or other parameters: run down first")
 	}
 	return e.store.SetStack(ctx, source)
-}
-
-func sameParameters(a, b map[string]string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for k, v := range a {
-		if w, ok := b[k]; !ok || v != w {
-			return false
-		}
-	}
-	return true
 }
 
 // create returns the task that creates a resource.

@@ -15,10 +15,8 @@ import (
 // Down deletes all that is recorded of the stack, in reverse. It needs no
 // template: the records say what there is and what requires what.
 func (e *Engine) Down(ctx context.Context) (*Report, error) {
-	if e.store != nil {
-		if err := e.load(ctx); err != nil {
-			return nil, err
-		}
+	if err := e.load(ctx); err != nil {
+		return nil, err
 	}
 	return e.delete(ctx, func(name string) bool { return !e.resources[name].Recorded })
 }
@@ -26,10 +24,8 @@ func (e *Engine) Down(ctx context.Context) (*Report, error) {
 // Rollback deletes what Up has started, what is half made too, over the same
 // dependencies in reverse; and what earlier runs had completed.
 func (e *Engine) Rollback(ctx context.Context) (*Report, error) {
-	if e.store != nil {
-		if err := e.load(ctx); err != nil {
-			return nil, err
-		}
+	if err := e.load(ctx); err != nil {
+		return nil, err
 	}
 	return e.delete(ctx, func(name string) bool { return !e.created.Started(name) && !e.resources[name].Recorded })
 }
@@ -59,7 +55,7 @@ func (e *Engine) delete(ctx context.Context, gone func(name string) bool) (*Repo
 // load takes what is known of the resources from the state file. It knows more
 // than the tasks of a creation that were cut off could tell.
 func (e *Engine) load(ctx context.Context) error {
-	records, err := e.store.Records(ctx)
+	records, err := e.records(ctx)
 	if err != nil {
 		return err
 	}
@@ -69,9 +65,9 @@ func (e *Engine) load(ctx context.Context) error {
 	for _, r := range e.resources {
 		r.Recorded = false
 	}
-	kinds := resource.Kinds()
+	kindOf := Types(e.opts.Simulate)
 	for name, rec := range records {
-		kind := kinds[rec.Type]
+		kind := kindOf(rec.Type)
 		if kind == nil {
 			return fmt.Errorf("%s: the type %s is not known any more", name, rec.Type)
 		}

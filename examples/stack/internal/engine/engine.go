@@ -71,6 +71,7 @@ type Engine struct {
 	opts      Options
 	kinds     map[string]*resource.Kind
 	store     *state.Store // nil in a simulation
+	simulated memory       // in place of it
 	host      *resource.Host
 	stack     *template.Stack // nil when only the state is known
 	deps      *scheduler.Dependencies[string]
@@ -101,7 +102,8 @@ var pure = map[string]bool{
 // [*state.HeldError] while another program drives the stack.
 func Open(ctx context.Context, opts Options) (*Engine, error) {
 	e := &Engine{opts: opts, resources: map[string]*resource.Resource{}, resumed: map[string]bool{}}
-	e.host = &resource.Host{Root: e.root(), Recorder: memory{}}
+	e.simulated = memory{}
+	e.host = &resource.Host{Root: e.root(), Recorder: e.simulated}
 	if opts.View != nil {
 		e.host.Note = opts.View.Note
 	}
@@ -211,6 +213,14 @@ func (e *Engine) failAt(name, step string) error {
 	return nil
 }
 
+// records returns what is recorded now.
+func (e *Engine) records(ctx context.Context) (map[string]state.Record, error) {
+	if e.store == nil {
+		return e.simulated, nil
+	}
+	return e.store.Records(ctx)
+}
+
 // recorder keeps records in the state file.
 type recorder struct{ store *state.Store }
 
@@ -224,9 +234,15 @@ func (r recorder) Delete(co *scheduler.Coroutine, name string) error {
 	return err
 }
 
-// memory keeps no records: a simulation leaves nothing behind.
-type memory struct{}
+// memory keeps records for a simulation, which leaves no file behind.
+type memory map[string]state.Record
 
-func (memory) Save(*scheduler.Coroutine, state.Record) error { return nil }
+func (m memory) Save(_ *scheduler.Coroutine, rec state.Record) error {
+	m[rec.Name] = rec
+	return nil
+}
 
-func (memory) Delete(*scheduler.Coroutine, string) error { return nil }
+func (m memory) Delete(_ *scheduler.Coroutine, name string) error {
+	delete(m, name)
+	return nil
+}

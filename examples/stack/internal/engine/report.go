@@ -92,18 +92,9 @@ func isFailure(s scheduler.State) bool {
 
 // left returns what is there, complete or not.
 func (e *Engine) left(ctx context.Context) ([]state.Record, error) {
-	records := map[string]state.Record{}
-	if e.store != nil {
-		var err error
-		if records, err = e.store.Records(ctx); err != nil {
-			return nil, err
-		}
-	} else {
-		for name, r := range e.resources {
-			if r.Recorded {
-				records[name] = r.Record(state.Created, "")
-			}
-		}
+	records, err := e.records(ctx)
+	if err != nil {
+		return nil, err
 	}
 	var list []state.Record
 	for name := range e.deps.All() {
@@ -138,7 +129,7 @@ func (r *Report) WriteLeft(w io.Writer) {
 		fmt.Fprintln(w, "Nothing is left behind.")
 		return
 	}
-	fmt.Fprintln(w, "Left behind (down deletes it):")
+	fmt.Fprintln(w, "Left behind:")
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer table.Flush()
 	for _, rec := range r.Left {

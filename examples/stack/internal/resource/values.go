@@ -164,10 +164,6 @@ func (r *Resource) testWait(co *scheduler.Coroutine, action string) error {
 // StandIn returns a type that takes the place of any other in a simulation: it
 // has every property and attribute, and takes its time.
 func StandIn(create, destroy time.Duration) *Kind {
-	wait := func(co *scheduler.Coroutine, r *Resource, d time.Duration) error {
-		r.note("%v", d)
-		return co.Yield(scheduler.After(d))
-	}
 	return &Kind{
 		Summary:  "a stand-in",
 		AnyProps: true,
@@ -175,9 +171,9 @@ func StandIn(create, destroy time.Duration) *Kind {
 			if err := r.Intend(co, nil); err != nil {
 				return err
 			}
-			return wait(co, r, create)
+			return co.Yield(scheduler.After(create))
 		},
-		Delete: func(co *scheduler.Coroutine, r *Resource) error { return wait(co, r, destroy) },
+		Delete: func(co *scheduler.Coroutine, _ *Resource) error { return co.Yield(scheduler.After(destroy)) },
 	}
 }
 
@@ -228,12 +224,12 @@ func ParseTimes(text string) (Times, error) {
 	return append(times, DefaultTimes...), nil
 }
 
-// Of returns the time of a type. Deleting takes a third of it.
+// Of returns the time of a type. Deleting takes a quarter of it.
 func (t Times) Of(typ string) (create, destroy time.Duration) {
 	typ = strings.ReplaceAll(typ, "/", "_")
 	for _, rule := range t {
 		if match, _ := path.Match(rule.Pattern, typ); match {
-			return rule.Time, rule.Time / 3
+			return rule.Time, rule.Time / 4
 		}
 	}
 	return 0, 0

@@ -10,8 +10,10 @@
 package template
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -100,12 +102,17 @@ func Parse(file string, source []byte) (*Template, error) {
 
 // load reads YAML. The root is nil for an empty document.
 func load(source []byte) (*yaml.Node, error) {
-	var doc yaml.Node
-	if err := yaml.Load(source, &doc); err != nil {
+	loader, err := yaml.NewLoader(bytes.NewReader(source))
+	if err != nil {
 		return nil, err
 	}
-	if len(doc.Content) == 0 {
+	var doc yaml.Node
+	err = loader.Load(&doc)
+	if errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0 {
 		return nil, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	return doc.Content[0], nil
 }
@@ -132,7 +139,7 @@ func (p *parser) document(root *yaml.Node) {
 	}
 	p.version(root)
 	r := &reader{errs: &p.errs, version: versions[p.t.Version]}
-	for i := 0; i+1 < len(root.Content); i += 2 {
+	for i := 0; i+1 < len(root.Content) && r.count <= maxValues; i += 2 {
 		p.section(r, root.Content[i], root.Content[i+1])
 	}
 	if len(p.errs.list) == 0 && len(p.t.Resources) == 0 {
@@ -200,7 +207,7 @@ func (p *parser) resources(r *reader, n *yaml.Node) {
 		return
 	}
 	lines := map[string]int{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
+	for i := 0; i+1 < len(n.Content) && r.count <= maxValues; i += 2 {
 		key := n.Content[i]
 		if first := lines[key.Value]; first > 0 {
 			p.errs.add(key.Line, key.Value, "given twice, first in line %d", first)
@@ -286,7 +293,7 @@ func (p *parser) outputs(r *reader, n *yaml.Node) {
 
 // didYouMean proposes the known name that is nearest to a mistyped one.
 func didYouMean(name string, known []string) string {
-	best, distance := "", 3
+	best, distance := "", min(3, (len(name)+1)/2)
 	for _, k := range slices.Sorted(slices.Values(known)) {
 		if d := editDistance(strings.ToLower(name), strings.ToLower(k)); d < distance {
 			best, distance = k, d

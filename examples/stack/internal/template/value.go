@@ -75,7 +75,7 @@ func (v *Value) replace(r *strings.Replacer) *Value {
 
 // Limits on what a document may grow to by way of aliases.
 const (
-	maxValues = 200_000
+	maxValues = 50_000
 	maxDepth  = 200
 )
 

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/examples/stack/internal/engine"
+	"github.com/steptask/scheduler/examples/stack/internal/process"
+	"github.com/steptask/scheduler/examples/stack/internal/state"
+)
+
+// down deletes a stack. While an up drives it, that one is asked to do it; if
+// it dies on the way, down goes on itself.
+func down(ctx context.Context, args []string) error {
+	var s settings
+	f := s.flags("down")
+	s.progressFlag(f)
+	if err := s.parse(f, args); err != nil {
+		return err
+	}
+	progress, err := s.view()
+	if err != nil {
+		return err
+	}
+	signals := catchInterrupts()
+	path := engine.StatePath(s.dir, s.name)
+	for asked := false; state.Exists(path); asked = true {
+		e, err := engine.Open(ctx, engine.Options{Name: s.name, Dir: s.dir, View: progress})
+		var held *state.HeldError
+		switch {
+		case err == nil:
+			return errors.Join(finish(ctx, signals, e.Down), e.Close())
+		case !errors.As(err, &held):
+			return err
+		case !asked:
+			fmt.Printf("Asking process %d, which drives the stack, to delete it.\n", held.Owner.PID)
+			if err := held.Owner.Interrupt(); err != nil {
+				return err
+			}
+		}
+		waiting, end := signals.phase(ctx)
+		err = scheduler.Run(waiting, untilReleased(held.Owner, path), nil)
+		end()
+		if err != nil {
+			return err
+		}
+	}
+	fmt.Printf("There is no stack %q.\n", s.name)
+	return nil
+}
+
+// untilReleased returns a task that waits until a process gives up a stack: it
+// ends, or removes the state file.
+func untilReleased(owner process.ID, path string) scheduler.Task {
+	const every = 50 * time.Millisecond
+	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		for owner.Alive() && state.Exists(path) {
+			if err := co.Yield(scheduler.After(every)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,477 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const isUp = "is up. Ctrl-C deletes it"
+
+// TestDefaultTemplate starts the stack that is built in, uses it, and has it
+// deleted from elsewhere.
+func TestDefaultTemplate(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	up := start(t, dir, "up", "-param", "services_warm_up=50ms")
+	up.until(isUp)
+
+	front := regexp.MustCompile(`url = (\S+)`).FindStringSubmatch(up.out.String())[1]
+	var answer struct {
+		Service   string
+		Upstreams map[string]struct {
+			Visits    int
+			Upstreams map[string]struct{ Visits int }
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(get(t, front)), &answer))
+	require.Equal(t, "front", answer.Service)
+	require.Positive(t, answer.Upstreams["store"].Visits)
+	require.Positive(t, answer.Upstreams["greeter"].Upstreams["store"].Visits)
+
+	page, err := os.ReadFile(filepath.Join(dir, ".stack", "demo", "data", "index.html"))
+	require.NoError(t, err)
+	require.Contains(t, string(page), front)
+	require.Contains(t, string(page), `"service": "greeter"`)
+	require.Contains(t, up.out.String(), `signal = {"front":"all upstreams answer"}`)
+
+	code, text := run(t, dir, "up")
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, text, fmt.Sprintf("in the hands of process %d", up.cmd.Process.Pid))
+	code, text = run(t, dir, "status")
+	require.Zero(t, code)
+	require.Equal(t, 14, strings.Count(text, "CREATE_COMPLETE"), text)
+
+	code, text = run(t, dir, "down")
+	require.Zero(t, code)
+	require.Contains(t, text, fmt.Sprintf("Asking process %d", up.cmd.Process.Pid))
+	require.Zero(t, up.wait())
+	require.Contains(t, up.out.String(), "Nothing is left behind.")
+	nothingIsLeft(t, dir)
+	portIsFree(t, front)
+}
+
+func get(t *testing.T, from string) string {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get(from)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode, string(b))
+	return string(b)
+}
+
+func portIsFree(t *testing.T, of string) {
+	t.Helper()
+	u, err := url.Parse(of)
+	require.NoError(t, err)
+	l, err := net.Listen("tcp", u.Host)
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+}
+
+// TestInterrupt: Ctrl-C while a process is not yet healthy. It is the end of the
+// creation, and what is half made goes too.
+func TestInterrupt(t *testing.T) {
+	t.Parallel()
+	for _, grace := range []string{"0", "100ms"} {
+		t.Run(grace, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			up := start(t, dir, "up", "-grace", grace, "-param", "services_warm_up=1h")
+			up.until("0 of 1 signals")
+			up.untilOutput("a process", func(s string) bool {
+				return regexp.MustCompile(`store +pid \d+: waiting`).MatchString(s)
+			})
+			up.interrupt()
+			require.Equal(t, exitInterrupted, up.wait())
+			require.Contains(t, up.out.String(), "Interrupted.")
+			require.Regexp(t, `cancelled +.*store`, up.out.String())
+			require.Contains(t, up.out.String(), "Nothing is left behind.")
+			nothingIsLeft(t, dir)
+		})
+	}
+}
+
+// TestInterrupt_whileUp: Ctrl-C while the stack is up.
+func TestInterrupt_whileUp(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	up := start(t, dir, "up", "-template", testdata(t, "waits.yaml"), "-param", "slow=0")
+	up.until(isUp)
+	up.interrupt()
+	require.Zero(t, up.wait())
+	nothingIsLeft(t, dir)
+}
+
+// TestKill kills up after it has said so many lines, wherever that is. What it
+// leaves behind, down deletes.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	for n := 1; n <= 31; n += 3 {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			up := start(t, dir, "up", "-param", "services_warm_up=20ms")
+			up.untilOutput("lines", func(s string) bool { return strings.Count(s, "\n") >= n })
+			up.kill()
+			code, text := run(t, dir, "down")
+			require.Zero(t, code, text)
+			nothingIsLeft(t, dir)
+		})
+	}
+}
+
+// TestKill_resume kills up in the middle, and a second up goes on: what was
+// complete is not made again.
+func TestKill_resume(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := start(t, dir, "up", "-param", "services_warm_up=200ms")
+	complete := regexp.MustCompile(`store +Local::Process +create complete`)
+	first.untilOutput("store", complete.MatchString)
+	first.kill()
+	code, text := run(t, dir, "up", "-param", "services_warm_up=10ms")
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, text, "other parameters: run down first")
+
+	second := start(t, dir, "up", "-param", "services_warm_up=200ms")
+	second.until(isUp)
+	require.NotRegexp(t, complete, second.out.String(), "made twice")
+	pid := regexp.MustCompile(`store +pid (\d+)`).FindStringSubmatch(first.out.String())[1]
+	require.Contains(t, processesOf(t, dir), pid)
+	require.Len(t, processesOf(t, dir), 4, "the program and three services")
+
+	front := regexp.MustCompile(`url = (\S+)`).FindStringSubmatch(second.out.String())[1]
+	require.Contains(t, get(t, front), `"service": "greeter"`)
+	second.interrupt()
+	require.Zero(t, second.wait())
+	nothingIsLeft(t, dir)
+}
+
+// TestKill_resumesMissing: what has gone since is made again.
+func TestKill_resumesMissing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := write(t, dir, `
+  note: {type: Local::File, properties: {path: note.txt, content: hello}}
+  sleeper: {type: Local::Process, properties: {command: [sleep, 3600]}}
+`)
+	up := start(t, dir, "up", "-template", file)
+	up.until(isUp)
+	up.kill()
+	require.NoError(t, os.Remove(filepath.Join(dir, ".stack", "demo", "note.txt")))
+	up = start(t, dir, "up", "-template", file)
+	up.until(isUp)
+	require.Contains(t, up.out.String(), "is gone")
+	require.FileExists(t, filepath.Join(dir, ".stack", "demo", "note.txt"))
+	up.interrupt()
+	require.Zero(t, up.wait())
+	nothingIsLeft(t, dir)
+}
+
+// TestKill_whileDeleting: down goes on where a killed down stopped.
+func TestKill_whileDeleting(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := write(t, dir, stubborn)
+	up := start(t, dir, "up", "-template", file)
+	up.until(isUp)
+	stubbornIsReady(t, dir)
+	up.interrupt()
+	up.until("SIGTERM")
+	up.kill()
+	code, text := run(t, dir, "up", "-template", file)
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, text, "a delete did not finish")
+	code, text = run(t, dir, "down")
+	require.Zero(t, code, text)
+	require.Contains(t, text, "SIGKILL")
+	nothingIsLeft(t, dir)
+}
+
+// stubborn is a process that does not end when it is asked to.
+const stubborn = `
+  stubborn:
+    type: Local::Process
+    properties:
+      command: [sh, -c, 'trap "" TERM; echo ready; while true; do sleep 0.05; done']
+      stop_grace: 1
+`
+
+func stubbornIsReady(t *testing.T, dir string) {
+	t.Helper()
+	eventually(t, "the trap to be set", func() bool {
+		b, err := os.ReadFile(filepath.Join(dir, ".stack", "demo", "stubborn.log"))
+		return err == nil && string(b) == "ready\n"
+	})
+}
+
+// TestStubbornProcess: SIGTERM, grace, SIGKILL.
+func TestStubbornProcess(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	up := start(t, dir, "up", "-template", write(t, dir, stubborn))
+	up.until(isUp)
+	stubbornIsReady(t, dir)
+	up.interrupt()
+	require.Zero(t, up.wait())
+	require.Contains(t, up.out.String(), "SIGTERM, 1s to end")
+	require.Contains(t, up.out.String(), "SIGKILL")
+	nothingIsLeft(t, dir)
+}
+
+// TestPolicies: the three things that can follow a failure.
+func TestPolicies(t *testing.T) {
+	t.Parallel()
+	waits := testdata(t, "waits.yaml")
+	t.Run("stop", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		code, text := run(t, dir, "up", "-template", waits, "-fail", "left:made", "-grace", "0")
+		require.Equal(t, exitFailed, code)
+		require.Contains(t, text, `failed       left: made to fail at step "made"`)
+		require.Contains(t, text, "skipped      after_left, because of left")
+		require.Contains(t, text, "skipped      after_both, because of left")
+		require.Regexp(t, `cancelled +.*slow`, text)
+		require.Contains(t, text, `"down" deletes it, and another "up" goes on from here.`)
+		require.Regexp(t, `base +OS::Heat::TestResource +CREATE_COMPLETE`, text)
+		require.Regexp(t, `left +OS::Heat::TestResource +CREATE_FAILED`, text)
+		require.Regexp(t, `slow +OS::Heat::TestResource +CREATE_IN_PROGRESS`, text)
+		code, _ = run(t, dir, "down")
+		require.Zero(t, code)
+		nothingIsLeft(t, dir)
+	})
+	t.Run("stop and go on", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		code, _ := run(t, dir, "up", "-template", waits, "-param", "slow=0", "-fail", "left")
+		require.Equal(t, exitFailed, code)
+		up := start(t, dir, "up", "-template", waits, "-param", "slow=0")
+		up.until(isUp)
+		require.NotContains(t, up.out.String(), "base ", "made twice")
+		up.interrupt()
+		require.Zero(t, up.wait())
+		nothingIsLeft(t, dir)
+	})
+	t.Run("continue", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		code, text := run(t, dir, "up", "-template", waits, "-param", "slow=0.2", "-fail", "left", "-on-error", "continue")
+		require.Equal(t, exitFailed, code)
+		require.Contains(t, text, "skipped      after_left, because of left")
+		require.Regexp(t, `slow +OS::Heat::TestResource +CREATE_COMPLETE`, text)
+		require.NotRegexp(t, `(?m)^  (left|after_left) +OS::`, text, "they failed before there was anything")
+		code, _ = run(t, dir, "down")
+		require.Zero(t, code)
+		nothingIsLeft(t, dir)
+	})
+	t.Run("rollback", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		code, text := run(t, dir, "up", "-template", waits, "-fail", "right:made", "-on-error", "rollback", "-grace", "1ms")
+		require.Equal(t, exitFailed, code)
+		require.Contains(t, text, "Rolling back.")
+		require.Regexp(t, `slow +OS::Heat::TestResource +delete complete`, text)
+		require.Contains(t, text, "Nothing is left behind.")
+		nothingIsLeft(t, dir)
+	})
+	t.Run("rollback of processes", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		code, text := run(t, dir, "up", "-fail", "store:made", "-on-error", "rollback", "-grace", "0",
+			"-param", "services_warm_up=20ms")
+		require.Equal(t, exitFailed, code)
+		require.Regexp(t, `store +Local::Process +delete complete`, text)
+		nothingIsLeft(t, dir)
+	})
+	t.Run("timeout", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		code, text := run(t, dir, "up", "-template", waits, "-timeout", "300ms", "-grace", "0", "-on-error", "rollback")
+		require.Equal(t, exitFailed, code)
+		require.Contains(t, text, "timed out    after 300ms")
+		require.Regexp(t, `cancelled +slow`, text)
+		nothingIsLeft(t, dir)
+	})
+	t.Run("failed deletion", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		code, text := run(t, dir, "up", "-template", waits, "-fail", "left:delete", "-fail", "right:made",
+			"-on-error", "rollback", "-param", "slow=0", "-param", "quick=0")
+		require.Equal(t, exitFailed, code)
+		require.Contains(t, text, "The deletion failed.")
+		require.Contains(t, text, "skipped      base, because of left")
+		require.Regexp(t, `left +OS::Heat::TestResource +DELETE_FAILED`, text)
+		require.Regexp(t, `base +OS::Heat::TestResource +CREATE_COMPLETE`, text)
+		code, _ = run(t, dir, "down")
+		require.Zero(t, code)
+		nothingIsLeft(t, dir)
+	})
+}
+
+// TestFailures: each type of resource says what went wrong, and none leaves
+// anything behind after a roll-back.
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ template, want string }{
+		"process ends": {
+			`
+  p:
+    type: Local::Process
+    properties:
+      command: [sh, -c, "echo no such luck; exit 3"]
+      health_check: {tcp: "127.0.0.1:1"}
+`, "p: the process ended before it was healthy: exit status 3; its last words: no such luck",
+		},
+		"no such program": {
+			`
+  p:
+    type: Local::Process
+    properties: {command: [no-such-program], health_check: {tcp: "127.0.0.1:1"}}
+`, "exit status 127",
+		},
+		"never healthy": {
+			`
+  port: {type: Local::Port}
+  p:
+    type: Local::Process
+    properties:
+      command: [sleep, 3600]
+      health_check: {tcp: {get_attr: [port, address]}, timeout: 0.3, interval: 0.01}
+  keeper: {type: Local::HTTPWait, properties: {url: "http://127.0.0.1:1/", timeout: 0.3}}
+`, "not within 300ms: ",
+		},
+		"no signal": {
+			`
+  handle: {type: OS::Heat::WaitConditionHandle}
+  wait: {type: OS::Heat::WaitCondition, properties: {handle: {get_resource: handle}, timeout: 0.2, count: 2}}
+`, "wait: 0 of 2 signals within 200ms",
+		},
+		"signal of failure": {
+			`
+  handle: {type: OS::Heat::WaitConditionHandle}
+  p:
+    type: Local::Process
+    properties:
+      command: [sh, -c, {list_join: [" ", [{get_attr: [handle, curl_cli]}, '-d ''{"status": "FAILURE", "reason": "no disk", "id": "1"}''']]}]
+  wait: {type: OS::Heat::WaitCondition, properties: {handle: {get_resource: handle}, timeout: 60}}
+`, "wait: signal 1: FAILURE no disk",
+		},
+		"schema": {
+			`
+  db: {type: Local::SQLite, properties: {path: a.db, schema: [CREATE TABLE t (x), CREATE TABL u (x)]}}
+`, "db: schema: ",
+		},
+		"mode": {
+			`
+  f: {type: Local::File, properties: {path: a, mode: rw}}
+`, `property "mode": "rw" is not an octal number`,
+		},
+		"told to": {
+			`
+  r: {type: OS::Heat::TestResource, properties: {fail: true}}
+`, "r: it was told to fail",
+		},
+		"in the way": {
+			`
+  f: {type: Local::File, properties: {path: ../../in-the-way}}
+`, "in-the-way exists, and does not belong to the stack",
+		},
+		"port taken": {
+			`
+  a: {type: Local::Port}
+  b: {type: Local::Port, properties: {port: {get_resource: a}}}
+`, "address already in use",
+		},
+		"random": {
+			`
+  r: {type: OS::Heat::RandomString, properties: {length: 3, character_classes: [{class: digits, min: 4}]}}
+`, "r: the character classes ask for more characters than there may be",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			other := filepath.Join(dir, "in-the-way")
+			require.NoError(t, os.WriteFile(other, []byte("mine"), 0o644))
+			code, text := run(t, dir, "up", "-on-error", "rollback", "-grace", "0", "-template", write(t, dir, c.template))
+			require.Equal(t, exitFailed, code, text)
+			require.Contains(t, text, c.want)
+			nothingIsLeft(t, dir)
+			require.FileExists(t, other)
+		})
+	}
+}
+
+// TestPlan_errors: what is wrong is said before anything is created.
+func TestPlan_errors(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := write(t, dir, `
+  a:
+    type: Local::File
+    properties: {content: [1], pat: x}
+  b: {type: OS::Nova::Server}
+  c: {type: Local::Port, properties: {port: many}}
+  d: {type: OS::Heat::Value, properties: {value: {get_attr: [c, colour]}}}
+`)
+	code, text := run(t, dir, "up", "-template", file)
+	require.Equal(t, exitFailed, code)
+	for _, want := range []string{
+		`template.yaml:6: resource "a": Local::File has no property "pat": it has content, mode, path`,
+		`template.yaml:4: resource "a": property "path" is missing`,
+		`template.yaml:7: resource "b": unknown type "OS::Nova::Server": it needs -simulate, or is one of `,
+		`template.yaml:8: resource "c": property "port" must be a number, not "many"`,
+		`template.yaml:9: resource "d": get_attr: c (Local::Port) has no attribute "colour": it has port, address`,
+	} {
+		require.Contains(t, text, want)
+	}
+	nothingIsLeft(t, dir)
+}
+
+// TestCommandLine has what is refused.
+func TestCommandLine(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{nil, exitUsage, "stack up "},
+		{[]string{"fly"}, exitUsage, "stack up "},
+		{[]string{"up", "-on-error", "panic"}, exitFailed, "-on-error must be stop, continue or rollback"},
+		{[]string{"up", "-fail", "store:later"}, exitFailed, "the step must be begin, made or delete"},
+		{[]string{"up", "-fail", "nobody"}, exitFailed, `there is no resource "nobody"`},
+		{[]string{"up", "-grace", "-1s"}, exitFailed, "cannot be negative"},
+		{[]string{"up", "-progress", "loud"}, exitFailed, "-progress must be live, plain or auto"},
+		{[]string{"up", "-param", "x"}, exitFailed, "not name=value"},
+		{[]string{"up", "-param", "x=1"}, exitFailed, `there is no parameter "x"`},
+		{[]string{"up", "-template", "none.yaml"}, exitFailed, "none.yaml: no such file"},
+		{[]string{"up", "-name", "../x"}, exitFailed, "cannot be the name of a stack"},
+		{[]string{"up", "-simulate", "-sim-time", "x"}, exitFailed, "is not a type and a time"},
+		{[]string{"up", "now"}, exitFailed, `unexpected argument "now"`},
+		{[]string{"up", "-h"}, 0, "-on-error"},
+		{[]string{"down"}, 0, `There is no stack "demo".`},
+		{[]string{"status"}, 0, `There is no stack "demo".`},
+		{[]string{"types"}, 0, "Local::Process: a process"},
+	} {
+		code, text := run(t, dir, c.args...)
+		require.Equal(t, c.code, code, "%v: %s", c.args, text)
+		require.Contains(t, text, c.want, "%v", c.args)
+		nothingIsLeft(t, dir)
+	}
+}
