@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"errors"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -88,6 +87,7 @@ func (c *call) Step(ctx context.Context) (Yield, error) {
 	if c.ctx == nil {
 		c.ctx = &callContext{outer: ctx}
 		c.wg.Go(c.run)
+		return On(&c.done), nil // also if it has ended: steps do not hang on its speed
 	}
 	if !c.done.IsSet() {
 		return On(&c.done), nil
@@ -121,10 +121,8 @@ func (c *call) end(cause error) (Yield, error) {
 	}
 	err := c.err
 	if cause != nil {
-		if errors.Is(err, context.Canceled) {
-			err = nil // that is only what we told it
-		}
-		err = join(cause, err)
+		// That it was cancelled is only what we told it.
+		err = join(cause, drop(err, context.Canceled))
 	}
 	if c.then != nil {
 		err = c.then(err)

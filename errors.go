@@ -226,31 +226,27 @@ func dropClosed(err error) error { return drop(err, ErrClosed) }
 // drop returns err without what: nil if it is what or only adds words to it, and
 // without those branches of a joined error.
 func drop(err, what error) error {
-	if err == nil || err == what { //nolint:errorlint // What wraps it is looked into below.
-		return nil
+	if err == nil || !errors.Is(err, what) {
+		return err
 	}
 	switch e := err.(type) { //nolint:errorlint // One level at a time.
 	case interface{ Unwrap() error }:
-		if inner := e.Unwrap(); inner != nil && drop(inner, what) == nil {
-			return nil
+		if drop(e.Unwrap(), what) != nil {
+			return err
 		}
 	case interface{ Unwrap() []error }:
-		branches := e.Unwrap()
 		var kept []error
-		for _, branch := range branches {
+		for _, branch := range e.Unwrap() {
 			if branch = drop(branch, what); branch != nil {
 				kept = append(kept, branch)
 			}
 		}
-		switch {
-		case len(kept) == len(branches):
-			return err
-		case len(kept) == 1:
+		if len(kept) == 1 {
 			return kept[0]
 		}
 		return errors.Join(kept...)
 	}
-	return err
+	return nil
 }
 
 // join returns err with more added behind it. Unlike errors.Join it returns a

@@ -1,0 +1,795 @@
+package scheduler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+)
+
+// sleep is time.Sleep in a bubble, where it takes no time.
+func sleep(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // In a bubble.
+}
+
+// stubborn is a call that goes on for a while after its context has ended.
+func stubborn(d time.Duration) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		<-ctx.Done()
+		sleep(d)
+		return ctx.Err()
+	}
+}
+
+// asCall makes the kinds of task that a blocking call can be part of.
+var asCall = map[string]func(fn func(ctx context.Context) error) scheduler.Task{
+	"Blocking": scheduler.Blocking,
+	"Fetch": func(fn func(ctx context.Context) error) scheduler.Task {
+		return scheduler.Fetch(
+			func(ctx context.Context) (int, error) { return 1, fn(ctx) },
+			func(_ int, err error) error { return err },
+		)
+	},
+	"Call": func(fn func(ctx context.Context) error) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			_, err := scheduler.Call(co, func(ctx context.Context) (int, error) { return 1, fn(ctx) })
+			return err
+		})
+	},
+	"Await": func(fn func(ctx context.Context) error) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(scheduler.Blocking(fn)) })
+	},
+	"AsTask": func(fn func(ctx context.Context) error) scheduler.Task {
+		return scheduler.NewTaskRunner(scheduler.Blocking(fn), nil).AsTask(0)
+	},
+}
+
+// bubble runs a subtest for each of asCall in a bubble.
+func bubble(t *testing.T, test func(t *testing.T, call func(fn func(ctx context.Context) error) scheduler.Task)) {
+	t.Helper()
+	for name, call := range asCall {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, call) })
+		})
+	}
+}
+
+func TestBlocking_outcomes(t *testing.T) {
+	tests := []struct {
+		name string
+		fn   func(ctx context.Context) error
+		want error
+	}{
+		{"nil", func(context.Context) error { return nil }, nil},
+		{"error", func(context.Context) error { return errOops }, errOops},
+		{"later", func(context.Context) error { sleep(time.Hour); return errOops }, errOops},
+		{"Canceled of its own", func(context.Context) error { return context.Canceled }, context.Canceled},
+		{"Goexit", func(context.Context) error { runtime.Goexit(); return nil }, scheduler.ErrGoexit},
+		{"FailNow", func(context.Context) error { new(testing.T).FailNow(); return nil }, scheduler.ErrGoexit},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+				require.Equal(t, test.want, scheduler.Run(t.Context(), call(test.fn), nil))
+			})
+		})
+	}
+}
+
+func TestBlocking_panics(t *testing.T) {
+	bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+		for _, value := range []any{errOops, "text"} {
+			task := call(func(context.Context) error { panicForTest(value); return nil })
+			p, ok := panicOf(t, func() { _ = scheduler.Run(t.Context(), task, nil) }).(*scheduler.PanicError)
+			require.True(t, ok)
+			require.Equal(t, value, p.Value)
+			require.Contains(t, string(p.Stack), "panicForTest")
+		}
+		// Also one that panics when it is closed.
+		task := call(func(ctx context.Context) error { <-ctx.Done(); panic(errOops) })
+		_, err := task.Step(t.Context())
+		require.NoError(t, err)
+		require.ErrorIs(t, panicOf(t, func() { _ = task.Close() }).(error), errOops)
+	})
+}
+
+// The task is parked on an event, and the run wakes the moment the call is over.
+func TestBlocking_parks(t *testing.T) {
+	bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+		task := call(func(context.Context) error { sleep(time.Second); return nil })
+		for range 3 { // early steps are harmless
+			y, err := task.Step(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, "event", y.String())
+			require.False(t, y.Ready())
+		}
+		sleep(time.Second)
+		synctest.Wait()
+		y, err := task.Step(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, scheduler.Done, y)
+
+		begin, steps := time.Now(), 0
+		counted := &fakeTask{}
+		inner := call(func(context.Context) error { sleep(time.Minute); return nil })
+		counted.step = func(ctx context.Context) (scheduler.Yield, error) { steps++; return inner.Step(ctx) }
+		require.NoError(t, scheduler.Run(t.Context(), counted, &scheduler.RunnerOptions{Wait: time.Hour}))
+		require.Equal(t, time.Minute, time.Since(begin))
+		require.Equal(t, 2, steps, "nothing polls")
+	})
+}
+
+func TestBlocking_side_by_side(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		var tasks []scheduler.Task
+		for i := range 100 {
+			tasks = append(tasks, scheduler.Blocking(func(context.Context) error {
+				sleep(time.Duration(i) * time.Second)
+				return nil
+			}))
+		}
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.All(tasks...), nil))
+		require.Equal(t, 99*time.Second, time.Since(begin))
+	})
+}
+
+func TestBlocking_Close(t *testing.T) {
+	tests := []struct {
+		name string
+		fn   func(ctx context.Context) error // what it returns once ctx has ended
+		want error
+		is   []error
+	}{
+		{name: "nil", fn: func(context.Context) error { return nil }},
+		{name: "Err", fn: func(ctx context.Context) error { return ctx.Err() }},
+		{name: "Cause", fn: context.Cause},
+		{name: "words around Err", fn: func(ctx context.Context) error { return fmt.Errorf("GET /: %w", ctx.Err()) }},
+		{name: "words around Cause", fn: func(ctx context.Context) error { return fmt.Errorf("x: %w", context.Cause(ctx)) }},
+		{name: "own error", fn: func(context.Context) error { return errOops }, want: errOops},
+		{
+			name: "own error joined with Err", fn: func(ctx context.Context) error { return errors.Join(ctx.Err(), errOops) },
+			want: errOops,
+		},
+		{
+			name: "own errors joined with both", fn: func(ctx context.Context) error {
+				return errors.Join(ctx.Err(), errOops, context.Cause(ctx), errOther)
+			},
+			is: []error{errOops, errOther},
+		},
+		{name: "Goexit", fn: func(context.Context) error { runtime.Goexit(); return nil }, want: scheduler.ErrGoexit},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+				begin, returned := time.Now(), false
+				var cause error
+				task := call(func(ctx context.Context) error {
+					<-ctx.Done()
+					sleep(3 * time.Second)
+					cause = context.Cause(ctx)
+					returned = true
+					return test.fn(ctx)
+				})
+				_, err := task.Step(t.Context())
+				require.NoError(t, err)
+				sleep(time.Second)
+				err = task.Close()
+				require.True(t, returned, "Close waits for the call")
+				require.Equal(t, 4*time.Second, time.Since(begin))
+				require.Equal(t, scheduler.ErrClosed, cause)
+				for _, is := range test.is {
+					require.ErrorIs(t, err, is)
+				}
+				if test.is == nil {
+					require.Equal(t, test.want, err)
+				}
+				require.NotErrorIs(t, err, scheduler.ErrClosed)
+				require.NotErrorIs(t, err, context.Canceled)
+			})
+		})
+	}
+}
+
+// A call that has returned before it is closed is not lost either.
+func TestBlocking_Close_of_one_that_has_returned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		task := scheduler.Blocking(func(context.Context) error { return errOops })
+		_, err := task.Step(t.Context())
+		require.NoError(t, err)
+		synctest.Wait()
+		require.Equal(t, errOops, task.Close())
+	})
+}
+
+func TestBlocking_Throw(t *testing.T) {
+	tests := []struct {
+		name string
+		fn   func(ctx context.Context) error
+		is   []error
+	}{
+		{"nil", func(context.Context) error { return nil }, []error{errOops}},
+		{"Err", func(ctx context.Context) error { return ctx.Err() }, []error{errOops}},
+		{"Cause", context.Cause, []error{errOops}},
+		{"own error", func(context.Context) error { return errOther }, []error{errOops, errOther}},
+		{
+			"own error joined with Err", func(ctx context.Context) error { return errors.Join(errOther, ctx.Err()) },
+			[]error{errOops, errOther},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+				begin := time.Now()
+				var cause error
+				task := call(func(ctx context.Context) error {
+					<-ctx.Done()
+					cause = context.Cause(ctx)
+					sleep(3 * time.Second)
+					return test.fn(ctx)
+				})
+				r := scheduler.NewTaskRunner(task, nil)
+				time.AfterFunc(time.Second, func() { r.Interrupt(errOops) })
+				err := r.Run(t.Context(), 0, 0)
+				require.Equal(t, 4*time.Second, time.Since(begin), "it is waited for, without a block")
+				require.Equal(t, errOops, cause)
+				for _, is := range test.is {
+					require.ErrorIs(t, err, is)
+				}
+				if len(test.is) == 1 {
+					require.Equal(t, errOops, err)
+				}
+				require.NotErrorIs(t, err, context.Canceled)
+			})
+		})
+	}
+}
+
+func TestBlocking_Throw_does_not_block(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		task := scheduler.Blocking(stubborn(time.Second))
+		_, err := task.Step(t.Context())
+		require.NoError(t, err)
+		begin := time.Now()
+		y, err := throwIn(t.Context(), task, errOops)
+		require.NoError(t, err)
+		require.Equal(t, "event", y.String())
+		y, err = throwIn(t.Context(), task, errOther) // once more
+		require.NoError(t, err)
+		require.Equal(t, "event", y.String())
+		require.Equal(t, begin, time.Now())
+		sleep(time.Second)
+		synctest.Wait()
+		_, err = task.Step(t.Context())
+		require.Equal(t, errOther, err, "the last one counts")
+	})
+}
+
+func TestBlocking_timeouts(t *testing.T) {
+	const limit = 10 * time.Second
+	tests := []struct {
+		name  string
+		grace time.Duration
+		fn    func(ctx context.Context) error
+		took  time.Duration
+		err   []error // joined with the Timeout
+	}{
+		{"no grace", 0, stubborn(0), limit + 1, nil},
+		{"no grace, stubborn", 0, stubborn(3 * time.Second), limit + 3*time.Second + 1, nil},
+		{"grace", time.Minute, stubborn(0), limit + 1, nil},
+		{"grace, stubborn", time.Minute, stubborn(3 * time.Second), limit + 3*time.Second + 1, nil},
+		// Cut off: Close has to wait all the same.
+		{"grace, too stubborn", time.Second, stubborn(30 * time.Second), limit + 30*time.Second + 1, nil},
+		{"own error", time.Minute, func(ctx context.Context) error { <-ctx.Done(); return errOops }, limit + 1, []error{errOops}},
+		{"own error without grace", 0, func(ctx context.Context) error { <-ctx.Done(); return errOops }, limit + 1, []error{errOops}},
+		{"own error when cut off", time.Second, func(ctx context.Context) error {
+			<-ctx.Done()
+			sleep(30 * time.Second)
+			return errOops
+		}, limit + 30*time.Second + 1, []error{errOops}},
+	}
+	for _, test := range tests {
+		check := func(t *testing.T, begin time.Time, cause, err error) {
+			t.Helper()
+			require.Equal(t, test.took, time.Since(begin))
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorIs(t, cause, context.DeadlineExceeded, "the cause is the Timeout")
+			var timeout *scheduler.Timeout
+			require.ErrorAs(t, err, &timeout)
+			require.Equal(t, limit, timeout.Limit)
+			for _, is := range test.err {
+				require.ErrorIs(t, err, is)
+			}
+			require.NotErrorIs(t, err, context.Canceled)
+		}
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+				var cause error
+				fn := func(ctx context.Context) error {
+					err := test.fn(ctx)
+					cause = context.Cause(ctx)
+					return err
+				}
+				begin := time.Now()
+				err := scheduler.Run(t.Context(), call(fn), &scheduler.RunnerOptions{Timeout: limit, Grace: test.grace})
+				check(t, begin, cause, err)
+
+				begin, cause = time.Now(), nil
+				deps := scheduler.NewDependencies[string]()
+				deps.Add("a")
+				g, err := scheduler.NewDependencyTaskGroup(deps,
+					func(string) scheduler.Task { return call(fn) },
+					&scheduler.GroupOptions[string]{
+						Timeout:       func(string) time.Duration { return limit },
+						ErrorWaitTime: test.grace,
+					})
+				require.NoError(t, err)
+				err = scheduler.Run(t.Context(), g, nil)
+				check(t, begin, cause, err)
+				require.Equal(t, scheduler.StateTimedOut, g.State("a"))
+			})
+		})
+	}
+}
+
+func TestBlocking_context(t *testing.T) {
+	type key struct{}
+	bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+		// It has the values of the step's context and not its end.
+		ctx, cancel := context.WithCancelCause(context.WithValue(t.Context(), key{}, "value"))
+		ctx, cancelTimeout := context.WithTimeout(ctx, time.Minute)
+		defer cancelTimeout()
+		ended := false
+		task := call(func(ctx context.Context) error {
+			require.Equal(t, "value", ctx.Value(key{}))
+			require.NoError(t, ctx.Err())
+			require.NoError(t, context.Cause(ctx))
+			_, limited := ctx.Deadline()
+			require.False(t, limited)
+			require.NotEmpty(t, fmt.Sprint(ctx))
+
+			cancel(errOops)
+			select {
+			case <-ctx.Done():
+				ended = true
+			case <-time.After(time.Hour):
+			}
+			require.Equal(t, "value", ctx.Value(key{}), "with Done made")
+			require.NoError(t, ctx.Err())
+			return context.Cause(ctx)
+		})
+		_, err := task.Step(ctx)
+		require.NoError(t, err)
+		sleep(2 * time.Hour)
+		synctest.Wait()
+		_, err = task.Step(ctx)
+		require.NoError(t, err)
+		require.False(t, ended)
+	})
+}
+
+// Contexts made from that of a call end with it, whichever way they are made.
+func TestBlocking_derived_contexts(t *testing.T) {
+	type key struct{}
+	bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+		var causes []error
+		after := false
+		task := call(func(ctx context.Context) error {
+			context.AfterFunc(ctx, func() { after = true })
+			stopped := context.AfterFunc(ctx, func() { t.Error("was stopped") })
+			require.True(t, stopped())
+			withCancel, cancel := context.WithCancel(ctx)
+			defer cancel()
+			withTimeout, cancelTimeout := context.WithTimeout(context.WithValue(ctx, key{}, 1), time.Hour)
+			defer cancelTimeout()
+			own, cancelOwn := context.WithCancelCause(ctx)
+			cancelOwn(errOther)
+			<-own.Done()
+			require.Equal(t, errOther, context.Cause(own))
+			require.NoError(t, ctx.Err(), "the end of a derived one is not that of the call's")
+			for _, c := range []context.Context{withCancel, withTimeout, ctx} {
+				<-c.Done()
+				require.Equal(t, context.Canceled, c.Err())
+				causes = append(causes, context.Cause(c))
+			}
+			never := context.WithoutCancel(ctx)
+			require.NoError(t, never.Err())
+			return nil
+		})
+		_, err := task.Step(t.Context())
+		require.NoError(t, err)
+		synctest.Wait()
+		require.NoError(t, task.Close())
+		require.Equal(t, []error{scheduler.ErrClosed, scheduler.ErrClosed, scheduler.ErrClosed}, causes)
+		synctest.Wait()
+		require.True(t, after)
+	})
+}
+
+// Whoever asks only after the end learns of it, too.
+func TestBlocking_context_asked_late(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		task := scheduler.Blocking(func(ctx context.Context) error {
+			sleep(time.Second)
+			require.Equal(t, context.Canceled, ctx.Err())
+			require.Equal(t, scheduler.ErrClosed, context.Cause(ctx))
+			<-ctx.Done()
+			derived, cancel := context.WithCancel(ctx)
+			defer cancel()
+			<-derived.Done()
+			require.Equal(t, scheduler.ErrClosed, context.Cause(derived))
+			return nil
+		})
+		_, err := task.Step(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, task.Close())
+	})
+}
+
+func TestStopping(t *testing.T) {
+	t.Run("of another context is nil", func(t *testing.T) {
+		require.Nil(t, scheduler.Stopping(t.Context()))
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.Func(func(ctx context.Context) error {
+			require.Nil(t, scheduler.Stopping(ctx))
+			return nil
+		}), nil))
+	})
+	t.Run("is closed by the stop of the run", func(t *testing.T) {
+		bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+			begin := time.Now()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(time.Minute, func() { cancel(errOops) })
+			cleanedUp := false
+			err := scheduler.Run(ctx, call(func(ctx context.Context) error {
+				early := scheduler.Stopping(ctx)
+				derived, cancelDerived := context.WithCancel(ctx)
+				defer cancelDerived()
+				require.Equal(t, early, scheduler.Stopping(derived))
+				select {
+				case <-early:
+				case <-ctx.Done():
+					return errors.New("cancelled in place of a notice")
+				}
+				<-scheduler.Stopping(ctx) // asked again
+				sleep(time.Second)
+				require.NoError(t, ctx.Err(), "the notice is not the end")
+				cleanedUp = true
+				return nil
+			}), &scheduler.RunnerOptions{Grace: time.Hour})
+			require.Equal(t, errOops, err)
+			require.True(t, cleanedUp)
+			require.Equal(t, time.Minute+time.Second, time.Since(begin))
+		})
+	})
+	t.Run("asked only after the notice", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			task := scheduler.Blocking(func(ctx context.Context) error {
+				sleep(time.Second)
+				<-scheduler.Stopping(ctx)
+				return nil
+			})
+			_, err := task.Step(t.Context())
+			require.NoError(t, err)
+			task.(scheduler.Stopper).Stop(t.Context(), errOops)
+			task.(scheduler.Stopper).Stop(t.Context(), errOther)
+			sleep(2 * time.Second)
+			synctest.Wait()
+			y, err := task.Step(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, scheduler.Done, y)
+		})
+	})
+	t.Run("in the grace of a group", func(t *testing.T) {
+		bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+			begin := time.Now()
+			deps := scheduler.NewDependencies[string]()
+			deps.Add("call")
+			deps.Add("fails")
+			ended := false
+			g, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
+				if k == "fails" {
+					return scheduler.Blocking(func(context.Context) error { sleep(time.Second); return errOops })
+				}
+				return call(func(ctx context.Context) error {
+					<-scheduler.Stopping(ctx)
+					sleep(time.Second)
+					ended = true
+					return ctx.Err()
+				})
+			}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Minute})
+			require.NoError(t, err)
+			require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), errOops)
+			require.True(t, ended)
+			require.Equal(t, 2*time.Second, time.Since(begin))
+			require.Equal(t, scheduler.StateSucceeded, g.State("call"))
+		})
+	})
+}
+
+// Many that are closed are all told before the first is waited for, at any
+// depth and by whatever closes them.
+func TestBlocking_many_closed_side_by_side(t *testing.T) {
+	const stubbornness = 7 * time.Second
+	members := func() []scheduler.Task {
+		var tasks []scheduler.Task
+		for range 20 {
+			for _, call := range asCall {
+				tasks = append(tasks, call(stubborn(stubbornness)))
+			}
+		}
+		inner := func() scheduler.Task {
+			return scheduler.All(scheduler.Blocking(stubborn(stubbornness)), scheduler.Blocking(stubborn(stubbornness)))
+		}
+		return append(tasks,
+			inner(),
+			scheduler.All(inner(), inner()),
+			scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(inner()) }),
+			scheduler.NewTaskRunner(inner(), nil).AsTask(0),
+		)
+	}
+	group := func(t *testing.T, tasks []scheduler.Task, opts *scheduler.GroupOptions[int]) *scheduler.DependencyTaskGroup[int] {
+		deps := scheduler.NewDependencies[int]()
+		for i := range tasks {
+			deps.Add(i)
+		}
+		g, err := scheduler.NewDependencyTaskGroup(deps, func(i int) scheduler.Task { return tasks[i] }, opts)
+		require.NoError(t, err)
+		return g
+	}
+	tests := []struct {
+		name string
+		run  func(t *testing.T)
+		took time.Duration
+	}{
+		{"Close", func(t *testing.T) {
+			g := group(t, members(), nil)
+			_, err := g.Step(t.Context())
+			require.NoError(t, err)
+			require.NoError(t, g.Close())
+		}, stubbornness},
+		{"failure", func(t *testing.T) {
+			fails := scheduler.Blocking(func(context.Context) error { sleep(time.Second); return errOops })
+			g := group(t, append(members(), fails), nil)
+			require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), errOops)
+		}, time.Second + stubbornness},
+		{"panic", func(t *testing.T) {
+			panics := scheduler.Blocking(func(context.Context) error { sleep(time.Second); panic(errOops) })
+			g := group(t, append(members(), panics), nil)
+			require.ErrorIs(t, panicOf(t, func() { _ = scheduler.Run(t.Context(), g, nil) }).(error), errOops)
+		}, time.Second + stubbornness},
+		{"Timeout thrown into the group", func(t *testing.T) {
+			err := scheduler.Run(t.Context(), group(t, members(), nil), &scheduler.RunnerOptions{Timeout: time.Second})
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}, time.Second + 1 + stubbornness},
+		{"end of the context", func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			err := scheduler.Run(ctx, group(t, members(), nil), nil)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}, time.Second + stubbornness},
+		{"end of a grace", func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			err := scheduler.Run(ctx, group(t, members(), nil), &scheduler.RunnerOptions{Grace: time.Minute})
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}, time.Second + time.Minute + 1 + stubbornness},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				test.run(t)
+				require.Equal(t, test.took, time.Since(begin))
+			})
+		})
+	}
+}
+
+// Whatever the end, then is called once, with the value.
+func TestFetch_then(t *testing.T) {
+	wait := func(ctx context.Context) (string, error) {
+		<-ctx.Done()
+		sleep(time.Second)
+		return "half", errOther
+	}
+	closed := func(t *testing.T, task scheduler.Task) error {
+		_, err := task.Step(t.Context())
+		require.NoError(t, err)
+		return task.Close()
+	}
+	run := func(opts scheduler.RunnerOptions) func(*testing.T, scheduler.Task) error {
+		return func(t *testing.T, task scheduler.Task) error { return scheduler.Run(t.Context(), task, &opts) }
+	}
+	tests := []struct {
+		name  string
+		fn    func(ctx context.Context) (string, error)
+		drive func(t *testing.T, task scheduler.Task) error
+		value string
+		is    []error // what then is given
+	}{
+		{"return", func(context.Context) (string, error) { return "id", nil }, run(scheduler.RunnerOptions{}), "id", nil},
+		{"error", func(context.Context) (string, error) { return "id", errOops }, run(scheduler.RunnerOptions{}), "id", []error{errOops}},
+		{
+			"Goexit", func(context.Context) (string, error) { runtime.Goexit(); return "id", nil },
+			run(scheduler.RunnerOptions{}), "",
+			[]error{scheduler.ErrGoexit},
+		},
+		{"close", wait, closed, "half", []error{scheduler.ErrClosed, errOther}},
+		{"close of one that has returned", func(context.Context) (string, error) { return "id", nil }, closed, "id", []error{scheduler.ErrClosed}},
+		{"throw", wait, func(t *testing.T, task scheduler.Task) error {
+			r := scheduler.NewTaskRunner(task, nil)
+			time.AfterFunc(time.Second, func() { r.Interrupt(errOops) })
+			return r.Run(t.Context(), 0, 0)
+		}, "half", []error{errOops, errOther}},
+		{"throw and close", wait, func(t *testing.T, task scheduler.Task) error {
+			_, err := task.Step(t.Context())
+			require.NoError(t, err)
+			_, err = throwIn(t.Context(), task, errOops)
+			require.NoError(t, err)
+			return task.Close()
+		}, "half", []error{scheduler.ErrClosed, errOther}},
+		{"timeout", wait, run(scheduler.RunnerOptions{Timeout: time.Second}), "half", []error{context.DeadlineExceeded, errOther}},
+		{
+			"timeout with grace", wait, run(scheduler.RunnerOptions{Timeout: time.Second, Grace: time.Minute}), "half",
+			[]error{context.DeadlineExceeded, errOther},
+		},
+		{
+			"timeout with too little grace", wait, run(scheduler.RunnerOptions{Timeout: time.Second, Grace: 1}), "half",
+			[]error{scheduler.ErrClosed, errOther},
+		},
+	}
+	for _, test := range tests {
+		for _, swallow := range []bool{false, true} {
+			t.Run(fmt.Sprint(test.name, " swallow=", swallow), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					calls := 0
+					task := scheduler.Fetch(test.fn, func(value string, err error) error {
+						calls++
+						require.Equal(t, test.value, value)
+						for _, is := range test.is {
+							require.ErrorIs(t, err, is)
+						}
+						if test.is == nil {
+							require.NoError(t, err)
+						}
+						if swallow {
+							return nil
+						}
+						return err
+					})
+					err := test.drive(t, task)
+					require.Equal(t, 1, calls)
+					switch {
+					case strings.HasPrefix(test.name, "timeout with too"):
+						require.ErrorIs(t, err, context.DeadlineExceeded)
+					case swallow:
+						require.NoError(t, err, "what then returns is the task's error")
+					default:
+						for _, is := range test.is {
+							if is != scheduler.ErrClosed { //nolint:errorlint // A sentinel of the table.
+								require.ErrorIs(t, err, is)
+							}
+						}
+					}
+				})
+			})
+		}
+	}
+	t.Run("not after a panic", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			task := scheduler.Fetch(
+				func(context.Context) (int, error) { panic(errOops) },
+				func(int, error) error { t.Error("then was called"); return nil },
+			)
+			require.ErrorIs(t, panicOf(t, func() { _ = scheduler.Run(t.Context(), task, nil) }).(error), errOops)
+		})
+	})
+	t.Run("panics", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			task := scheduler.Fetch(
+				func(context.Context) (int, error) { return 1, nil },
+				func(int, error) error { panic(errOops) },
+			)
+			require.Same(t, errOops, panicOf(t, func() { _ = scheduler.Run(t.Context(), task, nil) }))
+		})
+	})
+	t.Run("runs on the driving goroutine", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			created := map[int]int{} // without a lock: the race detector looks
+			var tasks []scheduler.Task
+			for i := range 50 {
+				tasks = append(tasks, scheduler.Fetch(
+					func(context.Context) (int, error) { return i * i, nil },
+					func(v int, err error) error { created[i] = v; return err },
+				))
+			}
+			require.NoError(t, scheduler.Run(t.Context(), scheduler.All(tasks...), nil))
+			require.Len(t, created, 50)
+		})
+	})
+}
+
+func TestBlocking_nested_run(t *testing.T) {
+	nested := func(ctx context.Context) error {
+		return scheduler.Run(ctx, scheduler.Pause(scheduler.After(time.Minute)), &scheduler.RunnerOptions{Name: "inner"})
+	}
+	bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+		begin := time.Now()
+		require.NoError(t, scheduler.Run(t.Context(), call(nested), nil))
+		require.Equal(t, time.Minute, time.Since(begin))
+
+		// A call within a call, and its end.
+		inner := error(nil)
+		task := call(func(ctx context.Context) error {
+			outer := scheduler.Stopping(ctx)
+			inner = scheduler.Run(ctx, scheduler.Blocking(func(ctx context.Context) error {
+				require.NotEqual(t, outer, scheduler.Stopping(ctx))
+				<-ctx.Done()
+				return nil
+			}), nil)
+			return nil
+		})
+		_, err := task.Step(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, task.Close())
+		require.ErrorIs(t, inner, scheduler.ErrClosed, "the inner run ends with its context")
+	})
+	t.Run("but not inside a step", func(t *testing.T) {
+		err := scheduler.Run(t.Context(), scheduler.Func(nested), &scheduler.RunnerOptions{Name: "outer"})
+		require.Equal(t, &scheduler.NestedRunError{Outer: "outer", Inner: "inner"}, err)
+	})
+}
+
+func TestBlocking_has_the_clock_of_the_run(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := &handClock{now: time.Unix(1000, 0)}
+		ctx := scheduler.WithClock(t.Context(), clock)
+		for name, call := range asCall {
+			var inside, nested time.Time
+			task := call(func(ctx context.Context) error {
+				inside = scheduler.Now(ctx)
+				return scheduler.Run(ctx, scheduler.Func(func(ctx context.Context) error {
+					nested = scheduler.Now(ctx)
+					return nil
+				}), nil)
+			})
+			_, err := task.Step(ctx)
+			require.NoError(t, err)
+			synctest.Wait()
+			y, err := task.Step(ctx)
+			require.NoError(t, err, name)
+			require.Equal(t, scheduler.Done, y)
+			require.Equal(t, clock.now, inside, name)
+			require.Equal(t, clock.now, nested, name)
+		}
+	})
+}
+
+func TestBlocking_String(t *testing.T) {
+	fetch := scheduler.Fetch(fetchNothing, func(int, error) error { return nil })
+	require.Equal(t, "scheduler_test.blockNothing", scheduler.TaskDescription(scheduler.Blocking(blockNothing)))
+	require.Equal(t, "scheduler_test.fetchNothing", scheduler.TaskDescription(fetch))
+}
+
+func blockNothing(context.Context) error { return nil }
+
+func fetchNothing(context.Context) (int, error) { return 0, nil }
+
+func TestBlocking_of_nil_panics(t *testing.T) {
+	tests := map[string]func(){
+		"scheduler: Blocking: nil function": func() { scheduler.Blocking(nil) },
+		"scheduler: Fetch: nil function":    func() { scheduler.Fetch(nil, func(int, error) error { return nil }) },
+	}
+	for want, fn := range tests {
+		require.Equal(t, want, panicOf(t, fn))
+	}
+	require.Equal(t, "scheduler: Fetch: nil function", panicOf(t, func() { scheduler.Fetch(fetchNothing, nil) }))
+}
