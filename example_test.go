@@ -1,0 +1,519 @@
+package scheduler_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+)
+
+// The packages' main job: things that require one another, created in order,
+// side by side where the order allows it, each polled until it is ready.
+func Example() {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network", "volume") // the server requires both
+	deps.Add("dns", "server")
+
+	create := func(name string) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			fmt.Println("creating", name)
+			if err := co.Yield(scheduler.After(3 * time.Second)); err != nil {
+				return err
+			}
+			fmt.Println(name, "is ready")
+			return nil
+		})
+	}
+	group, err := scheduler.NewDependencyTaskGroup(deps, create, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	clock := schedulertest.NewClock(time.Time{}) // the example needs no time
+	if err := scheduler.Run(context.Background(), group, &scheduler.RunnerOptions{Clock: clock}); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// creating network
+	// creating volume
+	// network is ready
+	// volume is ready
+	// creating server
+	// server is ready
+	// creating dns
+	// dns is ready
+}
+
+// under is a Run that needs no time.
+func under(task scheduler.Task, opts scheduler.RunnerOptions) error {
+	opts.Clock = schedulertest.NewClock(time.Time{})
+	return scheduler.Run(context.Background(), task, &opts)
+}
+
+// say returns a task that takes some seconds, and may fail.
+func say(name string, seconds int, err error) scheduler.Task {
+	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		fmt.Println(name, "begins")
+		if err := co.Yield(scheduler.After(time.Duration(seconds) * time.Second)); err != nil {
+			fmt.Printf("%s ends: %v\n", name, err)
+			return err
+		}
+		if err == nil {
+			fmt.Println(name, "is done")
+		}
+		return err
+	})
+}
+
+func ExampleRun() {
+	err := under(say("job", 60, nil), scheduler.RunnerOptions{Timeout: 10 * time.Second, Name: "job"})
+	fmt.Println(err)
+	fmt.Println(errors.Is(err, context.DeadlineExceeded))
+	// Output:
+	// job begins
+	// job ends: job: timed out after 10s
+	// job: timed out after 10s
+	// true
+}
+
+// One step at a time, from a loop of one's own.
+func ExampleTaskRunner_Step() {
+	clock := schedulertest.NewClock(time.Time{})
+	r := scheduler.NewTaskRunner(say("job", 5, nil), &scheduler.RunnerOptions{Clock: clock})
+	ctx := context.Background()
+	if err := r.Start(ctx, 0); err != nil {
+		fmt.Println(err)
+	}
+	at, _ := r.Due().Time()
+	fmt.Println("come back in", at.Sub(clock.Now()))
+	clock.Advance(5 * time.Second)
+	fmt.Println(r.Step(ctx))
+	// Output:
+	// job begins
+	// come back in 5s
+	// job is done
+	// true <nil>
+}
+
+// A notice, a grace, and then the end.
+func ExampleTaskRunner_Stop() {
+	clock := schedulertest.NewClock(time.Time{})
+	task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
+			return err
+		}
+		fmt.Println("asked to stop, cleaning up")
+		return co.Yield(scheduler.After(time.Hour))
+	})
+	r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Clock: clock, Grace: time.Minute})
+	ctx := context.Background()
+	if err := r.Start(ctx, 0); err != nil {
+		fmt.Println(err)
+	}
+	r.Stop(errors.New("the user said so"))
+	fmt.Println(r.RunToCompletion(ctx, 0))
+	fmt.Println(clock.Now().Sub(schedulertest.NewClock(time.Time{}).Now()).Round(time.Second))
+	// Output:
+	// asked to stop, cleaning up
+	// the user said so
+	// 1m0s
+}
+
+// Another goroutine throws an error into what runs.
+func ExampleTaskRunner_Interrupt() {
+	task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		err := co.Yield(scheduler.On(new(scheduler.Event))) // for ever
+		fmt.Println("thrown in:", err)
+		return nil
+	})
+	r := scheduler.NewTaskRunner(task, nil)
+	go r.Interrupt(errors.New("a new version of the update"))
+	fmt.Println(r.Run(context.Background(), 0, 0))
+	// Output:
+	// thrown in: a new version of the update
+	// <nil>
+}
+
+// A subtask with a time limit of its own.
+func ExampleTaskRunner_AsTask() {
+	within := func(d time.Duration, name string, task scheduler.Task) scheduler.Task {
+		return scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Name: name}).AsTask(d)
+	}
+	err := under(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		err := co.Await(within(time.Second, "volume", say("volume", 5, nil)))
+		fmt.Println("went on after:", err)
+		return nil
+	}), scheduler.RunnerOptions{})
+	fmt.Println(err)
+	// Output:
+	// volume begins
+	// volume ends: volume: timed out after 1s
+	// went on after: volume: timed out after 1s
+	// <nil>
+}
+
+func ExampleWrap() {
+	err := under(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		if err := co.Await(say("first", 1, nil)); err != nil {
+			return err
+		}
+		return co.Await(say("second", 1, errors.New("no more quota")))
+	}), scheduler.RunnerOptions{})
+	fmt.Println(err)
+	// Output:
+	// first begins
+	// first is done
+	// second begins
+	// no more quota
+}
+
+// A call that blocks, with its result, inside a coroutine.
+func ExampleCall() {
+	created := map[string]string{}
+	createServer := func(context.Context) (string, error) { return "id-7", nil } // a blocking SDK call
+	err := scheduler.Run(context.Background(), scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		id, err := scheduler.Call(co, createServer)
+		if id != "" {
+			created["server"] = id // no lock: this runs on the driving goroutine
+		}
+		return err
+	}), nil)
+	fmt.Println(created, err)
+	// Output:
+	// map[server:id-7] <nil>
+}
+
+func ExampleBlocking() {
+	ctx, cancel := context.WithCancel(context.Background())
+	task := scheduler.Blocking(func(ctx context.Context) error {
+		cancel() // somebody ends the run
+		<-scheduler.Stopping(ctx)
+		fmt.Println("asked to stop")
+		return nil
+	})
+	fmt.Println(scheduler.Run(ctx, task, &scheduler.RunnerOptions{Grace: time.Minute}))
+	// Output:
+	// asked to stop
+	// context canceled
+}
+
+func ExampleFetch() {
+	task := scheduler.Fetch(
+		func(context.Context) (int, error) { return 42, nil }, // on its own goroutine
+		func(n int, err error) error { fmt.Println(n, err); return err })
+	fmt.Println(scheduler.Run(context.Background(), task, nil))
+	// Output:
+	// 42 <nil>
+	// <nil>
+}
+
+func ExamplePoll() {
+	tries := 0
+	task := scheduler.Poll(time.Millisecond, func(context.Context) (bool, error) {
+		tries++
+		return tries == 3, nil
+	})
+	err := scheduler.Run(context.Background(), task, nil)
+	fmt.Println(tries, err)
+	// Output:
+	// 3 <nil>
+}
+
+// backOff doubles. Those of github.com/cenkalti/backoff fit as they are.
+type backOff struct{ next time.Duration }
+
+func (b *backOff) NextBackOff() time.Duration {
+	b.next *= 2
+	return b.next
+}
+
+func ExampleRetry() {
+	err := under(scheduler.Retry(&backOff{next: time.Second}, func(attempt int, last error) scheduler.Task {
+		if attempt > 3 {
+			return nil // enough: the last error is the result
+		}
+		fmt.Println("attempt", attempt, "after", last)
+		return say("upload", 1, errors.New("busy"))
+	}), scheduler.RunnerOptions{})
+	fmt.Println(err)
+	// Output:
+	// attempt 1 after <nil>
+	// upload begins
+	// attempt 2 after busy
+	// upload begins
+	// attempt 3 after busy
+	// upload begins
+	// busy
+}
+
+func ExampleFinally() {
+	task := scheduler.Finally(say("work", 60, nil), say("clean-up", 1, nil))
+	fmt.Println(under(task, scheduler.RunnerOptions{Name: "work", Timeout: time.Second, Grace: time.Minute}))
+	// Output:
+	// work begins
+	// work ends: work: timed out after 1s
+	// clean-up begins
+	// clean-up is done
+	// work: timed out after 1s
+}
+
+func ExampleSequence() {
+	fmt.Println(under(scheduler.Sequence(say("one", 1, nil), say("two", 1, nil)), scheduler.RunnerOptions{}))
+	// Output:
+	// one begins
+	// one is done
+	// two begins
+	// two is done
+	// <nil>
+}
+
+func ExampleAll() {
+	fmt.Println(under(scheduler.All(say("one", 1, nil), say("two", 1, nil)), scheduler.RunnerOptions{}))
+	// Output:
+	// one begins
+	// two begins
+	// one is done
+	// two is done
+	// <nil>
+}
+
+// site is a small graph for the examples below.
+func site() *scheduler.Dependencies[string] {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network", "volume")
+	deps.Add("dns", "server")
+	deps.Add("backup")
+	return deps
+}
+
+// A failure skips what depends on it; all else goes on.
+func ExampleDependencyTaskGroup_Outcomes() {
+	group, err := scheduler.NewDependencyTaskGroup(site(), func(name string) scheduler.Task {
+		if name == "volume" {
+			return say(name, 1, errors.New("no space"))
+		}
+		return say(name, 2, nil)
+	}, &scheduler.GroupOptions[string]{AggregateErrors: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(under(group, scheduler.RunnerOptions{}))
+	for o := range group.Outcomes() {
+		fmt.Printf("%s is %s because of %s\n", o.Key, o.State, o.Err)
+	}
+	// Output:
+	// network begins
+	// volume begins
+	// backup begins
+	// network is done
+	// backup is done
+	// 1 task failed:
+	// - volume: no space
+	// volume is failed because of volume: no space
+	// server is skipped because of volume: no space
+	// dns is skipped because of volume: no space
+}
+
+// What becomes of the group is decided for each failure.
+func ExampleGroupOptions_onError() {
+	group, err := scheduler.NewDependencyTaskGroup(site(), func(name string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error {
+			fmt.Println(name)
+			if name == "backup" || name == "volume" {
+				return errors.New("no space")
+			}
+			return nil
+		})
+	}, &scheduler.GroupOptions[string]{
+		OnError: func(name string, _ error) scheduler.Disposition {
+			if name == "backup" {
+				return scheduler.IgnoreError
+			}
+			return scheduler.SkipDependents
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(under(group, scheduler.RunnerOptions{}))
+	fmt.Println(len(group.Errors()), "errors in all")
+	// Output:
+	// network
+	// volume
+	// backup
+	// 1 task failed:
+	// - volume: no space
+	// 2 errors in all
+}
+
+// Deleting is the same graph walked the other way.
+func ExampleGroupOptions_reverse() {
+	group, err := scheduler.NewDependencyTaskGroup(site(), func(name string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error {
+			fmt.Println("delete", name)
+			return nil
+		})
+	}, &scheduler.GroupOptions[string]{Reverse: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(under(group, scheduler.RunnerOptions{}))
+	// Output:
+	// delete dns
+	// delete server
+	// delete network
+	// delete volume
+	// delete backup
+	// <nil>
+}
+
+// At most two of a kind at a time, whoever makes them.
+func ExampleLimiter() {
+	volumes := scheduler.NewLimiter(scheduler.LimiterOptions{Name: "volumes", Capacity: 2})
+	deps := scheduler.NewDependencies[string]()
+	for _, name := range []string{"v1", "v2", "v3", "n1"} {
+		deps.Add(name)
+	}
+	group, err := scheduler.NewDependencyTaskGroup(deps, func(name string) scheduler.Task {
+		return say(name, 1, nil)
+	}, &scheduler.GroupOptions[string]{
+		Claims: func(name string) []scheduler.Claim {
+			if name[0] == 'v' {
+				return []scheduler.Claim{{Limiter: volumes, Weight: 1}}
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(under(group, scheduler.RunnerOptions{}))
+	// Output:
+	// v1 begins
+	// v2 begins
+	// n1 begins
+	// v1 is done
+	// v2 is done
+	// n1 is done
+	// v3 begins
+	// v3 is done
+	// <nil>
+}
+
+// Why does it not go on?
+func ExampleDependencyTaskGroup_WriteTo() {
+	clock := schedulertest.NewClock(time.Time{})
+	group, err := scheduler.NewDependencyTaskGroup(site(), func(string) scheduler.Task {
+		return scheduler.Pause(scheduler.After(time.Minute))
+	}, &scheduler.GroupOptions[string]{Name: "site", Limit: 2})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r := scheduler.NewTaskRunner(group, &scheduler.RunnerOptions{Clock: clock})
+	if err := r.Start(context.Background(), 0); err != nil {
+		fmt.Println(err)
+	}
+	if _, err := group.WriteTo(os.Stdout); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(r.Cancel())
+	// Output:
+	// site: round 1, 3 pending, 2 running
+	//   network: running since round 1, waits: at 2000-01-01T00:01:00Z
+	//   volume: running since round 1, waits: at 2000-01-01T00:01:00Z
+	//   server: pending since round 0, requires network, volume
+	//   dns: pending since round 0, requires server
+	//   backup: pending since round 0, waits for the group's limit
+	// <nil>
+}
+
+// A process is killed in the middle of a run. Another one goes on from what it
+// had stored.
+func ExampleSnapshot_Resume() {
+	var stored []byte
+	run := func(kill string, completed func(string) bool) {
+		var group *scheduler.DependencyTaskGroup[string]
+		group, err := scheduler.NewDependencyTaskGroup(site(), func(name string) scheduler.Task {
+			return scheduler.Func(func(context.Context) error {
+				if name == kill {
+					panic("killed")
+				}
+				fmt.Println("create", name)
+				return nil
+			})
+		}, &scheduler.GroupOptions[string]{
+			Completed: completed,
+			Observer: scheduler.ObserverFunc(func(scheduler.Transition) {
+				stored, _ = json.Marshal(group.Snapshot()) // to a file, in a real program
+			}),
+		})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer func() { _ = recover() }() // the process dies here
+		fmt.Println(scheduler.Run(context.Background(), group, nil))
+	}
+	run("server", nil)
+	var snapshot scheduler.Snapshot[string]
+	if err := json.Unmarshal(stored, &snapshot); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println("killed;", string(stored))
+	run("", snapshot.Resume())
+	// Output:
+	// create network
+	// create volume
+	// killed; {"completed":["network","volume"],"started":["server"]}
+	// create server
+	// create dns
+	// create backup
+	// <nil>
+}
+
+// Roll-back is a reverse group of the same dependencies, which leaves out what
+// was never started. What was made in part is deleted too.
+func ExampleSnapshot_RollBack() {
+	snapshot := scheduler.Snapshot[string]{
+		Completed: []string{"network", "volume"},
+		Started:   []string{"server"}, // half made when the process was killed
+	}
+	group, err := scheduler.NewDependencyTaskGroup(site(), func(name string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error {
+			fmt.Println("delete", name)
+			return nil
+		})
+	}, &scheduler.GroupOptions[string]{Reverse: true, Completed: snapshot.RollBack()})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(scheduler.Run(context.Background(), group, nil))
+	// Output:
+	// delete server
+	// delete network
+	// delete volume
+	// <nil>
+}
+
+func ExampleExceptionGroup_Split() {
+	quota := errors.New("quota")
+	group := &scheduler.ExceptionGroup{Errors: []error{
+		&scheduler.TaskError{Key: "a", Err: quota},
+		&scheduler.TaskError{Key: "b", Err: errors.New("network")},
+	}}
+	match, rest := group.Split(func(err error) bool { return errors.Is(err, quota) })
+	fmt.Println(match.Errors, rest.Errors)
+	// Output:
+	// [a: quota] [b: network]
+}
