@@ -1,0 +1,854 @@
+package scheduler_test
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+)
+
+func ExampleDependencies() {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network", "volume")
+	deps.Add("volume", "pool")
+	deps.Add("bucket")
+
+	fmt.Println("create:", slices.Collect(deps.All()))
+	fmt.Println("delete:", slices.Collect(deps.Backward()))
+	fmt.Println("volume requires:", slices.Collect(deps.Requires("volume")))
+	fmt.Println("volume is required by:", slices.Collect(deps.RequiredBy("volume")))
+	// Output:
+	// create: [network pool volume server bucket]
+	// delete: [server network volume pool bucket]
+	// volume requires: [pool]
+	// volume is required by: [server]
+}
+
+func ExampleDependencies_From() {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network", "volume")
+	deps.Add("address", "server")
+	deps.Add("bucket")
+
+	// What has to be made anew with the network.
+	fmt.Println(slices.Collect(deps.From("network").All()))
+	// Output:
+	// [network server address]
+}
+
+func ExampleDependencies_Validate() {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network")
+	deps.Add("network", "router")
+	deps.Add("router", "server", "address")
+
+	err := deps.Validate()
+	fmt.Println(err)
+	fmt.Println(errors.Is(err, scheduler.ErrCircularDependency))
+
+	var circular *scheduler.CircularDependencyError[string]
+	if errors.As(err, &circular) {
+		fmt.Println(circular.Path)
+	}
+	// Output:
+	// scheduler: circular dependency: network -> router -> server -> network
+	// true
+	// [network router server network]
+}
+
+func ExampleDependencies_WriteDOT() {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network")
+	deps.Add("network", "router")
+	deps.Add("router", "network")
+
+	if err := deps.WriteDOT(os.Stdout); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// digraph dependencies {
+	// 	n0 [label="network", color=red]
+	// 	n1 [label="server"]
+	// 	n2 [label="router", color=red]
+	// 	n0 -> n2 [color=red]
+	// 	n1 -> n0
+	// 	n2 -> n0 [color=red]
+	// }
+}
+
+func ExampleDependencies_WriteMermaid() {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network")
+	deps.Add("network", "router")
+	deps.Add("router", "network")
+
+	if err := deps.WriteMermaid(os.Stdout); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// flowchart TD
+	// 	n0["network"]:::cycle
+	// 	n1["server"]
+	// 	n2["router"]:::cycle
+	// 	n0 ==> n2
+	// 	n1 --> n0
+	// 	n2 ==> n0
+	// 	classDef cycle stroke:red
+}
+
+func ExampleTranslate() {
+	type resource struct{ kind, name string }
+	deps := scheduler.NewDependencies[resource]()
+	deps.Add(resource{"server", "web"}, resource{"network", "front"})
+	deps.Add(resource{"server", "db"}, resource{"network", "back"})
+
+	kinds := scheduler.Translate(deps, func(r resource) string { return r.kind })
+	for requirer, required := range kinds.Edges() {
+		fmt.Println(requirer, "requires", required)
+	}
+	// Output:
+	// server requires network
+}
+
+// edgesOf makes Dependencies from edges in the form "a<-b c": a is required by
+// b and c; "a" alone is a node.
+func edgesOf(text string) *scheduler.Dependencies[string] {
+	deps := scheduler.NewDependencies[string]()
+	for _, line := range strings.Split(text, ",") {
+		required, requirers, _ := strings.Cut(strings.TrimSpace(line), "<-")
+		if required == "" {
+			continue
+		}
+		if requirers == "" {
+			deps.Add(required)
+		}
+		for _, requirer := range strings.Fields(requirers) {
+			deps.Add(requirer, required)
+		}
+	}
+	return deps
+}
+
+func words(sequence iter.Seq[string]) string { return strings.Join(slices.Collect(sequence), " ") }
+
+func pairs(deps *scheduler.Dependencies[string]) string {
+	var b []string
+	for requirer, required := range deps.Edges() {
+		b = append(b, requirer+">"+required)
+	}
+	return strings.Join(b, " ")
+}
+
+func TestDependencies(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, edges                           string
+		nodes, all, backward                  string
+		leaves, roots, pairs                  string
+		key, requires, requiredBy, from, mark string
+	}{
+		{name: "empty", key: "a"},
+		{
+			name: "one node", edges: "a",
+			nodes: "a", all: "a", backward: "a", leaves: "a", roots: "a",
+			key: "a", from: "a",
+		},
+		{
+			name: "required is entered before requirer", edges: "a<-b",
+			nodes: "a b", all: "a b", backward: "b a", leaves: "a", roots: "b", pairs: "b>a",
+			key: "a", requiredBy: "b", from: "a b",
+		},
+		{
+			name: "from a root", edges: "a<-b",
+			nodes: "a b", all: "a b", backward: "b a", leaves: "a", roots: "b", pairs: "b>a",
+			key: "b", requires: "a", from: "b",
+		},
+		{
+			name: "an edge given twice is one", edges: "a<-b b, c<-b, a<-b",
+			nodes: "a b c", all: "a c b", backward: "b a c", leaves: "a c", roots: "b", pairs: "b>a b>c",
+			key: "b", requires: "a c", from: "b",
+		},
+		{
+			name: "backward is not all read backwards", edges: "a<-c, b",
+			nodes: "a c b", all: "a c b", backward: "c a b", leaves: "a b", roots: "c b", pairs: "c>a",
+			key: "a", requiredBy: "c", from: "a c",
+		},
+		{
+			name: "diamond; other requirements are left out", edges: "a<-b c, b<-d, c<-d, x<-d",
+			nodes: "a b c d x", all: "a b c x d", backward: "d b c a x", leaves: "a x", roots: "d",
+			pairs: "b>a c>a d>b d>c d>x",
+			key:   "b", requires: "a", requiredBy: "d", from: "b d",
+		},
+		{
+			name: "a node that requires itself", edges: "a<-a, b<-a, c",
+			nodes: "a b c", all: "b c", backward: "c", leaves: "b c", roots: "c", pairs: "a>a a>b",
+			key: "a", requires: "a b", requiredBy: "a", from: "a",
+			mark: "a -> a",
+		},
+		{
+			name: "cycle between order and rest", edges: "a<-b, b<-c, c<-b, c<-d, e",
+			nodes: "a b c d e", all: "a e", backward: "d e", leaves: "a e", roots: "d e",
+			pairs: "b>a b>c c>b d>c",
+			key:   "c", requires: "b", requiredBy: "b d", from: "b c d",
+			mark: "b -> c -> b",
+		},
+		{
+			name: "unknown key", edges: "a<-b",
+			nodes: "a b", all: "a b", backward: "b a", leaves: "a", roots: "b", pairs: "b>a",
+			key: "x",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			deps := edgesOf(tt.edges)
+			require.Equal(t, tt.nodes, words(deps.Nodes()))
+			require.Equal(t, len(strings.Fields(tt.nodes)), deps.Len())
+			require.Equal(t, tt.all, words(deps.All()))
+			require.Equal(t, tt.backward, words(deps.Backward()))
+			require.Equal(t, tt.leaves, words(deps.Leaves()))
+			require.Equal(t, tt.roots, words(deps.Roots()))
+			require.Equal(t, tt.pairs, pairs(deps))
+			require.Equal(t, slices.Contains(strings.Fields(tt.nodes), tt.key), deps.Contains(tt.key))
+			require.Equal(t, tt.requires, words(deps.Requires(tt.key)))
+			require.Equal(t, tt.requiredBy, words(deps.RequiredBy(tt.key)))
+			require.Equal(t, tt.from, words(deps.From(tt.key).Nodes()))
+			if tt.mark == "" {
+				require.NoError(t, deps.Validate())
+			} else {
+				require.EqualError(t, deps.Validate(), "scheduler: circular dependency: "+tt.mark)
+			}
+		})
+	}
+}
+
+func TestDependencies_zero_value(t *testing.T) {
+	t.Parallel()
+	var deps scheduler.Dependencies[string]
+	require.Zero(t, deps.Len())
+	require.False(t, deps.Contains("a"))
+	require.NoError(t, deps.Validate())
+	require.Empty(t, slices.Collect(deps.All()))
+	require.Zero(t, deps.From("a").Len())
+	require.Zero(t, scheduler.Translate(&deps, strings.ToUpper).Len())
+	var text strings.Builder
+	require.NoError(t, deps.WriteDOT(&text))
+	require.Equal(t, "digraph dependencies {\n}\n", text.String())
+	deps.Add("b", "a")
+	require.Equal(t, "a b", words(deps.All()))
+}
+
+func TestDependencies_Add(t *testing.T) {
+	t.Parallel()
+	t.Run("several at once are the same as one after another", func(t *testing.T) {
+		t.Parallel()
+		deps := scheduler.NewDependencies[string]()
+		deps.Add("d", "c", "b", "d", "a")
+		require.Equal(t, "c d b a", words(deps.Nodes()))
+		require.Equal(t, "c b d a", words(deps.Requires("d")))
+	})
+	t.Run("drops what was computed before", func(t *testing.T) {
+		t.Parallel()
+		deps := edgesOf("b<-a")
+		require.Equal(t, "b a", words(deps.All()))
+		require.Equal(t, "b", words(deps.Leaves()))
+		deps.Add("b", "c")
+		require.Equal(t, "c b a", words(deps.All()))
+		require.Equal(t, "c", words(deps.Leaves()))
+		deps.Add("c", "a")
+		require.EqualError(t, deps.Validate(), "scheduler: circular dependency: b -> c -> a -> b")
+		deps.Add("a", "a")
+		require.EqualError(t, deps.Validate(), "scheduler: circular dependency: a -> a")
+	})
+	t.Run("a loop goes on over what it began with", func(t *testing.T) {
+		t.Parallel()
+		for _, name := range []string{"nodes", "all", "requires", "leaves"} {
+			deps := edgesOf("a<-b, c<-b")
+			sequence := map[string]iter.Seq[string]{
+				"nodes": deps.Nodes(), "all": deps.All(), "requires": deps.Requires("b"), "leaves": deps.Leaves(),
+			}[name]
+			want := words(sequence)
+			var got []string
+			for k := range sequence {
+				got = append(got, k)
+				for i := range 20 {
+					deps.Add(fmt.Sprint(k, i))
+					deps.Add("b", fmt.Sprint(k, i))
+				}
+			}
+			require.Equal(t, want, strings.Join(got, " "), name)
+			require.NotEqual(t, want, words(sequence), "used again, it shows what was added")
+		}
+	})
+	t.Run("a key that is not equal to itself is a new node each time", func(t *testing.T) {
+		t.Parallel()
+		deps := scheduler.NewDependencies[float64]()
+		deps.Add(math.NaN(), 1)
+		deps.Add(math.NaN(), 1)
+		require.Equal(t, 3, deps.Len())
+		require.False(t, deps.Contains(math.NaN()))
+		require.Empty(t, slices.Collect(deps.Requires(math.NaN())))
+		require.Zero(t, deps.From(math.NaN()).Len())
+		require.Len(t, slices.Collect(deps.RequiredBy(1)), 2)
+	})
+	t.Run("panics for a key that is not comparable", func(t *testing.T) {
+		t.Parallel()
+		deps := scheduler.NewDependencies[any]()
+		deps.Add("a", 1)
+		require.Panics(t, func() { deps.Add([]int{1}) })
+		require.Panics(t, func() { deps.Contains([]int{1}) })
+		require.Equal(t, []any{1, "a"}, slices.Collect(deps.All()))
+	})
+}
+
+// Sequences end when their loop does.
+func TestDependencies_break(t *testing.T) {
+	t.Parallel()
+	deps := edgesOf("a<-c d, b<-c d")
+	for _, sequence := range []iter.Seq[string]{
+		deps.Nodes(), deps.All(), deps.Backward(), deps.Leaves(), deps.Roots(), deps.Requires("c"), deps.RequiredBy("a"),
+	} {
+		count := 0
+		for range sequence {
+			count++
+			break
+		}
+		require.Equal(t, 1, count)
+	}
+	for requirer, required := range deps.Edges() {
+		require.Equal(t, "c a", requirer+" "+required)
+		break
+	}
+}
+
+// Everything but Add may be called from many goroutines at once.
+func TestDependencies_concurrent_queries(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		deps := edgesOf("a<-b c, b<-d, c<-d, x<-d, d<-e")
+		var group sync.WaitGroup
+		for range 8 {
+			group.Go(func() {
+				if words(deps.All()) != "a b c x d e" || words(deps.Backward()) != "e d b c a x" {
+					t.Error("wrong order")
+				}
+				if deps.Validate() != nil || deps.Len() != 6 || words(deps.From("b").Nodes()) != "b d e" {
+					t.Error("wrong answer")
+				}
+				if words(deps.Requires("d")) != "b c x" || words(deps.RequiredBy("a")) != "b c" {
+					t.Error("wrong neighbours")
+				}
+			})
+		}
+		group.Wait()
+	}
+}
+
+func TestTranslate(t *testing.T) {
+	t.Parallel()
+	lower := func(k string) string { return strings.ToLower(k[:1]) }
+
+	deps := edgesOf("a1<-b1, a2<-b2, c<-b1, a1<-d")
+	translated := scheduler.Translate(deps, lower)
+	require.Equal(t, "a b c d", words(translated.Nodes()), "in order of entry")
+	require.Equal(t, "b>a b>c d>a", pairs(translated))
+	require.NoError(t, translated.Validate())
+
+	require.EqualError(t, scheduler.Translate(edgesOf("a1<-a2"), lower).Validate(),
+		"scheduler: circular dependency: a -> a", "merged nodes may require themselves")
+	require.EqualError(t, scheduler.Translate(edgesOf("a1<-b1, b2<-a2"), lower).Validate(),
+		"scheduler: circular dependency: a -> b -> a", "or each other")
+
+	calls := []string{}
+	scheduler.Translate(deps, func(k string) int { calls = append(calls, k); return len(calls) })
+	require.Equal(t, words(deps.Nodes()), strings.Join(calls, " "), "once a node, in order of entry")
+
+	translated.Add("z", "b")
+	require.False(t, deps.Contains("z"))
+}
+
+func TestDependencies_From(t *testing.T) {
+	t.Parallel()
+	t.Run("keeps the order of entry and of edges", func(t *testing.T) {
+		t.Parallel()
+		deps := edgesOf("z, k<-c, m, k<-b, x<-c, b<-c, c<-a, q<-a")
+		part := deps.From("k")
+		require.Equal(t, "k c b a", words(part.Nodes()))
+		require.Equal(t, "c>k c>b b>k a>c", pairs(part))
+		require.Equal(t, "k b c a", words(part.All()))
+		part.Add("new", "k")
+		require.False(t, deps.Contains("new"))
+	})
+	t.Run("many paths", func(t *testing.T) {
+		t.Parallel()
+		// Two to the power of a hundred thousand paths lead to the first node.
+		const rungs = 100_000
+		deps := scheduler.NewDependencies[int]()
+		for i := 2; i < 2*rungs; i += 2 {
+			deps.Add(i, i-2, i-1)
+			deps.Add(i+1, i-2, i-1)
+		}
+		require.Equal(t, 2*rungs-1, deps.From(0).Len())
+		require.Equal(t, 2*rungs-1, deps.From(1).Len())
+	})
+	t.Run("a cycle above", func(t *testing.T) {
+		t.Parallel()
+		part := edgesOf("a<-b, b<-c, c<-b, x<-c").From("a")
+		require.Equal(t, "a b c", words(part.Nodes()))
+		require.Equal(t, "b>a b>c c>b", pairs(part))
+	})
+}
+
+// A chain as long as memory allows: nothing recurses.
+func TestDependencies_long_chain(t *testing.T) {
+	t.Parallel()
+	const n = 1_000_000
+	for _, tt := range []struct {
+		name string
+		key  func(i int) int
+	}{
+		{"listed upwards", func(i int) int { return i }},
+		{"listed downwards", func(i int) int { return n - 1 - i }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			deps := scheduler.NewDependencies[int]()
+			for i := range n {
+				deps.Add(tt.key(i))
+			}
+			for k := 1; k < n; k++ {
+				deps.Add(k, k-1)
+			}
+			require.NoError(t, deps.Validate())
+			want := 0
+			for k := range deps.All() {
+				if k != want {
+					require.Equal(t, want, k)
+				}
+				want++
+			}
+			require.Equal(t, n, want)
+			for k := range deps.Backward() {
+				want--
+				if k != want {
+					require.Equal(t, want, k)
+				}
+			}
+			require.Zero(t, want)
+			require.Equal(t, n-10, deps.From(10).Len())
+
+			deps.Add(0, n-1)
+			var circular *scheduler.CircularDependencyError[int]
+			require.ErrorAs(t, deps.Validate(), &circular)
+			require.Len(t, circular.Path, n+1)
+			require.Less(t, len(circular.Error()), 200)
+		})
+	}
+}
+
+func TestCircularDependencyError(t *testing.T) {
+	t.Parallel()
+	path := func(n int) []int {
+		p := []int{}
+		for i := range n {
+			p = append(p, i)
+		}
+		return append(p, 0)
+	}
+	for _, tt := range []struct {
+		nodes int
+		want  string
+	}{
+		{1, "0 -> 0"},
+		{2, "0 -> 1 -> 0"},
+		{11, "0 -> 1 -> 2 -> 3 -> 4 -> 5 -> 6 -> 7 -> 8 -> 9 -> 10 -> 0"},
+		{12, "0 -> 1 -> 2 -> 3 -> 4 -> 5 -> 6 -> 7 -> 8 -> 9 -> ... (2 more) ... -> 0"},
+		{1000, "0 -> 1 -> 2 -> 3 -> 4 -> 5 -> 6 -> 7 -> 8 -> 9 -> ... (990 more) ... -> 0"},
+	} {
+		err := &scheduler.CircularDependencyError[int]{Path: path(tt.nodes)}
+		require.EqualError(t, err, "scheduler: circular dependency: "+tt.want)
+	}
+
+	wrapped := fmt.Errorf("stack: %w", edgesOf("a<-a").Validate())
+	require.ErrorIs(t, wrapped, scheduler.ErrCircularDependency)
+	require.NotErrorIs(t, wrapped, scheduler.ErrClosed)
+	var circular *scheduler.CircularDependencyError[string]
+	require.ErrorAs(t, wrapped, &circular)
+	require.Equal(t, []string{"a", "a"}, circular.Path)
+}
+
+// The same nodes in the same order with the same edges give the same error,
+// whatever the order of the edges and whatever was asked before.
+func TestDependencies_Validate_same_text_every_time(t *testing.T) {
+	t.Parallel()
+	edges := [][2]string{
+		{"a", "b"},
+		{"b", "c"},
+		{"c", "a"},
+		{"d", "e"},
+		{"e", "f"},
+		{"f", "d"},
+		{"f", "e"},
+		{"g", "h"},
+		{"h", "g"},
+		{"a", "g"},
+		{"h", "d"},
+		{"i", "a"},
+		{"c", "j"},
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 500 {
+		deps := scheduler.NewDependencies[string]()
+		for _, k := range strings.Fields("i a b c d e f g h j") {
+			deps.Add(k)
+		}
+		random.Shuffle(len(edges), func(i, j int) { edges[i], edges[j] = edges[j], edges[i] })
+		for _, e := range edges {
+			deps.Add(e[0], e[1])
+		}
+		if random.IntN(2) == 0 {
+			words(deps.Backward())
+		}
+		require.EqualError(t, deps.Validate(), "scheduler: circular dependency: e -> f -> e")
+	}
+}
+
+func TestDependencies_diagrams_escape_names(t *testing.T) {
+	t.Parallel()
+	deps := scheduler.NewDependencies[any]()
+	deps.Add(`a "quoted" \N back\slash`, "<b>&#35;`x`")
+	deps.Add("two\nlines\x00\xff\u202e", 1)
+	deps.Add("1", "größe")
+	var dot, mermaid strings.Builder
+	require.NoError(t, deps.WriteDOT(&dot))
+	require.NoError(t, deps.WriteMermaid(&mermaid))
+	require.Equal(t, `digraph dependencies {
+	n0 [label="<b>&#35;`+"`x`"+`"]
+	n1 [label="a \"quoted\" \\N back\\slash"]
+	n2 [label="1"]
+	n3 [label="two\\nlines\\x00\\xff\\u202e"]
+	n4 [label="größe"]
+	n5 [label="1"]
+	n1 -> n0
+	n3 -> n2
+	n5 -> n4
+}
+`, dot.String())
+	require.Equal(t, `flowchart TD
+	n0["#60;b#62;#38;#35;35;#96;x#96;"]
+	n1["a #34;quoted#34; #92;N back#92;slash"]
+	n2["1"]
+	n3["two#92;nlines#92;x00#92;xff#92;u202e"]
+	n4["größe"]
+	n5["1"]
+	n1 --> n0
+	n3 --> n2
+	n5 --> n4
+`, mermaid.String())
+}
+
+// failingWriter takes no more than so many bytes.
+type failingWriter int
+
+var errFull = errors.New("full")
+
+func (w *failingWriter) Write(p []byte) (int, error) {
+	if len(p) > int(*w) {
+		return 0, errFull
+	}
+	*w -= failingWriter(len(p))
+	return len(p), nil
+}
+
+func TestDependencies_diagrams_return_the_error_of_the_writer(t *testing.T) {
+	t.Parallel()
+	deps := scheduler.NewDependencies[int]()
+	for i := range 10_000 {
+		deps.Add(i+1, i)
+	}
+	for _, room := range []failingWriter{0, 10_000} {
+		w := room
+		require.ErrorIs(t, deps.WriteDOT(&w), errFull)
+		w = room
+		require.ErrorIs(t, deps.WriteMermaid(&w), errFull)
+	}
+}
+
+// naive is Dependencies that does the obvious.
+type naive struct {
+	nodes []int
+	edges [][2]int // requirer, required
+}
+
+func (m *naive) enter(k int) {
+	if !slices.Contains(m.nodes, k) {
+		m.nodes = append(m.nodes, k)
+	}
+}
+
+func (m *naive) add(requirer, required int) {
+	m.enter(required)
+	m.enter(requirer)
+	if e := [2]int{requirer, required}; !slices.Contains(m.edges, e) {
+		m.edges = append(m.edges, e)
+	}
+}
+
+// order begins its search anew after each node. end is the end of an edge that
+// waits: 0 the requirer, 1 the required.
+func (m *naive) order(end int) []int {
+	var order []int
+next:
+	for _, k := range m.nodes {
+		ready := !slices.Contains(order, k)
+		for _, e := range m.edges {
+			ready = ready && (e[end] != k || slices.Contains(order, e[1-end]))
+		}
+		if ready {
+			order = append(order, k)
+			goto next
+		}
+	}
+	return order
+}
+
+func (m *naive) neighbours(k, end int) []int {
+	var next []int
+	for _, e := range m.edges {
+		if e[end] == k {
+			next = append(next, e[1-end])
+		}
+	}
+	return next
+}
+
+// above returns the nodes from which a path of edges leads to k, and k.
+func (m *naive) above(k int) map[int]bool {
+	above := map[int]bool{k: true}
+	for range m.nodes {
+		for _, e := range m.edges {
+			if above[e[1]] {
+				above[e[0]] = true
+			}
+		}
+	}
+	return above
+}
+
+func (m *naive) from(k int) *naive {
+	part := &naive{}
+	above := m.above(k)
+	for _, k := range m.nodes {
+		if above[k] {
+			part.enter(k)
+		}
+	}
+	for _, e := range m.edges {
+		if above[e[1]] {
+			part.add(e[0], e[1])
+		}
+	}
+	return part
+}
+
+// circle returns the length of a shortest cycle, or 0.
+func (m *naive) circle() int {
+	for length := 1; length <= len(m.nodes); length++ {
+		for _, start := range m.nodes {
+			at := map[int]bool{start: true}
+			for range length {
+				next := map[int]bool{}
+				for _, e := range m.edges {
+					if at[e[0]] {
+						next[e[1]] = true
+					}
+				}
+				at = next
+			}
+			if at[start] {
+				return length
+			}
+		}
+	}
+	return 0
+}
+
+func requireSame(t *testing.T, m *naive, deps *scheduler.Dependencies[int]) {
+	t.Helper()
+	equal := func(want []int, got iter.Seq[int]) {
+		t.Helper()
+		require.Equal(t, append([]int{}, want...), slices.AppendSeq([]int{}, got))
+	}
+	equal(m.nodes, deps.Nodes())
+	equal(m.order(0), deps.All())
+	equal(m.order(1), deps.Backward())
+	var leaves, roots []int
+	for _, k := range m.nodes {
+		equal(m.neighbours(k, 0), deps.Requires(k))
+		equal(m.neighbours(k, 1), deps.RequiredBy(k))
+		if len(m.neighbours(k, 0)) == 0 {
+			leaves = append(leaves, k)
+		}
+		if len(m.neighbours(k, 1)) == 0 {
+			roots = append(roots, k)
+		}
+	}
+	equal(leaves, deps.Leaves())
+	equal(roots, deps.Roots())
+	count := 0
+	for requirer, required := range deps.Edges() {
+		count++
+		require.Contains(t, m.edges, [2]int{requirer, required})
+	}
+	require.Len(t, m.edges, count)
+	requireSameCycle(t, m, deps)
+}
+
+func requireSameCycle(t *testing.T, m *naive, deps *scheduler.Dependencies[int]) {
+	t.Helper()
+	length := m.circle()
+	err := deps.Validate()
+	if length == 0 {
+		require.NoError(t, err)
+		return
+	}
+	var circular *scheduler.CircularDependencyError[int]
+	require.ErrorAs(t, err, &circular)
+	require.Len(t, circular.Path, length+1)
+	require.Equal(t, circular.Path[0], circular.Path[length])
+	for i, k := range circular.Path[:length] {
+		require.Contains(t, m.edges, [2]int{k, circular.Path[i+1]})
+		require.LessOrEqual(t, slices.Index(m.nodes, circular.Path[0]), slices.Index(m.nodes, k))
+	}
+}
+
+func TestDependencies_random(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 300 {
+		n := random.IntN(12) + 1
+		program := make([]byte, random.IntN(4*n))
+		for i := range program {
+			program[i] = byte(random.IntN(n))
+		}
+		compare(t, program)
+	}
+}
+
+// compare makes a graph both ways from pairs of bytes, of which two equal ones
+// mostly stand for a node alone, and asks all there is to ask, in between too.
+func compare(t *testing.T, program []byte) {
+	t.Helper()
+	m, deps := &naive{}, scheduler.NewDependencies[int]()
+	for i := 0; i+1 < len(program); i += 2 {
+		a, b := int(program[i]&15), int(program[i+1]&15)
+		if a == b && program[i]&16 == 0 {
+			m.enter(a)
+			deps.Add(a)
+		} else {
+			m.add(a, b)
+			deps.Add(a, b)
+		}
+		if i%14 == 6 {
+			requireSame(t, m, deps)
+		}
+	}
+	requireSame(t, m, deps)
+	for _, k := range m.nodes {
+		requireSame(t, m.from(k), deps.From(k))
+	}
+	merged := &naive{}
+	for _, k := range m.nodes {
+		merged.enter(k / 2)
+	}
+	for _, e := range m.edges {
+		merged.add(e[0]/2, e[1]/2)
+	}
+	requireSame(t, merged, scheduler.Translate(deps, func(k int) int { return k / 2 }))
+}
+
+func FuzzDependencies(f *testing.F) {
+	f.Add([]byte{1, 0, 2, 1, 3, 1, 3, 2})
+	f.Add([]byte{1, 0, 0, 1, 17, 17, 5, 5})
+	f.Add([]byte{0, 1, 1, 2, 2, 3, 3, 4, 4, 0, 2, 4})
+	f.Fuzz(func(t *testing.T, program []byte) {
+		if len(program) <= 120 {
+			compare(t, program)
+		}
+	})
+}
+
+// graphOfSize has the edges of a shape, as requirer and required, and no more
+// than n nodes.
+func graphOfSize(shape string, n int) (edges [][2]int) {
+	switch shape {
+	case "chain":
+		for i := 1; i < n; i++ {
+			edges = append(edges, [2]int{i, i - 1})
+		}
+		return edges
+	case "layered", "shuffled":
+		for i := 1000; i < n; i++ {
+			for k := range 3 {
+				edges = append(edges, [2]int{i, (i/1000-1)*1000 + (i*7+k*331)%1000})
+			}
+		}
+	}
+	if shape == "shuffled" {
+		rand.New(rand.NewPCG(1, 2)).Shuffle(len(edges), func(i, j int) { edges[i], edges[j] = edges[j], edges[i] })
+	}
+	return edges
+}
+
+// BenchmarkDependencies_build is given per edge, beside what a Go map takes for
+// both ends of each.
+func BenchmarkDependencies_build(b *testing.B) {
+	for _, shape := range []string{"chain", "layered", "shuffled"} {
+		n := 333_333
+		if shape == "chain" {
+			n = 1_000_000
+		}
+		edges := graphOfSize(shape, n)
+		ints, names := make([]int, n), make([]string, n)
+		for i := range n {
+			ints[i], names[i] = i, fmt.Sprintf("resource-%07d", i)
+		}
+		b.Run("keys=int/shape="+shape, func(b *testing.B) { benchmarkBuild(b, edges, ints) })
+		b.Run("keys=string/shape="+shape, func(b *testing.B) { benchmarkBuild(b, edges, names) })
+	}
+}
+
+func benchmarkBuild[K comparable](b *testing.B, edges [][2]int, keys []K) {
+	perEdge := func(b *testing.B, fill func()) {
+		for b.Loop() {
+			fill()
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(edges)), "ns/edge")
+	}
+	b.Run("what=map", func(b *testing.B) {
+		perEdge(b, func() {
+			m := map[K]int32{}
+			for i, e := range edges {
+				m[keys[e[1]]], m[keys[e[0]]] = int32(i), int32(i)
+			}
+		})
+	})
+	b.Run("what=dependencies", func(b *testing.B) {
+		perEdge(b, func() {
+			deps := scheduler.NewDependencies[K]()
+			for _, e := range edges {
+				deps.Add(keys[e[0]], keys[e[1]])
+			}
+			deps.Leaves()(func(K) bool { return false }) // puts the edges together
+		})
+	})
+}
