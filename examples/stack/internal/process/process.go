@@ -27,9 +27,12 @@ type ID struct {
 }
 
 // Self is the ID of this process.
-func Self() (ID, error) {
-	start, err := startTime(os.Getpid())
-	return ID{os.Getpid(), start}, err
+func Self() (ID, error) { return Find(os.Getpid()) }
+
+// Find returns the ID of the process that has the pid now.
+func Find(pid int) (ID, error) {
+	start, err := startTime(pid)
+	return ID{pid, start}, err
 }
 
 // Alive reports whether the process runs: a zombie has ended.
@@ -104,8 +107,7 @@ func Start(spec Spec, ended func(error)) (*Process, error) {
 		return nil, err
 	}
 	p := &Process{gate: write, end: make(chan struct{})}
-	p.ID.PID = cmd.Process.Pid
-	p.ID.Start, err = startTime(p.ID.PID)
+	p.ID, err = Find(cmd.Process.Pid)
 	go func() {
 		p.err = cmd.Wait()
 		close(p.end)

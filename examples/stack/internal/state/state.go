@@ -131,7 +131,7 @@ func (s *Store) Acquire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback()
+	defer tx.Rollback() //nolint:errcheck // after Commit there is nothing to roll back
 	var owner process.ID
 	err = tx.QueryRowContext(ctx, `SELECT pid, start FROM owner`).Scan(&owner.PID, &owner.Start)
 	switch {
@@ -141,10 +141,15 @@ func (s *Store) Acquire(ctx context.Context) error {
 	case owner != self && owner.Alive():
 		return &HeldError{owner}
 	}
-	if _, err := tx.ExecContext(ctx, `REPLACE INTO owner VALUES (1, ?, ?)`, self.PID, self.Start); err != nil {
+	if err := setOwner(ctx, tx, self); err != nil {
 		return err
 	}
 	return tx.Commit()
+}
+
+func setOwner(ctx context.Context, tx *sql.Tx, id process.ID) error {
+	_, err := tx.ExecContext(ctx, `REPLACE INTO owner VALUES (1, ?, ?)`, id.PID, id.Start)
+	return err
 }
 
 // Release ends what Acquire began.

@@ -139,8 +139,12 @@ func (p *parser) document(root *yaml.Node) {
 	}
 	p.version(root)
 	r := &reader{errs: &p.errs, version: versions[p.t.Version]}
-	for i := 0; i+1 < len(root.Content) && r.count <= maxValues; i += 2 {
+	for i := 0; i+1 < len(root.Content) && !r.overflow; i += 2 {
 		p.section(r, root.Content[i], root.Content[i+1])
+	}
+	if r.overflow {
+		p.errs.list = nil // what was cut off looks wrong in many ways
+		p.errs.add(0, "", "too large, or too deep: aliases count for what they stand for")
 	}
 	if len(p.errs.list) == 0 && len(p.t.Resources) == 0 {
 		p.errs.add(0, "", "there are no resources")
@@ -207,7 +211,7 @@ func (p *parser) resources(r *reader, n *yaml.Node) {
 		return
 	}
 	lines := map[string]int{}
-	for i := 0; i+1 < len(n.Content) && r.count <= maxValues; i += 2 {
+	for i := 0; i+1 < len(n.Content) && !r.overflow; i += 2 {
 		key := n.Content[i]
 		if first := lines[key.Value]; first > 0 {
 			p.errs.add(key.Line, key.Value, "given twice, first in line %d", first)
