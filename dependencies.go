@@ -89,12 +89,23 @@ func (d *Dependencies[K]) Add(requirer K, required ...K) {
 		d.index.Enter(requirer)
 		return
 	}
-	first := d.index.Enter(required[0])
-	number := d.index.Enter(requirer)
+	number, first := d.enter(requirer, required[0])
 	d.connect(number, first)
 	for _, k := range required[1:] {
 		d.connect(number, d.index.Enter(k))
 	}
+}
+
+// enter enters the ends of an edge. Its requirer mostly is that of the edge
+// before, which saves every other look-up.
+func (d *Dependencies[K]) enter(requirer, required K) (requirerNumber, requiredNumber int32) {
+	if n := len(d.requirers); n > 0 {
+		if last := d.requirers[n-1]; d.index.Keys()[last] == requirer {
+			return last, d.index.Enter(required)
+		}
+	}
+	requiredNumber, requirerNumber = d.index.EnterPair(required, requirer)
+	return requirerNumber, requiredNumber
 }
 
 // change makes ready for a change: what was computed before is dropped, and the

@@ -11,18 +11,15 @@ package digraph
 func (g *Graph) ShortestCycle() []int32 {
 	t := newTangle(g)
 	var best []int32
-	for i := int32(0); int(i) < g.Len(); i++ {
+	for i := int32(0); t.left > 0 && len(best) != 1; i++ {
 		if !t.alive[i] {
 			continue
 		}
 		if cycle := t.search(i, len(best)); cycle != nil {
 			best = cycle
 		}
-		if len(best) == 1 {
-			break
-		}
 		t.drop(i)
-		if t.thorough {
+		if t.thorough && t.left > 0 {
 			t.cut(len(best))
 		}
 	}
@@ -54,6 +51,7 @@ func fromSmallest(cycle []int32) []int32 {
 type tangle struct {
 	out, in *Graph
 	alive   []bool
+	left    int // how many nodes are alive
 
 	inDegree, outDegree []int32 // edges from and to nodes alive
 	dropped             []int32 // nodes whose neighbours are yet to be told
@@ -67,7 +65,7 @@ type tangle struct {
 
 func newTangle(g *Graph) *tangle {
 	n := g.Len()
-	t := &tangle{alive: make([]bool, n), depth: make([]int32, n), parent: make([]int32, n)}
+	t := &tangle{alive: make([]bool, n), left: n, depth: make([]int32, n), parent: make([]int32, n)}
 	for i := range t.alive {
 		t.alive[i] = true
 	}
@@ -102,6 +100,7 @@ func (t *tangle) drop(i int32) {
 		return
 	}
 	t.alive[i] = false
+	t.left--
 	t.dropped = append(t.dropped[:0], i)
 	for len(t.dropped) > 0 {
 		i := t.dropped[len(t.dropped)-1]
@@ -116,6 +115,7 @@ func (t *tangle) release(nodes, degree []int32) {
 	for _, j := range nodes {
 		if degree[j]--; degree[j] == 0 && t.alive[j] {
 			t.alive[j] = false
+			t.left--
 			t.dropped = append(t.dropped, j)
 		}
 	}

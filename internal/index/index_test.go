@@ -37,6 +37,22 @@ func TestIndex(t *testing.T) {
 	require.False(t, ok)
 }
 
+func TestIndex_EnterPair(t *testing.T) {
+	t.Parallel()
+	var x index.Index[int]
+	pair := func(a, b int) [2]int32 {
+		first, second := x.EnterPair(a, b)
+		return [2]int32{first, second}
+	}
+	require.Equal(t, [2]int32{0, 1}, pair(10, 11))
+	require.Equal(t, [2]int32{2, 2}, pair(12, 12))
+	require.Equal(t, [2]int32{3, 0}, pair(13, 10))
+	require.Equal(t, [2]int32{1, 4}, pair(11, 14))
+	for i := int32(5); i < 10_000; i += 2 {
+		require.Equal(t, [2]int32{i, i + 1}, pair(int(i)+10, int(i)+11))
+	}
+}
+
 func TestIndex_Clone(t *testing.T) {
 	t.Parallel()
 	var x index.Index[int]
@@ -130,7 +146,17 @@ func FuzzIndex(f *testing.F) {
 			} else {
 				model[k] = int32(len(model))
 			}
-			require.Equal(t, model[k], x.Enter(k))
+			if i%3 > 0 {
+				require.Equal(t, model[k], x.Enter(k))
+				continue
+			}
+			other := string(data[i:min(len(data), i+int(data[i]>>2)%4)])
+			first, second := x.EnterPair(k, other)
+			if _, known := model[other]; !known {
+				model[other] = int32(len(model))
+			}
+			require.Equal(t, model[k], first)
+			require.Equal(t, model[other], second)
 		}
 		require.Len(t, x.Keys(), len(model))
 		for k, want := range model {
