@@ -332,11 +332,13 @@ func (t *ticket) pause() {
 	wakeAll(turns)
 }
 
-// turns returns the tickets whose turn it may be. The caller holds claims.
+// turns returns the tickets whose turn it may be, and those that may have to
+// see that it never will be: only nodes inside of others can be locked by those.
+// The caller holds claims.
 func (l *Limiter) turns() []*ticket {
 	var turns []*ticket
 	for _, t := range l.queue {
-		if !t.paused && t.fitsAll() {
+		if !t.paused && (len(t.around) > 0 || t.fitsAll()) {
 			turns = append(turns, t)
 		}
 	}
@@ -452,22 +454,13 @@ func (c *claimTree) remove(t *ticket) {
 	}
 }
 
-// deadlock returns an error if nobody outside the tree holds anything of what
-// its tickets wait for.
+// deadlock returns an error if nothing outside the tree can ever make way for
+// its tickets.
 func (c *claimTree) deadlock() error {
 	claims.Lock()
 	defer claims.Unlock()
-	for _, t := range c.waiting {
-		if t.fitsAll() {
-			return nil
-		}
-		for _, claim := range t.claims {
-			for _, p := range claim.Limiter.held {
-				if p.of.group.tree() != c {
-					return nil
-				}
-			}
-		}
+	if c.hasHope() {
+		return nil
 	}
 	e := &DeadlockError{}
 	for _, t := range c.waiting {
@@ -475,6 +468,41 @@ func (c *claimTree) deadlock() error {
 	}
 	slices.SortStableFunc(e.Waits, func(a, b ClaimWait) int { return cmp.Compare(a.Node, b.Node) })
 	return e
+}
+
+// hasHope reports whether one of the tickets can go on, or somebody outside the
+// tree holds some of what they wait for, or is before them in line and has such
+// hope in turn.
+func (c *claimTree) hasHope() bool {
+	known := map[*ticket]bool{}
+	ahead := slices.Clone(c.waiting)
+	for len(ahead) > 0 {
+		t := ahead[len(ahead)-1]
+		ahead = ahead[:len(ahead)-1]
+		if known[t] {
+			continue
+		}
+		known[t] = true
+		if t.fitsAll() {
+			return true
+		}
+		for _, claim := range t.claims {
+			for _, p := range claim.Limiter.held {
+				if p.of.group.tree() != c {
+					return true
+				}
+			}
+			for _, earlier := range claim.Limiter.queue {
+				if earlier == t {
+					break
+				}
+				if t.defersTo(earlier) {
+					ahead = append(ahead, earlier)
+				}
+			}
+		}
+	}
+	return false
 }
 
 // waits says what a ticket waits for.

@@ -1,0 +1,122 @@
+package scheduler_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+)
+
+func TestGroup_Explain(t *testing.T) {
+	l := limiter(1)
+	event := new(scheduler.Event)
+	inner, err := scheduler.NewDependencyTaskGroup(graph("x1"), second, &scheduler.GroupOptions[string]{Name: "inner", Claims: claim(l)})
+	require.NoError(t, err)
+	group, err := scheduler.NewDependencyTaskGroup(
+		graph("timer event rounds next holds1 waits1 group needs:timer,event fails skipped:fails done limited"),
+		func(k string) scheduler.Task {
+			switch k {
+			case "timer":
+				return scheduler.Pause(scheduler.After(time.Minute))
+			case "event":
+				return scheduler.Pause(scheduler.On(event))
+			case "rounds":
+				return scheduler.Pause(scheduler.Rounds(5))
+			case "next":
+				return scheduler.Pause(scheduler.Next)
+			case "group":
+				return inner
+			case "fails":
+				return scheduler.Func(func(context.Context) error { return errSpace })
+			case "done":
+				return lasting0
+			}
+			return scheduler.Pause(scheduler.After(time.Hour))
+		}, &scheduler.GroupOptions[string]{
+			Name: "site", AggregateErrors: true, Limit: 6,
+			Claims: func(k string) []scheduler.Claim {
+				if strings.HasSuffix(k, "1") {
+					return claim(l)(k)
+				}
+				return nil
+			},
+			Timeout: func(k string) time.Duration {
+				if k == "event" {
+					return time.Hour
+				}
+				return 0
+			},
+		})
+	require.NoError(t, err)
+	d := schedulertest.NewDriver(t, group, nil)
+	d.Step()
+	d.Step()
+	var b strings.Builder
+	n, err := group.WriteTo(&b)
+	require.NoError(t, err)
+	require.Equal(t, b.Len(), int(n))
+	require.Equal(t, `site: round 2, 2 pending, 6 running, 2 succeeded, 1 failed, 1 skipped
+  timer: running since round 1, waits: at 2000-01-01T00:01:00Z
+  event: running since round 1, waits: event, until 2000-01-01T01:00:00Z
+  rounds: running since round 1, waits: 4 rounds
+  holds1: running since round 1, waits: at 2000-01-01T01:00:00Z
+  waits1: pending since round 0, waits for 1 of volumes (capacity 1) held by holds1: 1
+  group: running since round 1, waits: event
+  needs: pending since round 0, requires timer, event
+  fails: failed since round 2, fails: no space
+  skipped: skipped since round 2, fails: no space
+  limited: running since round 2, waits: at 2000-01-01T01:00:00Z
+`, b.String())
+
+	byKey := map[string]scheduler.Explanation[string]{}
+	for e := range group.Explain() {
+		byKey[e.Key] = e
+	}
+	require.Len(t, byKey, group.Len())
+	require.Equal(t, "inner", byKey["group"].Inside.String())
+	require.Equal(t, []string{"timer", "event"}, byKey["needs"].Requires)
+	require.Equal(t, []scheduler.ClaimWait{
+		{Node: "waits1", Limiter: "volumes", Weight: 1, Capacity: 1, Holders: []string{"holds1: 1"}},
+	}, byKey["waits1"].Claims)
+
+	b.Reset()
+	_, err = inner.WriteTo(&b)
+	require.NoError(t, err)
+	require.Equal(t, `inner: round 1, 1 pending
+  x1: pending since round 0, waits for 1 of volumes (capacity 1) held by holds1: 1
+`, b.String())
+}
+
+func TestGroup_Explain_of_a_stop_and_a_limit(t *testing.T) {
+	group, err := scheduler.NewDependencyTaskGroup(graph("a b c"), func(string) scheduler.Task {
+		return scheduler.Pause(scheduler.After(time.Hour))
+	}, &scheduler.GroupOptions[string]{Limit: 1, ErrorWaitTime: time.Minute})
+	require.NoError(t, err)
+	var lines []string
+	explain := func() string {
+		lines = nil
+		for e := range group.Explain() {
+			lines = append(lines, e.String())
+		}
+		return strings.Join(lines, "\n")
+	}
+	require.Equal(t, "a: pending since round 0\nb: pending since round 0\nc: pending since round 0", explain())
+	d := schedulertest.NewDriver(t, group, nil)
+	d.Step()
+	require.Equal(t, `a: running since round 1, waits: at 2000-01-01T01:00:00Z
+b: pending since round 0, waits for the group's limit
+c: pending since round 0, waits for the group's limit`, explain())
+	d.Runner.Interrupt(errSpace)
+	d.Step()
+	require.Equal(t, `a: running since round 1, waits: at 2000-01-01T01:00:00Z, asked to end, until 2000-01-01T00:01:00Z
+b: cancelled since round 1
+c: cancelled since round 1`, explain())
+	for range group.Explain() {
+		break // a sequence may be left early
+	}
+}

@@ -1,0 +1,483 @@
+package scheduler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+)
+
+// starts returns the nodes that a trace shows to start, with the time.
+func starts(trace string) string {
+	var found []string
+	for line := range strings.Lines(trace) {
+		at, rest, _ := strings.Cut(line, " ")
+		_, rest, _ = strings.Cut(rest, " ")
+		if path, ok := strings.CutSuffix(strings.TrimSpace(rest), ": pending -> running"); ok {
+			found = append(found, at+" "+path)
+		}
+	}
+	return strings.Join(found, ", ")
+}
+
+func limiter(capacity int) *scheduler.Limiter {
+	return scheduler.NewLimiter(scheduler.LimiterOptions{Name: "volumes", Capacity: capacity})
+}
+
+// claim returns a Claims function: the weight that a node claims is behind its
+// name, as in a2.
+func claim(l *scheduler.Limiter) func(string) []scheduler.Claim {
+	return func(k string) []scheduler.Claim {
+		if weight := int(k[len(k)-1] - '0'); weight > 0 {
+			return []scheduler.Claim{{Limiter: l, Weight: weight}}
+		}
+		return nil
+	}
+}
+
+func second(string) scheduler.Task { return lasting(1, nil) }
+
+func TestGroup_Limit(t *testing.T) {
+	_, trace, err := played(t, "a b c d:a e", second, &scheduler.GroupOptions[string]{Limit: 2}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "0s a, 0s b, 1s c, 1s d, 2s e", starts(trace), "key order stays")
+}
+
+// A member that is complete after its first step makes room in the same round.
+func TestGroup_Limit_of_one_step_tasks(t *testing.T) {
+	group, _, err := played(t, "a b c d", func(string) scheduler.Task { return lasting0 },
+		&scheduler.GroupOptions[string]{Limit: 1}, nil)
+	require.NoError(t, err)
+	require.Equal(t, 1, group.Rounds())
+}
+
+var lasting0 = scheduler.Func(func(context.Context) error { return nil })
+
+// With a limit of 1 at every level nested groups still go on.
+func TestGroup_Limit_nested(t *testing.T) {
+	var nest func(depth int) scheduler.Task
+	leaves := 0
+	nest = func(depth int) scheduler.Task {
+		group, err := scheduler.NewDependencyTaskGroup(graph("a b"), func(string) scheduler.Task {
+			if depth == 1 {
+				leaves++
+				return lasting(1, nil)
+			}
+			return nest(depth - 1)
+		}, &scheduler.GroupOptions[string]{Limit: 1})
+		require.NoError(t, err)
+		return group
+	}
+	d := schedulertest.NewDriver(t, nest(4), nil)
+	require.NoError(t, d.RunToEnd())
+	require.Equal(t, 16, leaves)
+	require.Equal(t, 16*time.Second, d.Clock.Now().Sub(schedulertest.NewClock(time.Time{}).Now()))
+}
+
+func TestClaims(t *testing.T) {
+	for _, tt := range []struct {
+		name, deps string
+		capacity   int
+		starts     string
+	}{
+		{"two at a time", "a1 b1 c1 d0", 2, "0s a1, 0s b1, 0s d0, 1s c1"},
+		{"weights", "a2 b2 c1", 3, "0s a2, 1s b2, 1s c1"},
+		{"a heavy one is not overtaken for ever", "a1 b1 c1 h3 l1:a1 m1:l1 n1:m1", 3, "0s a1, 0s b1, 0s c1, 1s h3, 2s l1, 3s m1, 4s n1"},
+		{"no claim, no wait", "a1 b0 c0", 1, "0s a1, 0s b0, 0s c0"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := limiter(tt.capacity)
+			_, trace, err := played(t, tt.deps, second, &scheduler.GroupOptions[string]{Claims: claim(l)}, nil)
+			require.NoError(t, err)
+			require.Equal(t, tt.starts, starts(trace))
+			require.Zero(t, l.InUse())
+			require.Zero(t, l.Waiting())
+		})
+	}
+}
+
+// Claims on several Limiters are had all at once or not at all.
+func TestClaims_on_several(t *testing.T) {
+	disks, nets := limiter(1), limiter(1)
+	_, trace, err := played(t, "disk both net", second, &scheduler.GroupOptions[string]{
+		Claims: func(k string) []scheduler.Claim {
+			d, n := scheduler.Claim{Limiter: disks, Weight: 1}, scheduler.Claim{Limiter: nets, Weight: 1}
+			return map[string][]scheduler.Claim{"disk": {d}, "net": {n}, "both": {d, n}}[k]
+		},
+	}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "0s disk, 1s both, 2s net", starts(trace), "what the earlier one waits for is kept for it")
+}
+
+// Two claims of one node on one Limiter add up.
+func TestClaims_add_up(t *testing.T) {
+	l := limiter(3)
+	_, trace, err := played(t, "a b", second, &scheduler.GroupOptions[string]{
+		Claims: func(string) []scheduler.Claim {
+			return []scheduler.Claim{{Limiter: l, Weight: 1}, {Limiter: l, Weight: 1}}
+		},
+	}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "0s a, 1s b", starts(trace))
+}
+
+func TestClaims_that_can_never_be_met(t *testing.T) {
+	for want, claims := range map[string][]scheduler.Claim{
+		"a: scheduler: GroupOptions.Claims: nil Limiter":                                {{Weight: 1}},
+		"a: scheduler: GroupOptions.Claims: weight 0 of volumes is below 1":             {{Limiter: limiter(1)}},
+		"a: scheduler: GroupOptions.Claims: weight 3 of volumes exceeds its capacity 2": {{Limiter: limiter(2), Weight: 3}},
+	} {
+		group, trace, err := played(t, "a", second, &scheduler.GroupOptions[string]{
+			Claims: func(string) []scheduler.Claim { return claims },
+		}, nil)
+		require.EqualError(t, err, want)
+		var wrong *scheduler.OptionError
+		require.ErrorAs(t, err, &wrong)
+		require.Empty(t, starts(trace))
+		require.False(t, group.Started("a"))
+	}
+}
+
+func TestNewLimiter_panics(t *testing.T) {
+	for _, opts := range []scheduler.LimiterOptions{{}, {Capacity: -1}, {Interval: -1}, {Capacity: 1, Interval: -1}} {
+		require.Panics(t, func() { scheduler.NewLimiter(opts) }, "%+v", opts)
+	}
+	require.Equal(t, "limiter", scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1}).String())
+}
+
+func TestLimiter_Interval(t *testing.T) {
+	l := scheduler.NewLimiter(scheduler.LimiterOptions{Name: "api", Interval: 2 * time.Second})
+	_, trace, err := played(t, "a1 b2 c1 d0", func(string) scheduler.Task { return lasting(0, nil) },
+		&scheduler.GroupOptions[string]{Claims: claim(l)}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "0s a1, 0s d0, 2s b2, 6s c1", starts(trace), "a start that claims 2 counts twice")
+
+	both := scheduler.NewLimiter(scheduler.LimiterOptions{Name: "api", Capacity: 1, Interval: time.Second})
+	_, trace, err = played(t, "a1 b1 c1", func(string) scheduler.Task { return lasting(3, nil) },
+		&scheduler.GroupOptions[string]{Claims: claim(both)}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "0s a1, 3s b1, 6s c1", starts(trace))
+}
+
+// A node that runs a group lends it what it holds, so neither it nor those in
+// line for it keep the inner nodes waiting.
+func TestClaims_are_lent(t *testing.T) {
+	l := limiter(1)
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	recorder := schedulertest.NewRecorder(clock)
+	outer, err := scheduler.NewDependencyTaskGroup(graph("a1 b1"), func(k string) scheduler.Task {
+		if k != "a1" {
+			return lasting(1, nil)
+		}
+		inner, err := scheduler.NewDependencyTaskGroup(graph("x1 y1"), second,
+			&scheduler.GroupOptions[string]{Claims: claim(l), Observer: recorder})
+		require.NoError(t, err)
+		return inner
+	}, &scheduler.GroupOptions[string]{Claims: claim(l), Observer: recorder})
+	require.NoError(t, err)
+	require.NoError(t, scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: clock}))
+	require.Equal(t, "0s a1, 0s a1/x1, 1s a1/y1, 2s b1", starts(recorder.String()))
+}
+
+// Where waiting can never end, the group fails and says who waits for what.
+func TestClaims_deadlock(t *testing.T) {
+	l := limiter(2)
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	outer, err := scheduler.NewDependencyTaskGroup(graph("a1 b1 c1"), func(string) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			if err := co.Yield(scheduler.After(time.Second)); err != nil {
+				return err
+			}
+			inner, err := scheduler.NewDependencyTaskGroup(graph("x2"), second, &scheduler.GroupOptions[string]{Claims: claim(l)})
+			require.NoError(t, err)
+			return co.Await(inner)
+		})
+	}, &scheduler.GroupOptions[string]{Claims: claim(l)})
+	require.NoError(t, err)
+	err = scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: clock})
+	require.EqualError(t, err, "scheduler: waiting for claims that can never be had: "+
+		"a1/x2 waits for 2 of volumes (capacity 2) held by a1: 1, b1: 1; "+
+		"b1/x2 waits for 2 of volumes (capacity 2) held by a1: 1, b1: 1; "+
+		"c1 waits for 1 of volumes (capacity 2) held by a1: 1, b1: 1")
+	var deadlock *scheduler.DeadlockError
+	require.ErrorAs(t, err, &deadlock)
+	require.Len(t, deadlock.Waits, 3)
+	require.Zero(t, l.InUse())
+	require.Zero(t, l.Waiting())
+	require.Equal(t, scheduler.StateCancelled, outer.State("a1"))
+}
+
+// As long as another run holds something of it there is hope, and no error.
+func TestClaims_wait_for_other_runs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limiter(1)
+		start := time.Now()
+		var ends sync.Map
+		var wg sync.WaitGroup
+		for i := range 3 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * time.Millisecond) // in line one after the other
+				group, err := scheduler.NewDependencyTaskGroup(graph("a1"), func(string) scheduler.Task {
+					return lasting(1, nil)
+				}, &scheduler.GroupOptions[string]{Claims: claim(l)})
+				if err == nil {
+					err = scheduler.Run(t.Context(), group, nil)
+				}
+				ends.Store(i, fmt.Sprint(time.Since(start).Truncate(time.Second), " ", err))
+			})
+		}
+		time.Sleep(10 * time.Millisecond)
+		require.Equal(t, 1, l.InUse())
+		require.Equal(t, 2, l.Waiting())
+		wg.Wait()
+		for i := range 3 {
+			end, _ := ends.Load(i)
+			require.Equal(t, fmt.Sprintf("%ds <nil>", i+1), end)
+		}
+	})
+}
+
+// A Limiter is safe for use by many runs at once: capacity is never exceeded
+// and everybody gets a turn.
+func TestLimiter_many_goroutines(t *testing.T) {
+	l := limiter(3)
+	var mu sync.Mutex
+	running, most := 0, 0
+	var wg sync.WaitGroup
+	errs := make(chan error, 20)
+	for range 20 {
+		wg.Go(func() {
+			deps := scheduler.NewDependencies[int]()
+			for i := range 50 {
+				deps.Add(i)
+			}
+			group, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task {
+				return scheduler.Blocking(func(context.Context) error {
+					mu.Lock()
+					running++
+					most = max(most, running)
+					mu.Unlock()
+					mu.Lock()
+					running--
+					mu.Unlock()
+					return nil
+				})
+			}, &scheduler.GroupOptions[int]{Claims: func(int) []scheduler.Claim {
+				return []scheduler.Claim{{Limiter: l, Weight: 1}}
+			}})
+			if err == nil {
+				err = scheduler.Run(t.Context(), group, nil)
+			}
+			errs <- err
+		})
+	}
+	wg.Wait()
+	for range 20 {
+		require.NoError(t, <-errs)
+	}
+	require.LessOrEqual(t, most, 3)
+	require.Zero(t, l.InUse())
+	require.Zero(t, l.Waiting())
+}
+
+// A group that is stopped, or closed, gives back what it holds and its places
+// in line.
+func TestClaims_of_a_stopped_group(t *testing.T) {
+	for name, end := range map[string]func(d *schedulertest.Driver){
+		"Cancel": func(d *schedulertest.Driver) { require.NoError(t, d.Runner.Cancel()) },
+		"Interrupt": func(d *schedulertest.Driver) {
+			d.Runner.Interrupt(errSpace)
+			require.ErrorIs(t, d.RunToEnd(), errSpace)
+		},
+		"Stop": func(d *schedulertest.Driver) { d.Runner.Stop(errSpace); require.ErrorIs(t, d.RunToEnd(), errSpace) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := limiter(1)
+			group, err := scheduler.NewDependencyTaskGroup(graph("a1 b1"), second, &scheduler.GroupOptions[string]{Claims: claim(l)})
+			require.NoError(t, err)
+			d := schedulertest.NewDriver(t, group, nil)
+			d.Step()
+			require.Equal(t, 1, l.InUse())
+			require.Equal(t, 1, l.Waiting())
+			end(d)
+			require.Zero(t, l.InUse())
+			require.Zero(t, l.Waiting())
+		})
+	}
+}
+
+// What a node holds is given back when it has really ended, not before.
+func TestClaims_are_held_until_Close_has_returned(t *testing.T) {
+	l := limiter(1)
+	during := 0
+	group, err := scheduler.NewDependencyTaskGroup(graph("a1"), func(string) scheduler.Task {
+		return &closeTask{close: func() { during = l.InUse() }}
+	}, &scheduler.GroupOptions[string]{Claims: claim(l)})
+	require.NoError(t, err)
+	d := schedulertest.NewDriver(t, group, nil)
+	d.Step()
+	require.NoError(t, d.Runner.Cancel())
+	require.Equal(t, 1, during)
+	require.Zero(t, l.InUse())
+}
+
+type closeTask struct{ close func() }
+
+func (c *closeTask) Step(context.Context) (scheduler.Yield, error) { return scheduler.Next, nil }
+
+func (c *closeTask) Close() error { c.close(); return nil }
+
+// A panic gives back what is held.
+func TestClaims_after_a_panic(t *testing.T) {
+	l := limiter(2)
+	group, err := scheduler.NewDependencyTaskGroup(graph("a1 b1"), func(k string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error {
+			if k == "b1" {
+				panic("out of luck")
+			}
+			return nil
+		})
+	}, &scheduler.GroupOptions[string]{Claims: claim(l)})
+	require.NoError(t, err)
+	require.Panics(t, func() { _ = scheduler.Run(t.Context(), group, nil) })
+	require.Zero(t, l.InUse())
+	require.Zero(t, l.Waiting())
+}
+
+// A group that is full keeps its place in line, but nothing is kept for it: what
+// runs in it may need that.
+func TestClaims_of_a_full_group(t *testing.T) {
+	l := limiter(1)
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	outer, err := scheduler.NewDependencyTaskGroup(graph("a1 b0 c1"), func(k string) scheduler.Task {
+		if k != "b0" {
+			return lasting(1, nil)
+		}
+		inner, err := scheduler.NewDependencyTaskGroup(graph("x1"), second, &scheduler.GroupOptions[string]{Claims: claim(l)})
+		require.NoError(t, err)
+		return scheduler.Sequence(lasting(2, nil), inner)
+	}, &scheduler.GroupOptions[string]{Claims: claim(l), Limit: 2})
+	require.NoError(t, err)
+	require.NoError(t, scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: clock}))
+}
+
+func TestGroup_Estimate(t *testing.T) {
+	// b and the long tail behind it begin before the short ones.
+	estimate := func(k string) time.Duration {
+		return map[string]time.Duration{"a": 2, "b": 1, "c": 1, "tail": 9, "negative": -5}[k] * time.Second
+	}
+	const deps = "a b c tail:b negative"
+	_, trace, err := played(t, deps, second, &scheduler.GroupOptions[string]{Limit: 1, Estimate: estimate}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "0s b, 1s tail, 2s a, 3s c, 4s negative", starts(trace))
+
+	_, trace, err = played(t, deps, second, &scheduler.GroupOptions[string]{Limit: 1}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "0s a, 1s b, 2s c, 3s tail, 4s negative", starts(trace), "without Estimate the key order stays")
+
+	_, trace, err = played(t, deps, second, &scheduler.GroupOptions[string]{
+		Claims:   func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: limiterOfOne, Weight: 1}} },
+		Estimate: estimate,
+	}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "0s b, 1s tail, 2s a, 3s c, 4s negative", starts(trace), "the same with claims")
+
+	_, trace, err = played(t, deps, second, &scheduler.GroupOptions[string]{Limit: 1, Estimate: estimate, Reverse: true}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "0s tail, 1s a, 2s c, 3s b, 4s negative", starts(trace), "along the walked direction")
+}
+
+var limiterOfOne = limiter(1)
+
+// Claims is asked once for each node, when all that it requires is done.
+func TestGroup_Claims_is_asked_once(t *testing.T) {
+	l := limiter(1)
+	var asked []string
+	_, _, err := played(t, "a1 b1 c1:a1", second, &scheduler.GroupOptions[string]{Claims: func(k string) []scheduler.Claim {
+		asked = append(asked, k)
+		return claim(l)(k)
+	}}, nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a1", "b1", "c1"}, asked)
+}
+
+func TestDeadlockError_is_one_of_an_aggregating_group(t *testing.T) {
+	l := limiter(1)
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	claims := func(k string) []scheduler.Claim {
+		if k == "fails" {
+			return nil
+		}
+		return []scheduler.Claim{{Limiter: l, Weight: 1}}
+	}
+	other := limiter(1)
+	// a holds l and wants other inside; b the other way round.
+	outer, err := scheduler.NewDependencyTaskGroup(graph("fails a b"), func(k string) scheduler.Task {
+		if k == "fails" {
+			return scheduler.Func(func(context.Context) error { return errSpace })
+		}
+		wants := map[string]*scheduler.Limiter{"a": other, "b": l}[k]
+		inner, err := scheduler.NewDependencyTaskGroup(graph("x"), second, &scheduler.GroupOptions[string]{
+			Claims: func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: wants, Weight: 1}} },
+		})
+		require.NoError(t, err)
+		return scheduler.Sequence(lasting(1, nil), inner)
+	}, &scheduler.GroupOptions[string]{AggregateErrors: true, Claims: func(k string) []scheduler.Claim {
+		if k == "b" {
+			return []scheduler.Claim{{Limiter: other, Weight: 1}}
+		}
+		return claims(k)
+	}})
+	require.NoError(t, err)
+	err = scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: clock})
+	var group *scheduler.ExceptionGroup
+	require.ErrorAs(t, err, &group)
+	require.Len(t, group.Errors, 2)
+	require.ErrorIs(t, group.Errors[0], errSpace)
+	var deadlock *scheduler.DeadlockError
+	require.True(t, errors.As(group.Errors[1], &deadlock))
+	require.Len(t, deadlock.Waits, 2)
+}
+
+// A run that is locked by itself says so as soon as nobody else is left who
+// could make way.
+func TestClaims_deadlock_after_others_have_left(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limiter(3)
+		var wg sync.WaitGroup
+		wg.Go(func() { // another run holds one for ten seconds
+			group, err := scheduler.NewDependencyTaskGroup(graph("x1"), func(string) scheduler.Task {
+				return lasting(10, nil)
+			}, &scheduler.GroupOptions[string]{Claims: claim(l)})
+			if err == nil {
+				err = scheduler.Run(t.Context(), group, nil)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		time.Sleep(time.Second)
+		start := time.Now()
+		outer, err := scheduler.NewDependencyTaskGroup(graph("a1 b1"), func(string) scheduler.Task {
+			inner, err := scheduler.NewDependencyTaskGroup(graph("y3"), second, &scheduler.GroupOptions[string]{Claims: claim(l)})
+			require.NoError(t, err)
+			return scheduler.Sequence(lasting(1, nil), inner)
+		}, &scheduler.GroupOptions[string]{Claims: claim(l)})
+		require.NoError(t, err)
+		err = scheduler.Run(t.Context(), outer, nil)
+		var deadlock *scheduler.DeadlockError
+		require.ErrorAs(t, err, &deadlock)
+		require.Equal(t, 9*time.Second, time.Since(start), "there was hope until then")
+		wg.Wait()
+		require.Zero(t, l.InUse())
+	})
+}

@@ -1,0 +1,393 @@
+package scheduler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+)
+
+var errSpace = errors.New("no space")
+
+// lasting returns a task that parks for some seconds and then ends with err.
+func lasting(seconds int, err error) scheduler.Task {
+	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		if e := co.Yield(scheduler.After(time.Duration(seconds) * time.Second)); e != nil {
+			return e
+		}
+		return err
+	})
+}
+
+// played runs a group under a simulated clock and returns what was recorded,
+// and its error.
+func played(
+	t *testing.T, deps string, task func(string) scheduler.Task,
+	opts *scheduler.GroupOptions[string], run *scheduler.RunnerOptions,
+) (*scheduler.DependencyTaskGroup[string], string, error) {
+	t.Helper()
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	recorder := schedulertest.NewRecorder(clock)
+	if opts.Observer == nil {
+		opts.Observer = recorder
+	}
+	group, err := scheduler.NewDependencyTaskGroup(graph(deps), task, opts)
+	require.NoError(t, err)
+	if run == nil {
+		run = &scheduler.RunnerOptions{}
+	}
+	run.Clock = clock
+	err = scheduler.Run(t.Context(), group, run)
+	return group, recorder.String(), err
+}
+
+// outcomes writes them down, a line each.
+func outcomes(group *scheduler.DependencyTaskGroup[string]) string {
+	var lines []string
+	for o := range group.Outcomes() {
+		line := fmt.Sprintf("%s %s", o.Key, o.State)
+		if o.Err != nil {
+			line += fmt.Sprintf(": %v", o.Err)
+		}
+		if o.Because != "" {
+			line += " because of " + o.Because
+		}
+		if o.Stopped {
+			line += ", stopped"
+		}
+		if o.CutOff {
+			line += ", cut off"
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestGroup_OnError(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		answer   scheduler.Disposition
+		err      string
+		outcomes string
+	}{
+		{"stops the group", scheduler.StopGroup, "1 task failed:\n- a: no space", "a failed: a: no space\nb cancelled\nc cancelled, stopped, cut off"},
+		{"anything else stops it too", 77, "1 task failed:\n- a: no space", "a failed: a: no space\nb cancelled\nc cancelled, stopped, cut off"},
+		{"skips dependents", scheduler.SkipDependents, "1 task failed:\n- a: no space", "a failed: a: no space\nb skipped: a: no space because of a"},
+		{"ignores the error", scheduler.IgnoreError, "", "a failed: a: no space"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			asked := ""
+			group, _, err := played(t, "b:a c", func(k string) scheduler.Task {
+				if k == "a" {
+					return lasting(1, errSpace)
+				}
+				return lasting(2, nil)
+			}, &scheduler.GroupOptions[string]{OnError: func(k string, err error) scheduler.Disposition {
+				asked += fmt.Sprintf("%s:%v;", k, err)
+				return tt.answer
+			}}, nil)
+			require.Equal(t, "a:no space;", asked, "asked once, with the task's own error")
+			if tt.err == "" {
+				require.NoError(t, err)
+			} else {
+				require.EqualError(t, err, tt.err)
+				require.ErrorIs(t, err, errSpace)
+			}
+			require.Equal(t, tt.outcomes, outcomes(group))
+			require.Len(t, group.Errors(), 1, "what is ignored is kept")
+		})
+	}
+}
+
+// A node of which the failure is ignored counts as done for what depends on it.
+func TestGroup_OnError_ignored_lets_dependents_start(t *testing.T) {
+	_, trace, err := played(t, "b:a", func(k string) scheduler.Task {
+		if k == "a" {
+			return lasting(0, errSpace)
+		}
+		return lasting(1, nil)
+	}, &scheduler.GroupOptions[string]{
+		OnError: func(string, error) scheduler.Disposition { return scheduler.IgnoreError },
+	}, nil)
+	require.NoError(t, err)
+	require.Equal(t, `0s 1 a: pending -> running
+0s 2 a: running -> failed: no space
+0s 2 b: pending -> running
+1s 3 b: running -> succeeded
+`, trace)
+}
+
+func TestGroup_policies_that_exclude_one_another(t *testing.T) {
+	task := func(string) scheduler.Task { return lasting(0, nil) }
+	for option, opts := range map[string]*scheduler.GroupOptions[string]{
+		"GroupOptions.AggregateErrors": {
+			AggregateErrors: true,
+			OnError:         func(string, error) scheduler.Disposition { return scheduler.StopGroup },
+		},
+		"GroupOptions.Estimate": {Estimate: func(string) time.Duration { return 0 }},
+		"GroupOptions.Limit":    {Limit: -1},
+		"GroupOptions.SlowStep": {SlowStep: time.Second},
+	} {
+		_, err := scheduler.NewDependencyTaskGroup(graph("a"), task, opts)
+		var wrong *scheduler.OptionError
+		require.ErrorAs(t, err, &wrong, option)
+		require.Equal(t, option, wrong.Option)
+	}
+}
+
+// A task can ask to be skipped, with all that depends on it: no failure.
+func TestGroup_ErrSkip(t *testing.T) {
+	for _, aggregate := range []bool{false, true} {
+		group, trace, err := played(t, "b:a c:b d", func(k string) scheduler.Task {
+			if k == "a" {
+				return lasting(1, fmt.Errorf("not wanted here: %w", scheduler.ErrSkip))
+			}
+			return lasting(2, nil)
+		}, &scheduler.GroupOptions[string]{AggregateErrors: aggregate}, nil)
+		require.NoError(t, err)
+		require.Equal(t, `0s 1 a: pending -> running
+0s 1 d: pending -> running
+1s 2 a: running -> skipped: not wanted here: scheduler: skip
+1s 2 b: pending -> skipped
+1s 2 c: pending -> skipped
+2s 3 d: running -> succeeded
+`, trace)
+		require.Equal(t, `a skipped: a: not wanted here: scheduler: skip because of a
+b skipped: a: not wanted here: scheduler: skip because of a
+c skipped: a: not wanted here: scheduler: skip because of a`, outcomes(group))
+		require.Empty(t, group.Errors(), "nothing went wrong")
+	}
+}
+
+// Each stopped node's outcome says whether it ended within its grace.
+func TestGroup_Outcomes_of_a_stop(t *testing.T) {
+	group, _, err := played(t, "fails early late never polite", func(k string) scheduler.Task {
+		switch k {
+		case "fails":
+			return lasting(1, errSpace)
+		case "early":
+			return lasting(2, nil)
+		case "late":
+			return lasting(9, nil)
+		case "polite": // fails, because it was asked to end
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
+					return err
+				}
+				return errSpace
+			})
+		}
+		return lasting(1, nil)
+	}, &scheduler.GroupOptions[string]{ErrorWaitTime: 3 * time.Second, Limit: 3}, nil)
+	require.EqualError(t, err, "fails: no space")
+	require.Equal(t, `fails failed: fails: no space
+early succeeded, stopped
+late cancelled, stopped, cut off
+never cancelled
+polite cancelled`, outcomes(group))
+}
+
+// What a member ends with because of the notice is no failure of its own.
+func TestGroup_notice_is_the_cause(t *testing.T) {
+	var seen error
+	group, _, err := played(t, "a b", func(k string) scheduler.Task {
+		if k == "a" {
+			return lasting(1, errSpace)
+		}
+		return &stopTask{answer: func(cause error) error { seen = cause; return fmt.Errorf("gave up: %w", cause) }}
+	}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Minute}, nil)
+	require.EqualError(t, err, "a: no space")
+	require.EqualError(t, seen, "a: no space")
+	require.Equal(t, "a failed: a: no space\nb cancelled: b: gave up: a: no space, stopped", outcomes(group))
+	require.Len(t, group.Errors(), 2)
+}
+
+// stopTask waits until it is asked to stop.
+type stopTask struct {
+	event  scheduler.Event
+	cause  error
+	answer func(cause error) error
+}
+
+func (s *stopTask) Step(context.Context) (scheduler.Yield, error) {
+	if s.cause == nil {
+		return scheduler.On(&s.event), nil
+	}
+	if err := s.answer(s.cause); err != nil {
+		return scheduler.Yield{}, err
+	}
+	return scheduler.Done, nil
+}
+
+func (s *stopTask) Stop(_ context.Context, cause error) {
+	s.cause = cause
+	s.event.Set()
+}
+
+func (s *stopTask) Close() error { return nil }
+
+// Every kind of task that drives others hands the notice on.
+func TestStop_is_forwarded(t *testing.T) {
+	for name, wrap := range map[string]func(scheduler.Task) scheduler.Task{
+		"as it is": func(task scheduler.Task) scheduler.Task { return task },
+		"Wrap": func(task scheduler.Task) scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task) })
+		},
+		"AsTask":   func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
+		"All":      func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
+		"Sequence": func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
+		"Finally":  func(task scheduler.Task) scheduler.Task { return scheduler.Finally(task, lasting(0, nil)) },
+		"Retry": func(task scheduler.Task) scheduler.Task {
+			return scheduler.Retry(constant(0), func(int, error) scheduler.Task { return task })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			told := false
+			task := wrap(&stopTask{answer: func(error) error { told = true; return nil }})
+			d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Grace: time.Minute})
+			d.Step()
+			require.True(t, d.Parked())
+			d.Runner.Stop(errSpace)
+			require.ErrorIs(t, d.RunToEnd(), errSpace)
+			require.True(t, told)
+			require.Zero(t, d.Clock.Now().Sub(schedulertest.NewClock(time.Time{}).Now()), "at once, without the grace")
+		})
+	}
+}
+
+// A second, harder stop shortens the first.
+func TestStop_second_one_shortens(t *testing.T) {
+	for name, harder := range map[string]func(d *schedulertest.Driver){
+		"CancelAfter": func(d *schedulertest.Driver) { d.Runner.CancelAfter(time.Second) },
+		"Cancel":      func(d *schedulertest.Driver) { require.NoError(t, d.Runner.Cancel()) },
+		"Interrupt with ErrClosed, from anywhere": func(d *schedulertest.Driver) {
+			done := make(chan struct{})
+			go func() { d.Runner.Interrupt(scheduler.ErrClosed); close(done) }()
+			<-done
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			closed := false
+			task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				defer func() { closed = true }()
+				return co.Yield(scheduler.After(time.Hour))
+			})
+			d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Grace: time.Minute})
+			d.Step()
+			d.Runner.Stop(errSpace)
+			start := d.Clock.Now()
+			harder(d)
+			require.Error(t, d.RunToEnd())
+			require.True(t, closed)
+			require.Less(t, d.Clock.Now().Sub(start), 2*time.Second)
+		})
+	}
+}
+
+// Within the grace of a stopped run nothing new starts, at any depth.
+func TestStop_of_a_run_starts_nothing_new_at_any_depth(t *testing.T) {
+	var log []string
+	leaf := func(name string) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			log = append(log, name)
+			return co.Yield(scheduler.After(10 * time.Second))
+		})
+	}
+	inner, err := scheduler.NewDependencyTaskGroup(graph("y:x"), func(k string) scheduler.Task { return leaf("inner " + k) }, nil)
+	require.NoError(t, err)
+	outer, err := scheduler.NewDependencyTaskGroup(graph("b:a"), func(k string) scheduler.Task {
+		if k == "a" {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(inner) })
+		}
+		return leaf("outer " + k)
+	}, nil)
+	require.NoError(t, err)
+	d := schedulertest.NewDriver(t, outer, &scheduler.RunnerOptions{Grace: time.Minute})
+	d.Step()
+	d.Runner.Stop(errSpace)
+	require.ErrorIs(t, d.RunToEnd(), errSpace)
+	require.Equal(t, []string{"inner x"}, log)
+	require.Equal(t, scheduler.StateSucceeded, inner.State("x"))
+	require.Equal(t, scheduler.StateCancelled, inner.State("y"))
+	require.Equal(t, scheduler.StateCancelled, outer.State("b"))
+}
+
+func TestGroup_Drain(t *testing.T) {
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	group, err := scheduler.NewDependencyTaskGroup(graph("b:a c:b d"), func(string) scheduler.Task { return lasting(1, nil) }, nil)
+	require.NoError(t, err)
+	r := scheduler.NewTaskRunner(group, &scheduler.RunnerOptions{Clock: clock})
+	require.NoError(t, r.Start(t.Context(), 0))
+	group.Drain()
+	require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), scheduler.ErrDrained)
+	require.Equal(t, scheduler.Snapshot[string]{Completed: []string{"a", "d"}}, group.Snapshot())
+	require.Equal(t, 2, group.Count(scheduler.StatePending), "what is left stays pending")
+
+	rest, err := scheduler.NewDependencyTaskGroup(graph("b:a c:b d"), func(string) scheduler.Task { return lasting(1, nil) },
+		&scheduler.GroupOptions[string]{Completed: group.Snapshot().Resume()})
+	require.NoError(t, err)
+	require.NoError(t, scheduler.Run(t.Context(), rest, &scheduler.RunnerOptions{Clock: clock}))
+	require.False(t, rest.Started("a"))
+	require.True(t, rest.Started("c"))
+
+	rest.Drain() // ended: nothing happens
+	finished, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return lasting(1, nil) }, nil)
+	require.NoError(t, err)
+	r = scheduler.NewTaskRunner(finished, &scheduler.RunnerOptions{Clock: clock})
+	require.NoError(t, r.Start(t.Context(), 0))
+	finished.Drain()
+	require.NoError(t, r.RunToCompletion(t.Context(), 0), "nothing was left")
+}
+
+// A group that is drained between two steps, with nothing running, ends with
+// the next one.
+func TestGroup_Drain_when_nothing_runs(t *testing.T) {
+	group, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return lasting(1, nil) },
+		&scheduler.GroupOptions[string]{Budget: 1})
+	require.NoError(t, err)
+	group.Drain()
+	require.ErrorIs(t, scheduler.Run(t.Context(), group, nil), scheduler.ErrDrained)
+	require.False(t, group.Started("a"))
+}
+
+// slowObserver is warned.
+type slowObserver struct {
+	*schedulertest.Recorder
+	slow []scheduler.SlowStep
+}
+
+func (o *slowObserver) ObserveSlowStep(s scheduler.SlowStep) { o.slow = append(o.slow, s) }
+
+func TestGroup_SlowStep(t *testing.T) {
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	observer := &slowObserver{Recorder: schedulertest.NewRecorder(clock)}
+	group, err := scheduler.NewDependencyTaskGroup(graph("quick slow"), func(k string) scheduler.Task {
+		steps := 0
+		return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+			if steps++; steps > 2 {
+				return scheduler.Done, nil
+			}
+			if k == "slow" {
+				clock.Advance(2 * time.Second)
+			} else {
+				clock.Advance(time.Second)
+			}
+			return scheduler.Next, nil
+		})
+	}, &scheduler.GroupOptions[string]{Observer: observer, SlowStep: time.Second})
+	require.NoError(t, err)
+	require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
+	require.Len(t, observer.slow, 2, "the first step and a later one")
+	for _, s := range observer.slow {
+		require.Equal(t, "slow", s.Path)
+		require.Equal(t, 2*time.Second, s.Took)
+		require.Contains(t, s.Task, "TestGroup_SlowStep")
+	}
+}
