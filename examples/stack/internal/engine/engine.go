@@ -69,7 +69,6 @@ const (
 // Engine drives one stack.
 type Engine struct {
 	opts      Options
-	kinds     map[string]*resource.Kind
 	store     *state.Store // nil in a simulation
 	simulated memory       // in place of it
 	host      *resource.Host
@@ -116,12 +115,14 @@ func Open(ctx context.Context, opts Options) (*Engine, error) {
 	return e, nil
 }
 
+// ignoreFile says that nothing in the directory is for version control.
+const ignoreFile = ".gitignore"
+
 func (e *Engine) openStore(ctx context.Context) (err error) {
 	if err := os.MkdirAll(e.root(), 0o755); err != nil {
 		return err
 	}
-	// Nothing in here is for version control.
-	if err := os.WriteFile(filepath.Join(e.opts.Dir, ".gitignore"), []byte("*\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(e.opts.Dir, ignoreFile), []byte("*\n"), 0o644); err != nil {
 		return err
 	}
 	if e.store, err = state.Open(StatePath(e.opts.Dir, e.opts.Name)); err != nil {
@@ -158,13 +159,28 @@ func (e *Engine) Close() error {
 	if err = errors.Join(err, readErr); readErr != nil || len(records) > 0 {
 		return errors.Join(err, e.store.Release(ctx), e.store.Close())
 	}
-	err = errors.Join(err, e.store.Remove())
-	os.Remove(e.root()) // if empty
-	if entries, readErr := os.ReadDir(e.opts.Dir); readErr == nil && len(entries) == 1 && entries[0].Name() == ".gitignore" {
-		os.Remove(filepath.Join(e.opts.Dir, ".gitignore"))
-		os.Remove(e.opts.Dir)
+	return errors.Join(err, e.store.Remove(), e.removeDir())
+}
+
+// removeDir removes the stack's own directory, unless something is in it that
+// does not belong to the stack, and the one around it after the last stack.
+func (e *Engine) removeDir() error {
+	if err := removeIfEmpty(e.root()); err != nil {
+		return err
 	}
-	return err
+	entries, err := os.ReadDir(e.opts.Dir)
+	if err != nil || len(entries) != 1 || entries[0].Name() != ignoreFile {
+		return err
+	}
+	return errors.Join(os.Remove(filepath.Join(e.opts.Dir, ignoreFile)), os.Remove(e.opts.Dir))
+}
+
+func removeIfEmpty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) || len(entries) > 0 {
+		return nil
+	}
+	return errors.Join(err, os.Remove(dir))
 }
 
 // run drives a group to its end and shows it.

@@ -131,10 +131,10 @@ func (r *Report) WriteLeft(w io.Writer) {
 	}
 	fmt.Fprintln(w, "Left behind:")
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	defer table.Flush()
 	for _, rec := range r.Left {
 		fmt.Fprintf(table, "  %s\t%s\t%s\n", rec.Name, rec.Type, rec.Status)
 	}
+	table.Flush() //nolint:errcheck // as with fmt: there is nobody else to tell
 }
 
 func writeNames(b *strings.Builder, what string, names []string) {

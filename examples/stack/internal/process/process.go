@@ -103,8 +103,7 @@ func Start(spec Spec, ended func(error)) (*Process, error) {
 	cmd.ExtraFiles = append(append([]*os.File{}, spec.Listen...), read)
 	cmd.SysProcAttr = groupOfItsOwn()
 	if err := cmd.Start(); err != nil {
-		write.Close()
-		return nil, err
+		return nil, errors.Join(err, write.Close())
 	}
 	p := &Process{gate: write, end: make(chan struct{})}
 	p.ID, err = Find(cmd.Process.Pid)
@@ -129,7 +128,7 @@ func (p *Process) Go() error {
 // Abandon closes the gate for good: the process ends without having run the
 // command. It returns when the process has ended.
 func (p *Process) Abandon() {
-	p.gate.Close()
+	p.gate.Close() //nolint:errcheck // the process ends one way or the other
 	<-p.end
 }
 
@@ -166,7 +165,9 @@ func passGate(sockets string, command []string) error {
 	if _, err := io.ReadFull(gate, make([]byte, 1)); err != nil {
 		return errors.New("the starter went away")
 	}
-	gate.Close()
+	if err := gate.Close(); err != nil {
+		return err
+	}
 	path, err := exec.LookPath(command[0])
 	if err != nil {
 		return err

@@ -129,7 +129,7 @@ func (r *Resource) resumeOrStart(co *scheduler.Coroutine) (*running, error) {
 	}
 	defer func() {
 		for _, f := range spec.Listen {
-			f.Close()
+			f.Close() //nolint:errcheck // the process has its own
 		}
 	}()
 	for _, port := range r.Props.Strings("listen") {
@@ -203,9 +203,17 @@ func (r *Resource) endedEarly(co *scheduler.Coroutine, p *running) error {
 		if err != nil {
 			return err
 		}
-		return fmt.Errorf("the process ended before it was healthy: %v; its last words: %s",
-			p.Wait(ctx), lastLines(string(said), 5))
+		return fmt.Errorf("the process ended before it was healthy: %w; its last words: %s",
+			p.howItEnded(ctx), lastLines(string(said), 5))
 	})
+}
+
+// howItEnded waits for the end, which has come or is about to.
+func (p *running) howItEnded(ctx context.Context) error {
+	if err := p.Wait(ctx); err != nil {
+		return err
+	}
+	return errors.New("exit status 0")
 }
 
 // healthy asks once.

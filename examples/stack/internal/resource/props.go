@@ -120,8 +120,9 @@ func matches(t Type, v any) bool {
 		return isList
 	case Map:
 		return isMap
+	default:
+		return true
 	}
-	return true
 }
 
 // Missing returns the required properties that are not given.

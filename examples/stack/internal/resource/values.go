@@ -70,7 +70,7 @@ func randomString(p Props) (string, error) {
 	if length < 1 || length > maxRandom {
 		return "", fmt.Errorf("property \"length\" must be from 1 to %d", maxRandom)
 	}
-	var all string
+	var all strings.Builder
 	var picked []byte
 	for _, set := range sets(p) {
 		chars := set.String("sequence")
@@ -85,13 +85,13 @@ func randomString(p Props) (string, error) {
 			}
 			picked = append(picked, chars[random(len(chars))])
 		}
-		all += chars
+		all.WriteString(chars)
 	}
-	if len(picked) > length || all == "" {
+	if len(picked) > length || all.Len() == 0 {
 		return "", errors.New("the character classes ask for more characters than there may be")
 	}
 	for len(picked) < length {
-		picked = append(picked, all[random(len(all))])
+		picked = append(picked, all.String()[random(all.Len())])
 	}
 	for i := len(picked) - 1; i > 0; i-- {
 		j := random(i + 1)
@@ -196,14 +196,25 @@ type TimeRule struct {
 
 // DefaultTimes are rough times of a real cloud.
 var DefaultTimes = Times{
-	{"OS::Nova::Server", 40 * time.Second}, {"OS::Nova::ServerGroup", time.Second},
-	{"OS::Nova::*", 5 * time.Second}, {"OS::Cinder::Volume", 12 * time.Second}, {"OS::Cinder::*", 6 * time.Second},
-	{"OS::Neutron::RouterInterface", 4 * time.Second}, {"OS::Neutron::*", 2 * time.Second},
-	{"OS::Octavia::LoadBalancer", 60 * time.Second}, {"OS::Octavia::*", 8 * time.Second},
-	{"OS::Heat::SoftwareDeployment*", 30 * time.Second}, {"OS::Heat::WaitCondition", 90 * time.Second},
-	{"OS::Heat::*Group", 45 * time.Second}, {"OS::Heat::*", time.Second},
-	{"OS::Trove::*", 120 * time.Second}, {"OS::Magnum::*", 300 * time.Second}, {"OS::Sahara::*", 240 * time.Second},
-	{"Local::Process", 3 * time.Second}, {"*.yaml", 60 * time.Second}, {"*", time.Second},
+	{"OS::Nova::Server", 40 * time.Second},
+	{"OS::Nova::ServerGroup", time.Second},
+	{"OS::Nova::*", 5 * time.Second},
+	{"OS::Cinder::Volume", 12 * time.Second},
+	{"OS::Cinder::*", 6 * time.Second},
+	{"OS::Neutron::RouterInterface", 4 * time.Second},
+	{"OS::Neutron::*", 2 * time.Second},
+	{"OS::Octavia::LoadBalancer", 60 * time.Second},
+	{"OS::Octavia::*", 8 * time.Second},
+	{"OS::Heat::SoftwareDeployment*", 30 * time.Second},
+	{"OS::Heat::WaitCondition", 90 * time.Second},
+	{"OS::Heat::*Group", 45 * time.Second},
+	{"OS::Heat::*", time.Second},
+	{"OS::Trove::*", 120 * time.Second},
+	{"OS::Magnum::*", 300 * time.Second},
+	{"OS::Sahara::*", 240 * time.Second},
+	{"Local::Process", 3 * time.Second},
+	{"*.yaml", 60 * time.Second},
+	{"*", time.Second},
 }
 
 // ParseTimes reads rules such as "OS::Nova::Server=40s,OS::Neutron::*=2s". They

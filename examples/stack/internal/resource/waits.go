@@ -135,7 +135,7 @@ func (r *Resource) serve(port int, token string) (int, error) {
 		h.arrived.Set() // from this goroutine: it wakes the run
 	})
 	h.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	go h.server.Serve(l)
+	go h.server.Serve(l) //nolint:errcheck // it ends with ErrServerClosed, by close
 	if r.Host.handles == nil {
 		r.Host.handles = map[string]*handle{}
 	}

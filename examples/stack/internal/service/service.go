@@ -80,8 +80,8 @@ func (c *config) run(ctx context.Context, output io.Writer) error {
 		<-ctx.Done()
 		quick, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
-		if hs.Shutdown(quick) != nil {
-			hs.Close()
+		if err := hs.Shutdown(quick); err != nil {
+			fmt.Fprintln(output, errors.Join(err, hs.Close()))
 		}
 	}()
 	if c.signal != "" {
@@ -146,7 +146,9 @@ func (s *server) answer(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
-	enc.Encode(r)
+	if err := enc.Encode(r); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	}
 }
 
 func (s *server) reply(ctx context.Context) (reply, error) {

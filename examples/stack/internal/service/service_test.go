@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -22,8 +23,8 @@ func serve(t *testing.T, args ...string) string {
 	read, write := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- service.Run(ctx, args, write)
-		write.Close()
+		err := service.Run(ctx, args, write)
+		done <- errors.Join(err, write.Close())
 	}()
 	address := make(chan string, 1)
 	var drained sync.WaitGroup

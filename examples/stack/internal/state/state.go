@@ -131,7 +131,7 @@ func (s *Store) Acquire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after Commit there is nothing to roll back
+	defer tx.Rollback()
 	var owner process.ID
 	err = tx.QueryRowContext(ctx, `SELECT pid, start FROM owner`).Scan(&owner.PID, &owner.Start)
 	switch {

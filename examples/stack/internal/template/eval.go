@@ -96,8 +96,9 @@ func (ev *evaluator) value(v *Value) (any, error) {
 			return StandIn("<" + v.fn + ">"), nil
 		}
 		return nil, fmt.Errorf("%s: %w", v.fn, err)
+	default:
+		return v.scalar, nil
 	}
-	return v.scalar, nil
 }
 
 func (ev *evaluator) values(list []*Value) ([]any, error) {

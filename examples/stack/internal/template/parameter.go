@@ -111,12 +111,6 @@ func boolean(v any) (any, error) {
 	return nil, fmt.Errorf("%q is not a boolean", Text(v))
 }
 
-// truth reports whether v counts as true.
-func truth(v any) bool {
-	b, err := boolean(v)
-	return err == nil && b.(bool)
-}
-
 // validate checks v against the constraints.
 func (p *Parameter) validate(v any) error {
 	for _, c := range p.constraints {
