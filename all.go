@@ -19,6 +19,7 @@ func All(tasks ...Task) Task {
 	}
 	g, err := NewDependencyTaskGroup(deps, take, &GroupOptions[int]{Name: "All"})
 	if err != nil {
+		// Not covered: a graph without edges has no cycle, and the options are good.
 		panic("scheduler: internal error: " + err.Error() + "; please report")
 	}
 	return g

@@ -237,6 +237,9 @@ func (r *TaskRunner) step(ctx context.Context) (bool, error) {
 // scoped returns the context for the task's steps. Only the outermost runner,
 // and one with a clock of its own, has something to add.
 func (r *TaskRunner) scoped(ctx context.Context) context.Context {
+	if r.ctx.inner != nil && same(ctx, r.ctx.outer) {
+		return r.ctx.inner
+	}
 	s := scopeOf(ctx)
 	if s != nil && s.driver != nil && r.opts.Clock == nil {
 		return ctx
@@ -270,10 +273,10 @@ func (r *TaskRunner) notify(ctx context.Context) {
 func (r *TaskRunner) throw(ctx context.Context, err error) (Yield, error) {
 	switch {
 	case err == ErrClosed: //nolint:errorlint // That very one is the order to close.
-		r.err = ErrCancelled
 		if !r.entered {
-			return Done, nil
+			return Yield{}, ErrCancelled
 		}
+		r.err = ErrCancelled
 		return Done, r.task.Close()
 	case !r.entered:
 		return Yield{}, err
@@ -294,7 +297,13 @@ func (r *TaskRunner) expire(ctx context.Context) (Yield, error) {
 			r.err = ErrCancelled
 		}
 		return Done, r.task.Close()
+	default:
+		return r.timeOut(ctx)
 	}
+}
+
+// timeOut throws a Timeout into the task, and gives it its grace.
+func (r *TaskRunner) timeOut(ctx context.Context) (Yield, error) {
 	t := &Timeout{
 		Task: r.opts.Name, Limit: r.deadline.span,
 		runner: r, at: r.deadline.at, grace: r.opts.Grace,
@@ -349,8 +358,11 @@ func (r *TaskRunner) park(y Yield) {
 // wake makes the runner a waker: the event that its task waits for was set.
 func (r *TaskRunner) wake(_ int32, turn uint32) {
 	// Wakes may overtake one another: the latest turn counts.
-	for old := r.woken.Load(); int32(turn-old) > 0 && !r.woken.CompareAndSwap(old, turn); {
-		old = r.woken.Load()
+	for {
+		old := r.woken.Load()
+		if int32(turn-old) <= 0 || r.woken.CompareAndSwap(old, turn) {
+			break
+		}
 	}
 	r.signal()
 }
@@ -480,7 +492,7 @@ func (r *TaskRunner) drive(ctx context.Context, pause, wait time.Duration, first
 			ctx = context.WithoutCancel(ctx)
 		}
 		if r.opts.Progress != nil {
-			if e := r.opts.Progress(ctx); e != nil {
+			if e := r.opts.Progress(r.scoped(ctx)); e != nil {
 				r.Interrupt(e)
 			}
 		}
@@ -681,8 +693,9 @@ func (r *TaskRunner) offerCancel(at int64, grace time.Duration) {
 // Interrupt throws err into the task at the runner's next step, in place of the
 // step, and wakes the loop that drives it. It may be called from any goroutine;
 // of several errors before that step the last one wins. An ended runner ignores
-// it. [ErrClosed] closes the task instead, as Cancel does: a hard end from
-// outside, for who cannot wait for a grace. It panics if err is nil.
+// it. [ErrClosed] closes the task instead, as Cancel does, and a task that was
+// not started fails with [ErrCancelled]: a hard end from outside, for who cannot
+// wait for a grace. It panics if err is nil.
 func (r *TaskRunner) Interrupt(err error) {
 	if err == nil {
 		panic("scheduler: TaskRunner.Interrupt: nil error")

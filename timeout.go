@@ -72,7 +72,7 @@ func NewTimedCancel(r *TaskRunner, grace time.Duration) *TimedCancel {
 }
 
 // Expired reports whether the grace is over, as [Timeout.Expired] does.
-func (c *TimedCancel) Expired() bool { return instant(c.runner.now()) > c.at }
+func (c *TimedCancel) Expired() bool { return c.runner != nil && instant(c.runner.now()) > c.at }
 
 // Trigger closes a task that has started and not ended.
 func (c *TimedCancel) Trigger(_ context.Context, task Task) error { return task.Close() }

@@ -1,0 +1,200 @@
+package scheduler_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+)
+
+func TestNow(t *testing.T) {
+	t.Parallel()
+	t.Run("outside a run is the system's", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			require.Equal(t, time.Now(), scheduler.Now(t.Context()))
+		})
+	})
+	t.Run("in a step is the run's", func(t *testing.T) {
+		t.Parallel()
+		clock := newClock()
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.All(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			require.Equal(t, clock.Now(), scheduler.Now(co.Context()))
+			before := clock.Now()
+			require.NoError(t, co.Yield(scheduler.At(scheduler.Now(co.Context()).Add(time.Hour))))
+			require.Equal(t, before.Add(time.Hour), scheduler.Now(co.Context()))
+			return nil
+		})), &scheduler.RunnerOptions{Clock: clock}))
+	})
+	t.Run("in a blocking call too", func(t *testing.T) {
+		t.Parallel()
+		clock := schedulertest.NewClock(time.Time{})
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.Blocking(func(ctx context.Context) error {
+			require.Equal(t, clock.Now(), scheduler.Now(ctx))
+			return nil
+		}), &scheduler.RunnerOptions{Clock: clock}))
+	})
+}
+
+func TestWithClock(t *testing.T) {
+	t.Parallel()
+	outer, inner := newClock(), schedulertest.NewClock(time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC))
+	ctx := scheduler.WithClock(t.Context(), outer)
+	require.Equal(t, outer.Now(), scheduler.Now(ctx))
+	ctx = scheduler.WithClock(ctx, inner)
+	require.Equal(t, inner.Now(), scheduler.Now(ctx))
+	type key struct{}
+	require.Equal(t, inner.Now(), scheduler.Now(context.WithValue(ctx, key{}, 1)), "also from below")
+
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("a")
+	g, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task { return scheduler.Pause(scheduler.After(time.Hour)) }, nil)
+	require.NoError(t, err)
+	y, err := g.Step(ctx)
+	require.NoError(t, err)
+	at, timed := y.Time()
+	require.True(t, timed)
+	require.True(t, at.Equal(inner.Now().Add(time.Hour)), "a task without a runner takes its time from it")
+	require.NoError(t, g.Close())
+
+	r := scheduler.NewTaskRunner(scheduler.Pause(scheduler.After(time.Hour)), nil)
+	require.NoError(t, r.Run(ctx, 0, 0))
+	require.Equal(t, time.Hour, inner.Slept(), "and so does a runner without one")
+
+	r = scheduler.NewTaskRunner(scheduler.Pause(scheduler.After(time.Minute)), &scheduler.RunnerOptions{Clock: outer})
+	require.NoError(t, r.Run(ctx, 0, 0))
+	require.Equal(t, time.Minute, outer.Slept(), "one of its own comes first")
+
+	require.NoError(t, scheduler.Run(t.Context(), scheduler.Func(func(ctx context.Context) error {
+		ctx = scheduler.WithClock(ctx, inner)
+		require.Equal(t, inner.Now(), scheduler.Now(ctx))
+		var nested *scheduler.NestedRunError
+		require.ErrorAs(t, scheduler.Run(ctx, &bareTask{}, nil), &nested, "the rest stays as it is")
+		return nil
+	}), nil))
+}
+
+// A context of a type that cannot be compared only costs a bit more.
+type sliceContext struct {
+	context.Context
+	_ []int
+}
+
+func TestContext_that_cannot_be_compared(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	ctx := sliceContext{Context: t.Context()}
+	require.NoError(t, scheduler.Run(ctx, scheduler.Func(func(inner context.Context) error {
+		require.Equal(t, fmt.Sprintf("%v.run", ctx), fmt.Sprint(inner), "logs say what it is made of")
+		return nil
+	}), nil))
+	r := scheduler.NewTaskRunner(scheduler.All(&bareTask{onStep: forever}), &scheduler.RunnerOptions{Clock: clock})
+	require.NoError(t, r.Start(ctx, 0))
+	for range 3 {
+		_, err := r.Step(ctx)
+		require.NoError(t, err)
+	}
+	require.NoError(t, r.Cancel())
+}
+
+// Times that are off the scale, which is some three centuries wide on either
+// side of 1970, count as its end.
+func TestClock_at_the_end_of_time(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		year  int
+		limit time.Duration
+		want  bool
+	}{
+		{1700, math.MinInt64, true},
+		{1700, math.MaxInt64, false},
+		{2250, math.MaxInt64, false},
+		{2250, math.MinInt64, true},
+		{9000, -1, true},
+		{9000, time.Hour, false},
+	} {
+		clock := schedulertest.NewClock(time.Date(c.year, 1, 1, 0, 0, 0, 0, time.UTC))
+		r := scheduler.NewTaskRunner(&bareTask{}, &scheduler.RunnerOptions{Clock: clock})
+		require.Equal(t, c.want, scheduler.NewTimeout(r, c.limit).Expired(), "%+v", c)
+	}
+}
+
+func TestSystemClock(t *testing.T) {
+	t.Parallel()
+	t.Run("goes on and never back", func(t *testing.T) {
+		t.Parallel()
+		n := 0
+		last := time.Time{}
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+			now := scheduler.Now(ctx)
+			require.False(t, now.Before(last))
+			require.NotContains(t, now.String(), "m=", "without a monotonic reading")
+			last = now
+			if n++; n == 1000 {
+				return scheduler.Done, nil
+			}
+			return scheduler.Next, nil
+		}), nil))
+	})
+	t.Run("keeps a bubble's time", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			task := &bareTask{yields: []scheduler.Yield{
+				scheduler.After(24 * time.Hour),
+				scheduler.At(start.Add(25 * time.Hour)),
+				scheduler.At(start),
+				scheduler.Next,
+				scheduler.Next,
+			}}
+			require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Wait: time.Minute}))
+			require.Equal(t, 25*time.Hour+2*time.Minute, time.Since(start))
+		})
+	})
+	t.Run("waits for an event without a time", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			var e scheduler.Event
+			time.AfterFunc(time.Hour, e.Set)
+			start := time.Now()
+			require.NoError(t, scheduler.Run(t.Context(), scheduler.Pause(scheduler.On(&e)), nil))
+			require.Equal(t, time.Hour, time.Since(start))
+		})
+	})
+}
+
+// A clock may end its waits early, or late: whoever waits looks again.
+func TestClock_that_is_coarse(t *testing.T) {
+	t.Parallel()
+	early := &coarseClock{Clock: newClock(), most: time.Second}
+	task := &bareTask{yields: []scheduler.Yield{scheduler.After(10 * time.Second)}}
+	require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Clock: early}))
+	require.Equal(t, 10*time.Second, early.Slept())
+	require.Len(t, early.Pauses(), 10)
+	require.Equal(t, 2, task.steps)
+
+	late := &coarseClock{Clock: newClock(), more: time.Second}
+	task = &bareTask{yields: []scheduler.Yield{scheduler.After(10 * time.Second), scheduler.Next}}
+	require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Clock: late}))
+	require.Equal(t, 12*time.Second, late.Slept())
+	require.Equal(t, 3, task.steps)
+}
+
+type coarseClock struct {
+	*schedulertest.Clock
+	most, more time.Duration
+}
+
+func (c *coarseClock) Wait(until time.Time, wake <-chan struct{}) {
+	if next := c.Now().Add(c.most); c.most > 0 && next.Before(until) {
+		until = next
+	}
+	c.Clock.Wait(until.Add(c.more), wake)
+}

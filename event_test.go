@@ -1,0 +1,252 @@
+package scheduler_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+)
+
+func TestEvent_is_latched(t *testing.T) {
+	t.Parallel()
+	var e scheduler.Event
+	require.False(t, e.IsSet(), "the zero Event is not set")
+	e.Set()
+	e.Set()
+	require.True(t, e.IsSet())
+	e.Reset()
+	require.False(t, e.IsSet())
+	e.Reset()
+	e.Set()
+	require.True(t, e.IsSet())
+}
+
+// What a task that waits for events sees of them. Each action is followed by an
+// attempt to step; want has the number of steps after it.
+func TestEvent_wakes(t *testing.T) {
+	t.Parallel()
+	type events = [3]*scheduler.Event
+	set := func(i int) func(events) { return func(e events) { e[i].Set() } }
+	reset := func(i int) func(events) { return func(e events) { e[i].Reset() } }
+	both := func(fs ...func(events)) func(events) {
+		return func(e events) {
+			for _, f := range fs {
+				f(e)
+			}
+		}
+	}
+	nothing := func(events) {}
+	on := func(is ...int) func(events) scheduler.Yield {
+		return func(e events) scheduler.Yield {
+			of := make([]*scheduler.Event, len(is))
+			for j, i := range is {
+				of[j] = e[i]
+			}
+			return scheduler.On(of...)
+		}
+	}
+	next := func(events) scheduler.Yield { return scheduler.Next }
+	for name, c := range map[string]struct {
+		before  func(events)
+		yields  []func(events) scheduler.Yield
+		actions []func(events)
+		want    []int
+	}{
+		"set while it waits":                    {nothing, []func(events) scheduler.Yield{on(0)}, []func(events){nothing, set(0)}, []int{1, 2}},
+		"set before it waits":                   {set(0), []func(events) scheduler.Yield{on(0)}, []func(events){nothing}, []int{2}},
+		"set and reset before it waits":         {both(set(0), reset(0)), []func(events) scheduler.Yield{on(0)}, []func(events){nothing, set(0)}, []int{1, 2}},
+		"set and reset before its step":         {nothing, []func(events) scheduler.Yield{on(0)}, []func(events){both(set(0), reset(0))}, []int{2}},
+		"set many times is one step":            {nothing, []func(events) scheduler.Yield{on(0), on(1)}, []func(events){both(set(0), set(0), set(0)), nothing}, []int{2, 2}},
+		"still set the next time":               {nothing, []func(events) scheduler.Yield{on(0), on(0), on(0)}, []func(events){set(0), nothing, nothing}, []int{2, 3, 4}},
+		"reset and waited for again":            {nothing, []func(events) scheduler.Yield{on(0), on(0)}, []func(events){set(0), reset(0), nothing, set(0)}, []int{2, 3, 3, 3}},
+		"another one":                           {nothing, []func(events) scheduler.Yield{on(0)}, []func(events){set(1), set(0)}, []int{1, 2}},
+		"one that it has waited for":            {nothing, []func(events) scheduler.Yield{on(0), on(1)}, []func(events){set(0), both(reset(0), set(0)), set(1)}, []int{2, 2, 3}},
+		"one that it had left":                  {nothing, []func(events) scheduler.Yield{on(0), next, on(1)}, []func(events){set(0), nothing, both(reset(0), set(0)), set(1)}, []int{2, 3, 3, 4}},
+		"first of several":                      {nothing, []func(events) scheduler.Yield{on(0, 1, 2)}, []func(events){nothing, set(0)}, []int{1, 2}},
+		"last of several":                       {nothing, []func(events) scheduler.Yield{on(0, 1, 2)}, []func(events){nothing, set(2)}, []int{1, 2}},
+		"several of several are one step":       {nothing, []func(events) scheduler.Yield{on(0, 1), on(2)}, []func(events){both(set(1), set(0)), nothing, set(2)}, []int{2, 2, 3}},
+		"one of several set before":             {set(1), []func(events) scheduler.Yield{on(0, 1)}, []func(events){nothing}, []int{2}},
+		"one of several set and reset":          {nothing, []func(events) scheduler.Yield{on(0, 1)}, []func(events){both(set(1), reset(1))}, []int{2}},
+		"of several, the others do not linger":  {nothing, []func(events) scheduler.Yield{on(0, 1), on(2)}, []func(events){set(0), set(1), set(2)}, []int{2, 2, 3}},
+		"the same twice":                        {nothing, []func(events) scheduler.Yield{on(0, 0), on(1)}, []func(events){set(0), nothing, set(1)}, []int{2, 2, 3}},
+		"of some made of several, the inner":    {nothing, []func(events) scheduler.Yield{func(e events) scheduler.Yield { return on(0, 1)(e).Or(on(2)(e)) }}, []func(events){nothing, set(1)}, []int{1, 2}},
+		"of some made of several, the outer":    {nothing, []func(events) scheduler.Yield{func(e events) scheduler.Yield { return on(0, 1)(e).Or(on(2)(e)) }, on(0)}, []func(events){nothing, set(2), set(1), set(0)}, []int{1, 2, 2, 3}},
+		"together with rounds, which are first": {nothing, []func(events) scheduler.Yield{func(e events) scheduler.Yield { return on(0)(e).Or(scheduler.Rounds(2)) }, on(1)}, []func(events){nothing, nothing, set(0), set(1)}, []int{1, 2, 2, 3}},
+		"together with rounds, before them":     {nothing, []func(events) scheduler.Yield{func(e events) scheduler.Yield { return on(0)(e).Or(scheduler.Rounds(9)) }, on(1)}, []func(events){nothing, set(0), nothing}, []int{1, 2, 2}},
+	} {
+		for _, inGroup := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/group=%t", name, inGroup), func(t *testing.T) {
+				t.Parallel()
+				e := events{new(scheduler.Event), new(scheduler.Event), new(scheduler.Event)}
+				task := &bareTask{}
+				for _, y := range c.yields {
+					task.yields = append(task.yields, y(e))
+				}
+				root := scheduler.Task(task)
+				if inGroup { // which then parks it
+					root = scheduler.All(&bareTask{onStep: forever}, task)
+				}
+				c.before(e)
+				d := schedulertest.NewDriver(t, root, nil)
+				d.Step()
+				for i, act := range c.actions {
+					act(e)
+					if !d.Runner.Done() {
+						d.Step()
+					}
+					require.Equal(t, c.want[i], task.steps, "after action %d", i)
+				}
+			})
+		}
+	}
+}
+
+// Waiters leave an event's list from its front, middle and end, by themselves
+// and one after the other; those that stay are woken all the same.
+func TestEvent_list_of_waiters_stays_intact(t *testing.T) {
+	t.Parallel()
+	const n = 7
+	for leavers := range 1 << n {
+		var e, other scheduler.Event
+		tasks := make([]scheduler.Task, n)
+		members := make([]*bareTask, n)
+		for i := range tasks {
+			y := scheduler.On(&e)
+			if leavers&(1<<i) != 0 {
+				y = y.Or(scheduler.After(time.Duration(1 + (i*3)%n)))
+			}
+			members[i] = &bareTask{yields: []scheduler.Yield{y, scheduler.On(&other)}}
+			tasks[i] = members[i]
+		}
+		d := schedulertest.NewDriver(t, scheduler.All(tasks...), nil)
+		d.Step()
+		for range n {
+			d.Clock.Advance(1)
+			d.Step()
+		}
+		for i, m := range members {
+			require.Equal(t, 1+leavers>>i&1, m.steps, "%b: member %d", leavers, i)
+		}
+		e.Set()
+		d.Step()
+		for i, m := range members {
+			require.Equal(t, 2, m.steps, "%b: member %d", leavers, i)
+		}
+		other.Set()
+		require.True(t, d.Step())
+		require.NoError(t, d.Err())
+	}
+}
+
+func TestEvent_set_by_many_goroutines_at_once(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var e scheduler.Event
+		tasks := make([]scheduler.Task, 20)
+		for i := range tasks {
+			tasks[i] = scheduler.Pause(scheduler.On(&e))
+		}
+		var setters sync.WaitGroup
+		for range 50 {
+			setters.Go(func() {
+				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+				e.Set()
+			})
+		}
+		start := time.Now()
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.All(tasks...), nil))
+		require.Equal(t, time.Second, time.Since(start))
+		setters.Wait()
+	})
+}
+
+// No wake is lost: producers on other goroutines add to a count and set an
+// event, the task resets the event and then takes what there is. A lost wake
+// would leave something untaken, and the run asleep for ever.
+func TestEvent_loses_no_wake(t *testing.T) {
+	t.Parallel()
+	const producers, each = 4, 2000
+	for name, c := range map[string]struct {
+		wait  func(events []*scheduler.Event) scheduler.Yield
+		wrap  func(task scheduler.Task) scheduler.Task
+		every bool // the producers share the first event
+	}{
+		"one event": {
+			wait:  func(e []*scheduler.Event) scheduler.Yield { return scheduler.On(e[0]) },
+			every: true,
+		},
+		"one event, in a group": {
+			wait:  func(e []*scheduler.Event) scheduler.Yield { return scheduler.On(e[0]) },
+			wrap:  func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
+			every: true,
+		},
+		"an event each": {
+			wait: func(e []*scheduler.Event) scheduler.Yield { return scheduler.On(e...) },
+		},
+		"an event each, by Or, in a runner in a group": {
+			wait: func(e []*scheduler.Event) scheduler.Yield {
+				return scheduler.On(e[0]).Or(scheduler.On(e[1], e[2])).Or(scheduler.On(e[3]))
+			},
+			wrap: func(task scheduler.Task) scheduler.Task {
+				return scheduler.All(scheduler.NewTaskRunner(scheduler.All(task), nil).AsTask(0))
+			},
+		},
+		"the same combination again and again": {
+			wait: func() func(e []*scheduler.Event) scheduler.Yield {
+				var made scheduler.Yield
+				return func(e []*scheduler.Event) scheduler.Yield {
+					if made == (scheduler.Yield{}) {
+						made = scheduler.On(e...)
+					}
+					return made
+				}
+			}(),
+			wrap: func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var produced atomic.Int64
+			events := make([]*scheduler.Event, producers)
+			for i := range events {
+				events[i] = new(scheduler.Event)
+			}
+			var done sync.WaitGroup
+			taken := int64(0)
+			task := scheduler.Task(scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+				for _, e := range events {
+					e.Reset() // before a look at what it stands for
+				}
+				if taken += produced.Swap(0); taken == producers*each {
+					return scheduler.Done, nil
+				}
+				return c.wait(events), nil
+			}))
+			if c.wrap != nil {
+				task = c.wrap(task)
+			}
+			for i := range producers {
+				done.Go(func() {
+					e := events[i]
+					if c.every {
+						e = events[0]
+					}
+					for range each {
+						produced.Add(1)
+						e.Set()
+					}
+				})
+			}
+			require.NoError(t, scheduler.Run(context.Background(), task, nil))
+			done.Wait()
+		})
+	}
+}

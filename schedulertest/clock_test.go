@@ -1,0 +1,85 @@
+package schedulertest_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+)
+
+func TestNewClock(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "2000-01-01T00:00:00Z", schedulertest.NewClock(time.Time{}).Now().Format(time.RFC3339))
+	start := time.Date(1990, time.May, 6, 7, 8, 9, 0, time.UTC)
+	require.Equal(t, start, schedulertest.NewClock(start).Now())
+}
+
+func TestClock_Wait(t *testing.T) {
+	t.Parallel()
+	wake := make(chan struct{}, 1)
+	clock := schedulertest.NewClock(time.Time{})
+	start := clock.Now()
+	until := start.Add(24 * time.Hour)
+
+	clock.Wait(until, wake)
+	require.Equal(t, until, clock.Now(), "it is the time at once")
+	clock.Wait(start, wake)
+	require.Equal(t, until, clock.Now(), "and never goes back")
+
+	wake <- struct{}{}
+	clock.Wait(until.Add(time.Hour), wake)
+	require.Equal(t, until, clock.Now(), "what waits in wake comes first")
+	require.Empty(t, wake, "and is taken")
+
+	wake <- struct{}{}
+	clock.Wait(time.Time{}, wake)
+	require.Empty(t, wake)
+
+	require.Equal(t, []time.Duration{24 * time.Hour, 0}, clock.Pauses())
+	require.Equal(t, 24*time.Hour, clock.Slept())
+	clock.Pauses()[0] = 0
+	require.Equal(t, 24*time.Hour, clock.Slept(), "the record is a copy")
+}
+
+func TestClock_Wait_without_a_time_blocks_for_real(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		wake := make(chan struct{}, 1)
+		time.AfterFunc(time.Hour, func() { wake <- struct{}{} })
+		clock, start := schedulertest.NewClock(time.Time{}), time.Now()
+		before := clock.Now()
+		clock.Wait(time.Time{}, wake)
+		require.Equal(t, time.Hour, time.Since(start))
+		require.Equal(t, before, clock.Now())
+		require.Empty(t, clock.Pauses())
+	})
+}
+
+func TestClock_Advance(t *testing.T) {
+	t.Parallel()
+	clock := schedulertest.NewClock(time.Time{})
+	start := clock.Now()
+	clock.Advance(time.Minute)
+	clock.Advance(0)
+	require.Equal(t, time.Minute, clock.Now().Sub(start))
+	require.Empty(t, clock.Pauses())
+	require.PanicsWithValue(t, "schedulertest: Clock.Advance: negative duration -1ns", func() { clock.Advance(-1) })
+}
+
+func TestClock_Alone_panics_if_the_run_waits_for_ever(t *testing.T) {
+	t.Parallel()
+	const want = "schedulertest: the run waits for an event, and nobody is left to set it"
+	run := func(y scheduler.Yield) {
+		clock := schedulertest.NewClock(time.Time{}).Alone()
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.Pause(y), &scheduler.RunnerOptions{Clock: clock}))
+	}
+	event := new(scheduler.Event)
+	require.PanicsWithValue(t, want, func() { run(scheduler.On(event)) })
+	run(scheduler.On(event).Or(scheduler.After(time.Hour)))
+	event.Set()
+	run(scheduler.On(event))
+}

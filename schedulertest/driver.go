@@ -1,0 +1,157 @@
+package schedulertest
+
+import (
+	"context"
+	"time"
+
+	"github.com/steptask/scheduler"
+)
+
+// Driver steps one task by hand, under a simulated clock. Between two steps a
+// test looks at what the task has done, moves the clock on, stops, cancels or
+// interrupts the runner. Make it with [NewDriver].
+type Driver struct {
+	Runner *scheduler.TaskRunner
+	Clock  *Clock
+
+	t    TestingT
+	ctx  context.Context
+	wait time.Duration
+	wake chan struct{}
+}
+
+// NewDriver returns a driver for task, which is not started yet. opts are those
+// of its runner, and nil the defaults. If they have no Clock, or one that is not
+// a *[Clock], the driver makes one with [NewClock]. At the end of the test a
+// task that has not ended is closed, and an error of that fails the test.
+func NewDriver(t TestingT, task scheduler.Task, opts *scheduler.RunnerOptions) *Driver {
+	t.Helper()
+	var o scheduler.RunnerOptions
+	if opts != nil {
+		o = *opts
+	}
+	clock, ok := o.Clock.(*Clock)
+	if !ok {
+		clock = NewClock(time.Time{})
+		o.Clock = clock
+	}
+	d := &Driver{Clock: clock, t: t, ctx: context.Background(), wait: o.Wait, wake: make(chan struct{}, 1)}
+	wake := o.Wake
+	o.Wake = func() {
+		select {
+		case d.wake <- struct{}{}:
+		default:
+		}
+		if wake != nil {
+			wake()
+		}
+	}
+	d.Runner = scheduler.NewTaskRunner(task, &o)
+	t.Cleanup(func() {
+		if err := d.Runner.Cancel(); err != nil {
+			t.Errorf("schedulertest: closing %v at the end of the test: %v", d.Runner, err)
+		}
+	})
+	return d
+}
+
+// WithContext makes later steps get ctx, and returns the driver. The driver
+// does not watch its end.
+func (d *Driver) WithContext(ctx context.Context) *Driver {
+	d.ctx = ctx
+	return d
+}
+
+// Step starts the task, or makes one attempt to step it, and reports whether it
+// has ended; how is what Err says. A task that is not due is left alone, as in
+// any run, but the attempt counts as a round. A step after the end fails the
+// test.
+func (d *Driver) Step() (ended bool) {
+	d.t.Helper()
+	if d.Runner.Done() {
+		d.t.Fatalf("schedulertest: step of %v, which has ended", d.Runner)
+	}
+	if !d.Runner.Started() {
+		_ = d.Runner.Start(d.ctx, 0) // Err has it
+		return d.Runner.Done()
+	}
+	ended, _ = d.Runner.Step(d.ctx) // Err has it
+	return ended
+}
+
+// stepsMax is the number of steps after which a task counts as one that never
+// gets there. Tests take far fewer, and it is reached in about a second. (A
+// variable only for the tests of this package.)
+var stepsMax = 1_000_000
+
+// StepUntil steps the task until cond holds, which it also asks beforehand.
+// Before each step but the first of the task it moves the clock to when the step
+// is due, as [scheduler.Run] would do; a round takes the runner's Wait. It fails
+// the test if the task ends without cond, or takes a million steps.
+func (d *Driver) StepUntil(cond func() bool) {
+	d.t.Helper()
+	for range stepsMax {
+		if cond() {
+			return
+		}
+		if d.next() && !cond() {
+			d.t.Fatalf("schedulertest: %v ended before what StepUntil waited for, with error %v", d.Runner, d.Err())
+		}
+	}
+	d.t.Fatalf("schedulertest: StepUntil of %v: not there after %d steps", d.Runner, stepsMax)
+}
+
+// RunToEnd does the same until the task has ended, and returns what Err says.
+// It fails the test if that takes a million steps.
+func (d *Driver) RunToEnd() error {
+	d.t.Helper()
+	for range stepsMax {
+		if d.Runner.Done() {
+			return d.Err()
+		}
+		d.next()
+	}
+	d.t.Fatalf("schedulertest: RunToEnd of %v: no end after %d steps", d.Runner, stepsMax)
+	return nil
+}
+
+// next waits until the task is due, or the next round is, and steps it.
+func (d *Driver) next() (ended bool) {
+	d.t.Helper()
+	if d.Runner.Started() && !d.Runner.Done() {
+		d.pause()
+	}
+	return d.Step()
+}
+
+func (d *Driver) pause() {
+	due := d.Runner.Due()
+	until, _ := due.Time()
+	switch next := d.Clock.Now().Add(d.wait); {
+	case due.Ready():
+		return
+	case due.Rounds() > 0 && (until.IsZero() || next.Before(until)):
+		until = next
+	}
+	for {
+		d.Clock.Wait(until, d.wake)
+		// A wake may be left from something that the last step has seen to.
+		if d.Runner.Due().Ready() || !until.IsZero() && !d.Clock.Now().Before(until) {
+			return
+		}
+	}
+}
+
+// Err returns how the task ended; see [scheduler.TaskRunner.Err].
+func (d *Driver) Err() error { return d.Runner.Err() }
+
+// Parked reports whether the task has started and not ended, and does not want
+// its next step yet.
+func (d *Driver) Parked() bool {
+	due := d.Runner.Due()
+	if due == scheduler.Done || due.Ready() || due.Rounds() > 0 {
+		return false
+	}
+	at, timed := due.Time()
+	return !timed || at.After(d.Clock.Now())
+}

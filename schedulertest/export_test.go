@@ -1,0 +1,3 @@
+package schedulertest
+
+func init() { stepsMax = 1000 }

@@ -1,0 +1,140 @@
+package schedulertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/steptask/scheduler"
+)
+
+// Recorder writes down what happens in a run, a line each, for a test to compare
+// with what it expects. As a [scheduler.Observer], of one group or of several at
+// once, it records the changes of nodes' states:
+//
+//	3s 2 web/disk: running -> failed: no space
+//
+// with the time since the recorder was made, the round of the node's group, and
+// the path of the node. For tasks given through [Recorder.Task] it also records
+// each call of the task and the answer:
+//
+//	3s disk.step = after 2s
+//
+// A line break in an error is written as "; ". A Recorder is for the goroutine
+// that drives the run.
+type Recorder struct {
+	clock scheduler.Clock
+	start time.Time
+	lines []string
+}
+
+var _ scheduler.Observer = (*Recorder)(nil)
+
+// NewRecorder returns an empty recorder. clock is that of the run.
+func NewRecorder(clock scheduler.Clock) *Recorder {
+	return &Recorder{clock: clock, start: clock.Now()}
+}
+
+// Observe records a change of a node's state.
+func (r *Recorder) Observe(t scheduler.Transition) {
+	text := fmt.Sprintf("%v %d %s: %v -> %v", t.Time().Sub(r.start), t.Round(), t.Path(), t.From, t.To)
+	if t.Err != nil {
+		text += ": " + oneLine(t.Err)
+	}
+	r.lines = append(r.lines, text)
+}
+
+// Task returns a task that does what task does and records it, under a name.
+func (r *Recorder) Task(name string, task scheduler.Task) scheduler.Task {
+	t := recorded{recorder: r, name: name, task: task}
+	if s, ok := task.(scheduler.Stopper); ok {
+		return &recordedStopper{recorded: t, stopper: s}
+	}
+	return &t
+}
+
+// Lines returns what was recorded so far.
+func (r *Recorder) Lines() []string { return slices.Clone(r.lines) }
+
+// String returns the lines, each ended by a line break.
+func (r *Recorder) String() string {
+	var b strings.Builder
+	for _, line := range r.lines {
+		b.WriteString(line)
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// Reset forgets what was recorded. The times go on.
+func (r *Recorder) Reset() { r.lines = nil }
+
+func (r *Recorder) record(name, call string, answer any) {
+	r.lines = append(r.lines, fmt.Sprintf("%v %s.%s = %v", r.clock.Now().Sub(r.start), name, call, answer))
+}
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// recorded is a task that is recorded. It is a Thrower whether its task is one
+// or not: to a task that is not it does what any driver does.
+type recorded struct {
+	recorder *Recorder
+	name     string
+	task     scheduler.Task
+}
+
+var _ scheduler.Thrower = (*recorded)(nil)
+
+func (t *recorded) Step(ctx context.Context) (scheduler.Yield, error) {
+	return t.answered("step", func() (scheduler.Yield, error) { return t.task.Step(ctx) })
+}
+
+func (t *recorded) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
+	thrower, ok := t.task.(scheduler.Thrower)
+	if !ok {
+		return scheduler.Yield{}, joined(err, t.Close())
+	}
+	call := "throw(" + oneLine(err) + ")"
+	return t.answered(call, func() (scheduler.Yield, error) { return thrower.Throw(ctx, err) })
+}
+
+func (t *recorded) Close() error {
+	_, err := t.answered("close", func() (scheduler.Yield, error) { return scheduler.Done, t.task.Close() })
+	return err
+}
+
+func (t *recorded) String() string { return scheduler.TaskDescription(t.task) }
+
+// answered records a call with its answer; a panic or Goexit as none.
+func (t *recorded) answered(name string, call func() (scheduler.Yield, error)) (y scheduler.Yield, err error) {
+	var answer any = "panic"
+	defer func() { t.recorder.record(t.name, name, answer) }()
+	y, err = call()
+	if answer = y; err != nil {
+		answer = oneLine(err)
+	}
+	return y, err
+}
+
+// recordedStopper is for a task that is a Stopper: a driver treats these
+// differently.
+type recordedStopper struct {
+	recorded
+	stopper scheduler.Stopper
+}
+
+func (t *recordedStopper) Stop(ctx context.Context, cause error) {
+	t.recorder.record(t.name, "stop("+oneLine(cause)+")", "ok")
+	t.stopper.Stop(ctx, cause)
+}
+
+// joined returns err as it is, if there is nothing to join it with.
+func joined(err, more error) error {
+	if more == nil {
+		return err
+	}
+	return errors.Join(err, more)
+}

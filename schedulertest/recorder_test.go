@@ -1,0 +1,168 @@
+package schedulertest_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+)
+
+func TestRecorder_of_nested_groups(t *testing.T) {
+	t.Parallel()
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	clock.Advance(time.Hour) // times count from the making of the recorder
+	rec := schedulertest.NewRecorder(clock)
+
+	group := func(name string, task func(string) scheduler.Task, edges ...[2]string) scheduler.Task {
+		deps := scheduler.NewDependencies[string]()
+		for _, edge := range edges {
+			deps.Add(edge[0], edge[1])
+		}
+		g, err := scheduler.NewDependencyTaskGroup(deps, task, &scheduler.GroupOptions[string]{
+			Name: name, AggregateErrors: true, Observer: rec,
+		})
+		require.NoError(t, err)
+		return g
+	}
+	inner := group("inner", func(k string) scheduler.Task {
+		if k == "disk" {
+			return scheduler.Pause(scheduler.After(time.Second))
+		}
+		return scheduler.Func(func(context.Context) error { return errors.Join(errBoom, errBoom) })
+	}, [2]string{"server", "disk"})
+	outer := group("outer", func(k string) scheduler.Task {
+		if k == "stack" {
+			return inner
+		}
+		return scheduler.Pause(scheduler.Next)
+	}, [2]string{"dns", "stack"}, [2]string{"stack", "net"})
+	require.Error(t, scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: clock}))
+	require.Equal(t, `0s 1 net: pending -> running
+0s 2 net: running -> succeeded
+0s 2 stack: pending -> running
+0s 1 stack/disk: pending -> running
+1s 2 stack/disk: running -> succeeded
+1s 2 stack/server: pending -> running
+1s 2 stack/server: running -> failed: boom; boom
+1s 3 stack: running -> failed: 1 task failed:; - server: boom;   boom
+1s 3 dns: pending -> skipped
+`, rec.String())
+
+	require.Len(t, rec.Lines(), 9)
+	rec.Lines()[0] = ""
+	require.Equal(t, "0s 1 net: pending -> running", rec.Lines()[0], "the lines are a copy")
+	rec.Reset()
+	require.Empty(t, rec.Lines())
+	require.Empty(t, rec.String())
+}
+
+// bare has neither Throw nor Stop.
+type bare struct{ steps }
+
+// full has both.
+type full struct {
+	steps
+	answer error
+}
+
+func (f *full) Throw(context.Context, error) (scheduler.Yield, error) {
+	return scheduler.After(time.Second), f.answer
+}
+
+func (*full) Stop(context.Context, error) {}
+
+func TestRecorder_Task(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		task scheduler.Task
+		opts scheduler.RunnerOptions
+		act  func(d *schedulertest.Driver)
+		want string
+		err  string
+	}{
+		"runs to its end": {
+			task: &bare{steps{yields: []scheduler.Yield{scheduler.Next, scheduler.After(time.Minute)}}},
+			want: "0s x.step = next\n0s x.step = after 1m0s\n1m0s x.step = done\n",
+		},
+		"fails": {
+			task: scheduler.Func(func(context.Context) error { return errBoom }),
+			want: "0s x.step = boom\n",
+			err:  "boom",
+		},
+		"without Throw, thrown into": {
+			task: &bare{steps{yields: []scheduler.Yield{scheduler.Next}}},
+			act:  func(d *schedulertest.Driver) { d.Runner.Interrupt(errBoom) },
+			want: "0s x.step = next\n0s x.close = done\n",
+			err:  "boom",
+		},
+		"without Throw, thrown into, close fails": {
+			task: &bare{steps{yields: []scheduler.Yield{scheduler.Next}, closes: errors.New("stuck")}},
+			act:  func(d *schedulertest.Driver) { d.Runner.Interrupt(errBoom) },
+			want: "0s x.step = next\n0s x.close = stuck\n",
+			err:  "boom\nstuck",
+		},
+		"with Throw, goes on": {
+			task: &full{steps: steps{yields: []scheduler.Yield{scheduler.Next}}},
+			act:  func(d *schedulertest.Driver) { d.Runner.Interrupt(errBoom) },
+			want: "0s x.step = next\n0s x.throw(boom) = after 1s\n1s x.step = done\n",
+		},
+		"with Throw, fails": {
+			task: &full{steps: steps{yields: []scheduler.Yield{scheduler.Next}}, answer: errBoom},
+			opts: scheduler.RunnerOptions{Timeout: time.Second, Wait: 2 * time.Second},
+			want: "0s x.step = next\n1.000000001s x.throw(steps: timed out after 1s) = boom\n",
+			err:  "boom",
+		},
+		"with Stop, stopped": {
+			task: &full{steps: steps{yields: []scheduler.Yield{scheduler.After(time.Hour)}}},
+			opts: scheduler.RunnerOptions{Grace: time.Minute},
+			act:  func(d *schedulertest.Driver) { d.Runner.Stop(errBoom) },
+			want: "0s x.step = after 1h0m0s\n0s x.stop(boom) = ok\n1m0.000000001s x.close = done\n",
+			err:  "boom",
+		},
+		"without Stop, stopped": {
+			task: &bare{steps{yields: []scheduler.Yield{scheduler.After(time.Hour)}}},
+			opts: scheduler.RunnerOptions{Grace: time.Minute},
+			act:  func(d *schedulertest.Driver) { d.Runner.Stop(errBoom) },
+			want: "0s x.step = after 1h0m0s\n1m0.000000001s x.close = done\n",
+			err:  "boom",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			clock := schedulertest.NewClock(time.Time{}).Alone()
+			rec := schedulertest.NewRecorder(clock)
+			opts := c.opts
+			opts.Clock = clock
+			task := rec.Task("x", c.task)
+			require.Equal(t, scheduler.TaskDescription(c.task), scheduler.TaskDescription(task))
+			_, stops := c.task.(scheduler.Stopper)
+			_, recordedStops := task.(scheduler.Stopper)
+			require.Equal(t, stops, recordedStops)
+			d := schedulertest.NewDriver(t, task, &opts)
+			d.Step()
+			if c.act != nil {
+				c.act(d)
+			}
+			err := d.RunToEnd()
+			if c.err == "" {
+				require.NoError(t, err)
+			} else {
+				require.EqualError(t, err, c.err)
+			}
+			require.Equal(t, c.want, rec.String())
+		})
+	}
+}
+
+func TestRecorder_Task_that_panics(t *testing.T) {
+	t.Parallel()
+	rec := schedulertest.NewRecorder(schedulertest.NewClock(time.Time{}))
+	task := rec.Task("x", scheduler.Func(func(context.Context) error { panic("no") }))
+	require.PanicsWithValue(t, "no", func() { _, _ = task.Step(t.Context()) })
+	require.Equal(t, "0s x.step = panic\n", rec.String())
+}
