@@ -751,7 +751,7 @@ func (g *DependencyTaskGroup[K]) settle(ctx context.Context, p int32, y Yield, e
 	switch {
 	case err != nil:
 		g.fail(ctx, p, err)
-	case y.code&yieldNext != 0:
+	case y.code == yieldNext: // and nothing besides that might come earlier
 		g.due.Add(p)
 	case y.code&yieldDone != 0:
 		task := g.release(p)

@@ -344,11 +344,12 @@ func funcName(fn any) string {
 	if v.IsNil() {
 		return "nil"
 	}
-	f := runtime.FuncForPC(v.Pointer())
-	if f == nil {
-		return v.Type().String()
-	}
-	name := f.Name()
+	return codeName(v.Pointer())
+}
+
+// codeName returns the name of the function whose code this is.
+func codeName(code uintptr) string {
+	name := runtime.FuncForPC(code).Name() // "" if there is none
 	name = name[strings.LastIndexByte(name, '/')+1:]
 	name = strings.TrimSuffix(name, "-fm") // a method value
 	return strings.NewReplacer("(*", "", ")", "", "[...]", "").Replace(name)

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"reflect"
 
 	"github.com/steptask/scheduler/internal/coro"
 )
@@ -58,8 +59,9 @@ type Coroutine struct {
 	outer *Coroutine // who awaits this one; nil for the outermost
 	top   *Coroutine // the outermost, which has ctx
 	fn    func(*Coroutine) error
-	err   error  // what fn returned
-	stop  *Event // set once the task is asked to stop; kept by the outermost
+	code  uintptr // of fn, which is dropped when it has returned
+	err   error   // what fn returned
+	stop  *Event  // set once the task is asked to stop; kept by the outermost
 }
 
 // coroutine is the Task side of a Coroutine, hidden from fn.
@@ -144,6 +146,7 @@ func Call[T any](co *Coroutine, fn func(ctx context.Context) (T, error)) (T, err
 // run is what is inside the coroutine.
 func (co *Coroutine) run() {
 	co.err = co.fn(co)
+	co.code = reflect.ValueOf(co.fn).Pointer()
 	co.fn = nil
 }
 
@@ -325,7 +328,7 @@ func (co *Coroutine) close(childErr error) error {
 	if !co.coro.Suspended() {
 		return childErr // it is what panicked
 	}
-	var reason error = ErrClosed
+	reason := ErrClosed
 	if childErr != nil {
 		reason = &closeError{childErr}
 	}
@@ -374,7 +377,7 @@ func (c *coroutine) Stop(ctx context.Context, cause error) {
 // String returns the function's name.
 func (c *coroutine) String() string {
 	if c.co.fn == nil {
-		return "Wrap"
+		return codeName(c.co.code)
 	}
 	return funcName(c.co.fn)
 }

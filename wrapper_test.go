@@ -1307,10 +1307,17 @@ func TestWrap_String(t *testing.T) {
 	task := scheduler.Wrap(waitForNothing)
 	require.Equal(t, "scheduler_test.waitForNothing", scheduler.TaskDescription(task))
 	require.NoError(t, scheduler.Run(t.Context(), task, nil))
-	require.Equal(t, "Wrap", scheduler.TaskDescription(task), "the function is dropped at its end")
+	require.Equal(t, "scheduler_test.waitForNothing", scheduler.TaskDescription(task), "also after its end")
+
+	g, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return scheduler.Wrap(failAtOnce) }, nil)
+	require.NoError(t, err)
+	err = scheduler.Run(t.Context(), g, nil)
+	require.Equal(t, &scheduler.TaskError{Key: "a", Task: "scheduler_test.failAtOnce", Err: errOops}, err)
 }
 
 func waitForNothing(*scheduler.Coroutine) error { return nil }
+
+func failAtOnce(*scheduler.Coroutine) error { return errOops }
 
 func TestWrap_step_allocates_nothing(t *testing.T) {
 	task := chain(3, func(co *scheduler.Coroutine, level int, await func() error) error {

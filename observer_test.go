@@ -1,0 +1,280 @@
+package scheduler_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+)
+
+func TestState(t *testing.T) {
+	tests := []struct {
+		state scheduler.State
+		text  string
+		ended bool
+	}{
+		{0, "unknown", false},
+		{scheduler.StatePending, "pending", false},
+		{scheduler.StateRunning, "running", false},
+		{scheduler.StateSucceeded, "succeeded", true},
+		{scheduler.StateFailed, "failed", true},
+		{scheduler.StateTimedOut, "timed out", true},
+		{scheduler.StateCancelled, "cancelled", true},
+		{scheduler.StateSkipped, "skipped", true},
+	}
+	for i, test := range tests {
+		require.Equal(t, scheduler.State(i), test.state, "none is left out")
+		require.Equal(t, test.text, test.state.String())
+		require.Equal(t, test.ended, test.state.Ended())
+	}
+	require.Equal(t, "unknown", scheduler.State(len(tests)).String())
+	require.Equal(t, "unknown", scheduler.State(255).String())
+}
+
+// watcher notes transitions.
+type watcher struct{ journal }
+
+func (w *watcher) Observe(t scheduler.Transition) {
+	line := fmt.Sprintf("%v %v", t.Key(), t.To)
+	if t.Err != nil {
+		line += " (" + t.Err.Error() + ")"
+	}
+	w.add("%s", line)
+}
+
+// Every change of state is told, those of nodes that never start too, and each
+// node's changes make a way from pending to where it stands.
+func TestObserver_transitions(t *testing.T) {
+	run := part{steps: ". . . . ."}
+	tests := []struct {
+		name   string
+		deps   string
+		parts  map[string]part
+		opts   scheduler.GroupOptions[string]
+		act    func(s *stage, round int) // in place of the step, if it does something
+		rounds []string
+	}{
+		{
+			name: "success", deps: "b:a c", parts: map[string]part{"a": {steps: "."}},
+			rounds: []string{"a running, c running, c succeeded", "a succeeded, b running, b succeeded"},
+		},
+		{
+			name: "fail fast", deps: "a b c:a d:c", parts: map[string]part{"a": {steps: ". . .", close: "!"}, "b": {steps: ". !"}},
+			rounds: []string{
+				"a running, b running",
+				"b failed (oops b), c cancelled, d cancelled, a cancelled (close a)",
+			},
+		},
+		{
+			name: "grace", deps: "a b c e", opts: scheduler.GroupOptions[string]{ErrorWaitTime: time.Second},
+			parts: map[string]part{"a": run, "b": {steps: ". !"}, "c": {steps: ". . ."}, "e": {steps: ". . .", stop: "^"}},
+			rounds: []string{
+				"a running, b running, c running, e running",
+				"b failed (oops b), e cancelled (b: oops b)",
+				"", "a cancelled, c cancelled",
+			},
+		},
+		{
+			name: "skipped, in key order", deps: "c:b b:a d:a e z:e", opts: scheduler.GroupOptions[string]{AggregateErrors: true},
+			parts: map[string]part{"a": {steps: "!"}},
+			rounds: []string{
+				"a running, a failed (oops a), b skipped, c skipped, d skipped, e running, e succeeded, z running, z succeeded",
+			},
+		},
+		{
+			name: "timed out", deps: "a b:a c", parts: map[string]part{"a": run, "c": run},
+			opts: scheduler.GroupOptions[string]{
+				AggregateErrors: true,
+				Timeout:         func(k string) time.Duration { return map[string]time.Duration{"a": time.Second}[k] },
+			},
+			rounds: []string{
+				"a running, c running", "", "a timed out (player a: timed out after 1s), b skipped", "", "", "c succeeded",
+			},
+		},
+		{
+			name: "over before its start", deps: "a b:a", opts: scheduler.GroupOptions[string]{
+				Timeout: func(string) time.Duration { return -1 },
+			},
+			rounds: []string{"a running, a timed out (a: timed out after -1ns), b cancelled"},
+		},
+		{
+			name: "completed ones are not told", deps: "b:a c:b", opts: scheduler.GroupOptions[string]{
+				Completed: func(k string) bool { return k != "c" },
+			},
+			rounds: []string{"c running, c succeeded"},
+		},
+		{
+			name: "Close", deps: "a b:a", parts: map[string]part{"a": run},
+			act: func(s *stage, round int) {
+				if round == 2 {
+					require.NoError(s, s.group.Close())
+				}
+			},
+			rounds: []string{"a running", "a cancelled, b cancelled"},
+		},
+		{
+			name: "Throw", deps: "a b:a", parts: map[string]part{"a": run},
+			act: func(s *stage, round int) {
+				if round == 2 {
+					_, err := s.group.Throw(s.ctx, errOops)
+					require.Equal(s, errOops, err)
+				}
+			},
+			rounds: []string{"a running", "b cancelled, a cancelled"},
+		},
+		{
+			name: "panic", deps: "a b c:a", parts: map[string]part{"a": run, "b": {steps: ". P"}},
+			act: func(s *stage, round int) {
+				if round == 2 {
+					panicOf(s.T, func() { _, _ = s.group.Step(s.ctx) })
+				}
+			},
+			rounds: []string{"a running, b running", "b failed (" + scheduler.ErrAborted.Error() + "), a cancelled, c cancelled"},
+		},
+		{
+			name: "nil task", deps: "a", opts: scheduler.GroupOptions[string]{
+				Context: func(ctx context.Context, _ string) context.Context { return ctx },
+			},
+			parts: map[string]part{"a": {steps: "?"}}, rounds: []string{"a running, a failed (" + scheduler.ErrNoYield.Error() + ")"},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStage(t, test.parts)
+			var w watcher
+			states := map[any]scheduler.State{}
+			test.opts.Observer = scheduler.ObserverFunc(func(tr scheduler.Transition) {
+				if tr.Key() != nil && states[tr.Key()] == 0 {
+					states[tr.Key()] = scheduler.StatePending
+				}
+				require.Equal(t, states[tr.Key()], tr.From)
+				require.NotEqual(t, tr.From, tr.To)
+				states[tr.Key()] = tr.To
+				require.Equal(t, tr.To, s.group.State(tr.Key().(string)), "the group has it already")
+				w.Observe(tr)
+			})
+			s.make(test.deps, &test.opts)
+			var rounds []string
+			for i := range test.rounds {
+				if test.act != nil {
+					test.act(s, i+1)
+				}
+				if test.act == nil || len(w.lines) == 0 {
+					_, _, _ = s.round()
+				}
+				rounds = append(rounds, w.take())
+			}
+			require.Equal(t, test.rounds, rounds)
+			s.take()
+			s.ended()
+			for k, state := range s.group.All() {
+				if states[k] != 0 {
+					require.Equal(t, state, states[k])
+				}
+			}
+		})
+	}
+}
+
+func TestTransition(t *testing.T) {
+	clock := &handClock{now: time.Unix(500, 0)}
+	var j journal
+	note := scheduler.ObserverFunc(func(tr scheduler.Transition) {
+		j.add("%d@%d %s: %s %v %q", tr.Round(), tr.Time().Unix(), tr.Group(), tr.Path(), tr.To, tr.Task())
+	})
+	member := func(k string) scheduler.Task {
+		steps := 0
+		return &fakeTask{name: "task of " + k, step: func(context.Context) (scheduler.Yield, error) {
+			clock.advance(time.Second)
+			if steps++; steps == 2 {
+				return scheduler.Done, nil
+			}
+			return scheduler.Next, nil
+		}}
+	}
+	group := func(name, deps string, task func(k string) scheduler.Task) *scheduler.DependencyTaskGroup[string] {
+		g, err := scheduler.NewDependencyTaskGroup(graph(deps), task,
+			&scheduler.GroupOptions[string]{Name: name, Observer: note})
+		require.NoError(t, err)
+		return g
+	}
+	outer := group("outer", "x y", func(k string) scheduler.Task {
+		if k == "y" {
+			return member(k)
+		}
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			return co.Await(group("middle", "m", func(string) scheduler.Task {
+				inner := group("", "a b:a", member)
+				return scheduler.NewTaskRunner(inner, nil).AsTask(0)
+			}))
+		})
+	})
+	ctx := scheduler.WithClock(t.Context(), clock)
+	var rounds []string
+	for y := scheduler.Next; y != scheduler.Done; {
+		var err error
+		y, err = outer.Step(ctx)
+		require.NoError(t, err)
+		rounds = append(rounds, strings.Join(j.lines, "\n"))
+		j.lines = nil
+		clock.advance(10 * time.Second)
+	}
+	require.Equal(t, []string{
+		`1@500 outer: x running ""
+1@500 middle: x/m running ""
+1@500 DependencyTaskGroup: x/m/a running ""
+1@500 outer: y running ""`,
+		`2@512 DependencyTaskGroup: x/m/a succeeded "task of a"
+2@512 DependencyTaskGroup: x/m/b running ""
+2@512 outer: y succeeded "task of y"`,
+		`3@525 DependencyTaskGroup: x/m/b succeeded "task of b"
+3@525 middle: x/m succeeded "DependencyTaskGroup"
+3@525 outer: x succeeded "scheduler_test.TestTransition.func4.1"`,
+	}, rounds)
+}
+
+// countingClock counts how often it is read.
+type countingClock struct {
+	handClock
+	reads int
+}
+
+func (c *countingClock) Now() time.Time {
+	c.reads++
+	return c.handClock.Now()
+}
+
+// Time costs something only where somebody wants it: once a round.
+func TestGroup_reads_the_clock(t *testing.T) {
+	tests := []struct {
+		name  string
+		opts  scheduler.GroupOptions[string]
+		reads int
+	}{
+		{"without need", scheduler.GroupOptions[string]{}, 0},
+		{"with an Observer", scheduler.GroupOptions[string]{Observer: &watcher{}}, 5},
+		// Once a round and once at each start.
+		{"with limits", scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Hour }}, 4 + 3},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			clock := &countingClock{}
+			run := part{steps: ". . . ."}
+			s := newStage(t, map[string]part{"a": run, "b": run, "c": run})
+			s.make("a b c", &test.opts)
+			ctx := scheduler.WithClock(t.Context(), clock)
+			for y := scheduler.Next; y != scheduler.Done; {
+				var err error
+				y, err = s.group.Step(ctx)
+				require.NoError(t, err)
+			}
+			require.Equal(t, 5, s.group.Rounds())
+			require.Equal(t, test.reads, clock.reads)
+		})
+	}
+}
