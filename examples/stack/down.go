@@ -27,7 +27,8 @@ func down(ctx context.Context, args []string) error {
 	}
 	signals := catchInterrupts()
 	path := engine.StatePath(s.dir, s.name)
-	for asked := false; state.Exists(path); asked = true {
+	asked := false
+	for ; state.Exists(path); asked = true {
 		e, err := engine.Open(ctx, engine.Options{Name: s.name, Dir: s.dir, View: progress})
 		var held *state.HeldError
 		switch {
@@ -48,7 +49,11 @@ func down(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	fmt.Printf("There is no stack %q.\n", s.name)
+	if asked {
+		fmt.Println("Nothing is left behind.")
+	} else {
+		fmt.Printf("There is no stack %q.\n", s.name)
+	}
 	return nil
 }
 
