@@ -56,7 +56,6 @@ func TestTimeout_of_a_runner_without_a_clock(t *testing.T) {
 
 func TestTimeout_Trigger(t *testing.T) {
 	t.Parallel()
-	runner := scheduler.NewTaskRunner(&bareTask{}, nil)
 	failing := func() error { return errBoom }
 	for name, c := range map[string]struct {
 		task   scheduler.Task
@@ -73,6 +72,7 @@ func TestTimeout_Trigger(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			runner := scheduler.NewTaskRunner(&bareTask{}, nil)
 			require.Equal(t, c.want, short(scheduler.NewTimeout(runner, 0).Trigger(t.Context(), c.task)))
 			task, ok := c.task.(*bareTask)
 			if !ok {
