@@ -202,6 +202,25 @@ func TestKill_whileDeleting(t *testing.T) {
 	nothingIsLeft(t, dir)
 }
 
+// TestInterrupt_whileDeleting: a second Ctrl-C leaves the rest behind, and says
+// so.
+func TestInterrupt_whileDeleting(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	up := start(t, dir, "up", "-template", write(t, dir, `
+  data: {type: Local::Directory, properties: {path: data}}
+  slow: {type: OS::Heat::TestResource, depends_on: data, properties: {action_wait_secs: {delete: 3600}}}
+`))
+	up.until(isUp)
+	up.interrupt()
+	up.until("delete ...")
+	up.interrupt()
+	require.Equal(t, exitInterrupted, up.wait())
+	require.Contains(t, up.out.String(), "Interrupted.\n  cancelled    slow\n  not started  data\nLeft behind:")
+	require.Regexp(t, `slow +OS::Heat::TestResource +DELETE_IN_PROGRESS`, up.out.String())
+	require.DirExists(t, filepath.Join(dir, ".stack", "demo", "data"))
+}
+
 // stubborn is a process that does not end when it is asked to.
 const stubborn = `
   stubborn:

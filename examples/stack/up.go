@@ -163,20 +163,27 @@ func (u *upFlags) failed(ctx context.Context, signals interrupts, e *engine.Engi
 // finish deletes what there is; an interrupt leaves the rest behind.
 func finish(ctx context.Context, signals interrupts, remove func(context.Context) (*engine.Report, error)) error {
 	deleting, end := signals.phase(ctx)
-	defer end()
 	report, err := remove(deleting)
+	interrupted := end()
 	if err != nil {
 		return err
 	}
-	if report.Err != nil {
+	switch {
+	case report.Err == nil:
+		report.WriteLeft(os.Stdout)
+		return nil
+	case interrupted:
+		fmt.Println("\nInterrupted.")
+	default:
 		fmt.Println("\nThe deletion failed.")
-		report.WriteFailure(os.Stdout)
 	}
+	report.WriteFailure(os.Stdout)
 	report.WriteLeft(os.Stdout)
-	if report.Err != nil {
-		return errReported
+	fmt.Println("Another \"down\" goes on from here.")
+	if interrupted {
+		return errInterrupted
 	}
-	return nil
+	return errReported
 }
 
 func printOutputs(env template.Env, stack *template.Stack) error {
