@@ -24,7 +24,7 @@ func TestPoll(t *testing.T) {
 		start, asked := time.Now(), 0
 		require.NoError(t, scheduler.Run(t.Context(), scheduler.Poll(2*time.Second, func(context.Context) (bool, error) {
 			asked++
-			time.Sleep(time.Second) // it may block
+			time.Sleep(time.Second) //nolint:forbidigo // in a bubble
 			return asked == 3, nil
 		}), nil))
 		require.Equal(t, 3, asked)

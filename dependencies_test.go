@@ -124,7 +124,7 @@ func ExampleTranslate() {
 // b and c; "a" alone is a node.
 func edgesOf(text string) *scheduler.Dependencies[string] {
 	deps := scheduler.NewDependencies[string]()
-	for _, line := range strings.Split(text, ",") {
+	for line := range strings.SplitSeq(text, ",") {
 		required, requirers, _ := strings.Cut(strings.TrimSpace(line), "<-")
 		if required == "" {
 			continue
@@ -132,7 +132,7 @@ func edgesOf(text string) *scheduler.Dependencies[string] {
 		if requirers == "" {
 			deps.Add(required)
 		}
-		for _, requirer := range strings.Fields(requirers) {
+		for requirer := range strings.FieldsSeq(requirers) {
 			deps.Add(requirer, required)
 		}
 	}
@@ -509,7 +509,7 @@ func TestDependencies_Validate_same_text_every_time(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 500 {
 		deps := scheduler.NewDependencies[string]()
-		for _, k := range strings.Fields("i a b c d e f g h j") {
+		for k := range strings.FieldsSeq("i a b c d e f g h j") {
 			deps.Add(k)
 		}
 		random.Shuffle(len(edges), func(i, j int) { edges[i], edges[j] = edges[j], edges[i] })

@@ -225,7 +225,7 @@ func TestClaims_wait_for_other_runs(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 3 {
 			wg.Go(func() {
-				time.Sleep(time.Duration(i) * time.Millisecond) // in line one after the other
+				time.Sleep(time.Duration(i) * time.Millisecond) //nolint:forbidigo // in a bubble
 				group, err := scheduler.NewDependencyTaskGroup(graph("a1"), func(string) scheduler.Task {
 					return lasting(1, nil)
 				}, &scheduler.GroupOptions[string]{Claims: claim(l)})
@@ -235,7 +235,7 @@ func TestClaims_wait_for_other_runs(t *testing.T) {
 				ends.Store(i, fmt.Sprint(time.Since(start).Truncate(time.Second), " ", err))
 			})
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // in a bubble
 		require.Equal(t, 1, l.InUse())
 		require.Equal(t, 2, l.Waiting())
 		wg.Wait()
@@ -465,7 +465,7 @@ func TestClaims_deadlock_after_others_have_left(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //nolint:forbidigo // in a bubble
 		start := time.Now()
 		outer, err := scheduler.NewDependencyTaskGroup(graph("a1 b1"), func(string) scheduler.Task {
 			inner, err := scheduler.NewDependencyTaskGroup(graph("y3"), second, &scheduler.GroupOptions[string]{Claims: claim(l)})

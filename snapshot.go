@@ -34,7 +34,7 @@ func (s Snapshot[K]) After(earlier Snapshot[K]) Snapshot[K] {
 	known := s.set(true)
 	for _, k := range slices.Concat(earlier.Completed, earlier.Started) {
 		if !known[k] {
-			s.Started = append(s.Started[:len(s.Started):len(s.Started)], k)
+			s.Started = append(slices.Clip(s.Started), k)
 			known[k] = true
 		}
 	}

@@ -209,12 +209,12 @@ func (g *Graph) Cycles() []int32 {
 	var found []int32
 	// Going against the edges from the node that was finished last reaches
 	// just the nodes that it is on a cycle with (Kosaraju and Sharir).
-	for at := len(order) - 1; at >= 0; at-- {
-		if assigned[order[at]] {
+	for _, i := range slices.Backward(order) {
+		if assigned[i] {
 			continue
 		}
-		assigned[order[at]] = true
-		found = append(found[:0], order[at])
+		assigned[i] = true
+		found = append(found[:0], i)
 		loop := false
 		for next := 0; next < len(found); next++ {
 			for _, j := range in.Row(found[next]) {

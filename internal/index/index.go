@@ -4,6 +4,7 @@ package index
 import (
 	"hash/maphash"
 	"math"
+	"slices"
 )
 
 // Index gives every key that is entered the next number: 0, 1, 2, and so on.
@@ -37,7 +38,7 @@ func (x *Index[K]) Len() int { return len(x.keys) }
 
 // Keys returns the keys by number. The slice must not be written to; keys
 // entered later do not show in it.
-func (x *Index[K]) Keys() []K { return x.keys[:len(x.keys):len(x.keys)] }
+func (x *Index[K]) Keys() []K { return slices.Clip(x.keys) }
 
 // Find returns the number of k, or false if k has not been entered.
 func (x *Index[K]) Find(k K) (int32, bool) {
