@@ -1,5 +1,7 @@
 package digraph
 
+import "slices"
+
 // ShortestCycle returns the nodes of a shortest cycle in the order of its
 // edges, from its smallest node on, or nil if there is no cycle. Which of
 // several shortest ones depends on the edges alone, not on their order.
