@@ -29,7 +29,7 @@ func Blocking(fn func(ctx context.Context) error) Task {
 	if fn == nil {
 		panic("scheduler: Blocking: nil function")
 	}
-	return &call{fn: fn, name: funcName(fn)}
+	return &call{fn: fn, given: fn}
 }
 
 // Fetch is [Blocking] for a call with a result. After fn has returned, then is
@@ -44,7 +44,7 @@ func Fetch[T any](fn func(ctx context.Context) (T, error), then func(value T, er
 	}
 	var value T
 	return &call{
-		name: funcName(fn),
+		given: fn,
 		fn: func(ctx context.Context) (err error) {
 			value, err = fn(ctx)
 			return err
@@ -68,11 +68,11 @@ func Stopping(ctx context.Context) <-chan struct{} {
 
 // call is the Task of Blocking and Fetch.
 type call struct {
-	fn   func(ctx context.Context) error
-	then func(err error) error // nil: the error is the task's
-	name string
+	fn    func(ctx context.Context) error
+	then  func(err error) error // nil: the error is the task's
+	given any                   // the function as it was given, for its name
 
-	ctx    *callContext // nil before the first step
+	ctx    callContext // its outer context is nil before the first step
 	thrown error
 	done   Event
 	wg     sync.WaitGroup // the goroutine
@@ -84,9 +84,10 @@ type call struct {
 
 // Step begins the call, and later looks whether it has ended.
 func (c *call) Step(ctx context.Context) (Yield, error) {
-	if c.ctx == nil {
-		c.ctx = &callContext{outer: ctx}
-		c.wg.Go(c.run)
+	if c.ctx.outer == nil {
+		c.ctx.outer = ctx
+		c.wg.Add(1)
+		go c.run()
 		return On(&c.done), nil // also if it has ended: steps do not hang on its speed
 	}
 	if !c.done.IsSet() {
@@ -107,8 +108,9 @@ func (c *call) run() {
 			}
 		}
 		c.done.Set()
+		c.wg.Done()
 	}()
-	c.err = c.fn(c.ctx)
+	c.err = c.fn(&c.ctx)
 	returned = true
 }
 
@@ -158,7 +160,9 @@ func (c *call) askToClose() bool {
 // Stop closes the channel of Stopping.
 func (c *call) Stop(context.Context, error) { c.ctx.stop() }
 
-func (c *call) String() string { return c.name }
+// String looks the name up when it is asked for: that takes longer than all the
+// rest of a short call.
+func (c *call) String() string { return funcName(c.given) }
 
 // callContext is the context of a call: the values of the step's, and an end of
 // its own. Most calls never ask for Done, so what that takes is made when it is

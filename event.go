@@ -49,8 +49,10 @@ type waiter struct {
 // no task's code: who is woken gets its step from the goroutine that drives it,
 // in the next round.
 func (e *Event) Set() {
-	e.set.Store(true)
-	e.wakeAll()
+	// Of several at once one wakes all: who begins to wait looks at set itself.
+	if !e.set.Swap(true) {
+		e.wakeAll()
+	}
 }
 
 // IsSet reports whether the event is set.
@@ -68,7 +70,11 @@ func (e *Event) IsSet() bool {
 
 // Reset takes the mark back. Whoever an earlier Set woke gets its step all the
 // same.
-func (e *Event) Reset() { e.set.Store(false) }
+func (e *Event) Reset() {
+	// Swap, not Store: what was written before a Set is to be seen after this,
+	// also if another had set the event already.
+	e.set.Swap(false)
+}
 
 // wakeAll takes everybody out of the list, one at a time: waking goes on to the
 // locks of other events, so it happens without this one's.
@@ -82,8 +88,12 @@ func (e *Event) wakeAll() {
 		}
 		owner, slot, turn := w.owner, w.slot, w.turn
 		e.unlink(w)
+		last := e.first == nil
 		e.mu.Unlock()
 		owner.wake(slot, turn)
+		if last {
+			return // who came meanwhile has seen to itself
+		}
 	}
 }
 

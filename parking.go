@@ -38,6 +38,9 @@ func (g *DependencyTaskGroup[K]) occupy(p int32, task Task, limit deadlineAt, va
 func (g *DependencyTaskGroup[K]) grow() int32 {
 	first := int32(len(g.slots))
 	more := min(max(1+g.ready.Len(), len(g.slots)/2, 4), len(g.state)-len(g.slots))
+	if g.opts.Limit > 0 {
+		more = min(more, max(g.opts.Limit-len(g.slots), 1))
+	}
 	slots := make([]member, len(g.slots)+more)
 	copy(slots, g.slots)
 	g.slots = slots
