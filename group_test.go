@@ -803,6 +803,11 @@ func TestGroup_Timeout_of_a_node(t *testing.T) {
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(3 * time.Second)},
 			rounds: []string{"a1", "a2", "a3", "a4"}, states: "a=succeeded",
 		},
+		{
+			name: "of one that has ended", deps: "a b", parts: map[string]part{"a": {steps: "."}, "b": {steps: "r2 r4"}},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(3 * time.Second)},
+			rounds: []string{"a1, b1", "a2", "b2", "", "", "", "b3"}, states: "a=succeeded b=succeeded",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, test.run)
@@ -968,7 +973,10 @@ func TestGroup_Budget_nested(t *testing.T) {
 func TestGroup_Context(t *testing.T) {
 	type key struct{}
 	var j journal
-	look := func(ctx context.Context, what string) { j.add("%s %v", what, ctx.Value(key{})) }
+	look := func(ctx context.Context, what string) {
+		require.NotEmpty(t, fmt.Sprint(ctx))
+		j.add("%s %v", what, ctx.Value(key{}))
+	}
 	asked := 0
 	member := func(k string) scheduler.Task {
 		return struct {
@@ -1549,6 +1557,36 @@ func TestGroup_parking(t *testing.T) {
 			[]string{"n3", "n3", "n3", ""},
 		},
 		{"rounds or time", map[string]part{"a": {steps: "r2|t5 r5|t2"}}, []string{"a1", "", "a2", "", "a3"}, []string{"n5", "n5", "n4", "n4", ""}},
+		{
+			"rounds put off",
+			map[string]part{"a": {steps: "r3|t1 r4"}, "b": {steps: "r3|t1 t3"}, "c": {steps: "r9|t1 r2"}},
+			[]string{"a1, b1, c1", "a2, b2, c2", "", "c3", "b3", "a3"},
+			[]string{"n1", "n4", "n4", "n4", "n", ""},
+		},
+		{
+			"rounds given up",
+			map[string]part{"a": {steps: "r9|t1"}, "b": {steps: "r3|t1 t8"}},
+			[]string{"a1, b1", "a2, b2", "", "", "", "", "", "", "", "b3"},
+			[]string{"n1", "9", "9", "9", "9", "9", "9", "9", "9", ""},
+		},
+		{
+			"times put off",
+			map[string]part{"a": {steps: "r2|t5 t9"}, "b": {steps: "t5"}},
+			[]string{"a1, b1", "", "a2", "", "", "b2", "", "", "", "", "", "a3"},
+			[]string{"n5", "n5", "5", "5", "5", "11", "11", "11", "11", "11", "11", ""},
+		},
+		{
+			"times brought forward",
+			map[string]part{"a": {steps: "r2|t9 t2"}, "b": {steps: "t10"}},
+			[]string{"a1, b1", "", "a2", "", "a3", "", "", "", "", "", "b2"},
+			[]string{"n9", "n9", "4", "4", "10", "10", "10", "10", "10", "10", ""},
+		},
+		{
+			"times given up",
+			map[string]part{"a": {steps: "r2|t5 r9"}, "b": {steps: "t5"}},
+			[]string{"a1, b1", "", "a2", "", "", "b2", "", "", "", "", "", "a3"},
+			[]string{"n5", "n5", "n5", "n5", "n5", "n", "n", "n", "n", "n", "n", ""},
+		},
 		{
 			"later and later",
 			map[string]part{"a": {steps: "t1|t9 t2 t3 t4 . t1"}},
@@ -2206,4 +2244,44 @@ func TestGroup_Next_or_something_earlier(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Times that a member has put off, or brought forward, are right also after a
+// jump of the clock over several of them.
+func TestGroup_parking_and_a_jump_of_the_clock(t *testing.T) {
+	s := newStage(t, map[string]part{"a": {steps: "r2|t5 t9"}, "b": {steps: "t4"}, "c": {steps: "r2|t9 t5"}, "d": {steps: "r2|t30"}})
+	s.make("a b c d", nil)
+	for _, want := range []string{"a1, b1, c1, d1", "", "a2, c2, d2"} { // a: at 11, c: at 7
+		_, what, err := s.round()
+		require.NoError(t, err)
+		require.Equal(t, want, what)
+	}
+	jump := func(to int64, want string) scheduler.Yield {
+		t.Helper()
+		s.clock.now = time.Unix(1_000_000+to, 0)
+		y, err := s.group.Step(s.ctx)
+		require.NoError(t, err)
+		require.Equal(t, want, s.take())
+		return y
+	}
+	at := func(y scheduler.Yield) int64 {
+		at, ok := y.Time()
+		require.True(t, ok)
+		return at.Unix() - 1_000_000
+	}
+	require.Equal(t, int64(7), at(jump(6, "b2")))
+	require.Equal(t, int64(11), at(jump(10, "c3")))
+	require.Equal(t, scheduler.Done, jump(20, "a3"))
+
+	s = newStage(t, map[string]part{"a": {steps: "r2|t9"}, "b": {steps: "r2 r2 r2"}})
+	s.make("a b", nil)
+	_, err := s.group.Step(s.ctx)
+	require.NoError(t, err)
+	for range 2 {
+		y, err := s.group.Step(s.ctx)
+		require.NoError(t, err)
+		_, timed := y.Time()
+		require.Equal(t, s.group.Count(scheduler.StateRunning) == 2, timed, "the time of one that has ended is gone")
+	}
+	require.NoError(t, s.group.Close())
 }
