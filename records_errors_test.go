@@ -30,8 +30,8 @@ func (p *replay) find(err error) string {
 		return "IgnoredExit"
 	}
 	switch err := err.(type) { //nolint:errorlint // As above.
-	case recordedError:
-		return string(err)
+	case *recordedError:
+		return err.text
 	case *scheduler.CircularDependencyError[string]:
 		return "CircularDependency"
 	case *scheduler.Timeout:

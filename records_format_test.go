@@ -91,7 +91,7 @@ func (t *taskSpec) all(visit func(*taskSpec)) {
 type actionSpec struct {
 	Do      string
 	N       *int
-	Err     recordedError
+	Err     string
 	Task    *taskSpec
 	Advance seconds
 }
@@ -100,16 +100,16 @@ type graceSpec struct {
 	Mode    string
 	Seconds seconds
 	ByKey   map[string]*seconds `json:"by_key"`
-	Raise   map[string]recordedError
+	Raise   map[string]string
 }
 
 type progressSpec struct {
 	Advance seconds
-	RaiseAt map[string]recordedError `json:"raise_at"`
+	RaiseAt map[string]string `json:"raise_at"`
 }
 
 type postSpec struct {
-	Raise recordedError
+	Raise string
 }
 
 // opSpec is one thing that the driver does.
@@ -120,7 +120,7 @@ type opSpec struct {
 	Timeout  *seconds
 	Grace    *seconds
 	Wait     *seconds
-	Err      recordedError
+	Err      string
 	Progress *progressSpec
 	Post     *postSpec
 }
@@ -221,10 +221,11 @@ func (s *seconds) limit() time.Duration {
 	return s.duration()
 }
 
-// recordedError is an error of a script: E1, B1 and so on.
-type recordedError string
+// recordedError is an error of a script: E1, B1 and so on. Two with the same
+// text are not the same error, as in other programs.
+type recordedError struct{ text string }
 
-func (e recordedError) Error() string { return string(e) }
+func (e *recordedError) Error() string { return e.text }
 
 // readRecords reads all records of a folder, in the order of the file names.
 func readRecords(t *testing.T, folder string) []*scenario {

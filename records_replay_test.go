@@ -18,7 +18,7 @@ type replay struct {
 	pause *seconds // what a sleep of the scheduler takes; nil: it does not sleep
 	first bool     // the next sleep is the first one of a call
 	seen  observation
-	muted map[string]bool // ids of tasks of which nothing more is recorded
+	muted map[string]bool // ids of tasks that are being ended by force: nothing is recorded
 	over  bool            // the scenario is; what it leaves is being cleaned up
 
 	root     *taskSpec
@@ -133,7 +133,7 @@ func (p *replay) perform(op opSpec) (result string, err error) {
 	case "next":
 		return gen.next(ctx)
 	case "throw":
-		return gen.throw(ctx, op.Err)
+		return gen.throw(ctx, &recordedError{op.Err})
 	case "close":
 		return "ok", gen.close()
 	case "drain":

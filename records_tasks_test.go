@@ -13,6 +13,7 @@ import (
 // make makes the task of a spec: FORMAT.md, section 3. Heat's coroutines are
 // our tasks.
 func (p *replay) make(spec *taskSpec) scheduler.Task {
+	delete(p.muted, spec.ID)
 	switch spec.Type {
 	case "script":
 		if p.scriptsWrapped {
@@ -65,7 +66,10 @@ func (p *scriptPlay) next() actionSpec {
 
 // resume gives the answer to what came in at a yield: nil is the next step.
 func (p *scriptPlay) resume(came error) actionSpec {
-	if came == nil {
+	switch {
+	case p.over || p.muted[p.spec.ID]:
+		return actionSpec{Do: "propagate"} // ended by force, which no script answers
+	case came == nil:
 		return proceed
 	}
 	// The exit signal is ErrClosed itself. An error from closing a subtask also
@@ -106,7 +110,7 @@ func (p *scriptPlay) perform(act actionSpec, came error) (scriptMove, error) {
 		p.record("return", p.spec.ID)
 		return moveEnd, nil
 	case "raise":
-		came = act.Err
+		came = &recordedError{act.Err}
 	case "propagate":
 	default:
 		panic("no action: " + act.Do)
@@ -193,19 +197,18 @@ func (c *scriptCoroutine) suspend(act actionSpec) error {
 	switch {
 	case act.Do == "yield":
 		return c.co.Yield(act.yield())
+	case act.Task.Type == "plain":
+		// The function is called on the spot; then the parent yields.
+		if _, err := c.make(act.Task).Step(c.co.Context()); err != nil {
+			return err
+		}
+		return c.co.Yield(scheduler.Next)
 	case c.closings > 0:
 		// For wrappertask handing over a subtask is a yield, and so, in answer
 		// to the exit signal, the end: the subtask is not run.
 		return c.co.Yield(scheduler.Next)
 	}
 	child := c.make(act.Task)
-	if act.Task.Type == "plain" {
-		// It runs at once; then the parent yields in its place.
-		if err := c.co.Await(child); err != nil {
-			return err
-		}
-		return c.co.Yield(scheduler.Next)
-	}
 	if c.closeFailed {
 		child = &lateSubtask{child, c.replay, act.Task}
 	}
@@ -334,7 +337,7 @@ func (p *replay) progress(id string, spec *progressSpec) error {
 	p.record("progress", id, n)
 	p.advance(spec.Advance)
 	if err, fails := spec.RaiseAt[strconv.Itoa(n)]; fails {
-		return err
+		return &recordedError{err}
 	}
 	return nil
 }
@@ -380,7 +383,7 @@ func (p *replay) posted(id string, spec *postSpec) error {
 	}
 	p.record("post", id)
 	if spec.Raise != "" {
-		return spec.Raise
+		return &recordedError{spec.Raise}
 	}
 	return nil
 }
