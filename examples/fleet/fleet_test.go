@@ -56,7 +56,7 @@ func TestFleet_is_woken_by_calls_and_ends_with_its_context(t *testing.T) {
 		fleet := New(clock)
 		for i := range 10 {
 			fleet.Add(fmt.Sprint("call ", i), scheduler.Blocking(func(context.Context) error {
-				time.Sleep(time.Duration(i) * time.Second)
+				time.Sleep(time.Duration(i) * time.Second) //nolint:forbidigo // in a bubble
 				return nil
 			}))
 		}

@@ -114,7 +114,7 @@ func TestReconcile_is_woken_by_an_event(t *testing.T) {
 			Store: &Store{}, Deps: site(), Enqueue: func(object string) { queue <- object },
 			Create: func(string, string) scheduler.Task {
 				return scheduler.Blocking(func(context.Context) error {
-					time.Sleep(time.Minute)
+					time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
 					return nil
 				})
 			},
