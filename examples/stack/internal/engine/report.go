@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/examples/stack/internal/resource"
 	"github.com/steptask/scheduler/examples/stack/internal/state"
 )
 
@@ -45,7 +46,11 @@ func (e *Engine) report(group *scheduler.DependencyTaskGroup[string], err error)
 		if !errors.As(err, &te) {
 			continue
 		}
-		if name := keyOf(te); isFailure(group.State(name)) {
+		switch name := keyOf(te); {
+		case !isFailure(group.State(name)):
+		case errors.Is(te, resource.ErrStopped):
+			r.Cancelled = append(r.Cancelled, name)
+		default:
 			r.Failed = append(r.Failed, Failure{name, te.Err})
 		}
 	}

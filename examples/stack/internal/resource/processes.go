@@ -317,5 +317,5 @@ func poll(co *scheduler.Coroutine, o pollOptions, ask func(ctx context.Context) 
 }
 
 // ErrStopped is in the error of a resource that gave up because the run is to
-// end.
+// end: it did not fail, it was cancelled.
 var ErrStopped = errors.New("stopped while it was waiting")

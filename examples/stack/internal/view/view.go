@@ -4,6 +4,7 @@
 package view
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/examples/stack/internal/engine"
+	"github.com/steptask/scheduler/examples/stack/internal/resource"
 )
 
 // All shows the same in several views.
@@ -85,6 +87,10 @@ func (l *lines) of(t scheduler.Transition) string {
 	case scheduler.StateSucceeded:
 		what = l.action + " complete" + l.took(name, now)
 	case scheduler.StateFailed, scheduler.StateTimedOut:
+		if errors.Is(t.Err, resource.ErrStopped) {
+			what = l.action + " cancelled" + l.took(name, now)
+			break
+		}
 		what = fmt.Sprintf("%s failed%s: %v", l.action, l.took(name, now), t.Err)
 	case scheduler.StateCancelled:
 		if t.From != scheduler.StateRunning {
