@@ -995,7 +995,7 @@ func (g *DependencyTaskGroup[K]) uncount(m *member) {
 func (g *DependencyTaskGroup[K]) expire(ctx context.Context, p int32) {
 	m := &g.slots[g.cell[p]]
 	if m.kind == closeCancel {
-		g.close(p)
+		g.cutOff(ctx, p)
 		return
 	}
 	t := &Timeout{Task: TaskDescription(m.task), Limit: m.limit.span, at: m.limit.at}
@@ -1020,7 +1020,21 @@ func (g *DependencyTaskGroup[K]) expire(ctx context.Context, p int32) {
 	g.fail(ctx, p, join(t, g.closeTask(p, m.task)))
 }
 
-// close cuts a running member off.
+// cutOff closes a member whose grace is over. Unlike that of a close at once, an
+// error of this is a failure like any other (recorded behaviour).
+func (g *DependencyTaskGroup[K]) cutOff(ctx context.Context, p int32) {
+	g.state[p] |= wasCutOff
+	task := g.release(p)
+	err := g.closeTask(p, task)
+	g.giveBack()
+	if err != nil {
+		g.handle(ctx, p, task, err)
+		return
+	}
+	g.set(p, StateCancelled, task, nil)
+}
+
+// close closes a running member at once.
 func (g *DependencyTaskGroup[K]) close(p int32) {
 	g.state[p] |= wasStopped | wasCutOff
 	task := g.release(p)

@@ -391,3 +391,76 @@ func TestGroup_SlowStep(t *testing.T) {
 		require.Contains(t, s.Task, "TestGroup_SlowStep")
 	}
 }
+
+// An error from closing a member whose grace is over is a failure like any
+// other: it is reported, and the others are asked for their grace again.
+func TestGroup_error_of_a_close_after_the_grace(t *testing.T) {
+	broken := errors.New("will not close")
+	member := func(k string) scheduler.Task {
+		if k == "a" {
+			return &brokenTask{err: broken}
+		}
+		return lasting(9, nil)
+	}
+	t.Run("aggregating", func(t *testing.T) {
+		group, err := scheduler.NewDependencyTaskGroup(graph("a"), member,
+			&scheduler.GroupOptions[string]{AggregateErrors: true, ErrorWaitTime: time.Second})
+		require.NoError(t, err)
+		d := schedulertest.NewDriver(t, group, nil)
+		d.Step()
+		d.Runner.Interrupt(errSpace)
+		var all *scheduler.ExceptionGroup
+		require.ErrorAs(t, d.RunToEnd(), &all)
+		require.Len(t, all.Errors, 2)
+		require.Equal(t, errSpace, all.Errors[0])
+		require.EqualError(t, all.Errors[1], "a: will not close")
+	})
+	t.Run("failing fast", func(t *testing.T) {
+		var asked []string
+		group, err := scheduler.NewDependencyTaskGroup(graph("a b"), member,
+			&scheduler.GroupOptions[string]{ErrorWaitTimeFor: func(k string) time.Duration {
+				asked = append(asked, k)
+				return map[string]time.Duration{"a": time.Second, "b": time.Minute}[k]
+			}})
+		require.NoError(t, err)
+		d := schedulertest.NewDriver(t, group, nil)
+		d.Step()
+		d.Runner.Interrupt(errSpace)
+		require.Equal(t, errSpace, d.RunToEnd())
+		require.Equal(t, []string{"a", "b", "b"}, asked)
+		require.Equal(t, "a failed: a: will not close, stopped, cut off\nb succeeded, stopped", outcomes(group))
+	})
+}
+
+type brokenTask struct{ err error }
+
+func (b *brokenTask) Step(context.Context) (scheduler.Yield, error) {
+	return scheduler.After(time.Hour), nil
+}
+
+func (b *brokenTask) Close() error { return b.err }
+
+// Progress is called for every resume, also if the runner has ended meanwhile,
+// and its error then comes out.
+func TestAsTask_Progress_after_the_end(t *testing.T) {
+	calls := 0
+	var fails error
+	r := scheduler.NewTaskRunner(scheduler.Pause(scheduler.Rounds(9)), &scheduler.RunnerOptions{
+		Progress: func(context.Context) error { calls++; return fails },
+	})
+	for _, fails = range []error{nil, errSpace} {
+		task := r.AsTask(0)
+		y, err := task.Step(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1, y.Rounds())
+		require.NoError(t, r.Cancel())
+		calls = 0
+		y, err = task.Step(t.Context())
+		require.Equal(t, fails, err)
+		require.Equal(t, fails == nil, y == scheduler.Done)
+		require.Equal(t, 1, calls)
+		r = scheduler.NewTaskRunner(scheduler.Pause(scheduler.Rounds(9)), &scheduler.RunnerOptions{
+			Progress: func(context.Context) error { calls++; return fails },
+		})
+	}
+}

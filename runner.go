@@ -353,6 +353,14 @@ func (r *TaskRunner) park(y Yield) {
 	case r.waiter.event != nil:
 		r.waiter.leave()
 	}
+	if r.kick.set.Load() {
+		// Perhaps by an event that the task waited for before this step: set
+		// meanwhile, it would cut the pause before the next one short.
+		r.kick.Reset()
+		if r.notice || r.thrown.Load() != nil || r.isWoken() {
+			r.kick.Set()
+		}
+	}
 }
 
 // wake makes the runner a waker: the event that its task waits for was set.
@@ -578,7 +586,7 @@ func (t *runnerTask) Step(ctx context.Context) (Yield, error) {
 		if !r.done {
 			r.offerTimeout(t.timeout)
 		}
-	} else if r.opts.Progress != nil && !r.done {
+	} else if r.opts.Progress != nil {
 		if err := r.opts.Progress(ctx); err != nil {
 			return t.Throw(ctx, err)
 		}
@@ -604,7 +612,13 @@ func (t *runnerTask) Throw(ctx context.Context, err error) (Yield, error) {
 	return t.answer(err)
 }
 
-func (t *runnerTask) Close() error { return t.r.Cancel() }
+func (t *runnerTask) Close() error {
+	defer t.r.enter("Cancel")()
+	if t.r.done {
+		return nil
+	}
+	return t.r.cancel()
+}
 
 func (t *runnerTask) askToClose() bool {
 	return !t.r.done && t.r.entered && askToClose(t.r.task)
@@ -658,6 +672,11 @@ func (r *TaskRunner) Cancel() error {
 	if r.done {
 		return nil
 	}
+	defer r.kick.Set() // who drives it by AsTask may wait for that alone
+	return r.cancel()
+}
+
+func (r *TaskRunner) cancel() error {
 	task, entered := r.task, r.entered
 	r.end(ErrCancelled) // whatever Close does (recorded behaviour)
 	if !entered {
