@@ -138,6 +138,16 @@ func (g *DependencyTaskGroup[K]) makeDue(m *member) {
 	g.due.Add(m.node)
 }
 
+// makeDueEarly ends a member's parking before the event that it may wait for as
+// well: set later, that would cut short the pause before a round that nobody in
+// the group waits for.
+func (g *DependencyTaskGroup[K]) makeDueEarly(m *member) {
+	if m.wait != nil {
+		m.wait.leave()
+	}
+	g.makeDue(m)
+}
+
 // parked reports whether there is a member in the slot that is not due.
 func (g *DependencyTaskGroup[K]) parked(m *member) bool {
 	return m.task != nil && !g.due.Has(m.node)
@@ -191,7 +201,7 @@ func (g *DependencyTaskGroup[K]) collectRounds() {
 		switch {
 		case !g.parked(m) || m.round == none:
 		case m.round <= int64(g.round):
-			g.makeDue(m)
+			g.makeDueEarly(m)
 		default:
 			m.roundKey = m.round
 			g.rounds.Add(m.round, e.Item)
@@ -210,7 +220,7 @@ func (g *DependencyTaskGroup[K]) collectTimers() {
 		switch {
 		case !g.parked(m) || m.time == none:
 		case m.time <= g.now:
-			g.makeDue(m)
+			g.makeDueEarly(m)
 		default:
 			m.timeKey = m.time
 			g.timers.Add(m.time, e.Item)
@@ -224,7 +234,7 @@ func (g *DependencyTaskGroup[K]) expireLimits() {
 	g.popped = g.deadlines.Advance(g.now, g.popped[:0])
 	for _, e := range g.popped {
 		if m := &g.slots[e.Item]; g.checkLimit(e) && g.parked(m) {
-			g.makeDue(m)
+			g.makeDueEarly(m)
 		}
 	}
 }

@@ -1,0 +1,225 @@
+package scheduler_test
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/steptask/scheduler"
+	"github.com/stretchr/testify/require"
+)
+
+// This file leaves nothing to chance: all small graphs, with all outcomes of
+// their nodes. What goes wrong in a large group usually does in a small one.
+
+// exhaustiveOutcomes are the ways of a node: it ends at once, ends after a step,
+// fails at its start, fails later, or parks for some time.
+var exhaustiveOutcomes = []modelLeaf{
+	{},
+	{acts: []modelAct{{does: modelNext}}},
+	{acts: []modelAct{{does: modelFails}}},
+	{acts: []modelAct{{does: modelNext}, {does: modelFails}}, closeFails: true},
+	{acts: []modelAct{{does: modelAfter, n: 3}}, stops: true},
+}
+
+// allGraphs returns every acyclic graph of n labelled nodes, as what each
+// requires: 1, 3, 25, 543.
+func allGraphs(n int) [][][]int {
+	type edge struct{ from, to int }
+	var edges []edge
+	for from := range n {
+		for to := range n {
+			if from != to {
+				edges = append(edges, edge{from, to})
+			}
+		}
+	}
+	var graphs [][][]int
+	for set := range 1 << len(edges) {
+		requires := make([][]int, n)
+		for i, e := range edges {
+			if set>>i&1 == 1 {
+				requires[e.from] = append(requires[e.from], e.to)
+			}
+		}
+		if isAcyclic(requires) {
+			graphs = append(graphs, requires)
+		}
+	}
+	return graphs
+}
+
+// isAcyclic takes nodes away that require nothing that is left.
+func isAcyclic(requires [][]int) bool {
+	gone := make([]bool, len(requires))
+	for range requires {
+		for k := range requires {
+			free := true
+			for _, q := range requires[k] {
+				free = free && gone[q]
+			}
+			gone[k] = gone[k] || free
+		}
+	}
+	for _, g := range gone {
+		if !g {
+			return false
+		}
+	}
+	return true
+}
+
+// exhaustive compares runs with the model, in as many goroutines as there are
+// processors, a graph at a time.
+type exhaustive struct {
+	t      *testing.T
+	runs   atomic.Int64
+	failed atomic.Bool
+}
+
+// exhaustiveWorker is one of the goroutines. It keeps the memory of its traces.
+type exhaustiveWorker struct {
+	*exhaustive
+	deps          *scheduler.Dependencies[int]
+	engine, model []byte
+}
+
+func (x *exhaustive) graphs(graphs [][][]int, each func(w *exhaustiveWorker, requires [][]int)) {
+	var wg sync.WaitGroup
+	todo := make(chan [][]int)
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			w := &exhaustiveWorker{exhaustive: x}
+			for requires := range todo {
+				if !x.failed.Load() {
+					w.deps = modelDependencies(requires)
+					each(w, requires)
+				}
+			}
+		})
+	}
+	for _, requires := range graphs {
+		todo <- requires
+	}
+	close(todo)
+	wg.Wait()
+}
+
+// compare runs both sides. The engine's groups share deps, and so what is
+// worked out of it once.
+func (w *exhaustiveWorker) compare(run *modelRun) {
+	w.runs.Add(1)
+	engine, model := newModelEngineOf(run, w.deps), newModelModel(run)
+	engine.b, model.b = w.engine[:0], w.model[:0]
+	w.engine, w.model = run.drive(engine), run.drive(model)
+	if string(w.engine) != string(w.model) && w.failed.CompareAndSwap(false, true) {
+		w.t.Errorf("the model:\n%s\nthe engine:\n%s\n%s", w.model, w.engine, run)
+	}
+}
+
+// newModelEngineOf is newModelEngine for a run whose root is a group of deps.
+func newModelEngineOf(run *modelRun, deps *scheduler.Dependencies[int]) *modelEngine {
+	e := &modelEngine{events: make([]scheduler.Event, run.events)}
+	e.clock.t = modelStart
+	e.runners = []*scheduler.TaskRunner{scheduler.NewTaskRunner(e.groupOf(run.root, deps), &scheduler.RunnerOptions{
+		Name: "root", Clock: &e.clock,
+	})}
+	return e
+}
+
+// eachOutcome calls each for every way to give n nodes outcomes.
+func eachOutcome(outcomes []modelLeaf, n int, each func(nodes []*modelSpec)) {
+	nodes := make([]*modelSpec, n)
+	var give func(k int)
+	give = func(k int) {
+		if k == n {
+			each(nodes)
+			return
+		}
+		for i := range outcomes {
+			nodes[k] = &modelSpec{id: k, leaf: &outcomes[i]}
+			give(k + 1)
+		}
+	}
+	give(0)
+}
+
+// TestExhaustive runs every acyclic graph of up to 4 labelled nodes, with every
+// combination of outcomes, in both directions and modes, with and without
+// grace. The whole trace is the model's: steps, closes, notices, changes of
+// state, times, the result, all errors.
+func TestExhaustive(t *testing.T) {
+	t.Parallel()
+	largest := 4
+	if exhaustiveReduced {
+		largest = 3
+	}
+	x := &exhaustive{t: t}
+	for n := range largest + 1 {
+		graphs := allGraphs(n)
+		require.Len(t, graphs, []int{1, 1, 3, 25, 543}[n])
+		x.graphs(graphs, func(w *exhaustiveWorker, requires [][]int) {
+			eachOutcome(exhaustiveOutcomes, n, func(nodes []*modelSpec) {
+				for variant := range 8 {
+					w.compare(&modelRun{wait: 1, root: &modelSpec{id: 9, group: &modelGroup{
+						requires: requires, nodes: nodes,
+						reverse: variant&1 != 0, aggregate: variant&2 != 0, grace: int64(variant&4) / 2,
+					}}})
+				}
+			})
+		})
+	}
+	t.Logf("%d runs, all graphs of up to %d nodes, each as the model says", x.runs.Load(), largest)
+	if !exhaustiveReduced {
+		require.EqualValues(t, 8*(1+5+3*25+25*125+543*625), x.runs.Load())
+	}
+}
+
+// TestExhaustive_outside is the same for graphs of up to 3 nodes and three
+// outcomes, with something from outside before each step in turn: an error
+// thrown in, a stop, a cancel, a drain, an event, a timeout.
+func TestExhaustive_outside(t *testing.T) {
+	t.Parallel()
+	outcomes := []modelLeaf{
+		{acts: []modelAct{{does: modelNext}}},
+		{acts: []modelAct{{does: modelEvent}, {does: modelObeys}}, stops: true},
+		{acts: []modelAct{{does: modelAfter, n: 3}, {does: modelRounds, n: 2}, {does: modelFails}}, throws: true},
+	}
+	largest := 3
+	if exhaustiveReduced {
+		largest = 2
+	}
+	x := &exhaustive{t: t}
+	for n := range largest + 1 {
+		x.graphs(allGraphs(n), func(w *exhaustiveWorker, requires [][]int) {
+			eachOutcome(outcomes, n, func(nodes []*modelSpec) {
+				for variant := range 8 * 6 {
+					group := &modelGroup{
+						requires: requires, nodes: nodes,
+						reverse: variant&1 != 0, aggregate: variant&2 != 0, grace: int64(variant&4) / 2,
+					}
+					what := []modelWhat{modelInterrupt, modelStop, modelInterruptClosed, modelDrain, modelSet, modelEarly}[variant>>3]
+					for step := 1; step <= 6; step++ {
+						run := &modelRun{
+							wait: 1, events: 1, root: &modelSpec{id: 9, group: group},
+							ops: []modelOp{{step: step, what: what}, {step: 8, what: modelSet}},
+						}
+						if what == modelEarly {
+							run.timeout = int64(step) // no event from outside: the run's time is over
+						}
+						w.compare(run)
+					}
+				}
+			})
+		})
+	}
+	t.Logf("%d runs, all graphs of up to %d nodes, each as the model says", x.runs.Load(), largest)
+}
+
+func TestAllGraphs(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "[[[] []] [[1] []] [[] [0]]]", strings.ReplaceAll(fmt.Sprint(allGraphs(2)), "nil", ""))
+}

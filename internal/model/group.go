@@ -1,0 +1,567 @@
+package model
+
+import (
+	"errors"
+	"slices"
+)
+
+// State is where a node stands.
+type State int
+
+// The states, in the order of package scheduler.
+const (
+	Pending State = iota + 1
+	Running
+	Succeeded
+	Failed
+	TimedOut
+	Cancelled
+	Skipped
+)
+
+// Disposition is what becomes of a group after a failure.
+type Disposition int
+
+// The dispositions, in the order of package scheduler.
+const (
+	StopGroup Disposition = iota + 1
+	SkipDependents
+	IgnoreError
+)
+
+// Options say what a group is made of. Keys are 0, 1, ... in order of entry.
+type Options struct {
+	Clock     *Clock
+	Requires  [][]int // by key
+	Task      func(k int) Task
+	Reverse   bool
+	Aggregate bool
+	Grace     func(k int) int64 // asked whenever the group stops; nil is none
+	OnError   func(k int, err error) Disposition
+	Timeout   func(k int) int64 // 0 is none
+	Limit     int
+	Estimate  func(k int) int64
+	Completed func(k int) bool
+	Observe   func(k int, from, to State, err error)
+}
+
+// Group is a task made of a task for each node of a graph. Make it with
+// NewGroup.
+type Group struct {
+	opts  Options
+	nodes []*node // in key order
+	byKey []*node
+
+	round    int
+	begun    bool
+	ended    bool
+	signal   bool // a round is wanted though nobody is due
+	draining bool
+	stopping bool  // nothing new starts
+	notice   error // what members are told
+	cause    error // of a Stop of the whole run
+	thrown   error // the last one
+	timedOut *Timeout
+	failures []failure
+}
+
+type node struct {
+	key      int
+	requires []*node // in the walked direction
+	state    State
+	started  bool
+	freed    bool // done, or its failure is ignored: what requires it may start
+	path     int64
+
+	// While it runs.
+	task     Task
+	yield    Yield
+	byRound  int  // the round in which it is due; 0 is none
+	turn     bool // it is due
+	told     bool // it had its notice
+	deadline deadline
+}
+
+type failure struct {
+	err   error
+	aside bool // kept, but no part of the result
+	skip  bool // a wish to be skipped: nothing went wrong
+}
+
+// NewGroup returns a group of a graph without cycles.
+func NewGroup(opts Options) *Group {
+	g := &Group{opts: opts}
+	for k := range opts.Requires {
+		g.byKey = append(g.byKey, &node{key: k, state: Pending})
+	}
+	for k, requires := range opts.Requires {
+		for _, q := range requires {
+			from, to := g.byKey[k], g.byKey[q]
+			if opts.Reverse {
+				from, to = to, from
+			}
+			from.requires = append(from.requires, to)
+		}
+	}
+	// Key order: again and again the first node, in order of entry, of which all
+	// that it requires is out already.
+	for len(g.nodes) < len(g.byKey) {
+		for _, n := range g.byKey {
+			if !slices.Contains(g.nodes, n) && all(n.requires, func(q *node) bool { return slices.Contains(g.nodes, q) }) {
+				g.nodes = append(g.nodes, n)
+				break
+			}
+		}
+	}
+	for _, n := range g.nodes {
+		if opts.Completed != nil && opts.Completed(n.key) {
+			n.state, n.freed = Succeeded, true
+		}
+	}
+	for _, n := range slices.Backward(g.nodes) {
+		if opts.Estimate != nil {
+			n.path += max(opts.Estimate(n.key), 0)
+			for _, q := range n.requires {
+				q.path = max(q.path, n.path)
+			}
+		}
+	}
+	return g
+}
+
+func all(nodes []*node, ok func(*node) bool) bool {
+	return !slices.ContainsFunc(nodes, func(n *node) bool { return !ok(n) })
+}
+
+// Task is the group as a task.
+func (g *Group) Task() Task {
+	return Task{Step: g.step, Throw: g.throw, Stop: g.stop, Close: g.close}
+}
+
+// State returns where a node stands.
+func (g *Group) State(k int) State { return g.byKey[k].state }
+
+// Started reports whether a node was started.
+func (g *Group) Started(k int) bool { return g.byKey[k].started }
+
+// Errors returns everything that went wrong.
+func (g *Group) Errors() []error {
+	var errs []error
+	for _, f := range g.failures {
+		if !f.skip {
+			errs = append(errs, f.err)
+		}
+	}
+	return errs
+}
+
+// step is a round: a step for each running member that is due, then a start for
+// each node that is ready. Who is due by its yield is settled as the round
+// begins; a deadline that passes meanwhile counts if the turn is still to come.
+func (g *Group) step() (Yield, error) {
+	if g.ended {
+		return Yield{}, ErrEnded
+	}
+	g.begun, g.signal = true, false
+	g.round++
+	now := g.opts.Clock.Now
+	for _, n := range g.running() {
+		n.turn = n.turn || n.isDue(g.round, now)
+	}
+	for _, n := range g.nodes {
+		if n.state != Running || !n.turn {
+			continue
+		}
+		n.turn, n.yield = false, Yield{}
+		g.takeTurn(n, now)
+		// The clock is read once a round, but for graces.
+		if slices.ContainsFunc(g.running(), (*node).hasGrace) {
+			now = g.opts.Clock.Now
+			for _, n := range g.running() {
+				n.turn = n.turn || n.deadline.passed(now)
+			}
+		}
+	}
+	for n := g.nextReady(); n != nil; n = g.nextReady() {
+		g.start(n)
+	}
+	return g.answer()
+}
+
+// running returns the running members, in key order.
+func (g *Group) running() []*node {
+	var running []*node
+	for _, n := range g.nodes {
+		if n.state == Running {
+			running = append(running, n)
+		}
+	}
+	return running
+}
+
+func (n *node) hasGrace() bool { return n.deadline.kind > throwTimeout }
+
+func (n *node) isDue(round int, now int64) bool {
+	y := n.yield
+	return n.byRound != 0 && round >= n.byRound ||
+		y.At != 0 && now >= y.At ||
+		y.Ready != nil && y.Ready() ||
+		n.deadline.passed(now)
+}
+
+func (g *Group) takeTurn(n *node, now int64) {
+	if n.deadline.passed(now) {
+		g.expire(n)
+		return
+	}
+	y, err := n.task.step()
+	g.settle(n, y, err)
+}
+
+// settle does what the answer of a member asks for.
+func (g *Group) settle(n *node, y Yield, err error) {
+	switch {
+	case err != nil:
+		g.fail(n, err)
+	case y.Done:
+		n.freed = true
+		g.set(n, Succeeded, nil)
+	default:
+		n.yield, n.byRound = y, 0
+		if y.Rounds > 0 {
+			n.byRound = g.round + y.Rounds
+		}
+	}
+}
+
+// nextReady returns the node to start next: the first one in key order, or with
+// estimates the one with the longest remaining path.
+func (g *Group) nextReady() *node {
+	if g.stopping || g.opts.Limit > 0 && len(g.running()) >= g.opts.Limit {
+		return nil
+	}
+	var next *node
+	for _, n := range g.nodes {
+		if n.state == Pending && all(n.requires, func(q *node) bool { return q.freed }) &&
+			(next == nil || n.path > next.path) {
+			next = n
+		}
+	}
+	return next
+}
+
+// start makes the task and gives it its first step.
+func (g *Group) start(n *node) {
+	n.started = true
+	g.set(n, Running, nil)
+	if g.opts.Timeout != nil {
+		switch limit := g.opts.Timeout(n.key); {
+		case limit < 0: // over at once: no code runs
+			g.fail(n, &Timeout{})
+			return
+		case limit > 0:
+			n.deadline.offer(g.opts.Clock.Now+limit, throwTimeout)
+		}
+	}
+	n.task = g.opts.Task(n.key)
+	y, err := n.task.step()
+	g.settle(n, y, err)
+	if n.state == Running && g.notice != nil {
+		g.tell(n, g.notice, false)
+	}
+}
+
+// fail ends a member that failed.
+func (g *Group) fail(n *node, err error) {
+	if n.told && g.stopping && errors.Is(err, g.notice) { // it ended because it was asked to
+		g.note(n, err, failure{aside: true})
+		g.set(n, Cancelled, err)
+		return
+	}
+	g.handle(n, err)
+}
+
+// handle does what a failure asks for.
+func (g *Group) handle(n *node, err error) {
+	if errors.Is(err, ErrSkip) {
+		g.note(n, err, failure{aside: true, skip: true})
+		g.set(n, Skipped, err)
+		g.skip(n)
+		return
+	}
+	state := Failed
+	if t := (*Timeout)(nil); errors.As(err, &t) {
+		state = TimedOut
+	}
+	e := g.note(n, err, failure{})
+	g.set(n, state, err)
+	disposition := StopGroup
+	switch {
+	case g.opts.Aggregate:
+		disposition = SkipDependents
+	case g.opts.OnError != nil:
+		disposition = g.opts.OnError(n.key, err)
+	}
+	switch disposition {
+	case SkipDependents:
+		g.skip(n)
+	case IgnoreError:
+		g.failures[len(g.failures)-1].aside = true
+		n.freed = true
+	default:
+		g.stopAll(e)
+	}
+}
+
+func (g *Group) note(n *node, err error, f failure) error {
+	f.err = &TaskError{Key: n.key, Err: err}
+	g.failures = append(g.failures, f)
+	return f.err
+}
+
+// skip ends all that waits for n, directly or not, in key order.
+func (g *Group) skip(n *node) {
+	lost := []*node{n}
+	for _, q := range g.nodes {
+		if q.state == Pending && slices.ContainsFunc(q.requires, func(r *node) bool { return slices.Contains(lost, r) }) {
+			lost = append(lost, q)
+			g.set(q, Skipped, nil)
+		}
+	}
+}
+
+// stopAll ends the starting, and lets each running member go on for its grace
+// or closes it.
+func (g *Group) stopAll(cause error) {
+	g.cancelPending()
+	if g.notice == nil {
+		g.notice = cause
+	}
+	for _, n := range g.running() {
+		if grace := g.graceOf(n); grace > 0 {
+			n.deadline.offer(g.opts.Clock.Now+grace, closeCancel)
+			g.tell(n, cause, false)
+		} else {
+			g.cutOff(n)
+		}
+	}
+}
+
+func (g *Group) graceOf(n *node) int64 {
+	if g.opts.Grace == nil {
+		return 0
+	}
+	return g.opts.Grace(n.key)
+}
+
+// tell gives a member notice, once.
+func (g *Group) tell(n *node, cause error, ending bool) {
+	if !n.told && n.task.Stop != nil {
+		n.told = true
+		n.task.Stop(cause, ending)
+	}
+}
+
+// expire is the turn of a member after its deadline.
+func (g *Group) expire(n *node) {
+	switch n.deadline.kind {
+	case closeCancel: // an error of this close is a failure like any other
+		if err := n.task.Close(); err != nil {
+			g.handle(n, err)
+		} else {
+			g.set(n, Cancelled, nil)
+		}
+		return
+	case throwTimeout:
+		grace := max(g.graceOf(n), 0)
+		y, err := n.task.throw(&Timeout{Grace: grace})
+		if err != nil || y.Done {
+			g.settle(n, y, err)
+			return
+		}
+		if grace > 0 {
+			n.deadline = deadline{g.opts.Clock.Now + grace, closeTimedOut}
+			g.settle(n, y, nil)
+			return
+		}
+	}
+	g.fail(n, join(&Timeout{}, n.task.Close()))
+}
+
+// cutOff closes a running member at once. An error of that is only kept.
+func (g *Group) cutOff(n *node) {
+	if !n.turn && n.yield.Ready != nil && n.yield.Ready() {
+		g.signal = true // that it was woken is not taken back: there is a round
+	}
+	err := n.task.Close()
+	if err != nil {
+		g.note(n, err, failure{aside: true})
+	}
+	g.set(n, Cancelled, err)
+}
+
+func (g *Group) cutOffAll() {
+	for _, n := range g.running() {
+		g.cutOff(n)
+	}
+}
+
+// cancelPending ends the starting.
+func (g *Group) cancelPending() {
+	g.stopping = true
+	for _, n := range g.nodes {
+		if n.state == Pending {
+			g.set(n, Cancelled, nil)
+		}
+	}
+}
+
+func (g *Group) set(n *node, to State, err error) {
+	from := n.state
+	n.state = to
+	if g.opts.Observe != nil {
+		g.opts.Observe(n.key, from, to, err)
+	}
+}
+
+// answer is what a step returns: the result when nothing is left to be done.
+func (g *Group) answer() (Yield, error) {
+	running, pending := g.running(), g.count(Pending)
+	if len(running) == 0 && (pending == 0 || g.draining) {
+		g.ended = true
+		if err := g.result(); err != nil {
+			return Yield{}, err
+		}
+		return Yield{Done: true}, nil
+	}
+	// Never a number of rounds: whoever waits for some is counted for here.
+	var y Yield
+	earliest := func(at int64) {
+		if at != 0 && (y.At == 0 || at < y.At) {
+			y.At = at
+		}
+	}
+	for _, n := range running {
+		if n.byRound != 0 || n.turn {
+			y.Rounds = 1
+		}
+		if !n.turn {
+			earliest(n.yield.At)
+			if n.deadline.kind != none {
+				earliest(n.deadline.at + 1)
+			}
+		}
+	}
+	y.Ready = func() bool {
+		return g.signal || slices.ContainsFunc(g.running(), func(n *node) bool {
+			return n.yield.Ready != nil && n.yield.Ready()
+		})
+	}
+	return y, nil
+}
+
+func (g *Group) count(s State) int {
+	count := 0
+	for _, n := range g.nodes {
+		if n.state == s {
+			count++
+		}
+	}
+	return count
+}
+
+// result is the group's error.
+func (g *Group) result() error {
+	var errs []error
+	for _, f := range g.failures {
+		if !f.aside {
+			errs = append(errs, f.err)
+		}
+	}
+	unfinished := g.count(Cancelled) > 0
+	switch {
+	case g.timedOut != nil && (unfinished || g.timedOut.Grace == 0):
+		return g.timedOut
+	case g.opts.Aggregate || g.opts.OnError != nil:
+		if len(errs) > 0 {
+			return &ExceptionGroup{errs}
+		}
+	case g.thrown != nil:
+		return g.thrown
+	case len(errs) > 0:
+		return errs[0]
+	}
+	switch {
+	case unfinished:
+		return g.cause
+	case g.count(Pending) > 0:
+		return ErrDrained
+	}
+	return nil
+}
+
+// throw stops the group as a failure does, in either mode; but a Timeout, that
+// very type, closes all at once, unless it comes with a grace.
+func (g *Group) throw(err error) (Yield, error) {
+	if g.ended || !g.begun {
+		g.ended = true
+		return Yield{}, err
+	}
+	t, isTimeout := err.(*Timeout) //nolint:errorlint // That very type.
+	g.failures = append(g.failures, failure{err: err, aside: isTimeout})
+	switch {
+	case !isTimeout:
+		g.thrown = err
+		g.stopAll(err)
+	case t.Grace > 0:
+		g.timedOut = t
+		g.cancelPending()
+		g.notify(err, false)
+	default:
+		g.timedOut = t
+		g.cutOffAll()
+		g.cancelPending()
+	}
+	return g.answer()
+}
+
+// stop hands a notice on. The group goes on starting, unless the whole run ends.
+func (g *Group) stop(cause error, ending bool) {
+	if g.ended || !g.begun {
+		return
+	}
+	if ending && g.cause == nil {
+		g.cause = cause
+		g.cancelPending()
+	}
+	g.notify(cause, ending)
+	g.signal = true
+}
+
+func (g *Group) notify(cause error, ending bool) {
+	if g.notice == nil {
+		g.notice = cause
+	}
+	for _, n := range g.running() {
+		g.tell(n, cause, ending)
+	}
+}
+
+// Drain starts nothing more; what is left stays pending.
+func (g *Group) Drain() {
+	if !g.ended && !g.stopping {
+		g.draining, g.stopping, g.signal = true, true, true
+	}
+}
+
+// close closes the running members, in key order.
+func (g *Group) close() error {
+	if !g.ended && g.begun {
+		g.cutOffAll()
+		if !g.draining {
+			g.cancelPending()
+		}
+	}
+	g.ended = true
+	return nil
+}

@@ -1,0 +1,161 @@
+// Package model is the semantics of runners and groups as a plain program: a
+// specification that can be read, and run beside the real thing.
+//
+// It is written from the words of package scheduler and of the records' notes,
+// not from its code, of which it uses nothing. It cares for nothing but being
+// plain: every question is answered by a look at all there is. Tests compare
+// whole runs of the two.
+//
+// Left out, because they change nothing that is said here or have tests of
+// their own: claims, budgets, panics, coroutines, and calls that block.
+package model
+
+import "errors"
+
+// Clock is the time of a run. It only moves when somebody moves it.
+type Clock struct{ Now int64 }
+
+// Past is before any time that a Clock should show. What was due then is due
+// without a look at the clock.
+const Past = 1
+
+// Task is a resumable unit of work.
+type Task struct {
+	Step  func() (Yield, error)
+	Close func() error
+
+	// Throw handles an error at the point of the yield. Without it the task is
+	// closed and the error propagates.
+	Throw func(err error) (Yield, error)
+
+	// Stop gives notice; without it the task gets none. ending says that the
+	// whole run ends, so that nothing new is to start at any depth.
+	Stop func(cause error, ending bool)
+}
+
+// Yield is what a step returns: that the task is done, or when it wants its next
+// step: when the earliest of the other fields is due. The zero Yield says
+// nothing and is an error.
+type Yield struct {
+	Done   bool
+	Rounds int         // the n-th step from now on; 0 is none
+	At     int64       // a time; 0 is none
+	Ready  func() bool // an event; nil is none
+}
+
+// Event is latched: set before or after somebody waits for it is the same.
+// Whoever a Set woke gets its step, also if there was a Reset meanwhile.
+type Event struct {
+	set  bool
+	sets int
+}
+
+// Set wakes all who wait.
+func (e *Event) Set() { e.set, e.sets = true, e.sets+1 }
+
+// Reset takes the mark back.
+func (e *Event) Reset() { e.set = false }
+
+// On returns what Yield.Ready is for a task that waits for e from now on.
+func On(e *Event) func() bool {
+	before, already := e.sets, e.set
+	return func() bool { return already || e.sets > before }
+}
+
+func (y Yield) isZero() bool { return !y.Done && y.Rounds == 0 && y.At == 0 && y.Ready == nil }
+
+// The errors of package scheduler that a run of the model can meet.
+var (
+	ErrStarted    = errors.New("started")
+	ErrNotStarted = errors.New("not started")
+	ErrCancelled  = errors.New("cancelled")
+	ErrClosed     = errors.New("closed")
+	ErrEnded      = errors.New("ended")
+	ErrNoYield    = errors.New("no yield")
+	ErrSkip       = errors.New("skip")
+	ErrDrained    = errors.New("drained")
+)
+
+// Timeout is thrown into a task whose time is over.
+type Timeout struct {
+	Grace int64 // how long a task that goes on after it has left
+}
+
+func (*Timeout) Error() string { return "timeout" }
+
+// TaskError says which node an error came from.
+type TaskError struct {
+	Key int
+	Err error
+}
+
+func (e *TaskError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the node's own error.
+func (e *TaskError) Unwrap() error { return e.Err }
+
+// ExceptionGroup is all errors of an aggregating group.
+type ExceptionGroup struct{ Errors []error }
+
+func (*ExceptionGroup) Error() string { return "exceptions" }
+
+// Unwrap returns all the errors.
+func (g *ExceptionGroup) Unwrap() []error { return g.Errors }
+
+// join adds more behind err, unless one of them says it already.
+func join(err, more error) error {
+	switch {
+	case more == nil:
+		return err
+	case err == nil:
+		return more
+	case errors.Is(err, more):
+		return err
+	case errors.Is(more, err):
+		return more
+	}
+	return errors.Join(err, more)
+}
+
+// step steps a task. One that yields nothing is closed and fails.
+func (t *Task) step() (Yield, error) { return t.answered(t.Step()) }
+
+// throw throws err into a task.
+func (t *Task) throw(err error) (Yield, error) {
+	if t.Throw == nil {
+		return Yield{}, join(err, t.Close())
+	}
+	return t.answered(t.Throw(err))
+}
+
+func (t *Task) answered(y Yield, err error) (Yield, error) {
+	if err == nil && y.isZero() {
+		err = join(ErrNoYield, t.Close())
+	}
+	return y, err
+}
+
+// deadline is a time and what happens after it. It has passed when the clock
+// reads strictly more. Deadlines only come nearer: of two at the same time the
+// older one stays.
+type deadline struct {
+	at   int64
+	kind kind
+}
+
+type kind int
+
+const (
+	none          kind = iota
+	throwTimeout       // the task's time is over: a Timeout is thrown in
+	closeTimedOut      // it went on after that: it is closed and fails with the Timeout
+	closeCancel        // its grace is over: it is closed
+)
+
+func (d *deadline) offer(at int64, k kind) {
+	if d.kind == none || at < d.at {
+		*d = deadline{at, k}
+	}
+}
+
+func (d *deadline) passed(now int64) bool { return d.kind != none && now > d.at }

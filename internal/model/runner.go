@@ -1,0 +1,281 @@
+package model
+
+// Runner drives one task.
+type Runner struct {
+	Clock    *Clock
+	Task     Task
+	Timeout  int64        // from the start on; 0 is none
+	Grace    int64        // after Stop, and after the Timeout was thrown
+	Progress func() error // before each step but the first, through AsTask
+
+	started  bool
+	entered  bool // the task had a step
+	done     bool
+	err      error
+	cause    error // of Stop
+	notice   bool  // still to be given
+	thrown   error // by Interrupt
+	signal   bool  // something from outside is to be looked at
+	yield    Yield
+	rounds   int // steps to be let pass
+	deadline deadline
+	closeBy  int64 // the end of the grace of Stop or CancelAfter; 0 is none
+}
+
+// Done reports whether the runner has ended.
+func (r *Runner) Done() bool { return r.done }
+
+// Err is how it ended, also what is not reported.
+func (r *Runner) Err() error {
+	if !r.done {
+		return nil
+	}
+	return r.err
+}
+
+// Start makes the first step.
+func (r *Runner) Start(timeout int64) error {
+	switch {
+	case r.started:
+		return ErrStarted
+	case r.done:
+		return ErrCancelled
+	}
+	r.started = true
+	r.offerTimeout(r.Timeout)
+	r.offerTimeout(timeout)
+	_, err := r.Step()
+	return err
+}
+
+func (r *Runner) offerTimeout(limit int64) {
+	if limit != 0 {
+		r.deadline.offer(r.Clock.Now+limit, throwTimeout)
+	}
+}
+
+// Step gives the task what comes first: notice of a stop; then an error from
+// outside, or the end of its time, or a step if it is due.
+func (r *Runner) Step() (done bool, err error) {
+	switch {
+	case r.done:
+		return true, nil
+	case !r.started:
+		return false, ErrNotStarted
+	}
+	r.signal = false
+	if r.notice && r.entered && r.Task.Stop != nil {
+		r.Task.Stop(r.cause, true)
+	}
+	r.notice = false
+	var y Yield
+	switch thrown := r.thrown; {
+	case thrown != nil:
+		r.thrown = nil
+		y, err = r.throw(thrown)
+	case r.deadline.passed(r.Clock.Now):
+		y, err = r.expire()
+	case r.entered && !r.isDue():
+		return false, nil
+	default:
+		r.entered = true
+		y, err = r.Task.step()
+	}
+	if err == nil && !y.Done {
+		r.yield, r.rounds = y, y.Rounds
+		return false, nil
+	}
+	if r.cause != nil { // stopped: that is what it fails with
+		err = join(r.cause, err)
+	}
+	r.done, r.err = true, join(r.err, err)
+	return true, err
+}
+
+// isDue counts the round.
+func (r *Runner) isDue() bool {
+	if r.rounds > 0 {
+		r.rounds--
+		if r.rounds == 0 {
+			return true
+		}
+	}
+	y := r.yield
+	return y.At != 0 && r.Clock.Now >= y.At || y.Ready != nil && y.Ready()
+}
+
+// throw throws err into the task, whether it is due or not. No code runs of one
+// that never had a step. ErrClosed is the order to close.
+func (r *Runner) throw(err error) (Yield, error) {
+	switch {
+	case err == ErrClosed && !r.entered: //nolint:errorlint // That very one.
+		return Yield{}, ErrCancelled
+	case err == ErrClosed: //nolint:errorlint // That very one.
+		r.err = ErrCancelled
+		return Yield{Done: true}, r.Task.Close()
+	case !r.entered:
+		return Yield{}, err
+	}
+	return r.Task.throw(err)
+}
+
+// expire is what happens after the deadline.
+func (r *Runner) expire() (Yield, error) {
+	if r.deadline.kind != throwTimeout {
+		if r.err != nil { // the Timeout, after which it went on
+			return Yield{}, join(r.err, r.Task.Close())
+		}
+		if r.cause == nil {
+			r.err = ErrCancelled
+		}
+		return Yield{Done: true}, r.Task.Close()
+	}
+	timeout := &Timeout{Grace: r.Grace}
+	y, err := r.throw(timeout)
+	if err != nil {
+		return y, err
+	}
+	r.err = timeout // swallowed, but remembered
+	switch {
+	case y.Done:
+		return y, nil
+	case r.Grace == 0:
+		return Yield{Done: true}, r.Task.Close()
+	}
+	r.deadline = deadline{r.Clock.Now + r.Grace, closeTimedOut}
+	if r.closeBy != 0 {
+		r.deadline.at = min(r.deadline.at, r.closeBy)
+	}
+	return y, nil
+}
+
+// Due is when the next Step is worth making.
+func (r *Runner) Due() Yield {
+	switch {
+	case r.done:
+		return Yield{Done: true}
+	case !r.started:
+		return Yield{Ready: func() bool { return true }}
+	}
+	due := Yield{At: r.yield.At}
+	if r.rounds > 0 {
+		due.Rounds = 1 // they are counted by steps
+	}
+	if d := r.deadline; d.kind != none && (due.At == 0 || d.at+1 < due.At) {
+		due.At = d.at + 1
+	}
+	due.Ready = func() bool {
+		return r.signal || r.notice || r.thrown != nil || r.yield.Ready != nil && r.yield.Ready()
+	}
+	return due
+}
+
+// Stop asks the task to end: notice, then Grace, then it is closed.
+func (r *Runner) Stop(cause error) {
+	switch {
+	case r.done:
+		return
+	case !r.started:
+		r.done, r.err = true, ErrCancelled
+		return
+	}
+	if r.cause == nil {
+		if cause == nil {
+			cause = ErrCancelled
+		}
+		r.cause, r.notice = cause, r.Grace > 0
+	}
+	if r.Grace > 0 {
+		r.closeAfter(r.Grace)
+		return
+	}
+	r.closeAfter(Past - r.Clock.Now) // whatever the clock says
+}
+
+// CancelAfter closes the task after a grace, without notice.
+func (r *Runner) CancelAfter(grace int64) {
+	switch {
+	case r.done:
+		return
+	case !r.started:
+		r.done, r.err = true, ErrCancelled
+		return
+	}
+	r.closeAfter(grace)
+}
+
+func (r *Runner) closeAfter(grace int64) {
+	at := r.Clock.Now + grace
+	if r.closeBy == 0 || at < r.closeBy {
+		r.closeBy = at
+	}
+	r.deadline.offer(at, closeCancel)
+	r.signal = true
+}
+
+// Cancel ends the runner now, whatever comes of Close.
+func (r *Runner) Cancel() error {
+	if r.done {
+		return nil
+	}
+	r.done, r.err, r.signal = true, ErrCancelled, true
+	if !r.entered {
+		return nil
+	}
+	err := r.Task.Close()
+	r.err = join(r.err, err)
+	return err
+}
+
+// Interrupt throws err into the task at the next step; the last one wins.
+func (r *Runner) Interrupt(err error) { r.thrown, r.signal = err, true }
+
+// AsTask drives the runner as a task, with one more time limit.
+func (r *Runner) AsTask(timeout int64) Task {
+	begun := false
+	answer := func(err error) (Yield, error) {
+		if err != nil {
+			return Yield{}, err
+		}
+		return r.Due(), nil
+	}
+	step := func() (Yield, error) {
+		_, err := r.Step()
+		return answer(err)
+	}
+	throw := func(err error) (Yield, error) {
+		if r.done || !r.started {
+			return Yield{}, err
+		}
+		r.thrown = err
+		return step()
+	}
+	return Task{
+		Step: func() (Yield, error) {
+			switch {
+			case begun:
+				if r.Progress != nil {
+					if err := r.Progress(); err != nil {
+						return throw(err)
+					}
+				}
+			case !r.started:
+				begun = true
+				return answer(r.Start(timeout))
+			default: // a started one is stepped at once
+				begun = true
+				if !r.done {
+					r.offerTimeout(timeout)
+				}
+			}
+			return step()
+		},
+		Throw: throw,
+		Stop: func(cause error, ending bool) {
+			if !r.done && r.entered && r.Task.Stop != nil {
+				r.Task.Stop(cause, ending)
+			}
+		},
+		Close: r.Cancel,
+	}
+}

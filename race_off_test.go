@@ -1,0 +1,7 @@
+//go:build !race
+
+package scheduler_test
+
+// exhaustiveReduced leaves the largest graphs out: with the race detector
+// everything takes ten times as long, and these tests have one goroutine each.
+const exhaustiveReduced = false
