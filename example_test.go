@@ -126,13 +126,13 @@ func ExampleTaskRunner_Stop() {
 
 // Another goroutine throws an error into what runs.
 func ExampleTaskRunner_Interrupt() {
-	task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-		err := co.Yield(scheduler.On(new(scheduler.Event))) // for ever
+	var r *scheduler.TaskRunner
+	r = scheduler.NewTaskRunner(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		go r.Interrupt(errors.New("a new version of the update")) // from anywhere
+		err := co.Yield(scheduler.On(new(scheduler.Event)))       // for ever
 		fmt.Println("thrown in:", err)
 		return nil
-	})
-	r := scheduler.NewTaskRunner(task, nil)
-	go r.Interrupt(errors.New("a new version of the update"))
+	}), nil)
 	fmt.Println(r.Run(context.Background(), 0, 0))
 	// Output:
 	// thrown in: a new version of the update
