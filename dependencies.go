@@ -124,6 +124,7 @@ func (d *Dependencies[K]) change() {
 // connect adds an edge between nodes given by entry number.
 func (d *Dependencies[K]) connect(requirer, required int32) {
 	if len(d.required) == math.MaxInt32 {
+		// Not covered: it would take 16 GB.
 		panic("scheduler: more than 2147483647 dependencies")
 	}
 	if len(d.required) == cap(d.required) {
@@ -421,7 +422,7 @@ func (d *Dependencies[K]) newPlan(keys []K, g *digraph.Graph, position []int32) 
 
 // find returns the position of k.
 func (p *plan[K]) find(k K) (pos int32, ok bool) {
-	if p.index == nil {
+	if p.index == nil { // no node was ever entered
 		return 0, false
 	}
 	pos, ok = p.index.Find(k)

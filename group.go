@@ -467,6 +467,7 @@ func (g *DependencyTaskGroup[K]) Close() error {
 	}
 	g.guard("Close")
 	defer g.leave()
+	g.readClock()
 	g.closeAll()
 	g.end()
 	g.busy = false
@@ -488,6 +489,9 @@ func (g *DependencyTaskGroup[K]) enter(ctx context.Context, method string) conte
 		}
 	}
 	g.budget = g.opts.Budget
+	if method != "Step" {
+		g.readClock() // a round does that by itself
+	}
 	return g.ctx.derive(ctx, func() scope {
 		inner := scope{clock: g.clock, driver: g}
 		if s != nil {
@@ -499,6 +503,13 @@ func (g *DependencyTaskGroup[K]) enter(ctx context.Context, method string) conte
 		inner.clock, inner.group = g.clock, g
 		return inner
 	})
+}
+
+// readClock reads the time for the Observer, if there is one.
+func (g *DependencyTaskGroup[K]) readClock() {
+	if g.opts.Observer != nil {
+		g.now = instant(g.clock.Now())
+	}
 }
 
 func (g *DependencyTaskGroup[K]) guard(method string) {

@@ -269,7 +269,8 @@ func (t *ticket) weightOf(l *Limiter) int {
 			return c.Weight
 		}
 	}
-	return 0
+	// Not covered: who is in a Limiter's line claims something of it.
+	panic("scheduler: internal error: a ticket in a line that it does not claim of; please report")
 }
 
 // lendable returns how much the nodes around can lend.

@@ -107,5 +107,6 @@ func (t Transition) Group() string { return t.group.String() }
 // Round returns the number of the group's round, from 1 on.
 func (t Transition) Round() int { return t.group.Rounds() }
 
-// Time returns when the round began, by the run's clock.
+// Time returns, by the run's clock, when the round began, or the call that stops
+// or closes the group.
 func (t Transition) Time() time.Time { return time.Unix(0, t.at) }

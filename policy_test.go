@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -463,4 +464,129 @@ func TestAsTask_Progress_after_the_end(t *testing.T) {
 			Progress: func(context.Context) error { calls++; return fails },
 		})
 	}
+}
+
+// A coroutine learns why it is to stop. What it fails with because of that is no
+// failure of its own.
+func TestCoroutine_StopCause(t *testing.T) {
+	var before, after error
+	group, _, err := played(t, "a b", func(k string) scheduler.Task {
+		if k == "a" {
+			return lasting(1, errSpace)
+		}
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			before = co.StopCause()
+			if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
+				return err
+			}
+			after = co.StopCause()
+			return fmt.Errorf("gave up: %w", co.StopCause())
+		})
+	}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Minute}, nil)
+	require.EqualError(t, err, "a: no space")
+	require.NoError(t, before)
+	require.EqualError(t, after, "a: no space")
+	require.Equal(t, "a failed: a: no space\nb cancelled: b: gave up: a: no space, stopped", outcomes(group))
+}
+
+// Sequences may be left early.
+func TestGroup_sequences_left_early(t *testing.T) {
+	group, _, err := played(t, "a b c", func(k string) scheduler.Task {
+		if k == "c" {
+			return lasting(1, nil)
+		}
+		return lasting(1, errSpace)
+	}, &scheduler.GroupOptions[string]{OnError: func(string, error) scheduler.Disposition { return scheduler.IgnoreError }}, nil)
+	require.NoError(t, err)
+	for range group.Outcomes() {
+		break
+	}
+	for o := range group.Outcomes() {
+		if o.Key == "b" {
+			break
+		}
+	}
+	stopped, _, err := played(t, "a b c d", func(k string) scheduler.Task {
+		return lasting(1, map[string]error{"a": errSpace}[k])
+	}, &scheduler.GroupOptions[string]{}, nil)
+	require.Error(t, err)
+	for o := range stopped.Outcomes() {
+		if o.Key == "b" {
+			break
+		}
+	}
+}
+
+// A deadlock is no failure of a node, so it is in no Outcome.
+func TestGroup_Outcomes_without_what_was_thrown_in(t *testing.T) {
+	group, err := scheduler.NewDependencyTaskGroup(graph("a"), second, nil)
+	require.NoError(t, err)
+	d := schedulertest.NewDriver(t, group, nil)
+	d.Step()
+	d.Runner.Interrupt(errSpace)
+	require.Equal(t, errSpace, d.RunToEnd())
+	require.Equal(t, "a cancelled, stopped, cut off", outcomes(group))
+	require.Equal(t, []error{errSpace}, group.Errors())
+}
+
+// What a group tells of itself inside a member's first step, and about many.
+func TestGroup_Explain_from_inside(t *testing.T) {
+	var group *scheduler.DependencyTaskGroup[string]
+	var inside string
+	group, err := scheduler.NewDependencyTaskGroup(graph("a b c d e f g:a,b,c,d,e,f"), func(k string) scheduler.Task {
+		return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+			for e := range group.Explain() {
+				if e.Key == k && inside == "" {
+					inside = e.String()
+				}
+			}
+			return scheduler.Next, nil
+		})
+	}, nil)
+	require.NoError(t, err)
+	d := schedulertest.NewDriver(t, group, nil)
+	d.Step()
+	require.Equal(t, "a: running since round 1", inside)
+	for e := range group.Explain() {
+		if e.Key == "g" {
+			require.Equal(t, "g: pending since round 0, requires a, b, c, d, e and 1 more", e.String())
+		} else {
+			require.Equal(t, e.Key+": running since round 1", e.String())
+		}
+	}
+	require.Zero(t, group.Count(scheduler.State(99)))
+}
+
+func TestGroup_SlowStep_negative(t *testing.T) {
+	clock := schedulertest.NewClock(time.Time{})
+	_, err := scheduler.NewDependencyTaskGroup(graph("a"), second, &scheduler.GroupOptions[string]{
+		Observer: &slowObserver{Recorder: schedulertest.NewRecorder(clock)}, SlowStep: -1,
+	})
+	require.EqualError(t, err, "scheduler: GroupOptions.SlowStep: negative duration -1ns")
+}
+
+// Polls that are closed together end side by side.
+func TestPoll_closed_together(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := func() scheduler.Task {
+			return scheduler.Poll(time.Second, func(ctx context.Context) (bool, error) {
+				<-ctx.Done()
+				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+				return false, nil
+			})
+		}
+		r := scheduler.NewTaskRunner(scheduler.All(slow(), slow(), slow()), nil)
+		require.NoError(t, r.Start(t.Context(), 0))
+		start := time.Now()
+		require.NoError(t, r.Cancel())
+		require.Equal(t, time.Second, time.Since(start))
+	})
+}
+
+func TestGroup_without_nodes_knows_no_key(t *testing.T) {
+	group, err := scheduler.NewDependencyTaskGroup(scheduler.NewDependencies[string](), second, nil)
+	require.NoError(t, err)
+	require.Zero(t, group.State("a"))
+	require.False(t, group.Started("a"))
+	require.NoError(t, group.Err("a"))
 }

@@ -51,6 +51,7 @@ type Coroutine struct {
 	ctx      context.Context
 	stepping bool  // a Step or Throw is under way; kept by the outermost
 	throwing error // the last error thrown in; kept by the outermost
+	cause    error // of the first Stop; kept by the outermost
 	thrown   error // what Yield or Await returns when the function is resumed
 	yield    Yield // what the function yields
 	coro     coro.Coro
@@ -122,6 +123,14 @@ func (co *Coroutine) Context() context.Context {
 func (co *Coroutine) Stopping() *Event {
 	co.check("Stopping")
 	return co.top.stopping()
+}
+
+// StopCause returns why the task has been asked to stop, or nil if it has not.
+// A task of a group that fails with it, or with an error that wraps it, counts
+// as cancelled.
+func (co *Coroutine) StopCause() error {
+	co.check("StopCause")
+	return co.top.cause
 }
 
 // stopping makes the event when it is first asked for: most tasks never are.
@@ -361,8 +370,11 @@ func (c *coroutine) askToClose() bool {
 	return co != nil && co.child != nil && askToClose(co.child)
 }
 
-// Stop sets the event of Stopping and hands the notice to the subtask.
+// Stop sets the event of Stopping, keeps the cause, and hands the notice to the subtask.
 func (c *coroutine) Stop(ctx context.Context, cause error) {
+	if c.co.cause == nil {
+		c.co.cause = cause
+	}
 	c.co.stopping().Set()
 	if co := c.co.leaf; co != nil && co.child != nil {
 		if s, ok := co.child.(Stopper); ok {
