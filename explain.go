@@ -86,14 +86,14 @@ func (g *DependencyTaskGroup[K]) explainMember(p int32, e *Explanation[K]) {
 	m := &g.slots[slot]
 	e.Inside, _ = m.task.(observed)
 	if m.kind != noDeadline {
-		e.Deadline = time.Unix(0, m.limit.at)
+		e.Deadline = time.Unix(0, m.limit)
 	}
 	if g.due.Has(p) {
 		e.Until = Next
 		return
 	}
-	if m.round != none {
-		e.Until = e.Until.Or(Rounds(int(m.round) - g.round))
+	if m.flags&parkedByRounds != 0 {
+		e.Until = e.Until.Or(Rounds(int(g.parkedAt[slot].round) - g.round))
 	}
 	if m.time != none {
 		e.Until = e.Until.Or(Yield{at: m.time, code: yieldAt})

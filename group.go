@@ -142,8 +142,10 @@ type DependencyTaskGroup[K comparable] struct {
 	// What belongs to a running member is in a slot, taken when its first step
 	// has not ended it.
 	slots    []member
-	free     int32 // first free slot, linked by node; noNode
-	contexts []memberContext
+	free     int32           // first free slot, linked by node; noNode
+	contexts []memberContext // by slot, with GroupOptions.Context
+	spans    []time.Duration // by slot, with GroupOptions.Timeout: the limit of the node
+	parkedAt []roundsAt      // by slot, once one waits for rounds other than the next
 
 	// A member that is not due is parked: found by the round, the time or the
 	// event that it waits for.
@@ -215,25 +217,30 @@ const (
 	startPass
 )
 
-// member is what belongs to a running node: 80 bytes.
+// member is what belongs to a running node, in 56 bytes. What few members need is
+// in tables beside it, made when it is first needed.
 type member struct {
 	task  Task
 	wait  *waiter // made when it first waits for an event
-	limit deadlineAt
+	limit int64   // its deadline, if kind says that there is one
 	// When it wants to be stepped, while it is parked, and under which key it
 	// is in the wheel. A member that puts its time off again and again is in
 	// the wheel once: it is put back when it comes out early.
-	time, timeKey   int64
-	round, roundKey int64
-	node            int32 // noNode-linked list while free
-	kind            deadlineKind
-	flags           memberFlags
+	time, timeKey int64
+	node          int32 // noNode-linked list while free
+	kind          deadlineKind
+	flags         memberFlags
 }
 
-// deadlineAt is a deadline without its kind, which is kept apart for its size.
-type deadlineAt struct {
+// roundsAt is time and timeKey of a member, for the rounds that it waits for.
+type roundsAt struct {
+	round, key int64
+}
+
+// limitAt is a node's own deadline.
+type limitAt struct {
 	at   int64
-	span time.Duration
+	span time.Duration // 0: it has none
 }
 
 type memberFlags uint8
@@ -647,7 +654,7 @@ func (g *DependencyTaskGroup[K]) end() {
 	g.abandon()
 	g.ended = true
 	g.task, g.opts.Context = nil, nil
-	g.slots, g.contexts = nil, nil
+	g.slots, g.contexts, g.spans, g.parkedAt = nil, nil, nil, nil
 	g.leaveLines()
 	g.rounds, g.timers, g.deadlines = wheel.Wheel{}, wheel.Wheel{}, wheel.Wheel{}
 	g.ctx = scopeCache{}
@@ -670,7 +677,7 @@ func (g *DependencyTaskGroup[K]) stepDue(ctx context.Context) bool {
 			p := int32(w<<6 | bits.TrailingZeros64(word))
 			word &= word - 1
 			m := &g.slots[g.cell[p]]
-			if !careful && (m.kind == noDeadline || m.kind == throwTimeout && g.now <= m.limit.at) {
+			if !careful && (m.kind == noDeadline || m.kind == throwTimeout && g.now <= m.limit) {
 				g.current = p
 				y, err := m.task.Step(ctx)
 				if y.code == yieldNext && err == nil {
@@ -716,7 +723,7 @@ func (g *DependencyTaskGroup[K]) attempt(ctx context.Context, p int32) {
 		if m.kind != throwTimeout {
 			now = instant(g.clock.Now()) // a grace is looked at anew each time
 		}
-		if now > m.limit.at {
+		if now > m.limit {
 			g.expire(ctx, p)
 			return
 		}
@@ -981,11 +988,11 @@ func (g *DependencyTaskGroup[K]) graceOf(p int32) time.Duration {
 func (g *DependencyTaskGroup[K]) grant(p int32, kind deadlineKind, span time.Duration) {
 	m := &g.slots[g.cell[p]]
 	at := later(instant(g.clock.Now()), span)
-	if m.kind != noDeadline && at >= m.limit.at {
+	if m.kind != noDeadline && at >= m.limit {
 		return
 	}
 	g.uncount(m)
-	m.kind, m.limit = kind, deadlineAt{at: at, span: span}
+	m.kind, m.limit = kind, at
 	g.graces++
 	g.deadlines.Add(later(at, 1), uint32(g.cell[p]))
 }
@@ -1009,7 +1016,7 @@ func (g *DependencyTaskGroup[K]) expire(ctx context.Context, p int32) {
 		g.cutOff(ctx, p)
 		return
 	}
-	t := &Timeout{Task: TaskDescription(m.task), Limit: m.limit.span, at: m.limit.at}
+	t := &Timeout{Task: TaskDescription(m.task), Limit: g.spanOf(g.cell[p]), at: m.limit}
 	if m.kind == throwTimeout {
 		t.grace = max(g.graceOf(p), 0)
 		ctx := g.contextOf(ctx, g.cell[p])
@@ -1019,10 +1026,8 @@ func (g *DependencyTaskGroup[K]) expire(ctx context.Context, p int32) {
 			return
 		}
 		if t.grace > 0 {
-			limit := m.limit.span
 			g.uncount(m)
 			g.grant(p, closeTimedOut, t.grace)
-			m.limit.span = limit // what the Timeout is to say at last
 			g.settle(ctx, p, y, nil)
 			return
 		}

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"time"
 
 	"github.com/steptask/scheduler/internal/wheel"
 )
@@ -9,7 +10,7 @@ import (
 // This file is about where a group's running members wait until they are due.
 
 // occupy gives a member a slot.
-func (g *DependencyTaskGroup[K]) occupy(p int32, task Task, limit deadlineAt, values context.Context) {
+func (g *DependencyTaskGroup[K]) occupy(p int32, task Task, limit limitAt, values context.Context) {
 	slot := g.free
 	if slot == noNode {
 		slot = g.grow()
@@ -17,9 +18,12 @@ func (g *DependencyTaskGroup[K]) occupy(p int32, task Task, limit deadlineAt, va
 	m := &g.slots[slot]
 	g.free = m.node
 	m.task, m.node, m.flags = task, p, 0
-	m.time, m.timeKey, m.round, m.roundKey = none, none, none, none
-	m.kind, m.limit = noDeadline, limit
+	m.time, m.timeKey = none, none
+	m.kind, m.limit = noDeadline, limit.at
 	g.cell[p] = slot
+	if g.spans != nil {
+		g.spans[slot] = limit.span
+	}
 	if limit.span != 0 {
 		m.kind = throwTimeout
 		g.timeouts++
@@ -48,6 +52,9 @@ func (g *DependencyTaskGroup[K]) grow() int32 {
 		slots[i].node = g.free
 		g.free = i
 	}
+	if g.opts.Timeout != nil {
+		g.spans = append(g.spans, make([]time.Duration, more)...)
+	}
 	if g.opts.Context != nil {
 		g.contexts = append(g.contexts, make([]memberContext, more)...)
 	}
@@ -69,7 +76,10 @@ func (g *DependencyTaskGroup[K]) release(p int32) Task {
 		m.wait.leave()
 	}
 	m.task, m.node = nil, g.free
-	m.timeKey, m.roundKey = none, none // what is left in the wheels is void
+	m.timeKey = none // what is left in the wheels is void
+	if g.parkedAt != nil {
+		g.parkedAt[slot].key = none
+	}
 	g.free = slot
 	g.cell[p] = noNode
 	g.due.Remove(p)
@@ -87,15 +97,11 @@ func (g *DependencyTaskGroup[K]) park(p int32, y Yield) {
 	slot := g.cell[p]
 	m := &g.slots[slot]
 	g.due.Remove(p)
-	m.round, m.time = none, none
+	m.time = none
 	if rounds := y.rounds(); rounds > 0 {
 		g.byRounds++
 		m.flags |= parkedByRounds
-		m.round = int64(g.round) + int64(rounds)
-		if m.round < m.roundKey {
-			m.roundKey = m.round
-			g.rounds.Add(m.round, uint32(slot))
-		}
+		g.parkForRounds(slot, rounds)
 	}
 	if y = y.absolute(g.clock); y.code&yieldAt != 0 {
 		m.time = min(y.at, none-1)
@@ -118,6 +124,27 @@ func (g *DependencyTaskGroup[K]) park(p int32, y Yield) {
 	case m.wait != nil:
 		m.wait.leave()
 	}
+}
+
+// parkForRounds lets the member in the slot wait for the n-th round from now.
+func (g *DependencyTaskGroup[K]) parkForRounds(slot int32, n uint64) {
+	for len(g.parkedAt) < len(g.slots) {
+		g.parkedAt = append(g.parkedAt, roundsAt{key: none})
+	}
+	at := &g.parkedAt[slot]
+	at.round = int64(g.round) + int64(n)
+	if at.round < at.key {
+		at.key = at.round
+		g.rounds.Add(at.round, uint32(slot))
+	}
+}
+
+// spanOf returns the limit of the node in the slot.
+func (g *DependencyTaskGroup[K]) spanOf(slot int32) time.Duration {
+	if g.spans == nil {
+		return 0
+	}
+	return g.spans[slot]
 }
 
 // unpark makes the counts right when a member becomes due or ends.
@@ -193,18 +220,18 @@ func (g *DependencyTaskGroup[K]) collectEvents() {
 func (g *DependencyTaskGroup[K]) collectRounds() {
 	g.popped = g.rounds.Advance(int64(g.round), g.popped[:0])
 	for _, e := range g.popped {
-		m := &g.slots[e.Item]
-		if m.roundKey != e.Key {
+		m, at := &g.slots[e.Item], &g.parkedAt[e.Item]
+		if at.key != e.Key {
 			continue
 		}
-		m.roundKey = none
+		at.key = none
 		switch {
-		case !g.parked(m) || m.round == none:
-		case m.round <= int64(g.round):
+		case m.flags&parkedByRounds == 0:
+		case at.round <= int64(g.round):
 			g.makeDueEarly(m)
 		default:
-			m.roundKey = m.round
-			g.rounds.Add(m.round, e.Item)
+			at.key = at.round
+			g.rounds.Add(at.round, e.Item)
 		}
 	}
 }
@@ -242,7 +269,7 @@ func (g *DependencyTaskGroup[K]) expireLimits() {
 // checkLimit reports whether an entry of the deadlines still stands for one.
 func (g *DependencyTaskGroup[K]) checkLimit(e wheel.Entry) bool {
 	m := &g.slots[e.Item]
-	return m.task != nil && m.kind != noDeadline && later(m.limit.at, 1) == e.Key
+	return m.task != nil && m.kind != noDeadline && later(m.limit, 1) == e.Key
 }
 
 // nextLimit returns the instant from which on the earliest deadline has passed.

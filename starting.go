@@ -117,7 +117,7 @@ func (g *DependencyTaskGroup[K]) sweep(ctx context.Context) bool {
 				return false
 			}
 			rank := int32(w<<6 | bits.TrailingZeros64(word))
-			g.ready.Remove(rank)
+			g.ready.Drop(rank)
 			p := g.nodeAt(rank)
 			if g.opts.Claims != nil && !g.claim(ctx, p, rank) {
 				continue
@@ -125,9 +125,13 @@ func (g *DependencyTaskGroup[K]) sweep(ctx context.Context) bool {
 			g.budget--
 			g.start(ctx, p)
 			if g.recheck && len(g.waiting) > 0 && !g.isFull() {
-				w = min(w, g.serve())
+				if first := g.serve(); first < w {
+					g.ready.Leave(w)
+					w = first
+				}
 			}
 		}
+		g.ready.Leave(w)
 	}
 	return true
 }
@@ -136,8 +140,8 @@ func (g *DependencyTaskGroup[K]) sweep(ctx context.Context) bool {
 // that: they get no slot.
 func (g *DependencyTaskGroup[K]) start(ctx context.Context, p int32) {
 	g.state[p] |= hasStarted
+	g.cell[p] = noNode // before anybody is told, who may ask for more
 	g.set(p, StateRunning, nil, nil)
-	g.cell[p] = noNode
 	limit := g.limitOf(p)
 	if limit.span < 0 {
 		g.giveBack()
@@ -193,15 +197,15 @@ func (g *DependencyTaskGroup[K]) begin(ctx context.Context, p int32) (Task, Yiel
 }
 
 // limitOf returns the node's own deadline, with a span of 0 if it has none.
-func (g *DependencyTaskGroup[K]) limitOf(p int32) deadlineAt {
+func (g *DependencyTaskGroup[K]) limitOf(p int32) limitAt {
 	if g.opts.Timeout == nil {
-		return deadlineAt{}
+		return limitAt{}
 	}
 	span := g.opts.Timeout(g.plan.keys[p])
 	if span == 0 {
-		return deadlineAt{}
+		return limitAt{}
 	}
-	return deadlineAt{at: later(instant(g.clock.Now()), span), span: span}
+	return limitAt{at: later(instant(g.clock.Now()), span), span: span}
 }
 
 // timeStep measures a step, from the call on to that of what it returns.

@@ -52,6 +52,18 @@ func (s *Set) Remove(i int32) {
 	}
 }
 
+// Drop takes i out and leaves the levels above as they are, which is faster where
+// many members of a word go one after the other. Leave for that word must follow
+// before anything but Add, Drop and Word is called.
+func (s *Set) Drop(i int32) { s.levels[0][uint32(i)>>6] &^= 1 << (uint32(i) & 63) }
+
+// Leave makes up for Drop on word w.
+func (s *Set) Leave(w int) {
+	if s.levels[0][w] == 0 {
+		s.clear(uint32(w))
+	}
+}
+
 // clear tells the levels above that word w is zero now.
 func (s *Set) clear(w uint32) {
 	for _, level := range s.levels[1:] {

@@ -208,6 +208,10 @@ func (w *Wheel) push(b *bucket, e Entry) {
 	}
 }
 
+// hugeRoom is from where on slices that were outgrown are left to the collector:
+// kept, they would double what a million entries take.
+const hugeRoom = 4096
+
 // grow returns the entries in a slice of twice the room: one that another bucket
 // has left, or a new one if all of that size are in use.
 //
@@ -224,7 +228,9 @@ func (w *Wheel) grow(entries []Entry) []Entry {
 		larger = make([]Entry, 0, room)
 	}
 	larger = append(larger, entries...)
-	w.retire(entries)
+	if cap(entries) < hugeRoom {
+		w.retire(entries)
+	}
 	return larger
 }
 
