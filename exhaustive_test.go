@@ -72,6 +72,15 @@ func isAcyclic(requires [][]int) bool {
 	return true
 }
 
+// unlessReduced returns how many runs a test makes, given the number with the
+// race detector.
+func unlessReduced(all, reduced int) int {
+	if exhaustiveReduced {
+		return reduced
+	}
+	return all
+}
+
 // exhaustive compares runs with the model, in as many goroutines as there are
 // processors, a graph at a time.
 type exhaustive struct {

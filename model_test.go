@@ -67,9 +67,9 @@ type modelGroup struct {
 }
 
 type modelRunner struct {
-	task                      *modelSpec
-	timeout, asTask, grace    int64
-	progressFails, progressed int
+	task                   *modelSpec
+	timeout, asTask, grace int64
+	progressFails          int
 }
 
 // modelSpec is one of these.
@@ -137,7 +137,6 @@ func (t *modelTrace) add(id int, what, detail string, now int64) {
 
 // modelScript is a leaf on its way; the two sides have one each.
 type modelScript struct {
-	modelTrace
 	leaf  *modelLeaf
 	world modelWorld
 	id    int
@@ -200,7 +199,7 @@ func modelRendered(err error, one func(error) string) string {
 	if err == nil {
 		return "ok"
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // One level at a time.
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var parts []string
 		for _, e := range joined.Unwrap() {
 			parts = append(parts, modelRendered(e, one))
@@ -764,7 +763,7 @@ func (m *modelModel) group(spec *modelSpec) model.Task {
 ////////// Random runs
 
 var (
-	modelCases   = flag.Int("model.cases", 20_000, "random runs of TestModel_random")
+	modelCases   = flag.Int("model.cases", unlessReduced(20_000, 2000), "random runs of TestModel_random")
 	modelSeed    = flag.Uint64("model.seed", 0, "replay one random run of TestModel_random")
 	modelChoices = flag.String("model.choices", "", "replay the run of TestModel_random with these choices")
 )

@@ -178,7 +178,10 @@ func (g *Group) step() (Yield, error) {
 		if slices.ContainsFunc(g.running(), (*node).hasGrace) {
 			now = g.opts.Clock.Now
 			for _, n := range g.running() {
-				n.turn = n.turn || n.deadline.passed(now)
+				if n.deadline.passed(now) {
+					g.keepWake(n)
+					n.turn = true
+				}
 			}
 		}
 	}
@@ -197,6 +200,17 @@ func (g *Group) running() []*node {
 		}
 	}
 	return running
+}
+
+// keepWake sees to it that there is a round for a member whose event was set,
+// though it stops waiting for another reason.
+func (g *Group) keepWake(n *node) {
+	g.signal = g.signal || n.isWoken()
+}
+
+// isWoken reports whether a member is due, in the next round, for its event.
+func (n *node) isWoken() bool {
+	return n.state == Running && !n.turn && n.yield.Ready != nil && n.yield.Ready()
 }
 
 func (n *node) hasGrace() bool { return n.deadline.kind > throwTimeout }
@@ -293,7 +307,7 @@ func (g *Group) handle(n *node, err error) {
 	if t := (*Timeout)(nil); errors.As(err, &t) {
 		state = TimedOut
 	}
-	e := g.note(n, err, failure{})
+	g.note(n, err, failure{})
 	g.set(n, state, err)
 	disposition := StopGroup
 	switch {
@@ -309,14 +323,13 @@ func (g *Group) handle(n *node, err error) {
 		g.failures[len(g.failures)-1].aside = true
 		n.freed = true
 	default:
-		g.stopAll(e)
+		g.stopAll(g.failures[len(g.failures)-1].err)
 	}
 }
 
-func (g *Group) note(n *node, err error, f failure) error {
+func (g *Group) note(n *node, err error, f failure) {
 	f.err = &TaskError{Key: n.key, Err: err}
 	g.failures = append(g.failures, f)
-	return f.err
 }
 
 // skip ends all that waits for n, directly or not, in key order.
@@ -384,15 +397,14 @@ func (g *Group) expire(n *node) {
 			g.settle(n, y, nil)
 			return
 		}
+	case none, closeTimedOut:
 	}
 	g.fail(n, join(&Timeout{}, n.task.Close()))
 }
 
 // cutOff closes a running member at once. An error of that is only kept.
 func (g *Group) cutOff(n *node) {
-	if !n.turn && n.yield.Ready != nil && n.yield.Ready() {
-		g.signal = true // that it was woken is not taken back: there is a round
-	}
+	g.keepWake(n)
 	err := n.task.Close()
 	if err != nil {
 		g.note(n, err, failure{aside: true})
@@ -453,9 +465,7 @@ func (g *Group) answer() (Yield, error) {
 		}
 	}
 	y.Ready = func() bool {
-		return g.signal || slices.ContainsFunc(g.running(), func(n *node) bool {
-			return n.yield.Ready != nil && n.yield.Ready()
-		})
+		return g.signal || slices.ContainsFunc(g.nodes, (*node).isWoken)
 	}
 	return y, nil
 }
