@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -42,6 +43,12 @@ func Now(ctx context.Context) time.Time {
 // makes its own, so that one made in a synctest bubble keeps the bubble's time.
 type systemClock struct {
 	start time.Time
+
+	// The timer is kept from one wait to the next: a run that is woken by events
+	// again and again, with the same deadline behind them, sets it once.
+	waiting atomic.Bool // guards the two below
+	timer   *time.Timer
+	armed   time.Time // for when
 }
 
 // newSystemClock returns one that starts now.
@@ -60,6 +67,32 @@ func (c *systemClock) Wait(until time.Time, wake <-chan struct{}) {
 		<-wake
 		return
 	}
+	if !c.waiting.CompareAndSwap(false, true) {
+		c.waitApart(until, wake) // a run in a Blocking call, on its own goroutine
+		return
+	}
+	defer c.waiting.Store(false)
+	if !until.Equal(c.armed) {
+		d := until.Sub(c.Now())
+		if d <= 0 {
+			return
+		}
+		if c.timer == nil {
+			c.timer = time.NewTimer(d)
+		} else {
+			c.timer.Reset(d)
+		}
+		c.armed = until
+	}
+	select {
+	case <-wake:
+	case <-c.timer.C:
+		c.armed = time.Time{}
+	}
+}
+
+// waitApart is Wait with a timer of its own.
+func (c *systemClock) waitApart(until time.Time, wake <-chan struct{}) {
 	d := until.Sub(c.Now())
 	if d <= 0 {
 		return
