@@ -108,15 +108,21 @@ func (g *DependencyTaskGroup[K]) sweep(ctx context.Context) bool {
 	if len(g.waiting) > 0 && !g.isFull() {
 		g.serve()
 	}
+	plain := g.startsPlainly()
 	for w := g.ready.NextWord(0); w >= 0; w = g.ready.NextWord(w) {
 		for word := g.ready.Word(w); word != 0; word = g.ready.Word(w) {
+			rank := int32(w<<6 | bits.TrailingZeros64(word))
+			if plain && !g.stopping {
+				g.ready.Drop(rank)
+				g.startPlainly(ctx, rank)
+				continue
+			}
 			if g.stopping || g.isFull() {
 				return true
 			}
 			if g.opts.Budget > 0 && g.budget == 0 {
 				return false
 			}
-			rank := int32(w<<6 | bits.TrailingZeros64(word))
 			g.ready.Drop(rank)
 			p := g.nodeAt(rank)
 			if g.opts.Claims != nil && !g.claim(ctx, p, rank) {
@@ -134,6 +140,45 @@ func (g *DependencyTaskGroup[K]) sweep(ctx context.Context) bool {
 		g.ready.Leave(w)
 	}
 	return true
+}
+
+// startsPlainly reports whether nothing is asked and nobody told at a start.
+func (g *DependencyTaskGroup[K]) startsPlainly() bool {
+	o := &g.opts
+	return o.Timeout == nil && o.Context == nil && o.Claims == nil && o.Observer == nil &&
+		!o.RecoverPanics && o.SlowStep == 0 && o.Budget == 0 && o.Limit == 0
+}
+
+// startPlainly is start for such a group, in one piece: a large group of short
+// tasks spends most of its time here.
+func (g *DependencyTaskGroup[K]) startPlainly(ctx context.Context, p int32) {
+	plan, state := g.plan, g.state
+	state[p] = StateRunning | hasStarted
+	g.cell[p], g.since[p], g.current = noNode, int32(g.round), p
+	g.counts[StatePending]--
+	g.counts[StateRunning]++
+	task := g.task(plan.keys[p])
+	if task == nil {
+		g.current = noNode
+		g.handle(ctx, p, nil, ErrNilTask)
+		return
+	}
+	y, err := task.Step(ctx)
+	g.current = noNode
+	if y.code != yieldDone || err != nil {
+		g.started(ctx, p, task, y, err, limitAt{}, nil)
+		return
+	}
+	state[p] = StateSucceeded | hasStarted
+	g.counts[StateRunning]--
+	g.counts[StateSucceeded]++
+	cell := g.cell
+	for _, q := range plan.to[plan.start[p]:plan.start[p+1]] {
+		cell[q]--
+		if cell[q] == 0 && state[q] == StatePending {
+			g.ready.Add(q)
+		}
+	}
 }
 
 // start makes a node's task and gives it its first step. Many tasks end in
@@ -167,6 +212,13 @@ func (g *DependencyTaskGroup[K]) start(ctx context.Context, p int32) {
 		task, y, err = g.begin(ctx, p)
 		g.current = noNode
 	}
+	g.started(ctx, p, task, y, err, limit, values)
+}
+
+// started does what the answer of a first step asks for.
+func (g *DependencyTaskGroup[K]) started(
+	ctx context.Context, p int32, task Task, y Yield, err error, limit limitAt, values context.Context,
+) {
 	switch {
 	case y.code == yieldDone && err == nil:
 		g.giveBack()

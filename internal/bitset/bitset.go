@@ -8,15 +8,16 @@ import "math/bits"
 // level below that is not zero, so that 64 members or a gap of any size are
 // passed in one look.
 type Set struct {
-	levels [][]uint64 // levels[0] holds the members
+	words []uint64   // the members
+	above [][]uint64 // the levels above, the lowest first
 }
 
 // New returns an empty set of integers below n.
 func New(n int) *Set {
-	s := &Set{}
-	for first := true; first || n > 1; first = false {
+	s := &Set{words: make([]uint64, (n+63)/64)}
+	for n = len(s.words); n > 1; {
 		n = (n + 63) / 64
-		s.levels = append(s.levels, make([]uint64, n))
+		s.above = append(s.above, make([]uint64, n))
 	}
 	return s
 }
@@ -24,8 +25,8 @@ func New(n int) *Set {
 // Add puts i into the set.
 func (s *Set) Add(i int32) {
 	w := uint32(i) >> 6
-	old := s.levels[0][w]
-	s.levels[0][w] = old | 1<<(uint32(i)&63)
+	old := s.words[w]
+	s.words[w] = old | 1<<(uint32(i)&63)
 	if old == 0 {
 		s.mark(w)
 	}
@@ -33,7 +34,7 @@ func (s *Set) Add(i int32) {
 
 // mark tells the levels above that word w is not zero any more.
 func (s *Set) mark(w uint32) {
-	for _, level := range s.levels[1:] {
+	for _, level := range s.above {
 		bit := uint64(1) << (w & 63)
 		w >>= 6
 		old := level[w]
@@ -47,7 +48,7 @@ func (s *Set) mark(w uint32) {
 // Remove takes i out of the set.
 func (s *Set) Remove(i int32) {
 	w := uint32(i) >> 6
-	if s.levels[0][w] &^= 1 << (uint32(i) & 63); s.levels[0][w] == 0 {
+	if s.words[w] &^= 1 << (uint32(i) & 63); s.words[w] == 0 {
 		s.clear(w)
 	}
 }
@@ -55,18 +56,18 @@ func (s *Set) Remove(i int32) {
 // Drop takes i out and leaves the levels above as they are, which is faster where
 // many members of a word go one after the other. Leave for that word must follow
 // before anything but Add, Drop and Word is called.
-func (s *Set) Drop(i int32) { s.levels[0][uint32(i)>>6] &^= 1 << (uint32(i) & 63) }
+func (s *Set) Drop(i int32) { s.words[uint32(i)>>6] &^= 1 << (uint32(i) & 63) }
 
 // Leave makes up for Drop on word w.
 func (s *Set) Leave(w int) {
-	if s.levels[0][w] == 0 {
+	if s.words[w] == 0 {
 		s.clear(uint32(w))
 	}
 }
 
 // clear tells the levels above that word w is zero now.
 func (s *Set) clear(w uint32) {
-	for _, level := range s.levels[1:] {
+	for _, level := range s.above {
 		bit := uint64(1) << (w & 63)
 		w >>= 6
 		if level[w] &^= bit; level[w] != 0 {
@@ -77,36 +78,35 @@ func (s *Set) clear(w uint32) {
 
 // Has reports whether i is in the set.
 func (s *Set) Has(i int32) bool {
-	return s.levels[0][uint32(i)>>6]>>(uint32(i)&63)&1 != 0
+	return s.words[uint32(i)>>6]>>(uint32(i)&63)&1 != 0
 }
 
 // Empty reports whether nothing is in the set.
 func (s *Set) Empty() bool {
-	top := s.levels[len(s.levels)-1]
+	top := s.words
+	if len(s.above) > 0 {
+		top = s.above[len(s.above)-1]
+	}
 	return len(top) == 0 || top[0] == 0
 }
 
 // Word returns the members 64w to 64w+63 as bits, the lowest for 64w.
-func (s *Set) Word(w int) uint64 { return s.levels[0][w] }
+func (s *Set) Word(w int) uint64 { return s.words[w] }
 
 // NextWord returns the first word that is not zero, from word w on, or -1.
 func (s *Set) NextWord(w int) int {
+	if w < len(s.words) && s.words[w] != 0 {
+		return w
+	}
 	// Up, until there is something to the right; then down along the first bits.
-	for level := 0; level < len(s.levels); level++ {
-		words := s.levels[level]
-		if level == 0 {
-			if w < len(words) && words[w] != 0 {
-				return w
-			}
-			w++
-			continue
-		}
+	w++
+	for level, words := range s.above {
 		if i := w >> 6; i < len(words) {
 			if word := words[i] >> (w & 63) << (w & 63); word != 0 {
 				w = i<<6 | bits.TrailingZeros64(word)
-				for level > 1 {
+				for level > 0 {
 					level--
-					w = w<<6 | bits.TrailingZeros64(s.levels[level][w])
+					w = w<<6 | bits.TrailingZeros64(s.above[level][w])
 				}
 				return w
 			}
@@ -119,22 +119,22 @@ func (s *Set) NextWord(w int) int {
 // Next returns the smallest member that is not below i, or -1.
 func (s *Set) Next(i int32) int32 {
 	w := int(i) >> 6
-	if w >= len(s.levels[0]) {
+	if w >= len(s.words) {
 		return -1
 	}
-	if word := s.levels[0][w] >> (i & 63); word != 0 {
+	if word := s.words[w] >> (i & 63); word != 0 {
 		return i + int32(bits.TrailingZeros64(word))
 	}
 	if w = s.NextWord(w + 1); w < 0 {
 		return -1
 	}
-	return int32(w<<6 | bits.TrailingZeros64(s.levels[0][w]))
+	return int32(w<<6 | bits.TrailingZeros64(s.words[w]))
 }
 
 // Len counts the members.
 func (s *Set) Len() int {
 	n := 0
-	for _, word := range s.levels[0] {
+	for _, word := range s.words {
 		n += bits.OnesCount64(word)
 	}
 	return n
