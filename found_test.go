@@ -101,3 +101,22 @@ func TestFound_ownEventOfEarlierWait(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, r.Due().Ready())
 }
+
+// A group that makes room for more members, after one began to wait for rounds,
+// ends them like any other.
+func TestFound_roomAfterRounds(t *testing.T) {
+	t.Parallel()
+	deps := scheduler.NewDependencies[int]()
+	deps.Add(0)
+	for k := 2; k < 8; k++ {
+		deps.Add(k, 1)
+	}
+	g, err := scheduler.NewDependencyTaskGroup(deps, func(k int) scheduler.Task {
+		if k == 0 {
+			return scheduler.Pause(scheduler.Rounds(9))
+		}
+		return scheduler.Pause(scheduler.Next)
+	}, nil)
+	require.NoError(t, err)
+	require.NoError(t, schedulertest.NewDriver(t, g, nil).RunToEnd())
+}

@@ -124,12 +124,17 @@ type simulation struct {
 }
 
 // simulate makes the run of these choices, in a bubble of its own.
-func simulate(t *testing.T, c *choices) *simulation {
-	s := &simulation{c: c}
+func simulate(t *testing.T, c *choices) (s *simulation) {
+	s = &simulation{c: c}
+	defer func() {
+		if v := recover(); v != nil { // of the bubble: a goroutine or coroutine is left
+			s.breaks("%v", v)
+		}
+	}()
 	synctest.Test(t, func(*testing.T) {
 		s.began = time.Now()
 		s.latest = s.began
-		s.run() // The bubble fails by itself if a goroutine is left.
+		s.run()
 	})
 	return s
 }
@@ -137,7 +142,7 @@ func simulate(t *testing.T, c *choices) *simulation {
 func (s *simulation) breaks(format string, args ...any) {
 	if s.broken == "" {
 		s.broken = fmt.Sprintf(format, args...)
-		s.note("BROKEN: %s", s.broken)
+		s.trace.WriteString("BROKEN: " + s.broken + "\n")
 	}
 }
 
