@@ -76,7 +76,7 @@ func (g *DependencyTaskGroup[K]) release(p int32) Task {
 		m.wait.leave()
 	}
 	m.task, m.node = nil, g.free
-	m.timeKey = none // what is left in the wheels is void
+	m.timeKey = none                 // what is left in the wheels is void
 	if int(slot) < len(g.parkedAt) { // it may be a slot that is newer
 		g.parkedAt[slot].key = none
 	}

@@ -62,7 +62,7 @@ func TestSimulation(t *testing.T) {
 		if s.broken == "" {
 			again := simulate(t, &choices{tape: s.c.made})
 			if !bytes.Equal(s.trace.Bytes(), again.trace.Bytes()) {
-				s.broken = "replayed, it is another run:\n" + again.trace.String()
+				s.broken = "replayed, it is another run:\n" + again.trace.String() + "\nand was:\n" + s.trace.String()
 			}
 		}
 		if s.broken != "" {
@@ -673,6 +673,7 @@ func (l *simLeaf) Step(context.Context) (scheduler.Yield, error) {
 		l.s.events[s.c.pick(len(s.events))].Reset()
 	case 19:
 		time.Sleep(s.span() / 2) //nolint:forbidigo // in a bubble: a step that takes long
+		synctest.Wait()          // and calls that end at this very instant have ended
 	case 18:
 		return scheduler.Yield{}, fmt.Errorf("%w: %w", scheduler.ErrSkip, s.err("skip"))
 	case 17:
@@ -721,32 +722,34 @@ func (l *simLeaf) Close() error {
 	return nil
 }
 
+// callDelay is how long a call takes at least, each another time: none ends in the
+// middle of the step that has begun it, or has told it to end, nor together with
+// another. Which comes first would be up to chance.
+func (s *simulation) callDelay() time.Duration {
+	s.blocking++
+	return time.Millisecond + time.Duration(s.blocking)*time.Microsecond
+}
+
 // blockingTask is a call that ends after some time, when it is told to, or when its
 // context ends; what it does is settled beforehand, as it runs on its own.
 func (s *simulation) blockingTask() scheduler.Task {
-	s.blocking++
 	span, obeys, ends := s.span(), s.c.one(2), s.c.pick(8)
-	err := s.err("call")
+	delay, err := s.callDelay(), s.err("call")
 	return scheduler.Blocking(func(ctx context.Context) error {
 		stopping := scheduler.Stopping(ctx)
 		if !obeys {
 			stopping = nil
 		}
-		if span > 0 { // else it ends now, whatever happens at this instant beside it
-			timer := time.NewTimer(span)
-			defer timer.Stop()
-			select {
-			case <-timer.C:
-				return simCallEnds(ends, err)
-			case <-stopping:
-			case <-ctx.Done():
-			}
-			// Not in the middle of the step that has told it: when it ends would be
-			// up to chance.
-			time.Sleep(time.Millisecond) //nolint:forbidigo // in a bubble
-			return nil
+		timer := time.NewTimer(span + delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return simCallEnds(ends, err)
+		case <-stopping:
+		case <-ctx.Done():
 		}
-		return simCallEnds(ends, err)
+		time.Sleep(delay) //nolint:forbidigo // in a bubble
+		return nil
 	})
 }
 
@@ -764,9 +767,10 @@ func simCallEnds(how int, err error) error {
 }
 
 func (s *simulation) poll() scheduler.Task {
-	s.blocking++
+	delay := s.callDelay()
 	left := 1 + s.c.pick(3) // only its calls touch it, one after the other
 	return scheduler.Poll(s.span(), func(context.Context) (bool, error) {
+		time.Sleep(delay) //nolint:forbidigo // in a bubble
 		left--
 		return left == 0, nil
 	})
@@ -785,8 +789,7 @@ func (s *simulation) coroutine(depth int) scheduler.Task {
 			case 2:
 				err = co.Await(s.coroutine(depth - 1))
 			case 3:
-				span := s.span()
-				s.blocking++
+				span := s.span() + s.callDelay()
 				_, err = scheduler.Call(co, func(context.Context) (int, error) {
 					time.Sleep(span) //nolint:forbidigo // in a bubble
 					return 0, nil
