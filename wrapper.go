@@ -79,8 +79,10 @@ func (co *Coroutine) Yield(y Yield) error {
 	if y.code&yieldDone != 0 {
 		panic("scheduler: Coroutine.Yield: Done; return from the function instead")
 	}
+	co.check("Yield")
 	co.yield = y
-	return co.suspend("Yield")
+	co.coro.Suspend()
+	return co.thrown
 }
 
 // Await drives a subtask to its end and returns its error. The subtask's first
@@ -95,12 +97,8 @@ func (co *Coroutine) Await(task Task) error {
 	if c, ok := task.(*coroutine); ok && (c.co.top != nil || c.co.coro.Started()) {
 		return ErrStarted
 	}
+	co.check("Await")
 	co.begin = task
-	return co.suspend("Await")
-}
-
-func (co *Coroutine) suspend(method string) error {
-	co.check(method)
 	co.coro.Suspend()
 	return co.thrown
 }
@@ -197,7 +195,20 @@ func (c *coroutine) Step(ctx context.Context) (Yield, error) {
 		leaf.child = nil
 		return c.advance(leaf, err)
 	}
-	return c.advance(leaf, nil)
+	if !leaf.coro.Started() {
+		return c.advance(leaf, nil)
+	}
+	// This is advance without its frames: a switch of stacks leaves behind
+	// what the processor has noted of returns to come, so each frame between
+	// here and Resume costs a misprediction.
+	leaf.thrown = nil
+	alive := leaf.coro.Resume()
+	if alive && leaf.begin == nil && leaf.yield.code != 0 {
+		co.stepping = false
+		return leaf.yield, nil
+	}
+	leaf.checkPanic()
+	return c.proceed(leaf, alive)
 }
 
 // enter makes c the outermost of a chain of one.
@@ -230,14 +241,18 @@ func (c *coroutine) Throw(ctx context.Context, err error) (Yield, error) {
 	return c.advance(leaf, err)
 }
 
-// advance resumes co, and goes on until something yields: it begins the
+// advance resumes co, and goes on until something yields.
+func (c *coroutine) advance(co *Coroutine, err error) (Yield, error) {
+	return c.proceed(co, co.resume(err))
+}
+
+// proceed goes on from where co came to, until something yields: it begins the
 // subtasks that are awaited and hands the end of each to who awaited it. This
 // loop is what takes the place of recursion.
-func (c *coroutine) advance(co *Coroutine, err error) (Yield, error) {
+func (c *coroutine) proceed(co *Coroutine, alive bool) (Yield, error) {
 	top := &c.co
 	for {
-		alive := co.resume(err)
-		err = nil
+		var err error
 		switch child := co.begin; {
 		case !alive:
 			err = co.err
@@ -253,7 +268,7 @@ func (c *coroutine) advance(co *Coroutine, err error) (Yield, error) {
 				top.leaf = co.outer
 				err = join(ErrNoYield, co.close(nil))
 				co = co.outer
-				continue
+				break
 			}
 			top.stepping = false
 			return co.yield, nil
@@ -263,7 +278,7 @@ func (c *coroutine) advance(co *Coroutine, err error) (Yield, error) {
 				inner.co.outer, inner.co.top = co, top
 				co = &inner.co
 				top.leaf = co
-				continue
+				break
 			}
 			co.child = child
 			y, e := stepTask(top.ctx, child)
@@ -273,6 +288,7 @@ func (c *coroutine) advance(co *Coroutine, err error) (Yield, error) {
 			}
 			co.child, err = nil, e
 		}
+		alive = co.resume(err)
 	}
 }
 
