@@ -1,0 +1,155 @@
+package temporal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/steptask/scheduler"
+)
+
+// GraphType is the name under which [Register] registers [GraphWorkflow].
+const GraphType = "scheduler.Graph"
+
+// Register lets a worker run [GraphWorkflow].
+func Register(r worker.WorkflowRegistry) {
+	r.RegisterWorkflowWithOptions(GraphWorkflow, workflow.RegisterOptions{Name: GraphType})
+}
+
+// GraphInput is the input of [GraphWorkflow].
+type GraphInput struct {
+	Run
+	Settings
+}
+
+// Settings are those options of a group, and of Drive, that are data. The zero
+// value of each is its default there. All durations are in nanoseconds.
+type Settings struct {
+	Reverse         bool          `json:"reverse,omitempty"`
+	AggregateErrors bool          `json:"aggregateErrors,omitempty"`
+	ErrorWaitTime   time.Duration `json:"errorWaitTime,omitempty"`
+	Limit           int           `json:"limit,omitempty"`
+	Budget          int           `json:"budget,omitempty"`
+	Grace           time.Duration `json:"grace,omitempty"`
+	MaxHistory      int           `json:"maxHistory,omitempty"`
+	Heartbeat       time.Duration `json:"heartbeat,omitempty"` // of activities
+}
+
+// DefaultTimeout is the time that an attempt of an activity has in
+// [GraphWorkflow], if its node has no Timeout.
+const DefaultTimeout = time.Hour
+
+// NodeInput is what an activity or child workflow of a Node gets as its only
+// argument, from [GraphWorkflow].
+type NodeInput struct {
+	Key   string          `json:"key"`
+	Input json.RawMessage `json:"input,omitempty"`
+	// Results are those of the nodes that this one requires, as JSON.
+	Results map[string]json.RawMessage `json:"results,omitempty"`
+}
+
+// GraphWorkflow is a workflow that runs a graph of nodes which say themselves
+// what they do: see [Node]. It has a log of failures, the query of [Drive], and
+// continues as new when it has become long.
+//
+// What an activity returns has to be JSON. The results that later nodes need
+// are carried along when it continues as new. A node's Graph is run by a child
+// workflow of this same kind, with the same Settings; its results stay inside.
+func GraphWorkflow(ctx workflow.Context, in GraphInput) error {
+	w := graphWorkflow{in: &in, results: map[string]json.RawMessage{}}
+	if c := in.Checkpoint; c != nil && len(c.Data) > 0 {
+		if err := decode(c.Data, &w.results); err != nil {
+			return fmt.Errorf("temporal: checkpoint: %w", err)
+		}
+	}
+	err := Walk(ctx, &in.Run, w.task, &scheduler.GroupOptions[string]{
+		Name:            workflow.GetInfo(ctx).WorkflowExecution.ID,
+		Reverse:         in.Reverse,
+		AggregateErrors: in.AggregateErrors,
+		ErrorWaitTime:   in.ErrorWaitTime,
+		Limit:           in.Limit,
+		Budget:          in.Budget,
+		Observer:        Log(ctx),
+	}, Options{Grace: in.Grace, Limit: in.Limit, MaxHistory: in.MaxHistory})
+	if !errors.Is(err, scheduler.ErrDrained) {
+		return err
+	}
+	if in.Checkpoint.Data, err = encode(w.needed()); err != nil {
+		return err
+	}
+	return workflow.NewContinueAsNewError(ctx, GraphType, in)
+}
+
+type graphWorkflow struct {
+	in      *GraphInput
+	results map[string]json.RawMessage
+}
+
+// task returns what a node does.
+func (w *graphWorkflow) task(n Node) scheduler.Task {
+	var c *Call[json.RawMessage]
+	switch {
+	case n.Activity != "":
+		opts := workflow.ActivityOptions{
+			TaskQueue: n.Queue, StartToCloseTimeout: n.Timeout, HeartbeatTimeout: w.in.Heartbeat,
+		}
+		if opts.StartToCloseTimeout == 0 {
+			opts.StartToCloseTimeout = DefaultTimeout
+		}
+		c = Activity[json.RawMessage](n.Key, opts, n.Activity, w.input(n))
+	case n.Workflow != "":
+		c = ChildWorkflow[json.RawMessage](n.Key, workflow.ChildWorkflowOptions{TaskQueue: n.Queue}, n.Workflow, w.input(n))
+	case n.Graph != nil:
+		c = ChildWorkflow[json.RawMessage](n.Key, workflow.ChildWorkflowOptions{TaskQueue: n.Queue}, GraphType,
+			GraphInput{Run: Run{Graph: *n.Graph}, Settings: w.in.Settings})
+	case n.Signal != "":
+		c = Signal[json.RawMessage](n.Signal)
+	case n.Timer > 0:
+		return Timer(n.Key, n.Timer)
+	default:
+		return scheduler.Func(nothing)
+	}
+	return c.Then(func(result json.RawMessage) error {
+		if len(result) > 0 {
+			w.results[n.Key] = result
+		}
+		return nil
+	})
+}
+
+// nothing is a node that only orders others.
+func nothing(context.Context) error { return nil }
+
+func (w *graphWorkflow) input(n Node) NodeInput {
+	in := NodeInput{Key: n.Key, Input: n.Input}
+	for _, k := range n.Requires {
+		if result, ok := w.results[k]; ok {
+			if in.Results == nil {
+				in.Results = map[string]json.RawMessage{}
+			}
+			in.Results[k] = result
+		}
+	}
+	return in
+}
+
+// needed returns the results that a node which is not completed requires.
+func (w *graphWorkflow) needed() map[string]json.RawMessage {
+	needed := map[string]json.RawMessage{}
+	for i, n := range w.in.Graph.Nodes {
+		if w.in.Checkpoint.Completed.Has(i) || w.in.Checkpoint.Over.Has(i) {
+			continue
+		}
+		for _, k := range n.Requires {
+			if result, ok := w.results[k]; ok {
+				needed[k] = result
+			}
+		}
+	}
+	return needed
+}

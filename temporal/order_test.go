@@ -1,0 +1,83 @@
+package temporal_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+	"github.com/steptask/scheduler/temporal"
+)
+
+// The same graph, options and durations give the same order of starts and ends in
+// one process and in a workflow.
+func TestOrder(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 1))
+			graph := randomGraph(random, 40)
+			durations := map[string]time.Duration{}
+			for i, n := range graph.Nodes {
+				// Different for all sums: no two nodes end at one time.
+				durations[n.Key] = time.Duration(random.IntN(100))*time.Second + time.Duration(1+i*i)*time.Millisecond
+			}
+			options := func(trace *[]string) *scheduler.GroupOptions[string] {
+				o := &scheduler.GroupOptions[string]{
+					Reverse: seed%2 == 0,
+					Budget:  int(seed % 7),
+					Observer: scheduler.ObserverFunc(func(tr scheduler.Transition) {
+						*trace = append(*trace, fmt.Sprintf("%s %s", tr.Path(), tr.To))
+					}),
+				}
+				if seed%3 == 0 {
+					o.Limit = 3
+				}
+				if seed%6 == 0 {
+					o.Estimate = func(k string) time.Duration { return durations[k] }
+				}
+				return o
+			}
+			group := func(task func(string) scheduler.Task, trace *[]string) scheduler.Task {
+				deps, err := graph.Dependencies()
+				require.NoError(t, err)
+				g, err := scheduler.NewDependencyTaskGroup(deps, task, options(trace))
+				require.NoError(t, err)
+				return g
+			}
+
+			var inProcess []string
+			require.NoError(t, scheduler.Run(t.Context(), group(func(k string) scheduler.Task {
+				return scheduler.Pause(scheduler.After(durations[k]))
+			}, &inProcess), &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{})}))
+
+			var inWorkflow []string
+			env := newEnv(t)
+			env.ExecuteWorkflow(func(ctx workflow.Context) error {
+				return temporal.Drive(ctx, group(func(k string) scheduler.Task {
+					return temporal.Timer(k, durations[k])
+				}, &inWorkflow), temporal.Options{})
+			})
+			require.NoError(t, env.GetWorkflowError())
+			require.Equal(t, inProcess, inWorkflow)
+		})
+	}
+}
+
+func randomGraph(random *rand.Rand, n int) temporal.Graph {
+	var g temporal.Graph
+	for i := range n {
+		node := temporal.Node{Key: fmt.Sprintf("n%d", i)}
+		for range random.IntN(3) {
+			if i > 0 {
+				node.Requires = append(node.Requires, fmt.Sprintf("n%d", random.IntN(i)))
+			}
+		}
+		g.Nodes = append(g.Nodes, node)
+	}
+	return g
+}
