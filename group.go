@@ -991,6 +991,9 @@ func (g *DependencyTaskGroup[K]) grant(p int32, kind deadlineKind, span time.Dur
 	if m.kind != noDeadline && at >= m.limit {
 		return
 	}
+	if m.kind == closeTimedOut {
+		kind = closeTimedOut // it has its end already, now it only comes earlier
+	}
 	g.uncount(m)
 	m.kind, m.limit = kind, at
 	g.graces++
@@ -1016,7 +1019,7 @@ func (g *DependencyTaskGroup[K]) expire(ctx context.Context, p int32) {
 		g.cutOff(ctx, p)
 		return
 	}
-	t := &Timeout{Task: TaskDescription(m.task), Limit: g.spanOf(g.cell[p]), at: m.limit}
+	t := g.timeoutOf(p)
 	if m.kind == throwTimeout {
 		t.grace = max(g.graceOf(p), 0)
 		ctx := g.contextOf(ctx, g.cell[p])
@@ -1036,6 +1039,12 @@ func (g *DependencyTaskGroup[K]) expire(ctx context.Context, p int32) {
 	g.fail(ctx, p, join(t, g.closeTask(p, m.task)))
 }
 
+// timeoutOf returns the Timeout of a member whose own limit has passed.
+func (g *DependencyTaskGroup[K]) timeoutOf(p int32) *Timeout {
+	m := &g.slots[g.cell[p]]
+	return &Timeout{Task: TaskDescription(m.task), Limit: g.spanOf(g.cell[p]), at: m.limit}
+}
+
 // cutOff closes a member whose grace is over. Unlike that of a close at once, an
 // error of this is a failure like any other (recorded behaviour).
 func (g *DependencyTaskGroup[K]) cutOff(ctx context.Context, p int32) {
@@ -1053,8 +1062,12 @@ func (g *DependencyTaskGroup[K]) cutOff(ctx context.Context, p int32) {
 // close closes a running member at once.
 func (g *DependencyTaskGroup[K]) close(p int32) {
 	g.state[p] |= wasStopped | wasCutOff
+	var timeout error
+	if g.slots[g.cell[p]].kind == closeTimedOut {
+		timeout = g.timeoutOf(p) // it went on after that: not to be forgotten
+	}
 	task := g.release(p)
-	err := g.closeTask(p, task)
+	err := join(timeout, g.closeTask(p, task))
 	g.giveBack() // and not before the task has really ended
 	if err != nil {
 		g.note(failure{err: g.taskError(p, task, err), node: p, aside: true})

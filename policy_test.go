@@ -590,3 +590,34 @@ func TestGroup_without_nodes_knows_no_key(t *testing.T) {
 	require.False(t, group.Started("a"))
 	require.NoError(t, group.Err("a"))
 }
+
+// A member that goes on after its own Timeout fails with it, also if another
+// failure ends it earlier than its grace would have.
+func TestGroup_timeout_gone_on_after_is_not_lost(t *testing.T) {
+	for _, grace := range []time.Duration{0, 2 * time.Second} {
+		group, _, err := played(t, "slow fails", func(k string) scheduler.Task {
+			if k == "fails" {
+				return lasting(2, errSpace)
+			}
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				_ = co.Yield(scheduler.After(time.Hour)) // the Timeout
+				return co.Yield(scheduler.After(time.Hour))
+			})
+		}, &scheduler.GroupOptions[string]{
+			Timeout: func(k string) time.Duration { return map[string]time.Duration{"slow": time.Second}[k] },
+			ErrorWaitTimeFor: func() func(string) time.Duration {
+				asked := 0
+				return func(string) time.Duration {
+					if asked++; asked == 1 {
+						return time.Minute
+					}
+					return grace
+				}
+			}(),
+		}, nil)
+		require.EqualError(t, err, "fails: no space")
+		var timeout *scheduler.Timeout
+		require.ErrorAs(t, group.Err("slow"), &timeout)
+		require.Len(t, group.Errors(), 2)
+	}
+}

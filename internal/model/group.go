@@ -352,7 +352,11 @@ func (g *Group) stopAll(cause error) {
 	}
 	for _, n := range g.running() {
 		if grace := g.graceOf(n); grace > 0 {
-			n.deadline.offer(g.opts.Clock.Now+grace, closeCancel)
+			end := closeCancel
+			if n.deadline.kind == closeTimedOut {
+				end = closeTimedOut // it has its end already, now it only comes earlier
+			}
+			n.deadline.offer(g.opts.Clock.Now+grace, end)
 			g.tell(n, cause, false)
 		} else {
 			g.cutOff(n)
@@ -406,6 +410,9 @@ func (g *Group) expire(n *node) {
 func (g *Group) cutOff(n *node) {
 	g.keepWake(n)
 	err := n.task.Close()
+	if n.deadline.kind == closeTimedOut {
+		err = join(&Timeout{}, err) // it went on after that: not to be forgotten
+	}
 	if err != nil {
 		g.note(n, err, failure{aside: true})
 	}
