@@ -153,7 +153,7 @@ func TestFaults_interrupts(t *testing.T) {
 // faultsRun is a run of a group with a bit of everything, whose context is
 // cancelled at some moment.
 type faultsRun struct {
-	clock   *faultsClock
+	clock     *faultsClock
 	cancel    context.CancelCauseFunc
 	cancelled bool
 	steps     int
