@@ -194,7 +194,11 @@ func TestFailure(t *testing.T) {
 
 func TestContinueAsNew(t *testing.T) {
 	queue := startHere(t, shared)
-	run := begin(t, shared, queue, temporal.GraphType, input(grid(50, 100, "Work"), temporal.Settings{Limit: 500}))
+	depth := 50
+	if raceEnabled { // the SDK and gRPC take ten times as long
+		depth = 20
+	}
+	run := begin(t, shared, queue, temporal.GraphType, input(grid(depth, 100, "Work"), temporal.Settings{Limit: 500}))
 	id := run.GetRunID() // later that of the last run
 	require.NoError(t, finish(t, shared, run, nil))
 	seen := map[string]int{}
@@ -212,11 +216,11 @@ func TestContinueAsNew(t *testing.T) {
 			}
 		}
 	}
-	require.Len(t, seen, 5000)
+	require.Len(t, seen, depth*100)
 	for id, times := range seen {
 		require.Equal(t, 1, times, id)
 	}
-	require.Greater(t, runs, 2)
+	require.Greater(t, runs, 1)
 	t.Log(runs, "runs")
 }
 
