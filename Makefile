@@ -18,6 +18,10 @@ each = @for module in $(MODULES); do \
 		(cd $$module && $(1)) || { echo "failed in $$module: $(strip $(1))" >&2; exit 1; }; \
 	done
 
+# All packages but the tests against a real Temporal server, which wait for other
+# processes for minutes: make test runs them, once.
+quick = $$(go list ./... | grep -v /servertest$$)
+
 .PHONY: help
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 17
@@ -30,11 +34,11 @@ test: ## all tests of all modules
 
 .PHONY: race
 race: ## the same with the race detector, in random order
-	$(call each,go test -race -shuffle=on ./...)
+	$(call each,go test -race -shuffle=on $(quick))
 
 .PHONY: standalone
 standalone: ## the same without go.work: what each go.mod says is enough
-	$(call each,GOWORK=off go test ./...)
+	$(call each,GOWORK=off go test $(quick))
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZTIME (5s) each
