@@ -1042,7 +1042,7 @@ func (g *DependencyTaskGroup[K]) expire(ctx context.Context, p int32) {
 // timeoutOf returns the Timeout of a member whose own limit has passed.
 func (g *DependencyTaskGroup[K]) timeoutOf(p int32) *Timeout {
 	m := &g.slots[g.cell[p]]
-	return &Timeout{Task: TaskDescription(m.task), Limit: g.spanOf(g.cell[p]), at: m.limit}
+	return &Timeout{Task: TaskDescription(m.task), Limit: g.spans[g.cell[p]], at: m.limit}
 }
 
 // cutOff closes a member whose grace is over. Unlike that of a close at once, an

@@ -263,14 +263,9 @@ func (t *ticket) defersTo(earlier *ticket) bool {
 	return true
 }
 
+// weightOf returns what t claims of a Limiter in whose line it is.
 func (t *ticket) weightOf(l *Limiter) int {
-	for _, c := range t.claims {
-		if c.Limiter == l {
-			return c.Weight
-		}
-	}
-	// Not covered: who is in a Limiter's line claims something of it.
-	panic("scheduler: internal error: a ticket in a line that it does not claim of; please report")
+	return t.claims[slices.IndexFunc(t.claims, func(c Claim) bool { return c.Limiter == l })].Weight
 }
 
 // lendable returns how much the nodes around can lend.

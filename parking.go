@@ -139,14 +139,6 @@ func (g *DependencyTaskGroup[K]) parkForRounds(slot int32, n uint64) {
 	}
 }
 
-// spanOf returns the limit of the node in the slot.
-func (g *DependencyTaskGroup[K]) spanOf(slot int32) time.Duration {
-	if g.spans == nil {
-		return 0
-	}
-	return g.spans[slot]
-}
-
 // unpark makes the counts right when a member becomes due or ends.
 func (g *DependencyTaskGroup[K]) unpark(m *member) {
 	if m.flags&parkedByRounds != 0 {

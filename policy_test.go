@@ -621,3 +621,56 @@ func TestGroup_timeout_gone_on_after_is_not_lost(t *testing.T) {
 		require.Len(t, group.Errors(), 2)
 	}
 }
+
+// A run inside of a call waits by the same clock at the same time.
+func TestRun_inside_of_a_call_shares_the_clock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		inner := scheduler.Blocking(func(ctx context.Context) error {
+			return scheduler.Run(ctx, scheduler.Sequence(scheduler.Pause(scheduler.Next), lasting(1, nil),
+				scheduler.Blocking(func(context.Context) error {
+					time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+					return nil
+				})), &scheduler.RunnerOptions{Timeout: time.Hour})
+		})
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.All(inner, lasting(5, nil)), nil))
+		require.Equal(t, 5*time.Second, time.Since(start))
+	})
+}
+
+// What waits for claims can come from behind: it starts in the same round.
+func TestClaims_served_from_behind(t *testing.T) {
+	l, m := limiter(1), limiter(1)
+	other, err := scheduler.NewDependencyTaskGroup(graph("x"), second, &scheduler.GroupOptions[string]{
+		Claims: func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: l, Weight: 1}} },
+	})
+	require.NoError(t, err)
+	holder := scheduler.NewTaskRunner(other, nil)
+	require.NoError(t, holder.Start(t.Context(), 0))
+	deps := scheduler.NewDependencies[int]()
+	for i := range 130 {
+		deps.Add(i)
+	}
+	var started []int
+	group, err := scheduler.NewDependencyTaskGroup(deps, func(i int) scheduler.Task {
+		return scheduler.Func(func(context.Context) error {
+			started = append(started, i)
+			if i == 128 {
+				return holder.Cancel()
+			}
+			return nil
+		})
+	}, &scheduler.GroupOptions[int]{Claims: func(i int) []scheduler.Claim {
+		switch i {
+		case 5:
+			return []scheduler.Claim{{Limiter: l, Weight: 1}}
+		case 128:
+			return []scheduler.Claim{{Limiter: m, Weight: 1}}
+		}
+		return nil
+	}})
+	require.NoError(t, err)
+	require.NoError(t, scheduler.Run(t.Context(), group, nil))
+	require.Equal(t, []int{127, 128, 5, 129}, started[126:])
+	require.Equal(t, 1, group.Rounds())
+}
