@@ -479,14 +479,10 @@ func (c *claimTree) hasHope() bool {
 			continue
 		}
 		known[t] = true
-		if t.fitsAll() {
-			return true
-		}
+		hope := t.fitsAll()
 		for _, claim := range t.claims {
 			for _, p := range claim.Limiter.held {
-				if p.of.group.tree() != c {
-					return true
-				}
+				hope = hope || p.of.group.tree() != c
 			}
 			for _, earlier := range claim.Limiter.queue {
 				if earlier == t {
@@ -496,6 +492,9 @@ func (c *claimTree) hasHope() bool {
 					ahead = append(ahead, earlier)
 				}
 			}
+		}
+		if hope {
+			return true
 		}
 	}
 	return false

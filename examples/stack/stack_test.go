@@ -319,9 +319,9 @@ func TestPolicies(t *testing.T) {
 	t.Run("timeout", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		code, text := run(t, dir, "up", "-template", waits, "-timeout", "300ms", "-grace", "0", "-on-error", "rollback")
+		code, text := run(t, dir, "up", "-template", waits, "-timeout", "3s", "-grace", "0", "-on-error", "rollback")
 		require.Equal(t, exitFailed, code)
-		require.Contains(t, text, "timed out    after 300ms")
+		require.Contains(t, text, "timed out    after 3s")
 		require.Regexp(t, `cancelled +slow`, text)
 		nothingIsLeft(t, dir)
 	})
