@@ -81,7 +81,9 @@ func (co *Coroutine) Yield(y Yield) error {
 	}
 	co.check("Yield")
 	co.yield = y
-	co.coro.Suspend()
+	co.coro.Suspending()
+	co.coro.Switch(struct{}{})
+	co.coro.Resumed()
 	return co.thrown
 }
 
@@ -198,9 +200,7 @@ func (c *coroutine) Step(ctx context.Context) (Yield, error) {
 	if !leaf.coro.Started() {
 		return c.advance(leaf, nil)
 	}
-	// This is advance without its frames: a switch of stacks leaves behind
-	// what the processor has noted of returns to come, so each frame between
-	// here and Resume costs a misprediction.
+	// This is advance without its frames: see coro.Suspending.
 	leaf.thrown = nil
 	alive := leaf.coro.Resume()
 	if alive && leaf.begin == nil && leaf.yield.code != 0 {

@@ -16,11 +16,11 @@ import (
 // that is locked to its OS thread must be so for every Resume, else the
 // runtime ends the process.
 type Coro struct {
-	next  func() (struct{}, bool)
-	yield func(struct{}) bool
-	state state
-	force force
-	panic *Panic
+	next   func() (struct{}, bool)
+	Switch func(struct{}) bool // see Suspending
+	state  state
+	force  force
+	panic  *Panic
 }
 
 type state uint8
@@ -55,7 +55,7 @@ type unwind struct{}
 // Resume.
 func (c *Coro) Init(body func()) {
 	c.next, _ = iter.Pull(func(yield func(struct{}) bool) {
-		c.yield = yield
+		c.Switch = yield
 		defer c.finish()
 		body()
 	})
@@ -79,15 +79,30 @@ func (c *Coro) Resume() bool {
 
 // Suspend gives up until the next Resume. It is for the function itself.
 func (c *Coro) Suspend() {
-	c.leave()
-	if c.force == letRun || c.force == threwPanic {
-		c.state = suspended
-		c.yield(struct{}{})
+	c.Suspending()
+	c.Switch(struct{}{})
+	c.Resumed()
+}
+
+// Suspending, Switch and Resumed are what Suspend is made of, for who cannot
+// afford its frame. A switch leaves behind what the processor has noted of
+// returns to come: each frame between the function and Switch, or between who
+// resumes and Resume, costs a misprediction.
+func (c *Coro) Suspending() {
+	if c.force != letRun {
+		c.leave()
+	}
+	c.state = suspended
+}
+
+// Resumed does not return if the function is being unwound.
+func (c *Coro) Resumed() {
+	if c.force != letRun {
 		c.leave()
 	}
 }
 
-// leave does not return if the function is being unwound.
+//go:noinline
 func (c *Coro) leave() {
 	switch c.force {
 	case letRun, threwPanic:
