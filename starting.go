@@ -110,13 +110,11 @@ func (g *DependencyTaskGroup[K]) sweep(ctx context.Context) bool {
 	}
 	plain := g.startsPlainly()
 	for w := g.ready.NextWord(0); w >= 0; w = g.ready.NextWord(w) {
+		if plain {
+			g.startPlainly(ctx, w)
+		}
 		for word := g.ready.Word(w); word != 0; word = g.ready.Word(w) {
 			rank := int32(w<<6 | bits.TrailingZeros64(word))
-			if plain && !g.stopping {
-				g.ready.Drop(rank)
-				g.startPlainly(ctx, rank)
-				continue
-			}
 			if g.stopping || g.isFull() {
 				return true
 			}
@@ -145,38 +143,55 @@ func (g *DependencyTaskGroup[K]) sweep(ctx context.Context) bool {
 // startsPlainly reports whether nothing is asked and nobody told at a start.
 func (g *DependencyTaskGroup[K]) startsPlainly() bool {
 	o := &g.opts
-	return o.Timeout == nil && o.Context == nil && o.Claims == nil && o.Observer == nil &&
+	return o.Timeout == nil && o.Context == nil && o.Claims == nil &&
 		!o.RecoverPanics && o.SlowStep == 0 && o.Budget == 0 && o.Limit == 0
 }
 
-// startPlainly is start for such a group, in one piece: a large group of short
-// tasks spends most of its time here.
-func (g *DependencyTaskGroup[K]) startPlainly(ctx context.Context, p int32) {
-	plan, state := g.plan, g.state
-	state[p] = StateRunning | hasStarted
-	g.cell[p], g.since[p], g.current = noNode, int32(g.round), p
-	g.counts[StatePending]--
-	g.counts[StateRunning]++
-	task := g.task(plan.keys[p])
-	if task == nil {
+// startPlainly is start for such a group, for all ready nodes of a word and in
+// one piece: a large group of short tasks spends most of its time here.
+func (g *DependencyTaskGroup[K]) startPlainly(ctx context.Context, w int) {
+	plan, state, since, cell := g.plan, g.state, g.since, g.cell
+	keys, start, to := plan.keys, plan.start, plan.to
+	words, told := g.ready.Words(), g.opts.Observer != nil
+	for words[w] != 0 && !g.stopping {
+		p := int32(w<<6 | bits.TrailingZeros64(words[w]))
+		words[w] &= words[w] - 1 // as Drop does
+		state[p] = StateRunning | hasStarted
+		since[p] = int32(g.round)
+		cell[p] = noNode
+		g.counts[StatePending]--
+		g.counts[StateRunning]++
+		if told {
+			g.observe(p, StatePending, StateRunning, nil, nil)
+		}
+		g.current = p
+		task := g.task(keys[p])
+		if task == nil {
+			g.current = noNode
+			g.handle(ctx, p, nil, ErrNilTask)
+			continue
+		}
+		y, err := task.Step(ctx)
 		g.current = noNode
-		g.handle(ctx, p, nil, ErrNilTask)
-		return
-	}
-	y, err := task.Step(ctx)
-	g.current = noNode
-	if y.code != yieldDone || err != nil {
-		g.started(ctx, p, task, y, err, limitAt{}, nil)
-		return
-	}
-	state[p] = StateSucceeded | hasStarted
-	g.counts[StateRunning]--
-	g.counts[StateSucceeded]++
-	cell := g.cell
-	for _, q := range plan.to[plan.start[p]:plan.start[p+1]] {
-		cell[q]--
-		if cell[q] == 0 && state[q] == StatePending {
-			g.ready.Add(q)
+		if y.code != yieldDone || err != nil {
+			g.started(ctx, p, task, y, err, limitAt{}, nil)
+			continue
+		}
+		state[p] = StateSucceeded | hasStarted
+		since[p] = int32(g.round)
+		g.counts[StateRunning]--
+		g.counts[StateSucceeded]++
+		if told {
+			g.observe(p, StateRunning, StateSucceeded, task, nil)
+		}
+		for _, q := range to[start[p]:start[p+1]] {
+			if cell[q]--; cell[q] == 0 && state[q] == StatePending {
+				if int(q>>6) == w { // marked above until Leave
+					words[w] |= 1 << (q & 63)
+				} else {
+					g.ready.Add(q)
+				}
+			}
 		}
 	}
 }

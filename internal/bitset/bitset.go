@@ -93,6 +93,10 @@ func (s *Set) Empty() bool {
 // Word returns the members 64w to 64w+63 as bits, the lowest for 64w.
 func (s *Set) Word(w int) uint64 { return s.words[w] }
 
+// Words returns the words of all members, to be written to as by Drop, and by Add
+// for a word that is not left yet.
+func (s *Set) Words() []uint64 { return s.words }
+
 // NextWord returns the first word that is not zero, from word w on, or -1.
 func (s *Set) NextWord(w int) int {
 	if w < len(s.words) && s.words[w] != 0 {
