@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -38,23 +39,18 @@ func Now(ctx context.Context) time.Time {
 	return time.Now() //workflowcheck:ignore (Temporal's linter: a run in a workflow has a Clock)
 }
 
+// timeSource is a [Clock], or the system's, for which a loop waits by itself.
+type timeSource interface{ Now() time.Time }
+
 // systemClock shows the wall time of its making, carried on by the monotonic
 // clock: setting the machine's clock moves no deadline. Each outermost run
 // makes its own, so that one made in a synctest bubble keeps the bubble's time.
-type systemClock struct {
-	start time.Time
-
-	// The timer is kept from one wait to the next: a run that is woken by events
-	// again and again, with the same deadline behind them, sets it once.
-	waiting atomic.Bool // guards the two below
-	timer   *time.Timer
-	armed   time.Time // for when
-}
+type systemClock struct{ start time.Time }
 
 // newSystemClock returns one that starts now.
 //
 //workflowcheck:ignore (Temporal's linter: a run in a workflow has a Clock)
-func newSystemClock() Clock { return &systemClock{start: time.Now()} }
+func newSystemClock() *systemClock { return &systemClock{time.Now()} }
 
 func (c *systemClock) Now() time.Time {
 	// Round(0) drops the monotonic reading: all times of a run are then on one
@@ -62,47 +58,69 @@ func (c *systemClock) Now() time.Time {
 	return c.start.Round(0).Add(time.Since(c.start))
 }
 
-func (c *systemClock) Wait(until time.Time, wake <-chan struct{}) {
-	if until.IsZero() {
-		<-wake
-		return
-	}
-	if !c.waiting.CompareAndSwap(false, true) {
-		c.waitApart(until, wake) // a run in a Blocking call, on its own goroutine
-		return
-	}
-	defer c.waiting.Store(false)
-	if !until.Equal(c.armed) {
-		d := until.Sub(c.Now())
-		if d <= 0 {
-			return
-		}
-		if c.timer == nil {
-			c.timer = time.NewTimer(d)
-		} else {
-			c.timer.Reset(d)
-		}
-		c.armed = until
-	}
+// alarm is what a loop sleeps by: its channel, and the timer of the system's
+// clock, which sends into that channel too. To receive from one channel takes
+// half the time of a select of two.
+//
+// The timer is kept from one wait to the next. One that is set for an earlier
+// time is left as it is: it then costs one look too many, once, where to set it
+// anew would cost a run that is woken by events, with ever later deadlines
+// behind them, more than all its steps.
+type alarm struct {
+	wake  chan struct{} // has room for one
+	timer *time.Timer
+	at    time.Time      // what the timer is set for
+	rang  atomic.Bool    // it is set no more
+	calls sync.WaitGroup // of the timer's function
+}
+
+// signal ends the wait, or the next one. It is for any goroutine.
+func (a *alarm) signal() {
 	select {
-	case <-wake:
-	case <-c.timer.C:
-		c.armed = time.Time{}
+	case a.wake <- struct{}{}:
+	default: // the loop is going to look already
 	}
 }
 
-// waitApart is Wait with a timer of its own.
-func (c *systemClock) waitApart(until time.Time, wake <-chan struct{}) {
-	d := until.Sub(c.Now())
-	if d <= 0 {
+// wait waits as [Clock.Wait] does.
+//
+//workflowcheck:ignore (Temporal's linter: a run in a workflow has a loop of its own)
+func (a *alarm) wait(source timeSource, until time.Time) {
+	if clock, ok := source.(Clock); ok {
+		clock.Wait(until, a.wake)
 		return
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-wake:
-	case <-timer.C:
+	if !until.IsZero() && (a.timer == nil || a.rang.Load() || until.Before(a.at)) {
+		d := until.Sub(source.Now())
+		if d <= 0 {
+			return
+		}
+		a.set(d)
+		a.at = until
 	}
+	<-a.wake
+}
+
+func (a *alarm) set(d time.Duration) {
+	a.rang.Store(false)
+	if a.timer == nil {
+		a.calls.Add(1)
+		a.timer = time.AfterFunc(d, func() {
+			a.rang.Store(true)
+			a.signal()
+			a.calls.Done()
+		})
+	} else if !a.timer.Reset(d) {
+		a.calls.Add(1)
+	}
+}
+
+// stop ends the timer, and leaves no goroutine.
+func (a *alarm) stop() {
+	if a.timer != nil && a.timer.Stop() {
+		a.calls.Done()
+	}
+	a.calls.Wait()
 }
 
 // Inside, time is nanoseconds since the Unix epoch: comparing and storing it

@@ -166,7 +166,7 @@ type DependencyTaskGroup[K comparable] struct {
 	inbox []wakeup // guarded by mu
 	woken []wakeup // the other half of a pair of buffers
 
-	clock     Clock
+	clock     timeSource
 	ctx       scopeCache
 	outer     enclosing // the group that this one is a member of, or nil
 	outerNode int32

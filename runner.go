@@ -74,14 +74,14 @@ type TaskRunner struct {
 	cause    error // of Stop
 	err      error
 
-	clock Clock
+	clock timeSource
 	ctx   scopeCache
 
 	waiter waiter        // for the event that the task waits for
 	woken  atomic.Uint32 // last turn of waiter whose event was set
 	thrown atomic.Pointer[error]
 	kick   Event // set when the runner becomes due from outside
-	loop   atomic.Pointer[func()]
+	loop   atomic.Pointer[alarm] // of the Run that drives it
 }
 
 // NewTaskRunner returns a runner for the task; nil options are the defaults.
@@ -379,7 +379,7 @@ func (r *TaskRunner) wake(_ int32, turn uint32) {
 func (r *TaskRunner) signal() {
 	r.kick.Set()
 	if loop := r.loop.Load(); loop != nil {
-		(*loop)()
+		loop.signal()
 	}
 	if r.opts.Wake != nil {
 		r.opts.Wake()
@@ -481,20 +481,15 @@ func (r *TaskRunner) checkRun(ctx context.Context, wait time.Duration) error {
 // drive is the loop of Run and RunToCompletion. It needs Step, Due, Stop,
 // Interrupt, Wake and a Clock, so anyone can write another.
 func (r *TaskRunner) drive(ctx context.Context, pause, wait time.Duration, first func() (bool, error)) error {
-	wake := make(chan struct{}, 1)
-	signal := func() {
-		select {
-		case wake <- struct{}{}:
-		default: // it is going to look already
-		}
-	}
-	r.loop.Store(&signal)
+	loop := &alarm{wake: make(chan struct{}, 1)}
+	defer loop.stop()
+	r.loop.Store(loop)
 	defer r.loop.Store(nil)
-	defer signalAtEnd(ctx, signal)()
+	defer signalAtEnd(ctx, loop.signal)()
 
 	done, err := first()
 	for ; !done && err == nil; pause = wait {
-		r.pause(ctx, pause, wake)
+		r.pause(ctx, pause, loop)
 		if ctx.Err() != nil {
 			r.Stop(context.Cause(ctx))
 			ctx = context.WithoutCancel(ctx)
@@ -528,10 +523,10 @@ func signalAtEnd(ctx context.Context, signal func()) (stop func()) {
 }
 
 // pause waits until the task is due, or the next round is.
-func (r *TaskRunner) pause(ctx context.Context, wait time.Duration, wake <-chan struct{}) {
+func (r *TaskRunner) pause(ctx context.Context, wait time.Duration, loop *alarm) {
 	until := r.until(ctx, wait)
 	for {
-		r.clock.Wait(until, wake)
+		loop.wait(r.clock, until)
 		// Wait may be early, and a wake may be left from something that the
 		// last step has seen to.
 		if ctx.Err() != nil || r.Due().Ready() {

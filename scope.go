@@ -7,7 +7,7 @@ import (
 
 // scope is the one value that a run puts into the context of its steps.
 type scope struct {
-	clock  Clock
+	clock  timeSource
 	driver fmt.Stringer // what is being stepped on this goroutine; nil outside a step
 	group  enclosing    // the innermost group whose member is being stepped, or nil
 	ending bool         // in Stop: nothing new is to start, at any depth
@@ -90,7 +90,7 @@ func same(a, b context.Context) (equal bool) {
 }
 
 // clockOf returns the clock of the scope that ctx is in, or the system's.
-func clockOf(ctx context.Context) Clock {
+func clockOf(ctx context.Context) timeSource {
 	if s := scopeOf(ctx); s != nil && s.clock != nil {
 		return s.clock
 	}

@@ -230,7 +230,7 @@ func (y Yield) String() string {
 var now = Yield{at: past, code: yieldAt}
 
 // absolute returns y with the time given by After made one of the clock.
-func (y Yield) absolute(clock Clock) Yield {
+func (y Yield) absolute(clock timeSource) Yield {
 	if y.code&yieldAfter == 0 {
 		return y
 	}
