@@ -67,9 +67,9 @@ func (c *systemClock) Now() time.Time {
 // anew would cost a run that is woken by events, with ever later deadlines
 // behind them, more than all its steps.
 type alarm struct {
-	wake  chan struct{} // has room for one
+	wake  chan struct{} // with room for one
 	timer *time.Timer
-	at    time.Time      // what the timer is set for
+	at    int64          // the instant that the timer is set for
 	rang  atomic.Bool    // it is set no more
 	calls sync.WaitGroup // of the timer's function
 }
@@ -82,37 +82,52 @@ func (a *alarm) signal() {
 	}
 }
 
-// wait waits as [Clock.Wait] does.
+// set makes the alarm ring at an instant, and reports whether the loop has to wait
+// for that. A Clock waits by itself.
 //
 //workflowcheck:ignore (Temporal's linter: a run in a workflow has a loop of its own)
-func (a *alarm) wait(source timeSource, until time.Time) {
-	if clock, ok := source.(Clock); ok {
-		clock.Wait(until, a.wake)
-		return
+func (a *alarm) set(source timeSource, until int64) bool {
+	if _, ok := source.(*systemClock); !ok {
+		a.waitBy(source.(Clock), until)
+		return false
 	}
-	if !until.IsZero() && (a.timer == nil || a.rang.Load() || until.Before(a.at)) {
-		d := until.Sub(source.Now())
-		if d <= 0 {
-			return
-		}
-		a.set(d)
-		a.at = until
+	switch {
+	case until == past:
+		return false
+	case until == never, a.timer != nil && a.at <= until && !a.rang.Load():
+		return true
 	}
-	<-a.wake
-}
-
-func (a *alarm) set(d time.Duration) {
+	d := time.Duration(until - instantOf(source))
+	if d <= 0 {
+		return false
+	}
+	a.at = until
 	a.rang.Store(false)
 	if a.timer == nil {
 		a.calls.Add(1)
-		a.timer = time.AfterFunc(d, func() {
-			a.rang.Store(true)
-			a.signal()
-			a.calls.Done()
-		})
+		a.timer = time.AfterFunc(d, a.ring)
 	} else if !a.timer.Reset(d) {
 		a.calls.Add(1)
 	}
+	return true
+}
+
+func (a *alarm) ring() {
+	a.rang.Store(true)
+	a.signal()
+	a.calls.Done()
+}
+
+func (a *alarm) waitBy(clock Clock, until int64) {
+	var t time.Time
+	switch until {
+	case never:
+	case past:
+		t = clock.Now()
+	default:
+		t = time.Unix(0, until)
+	}
+	clock.Wait(t, a.wake)
 }
 
 // stop ends the timer, and leaves no goroutine.
@@ -140,6 +155,14 @@ func instant(t time.Time) int64 {
 		return past
 	}
 	return t.UnixNano()
+}
+
+// instantOf reads the time.
+func instantOf(source timeSource) int64 {
+	if c, ok := source.(*systemClock); ok { // in one addition, not three
+		return c.start.UnixNano() + int64(time.Since(c.start))
+	}
+	return instant(source.Now())
 }
 
 // later returns t+d, or the end of the scale.

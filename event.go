@@ -15,6 +15,7 @@ import (
 // not be copied once used.
 type Event struct {
 	set atomic.Bool
+	had atomic.Bool // somebody, once, who waited: else there is nobody to wake
 
 	mu    sync.Mutex
 	first *waiter // who waits, the newest first; guarded by mu
@@ -50,7 +51,7 @@ type waiter struct {
 // in the next round.
 func (e *Event) Set() {
 	// Of several at once one wakes all: who begins to wait looks at set itself.
-	if !e.set.Swap(true) {
+	if !e.set.Swap(true) && e.had.Load() {
 		e.wakeAll()
 	}
 }
@@ -139,6 +140,9 @@ func (w *waiter) leave() {
 
 // link puts w in front. The caller holds e.mu.
 func (e *Event) link(w *waiter) {
+	if !e.had.Load() {
+		e.had.Store(true)
+	}
 	if e.first == nil && e.sources != nil {
 		e.linkSources()
 	}

@@ -515,7 +515,7 @@ func (g *DependencyTaskGroup[K]) enter(ctx context.Context, method string) conte
 // readClock reads the time for the Observer, if there is one.
 func (g *DependencyTaskGroup[K]) readClock() {
 	if g.opts.Observer != nil {
-		g.now = instant(g.clock.Now())
+		g.now = instantOf(g.clock)
 	}
 }
 
@@ -702,7 +702,7 @@ func (g *DependencyTaskGroup[K]) stepDue(ctx context.Context) bool {
 			// that ran out meanwhile made some due. (A set that another member
 			// caused is for the next round.)
 			if g.graces > 0 {
-				g.now = instant(g.clock.Now())
+				g.now = instantOf(g.clock)
 				g.expireLimits()
 			}
 			if word = 0; p&63 != 63 {
@@ -721,7 +721,7 @@ func (g *DependencyTaskGroup[K]) attempt(ctx context.Context, p int32) {
 	if m.kind != noDeadline {
 		now := g.now
 		if m.kind != throwTimeout {
-			now = instant(g.clock.Now()) // a grace is looked at anew each time
+			now = instantOf(g.clock) // a grace is looked at anew each time
 		}
 		if now > m.limit {
 			g.expire(ctx, p)
@@ -987,7 +987,7 @@ func (g *DependencyTaskGroup[K]) graceOf(p int32) time.Duration {
 // grant offers a member a deadline that ends with kind.
 func (g *DependencyTaskGroup[K]) grant(p int32, kind deadlineKind, span time.Duration) {
 	m := &g.slots[g.cell[p]]
-	at := later(instant(g.clock.Now()), span)
+	at := later(instantOf(g.clock), span)
 	if m.kind != noDeadline && at >= m.limit {
 		return
 	}

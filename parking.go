@@ -191,7 +191,7 @@ func (g *DependencyTaskGroup[K]) collect() {
 		g.collectRounds()
 	}
 	if g.timers.Len()+g.deadlines.Len() > 0 || g.opts.Observer != nil {
-		g.now = instant(g.clock.Now())
+		g.now = instantOf(g.clock)
 		g.collectTimers()
 		g.expireLimits()
 	}

@@ -137,7 +137,8 @@ func Run(ctx context.Context, task Task, opts *RunnerOptions) error {
 // [ErrStarted] if the runner was started before, and [ErrCancelled] if it was
 // cancelled before; then nothing has changed.
 func (r *TaskRunner) Start(ctx context.Context, timeout time.Duration) error {
-	defer r.enter("Start")()
+	r.enter("Start")
+	defer r.leave()
 	switch {
 	case r.started:
 		return ErrStarted
@@ -178,7 +179,8 @@ func (r *TaskRunner) offerTimeout(limit time.Duration) {
 // true and the error of Close, if any: what a task swallows is not reported
 // (recorded behaviour); Err has the *Timeout.
 func (r *TaskRunner) Step(ctx context.Context) (done bool, err error) {
-	defer r.enter("Step")()
+	r.enter("Step")
+	defer r.leave()
 	switch {
 	case r.done:
 		return true, nil
@@ -188,12 +190,11 @@ func (r *TaskRunner) Step(ctx context.Context) (done bool, err error) {
 	return r.step(ctx)
 }
 
-// enter makes the runner busy, and returns what makes it free again.
-func (r *TaskRunner) enter(method string) func() {
+// enter makes the runner busy, until leave.
+func (r *TaskRunner) enter(method string) {
 	if !r.busy.CompareAndSwap(false, true) {
 		panic("scheduler: TaskRunner." + method + " of " + r.opts.Name + " called during a step")
 	}
-	return r.leave
 }
 
 func (r *TaskRunner) leave() { r.busy.Store(false) }
@@ -214,9 +215,9 @@ func (r *TaskRunner) step(ctx context.Context) (bool, error) {
 	r.notify(ctx)
 	var y Yield
 	var err error
-	switch thrown := r.thrown.Swap(nil); {
-	case thrown != nil:
-		y, err = r.throw(ctx, *thrown)
+	switch {
+	case r.thrown.Load() != nil:
+		y, err = r.throw(ctx, *r.thrown.Swap(nil))
 	case r.deadline.kind != noDeadline && instant(r.now()) > r.deadline.at:
 		y, err = r.expire(ctx)
 	case !r.due():
@@ -489,7 +490,12 @@ func (r *TaskRunner) drive(ctx context.Context, pause, wait time.Duration, first
 
 	done, err := first()
 	for ; !done && err == nil; pause = wait {
-		r.pause(ctx, pause, loop)
+		until := r.until(ctx, pause)
+		for over := false; !over; over = r.isOver(ctx, until) {
+			if loop.set(r.clock, until) {
+				<-loop.wake // here, since a switch makes each return after it slow
+			}
+		}
 		if ctx.Err() != nil {
 			r.Stop(context.Cause(ctx))
 			ctx = context.WithoutCancel(ctx)
@@ -522,36 +528,27 @@ func signalAtEnd(ctx context.Context, signal func()) (stop func()) {
 	}
 }
 
-// pause waits until the task is due, or the next round is.
-func (r *TaskRunner) pause(ctx context.Context, wait time.Duration, loop *alarm) {
-	until := r.until(ctx, wait)
-	for {
-		loop.wait(r.clock, until)
-		// Wait may be early, and a wake may be left from something that the
-		// last step has seen to.
-		if ctx.Err() != nil || r.Due().Ready() {
-			return
-		}
-		if !until.IsZero() && !r.clock.Now().Before(until) {
-			return
-		}
-	}
-}
-
-// until returns when the pause ends unless something happens, or the zero Time.
-func (r *TaskRunner) until(ctx context.Context, wait time.Duration) time.Time {
+// until returns when the pause ends unless something happens; past is for none.
+func (r *TaskRunner) until(ctx context.Context, wait time.Duration) int64 {
 	due := r.Due()
 	if ctx.Err() != nil || due.Ready() { // the wake for it may still be on its way
-		return r.clock.Now()
+		return past
 	}
-	at, hasAt := due.Time()
-	if due.code&yieldNext == 0 {
-		return at // or zero
+	at := never
+	if due.code&yieldAt != 0 {
+		at = due.at
 	}
-	if next := r.clock.Now().Add(wait); !hasAt || next.Before(at) {
-		return next
+	if due.code&yieldNext != 0 {
+		at = min(at, later(instantOf(r.clock), wait))
 	}
 	return at
+}
+
+// isOver reports whether a pause is: the wait may have been cut short by what
+// the last step has seen to, or for no reason.
+func (r *TaskRunner) isOver(ctx context.Context, until int64) bool {
+	return until == past || ctx.Err() != nil || r.Due().Ready() ||
+		until != never && instantOf(r.clock) >= until
 }
 
 // AsTask returns a task that drives the runner: it starts it, if nobody has,
@@ -608,7 +605,8 @@ func (t *runnerTask) Throw(ctx context.Context, err error) (Yield, error) {
 }
 
 func (t *runnerTask) Close() error {
-	defer t.r.enter("Cancel")()
+	t.r.enter("Cancel")
+	defer t.r.leave()
 	if t.r.done {
 		return nil
 	}
@@ -663,7 +661,8 @@ func (r *TaskRunner) Stop(cause error) {
 // not started never can be. Cancel of an ended runner does nothing. It must not
 // be called inside the task's own step: that panics.
 func (r *TaskRunner) Cancel() error {
-	defer r.enter("Cancel")()
+	r.enter("Cancel")
+	defer r.leave()
 	if r.done {
 		return nil
 	}

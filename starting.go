@@ -272,14 +272,14 @@ func (g *DependencyTaskGroup[K]) limitOf(p int32) limitAt {
 	if span == 0 {
 		return limitAt{}
 	}
-	return limitAt{at: later(instant(g.clock.Now()), span), span: span}
+	return limitAt{at: later(instantOf(g.clock), span), span: span}
 }
 
 // timeStep measures a step, from the call on to that of what it returns.
 func (g *DependencyTaskGroup[K]) timeStep(p int32, task Task) func() {
-	from := instant(g.clock.Now())
+	from := instantOf(g.clock)
 	return func() {
-		took := time.Duration(instant(g.clock.Now()) - from)
+		took := time.Duration(instantOf(g.clock) - from)
 		if took > g.opts.SlowStep {
 			g.opts.Observer.(SlowStepObserver).ObserveSlowStep(SlowStep{
 				Path: g.pathOf(p), Task: TaskDescription(task), Took: took,
@@ -323,7 +323,7 @@ func (g *DependencyTaskGroup[K]) claim(ctx context.Context, p, rank int32) bool 
 func (g *DependencyTaskGroup[K]) claimTime(c *class) int64 {
 	for _, claim := range c.ticket.claims {
 		if claim.Limiter.opts.Interval > 0 {
-			return instant(g.clock.Now())
+			return instantOf(g.clock)
 		}
 	}
 	return never

@@ -234,7 +234,7 @@ func (y Yield) absolute(clock timeSource) Yield {
 	if y.code&yieldAfter == 0 {
 		return y
 	}
-	at := later(instant(clock.Now()), time.Duration(y.after))
+	at := later(instantOf(clock), time.Duration(y.after))
 	y.at = earlierOf(y.at, y.code&yieldAt, at, yieldAt)
 	y.code = y.code&^yieldAfter | yieldAt
 	y.after = 0
