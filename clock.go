@@ -75,6 +75,8 @@ type alarm struct {
 }
 
 // signal ends the wait, or the next one. It is for any goroutine.
+//
+//workflowcheck:ignore (Temporal's linter: a run in a workflow has a loop of its own)
 func (a *alarm) signal() {
 	select {
 	case a.wake <- struct{}{}:
@@ -158,6 +160,8 @@ func instant(t time.Time) int64 {
 }
 
 // instantOf reads the time.
+//
+//workflowcheck:ignore (Temporal's linter: a run in a workflow has a Clock)
 func instantOf(source timeSource) int64 {
 	if c, ok := source.(*systemClock); ok { // in one addition, not three
 		return c.start.UnixNano() + int64(time.Since(c.start))

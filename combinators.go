@@ -129,7 +129,7 @@ func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
 // isFinal reports whether an error of a subtask is the end of the coroutine too.
 func (co *Coroutine) isFinal(err error) bool {
 	return errors.Is(err, ErrClosed) || errors.Is(err, ErrSkip) || co.Stopping().IsSet() ||
-		co.top.throwing != nil && errors.Is(err, co.top.throwing)
+		co.top.tell().throwing != nil && errors.Is(err, co.top.told.throwing)
 }
 
 // Sequence returns a Task that drives the given ones one after the other, up to

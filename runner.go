@@ -80,7 +80,7 @@ type TaskRunner struct {
 	waiter waiter        // for the event that the task waits for
 	woken  atomic.Uint32 // last turn of waiter whose event was set
 	thrown atomic.Pointer[error]
-	kick   Event // set when the runner becomes due from outside
+	kick   Event                 // set when the runner becomes due from outside
 	loop   atomic.Pointer[alarm] // of the Run that drives it
 }
 

@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"reflect"
 
 	"github.com/steptask/scheduler/internal/coro"
 )
@@ -46,23 +45,25 @@ func Wrap(fn func(co *Coroutine) error) Task {
 // are for that function, while it runs; they panic anywhere else.
 type Coroutine struct {
 	// What a step touches comes first.
-	child    Task       // the subtask that is awaited, unless it is a coroutine
+	child    Task       // the subtask that is awaited: to be begun, after a resume; later unless it is a coroutine
 	leaf     *Coroutine // innermost of the chain that awaits; kept by the outermost
 	ctx      context.Context
-	stepping bool  // a Step or Throw is under way; kept by the outermost
-	throwing error // the last error thrown in; kept by the outermost
-	cause    error // of the first Stop; kept by the outermost
-	thrown   error // what Yield or Await returns when the function is resumed
+	passed   error // what Yield or Await returns when the function is resumed; what it has returned
 	yield    Yield // what the function yields
 	coro     coro.Coro
+	stepping bool // a Step or Throw is under way; kept by the outermost
 
-	begin Task       // a subtask to be begun, from Await to the driver
 	outer *Coroutine // who awaits this one; nil for the outermost
 	top   *Coroutine // the outermost, which has ctx
 	fn    func(*Coroutine) error
-	code  uintptr // of fn, which is dropped when it has returned
-	err   error   // what fn returned
-	stop  *Event  // set once the task is asked to stop; kept by the outermost
+	told  *told // kept by the outermost; nil as long as there is nothing
+}
+
+// told is what a coroutine was told from outside.
+type told struct {
+	stop     Event // set once the task is asked to stop
+	cause    error // of the first Stop
+	throwing error // the last error thrown in
 }
 
 // coroutine is the Task side of a Coroutine, hidden from fn.
@@ -84,7 +85,7 @@ func (co *Coroutine) Yield(y Yield) error {
 	co.coro.Suspending()
 	co.coro.Switch(struct{}{})
 	co.coro.Resumed()
-	return co.thrown
+	return co.passed
 }
 
 // Await drives a subtask to its end and returns its error. The subtask's first
@@ -100,9 +101,9 @@ func (co *Coroutine) Await(task Task) error {
 		return ErrStarted
 	}
 	co.check("Await")
-	co.begin = task
+	co.child = task
 	co.coro.Suspend()
-	return co.thrown
+	return co.passed
 }
 
 // check panics if the function is not running.
@@ -122,7 +123,7 @@ func (co *Coroutine) Context() context.Context {
 // wait for it beside something else, or look at it with IsSet.
 func (co *Coroutine) Stopping() *Event {
 	co.check("Stopping")
-	return co.top.stopping()
+	return &co.top.tell().stop
 }
 
 // StopCause returns why the task has been asked to stop, or nil if it has not.
@@ -130,15 +131,18 @@ func (co *Coroutine) Stopping() *Event {
 // as cancelled.
 func (co *Coroutine) StopCause() error {
 	co.check("StopCause")
-	return co.top.cause
+	if co.top.told == nil {
+		return nil
+	}
+	return co.top.told.cause
 }
 
-// stopping makes the event when it is first asked for: most tasks never are.
-func (co *Coroutine) stopping() *Event {
-	if co.stop == nil {
-		co.stop = new(Event)
+// tell makes what most tasks never need.
+func (co *Coroutine) tell() *told {
+	if co.told == nil {
+		co.told = new(told)
 	}
-	return co.stop
+	return co.told
 }
 
 // Call runs fn as [Blocking] does, on its own goroutine, and returns its
@@ -152,18 +156,16 @@ func Call[T any](co *Coroutine, fn func(ctx context.Context) (T, error)) (T, err
 	return value, err
 }
 
-// run is what is inside the coroutine.
-func (co *Coroutine) run() {
-	co.err = co.fn(co)
-	co.code = reflect.ValueOf(co.fn).Pointer()
-	co.fn = nil
-}
+// body is what is inside the coroutine.
+type body Coroutine
+
+func (b *body) Run() { b.passed = b.fn((*Coroutine)(b)) }
 
 // resume runs the function to its next yield and reports whether it goes on.
-func (co *Coroutine) resume(thrown error) bool {
-	co.thrown = thrown
+func (co *Coroutine) resume(passed error) bool {
+	co.passed = passed
 	if !co.coro.Started() {
-		co.coro.Init(co.run)
+		co.coro.Init((*body)(co))
 	}
 	alive := co.coro.Resume()
 	co.checkPanic()
@@ -201,9 +203,9 @@ func (c *coroutine) Step(ctx context.Context) (Yield, error) {
 		return c.advance(leaf, nil)
 	}
 	// This is advance without its frames: see coro.Suspending.
-	leaf.thrown = nil
+	leaf.passed = nil
 	alive := leaf.coro.Resume()
-	if alive && leaf.begin == nil && leaf.yield.code != 0 {
+	if alive && leaf.child == nil && leaf.yield.code != 0 {
 		co.stepping = false
 		return leaf.yield, nil
 	}
@@ -226,7 +228,7 @@ func (c *coroutine) Throw(ctx context.Context, err error) (Yield, error) {
 	if co.leaf == nil {
 		return Yield{}, err // never entered: no code of it runs
 	}
-	co.ctx, co.stepping, co.throwing = ctx, true, err
+	co.ctx, co.stepping, co.tell().throwing = ctx, true, err
 	defer c.unwind()
 	leaf := co.leaf
 	if leaf.child != nil {
@@ -253,9 +255,9 @@ func (c *coroutine) proceed(co *Coroutine, alive bool) (Yield, error) {
 	top := &c.co
 	for {
 		var err error
-		switch child := co.begin; {
+		switch child := co.child; {
 		case !alive:
-			err = co.err
+			err = co.passed
 			top.leaf = co.outer
 			if co == top {
 				top.stepping = false
@@ -273,14 +275,13 @@ func (c *coroutine) proceed(co *Coroutine, alive bool) (Yield, error) {
 			top.stepping = false
 			return co.yield, nil
 		default:
-			co.begin = nil
 			if inner, ok := child.(*coroutine); ok {
+				co.child = nil
 				inner.co.outer, inner.co.top = co, top
 				co = &inner.co
 				top.leaf = co
 				break
 			}
-			co.child = child
 			y, e := stepTask(top.ctx, child)
 			if e == nil && y.code&yieldDone == 0 {
 				top.stepping = false
@@ -358,8 +359,8 @@ func (co *Coroutine) close(childErr error) error {
 		reason = &closeError{childErr}
 	}
 	for co.resume(reason) {
-		child := co.begin
-		co.begin = nil
+		child := co.child
+		co.child = nil
 		if childErr == nil || child == nil {
 			return co.kill(childErr)
 		}
@@ -371,7 +372,7 @@ func (co *Coroutine) close(childErr error) error {
 			return co.kill(join(childErr, child.Close()))
 		}
 	}
-	return dropClosed(co.err)
+	return dropClosed(co.passed)
 }
 
 // kill ends a function that goes on after it was told that it is closed.
@@ -388,10 +389,11 @@ func (c *coroutine) askToClose() bool {
 
 // Stop sets the event of Stopping, keeps the cause, and hands the notice to the subtask.
 func (c *coroutine) Stop(ctx context.Context, cause error) {
-	if c.co.cause == nil {
-		c.co.cause = cause
+	told := c.co.tell()
+	if told.cause == nil {
+		told.cause = cause
 	}
-	c.co.stopping().Set()
+	told.stop.Set()
 	if co := c.co.leaf; co != nil && co.child != nil {
 		if s, ok := co.child.(Stopper); ok {
 			c.co.stepping = true
@@ -403,9 +405,4 @@ func (c *coroutine) Stop(ctx context.Context, cause error) {
 }
 
 // String returns the function's name.
-func (c *coroutine) String() string {
-	if c.co.fn == nil {
-		return codeName(c.co.code)
-	}
-	return funcName(c.co.fn)
-}
+func (c *coroutine) String() string { return funcName(c.co.fn) }

@@ -16,6 +16,7 @@ import (
 // that is locked to its OS thread must be so for every Resume, else the
 // runtime ends the process.
 type Coro struct {
+	body   Body
 	next   func() (struct{}, bool)
 	Switch func(struct{}) bool // see Suspending
 	state  state
@@ -51,14 +52,21 @@ type Panic struct {
 // unwind is the panic by which a function is unwound.
 type unwind struct{}
 
+// Body has the function. (It is no function, since one that is made of a method
+// would be an allocation.)
+type Body interface{ Run() }
+
 // Init sets the function. Nothing runs and nothing is held until the first
 // Resume.
-func (c *Coro) Init(body func()) {
-	c.next, _ = iter.Pull(func(yield func(struct{}) bool) {
-		c.Switch = yield
-		defer c.finish()
-		body()
-	})
+func (c *Coro) Init(body Body) {
+	c.body = body
+	c.next, _ = iter.Pull(c.run)
+}
+
+func (c *Coro) run(yield func(struct{}) bool) {
+	c.Switch = yield
+	defer c.finish()
+	c.body.Run()
 }
 
 func (c *Coro) finish() {

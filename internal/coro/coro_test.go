@@ -68,7 +68,7 @@ func TestCoro_states(t *testing.T) {
 	count.want(0)
 
 	var log []string
-	c.Init(func() {
+	c.Init(body(func() {
 		log = append(log, "a")
 		require.True(t, c.Running())
 		require.False(t, c.Suspended())
@@ -77,7 +77,7 @@ func TestCoro_states(t *testing.T) {
 		require.True(t, c.Running())
 		c.Suspend()
 		log = append(log, "c")
-	})
+	}))
 	check(fresh)
 	require.Empty(t, log, "nothing runs before the first Resume")
 
@@ -100,7 +100,7 @@ func TestCoro_states(t *testing.T) {
 func TestCoro_ends_in_the_first_Resume(t *testing.T) {
 	count := newCounter(t)
 	var c coro.Coro
-	c.Init(func() {})
+	c.Init(body(func() {}))
 	require.False(t, c.Resume())
 	require.True(t, c.Started())
 	require.False(t, c.Suspended())
@@ -137,12 +137,12 @@ func TestCoro_ends(t *testing.T) {
 			t.Run(test.name, func(t *testing.T) {
 				count := newCounter(t)
 				var c coro.Coro
-				c.Init(func() {
+				c.Init(body(func() {
 					for range suspends {
 						c.Suspend()
 					}
 					test.end()
-				})
+				}))
 				for range suspends {
 					require.True(t, c.Resume())
 					count.want(1)
@@ -284,7 +284,7 @@ func TestCoro_Kill(t *testing.T) {
 			count := newCounter(t)
 			var log []string
 			var c coro.Coro
-			c.Init(func() { test.body(&c, func(s string) { log = append(log, s) }) })
+			c.Init(body(func() { test.body(&c, func(s string) { log = append(log, s) }) }))
 			require.True(t, c.Resume())
 			count.want(1)
 			c.Kill()
@@ -307,10 +307,10 @@ func TestCoro_Kill(t *testing.T) {
 func TestCoro_Kill_with_Goexit(t *testing.T) {
 	count := newCounter(t)
 	var c coro.Coro
-	c.Init(func() {
+	c.Init(body(func() {
 		defer runtime.Goexit()
 		c.Suspend()
-	})
+	}))
 	require.True(t, c.Resume())
 	done, returned := make(chan struct{}), false
 	go func() {
@@ -331,7 +331,7 @@ func TestCoro_nested(t *testing.T) {
 	coros := make([]coro.Coro, depth)
 	ended := 0
 	for i := range coros {
-		coros[i].Init(func() {
+		coros[i].Init(body(func() {
 			defer func() { ended++ }()
 			if i+1 < depth {
 				for coros[i+1].Resume() {
@@ -341,7 +341,7 @@ func TestCoro_nested(t *testing.T) {
 			}
 			coros[i].Suspend()
 			coros[i].Suspend()
-		})
+		}))
 	}
 	require.True(t, coros[0].Resume())
 	count.want(depth)
@@ -358,12 +358,12 @@ func TestCoro_Kill_nested(t *testing.T) {
 	count := newCounter(t)
 	coros := make([]coro.Coro, depth)
 	for i := range coros {
-		coros[i].Init(func() {
+		coros[i].Init(body(func() {
 			if i+1 < depth {
 				coros[i+1].Resume()
 			}
 			coros[i].Suspend()
-		})
+		}))
 	}
 	require.True(t, coros[0].Resume())
 	for i := depth - 1; i >= 0; i-- {
@@ -377,11 +377,11 @@ func TestCoro_Kill_nested(t *testing.T) {
 func TestCoro_nested_panic(t *testing.T) {
 	count := newCounter(t)
 	var outer, inner coro.Coro
-	inner.Init(func() { panic("inner") })
-	outer.Init(func() {
+	inner.Init(body(func() { panic("inner") }))
+	outer.Init(body(func() {
 		inner.Resume()
 		outer.Suspend()
-	})
+	}))
 	require.True(t, outer.Resume())
 	require.Equal(t, "inner", inner.Panic().Value)
 	require.Nil(t, outer.Panic())
@@ -400,11 +400,11 @@ func TestCoro_locked_thread(t *testing.T) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		var c coro.Coro
-		c.Init(func() { c.Suspend() })
+		c.Init(body(func() { c.Suspend() }))
 		alive[0] = c.Resume()
 		alive[1] = c.Resume()
 		var killed coro.Coro
-		killed.Init(func() { killed.Suspend() })
+		killed.Init(body(func() { killed.Suspend() }))
 		killed.Resume()
 		killed.Kill()
 	}()
@@ -417,11 +417,11 @@ func TestCoro_can_be_resumed_by_any_goroutine(t *testing.T) {
 	newCounter(t)
 	var c coro.Coro
 	n := 0
-	c.Init(func() {
+	c.Init(body(func() {
 		for ; n < 5; n++ {
 			c.Suspend()
 		}
-	})
+	}))
 	for alive := true; alive; {
 		done := make(chan struct{})
 		go func() {
@@ -436,12 +436,16 @@ func TestCoro_can_be_resumed_by_any_goroutine(t *testing.T) {
 func TestCoro_Resume_allocates_nothing(t *testing.T) {
 	newCounter(t)
 	var c coro.Coro
-	c.Init(func() {
+	c.Init(body(func() {
 		for {
 			c.Suspend()
 		}
-	})
+	}))
 	require.True(t, c.Resume())
 	require.Zero(t, testing.AllocsPerRun(100, func() { c.Resume() }))
 	c.Kill()
 }
+
+type body func()
+
+func (b body) Run() { b() }
