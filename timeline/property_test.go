@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -94,7 +95,7 @@ func (g *small) paths(visit func(path []int, took time.Duration)) {
 			}
 			for _, a := range g.requires[b] {
 				if a == path[len(path)-1] {
-					extend(append(path[:len(path):len(path)], b), took+g.took[b])
+					extend(append(slices.Clip(path), b), took+g.took[b])
 				}
 			}
 		}

@@ -48,7 +48,7 @@ func (r *Report[K]) writeChain(b *strings.Builder) {
 		if l.Limited {
 			why = fmt.Sprintf("\twaited for room for %v", short(l.Start-l.Ready))
 		}
-		fmt.Fprintf(table, "  %v\t+%v\t%v%s\n", short(l.Start), short(l.End-l.Start), l.Key, why)
+		row(table, "  %v\t+%v\t%v%s\n", short(l.Start), short(l.End-l.Start), l.Key, why)
 	}
 	flush(table)
 	if left := len(r.Chain) - len(shown); left > 0 {
@@ -91,7 +91,7 @@ func (r *Report[K]) writeLimits(b *strings.Builder) error {
 		if limit == r.opts.Limit {
 			note = "\tthe limit that it had"
 		}
-		fmt.Fprintf(table, "  limit %d\t%v%s\n", limit, short(took), note)
+		row(table, "  limit %d\t%v%s\n", limit, short(took), note)
 		if took <= r.LongestTook || limit >= len(r.spans) {
 			break
 		}
@@ -100,7 +100,7 @@ func (r *Report[K]) writeLimits(b *strings.Builder) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(table, "  no limit\t%v\n", short(took))
+	row(table, "  no limit\t%v\n", short(took))
 	flush(table)
 	return nil
 }
@@ -119,14 +119,17 @@ func (r *Report[K]) writeSlack(b *strings.Builder) {
 	fmt.Fprintf(b, "\nThe least slack beside that path:\n")
 	table := columns(b)
 	for _, i := range others[:min(len(others), slackShown)] {
-		fmt.Fprintf(table, "  %v\t%v\ttook %v\n", short(r.slack[i]), r.keys[i], short(r.spans[i].Took()))
+		row(table, "  %v\t%v\ttook %v\n", short(r.slack[i]), r.keys[i], short(r.spans[i].Took()))
 	}
 	flush(table)
 }
 
 func columns(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
 
-// flush ends a table in a strings.Builder, which takes everything.
+func row(table *tabwriter.Writer, format string, args ...any) { _, _ = fmt.Fprintf(table, format, args...) }
+
+// flush ends a table in a strings.Builder, which takes
+// everything.
 func flush(table *tabwriter.Writer) { _ = table.Flush() }
 
 func percent(part, whole time.Duration) int {
