@@ -126,7 +126,9 @@ func (r *Report[K]) writeSlack(b *strings.Builder) {
 
 func columns(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
 
-func row(table *tabwriter.Writer, format string, args ...any) { _, _ = fmt.Fprintf(table, format, args...) }
+func row(table *tabwriter.Writer, format string, args ...any) {
+	_, _ = fmt.Fprintf(table, format, args...)
+}
 
 // flush ends a table in a strings.Builder, which takes
 // everything.
