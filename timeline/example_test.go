@@ -58,10 +58,11 @@ func ExampleReport() {
 	// site: 6 nodes in 16s
 	//
 	// What made it as long as it was:
-	//   0s   +4s  network
-	//   4s   +6s  image  waited for room for 4s
-	//   10s  +5s  server
-	//   15s  +1s  dns
+	//   at   took  waited for room  node
+	//   0s   4s                     network
+	//   4s   6s    4s               image
+	//   10s  5s                     server
+	//   15s  1s                     dns
 	//
 	// The longest path takes 15s: volume > server > dns
 	// Something was ready and kept waiting for 4s (25 %).
@@ -71,10 +72,11 @@ func ExampleReport() {
 	//   limit 4   15s
 	//   no limit  15s
 	//
-	// The least slack beside that path:
-	//   3s  image    took 6s
-	//   4s  backup   took 2s
-	//   5s  network  took 4s
+	// What has the least slack beside that path:
+	//   slack  took  node
+	//   3s     6s    image
+	//   4s     2s    backup
+	//   5s     4s    network
 }
 
 // How long would it take with a limit for each kind of thing? Nothing has to be

@@ -152,7 +152,7 @@ func TestReport_WriteTo_is_short(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(b.Len()), n)
 	require.Contains(t, b.String(), "g: 1000 nodes in 33m10s\n")
-	require.Contains(t, b.String(), "  26m32s  +1m40s  n800\n  29m51s  +1m40s  n900\n")
+	require.Contains(t, b.String(), "  26m32s  1m40s                   n800\n  29m51s  1m40s                   n900\n")
 	require.Contains(t, b.String(), "  and 980 more between them, that took 16m20s\n")
 	require.Contains(t, b.String(), "n016 > n017 > (981 more) > n999\n")
 	require.Less(t, strings.Count(b.String(), "\n"), 40)

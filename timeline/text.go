@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -40,15 +41,16 @@ func (r *Report[K]) writeChain(b *strings.Builder) {
 	shown := r.chainShown()
 	fmt.Fprintf(b, "\nWhat made it as long as it was:\n")
 	table := columns(b)
+	row(table, "  at\ttook\twaited for room\tnode\n")
 	for i, l := range r.Chain {
 		if !shown[i] {
 			continue
 		}
-		why := ""
+		waited := ""
 		if l.Limited {
-			why = fmt.Sprintf("\twaited for room for %v", short(l.Start-l.Ready))
+			waited = short(l.Start - l.Ready).String()
 		}
-		row(table, "  %v\t+%v\t%v%s\n", short(l.Start), short(l.End-l.Start), l.Key, why)
+		row(table, "  %v\t%v\t%s\t%v\n", short(l.Start), short(l.End-l.Start), waited, l.Key)
 	}
 	flush(table)
 	if left := len(r.Chain) - len(shown); left > 0 {
@@ -69,7 +71,7 @@ func (r *Report[K]) chainShown() map[int]bool {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(i, j int) int {
-		return int((r.Chain[j].End - r.Chain[j].Start) - (r.Chain[i].End - r.Chain[i].Start))
+		return cmp.Compare(r.Chain[j].End-r.Chain[j].Start, r.Chain[i].End-r.Chain[i].Start)
 	})
 	shown := map[int]bool{}
 	for _, i := range order[:min(len(order), linksShown)] {
@@ -106,20 +108,25 @@ func (r *Report[K]) writeLimits(b *strings.Builder) error {
 }
 
 func (r *Report[K]) writeSlack(b *strings.Builder) {
+	longest := map[K]bool{}
+	for _, k := range r.Longest {
+		longest[k] = true
+	}
 	var others []int
-	for i := range r.spans {
-		if !slices.Contains(r.Longest, r.keys[i]) && r.spans[i].Took() > 0 {
+	for i, k := range r.keys {
+		if !longest[k] && r.spans[i].Took() > 0 {
 			others = append(others, i)
 		}
 	}
 	if len(others) == 0 {
 		return
 	}
-	slices.SortStableFunc(others, func(i, j int) int { return int(r.slack[i] - r.slack[j]) })
-	fmt.Fprintf(b, "\nThe least slack beside that path:\n")
+	slices.SortStableFunc(others, func(i, j int) int { return cmp.Compare(r.slack[i], r.slack[j]) })
+	fmt.Fprintf(b, "\nWhat has the least slack beside that path:\n")
 	table := columns(b)
+	row(table, "  slack\ttook\tnode\n")
 	for _, i := range others[:min(len(others), slackShown)] {
-		row(table, "  %v\t%v\ttook %v\n", short(r.slack[i]), r.keys[i], short(r.spans[i].Took()))
+		row(table, "  %v\t%v\t%v\n", short(r.slack[i]), short(r.spans[i].Took()), r.keys[i])
 	}
 	flush(table)
 }
