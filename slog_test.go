@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -253,6 +254,25 @@ func TestNewLogObserver_default(t *testing.T) {
 	slog.SetDefault(logTo(&b, slog.LevelInfo))
 	scheduler.NewLogObserver(nil).ObserveSlowStep(scheduler.SlowStep{Path: "x/a", Task: "task a", Took: time.Minute})
 	require.Equal(t, "level=WARN msg=\"slow step\" node.path=x/a node.task=\"task a\" took=1m0s\n", b.String())
+}
+
+// A group that has ended is not held on to.
+func TestLogObserver_forgets_groups(t *testing.T) {
+	var b bytes.Buffer
+	log := scheduler.NewLogObserver(logTo(&b, slog.LevelInfo))
+	c := newCollector(t)
+	func() {
+		deps := scheduler.NewDependencies[*heavy]()
+		deps.Add(c.task(nil), c.task(nil)) // the keys go when the group does
+		group, err := scheduler.NewDependencyTaskGroup(deps, func(*heavy) scheduler.Task {
+			return scheduler.Pause(scheduler.Next)
+		}, &scheduler.GroupOptions[*heavy]{Observer: log})
+		require.NoError(t, err)
+		require.NoError(t, scheduler.Run(t.Context(), group, nil))
+	}()
+	c.want(0)
+	require.Equal(t, 2, strings.Count(b.String(), "\n"))
+	runtime.KeepAlive(log)
 }
 
 // What the level leaves out allocates nothing, be it everything or the changes of
