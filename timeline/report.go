@@ -2,7 +2,6 @@ package timeline
 
 import (
 	"cmp"
-	"iter"
 	"slices"
 	"time"
 
@@ -30,13 +29,16 @@ type Report[K comparable] struct {
 	// the group's Limit or by Claims.
 	Held time.Duration
 
-	deps  *scheduler.Dependencies[K]
-	opts  scheduler.GroupOptions[K]
-	spans []Span
-	keys  []K         // by span
-	at    map[K]int   // the span of a node
-	ready []time.Time // by span
-	slack []time.Duration
+	deps *scheduler.Dependencies[K]
+	opts scheduler.GroupOptions[K]
+	at   map[K]int // the span of a node
+
+	// By span. Spans are known by number.
+	spans           []Span
+	keys            []K
+	requires, frees [][]int // in the walked direction
+	ready           []time.Time
+	slack           []time.Duration
 }
 
 // Link is a node of a chain.
@@ -75,6 +77,7 @@ func NewReport[K comparable](
 	}
 	r.Name = cmp.Or(r.opts.Name, "DependencyTaskGroup") // what a group without a name is called
 	r.choose(spans)
+	r.connect()
 	r.findReady()
 	r.findLongest()
 	r.findChain()
@@ -109,21 +112,21 @@ func (r *Report[K]) choose(spans []Span) {
 // began is the first start; there must be one.
 func (r *Report[K]) began() time.Time { return r.spans[0].Start }
 
-// required gives the spans of what the node of a span requires, in the walked
-// direction; freed those that require it.
-func (r *Report[K]) required(i int) iter.Seq[int] { return r.neighbours(i, !r.opts.Reverse) }
-func (r *Report[K]) freed(i int) iter.Seq[int]    { return r.neighbours(i, r.opts.Reverse) }
-
-func (r *Report[K]) neighbours(i int, requires bool) iter.Seq[int] {
-	next := r.deps.RequiredBy(r.keys[i])
-	if requires {
-		next = r.deps.Requires(r.keys[i])
-	}
-	return func(yield func(int) bool) {
-		for k := range next {
-			if j, ran := r.at[k]; ran && !yield(j) {
-				return
+// connect finds the edges between spans, in the walked direction.
+func (r *Report[K]) connect() {
+	r.requires, r.frees = make([][]int, len(r.spans)), make([][]int, len(r.spans))
+	for requirer, k := range r.keys {
+		for q := range r.deps.Requires(k) {
+			required, ran := r.at[q]
+			if !ran {
+				continue
 			}
+			first, then := required, requirer
+			if r.opts.Reverse {
+				first, then = then, first
+			}
+			r.requires[then] = append(r.requires[then], first)
+			r.frees[first] = append(r.frees[first], then)
 		}
 	}
 }
@@ -134,7 +137,7 @@ func (r *Report[K]) findReady() {
 	r.ready = make([]time.Time, len(r.spans))
 	for i, s := range r.spans {
 		ready := r.began()
-		for j := range r.required(i) {
+		for _, j := range r.requires[i] {
 			if end := r.spans[j].End; end.After(ready) {
 				ready = end
 			}
@@ -162,14 +165,14 @@ func (r *Report[K]) findLongest() {
 		}
 	}
 	for _, i := range order {
-		for j := range r.required(i) {
+		for _, j := range r.requires[i] {
 			before[i] = max(before[i], before[j])
 		}
 		before[i] += r.spans[i].Took()
 		r.LongestTook = max(r.LongestTook, before[i])
 	}
 	for _, i := range slices.Backward(order) {
-		for j := range r.freed(i) {
+		for _, j := range r.frees[i] {
 			after[i] = max(after[i], after[j])
 		}
 		after[i] += r.spans[i].Took()
@@ -195,7 +198,7 @@ func (r *Report[K]) pathOf(order []int, before []time.Duration) []K {
 	for at >= 0 {
 		path = append(path, r.keys[at])
 		from := -1
-		for j := range r.required(at) {
+		for _, j := range r.requires[at] {
 			if before[j] == before[at]-r.spans[at].Took() && (from < 0 || j < from) {
 				from = j
 			}
@@ -232,7 +235,7 @@ func (r *Report[K]) findChain() {
 // that a chain of nodes that take no time comes to an end.
 func (r *Report[K]) letStart(i int) (from int, limited bool) {
 	from = -1
-	for j := range r.required(i) {
+	for _, j := range r.requires[i] {
 		if j < i && (from < 0 || cmp.Or(r.spans[j].End.Compare(r.spans[from].End), cmp.Compare(j, from)) > 0) {
 			from = j
 		}
