@@ -99,12 +99,12 @@ tidy-check:
 	$(call each,GOWORK=off go mod tidy -diff)
 
 .PHONY: readme
-readme: $(BIN)/embedmd ## write the code that README.md quotes into it
-	$(BIN)/embedmd -w README.md
+readme: $(BIN)/embedmd ## write the code that README.md and docs/ quote into them
+	$(BIN)/embedmd -w README.md docs/graphs.md
 
 .PHONY: readme-check
 readme-check: $(BIN)/embedmd
-	$(BIN)/embedmd -d README.md
+	$(BIN)/embedmd -d README.md docs/graphs.md
 
 .PHONY: actionlint
 actionlint: $(BIN)/actionlint

@@ -1,17 +1,13 @@
 package scheduler
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"github.com/steptask/scheduler/internal/digraph"
 	"github.com/steptask/scheduler/internal/index"
@@ -487,112 +483,4 @@ func (d *Dependencies[K]) cycleLocked() error {
 		d.cycle = &CircularDependencyError[K]{Path: append(path, path[0])}
 	}
 	return d.cycle
-}
-
-// WriteDOT writes the graph in the language of Graphviz, with an arrow from
-// each requirer to what it requires. Nodes and edges that are on a cycle are
-// red. The same graph, entered in the same order, gives the same text. The
-// error is that of w.
-func (d *Dependencies[K]) WriteDOT(w io.Writer) error {
-	b := bufio.NewWriter(w)
-	b.WriteString("digraph dependencies {\n")
-	d.draw(
-		func(number int, name string, cyclic bool) {
-			color := ""
-			if cyclic {
-				color = ", color=red"
-			}
-			fmt.Fprintf(b, "\tn%d [label=\"%s\"%s]\n", number, escapeDOT(name), color)
-		},
-		func(requirer, required int, cyclic bool) {
-			color := ""
-			if cyclic {
-				color = " [color=red]"
-			}
-			fmt.Fprintf(b, "\tn%d -> n%d%s\n", requirer, required, color)
-		},
-	)
-	b.WriteString("}\n")
-	return b.Flush()
-}
-
-// WriteMermaid writes the graph as a Mermaid flowchart, with an arrow from each
-// requirer to what it requires. Nodes that are on a cycle are of the class
-// cycle, which is drawn red, and edges that are have thick arrows. The same
-// graph, entered in the same order, gives the same text. The error is that of w.
-func (d *Dependencies[K]) WriteMermaid(w io.Writer) error {
-	b := bufio.NewWriter(w)
-	b.WriteString("flowchart TD\n")
-	some := false
-	d.draw(
-		func(number int, name string, cyclic bool) {
-			class := ""
-			if cyclic {
-				class, some = ":::cycle", true
-			}
-			fmt.Fprintf(b, "\tn%d[\"%s\"]%s\n", number, escapeMermaid(name), class)
-		},
-		func(requirer, required int, cyclic bool) {
-			arrow := "-->"
-			if cyclic {
-				arrow = "==>"
-			}
-			fmt.Fprintf(b, "\tn%d %s n%d\n", requirer, arrow, required)
-		},
-	)
-	if some {
-		b.WriteString("\tclassDef cycle stroke:red\n")
-	}
-	return b.Flush()
-}
-
-// draw calls node for all nodes and then edge for all edges, in a stable order.
-// Names are only labels, since two keys may print alike: nodes are known by
-// entry number.
-func (d *Dependencies[K]) draw(
-	node func(number int, name string, cyclic bool),
-	edge func(requirer, required int, cyclic bool),
-) {
-	keys, g := d.keys(), d.graph(backwards)
-	cycles := g.Cycles()
-	for number, k := range keys {
-		node(number, fmt.Sprint(k), cycles[number] != 0)
-	}
-	for requirer := range keys {
-		for _, required := range g.Row(int32(requirer)) {
-			edge(requirer, int(required), cycles[requirer] != 0 && cycles[requirer] == cycles[required])
-		}
-	}
-}
-
-// escapeDOT makes a name fit for a quoted string of DOT, where a backslash
-// would begin an escape.
-func escapeDOT(name string) string { return dotEscapes.Replace(printable(name)) }
-
-var dotEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
-
-// escapeMermaid makes a name fit for a quoted string of Mermaid, which knows
-// entities and, in backquotes, Markdown.
-func escapeMermaid(name string) string { return mermaidEscapes.Replace(printable(name)) }
-
-var mermaidEscapes = strings.NewReplacer(
-	`#`, `#35;`, `"`, `#34;`, `&`, `#38;`, `<`, `#60;`, `>`, `#62;`, "`", `#96;`, `\`, `#92;`,
-)
-
-// printable gives what is not printable, or not valid UTF-8, in s as a string
-// literal of Go would: a label stays on one line and cannot break the syntax
-// around it.
-func printable(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if strconv.IsPrint(r) && (r != utf8.RuneError || size > 1) {
-			b.WriteRune(r)
-		} else {
-			quoted := strconv.Quote(s[i : i+size])
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
-		i += size
-	}
-	return b.String()
 }

@@ -6,7 +6,6 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -64,46 +63,6 @@ func ExampleDependencies_Validate() {
 	// scheduler: circular dependency: network -> router -> server -> network
 	// true
 	// [network router server network]
-}
-
-func ExampleDependencies_WriteDOT() {
-	deps := scheduler.NewDependencies[string]()
-	deps.Add("server", "network")
-	deps.Add("network", "router")
-	deps.Add("router", "network")
-
-	if err := deps.WriteDOT(os.Stdout); err != nil {
-		fmt.Println(err)
-	}
-	// Output:
-	// digraph dependencies {
-	// 	n0 [label="network", color=red]
-	// 	n1 [label="server"]
-	// 	n2 [label="router", color=red]
-	// 	n0 -> n2 [color=red]
-	// 	n1 -> n0
-	// 	n2 -> n0 [color=red]
-	// }
-}
-
-func ExampleDependencies_WriteMermaid() {
-	deps := scheduler.NewDependencies[string]()
-	deps.Add("server", "network")
-	deps.Add("network", "router")
-	deps.Add("router", "network")
-
-	if err := deps.WriteMermaid(os.Stdout); err != nil {
-		fmt.Println(err)
-	}
-	// Output:
-	// flowchart TD
-	// 	n0["network"]:::cycle
-	// 	n1["server"]
-	// 	n2["router"]:::cycle
-	// 	n0 ==> n2
-	// 	n1 --> n0
-	// 	n2 ==> n0
-	// 	classDef cycle stroke:red
 }
 
 func ExampleTranslate() {
@@ -520,67 +479,6 @@ func TestDependencies_Validate_same_text_every_time(t *testing.T) {
 			words(deps.Backward())
 		}
 		require.EqualError(t, deps.Validate(), "scheduler: circular dependency: e -> f -> e")
-	}
-}
-
-func TestDependencies_diagrams_escape_names(t *testing.T) {
-	t.Parallel()
-	deps := scheduler.NewDependencies[any]()
-	deps.Add(`a "quoted" \N back\slash`, "<b>&#35;`x`")
-	deps.Add("two\nlines\x00\xff\u202e", 1)
-	deps.Add("1", "größe")
-	var dot, mermaid strings.Builder
-	require.NoError(t, deps.WriteDOT(&dot))
-	require.NoError(t, deps.WriteMermaid(&mermaid))
-	require.Equal(t, `digraph dependencies {
-	n0 [label="<b>&#35;`+"`x`"+`"]
-	n1 [label="a \"quoted\" \\N back\\slash"]
-	n2 [label="1"]
-	n3 [label="two\\nlines\\x00\\xff\\u202e"]
-	n4 [label="größe"]
-	n5 [label="1"]
-	n1 -> n0
-	n3 -> n2
-	n5 -> n4
-}
-`, dot.String())
-	require.Equal(t, `flowchart TD
-	n0["#60;b#62;#38;#35;35;#96;x#96;"]
-	n1["a #34;quoted#34; #92;N back#92;slash"]
-	n2["1"]
-	n3["two#92;nlines#92;x00#92;xff#92;u202e"]
-	n4["größe"]
-	n5["1"]
-	n1 --> n0
-	n3 --> n2
-	n5 --> n4
-`, mermaid.String())
-}
-
-// failingWriter takes no more than so many bytes.
-type failingWriter int
-
-var errFull = errors.New("full")
-
-func (w *failingWriter) Write(p []byte) (int, error) {
-	if len(p) > int(*w) {
-		return 0, errFull
-	}
-	*w -= failingWriter(len(p))
-	return len(p), nil
-}
-
-func TestDependencies_diagrams_return_the_error_of_the_writer(t *testing.T) {
-	t.Parallel()
-	deps := scheduler.NewDependencies[int]()
-	for i := range 10_000 {
-		deps.Add(i+1, i)
-	}
-	for _, room := range []failingWriter{0, 10_000} {
-		w := room
-		require.ErrorIs(t, deps.WriteDOT(&w), errFull)
-		w = room
-		require.ErrorIs(t, deps.WriteMermaid(&w), errFull)
 	}
 }
 

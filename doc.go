@@ -88,6 +88,14 @@
 // durable workflow, or a test. [TaskRunner.RunToCompletion] is such a loop, on
 // top of a [Clock].
 //
+// # Watching a run
+//
+// A group tells its [Observer] of every change of a node's state.
+// [NewLogObserver] makes a log of that, package timeline records what ran when,
+// and [Observers] joins several. Between two steps a group can be asked:
+// [DependencyTaskGroup.WriteTo] says why it does not go on, and
+// [DependencyTaskGroup.WriteMermaid] draws it.
+//
 // # From OpenStack Heat
 //
 // The behaviour comes from Heat's scheduler, which has driven the resources of

@@ -1,0 +1,345 @@
+package scheduler_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+)
+
+// logTo returns a logger that writes lines without times into b.
+func logTo(b *bytes.Buffer, level slog.Leveler) *slog.Logger {
+	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime}))
+}
+
+func withoutTime(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return a
+}
+
+func TestLogObserver(t *testing.T) {
+	t.Parallel()
+	hour := part{steps: ". . . . ."}
+	for _, test := range []struct {
+		name  string
+		deps  string
+		parts map[string]part
+		opts  scheduler.GroupOptions[string]
+		level slog.Level
+		act   func(s *stage, round int)
+		want  string
+	}{
+		{
+			name: "quiet at info", deps: "b:a c", parts: map[string]part{"a": {steps: "."}},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=3 group.completed=0
+level=INFO msg="group ended" group.name=site group.rounds=2 group.took=1s group.succeeded=3`,
+		},
+		{
+			name: "failures at info", deps: "a b c:a d:c", level: slog.LevelInfo,
+			parts: map[string]part{"a": {steps: ". . .", close: "!"}, "b": {steps: ". !"}},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=4 group.completed=0
+level=WARN msg="node failed" group.name=site group.round=2 node.path=b node.from=running node.task="player b" error="oops b"
+level=INFO msg="node cancelled" group.name=site group.round=2 node.path=a node.from=running node.task="player a" error="close a"
+level=INFO msg="group ended" group.name=site group.rounds=2 group.took=1s group.failed=1 group.cancelled=3`,
+		},
+		{
+			name: "warnings alone", deps: "a b", level: slog.LevelWarn, parts: map[string]part{"a": {steps: "!"}},
+			want: `
+level=WARN msg="node failed" group.name=site group.round=1 node.path=a node.from=running node.task="player a" error="oops a"`,
+		},
+		{
+			name: "every change for debugging", deps: "b:a c", level: slog.LevelDebug,
+			opts:  scheduler.GroupOptions[string]{AggregateErrors: true, Timeout: func(string) time.Duration { return time.Second }},
+			parts: map[string]part{"a": hour},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=3 group.completed=0
+level=DEBUG msg="node running" group.name=site group.round=1 node.path=a node.from=pending
+level=DEBUG msg="node running" group.name=site group.round=1 node.path=c node.from=pending
+level=DEBUG msg="node succeeded" group.name=site group.round=1 node.path=c node.from=running node.task="player c"
+level=WARN msg="node timed out" group.name=site group.round=3 node.path=a node.from=running node.task="player a" error="player a: timed out after 1s"
+level=DEBUG msg="node skipped" group.name=site group.round=3 node.path=b node.from=pending
+level=INFO msg="group ended" group.name=site group.rounds=3 group.took=2s group.succeeded=1 "group.timed out"=1 group.skipped=1`,
+		},
+		{
+			name: "in reverse", deps: "b:a", level: slog.LevelDebug, opts: scheduler.GroupOptions[string]{Reverse: true},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=2 group.completed=0
+level=DEBUG msg="node running" group.name=site group.round=1 node.path=b node.from=pending
+level=DEBUG msg="node succeeded" group.name=site group.round=1 node.path=b node.from=running node.task="player b"
+level=DEBUG msg="node running" group.name=site group.round=1 node.path=a node.from=pending
+level=DEBUG msg="node succeeded" group.name=site group.round=1 node.path=a node.from=running node.task="player a"
+level=INFO msg="group ended" group.name=site group.rounds=1 group.took=0s group.succeeded=2`,
+		},
+		{
+			name: "resumed", deps: "b:a c:b",
+			opts: scheduler.GroupOptions[string]{Completed: func(k string) bool { return k != "c" }},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=3 group.completed=2
+level=INFO msg="group ended" group.name=site group.rounds=1 group.took=0s group.succeeded=3`,
+		},
+		{
+			name: "nothing to do", deps: "a", opts: scheduler.GroupOptions[string]{Completed: func(string) bool { return true }},
+		},
+		{
+			name: "drained", deps: "a b:a", parts: map[string]part{"a": {steps: ". ."}},
+			act: func(s *stage, round int) {
+				if round == 2 {
+					s.group.Drain()
+				}
+			},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=2 group.completed=0
+level=INFO msg="group ended" group.name=site group.rounds=3 group.took=2s group.pending=1 group.succeeded=1`,
+		},
+		{
+			name: "closed", deps: "a b:a", parts: map[string]part{"a": hour},
+			act: func(s *stage, round int) {
+				if round == 2 {
+					require.NoError(s, s.group.Close())
+				}
+			},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=2 group.completed=0
+level=INFO msg="group ended" group.name=site group.rounds=1 group.took=1s group.cancelled=2`,
+		},
+		{
+			name: "panic", deps: "a b:a", parts: map[string]part{"a": {steps: "P"}},
+			act: func(s *stage, _ int) { panicOf(s.T, func() { _, _ = s.group.Step(s.ctx) }) },
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=2 group.completed=0
+level=WARN msg="node failed" group.name=site group.round=1 node.path=a node.from=running error="` + scheduler.ErrAborted.Error() + `"
+level=INFO msg="group ended" group.name=site group.rounds=1 group.took=0s group.failed=1 group.cancelled=1`,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var b bytes.Buffer
+			s := newStage(t, test.parts)
+			test.opts.Name, test.opts.Observer = "site", scheduler.NewLogObserver(logTo(&b, test.level))
+			s.make(test.deps, &test.opts)
+			for round := 1; ; round++ {
+				if test.act != nil {
+					test.act(s, round)
+				}
+				if y, _, err := s.round(); err != nil || y == scheduler.Done {
+					break
+				}
+			}
+			require.Equal(t, strings.TrimPrefix(test.want, "\n"), strings.TrimSuffix(b.String(), "\n"))
+		})
+	}
+}
+
+// A group inside a node has that node's path, and an end of its own.
+func TestLogObserver_nested_groups(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	log := scheduler.NewLogObserver(logTo(&b, slog.LevelInfo))
+	ran := 0
+	group := func(name, deps string, task func(k string) scheduler.Task) scheduler.Task {
+		g, err := scheduler.NewDependencyTaskGroup(graph(deps), task, &scheduler.GroupOptions[string]{Name: name, Observer: log})
+		require.NoError(t, err)
+		return g
+	}
+	leaf := func(string) scheduler.Task {
+		ran++
+		return scheduler.Pause(scheduler.After(time.Second))
+	}
+	outer := group("outer", "x y:x", func(k string) scheduler.Task {
+		return group("middle", k, func(string) scheduler.Task { return group("", "a b", leaf) })
+	})
+	require.NoError(t, schedulertest.NewDriver(t, outer, nil).RunToEnd())
+	require.Equal(t, 4, ran)
+	require.Equal(t, `level=INFO msg="group started" group.name=outer group.nodes=2 group.completed=0
+level=INFO msg="group started" group.name=middle group.path=x group.nodes=1 group.completed=0
+level=INFO msg="group started" group.name=DependencyTaskGroup group.path=x/x group.nodes=2 group.completed=0
+level=INFO msg="group ended" group.name=DependencyTaskGroup group.path=x/x group.rounds=2 group.took=1s group.succeeded=2
+level=INFO msg="group ended" group.name=middle group.path=x group.rounds=2 group.took=1s group.succeeded=1
+level=INFO msg="group started" group.name=middle group.path=y group.nodes=1 group.completed=0
+level=INFO msg="group started" group.name=DependencyTaskGroup group.path=y/y group.nodes=2 group.completed=0
+level=INFO msg="group ended" group.name=DependencyTaskGroup group.path=y/y group.rounds=2 group.took=1s group.succeeded=2
+level=INFO msg="group ended" group.name=middle group.path=y group.rounds=2 group.took=1s group.succeeded=1
+level=INFO msg="group ended" group.name=outer group.rounds=3 group.took=2s group.succeeded=2
+`, b.String())
+}
+
+// Records have the time of the run.
+func TestLogObserver_time(t *testing.T) {
+	t.Parallel()
+	var times []time.Time
+	log := slog.New(slog.NewTextHandler(&bytes.Buffer{}, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				times = append(times, a.Value.Time())
+			}
+			return a
+		},
+	}))
+	group, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task {
+		return scheduler.Pause(scheduler.After(24 * time.Hour))
+	}, &scheduler.GroupOptions[string]{Observer: scheduler.NewLogObserver(log)})
+	require.NoError(t, err)
+	d := schedulertest.NewDriver(t, group, nil)
+	began := d.Clock.Now()
+	require.NoError(t, d.RunToEnd())
+	require.Len(t, times, 2)
+	require.True(t, began.Equal(times[0]))
+	require.True(t, began.Add(24*time.Hour).Equal(times[1]))
+}
+
+// One LogObserver for runs on several goroutines.
+func TestLogObserver_concurrent_use(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	log := scheduler.NewLogObserver(logTo(&b, slog.LevelDebug))
+	var runs sync.WaitGroup
+	for i := range 4 {
+		group, err := scheduler.NewDependencyTaskGroup(graph("b:a c"), func(string) scheduler.Task {
+			return scheduler.Pause(scheduler.Next)
+		}, &scheduler.GroupOptions[string]{Name: fmt.Sprint(i), Observer: log})
+		require.NoError(t, err)
+		runs.Go(func() {
+			if err := scheduler.Run(context.Background(), group, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	runs.Wait()
+	for i := range 4 {
+		require.Equal(t, 1, strings.Count(b.String(), fmt.Sprintf("\"group started\" group.name=%d", i)))
+		require.Equal(t, 1, strings.Count(b.String(), fmt.Sprintf("\"group ended\" group.name=%d", i)))
+	}
+	require.Equal(t, 4*(2+6), strings.Count(b.String(), "\n"))
+}
+
+func TestLogObserver_slow_steps(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	group, err := scheduler.NewDependencyTaskGroup(graph("quick slow"), func(k string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error {
+			if k == "slow" {
+				clock.Advance(2 * time.Second)
+			}
+			return nil
+		})
+	}, &scheduler.GroupOptions[string]{Observer: scheduler.NewLogObserver(logTo(&b, slog.LevelWarn)), SlowStep: time.Second})
+	require.NoError(t, err)
+	require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
+	require.Equal(t, "level=WARN msg=\"slow step\" node.path=slow node.task=scheduler_test.TestLogObserver_slow_steps.func1.1 took=2s\n", b.String())
+}
+
+// Without a logger it is the default one that is written to. (Not parallel: that
+// one is everybody's.)
+func TestNewLogObserver_default(t *testing.T) {
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	var b bytes.Buffer
+	slog.SetDefault(logTo(&b, slog.LevelInfo))
+	scheduler.NewLogObserver(nil).ObserveSlowStep(scheduler.SlowStep{Path: "x/a", Task: "task a", Took: time.Minute})
+	require.Equal(t, "level=WARN msg=\"slow step\" node.path=x/a node.task=\"task a\" took=1m0s\n", b.String())
+}
+
+// A group that has ended is not held on to.
+func TestLogObserver_forgets_groups(t *testing.T) {
+	var b bytes.Buffer
+	log := scheduler.NewLogObserver(logTo(&b, slog.LevelInfo))
+	c := newCollector(t)
+	func() {
+		deps := scheduler.NewDependencies[*heavy]()
+		deps.Add(c.task(nil), c.task(nil)) // the keys go when the group does
+		group, err := scheduler.NewDependencyTaskGroup(deps, func(*heavy) scheduler.Task {
+			return scheduler.Pause(scheduler.Next)
+		}, &scheduler.GroupOptions[*heavy]{Observer: log})
+		require.NoError(t, err)
+		require.NoError(t, scheduler.Run(t.Context(), group, nil))
+	}()
+	c.want(0)
+	require.Equal(t, 2, strings.Count(b.String(), "\n"))
+	runtime.KeepAlive(log)
+}
+
+// What the level leaves out allocates nothing, be it everything or the changes of
+// nodes alone. (Not parallel: other tests' allocations would count.)
+func TestLogObserver_does_not_allocate(t *testing.T) {
+	for _, level := range []slog.Level{slog.LevelError, slog.LevelInfo} {
+		var b bytes.Buffer
+		log := scheduler.NewLogObserver(logTo(&b, level))
+		const changes = 200
+		deps := scheduler.NewDependencies[int]()
+		for i := range 2 * changes {
+			deps.Add(i+1, i)
+		}
+		task := new(twoSteps)
+		group, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return task },
+			&scheduler.GroupOptions[int]{Name: "chain", Observer: log})
+		require.NoError(t, err)
+		ctx := scheduler.WithClock(t.Context(), &handClock{})
+		step := func() { // a node ends, and the next one starts
+			if _, err := group.Step(ctx); err != nil {
+				panic(err)
+			}
+		}
+		require.Zero(t, testing.AllocsPerRun(changes, step), level)
+		require.Equal(t, changes, group.Count(scheduler.StateSucceeded))
+		started := ""
+		if level == slog.LevelInfo {
+			started = "level=INFO msg=\"group started\" group.name=chain group.nodes=401 group.completed=0\n"
+		}
+		require.Equal(t, started, b.String())
+	}
+}
+
+// twoSteps is a task for any number of nodes, one after another: each is done in
+// its second step.
+type twoSteps struct{ n int }
+
+func (s *twoSteps) Step(context.Context) (scheduler.Yield, error) {
+	if s.n++; s.n%2 == 0 {
+		return scheduler.Done, nil
+	}
+	return scheduler.Next, nil
+}
+
+func (s *twoSteps) Close() error { return nil }
+
+func ExampleLogObserver() {
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
+	group, err := scheduler.NewDependencyTaskGroup(site(), func(name string) scheduler.Task {
+		if name == "volume" {
+			return scheduler.Func(func(context.Context) error { return errors.New("quota exceeded") })
+		}
+		return scheduler.Pause(scheduler.After(time.Minute))
+	}, &scheduler.GroupOptions[string]{
+		Name: "site", AggregateErrors: true, Observer: scheduler.NewLogObserver(logger),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	err = scheduler.Run(context.Background(), group, &scheduler.RunnerOptions{Clock: clock})
+	fmt.Println(err)
+	// Output:
+	// level=INFO msg="group started" group.name=site group.nodes=5 group.completed=0
+	// level=WARN msg="node failed" group.name=site group.round=1 node.path=volume node.from=running node.task=scheduler_test.ExampleLogObserver.func1.1 error="quota exceeded"
+	// level=INFO msg="group ended" group.name=site group.rounds=2 group.took=1m0s group.succeeded=2 group.failed=1 group.skipped=2
+	// 1 task failed:
+	// - volume: quota exceeded
+}

@@ -1,0 +1,324 @@
+package timeline
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/steptask/scheduler"
+)
+
+// Report says what took the time in the run of one group. Times in it are
+// counted from the first start. Make it with [NewReport].
+type Report[K comparable] struct {
+	Name string        // of the group
+	Took time.Duration // from the first start to the last end
+
+	// Chain is what made the run as long as it was: the node that ended last,
+	// before it the one whose end let that one start, and so on back to the
+	// beginning; in the order of time.
+	Chain []Link[K]
+
+	// Longest is the path through the dependencies whose nodes took longest
+	// together, which is LongestTook. With no limit the run would have taken
+	// just that: it is the shortest time that any limit can bring.
+	Longest     []K
+	LongestTook time.Duration
+
+	// Held is for how long something was ready and not started, kept back by
+	// the group's Limit or by Claims.
+	Held time.Duration
+
+	deps *scheduler.Dependencies[K]
+	opts scheduler.GroupOptions[K]
+	at   map[K]int // the span of a node
+
+	// By span. Spans are known by number.
+	spans           []Span
+	keys            []K
+	requires, frees [][]int // in the walked direction
+	ready           []time.Time
+	slack           []time.Duration
+}
+
+// Link is a node of a chain.
+type Link[K comparable] struct {
+	Key        K
+	Start, End time.Duration
+	// Ready is when all that it requires was done.
+	Ready time.Duration
+	// Limited says that it was ready before it started, and that the node
+	// before it in the chain is not one that it requires but the last one to
+	// end and so to make room for it.
+	Limited bool
+}
+
+// NewReport returns a report on the run of a group of deps with opts, which are
+// those that the group was made with, or nil. It looks at the spans whose Group
+// is the name of that group and whose Key is a node of deps; of several with the
+// same key the last one counts. The spans must be in the order of their starts.
+// They may be from elsewhere than a [Recorder].
+//
+// A node that did not run counts as one that takes no time and keeps nobody
+// waiting, as with GroupOptions.Completed. What was waited for without a limit
+// being the cause, such as the rest of a round, counts as held up by it all the
+// same. The report keeps deps, which must not be changed as long as it is used.
+//
+// It returns a [*scheduler.CircularDependencyError] if deps has a cycle.
+func NewReport[K comparable](
+	spans []Span, deps *scheduler.Dependencies[K], opts *scheduler.GroupOptions[K],
+) (*Report[K], error) {
+	r := &Report[K]{deps: deps}
+	if opts != nil {
+		r.opts = *opts
+	}
+	if err := deps.Validate(); err != nil {
+		return nil, err
+	}
+	r.Name = cmp.Or(r.opts.Name, "DependencyTaskGroup") // what a group without a name is called
+	r.choose(spans)
+	r.connect()
+	r.findReady()
+	r.findLongest()
+	r.findChain()
+	r.findHeld()
+	r.mark()
+	return r, nil
+}
+
+// choose keeps the spans of the group.
+func (r *Report[K]) choose(spans []Span) {
+	last := map[K]int{}
+	for i, s := range spans {
+		if k, ok := s.Key.(K); ok && s.Group == r.Name && r.deps.Contains(k) {
+			last[k] = i
+		}
+	}
+	r.at = make(map[K]int, len(last))
+	for i, s := range spans {
+		k, ok := s.Key.(K)
+		if of, found := last[k]; !ok || !found || of != i {
+			continue
+		}
+		r.at[k] = len(r.spans)
+		r.keys = append(r.keys, k)
+		r.spans = append(r.spans, s)
+	}
+	if len(r.spans) > 0 {
+		r.Took = slices.MaxFunc(r.spans, func(a, b Span) int { return a.End.Compare(b.End) }).End.Sub(r.began())
+	}
+}
+
+// began is the first start; there must be one.
+func (r *Report[K]) began() time.Time { return r.spans[0].Start }
+
+// connect finds the edges between spans, in the walked direction.
+func (r *Report[K]) connect() {
+	r.requires, r.frees = make([][]int, len(r.spans)), make([][]int, len(r.spans))
+	for requirer, k := range r.keys {
+		for q := range r.deps.Requires(k) {
+			required, ran := r.at[q]
+			if !ran {
+				continue
+			}
+			first, then := required, requirer
+			if r.opts.Reverse {
+				first, then = then, first
+			}
+			r.requires[then] = append(r.requires[then], first)
+			r.frees[first] = append(r.frees[first], then)
+		}
+	}
+}
+
+// findReady finds when each node was ready: not after its start, whatever the
+// spans say.
+func (r *Report[K]) findReady() {
+	r.ready = make([]time.Time, len(r.spans))
+	for i, s := range r.spans {
+		ready := r.began()
+		for _, j := range r.requires[i] {
+			if end := r.spans[j].End; end.After(ready) {
+				ready = end
+			}
+		}
+		if ready.After(s.Start) {
+			ready = s.Start
+		}
+		r.ready[i] = ready
+	}
+}
+
+// findLongest finds the longest path, and the slack of each node: by how much
+// the longest path through it is shorter.
+func (r *Report[K]) findLongest() {
+	before := make([]time.Duration, len(r.spans)) // what the longest path to a node takes, the node included
+	after := make([]time.Duration, len(r.spans))  // from it, the node included
+	var order []int
+	walk := r.deps.All()
+	if r.opts.Reverse {
+		walk = r.deps.Backward()
+	}
+	for k := range walk {
+		if i, ran := r.at[k]; ran {
+			order = append(order, i)
+		}
+	}
+	for _, i := range order {
+		for _, j := range r.requires[i] {
+			before[i] = max(before[i], before[j])
+		}
+		before[i] += r.spans[i].Took()
+		r.LongestTook = max(r.LongestTook, before[i])
+	}
+	for _, i := range slices.Backward(order) {
+		for _, j := range r.frees[i] {
+			after[i] = max(after[i], after[j])
+		}
+		after[i] += r.spans[i].Took()
+	}
+	r.slack = make([]time.Duration, len(r.spans))
+	for i, s := range r.spans {
+		r.slack[i] = r.LongestTook - (before[i] + after[i] - s.Took())
+	}
+	r.Longest = r.pathOf(order, before)
+}
+
+// pathOf goes back along the longest path. Of several it takes the same one every
+// time.
+func (r *Report[K]) pathOf(order []int, before []time.Duration) []K {
+	at := -1
+	for _, i := range order {
+		if before[i] == r.LongestTook {
+			at = i
+			break
+		}
+	}
+	var path []K
+	for at >= 0 {
+		path = append(path, r.keys[at])
+		from := -1
+		for _, j := range r.requires[at] {
+			if before[j] == before[at]-r.spans[at].Took() && (from < 0 || j < from) {
+				from = j
+			}
+		}
+		at = from
+	}
+	slices.Reverse(path)
+	return path
+}
+
+// findChain goes back from the node that ended last.
+func (r *Report[K]) findChain() {
+	at := -1
+	for i, s := range r.spans {
+		if at < 0 || s.End.After(r.spans[at].End) {
+			at = i
+		}
+	}
+	for at >= 0 {
+		from, limited := r.letStart(at)
+		s := r.spans[at]
+		r.Chain = append(r.Chain, Link[K]{
+			Key: r.keys[at], Start: s.Start.Sub(r.began()), End: s.End.Sub(r.began()),
+			Ready: r.ready[at].Sub(r.began()), Limited: limited,
+		})
+		at = from
+	}
+	slices.Reverse(r.Chain)
+}
+
+// letStart returns the span whose end let a node start: of those that it
+// requires the last one to end, unless it was ready then and something else
+// ended before it started; or -1. Only spans that started earlier count, so
+// that a chain of nodes that take no time comes to an end.
+func (r *Report[K]) letStart(i int) (from int, limited bool) {
+	from = -1
+	for _, j := range r.requires[i] {
+		if j < i && (from < 0 || cmp.Or(r.spans[j].End.Compare(r.spans[from].End), cmp.Compare(j, from)) > 0) {
+			from = j
+		}
+	}
+	start := r.spans[i].Start
+	if !start.After(r.ready[i]) {
+		return from, false
+	}
+	room := -1
+	for j, s := range r.spans[:i] {
+		if s.End.After(r.ready[i]) && !s.End.After(start) && (room < 0 || s.End.After(r.spans[room].End)) {
+			room = j
+		}
+	}
+	if room >= 0 {
+		return room, true
+	}
+	return from, false
+}
+
+// findHeld measures the time in which some node was ready and not started.
+func (r *Report[K]) findHeld() {
+	waits := make([][2]time.Time, len(r.spans))
+	for i, s := range r.spans {
+		waits[i] = [2]time.Time{r.ready[i], s.Start}
+	}
+	slices.SortFunc(waits, func(a, b [2]time.Time) int { return a[0].Compare(b[0]) })
+	var until time.Time
+	for _, w := range waits {
+		if w[0].Before(until) {
+			w[0] = until
+		}
+		if w[1].After(w[0]) {
+			r.Held += w[1].Sub(w[0])
+			until = w[1]
+		}
+	}
+}
+
+// mark writes into the spans what was found out.
+func (r *Report[K]) mark() {
+	for i := range r.spans {
+		r.spans[i].Ready, r.spans[i].Chain = r.ready[i], false
+	}
+	for _, l := range r.Chain {
+		r.spans[r.at[l.Key]].Chain = true
+	}
+}
+
+// Spans returns the spans of the group, in the order of their starts, with
+// Ready and Chain filled in.
+func (r *Report[K]) Spans() []Span { return slices.Clone(r.spans) }
+
+// Slack returns by how much the longest path through k is shorter than the
+// longest of all: how much longer k could have taken in a run without a limit
+// that ends as early. It is 0 for a node that did not run.
+func (r *Report[K]) Slack(k K) time.Duration {
+	if i, ran := r.at[k]; ran {
+		return r.slack[i]
+	}
+	return 0
+}
+
+// Waited returns how long k was ready and not started.
+func (r *Report[K]) Waited(k K) time.Duration {
+	if i, ran := r.at[k]; ran {
+		return r.spans[i].Start.Sub(r.ready[i])
+	}
+	return 0
+}
+
+// Under returns how long the run would have taken under another Limit, 0 for
+// none, by [Simulate]: with the durations recorded, the Reverse and the Estimate
+// of the options, and without their Claims. (Where tasks get in each other's way
+// durations grow with the limit, which no simulation knows.) A negative limit is
+// a [*scheduler.OptionError].
+func (r *Report[K]) Under(limit int) (time.Duration, error) {
+	return Simulate(r.deps, func(k K) time.Duration { return r.spans[r.at[k]].Took() },
+		&scheduler.GroupOptions[K]{
+			Reverse: r.opts.Reverse, Limit: limit, Estimate: r.opts.Estimate,
+			Completed: func(k K) bool {
+				_, ran := r.at[k]
+				return !ran
+			},
+		})
+}

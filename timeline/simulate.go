@@ -1,0 +1,56 @@
+package timeline
+
+import (
+	"context"
+	"time"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+)
+
+// Simulate returns how long a run of deps would take in which each node takes
+// as long as took says; what is not above 0 is done at once. Of opts, which may
+// be nil, it heeds what has a say in that: Reverse, Limit, Claims, Estimate and
+// Completed. It takes as long as a run of that many nodes does whose tasks do
+// nothing.
+//
+// It is the library itself that runs, on a simulated clock, rather than a second
+// account of its rules: a limit, claims and estimates act just as they do in a
+// real run. Claims must be on Limiters that no other run uses; where they are
+// used it panics.
+//
+// Errors are those of [scheduler.NewDependencyTaskGroup], and a
+// [scheduler.DeadlockError] of claims that can never be had.
+func Simulate[K comparable](
+	deps *scheduler.Dependencies[K], took func(K) time.Duration, opts *scheduler.GroupOptions[K],
+) (time.Duration, error) {
+	group, err := scheduler.NewDependencyTaskGroup(deps, func(k K) scheduler.Task {
+		if d := took(k); d > 0 {
+			return scheduler.Pause(scheduler.After(d))
+		}
+		return nothing
+	}, simulated(opts))
+	if err != nil {
+		return 0, err
+	}
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	began := clock.Now()
+	err = scheduler.Run(context.Background(), group, &scheduler.RunnerOptions{Clock: clock})
+	return clock.Now().Sub(began), err
+}
+
+var nothing = scheduler.Func(func(context.Context) error { return nil })
+
+// simulated returns the options that a simulation heeds.
+func simulated[K comparable](opts *scheduler.GroupOptions[K]) *scheduler.GroupOptions[K] {
+	if opts == nil {
+		return nil
+	}
+	o := &scheduler.GroupOptions[K]{
+		Name: opts.Name, Reverse: opts.Reverse, Limit: opts.Limit, Claims: opts.Claims, Completed: opts.Completed,
+	}
+	if o.Limit != 0 || o.Claims != nil { // it is an error without
+		o.Estimate = opts.Estimate
+	}
+	return o
+}
