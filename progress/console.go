@@ -57,7 +57,7 @@ func (c *console) Flush(int) error {
 }
 
 func (c *console) compose(lines []byte) []byte {
-	out := []byte(beginUpdate)
+	out := []byte(beginUpdate + "\r") // a key may have been echoed
 	if c.drawn > 0 {
 		// Where a terminal that has become narrower has wrapped these lines, a
 		// piece of them stays. To go up further could erase what is not ours.

@@ -11,12 +11,13 @@
 // [Progress] (an io.Writer) in place of the terminal, so that none is lost and
 // nothing is drawn over:
 //
-//	 network   12s  waiting for an address
-//	 volume     2s  [======>-------------------]
-//	 and 3 more run
+//	  2.107s  db       failed (2.107s): no space left on device
+//	 network     12s  waits for an address
+//	 volume       2s  [===>----------------]
+//	 and 3 more running
 //	 failed: db
 //	 waiting: server, name, backup and 117 more
-//	create [=======>----------------------------]  42 of 168  1m12s  about 3m left
+//	create [=======>----------------------]  42 of 168  1m12s  about 3m36s left
 //
 // It is drawn by a goroutine of its own, a few times a second. The goroutine
 // that drives the run only notes what has changed, however slow the terminal is

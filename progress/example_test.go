@@ -34,10 +34,10 @@ func ExampleWatch() {
 	}
 	// Output:
 	// creating 3 things
-	//     0.000s  network  running
-	//     0.000s  volume   running
-	//     3.000s  network  succeeded (3s)
-	//     3.000s  volume   succeeded (3s)
-	//     3.000s  server   running
-	//     6.000s  server   succeeded (3s)
+	//   0.000s  network  running
+	//   0.000s  volume   running
+	//   3.000s  network  succeeded (3s)
+	//   3.000s  volume   succeeded (3s)
+	//   3.000s  server   running
+	//   6.000s  server   succeeded (3s)
 }

@@ -151,5 +151,5 @@ func (ns *nodes) line(n *node, t scheduler.Transition) string {
 	if t.Err != nil {
 		what += fmt.Sprintf(": %v", t.Err)
 	}
-	return fmt.Sprintf("%9.3fs  %s  %s", t.Time().Sub(ns.first).Seconds(), runewidth.FillRight(n.name, ns.width), what)
+	return fmt.Sprintf("%7.3fs  %s  %s", t.Time().Sub(ns.first).Seconds(), runewidth.FillRight(n.name, ns.width), what)
 }

@@ -94,6 +94,9 @@ func newProgress(w io.Writer, opts *Options, size func() (width, height int)) *P
 	return p
 }
 
+// Live reports whether it is a live display.
+func (p *Progress) Live() bool { return p.live != nil }
+
 // isTerminal reports whether w is a terminal that can move its cursor.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
@@ -200,7 +203,7 @@ func (p *Progress) Note(path, text string) {
 		n.note = text
 		return
 	}
-	p.put(fmt.Appendf(nil, "%10s  %-*s  %s\n", "", p.nodes.width, path, text))
+	p.put(fmt.Appendf(nil, "%8s  %-*s  %s\n", "", p.nodes.width, path, text))
 }
 
 // Write writes lines of the program above the display. A line is shown when its

@@ -91,15 +91,17 @@ create [------------------------------]  0 of 5  3s`, s.String())
 			p.Note("network", "waits for\nan address")
 			fmt.Fprintln(p, "a line of the program")
 			pass(time.Second)
-			require.Equal(t, `    5.000s  backup   failed (0s): boom
+			require.Equal(t, `  5.000s  backup   failed (0s): boom
 a line of the program
  network     13s  waits for an address
  failed: backup
  waiting: server, name
 create [===========>------------------]  1 of 5  13s  about 19s left`, s.String())
 
+			_, err := s.Write([]byte("^C"))
+			require.NoError(t, err, "a key that is echoed does no harm")
 			pass(57 * time.Second)
-			require.Equal(t, `    5.000s  backup   failed (0s): boom
+			require.Equal(t, `  5.000s  backup   failed (0s): boom
 a line of the program
  server     50s
  failed: backup
@@ -107,7 +109,7 @@ a line of the program
 create [=================>------------]  2 of 5  1m10s  about 47s left`, s.String())
 		})
 		require.NoError(t, p.Close())
-		require.Equal(t, `    5.000s  backup   failed (0s): boom
+		require.Equal(t, `  5.000s  backup   failed (0s): boom
 a line of the program
  failed: backup
 create [==============================]  4 of 5  1m51s`, s.String())
@@ -429,15 +431,15 @@ func TestPlain(t *testing.T) {
 	require.Error(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
 	fmt.Fprintln(p, "a line of the program")
 	require.NoError(t, p.Close())
-	require.Equal(t, `            volume  is not there yet
-    0.000s  volume  running
-    5.000s  volume  succeeded (5s)
-    5.000s  server  running
-    5.000s  backup  running
-    5.000s  backup  failed (0s): boom
-   95.000s  server  succeeded (1m30s)
-   95.000s  name    running
-   96.000s  name    succeeded (1s)
+	require.Equal(t, `          volume  is not there yet
+  0.000s  volume  running
+  5.000s  volume  succeeded (5s)
+  5.000s  server  running
+  5.000s  backup  running
+  5.000s  backup  failed (0s): boom
+ 95.000s  server  succeeded (1m30s)
+ 95.000s  name    running
+ 96.000s  name    succeeded (1s)
 a line of the program
 `, text.String())
 }

@@ -115,7 +115,7 @@ func TestNew_elsewhere(t *testing.T) {
 		t.Setenv("TERM", "dumb")
 		term := newTerminal(t, 80, 24)
 		lines(term.tty)
-		term.until("the line", func(text string) bool { return text == "            a  line" })
+		term.until("the line", func(text string) bool { return text == "          a  line" })
 	})
 	t.Run("file", func(t *testing.T) {
 		t.Setenv("TERM", "xterm")
@@ -124,7 +124,7 @@ func TestNew_elsewhere(t *testing.T) {
 		lines(f)
 		text, err := os.ReadFile(f.Name())
 		require.NoError(t, err)
-		require.Equal(t, "            a  line\n", string(text))
+		require.Equal(t, "          a  line\n", string(text))
 		require.NoError(t, f.Close())
 	})
 }

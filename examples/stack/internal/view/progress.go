@@ -12,8 +12,8 @@ import (
 	"github.com/steptask/scheduler/progress"
 )
 
-// Progress shows an action while it is under way, with a line for everything that
-// happens; on a terminal also what it is doing now.
+// Progress shows an action while it is under way: on a terminal what it is doing,
+// and a line for all that has ended; elsewhere a line for everything.
 type Progress struct {
 	W     io.Writer
 	Mode  progress.Mode
@@ -22,12 +22,22 @@ type Progress struct {
 	shown *progress.Progress // nil before the first action
 }
 
-// Begin announces the action.
+// Begin begins the display of an action.
 func (p *Progress) Begin(action string, items []engine.Item) {
-	fmt.Fprintf(p.W, "%s %d resources\n", action, len(items))
+	lines := newLines(action, items)
 	p.shown = progress.New(p.W, &progress.Options{
-		Name: action, Mode: p.Mode, Line: newLines(action, items).of, Clock: p.Clock,
+		Name: action, Mode: p.Mode, Clock: p.Clock,
+		Line: func(t scheduler.Transition) string {
+			line := lines.of(t)
+			if t.To == scheduler.StateRunning && p.shown.Live() {
+				return "" // it has a row
+			}
+			return line
+		},
 	})
+	if !p.shown.Live() {
+		fmt.Fprintf(p.shown, "%s %d resources\n", action, len(items))
+	}
 	for _, item := range items {
 		p.shown.Expect(item.Name)
 	}
@@ -39,7 +49,7 @@ func (p *Progress) Observe(t scheduler.Transition) { p.shown.Observe(t) }
 // Note shows the text beside the resource, or as a line.
 func (p *Progress) Note(name, text string) {
 	if p.shown == nil {
-		fmt.Fprintf(p.W, "%10s  %s  %s\n", "", name, text)
+		fmt.Fprintf(p.W, "%8s  %s  %s\n", "", name, text)
 		return
 	}
 	p.shown.Note(name, text)
@@ -102,7 +112,7 @@ func (l *lines) of(t scheduler.Transition) string {
 	default:
 		return ""
 	}
-	return fmt.Sprintf("%9.3fs  %-*s  %-*s  %s", now.Sub(l.first).Seconds(), l.width, name, l.wide, item.Type, what)
+	return fmt.Sprintf("%7.3fs  %-*s  %-*s  %s", now.Sub(l.first).Seconds(), l.width, name, l.wide, item.Type, what)
 }
 
 func (l *lines) took(name string, now time.Time) string {

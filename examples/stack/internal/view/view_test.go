@@ -46,16 +46,16 @@ func TestPlain(t *testing.T) {
 	v := &view.Progress{W: &text, Mode: progress.Plain}
 	v.Note("a", "before it begins")
 	show(t, v, schedulertest.NewClock(time.Time{}))
-	require.Equal(t, `            a  before it begins
+	require.Equal(t, `          a  before it begins
 create 3 resources
-    0.000s  a  File       create ...
-            a  is on its
+  0.000s  a  File       create ...
+          a  is on its
 way
-   90.000s  a  File       create complete (1m30s)
-   90.000s  b  Directory  create ...
-            b  is on its
+ 90.000s  a  File       create complete (1m30s)
+ 90.000s  b  Directory  create ...
+          b  is on its
 way
-  180.000s  b  Directory  create failed (1m30s): no luck
+180.000s  b  Directory  create failed (1m30s): no luck
 `, text.String())
 }
 
@@ -81,8 +81,8 @@ func TestLive(t *testing.T) {
 	clock := schedulertest.NewClock(time.Time{})
 	show(t, &view.Progress{W: &out, Mode: progress.Live, Clock: clock}, clock)
 	text := out.String()
-	require.Contains(t, text, "   90.000s  a  File       create complete (1m30s)\n")
-	require.Contains(t, text, "  180.000s  b  Directory  create failed (1m30s): no luck\n")
+	require.Contains(t, text, " 90.000s  a  File       create complete (1m30s)\n")
+	require.Contains(t, text, "180.000s  b  Directory  create failed (1m30s): no luck\n")
 	require.Contains(t, text, "  1 of 3  ")
 }
 
