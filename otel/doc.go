@@ -40,7 +40,8 @@
 //	scheduler.close   group   it is ended from outside
 //
 // All times are those of the run's clock, so a simulated run has a trace in
-// simulated time.
+// simulated time. A run that is replayed, as in a durable workflow, would make
+// its spans again each time: it is not for that.
 //
 // # Metrics
 //

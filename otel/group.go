@@ -58,7 +58,8 @@ type Group[K comparable] struct {
 	spans   map[K]trace.SpanContext // of all nodes that have one
 	due     time.Time               // when the next step is; zero: at no known time
 	notice  error                   // of Stop: what starts later gets it too
-	stopped bool
+	stopped bool                    // its running nodes were told
+	graced  bool                    // and what grace they have
 	ended   bool
 }
 

@@ -156,11 +156,15 @@ func (g *Group[K]) finish(k K, t scheduler.Transition) {
 }
 
 // noteStop notes that running nodes are asked to end, or are going to be closed.
+// As in the group itself, a fixed grace counts once.
 func (g *Group[K]) noteStop(cause error, wait time.Duration) {
+	if g.stopped && (wait <= 0 || g.graced) {
+		return
+	}
 	if !g.stopped {
-		g.stopped = true
 		g.event(g.span, stopEvent, causeKey.String(cause.Error()))
 	}
+	g.stopped, g.graced = true, wait > 0
 	for _, n := range g.running { // in any order: each has a span of its own
 		g.noteStopOf(n, cause, wait)
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/steptask/scheduler"
@@ -468,7 +470,6 @@ func TestGroup_before_and_after(t *testing.T) {
 	_, err = group.Step(t.Context())
 	require.ErrorIs(t, err, scheduler.ErrEnded)
 	require.Equal(t, "run 0s-0s\n  DependencyTaskGroup 0s-0s\n", r.trace())
-
 }
 
 // TestNewGroup_errors are those of scheduler.NewDependencyTaskGroup.
@@ -630,39 +631,64 @@ func TestGroup_is_a_group(t *testing.T) {
 }
 
 // TestGroup_Close_tells_all_calls_first: also those in groups inside, so that
-// they end side by side.
+// they end side by side. If one were waited for before the other is told, the
+// bubble would find that it waits for ever.
 func TestGroup_Close_tells_all_calls_first(t *testing.T) {
 	t.Parallel()
-	r := newRecord(t)
-	told, begun := make(chan string, 2), make(chan string, 2)
-	blocking := func(k string) scheduler.Task {
-		return scheduler.Blocking(func(ctx context.Context) error {
-			begun <- k
-			<-ctx.Done()
-			told <- k
-			for len(told) < cap(told) { // as long as the other one has not been told
-				<-time.After(time.Millisecond)
-			}
-			return nil
-		})
-	}
-	deps := scheduler.NewDependencies[string]()
-	deps.Add("a")
-	deps.Add("b")
-	group := func(k string) scheduler.Task {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecord(t)
+		var told sync.WaitGroup
+		told.Add(2)
+		call := func() scheduler.Task {
+			return scheduler.Blocking(func(ctx context.Context) error {
+				<-ctx.Done()
+				told.Done()
+				told.Wait()
+				return nil
+			})
+		}
 		one := scheduler.NewDependencies[string]()
-		one.Add(k)
-		return r.group(one, tasks{k: func() scheduler.Task { return blocking(k) }}, nil)
+		one.Add("call")
+		two := scheduler.NewDependencies[string]()
+		two.Add("a")
+		two.Add("b")
+		group := func() scheduler.Task { return r.group(one, tasks{"call": call}, nil) }
+		d := schedulertest.NewDriver(t, r.group(two, tasks{"a": group, "b": group}, nil), nil)
+		d.Step()
+		require.NoError(t, d.Runner.Cancel())
+	})
+}
+
+// TestGroup_notice_and_failure: a grace that comes after the notice is told too,
+// once.
+func TestGroup_notice_and_failure(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	deps := scheduler.NewDependencies[string]()
+	for _, k := range []string{"bad", "worse", "slow"} {
+		deps.Add(k)
 	}
-	outer := r.group(deps, tasks{
-		"a": func() scheduler.Task { return group("a") }, "b": func() scheduler.Task { return group("b") },
-	}, nil)
-	d := schedulertest.NewDriver(t, outer, nil)
+	group := r.group(deps, tasks{
+		"bad": takes(2*time.Second, errBoom), "worse": takes(3*time.Second, errBoom), "slow": takes(time.Hour, nil),
+	}, &scheduler.GroupOptions[string]{Name: "site", ErrorWaitTime: 10 * time.Second})
+	d := schedulertest.NewDriver(t, group, &scheduler.RunnerOptions{Clock: r.clock})
 	d.Step()
-	<-begun
-	<-begun
-	require.NoError(t, d.Runner.Cancel())
-	require.Len(t, told, 2)
+	group.Stop(t.Context(), errors.New("enough"))
+	require.ErrorIs(t, d.RunToEnd(), errBoom)
+	require.Equal(t, `site 0s-12.000000001s *errors.errorString Error: bad: boom
+  ! 0s scheduler.stop enough
+  ! 12.000000001s exception bad: boom
+  bad 0s-2s failed *errors.errorString Error: boom
+    ! 0s scheduler.stop enough
+    ! 2s exception boom
+  worse 0s-3s failed *errors.errorString Error: boom
+    ! 0s scheduler.stop enough
+    ! 2s scheduler.grace 10
+    ! 3s exception boom
+  slow 0s-12.000000001s cancelled
+    ! 0s scheduler.stop enough
+    ! 2s scheduler.grace 10
+`, r.trace())
 }
 
 // TestNewGroup_without_a_provider costs no spans: the global ones do nothing.

@@ -27,7 +27,6 @@ type node struct {
 
 // nodes are all of them. The lock of their Progress guards them.
 type nodes struct {
-	estimate func(key any) time.Duration
 	byID     map[id]*node
 	byName   map[string]*node // the running ones
 	order    []*node          // as they were expected
@@ -45,21 +44,17 @@ type nodes struct {
 // namesMax is how many names are listed of what failed or waits, at most.
 const namesMax = 20
 
-func (ns *nodes) init(estimate func(key any) time.Duration) {
-	ns.estimate = estimate
+func (ns *nodes) init() {
 	ns.byID, ns.byName = map[id]*node{}, map[string]*node{}
 	ns.running = list.New()
 }
 
-func (ns *nodes) expect(i id) *node {
+func (ns *nodes) expect(i id, estimate time.Duration) *node {
 	if n := ns.byID[i]; n != nil {
 		return n
 	}
-	n := &node{name: fmt.Sprint(i.key), state: scheduler.StatePending}
-	if ns.estimate != nil {
-		n.estimate = max(ns.estimate(i.key), 0)
-		ns.expected += n.estimate
-	}
+	n := &node{name: fmt.Sprint(i.key), state: scheduler.StatePending, estimate: max(estimate, 0)}
+	ns.expected += n.estimate
 	ns.byID[i] = n
 	ns.order = append(ns.order, n)
 	ns.counts[n.state]++
@@ -68,7 +63,7 @@ func (ns *nodes) expect(i id) *node {
 }
 
 func (ns *nodes) observe(i id, t scheduler.Transition) *node {
-	n := ns.expect(i)
+	n := ns.expect(i, 0) // it is there, unless nobody told
 	if ns.first.IsZero() {
 		ns.first = t.Time()
 	}

@@ -83,7 +83,7 @@ func newProgress(w io.Writer, opts *Options, size func() (width, height int)) *P
 	if p.opts.Rows <= 0 {
 		p.opts.Rows = 10
 	}
-	p.nodes.init(p.opts.Estimate)
+	p.nodes.init()
 	p.lines.room.L = &p.mu
 	if p.opts.Mode == Live || p.opts.Mode == Auto && isTerminal(w) {
 		c := &console{p: p}
@@ -100,7 +100,7 @@ func (p *Progress) Live() bool { return p.live != nil }
 // isTerminal reports whether w is a terminal that can move its cursor.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" && takesEscapes(f)
 }
 
 // sizeOf returns a function that returns the size of a terminal, as it is then.
@@ -172,20 +172,24 @@ func (p *Progress) Expect(keys ...any) {
 func (p *Progress) Observe(t scheduler.Transition) { p.observe(id{nil, t.Key()}, t) }
 
 func (p *Progress) expect(i id) {
+	estimate := time.Duration(0)
+	if p.opts.Estimate != nil {
+		estimate = p.opts.Estimate(i.key)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.nodes.expect(i)
+	p.nodes.expect(i, estimate)
 }
 
 func (p *Progress) observe(i id, t scheduler.Transition) {
+	text := ""
+	if p.opts.Line != nil {
+		text = p.opts.Line(t)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := p.nodes.observe(i, t)
-	text := ""
-	switch {
-	case p.opts.Line != nil:
-		text = p.opts.Line(t)
-	case p.live == nil || isFailure(t.To):
+	if p.opts.Line == nil && (p.live == nil || isFailure(t.To)) {
 		text = p.nodes.line(n, t)
 	}
 	if text != "" {
