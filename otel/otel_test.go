@@ -691,6 +691,47 @@ func TestGroup_notice_and_failure(t *testing.T) {
 `, r.trace())
 }
 
+// TestGroup_later_failure: a further failure asks for each grace again, and one
+// that does not come earlier changes nothing.
+func TestGroup_later_failure(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	deps := scheduler.NewDependencies[string]()
+	for _, k := range []string{"bad", "worse", "slow", "slower"} {
+		deps.Add(k)
+	}
+	waits := map[string][]time.Duration{
+		"worse": {time.Minute}, "slow": {time.Minute, time.Minute}, "slower": {time.Minute, time.Second},
+	}
+	group := r.group(deps, tasks{
+		"bad": takes(2*time.Second, errBoom), "worse": takes(3*time.Second, errBoom),
+		"slow": takes(10*time.Second, nil), "slower": takes(time.Hour, nil),
+	}, &scheduler.GroupOptions[string]{Name: "site", ErrorWaitTimeFor: func(k string) time.Duration {
+		wait := waits[k][0]
+		waits[k] = waits[k][1:]
+		return wait
+	}})
+	require.ErrorIs(t, r.run(group, nil), errBoom)
+	require.Equal(t, `run 0s-10s
+  site 0s-10s *errors.errorString Error: bad: boom
+    ! 2s scheduler.stop boom
+    ! 10s exception bad: boom
+    bad 0s-2s failed *errors.errorString Error: boom
+      ! 2s exception boom
+    worse 0s-3s failed *errors.errorString Error: boom
+      ! 2s scheduler.stop boom
+      ! 2s scheduler.grace 60
+      ! 3s exception boom
+    slower 0s-4.000000001s cancelled
+      ! 2s scheduler.stop boom
+      ! 2s scheduler.grace 60
+      ! 3s scheduler.grace 1
+    slow 0s-10s succeeded
+      ! 2s scheduler.stop boom
+      ! 2s scheduler.grace 60
+`, r.trace())
+}
+
 // TestNewGroup_without_a_provider costs no spans: the global ones do nothing.
 func TestNewGroup_without_a_provider(t *testing.T) {
 	t.Parallel()

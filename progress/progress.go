@@ -217,13 +217,10 @@ func (p *Progress) Note(path, text string) {
 func (p *Progress) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.live == nil || p.closed {
-		return p.w.Write(b)
-	}
-	for p.lines.full() {
+	for p.live != nil && !p.closed && p.lines.full() {
 		p.lines.room.Wait()
 	}
-	if p.closed {
+	if p.live == nil || p.closed {
 		return p.w.Write(b)
 	}
 	return p.lines.add(b)

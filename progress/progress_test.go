@@ -98,11 +98,16 @@ a line of the program
  waiting: server, name
 create [===========>------------------]  1 of 5  13s  about 19s left`, s.String())
 
-			_, err := s.Write([]byte("^C"))
-			require.NoError(t, err, "a key that is echoed does no harm")
+			shown, _, _ := strings.Cut(s.String(), "about")
+			_, err := s.Write([]byte("^C")) // a key that is echoed
+			require.NoError(t, err)
+			pass(150 * time.Millisecond)
+			require.True(t, strings.HasPrefix(s.String(), shown), "does no harm")
+			p.Note("volume", "a late note")
 			pass(57 * time.Second)
 			require.Equal(t, `  5.000s  backup   failed (0s): boom
 a line of the program
+          volume   a late note
  server     50s
  failed: backup
  waiting: name
@@ -111,6 +116,7 @@ create [=================>------------]  2 of 5  1m10s  about 47s left`, s.Strin
 		require.NoError(t, p.Close())
 		require.Equal(t, `  5.000s  backup   failed (0s): boom
 a line of the program
+          volume   a late note
  failed: backup
 create [==============================]  4 of 5  1m51s`, s.String())
 		fmt.Fprintln(p, "a line after it")
@@ -133,6 +139,8 @@ func TestLive_estimates(t *testing.T) {
  volume       4s  [=======>------------]  formats
  waiting: server, name, backup
 create [------------------------------]  0 of 5  4s  about 41s left`, s.String())
+			pass(12 * time.Second)
+			require.Contains(t, s.String(), "create [===========>------------------]  1 of 5  16s  about 39s left")
 		})
 	})
 }
@@ -263,7 +271,7 @@ a rather long name for it [-----------]  0 of 5  3s`},
 				deps, task := site()
 				beside(t, p, deps, task, &scheduler.GroupOptions[string]{AggregateErrors: true}, func() {
 					pass(3 * time.Second)
-					require.Equal(t, c.want, s.String())
+					require.Equal(t, c.want, s.all(), "and nothing was scrolled off")
 				})
 			})
 		})
@@ -394,6 +402,18 @@ func TestLive_error(t *testing.T) {
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errBoom }
+
+// TestLive_left: what was never started does not wait any more in the end.
+func TestLive_left(t *testing.T) {
+	t.Parallel()
+	on(t, 80, 24, &progress.Options{}, func(t *testing.T, p *progress.Progress, s *screen) {
+		p.Expect("a", "b")
+		pass(time.Second)
+		require.Equal(t, " waiting: a, b\nrun [---------------------------------]  0 of 2", s.String())
+		require.NoError(t, p.Close())
+		require.Equal(t, "run [---------------------------------]  0 of 2", s.String())
+	})
+}
 
 // TestLive_many_failures: some are named, and all are counted.
 func TestLive_many_failures(t *testing.T) {
