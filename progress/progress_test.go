@@ -47,6 +47,7 @@ func on(t *testing.T, width, height int, opts *progress.Options, test func(t *te
 		opts.Mode = progress.Live
 		p := progress.NewSized(s, opts, s.size)
 		defer func() { require.NoError(t, p.Close()) }()
+		require.True(t, p.Live())
 		test(t, p, s)
 	})
 }
@@ -439,6 +440,7 @@ func TestPlain(t *testing.T) {
 	var text strings.Builder
 	clock := schedulertest.NewClock(time.Time{}).Alone()
 	p := progress.New(&text, nil)
+	require.False(t, p.Live())
 	p.Note("volume", "is not there yet")
 	deps, task := site()
 	opts := &scheduler.GroupOptions[string]{
