@@ -5,12 +5,11 @@ go 1.25.0
 require (
 	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/steptask/scheduler v0.0.0-00010101000000-000000000000
+	github.com/steptask/scheduler/progress v0.0.0-00010101000000-000000000000
 	github.com/stretchr/testify v1.12.1
-	github.com/vbauerster/mpb/v8 v8.16.1
 	go.uber.org/goleak v1.3.0
 	go.yaml.in/yaml/v4 v4.0.0
 	golang.org/x/sys v0.47.0
-	golang.org/x/term v0.45.0
 	modernc.org/sqlite v1.59.0
 )
 
@@ -25,10 +24,15 @@ require (
 	github.com/ncruces/go-strftime v1.0.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
 	github.com/vbauerster/cupwriter v0.0.4 // indirect
+	github.com/vbauerster/mpb/v8 v8.16.1 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/term v0.45.0 // indirect
 	modernc.org/libc v1.75.7 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
 )
 
-replace github.com/steptask/scheduler => ../
+replace (
+	github.com/steptask/scheduler => ../
+	github.com/steptask/scheduler/progress => ../progress
+)

@@ -21,7 +21,7 @@ func down(ctx context.Context, args []string) error {
 	if err := s.parse(f, args); err != nil {
 		return err
 	}
-	progress, err := s.view()
+	progress, err := s.view(nil)
 	if err != nil {
 		return err
 	}
@@ -50,9 +50,9 @@ func down(ctx context.Context, args []string) error {
 		}
 	}
 	if asked {
-		fmt.Println("Nothing is left behind.")
+		fmt.Printf("The stack %q is gone.\n", s.name)
 	} else {
-		fmt.Printf("There is no stack %q.\n", s.name)
+		fmt.Printf("Nothing to delete: there is no stack %q any more.\n", s.name)
 	}
 	return nil
 }

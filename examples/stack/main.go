@@ -20,6 +20,7 @@ import (
 	"syscall"
 	"text/tabwriter"
 
+	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/examples/stack/internal/engine"
 	"github.com/steptask/scheduler/examples/stack/internal/process"
 	"github.com/steptask/scheduler/examples/stack/internal/resource"
@@ -27,7 +28,7 @@ import (
 	"github.com/steptask/scheduler/examples/stack/internal/state"
 	"github.com/steptask/scheduler/examples/stack/internal/template"
 	"github.com/steptask/scheduler/examples/stack/internal/view"
-	"golang.org/x/term"
+	"github.com/steptask/scheduler/progress"
 )
 
 //go:embed default.yaml
@@ -163,19 +164,18 @@ func (s *settings) parse(f *flag.FlagSet, args []string) error {
 	return nil
 }
 
-func (s *settings) view() (engine.View, error) {
-	switch s.progress {
-	case "live":
-		return &view.Live{W: os.Stdout}, nil
-	case "plain":
-		return &view.Plain{W: os.Stdout}, nil
-	case "auto":
-		if !s.simulate && term.IsTerminal(int(os.Stdout.Fd())) {
-			return &view.Live{W: os.Stdout}, nil
-		}
-		return &view.Plain{W: os.Stdout}, nil
+// view returns what shows progress, by the clock of the run.
+func (s *settings) view(clock scheduler.Clock) (engine.View, error) {
+	mode, known := map[string]progress.Mode{
+		"live": progress.Live, "plain": progress.Plain, "auto": progress.Auto,
+	}[s.progress]
+	if !known {
+		return nil, fmt.Errorf("-progress must be live, plain or auto, not %q", s.progress)
 	}
-	return nil, fmt.Errorf("-progress must be live, plain or auto, not %q", s.progress)
+	if s.simulate && mode == progress.Auto {
+		mode = progress.Plain // it is over before there is anything to see
+	}
+	return &view.Progress{W: os.Stdout, Mode: mode, Clock: clock}, nil
 }
 
 // standIns returns how long stand-ins take; nil without -simulate.

@@ -54,7 +54,7 @@ func TestDefaultTemplate(t *testing.T) {
 
 	code, text = run(t, dir, "down")
 	require.Zero(t, code)
-	require.Contains(t, text, fmt.Sprintf("Asking process %d", up.cmd.Process.Pid))
+	require.Equal(t, fmt.Sprintf("Asking process %d, which drives the stack, to delete it.\nThe stack \"demo\" is gone.\n", up.cmd.Process.Pid), text)
 	require.Zero(t, up.wait())
 	require.Contains(t, up.out.String(), "Nothing is left behind.")
 	nothingIsLeft(t, dir)
@@ -496,7 +496,7 @@ func TestCommands(t *testing.T) {
 		{"fly", exitUsage, "  stack up  "},
 		{"up -h", 0, "Usage of stack up:"},
 		{"up -fly", exitFailed, "flag provided but not defined: -fly"},
-		{"down", 0, `There is no stack "demo".`},
+		{"down", 0, `Nothing to delete: there is no stack "demo" any more.`},
 		{"status", 0, `There is no stack "demo".`},
 		{"types", 0, "Local::Process: a process"},
 	} {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/examples/stack/internal/engine"
 	"github.com/steptask/scheduler/examples/stack/internal/state"
 	"github.com/steptask/scheduler/examples/stack/internal/template"
@@ -93,7 +94,11 @@ func up(ctx context.Context, args []string) (err error) {
 }
 
 func (u *upFlags) options() (engine.Options, *view.TimeLine, error) {
-	progress, err := u.view()
+	var clock scheduler.Clock // nil: the system's
+	if u.simulate {
+		clock = schedulertest.NewClock(time.Unix(0, 0))
+	}
+	progress, err := u.view(clock)
 	if err != nil {
 		return engine.Options{}, nil, err
 	}
@@ -101,11 +106,9 @@ func (u *upFlags) options() (engine.Options, *view.TimeLine, error) {
 	opts := engine.Options{
 		Name: u.name, Dir: u.dir, Policy: engine.Policy(u.policy),
 		Grace: u.grace, Timeout: u.timeout, Failures: u.failures,
-		View: view.All{progress, timeLine},
+		View: view.All{progress, timeLine}, Clock: clock,
 	}
-	if opts.Simulate, err = u.standIns(); u.simulate {
-		opts.Clock = schedulertest.NewClock(time.Unix(0, 0))
-	}
+	opts.Simulate, err = u.standIns()
 	return opts, timeLine, err
 }
 

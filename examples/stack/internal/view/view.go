@@ -1,10 +1,9 @@
-// Package view shows how the resources of a stack are doing: as a live display
-// on a terminal, as plain lines elsewhere, and as a time line afterwards. All of
-// them are observers of the scheduler.
+// Package view shows how the resources of a stack are doing: while it works, on
+// a terminal or in lines, and as a time line afterwards. Both are observers of
+// the scheduler.
 package view
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/examples/stack/internal/engine"
-	"github.com/steptask/scheduler/examples/stack/internal/resource"
 )
 
 // All shows the same in several views.
@@ -46,101 +44,6 @@ func (a All) End() {
 		v.End()
 	}
 }
-
-// lines makes lines of what happens: the plain view, and the part of the live
-// one that stays.
-type lines struct {
-	action  string
-	items   map[string]engine.Item
-	width   int // of the longest name
-	wide    int // of the longest type
-	first   time.Time
-	started map[string]time.Time
-}
-
-func newLines(action string, items []engine.Item) *lines {
-	l := &lines{action: action, items: map[string]engine.Item{}, started: map[string]time.Time{}}
-	for _, item := range items {
-		l.items[item.Name] = item
-		l.width, l.wide = max(l.width, len(item.Name)), max(l.wide, len(item.Type))
-	}
-	return l
-}
-
-// of returns the line for a transition; "" for none. Those of resources that
-// are not part of the action, being done already, have none.
-func (l *lines) of(t scheduler.Transition) string {
-	name, _ := t.Key().(string)
-	item, part := l.items[name]
-	if !part {
-		return ""
-	}
-	now := t.Time()
-	if l.first.IsZero() {
-		l.first = now
-	}
-	var what string
-	switch t.To {
-	case scheduler.StateRunning:
-		l.started[name] = now
-		what = l.action + " ..."
-	case scheduler.StateSucceeded:
-		what = l.action + " complete" + l.took(name, now)
-	case scheduler.StateFailed, scheduler.StateTimedOut:
-		if errors.Is(t.Err, resource.ErrStopped) {
-			what = l.action + " cancelled" + l.took(name, now)
-			break
-		}
-		what = fmt.Sprintf("%s failed%s: %v", l.action, l.took(name, now), t.Err)
-	case scheduler.StateCancelled:
-		if t.From != scheduler.StateRunning {
-			return "" // the report afterwards has those
-		}
-		what = l.action + " cancelled" + l.took(name, now)
-	default:
-		return ""
-	}
-	return fmt.Sprintf("%9.3fs  %-*s  %-*s  %s\n", now.Sub(l.first).Seconds(), l.width, name, l.wide, item.Type, what)
-}
-
-func (l *lines) took(name string, now time.Time) string {
-	began, ok := l.started[name]
-	if !ok {
-		return ""
-	}
-	return fmt.Sprintf(" (%v)", now.Sub(began).Round(time.Millisecond))
-}
-
-// Plain writes a line for everything that happens.
-type Plain struct {
-	W     io.Writer
-	lines *lines
-}
-
-// Begin announces the action.
-func (p *Plain) Begin(action string, items []engine.Item) {
-	p.lines = newLines(action, items)
-	fmt.Fprintf(p.W, "%s %d resources\n", action, len(items))
-}
-
-// Observe writes a line.
-func (p *Plain) Observe(t scheduler.Transition) {
-	if p.lines != nil {
-		io.WriteString(p.W, p.lines.of(t))
-	}
-}
-
-// Note writes a line.
-func (p *Plain) Note(name, text string) {
-	width := 0
-	if p.lines != nil {
-		width = p.lines.width
-	}
-	fmt.Fprintf(p.W, "%10s  %-*s  %s\n", "", width, name, text)
-}
-
-// End has nothing to do.
-func (p *Plain) End() {}
 
 // TimeLine keeps when everything began and ended, and draws it in the end.
 type TimeLine struct {

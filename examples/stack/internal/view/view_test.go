@@ -10,13 +10,14 @@ import (
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/examples/stack/internal/engine"
 	"github.com/steptask/scheduler/examples/stack/internal/view"
+	"github.com/steptask/scheduler/progress"
 	"github.com/steptask/scheduler/schedulertest"
 	"github.com/stretchr/testify/require"
 )
 
 // show runs a small group in front of a view: a, then b, which fails, then c,
 // which is skipped; d was done before.
-func show(t *testing.T, v engine.View) {
+func show(t *testing.T, v engine.View, clock scheduler.Clock) {
 	t.Helper()
 	deps := scheduler.NewDependencies[string]()
 	deps.Add("b", "a")
@@ -35,23 +36,26 @@ func show(t *testing.T, v engine.View) {
 	})
 	require.NoError(t, err)
 	v.Begin("create", []engine.Item{{Name: "a", Type: "File"}, {Name: "b", Type: "Directory"}, {Name: "c", Type: "File"}})
-	require.Error(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{})}))
+	require.Error(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
 	v.End()
 }
 
 func TestPlain(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
-	show(t, &view.Plain{W: &text})
-	require.Equal(t, `create 3 resources
-    0.000s  a  File       create ...
-            a  is on its
+	v := &view.Progress{W: &text, Mode: progress.Plain}
+	v.Note("a", "before it begins")
+	show(t, v, schedulertest.NewClock(time.Time{}))
+	require.Equal(t, `          a  before it begins
+create 3 resources
+  0.000s  a  File       create ...
+          a  is on its
 way
-   90.000s  a  File       create complete (1m30s)
-   90.000s  b  Directory  create ...
-            b  is on its
+ 90.000s  a  File       create complete (1m30s)
+ 90.000s  b  Directory  create ...
+          b  is on its
 way
-  180.000s  b  Directory  create failed (1m30s): no luck
+180.000s  b  Directory  create failed (1m30s): no luck
 `, text.String())
 }
 
@@ -61,7 +65,7 @@ func TestTimeLine(t *testing.T) {
 	line := &view.TimeLine{}
 	line.Write(&text)
 	require.Empty(t, text.String(), "nothing happened")
-	show(t, view.All{line})
+	show(t, view.All{line}, schedulertest.NewClock(time.Time{}))
 	line.Write(&text)
 	require.Equal(t, `
 time line  0s                                                      3m0s
@@ -74,14 +78,12 @@ b  create                                xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx  1m30s -
 func TestLive(t *testing.T) {
 	t.Parallel()
 	var out syncBuilder
-	v := &view.Live{W: &out}
-	v.Note("a", "before the display")
-	show(t, v)
+	clock := schedulertest.NewClock(time.Time{})
+	show(t, &view.Progress{W: &out, Mode: progress.Live, Clock: clock}, clock)
 	text := out.String()
-	require.Contains(t, text, "a: before the display\n")
-	require.Contains(t, text, "   90.000s  a  File       create complete (1m30s)\n")
-	require.Contains(t, text, "  180.000s  b  Directory  create failed (1m30s): no luck\n")
-	require.Contains(t, text, "create 1 of 3 ")
+	require.Contains(t, text, " 90.000s  a  File       create complete (1m30s)\n")
+	require.Contains(t, text, "180.000s  b  Directory  create failed (1m30s): no luck\n")
+	require.Contains(t, text, "  1 of 3  ")
 }
 
 // syncBuilder is a strings.Builder for several goroutines.

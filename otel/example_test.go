@@ -1,0 +1,41 @@
+package otel_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/otel"
+	"github.com/steptask/scheduler/schedulertest"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+)
+
+// A program sets the SDK up with an exporter of its own, and makes groups with
+// NewGroup.
+func ExampleNewGroup() {
+	spans := tracetest.NewInMemoryExporter()
+	traces := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network")
+	create := func(string) scheduler.Task { return scheduler.Pause(scheduler.After(3 * time.Second)) }
+	group, err := otel.NewGroup(deps, create,
+		&scheduler.GroupOptions[string]{Name: "create"}, &otel.Options{TracerProvider: traces})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	clock := schedulertest.NewClock(time.Time{}) // the example needs no time
+	if err := scheduler.Run(context.Background(), group, &scheduler.RunnerOptions{Clock: clock}); err != nil {
+		fmt.Println(err)
+	}
+	for _, s := range spans.GetSpans() {
+		fmt.Println(s.Name, s.EndTime.Sub(s.StartTime), len(s.Links))
+	}
+	// Output:
+	// network 3s 0
+	// server 3s 1
+	// create 6s 0
+}

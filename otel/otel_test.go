@@ -1,0 +1,835 @@
+package otel_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/otel"
+	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/trace"
+)
+
+var errBoom = errors.New("boom")
+
+type tasks = map[string]func() scheduler.Task
+
+// site is a small graph: a server that requires a network and a volume, and its
+// name.
+func site() *scheduler.Dependencies[string] {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network", "volume")
+	deps.Add("name", "server")
+	return deps
+}
+
+// TestGroup_spans: who is whose parent, who links to whom, and all times.
+func TestGroup_spans(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	group := r.group(site(), tasks{
+		"network": takes(time.Second, nil),
+		"volume":  takes(3*time.Second, nil),
+		"server":  takes(2*time.Second, nil),
+		"name":    takes(0, nil),
+	}, &scheduler.GroupOptions[string]{Name: "site"})
+	require.NoError(t, r.run(group, nil))
+	require.Equal(t, `run 0s-5s
+  site 0s-5s
+    network 0s-1s succeeded
+    volume 0s-3s succeeded
+    server 3s-5s succeeded <- network volume
+    name 5s-5s succeeded <- server
+`, r.trace())
+
+	spans := r.spans.GetSpans()
+	require.Equal(t, "network", spans[0].Name, "the first to end")
+	require.Equal(t, "github.com/steptask/scheduler/otel", spans[0].InstrumentationScope.Name)
+	require.NotEmpty(t, spans[0].InstrumentationScope.SchemaURL)
+	attributes := map[string]string{}
+	for _, a := range spans[0].Attributes {
+		attributes[string(a.Key)] = a.Value.String()
+	}
+	require.Equal(t, map[string]string{
+		"scheduler.group.name": "site", "scheduler.node.key": "network", "scheduler.node.path": "network",
+		"scheduler.node.state": "succeeded", "scheduler.task": "work",
+	}, attributes)
+}
+
+// TestGroup_spans_reverse: what is deleted links to what required it.
+func TestGroup_spans_reverse(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	all := tasks{}
+	for _, k := range []string{"network", "volume", "server", "name"} {
+		all[k] = takes(time.Second, nil)
+	}
+	group := r.group(site(), all, &scheduler.GroupOptions[string]{
+		Name: "site", Reverse: true, Completed: func(k string) bool { return k == "name" },
+	})
+	require.NoError(t, r.run(group, nil))
+	require.Equal(t, `run 0s-2s
+  site 0s-2s
+    server 0s-1s succeeded
+    network 1s-2s succeeded <- server
+    volume 1s-2s succeeded <- server
+`, sorted(r.trace()))
+}
+
+// sorted puts the nodes that began together into one order: which of them ends
+// first is the graph's.
+func sorted(text string) string {
+	lines := strings.SplitAfter(text, "\n")
+	for i := range lines[1:] {
+		if a, b := lines[i], lines[i+1]; strings.HasPrefix(a, "    volume") && strings.HasPrefix(b, "    network") {
+			lines[i], lines[i+1] = b, a
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+// TestGroup_inside: the spans of a group inside a group are below the node that
+// runs it, and so is what an SDK makes of its calls.
+func TestGroup_inside(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	call := func(ctx context.Context) error { // of an SDK
+		_, span := r.tracer.Start(ctx, "POST", trace.WithTimestamp(scheduler.Now(ctx)))
+		r.clock.Advance(250 * time.Millisecond)
+		span.End(trace.WithTimestamp(scheduler.Now(ctx)))
+		return nil
+	}
+	inner := scheduler.NewDependencies[string]()
+	inner.Add("b", "a")
+	group := r.group(site(), tasks{
+		"network": func() scheduler.Task { return scheduler.Func(call) },
+		"volume":  takes(0, nil),
+		"server": func() scheduler.Task {
+			group := r.group(inner, tasks{
+				"a": takes(time.Second, nil), "b": func() scheduler.Task { return scheduler.Func(call) },
+			}, &scheduler.GroupOptions[string]{Name: "parts"})
+			return scheduler.Sequence(scheduler.Pause(scheduler.After(time.Second)), group)
+		},
+		"name": takes(0, nil),
+	}, &scheduler.GroupOptions[string]{Name: "site"})
+	require.NoError(t, r.run(group, nil))
+	require.Equal(t, `run 0s-2.5s
+  site 0s-2.5s
+    network 0s-250ms succeeded
+      POST 0s-250ms
+    volume 250ms-250ms succeeded
+    server 250ms-2.5s succeeded <- network volume
+      parts 1.25s-2.5s
+        a 1.25s-2.25s succeeded
+        b 2.25s-2.5s succeeded <- a
+          POST 2.25s-2.5s
+    name 2.5s-2.5s succeeded <- server
+`, r.trace())
+	for _, s := range r.spans.GetSpans() {
+		if s.Name == "b" {
+			require.Contains(t, values(s.Attributes), " server/b ", "the path")
+		}
+	}
+}
+
+// TestGroup_failure: the status of what failed, and what its failure does to the
+// others.
+func TestGroup_failure(t *testing.T) {
+	t.Parallel()
+	failing := func() (*scheduler.Dependencies[string], tasks) {
+		deps := scheduler.NewDependencies[string]()
+		for _, k := range []string{"bad", "quick", "slow"} {
+			deps.Add(k)
+		}
+		deps.Add("after", "bad")
+		return deps, tasks{
+			"bad": takes(time.Second, errBoom), "quick": takes(2*time.Second, nil),
+			"slow": takes(time.Hour, nil), "after": takes(0, nil),
+		}
+	}
+	for name, c := range map[string]struct {
+		opts scheduler.GroupOptions[string]
+		want string
+	}{
+		"closed at once": {
+			scheduler.GroupOptions[string]{},
+			`run 0s-1s
+  site 0s-1s *errors.errorString Error: bad: boom
+    ! 1s scheduler.stop boom
+    ! 1s exception bad: boom
+    bad 0s-1s failed *errors.errorString Error: boom
+      ! 1s exception boom
+    quick 0s-1s cancelled
+      ! 1s scheduler.stop boom
+    slow 0s-1s cancelled
+      ! 1s scheduler.stop boom
+`,
+		},
+		"grace": {
+			scheduler.GroupOptions[string]{ErrorWaitTime: time.Minute},
+			`run 0s-1m1.000000001s
+  site 0s-1m1.000000001s *errors.errorString Error: bad: boom
+    ! 1s scheduler.stop boom
+    ! 1m1.000000001s exception bad: boom
+    bad 0s-1s failed *errors.errorString Error: boom
+      ! 1s exception boom
+    quick 0s-2s succeeded
+      ! 1s scheduler.stop boom
+      ! 1s scheduler.grace 60
+    slow 0s-1m1.000000001s cancelled
+      ! 1s scheduler.stop boom
+      ! 1s scheduler.grace 60
+`,
+		},
+		"a grace for each": {
+			scheduler.GroupOptions[string]{
+				ErrorWaitTimeFor: func(k string) time.Duration { return map[string]time.Duration{"slow": time.Minute}[k] },
+			},
+			`run 0s-1m1.000000001s
+  site 0s-1m1.000000001s *errors.errorString Error: bad: boom
+    ! 1s scheduler.stop boom
+    ! 1m1.000000001s exception bad: boom
+    bad 0s-1s failed *errors.errorString Error: boom
+      ! 1s exception boom
+    quick 0s-1s cancelled
+      ! 1s scheduler.stop boom
+    slow 0s-1m1.000000001s cancelled
+      ! 1s scheduler.stop boom
+      ! 1s scheduler.grace 60
+`,
+		},
+		"go on": {
+			scheduler.GroupOptions[string]{AggregateErrors: true},
+			`run 0s-1h0m0s
+  site 0s-1h0m0s *errors.errorString Error: 1 task failed: bad: boom
+    ! 1h0m0s exception 1 task failed: bad: boom
+    bad 0s-1s failed *errors.errorString Error: boom
+      ! 1s exception boom
+    quick 0s-2s succeeded
+    slow 0s-1h0m0s succeeded
+`,
+		},
+		"ignore": {
+			scheduler.GroupOptions[string]{OnError: func(string, error) scheduler.Disposition { return scheduler.IgnoreError }},
+			`run 0s-1h0m0s
+  site 0s-1h0m0s
+    bad 0s-1s failed *errors.errorString Error: boom
+      ! 1s exception boom
+    quick 0s-2s succeeded
+    slow 0s-1h0m0s succeeded
+    after 1s-1s succeeded <- bad
+`,
+		},
+		"stop on error": {
+			scheduler.GroupOptions[string]{OnError: func(string, error) scheduler.Disposition { return scheduler.StopGroup }},
+			`run 0s-1s
+  site 0s-1s *errors.errorString Error: 1 task failed: bad: boom
+    ! 1s scheduler.stop boom
+    ! 1s exception 1 task failed: bad: boom
+    bad 0s-1s failed *errors.errorString Error: boom
+      ! 1s exception boom
+    quick 0s-1s cancelled
+      ! 1s scheduler.stop boom
+    slow 0s-1s cancelled
+      ! 1s scheduler.stop boom
+`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRecord(t)
+			c.opts.Name = "site"
+			deps, all := failing()
+			_ = r.run(r.group(deps, all, &c.opts), nil) // the trace has it
+			require.Equal(t, c.want, r.trace())
+		})
+	}
+}
+
+// TestGroup_ends has the other ways to end.
+func TestGroup_ends(t *testing.T) {
+	t.Parallel()
+	two := func() *scheduler.Dependencies[string] {
+		deps := scheduler.NewDependencies[string]()
+		deps.Add("b", "a")
+		return deps
+	}
+	for name, c := range map[string]struct {
+		opts scheduler.GroupOptions[string]
+		a    func() scheduler.Task
+		test func(d *schedulertest.Driver, group *otel.Group[string])
+		want string
+	}{
+		"time limit of a node": {
+			opts: scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Second }},
+			test: func(d *schedulertest.Driver, _ *otel.Group[string]) { _ = d.RunToEnd() },
+			want: `site 0s-1.000000001s *scheduler.Timeout Error: a: work: timed out after 1s
+  ! 1.000000001s scheduler.stop work: timed out after 1s
+  ! 1.000000001s exception a: work: timed out after 1s
+  a 0s-1.000000001s timed out *scheduler.Timeout Error: work: timed out after 1s
+    ! 1.000000001s exception work: timed out after 1s
+`,
+		},
+		"no time at all": {
+			opts: scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return -1 }},
+			test: func(d *schedulertest.Driver, _ *otel.Group[string]) { _ = d.RunToEnd() },
+			want: `site 0s-0s *scheduler.Timeout Error: a: a: timed out after -1ns
+  ! 0s scheduler.stop a: timed out after -1ns
+  ! 0s exception a: a: timed out after -1ns
+  a 0s-0s timed out *scheduler.Timeout Error: a: timed out after -1ns
+    ! 0s exception a: timed out after -1ns
+`,
+		},
+		"impossible claim": {
+			opts: scheduler.GroupOptions[string]{Claims: func(string) []scheduler.Claim {
+				return []scheduler.Claim{{Limiter: scheduler.NewLimiter(scheduler.LimiterOptions{Name: "cpu", Capacity: 1}), Weight: 2}}
+			}},
+			test: func(d *schedulertest.Driver, _ *otel.Group[string]) { _ = d.RunToEnd() },
+			want: `site 0s-0s *scheduler.OptionError Error: a: scheduler: GroupOptions.Claims: weight 2 of cpu exceeds its capacity 1
+  ! 0s scheduler.stop scheduler: GroupOptions.Claims: weight 2 of cpu exceeds its capacity 1
+  ! 0s exception a: scheduler: GroupOptions.Claims: weight 2 of cpu exceeds its capacity 1
+  a 0s-0s failed *scheduler.OptionError Error: scheduler: GroupOptions.Claims: weight 2 of cpu exceeds its capacity 1
+    ! 0s exception scheduler: GroupOptions.Claims: weight 2 of cpu exceeds its capacity 1
+`,
+		},
+		"stopped run": {
+			test: func(d *schedulertest.Driver, _ *otel.Group[string]) {
+				d.Step()
+				d.Clock.Advance(time.Minute)
+				d.Runner.Stop(errBoom)
+				_ = d.RunToEnd()
+			},
+			want: `site 0s-1m2.000000001s
+  ! 1m0s scheduler.stop boom
+  ! 1m2.000000001s scheduler.close
+  a 0s-1m2.000000001s cancelled
+    ! 1m0s scheduler.stop boom
+`,
+		},
+		"interrupt": {
+			opts: scheduler.GroupOptions[string]{ErrorWaitTime: time.Second},
+			test: func(d *schedulertest.Driver, _ *otel.Group[string]) {
+				d.Step()
+				d.Clock.Advance(time.Minute)
+				d.Runner.Interrupt(errBoom)
+				_ = d.RunToEnd()
+			},
+			want: `site 0s-1m1.000000001s *errors.errorString Error: boom
+  ! 1m0s scheduler.stop boom
+  ! 1m1.000000001s exception boom
+  a 0s-1m1.000000001s cancelled
+    ! 1m0s scheduler.stop boom
+    ! 1m0s scheduler.grace 1
+`,
+		},
+		"close": {
+			test: func(d *schedulertest.Driver, _ *otel.Group[string]) {
+				d.Step()
+				d.Clock.Advance(time.Minute)
+				_ = d.Runner.Cancel()
+			},
+			want: `site 0s-1m0s
+  ! 1m0s scheduler.close
+  a 0s-1m0s cancelled
+`,
+		},
+		"drain": {
+			test: func(d *schedulertest.Driver, group *otel.Group[string]) {
+				d.Step()
+				group.Drain()
+				require.ErrorIs(t, d.RunToEnd(), scheduler.ErrDrained)
+			},
+			want: `site 0s-1h0m0s
+  ! 0s scheduler.drain
+  a 0s-1h0m0s succeeded
+`,
+		},
+		"panic": {
+			a: func() scheduler.Task { return scheduler.Func(func(context.Context) error { panic(errBoom) }) },
+			test: func(d *schedulertest.Driver, _ *otel.Group[string]) {
+				require.PanicsWithValue(t, errBoom, func() { d.Step() })
+			},
+			want: `site 0s-0s *errors.errorString Error: scheduler: task panicked or ended its goroutine
+  ! 0s scheduler.stop scheduler: task panicked or ended its goroutine
+  ! 0s exception scheduler: task panicked or ended its goroutine
+  a 0s-0s failed *errors.errorString Error: scheduler: task panicked or ended its goroutine
+    ! 0s exception scheduler: task panicked or ended its goroutine
+`,
+		},
+		"close of a task fails": {
+			a: func() scheduler.Task { return failsToClose{} },
+			test: func(d *schedulertest.Driver, _ *otel.Group[string]) {
+				d.Step()
+				_ = d.Runner.Cancel()
+			},
+			want: `site 0s-0s
+  ! 0s scheduler.close
+  a 0s-0s cancelled
+    ! 0s exception boom
+`,
+		},
+		"asked to be skipped": {
+			a:    func() scheduler.Task { return scheduler.Func(func(context.Context) error { return scheduler.ErrSkip }) },
+			test: func(d *schedulertest.Driver, _ *otel.Group[string]) { _ = d.RunToEnd() },
+			want: `site 0s-0s
+  a 0s-0s skipped
+    ! 0s exception scheduler: skip
+`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRecord(t)
+			c.opts.Name = "site"
+			if c.a == nil {
+				c.a = takes(time.Hour, nil)
+			}
+			group := r.group(two(), tasks{"a": c.a, "b": takes(time.Hour, nil)}, &c.opts)
+			d := schedulertest.NewDriver(t, group, &scheduler.RunnerOptions{Clock: r.clock, Grace: 2 * time.Second})
+			c.test(d, group)
+			require.Equal(t, c.want, r.trace())
+			for _, line := range r.metric("scheduler.node.count") {
+				require.Regexp(t, "^0 ", line, "nothing is left")
+			}
+		})
+	}
+}
+
+type failsToClose struct{}
+
+func (failsToClose) Step(context.Context) (scheduler.Yield, error) { return scheduler.Next, nil }
+func (failsToClose) Close() error                                  { return errBoom }
+
+// TestGroup_ends_by_its_time_limit: that of the runner is thrown into the group.
+func TestGroup_ends_by_its_time_limit(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("a")
+	group := r.group(deps, tasks{"a": takes(time.Hour, nil)},
+		&scheduler.GroupOptions[string]{Name: "site", ErrorWaitTime: time.Minute})
+	require.Error(t, r.run(group, &scheduler.RunnerOptions{Timeout: time.Second}))
+	require.Equal(t, `run 0s-1.000000001s
+  site 0s-1.000000001s *scheduler.Timeout Error: site: timed out after 1s
+    ! 1.000000001s scheduler.stop site: timed out after 1s
+    ! 1.000000001s exception site: timed out after 1s
+    a 0s-1.000000001s cancelled
+      ! 1.000000001s scheduler.stop site: timed out after 1s
+`, r.trace())
+}
+
+// TestGroup_Stop tells of the notice also those that start after it.
+func TestGroup_Stop(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	inner := scheduler.NewDependencies[string]()
+	inner.Add("second", "first")
+	group := r.group(inner, tasks{"first": takes(time.Second, nil), "second": takes(time.Second, nil)},
+		&scheduler.GroupOptions[string]{Name: "site"})
+	d := schedulertest.NewDriver(t, group, &scheduler.RunnerOptions{Clock: r.clock})
+	d.Step()
+	group.Stop(t.Context(), errBoom) // and not the whole run: the group goes on
+	require.NoError(t, d.RunToEnd())
+	require.Equal(t, `site 0s-2s
+  ! 0s scheduler.stop boom
+  first 0s-1s succeeded
+    ! 0s scheduler.stop boom
+  second 1s-2s succeeded <- first
+    ! 1s scheduler.stop boom
+`, r.trace())
+}
+
+// TestGroup_before_and_after: what is not running has no span, and says what the
+// scheduler's own group says.
+func TestGroup_before_and_after(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	make := func() *otel.Group[string] {
+		return r.group(scheduler.NewDependencies[string](), nil, nil)
+	}
+	group := make()
+	group.Stop(t.Context(), errBoom)
+	_, err := group.Throw(t.Context(), errBoom)
+	require.ErrorIs(t, err, errBoom)
+	_, err = group.Step(t.Context())
+	require.ErrorIs(t, err, scheduler.ErrEnded)
+
+	group = make()
+	group.Drain()
+	require.NoError(t, group.Close())
+	require.Empty(t, r.trace())
+
+	group = make()
+	require.NoError(t, r.run(group, nil))
+	_, err = group.Step(t.Context())
+	require.ErrorIs(t, err, scheduler.ErrEnded)
+	require.Equal(t, "run 0s-0s\n  DependencyTaskGroup 0s-0s\n", r.trace())
+}
+
+// TestNewGroup_errors are those of scheduler.NewDependencyTaskGroup.
+func TestNewGroup_errors(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	cycle := scheduler.NewDependencies[string]()
+	cycle.Add("a", "b")
+	cycle.Add("b", "a")
+	ignore := scheduler.ObserverFunc(func(scheduler.Transition) {})
+	for _, c := range []struct {
+		deps *scheduler.Dependencies[string]
+		opts *scheduler.GroupOptions[string]
+	}{
+		{nil, nil},
+		{cycle, nil},
+		{site(), &scheduler.GroupOptions[string]{Limit: -1}},
+		{site(), &scheduler.GroupOptions[string]{SlowStep: time.Second}},
+		{site(), &scheduler.GroupOptions[string]{SlowStep: time.Second, Observer: ignore}},
+		{site(), &scheduler.GroupOptions[string]{SlowStep: -1, Observer: &slowSteps{}}},
+		{site(), &scheduler.GroupOptions[string]{ErrorWaitTime: 1, ErrorWaitTimeFor: func(string) time.Duration { return 0 }}},
+	} {
+		task := func(string) scheduler.Task { return nil }
+		_, want := scheduler.NewDependencyTaskGroup(c.deps, task, c.opts)
+		require.Error(t, want)
+		group, err := otel.NewGroup(c.deps, task, c.opts, r.opts)
+		require.Equal(t, want, err)
+		require.Nil(t, group)
+	}
+}
+
+// TestRetry: why each attempt is made, and when.
+func TestRetry(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("a")
+	group := r.group(deps, tasks{"a": func() scheduler.Task {
+		return otel.Retry(every(10*time.Second), func(attempt int, _ error) scheduler.Task {
+			if attempt == 4 {
+				return nil
+			}
+			return takes(time.Second, errors.New([]string{"one", "two", "three"}[attempt-1]))()
+		})
+	}}, &scheduler.GroupOptions[string]{Name: "site"})
+	require.Error(t, r.run(group, nil))
+	require.Equal(t, `run 0s-33s
+  site 0s-33s *errors.errorString Error: a: three
+    ! 33s scheduler.stop three
+    ! 33s exception a: three
+    a 0s-33s failed *errors.errorString Error: three
+      ! 11s scheduler.retry 2 one
+      ! 22s scheduler.retry 3 two
+      ! 33s exception three
+`, r.trace())
+	require.Panics(t, func() { otel.Retry(every(0), nil) })
+}
+
+type every time.Duration
+
+func (e every) NextBackOff() time.Duration { return time.Duration(e) }
+
+// TestGroup_metrics: in the middle of a run, and at its end.
+func TestGroup_metrics(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	group := r.group(site(), tasks{
+		"network": takes(time.Second, nil),
+		"volume": func() scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				if err := co.Yield(scheduler.After(3 * time.Second)); err != nil {
+					return err
+				}
+				r.clock.Advance(500 * time.Millisecond) // a step that takes long
+				return nil
+			})
+		},
+		"server": takes(2*time.Second, errBoom),
+	}, &scheduler.GroupOptions[string]{Name: "site", AggregateErrors: true})
+	d := schedulertest.NewDriver(t, group, &scheduler.RunnerOptions{Clock: r.clock})
+	d.Step()
+	require.Equal(t, []string{"2 site pending", "2 site running"}, r.metric("scheduler.node.count"))
+	require.Empty(t, r.metric("scheduler.node.ended"))
+
+	r.clock.Advance(1250 * time.Millisecond) // a quarter of a second more than asked for
+	d.Step()
+	require.Equal(t, []string{"1 site running", "2 site pending"}, r.metric("scheduler.node.count"))
+	require.Equal(t, []string{"1, 0.25s site"}, r.metric("scheduler.round.lateness"))
+
+	require.Error(t, d.RunToEnd())
+	require.Equal(t, []string{"0 site pending", "0 site running"}, r.metric("scheduler.node.count"))
+	require.Equal(t, []string{"1 *errors.errorString site failed", "1 site skipped", "2 site succeeded"},
+		r.metric("scheduler.node.ended"))
+	require.Equal(t, []string{"1, 2s *errors.errorString site failed", "2, 4.75s site succeeded"},
+		r.metric("scheduler.node.duration"))
+	require.Equal(t, []string{"1, 0.5s site"}, r.metric("scheduler.step.duration"))
+	require.Equal(t, []string{"3, 0.25s site"}, r.metric("scheduler.round.lateness"))
+}
+
+// TestGroup_composes: what the options had is asked and told as ever.
+func TestGroup_composes(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	r := newRecord(t)
+	watcher := &slowSteps{}
+	group := r.group(site(), tasks{
+		"network": func() scheduler.Task {
+			return scheduler.Func(func(ctx context.Context) error {
+				require.Equal(t, "value of network", ctx.Value(key{}))
+				r.clock.Advance(time.Second)
+				return nil
+			})
+		},
+		"volume": func() scheduler.Task {
+			return scheduler.Func(func(context.Context) error {
+				r.clock.Advance(time.Millisecond)
+				return nil
+			})
+		},
+		"server": takes(0, nil), "name": takes(0, nil),
+	}, &scheduler.GroupOptions[string]{
+		Observer: watcher, SlowStep: 10 * time.Millisecond,
+		Context: func(ctx context.Context, k string) context.Context {
+			require.True(t, trace.SpanFromContext(ctx).SpanContext().IsValid(), "the node's span is in it")
+			return context.WithValue(ctx, key{}, "value of "+k)
+		},
+	})
+	require.NoError(t, r.run(group, nil))
+	require.Equal(t, 8, watcher.transitions)
+	require.Equal(t, []scheduler.SlowStep{{Path: "network", Task: "scheduler.Func", Took: time.Second}}, watcher.steps)
+	require.Equal(t, []string{"2, 1.001s DependencyTaskGroup"}, r.metric("scheduler.step.duration"))
+}
+
+type slowSteps struct {
+	transitions int
+	steps       []scheduler.SlowStep
+}
+
+func (s *slowSteps) Observe(scheduler.Transition) { s.transitions++ }
+
+func (s *slowSteps) ObserveSlowStep(step scheduler.SlowStep) {
+	step.Task = "scheduler.Func" // and not the name of the function
+	s.steps = append(s.steps, step)
+}
+
+// TestGroup_is_a_group: the scheduler knows it as one inside another.
+func TestGroup_is_a_group(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("a")
+	inner := r.group(deps, tasks{"a": takes(time.Hour, nil)}, &scheduler.GroupOptions[string]{Name: "inner"})
+	outer := r.group(deps, tasks{"a": func() scheduler.Task { return inner }}, &scheduler.GroupOptions[string]{Name: "outer"})
+	d := schedulertest.NewDriver(t, outer, &scheduler.RunnerOptions{Clock: r.clock})
+	d.Step()
+	for e := range outer.Explain() {
+		require.Same(t, inner, e.Inside)
+	}
+}
+
+// TestGroup_Close_tells_all_calls_first: also those in groups inside, so that
+// they end side by side. If one were waited for before the other is told, the
+// bubble would find that it waits for ever.
+func TestGroup_Close_tells_all_calls_first(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecord(t)
+		var told sync.WaitGroup
+		told.Add(2)
+		call := func() scheduler.Task {
+			return scheduler.Blocking(func(ctx context.Context) error {
+				<-ctx.Done()
+				told.Done()
+				told.Wait()
+				return nil
+			})
+		}
+		one := scheduler.NewDependencies[string]()
+		one.Add("call")
+		two := scheduler.NewDependencies[string]()
+		two.Add("a")
+		two.Add("b")
+		group := func() scheduler.Task { return r.group(one, tasks{"call": call}, nil) }
+		d := schedulertest.NewDriver(t, r.group(two, tasks{"a": group, "b": group}, nil), nil)
+		d.Step()
+		require.NoError(t, d.Runner.Cancel())
+	})
+}
+
+// TestGroup_notice_and_failure: a grace that comes after the notice is told too,
+// once.
+func TestGroup_notice_and_failure(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	deps := scheduler.NewDependencies[string]()
+	for _, k := range []string{"bad", "worse", "slow"} {
+		deps.Add(k)
+	}
+	group := r.group(deps, tasks{
+		"bad": takes(2*time.Second, errBoom), "worse": takes(3*time.Second, errBoom), "slow": takes(time.Hour, nil),
+	}, &scheduler.GroupOptions[string]{Name: "site", ErrorWaitTime: 10 * time.Second})
+	d := schedulertest.NewDriver(t, group, &scheduler.RunnerOptions{Clock: r.clock})
+	d.Step()
+	group.Stop(t.Context(), errors.New("enough"))
+	require.ErrorIs(t, d.RunToEnd(), errBoom)
+	require.Equal(t, `site 0s-12.000000001s *errors.errorString Error: bad: boom
+  ! 0s scheduler.stop enough
+  ! 12.000000001s exception bad: boom
+  bad 0s-2s failed *errors.errorString Error: boom
+    ! 0s scheduler.stop enough
+    ! 2s exception boom
+  worse 0s-3s failed *errors.errorString Error: boom
+    ! 0s scheduler.stop enough
+    ! 2s scheduler.grace 10
+    ! 3s exception boom
+  slow 0s-12.000000001s cancelled
+    ! 0s scheduler.stop enough
+    ! 2s scheduler.grace 10
+`, r.trace())
+}
+
+// TestGroup_later_failure: a further failure asks for each grace again, and one
+// that does not come earlier changes nothing.
+func TestGroup_later_failure(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	deps := scheduler.NewDependencies[string]()
+	for _, k := range []string{"bad", "worse", "slow", "slower"} {
+		deps.Add(k)
+	}
+	waits := map[string][]time.Duration{
+		"worse": {time.Minute}, "slow": {time.Minute, time.Minute}, "slower": {time.Minute, time.Second},
+	}
+	group := r.group(deps, tasks{
+		"bad": takes(2*time.Second, errBoom), "worse": takes(3*time.Second, errBoom),
+		"slow": takes(10*time.Second, nil), "slower": takes(time.Hour, nil),
+	}, &scheduler.GroupOptions[string]{Name: "site", ErrorWaitTimeFor: func(k string) time.Duration {
+		wait := waits[k][0]
+		waits[k] = waits[k][1:]
+		return wait
+	}})
+	require.ErrorIs(t, r.run(group, nil), errBoom)
+	require.Equal(t, `run 0s-10s
+  site 0s-10s *errors.errorString Error: bad: boom
+    ! 2s scheduler.stop boom
+    ! 10s exception bad: boom
+    bad 0s-2s failed *errors.errorString Error: boom
+      ! 2s exception boom
+    worse 0s-3s failed *errors.errorString Error: boom
+      ! 2s scheduler.stop boom
+      ! 2s scheduler.grace 60
+      ! 3s exception boom
+    slower 0s-4.000000001s cancelled
+      ! 2s scheduler.stop boom
+      ! 2s scheduler.grace 60
+      ! 3s scheduler.grace 1
+    slow 0s-10s succeeded
+      ! 2s scheduler.stop boom
+      ! 2s scheduler.grace 60
+`, r.trace())
+}
+
+// TestNewGroup_without_a_provider costs no spans: the global ones do nothing.
+func TestNewGroup_without_a_provider(t *testing.T) {
+	t.Parallel()
+	group, err := otel.NewGroup(site(), func(string) scheduler.Task { return takes(time.Second, nil)() }, nil, nil)
+	require.NoError(t, err)
+	require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{}).Alone()}))
+	require.Equal(t, 4, group.Count(scheduler.StateSucceeded))
+}
+
+// uncomparable is a context that == panics for.
+type uncomparable struct {
+	context.Context
+	_ []int
+}
+
+// TestGroup_Step_takes_any_context, also one that cannot be compared.
+func TestGroup_Step_takes_any_context(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	group := r.group(site(), tasks{
+		"network": takes(0, nil), "volume": takes(0, nil), "server": takes(0, nil), "name": takes(0, nil),
+	}, nil)
+	ctx := scheduler.WithClock(t.Context(), r.clock)
+	for y := (scheduler.Yield{}); y != scheduler.Done; {
+		var err error
+		y, err = group.Step(uncomparable{Context: ctx})
+		require.NoError(t, err)
+	}
+	require.Equal(t, 4, group.Count(scheduler.StateSucceeded))
+}
+
+// TestGroup_ends_by_a_panic of what is no task: no span stays open.
+func TestGroup_ends_by_a_panic(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		opts scheduler.GroupOptions[string]
+		task func() scheduler.Task
+		test func(d *schedulertest.Driver, group *otel.Group[string])
+		want string
+	}{
+		"of the Observer": {
+			scheduler.GroupOptions[string]{Observer: scheduler.ObserverFunc(func(scheduler.Transition) { panic(errBoom) })},
+			takes(time.Second, nil),
+			func(d *schedulertest.Driver, _ *otel.Group[string]) { d.Step() },
+			`site 0s-0s *errors.errorString Error: scheduler: task panicked or ended its goroutine
+  ! 0s exception scheduler: task panicked or ended its goroutine
+  a 0s-0s *errors.errorString Error: scheduler: task panicked or ended its goroutine
+    ! 0s exception scheduler: task panicked or ended its goroutine
+`,
+		},
+		"of a Stopper": {
+			scheduler.GroupOptions[string]{},
+			func() scheduler.Task { return panicsWhenStopped{} },
+			func(d *schedulertest.Driver, group *otel.Group[string]) {
+				d.Step()
+				group.Stop(t.Context(), errBoom)
+			},
+			`site 0s-0s *errors.errorString Error: scheduler: task panicked or ended its goroutine
+  ! 0s scheduler.stop boom
+  ! 0s exception scheduler: task panicked or ended its goroutine
+  a 0s-0s failed *errors.errorString Error: scheduler: task panicked or ended its goroutine
+    ! 0s scheduler.stop boom
+    ! 0s exception scheduler: task panicked or ended its goroutine
+`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRecord(t)
+			deps := scheduler.NewDependencies[string]()
+			deps.Add("a")
+			c.opts.Name = "site"
+			group := r.group(deps, tasks{"a": c.task}, &c.opts)
+			d := schedulertest.NewDriver(t, group, &scheduler.RunnerOptions{Clock: r.clock})
+			require.PanicsWithValue(t, errBoom, func() { c.test(d, group) })
+			require.Equal(t, c.want, r.trace())
+			require.Equal(t, []string{"0 site pending", "0 site running"}, r.metric("scheduler.node.count"))
+		})
+	}
+}
+
+type panicsWhenStopped struct{ failsToClose }
+
+func (panicsWhenStopped) Close() error                { return nil }
+func (panicsWhenStopped) Stop(context.Context, error) { panic(errBoom) }
+
+// TestGroup_lateness_of_a_rest: a round that was cut short by its budget is due
+// at once, so it is late by no more than what came between.
+func TestGroup_lateness_of_a_rest(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	nothing := func() scheduler.Task { return scheduler.Func(func(context.Context) error { return nil }) }
+	group := r.group(site(), tasks{"network": nothing, "volume": nothing, "server": nothing, "name": nothing},
+		&scheduler.GroupOptions[string]{Name: "site", Budget: 2})
+	d := schedulertest.NewDriver(t, group, &scheduler.RunnerOptions{Clock: r.clock})
+	d.Step()
+	require.Equal(t, 2, group.Count(scheduler.StateSucceeded))
+	r.clock.Advance(time.Second)
+	require.NoError(t, d.RunToEnd())
+	require.Equal(t, []string{"1, 1s site"}, r.metric("scheduler.round.lateness"))
+}

@@ -1,0 +1,269 @@
+package progress
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/steptask/scheduler"
+	"github.com/vbauerster/mpb/v8"
+	"golang.org/x/term"
+)
+
+// Mode says how progress is shown.
+type Mode uint8
+
+const (
+	// Auto is Live on a terminal, and Plain elsewhere.
+	Auto Mode = iota
+	// Live is a display that changes in place.
+	Live
+	// Plain is a line for everything that happens.
+	Plain
+)
+
+// Options are the options of a [Progress]. The zero value of each field stands
+// for its default. Functions are called on the driving goroutine.
+type Options struct {
+	// Name is what is going on, such as "create". By default it is "run".
+	Name string
+
+	// Mode says how it is shown.
+	Mode Mode
+
+	// Rows is the largest number of running nodes that have a row each: those
+	// that run for longest. By default it is 10; it is never more than the
+	// terminal has room for.
+	Rows int
+
+	// Estimate returns how long the node with that key will take, or 0. It
+	// makes a bar for each running node, and the time left better. It is asked
+	// once for each node.
+	Estimate func(key any) time.Duration
+
+	// Line returns the line that is written for a transition, without its end;
+	// "" is none. By default there is one for all that starts and ends, and in
+	// a live display for failures only.
+	Line func(t scheduler.Transition) string
+
+	// Clock is that of the run, by default the system's.
+	Clock scheduler.Clock
+}
+
+// Progress shows how groups of nodes are doing. It is made by [New], told of
+// groups by [Watch], and ended by [Progress.Close]. What the program writes to it
+// comes above the display. It is safe for concurrent use.
+type Progress struct {
+	w    io.Writer
+	opts Options
+	size func() (width, height int)
+
+	mu     sync.Mutex // guards all below
+	nodes  nodes
+	lines  lines
+	live   *mpb.Progress // nil: plain
+	bar    *mpb.Bar
+	closed bool
+}
+
+// New returns a Progress on w. nil options are the defaults. A live display is
+// drawn from now on, by goroutines that end with Close.
+func New(w io.Writer, opts *Options) *Progress { return newProgress(w, opts, sizeOf(w)) }
+
+func newProgress(w io.Writer, opts *Options, size func() (width, height int)) *Progress {
+	p := &Progress{w: w, size: size}
+	if opts != nil {
+		p.opts = *opts
+	}
+	if p.opts.Name == "" {
+		p.opts.Name = "run"
+	}
+	if p.opts.Rows <= 0 {
+		p.opts.Rows = 10
+	}
+	p.nodes.init()
+	p.lines.room.L = &p.mu
+	if p.opts.Mode == Live || p.opts.Mode == Auto && isTerminal(w) {
+		c := &console{p: p}
+		p.live = mpb.New(mpb.WithConsoleWriter(c))
+		// The bar is all that is drawn; it ends when it is aborted.
+		p.bar, _ = p.live.Add(0, c, mpb.BarFillerTrim()) // fails after Wait only
+	}
+	return p
+}
+
+// Live reports whether it is a live display.
+func (p *Progress) Live() bool { return p.live != nil }
+
+// isTerminal reports whether w is a terminal that can move its cursor.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" && takesEscapes(f)
+}
+
+// sizeOf returns a function that returns the size of a terminal, as it is then.
+func sizeOf(w io.Writer) func() (width, height int) {
+	return func() (width, height int) {
+		if f, ok := w.(*os.File); ok {
+			if width, height, err := term.GetSize(int(f.Fd())); err == nil && width > 0 && height > 0 {
+				return width, height
+			}
+		}
+		return 80, 24
+	}
+}
+
+// Watch has p show the group that is made with opts next. It fills in Observer
+// and Completed, and goes on to tell and ask those that are there. Several groups
+// can be watched, also one inside another; each has options of its own.
+func Watch[K comparable](p *Progress, opts *scheduler.GroupOptions[K]) {
+	group := new(group)
+	completed, observer := opts.Completed, opts.Observer
+	opts.Completed = func(k K) bool { // asked once for each node, in key order
+		if completed != nil && completed(k) {
+			return true
+		}
+		p.expect(id{group, k})
+		return false
+	}
+	opts.Observer = watcher{p, group, observer}
+	if slow, ok := observer.(scheduler.SlowStepObserver); ok {
+		opts.Observer = slowWatcher{watcher{p, group, observer}, slow}
+	}
+}
+
+// group stands for a group that is watched: two may have nodes of the same key.
+type group struct{ _ byte }
+
+// watcher is the Observer of a group that is watched.
+type watcher struct {
+	p     *Progress
+	group *group
+	next  scheduler.Observer // or nil
+}
+
+func (w watcher) Observe(t scheduler.Transition) {
+	w.p.observe(id{w.group, t.Key()}, t)
+	if w.next != nil {
+		w.next.Observe(t)
+	}
+}
+
+// slowWatcher is that of one whose options had a SlowStepObserver.
+type slowWatcher struct {
+	watcher
+	slow scheduler.SlowStepObserver
+}
+
+func (w slowWatcher) ObserveSlowStep(s scheduler.SlowStep) { w.slow.ObserveSlowStep(s) }
+
+// Expect tells of nodes that are going to run, for who makes p the Observer of a
+// group by hand in place of Watch.
+func (p *Progress) Expect(keys ...any) {
+	for _, key := range keys {
+		p.expect(id{nil, key})
+	}
+}
+
+// Observe shows a transition: p is an Observer of groups that it was told of by
+// Expect.
+func (p *Progress) Observe(t scheduler.Transition) { p.observe(id{nil, t.Key()}, t) }
+
+func (p *Progress) expect(i id) {
+	estimate := time.Duration(0)
+	if p.opts.Estimate != nil {
+		estimate = p.opts.Estimate(i.key)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.nodes.expect(i, estimate)
+}
+
+func (p *Progress) observe(i id, t scheduler.Transition) {
+	text := ""
+	if p.opts.Line != nil {
+		text = p.opts.Line(t)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := p.nodes.observe(i, t)
+	if p.opts.Line == nil && (p.live == nil || isFailure(t.To)) {
+		text = p.nodes.line(n, t)
+	}
+	if text != "" {
+		p.put([]byte(text + "\n"))
+	}
+}
+
+// Note says what a running node is doing, beside it in a live display and as a
+// line in a plain one, or if it is not running. path is that of
+// scheduler.Transition: for a group that is not inside another the key.
+func (p *Progress) Note(path, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := p.nodes.byName[path]; n != nil && p.live != nil && !p.closed {
+		n.note = text
+		return
+	}
+	p.put(fmt.Appendf(nil, "%8s  %-*s  %s\n", "", p.nodes.width, path, text))
+}
+
+// Write writes lines of the program above the display. A line is shown when its
+// end has come, or with Close. It returns before that; only if the terminal falls
+// far behind does it wait. Its error is one of an earlier write to the terminal.
+// When p is plain or closed it is that of the writer below.
+func (p *Progress) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.live != nil && !p.closed && p.lines.full() {
+		p.lines.room.Wait()
+	}
+	if p.live == nil || p.closed {
+		return p.w.Write(b)
+	}
+	return p.lines.add(b)
+}
+
+// put writes what is about nodes. It never waits for the display.
+func (p *Progress) put(b []byte) {
+	if p.live == nil || p.closed {
+		_, _ = p.w.Write(b) // who cannot be told has nobody to tell it to
+		return
+	}
+	p.lines.insert(b)
+}
+
+// Close ends the display: it is drawn once more and stays as it is, and no
+// goroutine is left. What is written later goes to the terminal at once. Close
+// blocks until all is written, and returns the first error of that.
+func (p *Progress) Close() error {
+	if p.live == nil {
+		return nil
+	}
+	p.mu.Lock()
+	p.nodes.over = true
+	p.lines.finish()
+	p.mu.Unlock()
+	p.bar.Abort(false)
+	p.live.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.closed = true
+		p.lines.finish() // what was written since the last frame
+		if rest := p.lines.take(); len(rest) > 0 {
+			_, p.lines.err = p.w.Write(rest)
+		}
+	}
+	return p.lines.err
+}
+
+// now is by the run's clock.
+func (p *Progress) now() time.Time {
+	if p.opts.Clock != nil {
+		return p.opts.Clock.Now()
+	}
+	return time.Now()
+}

@@ -1,0 +1,560 @@
+package progress_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/progress"
+	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
+)
+
+var errBoom = errors.New("boom")
+
+// site is a small graph and how long its nodes take.
+func site() (*scheduler.Dependencies[string], func(string) scheduler.Task) {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network", "volume")
+	deps.Add("name", "server")
+	deps.Add("backup", "volume")
+	times := map[string]time.Duration{
+		"network": 20 * time.Second, "volume": 5 * time.Second, "server": 90 * time.Second, "name": time.Second,
+	}
+	return deps, func(k string) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			if err := co.Yield(scheduler.After(times[k])); err != nil {
+				return err
+			}
+			if k == "backup" {
+				return errBoom
+			}
+			return nil
+		})
+	}
+}
+
+// on runs a test in a bubble, in front of a live display on a screen.
+func on(t *testing.T, width, height int, opts *progress.Options, test func(t *testing.T, p *progress.Progress, s *screen)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScreen(width, height)
+		opts.Mode = progress.Live
+		p := progress.NewSized(s, opts, s.size)
+		defer func() { require.NoError(t, p.Close()) }()
+		require.True(t, p.Live())
+		test(t, p, s)
+	})
+}
+
+// beside runs a group and, beside it, a test that looks at the screen.
+func beside(
+	t *testing.T, p *progress.Progress, deps *scheduler.Dependencies[string], task func(string) scheduler.Task,
+	opts *scheduler.GroupOptions[string], test func(),
+) {
+	t.Helper()
+	progress.Watch(p, opts)
+	group, err := scheduler.NewDependencyTaskGroup(deps, task, opts)
+	require.NoError(t, err)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = scheduler.Run(t.Context(), group, nil) // the display has it
+	}()
+	defer func() { <-done }()
+	test()
+}
+
+// pass lets time pass, and the display draw.
+func pass(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // in a bubble
+	synctest.Wait()
+}
+
+// TestLive follows a run on a screen of 80 columns.
+func TestLive(t *testing.T) {
+	t.Parallel()
+	on(t, 80, 24, &progress.Options{Name: "create"}, func(t *testing.T, p *progress.Progress, s *screen) {
+		deps, task := site()
+		beside(t, p, deps, task, &scheduler.GroupOptions[string]{AggregateErrors: true}, func() {
+			pass(3 * time.Second)
+			require.Equal(t, ` network      3s
+ volume       3s
+ waiting: server, name, backup
+create [------------------------------]  0 of 5  3s`, s.String())
+
+			pass(9 * time.Second)
+			p.Note("network", "waits for\nan address")
+			fmt.Fprintln(p, "a line of the program")
+			pass(time.Second)
+			require.Equal(t, `  5.000s  backup   failed (0s): boom
+a line of the program
+ network     13s  waits for an address
+ failed: backup
+ waiting: server, name
+create [===========>------------------]  1 of 5  13s  about 19s left`, s.String())
+
+			shown, _, _ := strings.Cut(s.String(), "about")
+			_, err := s.Write([]byte("^C")) // a key that is echoed
+			require.NoError(t, err)
+			pass(150 * time.Millisecond)
+			require.True(t, strings.HasPrefix(s.String(), shown), "does no harm")
+			p.Note("volume", "a late note")
+			pass(57 * time.Second)
+			require.Equal(t, `  5.000s  backup   failed (0s): boom
+a line of the program
+          volume   a late note
+ server     50s
+ failed: backup
+ waiting: name
+create [=================>------------]  2 of 5  1m10s  about 47s left`, s.String())
+		})
+		require.NoError(t, p.Close())
+		require.Equal(t, `  5.000s  backup   failed (0s): boom
+a line of the program
+          volume   a late note
+ failed: backup
+create [==============================]  4 of 5  1m51s`, s.String())
+		fmt.Fprintln(p, "a line after it")
+		require.True(t, strings.HasSuffix(s.String(), "1m51s\na line after it"))
+	})
+}
+
+// TestLive_estimates makes bars of what runs.
+func TestLive_estimates(t *testing.T) {
+	t.Parallel()
+	estimate := map[any]time.Duration{"network": 20 * time.Second, "volume": 10 * time.Second, "server": time.Minute}
+	opts := &progress.Options{Name: "create", Estimate: func(key any) time.Duration { return estimate[key] }}
+	on(t, 80, 24, opts, func(t *testing.T, p *progress.Progress, s *screen) {
+		deps, task := site()
+		beside(t, p, deps, task, &scheduler.GroupOptions[string]{AggregateErrors: true}, func() {
+			pass(4 * time.Second)
+			p.Note("volume", "formats")
+			pass(150 * time.Millisecond)
+			require.Equal(t, ` network      4s  [===>----------------]
+ volume       4s  [=======>------------]  formats
+ waiting: server, name, backup
+create [------------------------------]  0 of 5  4s  about 41s left`, s.String())
+			pass(12 * time.Second)
+			require.Contains(t, s.String(), "create [===========>------------------]  1 of 5  16s  about 39s left")
+		})
+	})
+}
+
+// TestLive_10000_nodes: the display stays as large as the screen, and the driving
+// goroutine does not wait for it.
+func TestLive_10000_nodes(t *testing.T) {
+	t.Parallel()
+	const n = 10_000
+	on(t, 80, 24, &progress.Options{Name: "create"}, func(t *testing.T, p *progress.Progress, s *screen) {
+		deps := scheduler.NewDependencies[string]()
+		for i := range n {
+			deps.Add(fmt.Sprintf("node-%05d", i))
+		}
+		deps.Add("last", "node-00000")
+		beside(t, p, deps, func(k string) scheduler.Task {
+			if k == "last" {
+				return scheduler.Pause(scheduler.After(time.Second))
+			}
+			var i int
+			_, err := fmt.Sscanf(k, "node-%d", &i)
+			require.NoError(t, err)
+			return scheduler.Pause(scheduler.After(time.Duration(1+i/1000) * time.Minute))
+		}, &scheduler.GroupOptions[string]{}, func() {
+			pass(30 * time.Second)
+			require.Equal(t, ` node-00000     30s
+ node-00001     30s
+ node-00002     30s
+ node-00003     30s
+ node-00004     30s
+ node-00005     30s
+ node-00006     30s
+ node-00007     30s
+ node-00008     30s
+ node-00009     30s
+ and 9990 more running
+ waiting: last
+create [------------------------------]  0 of 10001  30s`, s.String())
+
+			pass(5 * time.Minute)
+			require.Contains(t, s.String(), " node-05000   5m30s\n")
+			require.Contains(t, s.String(), "\n and 4990 more running\ncreate [==============>---------------]  5001 of 10001  5m30s  about 5m30s left")
+		})
+		require.NoError(t, p.Close())
+		require.Equal(t, "create [==============================]  10001 of 10001  10m00s", s.String())
+	})
+}
+
+// TestLive_keeps_lines: what the program writes meanwhile is all there, in order
+// and whole, however it comes, and each frame is there in one piece.
+func TestLive_keeps_lines(t *testing.T) {
+	t.Parallel()
+	on(t, 80, 12, &progress.Options{Name: "create"}, func(t *testing.T, p *progress.Progress, s *screen) {
+		frames := 0
+		s.after = func(written, shown string) {
+			frames++
+			lines := strings.Split(shown, "\n")
+			require.True(t, strings.HasPrefix(lines[len(lines)-1], "create "), "the display is whole:\n%s", shown)
+			require.Equal(t, 1, strings.Count(shown, "\ncreate ")+strings.Count("\n"+shown, "\n\ncreate "), "and there once:\n%s", shown)
+			if !strings.Contains(written, "line ") {
+				require.Equal(t, 1, strings.Count(written, "\x1b[J"))
+				require.True(t, strings.HasSuffix(written, "\x1b[J\x1b[?2026l"), "nothing is erased before it is drawn over")
+			}
+		}
+		deps := scheduler.NewDependencies[string]()
+		for i := range 30 {
+			deps.Add(fmt.Sprint("node", i))
+		}
+		wide := strings.Repeat("wide", 40) // two rows of the screen
+		var want []string
+		beside(t, p, deps, func(string) scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				for range 10 {
+					line := fmt.Sprintf("line %d", len(want))
+					if len(want)%7 == 0 {
+						line += " " + wide
+					}
+					want = append(want, line)
+					fmt.Fprint(p, line[:4])
+					fmt.Fprint(p, line[4:]+"\n")
+					if err := co.Yield(scheduler.After(70 * time.Millisecond)); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}, &scheduler.GroupOptions[string]{}, func() {})
+		s.mu.Lock()
+		s.after = nil
+		s.mu.Unlock()
+		fmt.Fprint(p, "without its end")
+		require.NoError(t, p.Close())
+		require.Len(t, want, 300)
+		require.Greater(t, frames, 3)
+		want = append(want, "without its end", "create [==============================]  30 of 30  1s")
+		rows := strings.ReplaceAll(s.all(), "\n", "")
+		require.Equal(t, strings.Join(want, ""), rows, "and no display is left over")
+	})
+}
+
+// TestLive_sizes: a frame is never larger than the screen, down to one that has
+// room for nothing.
+func TestLive_sizes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		width, height int
+		want          string
+	}{
+		{40, 24, ` network      3s
+ volume       3s
+ waiting: server, name, backup
+a rather long name for it  0 of 5  3s`},
+		{80, 5, ` and 2 more running
+ waiting: server, name, backup
+a rather long name for it [-----------]  0 of 5  3s`},
+		{80, 6, ` network      3s
+ and 1 more running
+ waiting: server, name, backup
+a rather long name for it [-----------]  0 of 5  3s`},
+		{24, 4, " and 2 more running\n waiting: server and 2…\na rather l…  0 of 5  3s"},
+		{12, 3, " waiting: …\n…  0 of 5 …"},
+		{2, 2, "…"},
+		{1, 1, ""}, // the cursor has it
+	} {
+		t.Run(fmt.Sprintf("%dx%d", c.width, c.height), func(t *testing.T) {
+			t.Parallel()
+			on(t, c.width, c.height, &progress.Options{Name: "a rather long name for it"}, func(t *testing.T, p *progress.Progress, s *screen) {
+				deps, task := site()
+				beside(t, p, deps, task, &scheduler.GroupOptions[string]{AggregateErrors: true}, func() {
+					pass(3 * time.Second)
+					require.Equal(t, c.want, s.all(), "and nothing was scrolled off")
+				})
+			})
+		})
+	}
+}
+
+// TestLive_resize: what the program wrote stays, and the display fits again.
+func TestLive_resize(t *testing.T) {
+	t.Parallel()
+	on(t, 80, 24, &progress.Options{Name: "create"}, func(t *testing.T, p *progress.Progress, s *screen) {
+		deps, task := site()
+		beside(t, p, deps, task, &scheduler.GroupOptions[string]{AggregateErrors: true}, func() {
+			fmt.Fprintln(p, "a line of the program")
+			pass(3 * time.Second)
+			s.resize(30, 24)
+			pass(time.Second)
+			require.Equal(t, `a line of the program
+ network      4s
+ volume       4s
+ waiting: server and 2 more
+create  0 of 5  4s`, s.String())
+			s.resize(100, 24)
+			pass(time.Second / 2)
+			require.Equal(t, `a line of the program
+ network      5s
+ volume       5s
+ waiting: server, name, backup
+create [--------------------------------------]  0 of 5  5s`, s.String())
+		})
+	})
+}
+
+// TestLive_names: what is in a name, a note or an error cannot move the cursor,
+// and takes the columns that it takes.
+func TestLive_names(t *testing.T) {
+	t.Parallel()
+	on(t, 60, 24, &progress.Options{Name: "create\x1b[2J"}, func(t *testing.T, p *progress.Progress, s *screen) {
+		deps := scheduler.NewDependencies[string]()
+		deps.Add("a\x1b[2J\r\nb")
+		deps.Add("日本語")
+		deps.Add(strings.Repeat("long", 20))
+		deps.Add("after\x1b[1A", "日本語")
+		beside(t, p, deps, func(string) scheduler.Task { return scheduler.Pause(scheduler.After(time.Minute)) },
+			&scheduler.GroupOptions[string]{}, func() {
+				pass(time.Second)
+				p.Note("日本語", "\x1b[1Athis is\ta note that does not fit into a line of sixty columns")
+				pass(time.Second)
+				require.Equal(t, ` a [2J  b                            2s
+ 日本語                              2s   [1Athis is a not…
+ longlonglonglonglonglonglongl…      2s
+ waiting: after [1A
+create [2J  0 of 4  2s`, s.String())
+			})
+	})
+}
+
+// TestLive_slow_terminal: a terminal that takes nothing does not hold up the run,
+// only in the end who writes more and more to it.
+func TestLive_slow_terminal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &stuck{free: make(chan struct{})}
+		p := progress.NewSized(w, &progress.Options{Mode: progress.Live}, func() (int, int) { return 80, 24 })
+		deps, task := site()
+		opts := &scheduler.GroupOptions[string]{AggregateErrors: true}
+		progress.Watch(p, opts)
+		group, err := scheduler.NewDependencyTaskGroup(deps, task, opts)
+		require.NoError(t, err)
+		pass(time.Second) // it is in its first write now
+		require.Error(t, scheduler.Run(t.Context(), group, nil))
+		require.Equal(t, 4, group.Count(scheduler.StateSucceeded), "the run has ended")
+
+		written := 0
+		line := []byte(strings.Repeat("x", 1023) + "\n")
+		go func() {
+			for range 2000 {
+				n, err := p.Write(line)
+				require.NoError(t, err)
+				written += n
+			}
+		}()
+		pass(time.Hour)
+		require.Equal(t, 1<<20, written/1024*1024, "then it waits")
+		close(w.free)
+		pass(time.Second)
+		require.Equal(t, 2000*1024, written)
+		require.NoError(t, p.Close())
+		require.Equal(t, 2000, strings.Count(w.text.String(), string(line)), "and nothing is lost")
+		require.Contains(t, w.text.String(), "backup   failed (0s): boom\n")
+	})
+}
+
+// stuck is a terminal that takes nothing until it is free.
+type stuck struct {
+	free chan struct{}
+	text strings.Builder
+}
+
+func (s *stuck) Write(b []byte) (int, error) {
+	<-s.free
+	return s.text.Write(b)
+}
+
+// TestLive_error: after an error of the terminal nothing is shown, and the run
+// goes on.
+func TestLive_error(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := progress.NewSized(broken{}, &progress.Options{Mode: progress.Live}, func() (int, int) { return 80, 24 })
+		deps, task := site()
+		opts := &scheduler.GroupOptions[string]{AggregateErrors: true}
+		progress.Watch(p, opts)
+		group, err := scheduler.NewDependencyTaskGroup(deps, task, opts)
+		require.NoError(t, err)
+		n, err := fmt.Fprintln(p, "a line")
+		require.NoError(t, err)
+		require.Equal(t, 7, n)
+		require.Error(t, scheduler.Run(t.Context(), group, nil))
+		require.Equal(t, 4, group.Count(scheduler.StateSucceeded))
+		_, err = fmt.Fprintln(p, "a line")
+		require.ErrorIs(t, err, errBoom)
+		require.ErrorIs(t, p.Close(), errBoom)
+		_, err = fmt.Fprintln(p, "a line")
+		require.ErrorIs(t, err, errBoom)
+	})
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, errBoom }
+
+// TestLive_left: what was never started does not wait any more in the end.
+func TestLive_left(t *testing.T) {
+	t.Parallel()
+	on(t, 80, 24, &progress.Options{}, func(t *testing.T, p *progress.Progress, s *screen) {
+		p.Expect("a", "b")
+		pass(time.Second)
+		require.Equal(t, " waiting: a, b\nrun [---------------------------------]  0 of 2", s.String())
+		require.NoError(t, p.Close())
+		require.Equal(t, "run [---------------------------------]  0 of 2", s.String())
+	})
+}
+
+// TestLive_many_failures: some are named, and all are counted.
+func TestLive_many_failures(t *testing.T) {
+	t.Parallel()
+	on(t, 200, 24, &progress.Options{Name: "create"}, func(t *testing.T, p *progress.Progress, s *screen) {
+		deps := scheduler.NewDependencies[int]()
+		for i := range 30 {
+			deps.Add(i)
+		}
+		opts := &scheduler.GroupOptions[int]{AggregateErrors: true}
+		progress.Watch(p, opts)
+		group, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return nil }, opts)
+		require.NoError(t, err)
+		require.Error(t, scheduler.Run(t.Context(), group, nil))
+		require.NoError(t, p.Close())
+		require.Contains(t, s.String(), "\n failed: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19 and 10 more\n")
+	})
+}
+
+// TestPlain writes a line for everything that happens.
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	p := progress.New(&text, nil)
+	require.False(t, p.Live())
+	p.Note("volume", "is not there yet")
+	deps, task := site()
+	opts := &scheduler.GroupOptions[string]{
+		AggregateErrors: true, Completed: func(k string) bool { return k == "network" },
+	}
+	deps.Add("after", "backup")
+	progress.Watch(p, opts)
+	group, err := scheduler.NewDependencyTaskGroup(deps, task, opts)
+	require.NoError(t, err)
+	require.Error(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
+	fmt.Fprintln(p, "a line of the program")
+	require.NoError(t, p.Close())
+	require.Equal(t, `          volume  is not there yet
+  0.000s  volume  running
+  5.000s  volume  succeeded (5s)
+  5.000s  server  running
+  5.000s  backup  running
+  5.000s  backup  failed (0s): boom
+ 95.000s  server  succeeded (1m30s)
+ 95.000s  name    running
+ 96.000s  name    succeeded (1s)
+a line of the program
+`, text.String())
+}
+
+// TestWatch_groups: groups inside one another, of the same keys, in one display.
+func TestWatch_groups(t *testing.T) {
+	t.Parallel()
+	on(t, 80, 24, &progress.Options{}, func(t *testing.T, p *progress.Progress, s *screen) {
+		deps := scheduler.NewDependencies[int]()
+		deps.Add(2, 1)
+		beside(t, p, scheduler.Translate(deps, func(i int) string { return fmt.Sprint(i) }), func(string) scheduler.Task {
+			opts := &scheduler.GroupOptions[int]{}
+			progress.Watch(p, opts)
+			group, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task {
+				return scheduler.Pause(scheduler.After(time.Minute))
+			}, opts)
+			require.NoError(t, err)
+			return group
+		}, &scheduler.GroupOptions[string]{}, func() {
+			pass(90 * time.Second)
+			require.Equal(t, ` 1     1m30s
+ 1/2     30s
+ waiting: 2
+run [=======>-------------------------]  1 of 4  1m30s  about 4m30s left`, s.String())
+			p.Note("1/2", "inside")
+			pass(60 * time.Second)
+			require.Equal(t, ` 2       30s
+ 2/1     30s
+ waiting: 2
+run [================>----------------]  3 of 6  2m30s  about 2m30s left`, s.String())
+		})
+	})
+}
+
+// TestWatch_composes: who was told is told.
+func TestWatch_composes(t *testing.T) {
+	t.Parallel()
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	var text strings.Builder
+	p := progress.New(&text, &progress.Options{Line: func(t scheduler.Transition) string {
+		if t.To == scheduler.StateRunning {
+			return fmt.Sprintf("%v begins", t.Key())
+		}
+		return ""
+	}})
+	deps, _ := site()
+	told := &slow{}
+	opts := &scheduler.GroupOptions[string]{Observer: told, SlowStep: time.Second}
+	progress.Watch(p, opts)
+	group, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task {
+		return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+			clock.Advance(time.Minute)
+			return scheduler.Done, nil
+		})
+	}, opts)
+	require.NoError(t, err)
+	require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
+	require.Equal(t, &slow{transitions: 10, steps: 5}, told)
+	require.Equal(t, "network begins\nvolume begins\nserver begins\nname begins\nbackup begins\n", text.String())
+
+	opts = &scheduler.GroupOptions[string]{Observer: scheduler.ObserverFunc(func(scheduler.Transition) {}), SlowStep: 1}
+	progress.Watch(p, opts)
+	_, err = scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task { return nil }, opts)
+	require.Error(t, err, "an Observer of slow steps is not made up")
+}
+
+type slow struct{ transitions, steps int }
+
+func (s *slow) Observe(scheduler.Transition)       { s.transitions++ }
+func (s *slow) ObserveSlowStep(scheduler.SlowStep) { s.steps++ }
+
+// TestProgress_Observe: by hand, with the keys told beforehand.
+func TestProgress_Observe(t *testing.T) {
+	t.Parallel()
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	on(t, 80, 24, &progress.Options{Clock: clock}, func(t *testing.T, p *progress.Progress, s *screen) {
+		deps, task := site()
+		for k := range deps.All() {
+			p.Expect(k)
+		}
+		group, err := scheduler.NewDependencyTaskGroup(deps, task, &scheduler.GroupOptions[string]{Observer: p})
+		require.NoError(t, err)
+		d := schedulertest.NewDriver(t, group, &scheduler.RunnerOptions{Clock: clock})
+		d.Step()
+		clock.Advance(90061 * time.Second)
+		pass(time.Second)
+		require.Equal(t, ` network   1d01h
+ volume    1d01h
+ waiting: server, name, backup
+run [---------------------------------]  0 of 5  1d01h`, s.String())
+		require.Error(t, d.RunToEnd(), "stopped by a failure")
+		pass(time.Second)
+		require.NotContains(t, s.String(), "waiting")
+		require.Contains(t, s.String(), "\n failed: backup\nrun [")
+	})
+}
