@@ -1,0 +1,42 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var update = flag.Bool("update", false, "rewrite testdata")
+
+// Every recipe prints what its page says.
+func TestRecipes(t *testing.T) {
+	for _, r := range recipes {
+		t.Run(fmt.Sprint(r.number), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var out bytes.Buffer
+				r.show(t.Context(), &out)
+				requireGolden(t, r.number, out.Bytes())
+			})
+		})
+	}
+}
+
+func requireGolden(t *testing.T, number int, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", fmt.Sprintf("%02d.txt", number))
+	if *update {
+		require.NoError(t, os.WriteFile(path, got, 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(got))
+}
