@@ -18,7 +18,7 @@ func resume(ctx context.Context, cloud *cloud, say say) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	state := filepath.Join(dir, "site.json")
 
 	// A process that dies: it ends at once, and nothing is cleaned up.

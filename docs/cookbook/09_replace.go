@@ -35,23 +35,32 @@ func (u *updater) submit(version int) {
 
 // run returns when the site has the version that was submitted last.
 func (u *updater) run(ctx context.Context) error {
-	for {
-		update, err := u.begin()
-		if err != nil {
+	for reached := 0; ; {
+		version, update, err := u.begin(reached)
+		if update == nil {
+			return err // nil: there is nothing newer
+		}
+		err = update.Run(ctx, 0, 0)
+		switch {
+		case err == nil:
+			reached = version
+		case errors.Is(err, errReplaced):
+			u.say("%v: %v", update, err)
+		default:
 			return err
 		}
-		if err = update.Run(ctx, 0, 0); !errors.Is(err, errReplaced) {
-			return err
-		}
-		u.say("%v: %v", update, err)
 	}
 }
 
-// begin returns a runner for the update to the version that is wanted now.
-func (u *updater) begin() (*scheduler.TaskRunner, error) {
+// begin returns a runner for the update to the version that is wanted now, or
+// none if that is reached.
+func (u *updater) begin(reached int) (int, *scheduler.TaskRunner, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	version := u.version
+	if version == reached {
+		return 0, nil, nil
+	}
 	group, err := scheduler.NewDependencyTaskGroup(site(), func(name string) scheduler.Task {
 		return u.updateNode(name, version)
 	}, &scheduler.GroupOptions[string]{
@@ -60,10 +69,10 @@ func (u *updater) begin() (*scheduler.TaskRunner, error) {
 		ErrorWaitTime: 10 * time.Second, // what has begun comes to its end
 	})
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	u.runner = scheduler.NewTaskRunner(group, nil)
-	return u.runner, nil
+	return version, u.runner, nil
 }
 
 func (u *updater) updateNode(name string, version int) scheduler.Task {
