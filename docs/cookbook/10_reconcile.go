@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/steptask/scheduler"
@@ -50,6 +51,14 @@ func (c *controller) begin(ctx context.Context) error {
 	return c.runner.Start(ctx, 0)
 }
 
+// close ends what is under way.
+func (c *controller) close() error {
+	if c.runner == nil {
+		return nil
+	}
+	return c.runner.Cancel()
+}
+
 // reconcileLoop is a work queue for one object. Somebody deletes the server when
 // all is well.
 func reconcileLoop(ctx context.Context, cloud *cloud, say say) error {
@@ -62,7 +71,11 @@ func reconcileLoop(ctx context.Context, cloud *cloud, say say) error {
 	}}
 	c.enqueue()
 	for drift := true; ; {
-		<-queue
+		select {
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), c.close())
+		case <-queue:
+		}
 		done, again, err := c.reconcile(ctx)
 		switch {
 		case err != nil:

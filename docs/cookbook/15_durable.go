@@ -33,18 +33,19 @@ func Deploy(ctx workflow.Context) error {
 	create := func(name string) scheduler.Task {
 		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
 			id, err := temporal.Await(co, temporal.Activity[string](name+"/create", options, "Create", name))
-			for n := 1; err == nil; n++ {
-				var ready bool
+			if err != nil {
+				return err
+			}
+			for n := 1; ; n++ {
 				ask := fmt.Sprintf("%s/ready-%d", name, n) // IDs are unique in a run
-				ready, err = temporal.Await(co, temporal.Activity[bool](ask, options, "Ready", id))
-				if ready {
-					break
+				ready, err := temporal.Await(co, temporal.Activity[bool](ask, options, "Ready", id))
+				if ready || err != nil {
+					return err
 				}
-				if err == nil {
-					err = co.Yield(scheduler.After(2 * time.Second)) // a timer of the server's
+				if err := co.Yield(scheduler.After(2 * time.Second)); err != nil { // a timer of the server's
+					return err
 				}
 			}
-			return err
 		})
 	}
 	group, err := scheduler.NewDependencyTaskGroup(site(), create, &scheduler.GroupOptions[string]{

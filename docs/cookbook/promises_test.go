@@ -109,7 +109,8 @@ func TestUpdater_reaches_the_last_version(t *testing.T) {
 	}
 }
 
-// Recipe 10: a controller may be called at any time, and ends without a rest.
+// Recipe 10: a step that comes too early does nothing, and close leaves nothing
+// behind.
 func TestController_may_be_called_too_early(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		created := 0
@@ -124,8 +125,25 @@ func TestController_may_be_called_too_early(t *testing.T) {
 			require.False(t, done)
 		}
 		require.Equal(t, 3, created)
-		require.NoError(t, c.runner.Cancel())
+		require.NoError(t, c.close())
 	})
+}
+
+// All recipes: Ctrl-C at any time ends them, with everything that they started.
+func TestRecipes_interrupted(t *testing.T) {
+	for _, r := range recipes {
+		for at := range 12 {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, interrupt := context.WithTimeout(t.Context(), time.Duration(at)*time.Second+time.Millisecond)
+				defer interrupt()
+				start := time.Now()
+				if err := r.run(ctx, newCloud(), quiet); ctx.Err() != nil {
+					require.Error(t, err, "recipe %d after %d s", r.number, at)
+					require.Less(t, time.Since(start), time.Duration(at+10)*time.Second, "recipe %d after %d s", r.number, at)
+				}
+			})
+		}
+	}
 }
 
 // Recipe 12: a run inside a task is refused.
