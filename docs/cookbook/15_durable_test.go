@@ -30,7 +30,7 @@ func TestDeploy(t *testing.T) {
 
 	require.NoError(t, env.GetWorkflowError())
 	require.Equal(t, 2, world.created["server"], "the worker that was lost is made up for")
-	requireGolden(t, 15, out.Bytes())
+	requireGolden(t, "15.txt", out.Bytes())
 }
 
 // world is what the activities work on. Workers are other processes, so it has a

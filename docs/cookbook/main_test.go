@@ -24,15 +24,22 @@ func TestRecipes(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var out bytes.Buffer
 				r.show(t.Context(), &out)
-				requireGolden(t, r.number, out.Bytes())
+				requireGolden(t, fmt.Sprintf("%02d.txt", r.number), out.Bytes())
 			})
 		})
 	}
 }
 
-func requireGolden(t *testing.T, number int, got []byte) {
+// The graph of most recipes, for the page of the first.
+func TestSite(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, site().WriteMermaid(&out))
+	requireGolden(t, "site.mmd", out.Bytes())
+}
+
+func requireGolden(t *testing.T, name string, got []byte) {
 	t.Helper()
-	path := filepath.Join("testdata", fmt.Sprintf("%02d.txt", number))
+	path := filepath.Join("testdata", name)
 	if *update {
 		require.NoError(t, os.WriteFile(path, got, 0o644))
 	}
