@@ -98,13 +98,16 @@ tidy: ## go mod tidy in every module
 tidy-check:
 	$(call each,GOWORK=off go mod tidy -diff)
 
+# Every page that quotes code.
+PAGES = $(shell grep -rl --include='*.md' --exclude-dir='.?*' '^\[embedmd\]' .)
+
 .PHONY: readme
-readme: $(BIN)/embedmd ## write the code that README.md and docs/ quote into them
-	$(BIN)/embedmd -w README.md docs/graphs.md
+readme: $(BIN)/embedmd ## write the code that README.md and the pages of docs/ quote into them
+	$(BIN)/embedmd -w $(PAGES)
 
 .PHONY: readme-check
 readme-check: $(BIN)/embedmd
-	$(BIN)/embedmd -d README.md docs/graphs.md
+	$(BIN)/embedmd -d $(PAGES)
 
 .PHONY: actionlint
 actionlint: $(BIN)/actionlint
