@@ -84,7 +84,7 @@ func (g *DependencyTaskGroup[K]) explainMember(p int32, e *Explanation[K]) {
 		return
 	}
 	m := &g.slots[slot]
-	e.Inside, _ = m.task.(observed)
+	e.Inside, _ = g.tasks[slot].(observed)
 	if m.kind != noDeadline {
 		e.Deadline = time.Unix(0, m.limit)
 	}

@@ -140,7 +140,9 @@ type DependencyTaskGroup[K comparable] struct {
 	starting // who starts next
 
 	// What belongs to a running member is in a slot, taken when its first step
-	// has not ended it.
+	// has not ended it. Its task is apart: a round of those that want the next
+	// one looks at nothing else.
+	tasks    []Task // by slot; nil while it is free
 	slots    []member
 	free     int32           // first free slot, linked by node; noNode
 	contexts []memberContext // by slot, with GroupOptions.Context
@@ -217,10 +219,9 @@ const (
 	startPass
 )
 
-// member is what belongs to a running node, in 56 bytes. What few members need is
-// in tables beside it, made when it is first needed.
+// member is what belongs to a running node, beside its task, in 40 bytes. What few
+// members need is in tables beside it, made when it is first needed.
 type member struct {
-	task  Task
 	wait  *waiter // made when it first waits for an event
 	limit int64   // its deadline, if kind says that there is one
 	// When it wants to be stepped, while it is parked, and under which key it
@@ -654,7 +655,7 @@ func (g *DependencyTaskGroup[K]) end() {
 	g.abandon()
 	g.ended = true
 	g.task, g.opts.Context = nil, nil
-	g.slots, g.contexts, g.spans, g.parkedAt = nil, nil, nil, nil
+	g.tasks, g.slots, g.contexts, g.spans, g.parkedAt = nil, nil, nil, nil, nil
 	g.leaveLines()
 	g.rounds, g.timers, g.deadlines = wheel.Wheel{}, wheel.Wheel{}, wheel.Wheel{}
 	g.ctx = scopeCache{}
@@ -668,6 +669,7 @@ func (g *DependencyTaskGroup[K]) end() {
 // look at its bit, its slot, the call, and one comparison; nothing is written.
 func (g *DependencyTaskGroup[K]) stepDue(ctx context.Context) bool {
 	careful := g.opts.Budget > 0 || g.opts.RecoverPanics || g.opts.Context != nil || g.opts.SlowStep > 0
+	tasks, cell := g.tasks, g.cell // no member gets a slot in this pass
 	for w := g.due.NextWord(int(g.at >> 6)); w >= 0; w = g.due.NextWord(w + 1) {
 		word := g.due.Word(w)
 		if w == int(g.at>>6) {
@@ -676,10 +678,10 @@ func (g *DependencyTaskGroup[K]) stepDue(ctx context.Context) bool {
 		for word != 0 {
 			p := int32(w<<6 | bits.TrailingZeros64(word))
 			word &= word - 1
-			m := &g.slots[g.cell[p]]
-			if !careful && (m.kind == noDeadline || m.kind == throwTimeout && g.now <= m.limit) {
+			slot := cell[p]
+			if !careful && (g.timeouts|g.graces == 0 || !g.isLimited(slot)) {
 				g.current = p
-				y, err := m.task.Step(ctx)
+				y, err := tasks[slot].Step(ctx)
 				if y.code == yieldNext && err == nil {
 					if g.graces == 0 {
 						continue
@@ -714,6 +716,12 @@ func (g *DependencyTaskGroup[K]) stepDue(ctx context.Context) bool {
 	return true
 }
 
+// isLimited reports whether a member has a deadline that is to be looked at.
+func (g *DependencyTaskGroup[K]) isLimited(slot int32) bool {
+	m := &g.slots[slot]
+	return m.kind != noDeadline && (m.kind != throwTimeout || g.now > m.limit)
+}
+
 // attempt is a turn of a member that needs more care than the hot loop takes.
 func (g *DependencyTaskGroup[K]) attempt(ctx context.Context, p int32) {
 	slot := g.cell[p]
@@ -728,12 +736,12 @@ func (g *DependencyTaskGroup[K]) attempt(ctx context.Context, p int32) {
 			return
 		}
 	}
-	ctx = g.contextOf(ctx, slot)
+	ctx, task := g.contextOf(ctx, slot), g.tasks[slot]
 	y, err := g.call(p, func() (Yield, error) {
 		if g.opts.SlowStep > 0 {
-			defer g.timeStep(p, m.task)()
+			defer g.timeStep(p, task)()
 		}
-		return m.task.Step(ctx)
+		return task.Step(ctx)
 	})
 	g.settle(ctx, p, y, err)
 }
@@ -776,7 +784,7 @@ func (g *DependencyTaskGroup[K]) settle(ctx context.Context, p int32, y Yield, e
 		g.giveBack()
 		g.succeed(p, task)
 	case y.code == 0:
-		g.fail(ctx, p, join(ErrNoYield, g.closeTask(p, g.slots[g.cell[p]].task)))
+		g.fail(ctx, p, join(ErrNoYield, g.closeTask(p, g.tasks[g.cell[p]])))
 	default:
 		g.park(p, y)
 	}
@@ -931,7 +939,7 @@ func (g *DependencyTaskGroup[K]) stop(ctx context.Context, cause error) {
 		if grace := g.graceOf(p); grace > 0 {
 			g.grant(p, closeCancel, grace)
 			g.tell(ctx, p, cause)
-		} else if askToClose(g.slots[g.cell[p]].task) {
+		} else if askToClose(g.tasks[g.cell[p]]) {
 			slow = append(slow, p)
 		} else {
 			g.close(p)
@@ -961,7 +969,7 @@ func (g *DependencyTaskGroup[K]) notify(ctx context.Context, cause error) {
 // error of is a failure, which may close any other member.
 func (g *DependencyTaskGroup[K]) tell(ctx context.Context, p int32, cause error) {
 	m := &g.slots[g.cell[p]]
-	s, ok := m.task.(Stopper)
+	s, ok := g.tasks[g.cell[p]].(Stopper)
 	if !ok || m.flags&hasNotice != 0 {
 		return
 	}
@@ -1014,7 +1022,7 @@ func (g *DependencyTaskGroup[K]) uncount(m *member) {
 
 // expire is the turn of a member whose deadline has passed.
 func (g *DependencyTaskGroup[K]) expire(ctx context.Context, p int32) {
-	m := &g.slots[g.cell[p]]
+	m, task := &g.slots[g.cell[p]], g.tasks[g.cell[p]]
 	if m.kind == closeCancel {
 		g.cutOff(ctx, p)
 		return
@@ -1023,7 +1031,7 @@ func (g *DependencyTaskGroup[K]) expire(ctx context.Context, p int32) {
 	if m.kind == throwTimeout {
 		t.grace = max(g.graceOf(p), 0)
 		ctx := g.contextOf(ctx, g.cell[p])
-		y, err := g.call(p, func() (Yield, error) { return throwInto(ctx, m.task, t) })
+		y, err := g.call(p, func() (Yield, error) { return throwInto(ctx, task, t) })
 		if err != nil || y.code&yieldDone != 0 {
 			g.settle(ctx, p, y, err)
 			return
@@ -1036,13 +1044,13 @@ func (g *DependencyTaskGroup[K]) expire(ctx context.Context, p int32) {
 		}
 	}
 	g.state[p] |= wasCutOff
-	g.fail(ctx, p, join(t, g.closeTask(p, m.task)))
+	g.fail(ctx, p, join(t, g.closeTask(p, task)))
 }
 
 // timeoutOf returns the Timeout of a member whose own limit has passed.
 func (g *DependencyTaskGroup[K]) timeoutOf(p int32) *Timeout {
 	m := &g.slots[g.cell[p]]
-	return &Timeout{Task: TaskDescription(m.task), Limit: g.spans[g.cell[p]], at: m.limit}
+	return &Timeout{Task: TaskDescription(g.tasks[g.cell[p]]), Limit: g.spans[g.cell[p]], at: m.limit}
 }
 
 // cutOff closes a member whose grace is over. Unlike that of a close at once, an
@@ -1093,7 +1101,7 @@ func (g *DependencyTaskGroup[K]) closeAll() {
 	}()
 	var slow []int32
 	for _, p := range g.members() {
-		if askToClose(g.slots[g.cell[p]].task) {
+		if askToClose(g.tasks[g.cell[p]]) {
 			slow = append(slow, p)
 		} else {
 			g.close(p)
@@ -1108,7 +1116,7 @@ func (g *DependencyTaskGroup[K]) closeAll() {
 func (g *DependencyTaskGroup[K]) askToClose() bool {
 	slow := false
 	for _, p := range g.members() {
-		slow = askToClose(g.slots[g.cell[p]].task) || slow
+		slow = askToClose(g.tasks[g.cell[p]]) || slow
 	}
 	return slow
 }
@@ -1130,8 +1138,8 @@ func (g *DependencyTaskGroup[K]) cancelPending() {
 // members returns the running members in key order.
 func (g *DependencyTaskGroup[K]) members() []int32 {
 	var found []int32
-	for i := range g.slots {
-		if g.slots[i].task != nil {
+	for i, task := range g.tasks {
+		if task != nil {
 			found = append(found, g.slots[i].node)
 		}
 	}

@@ -17,7 +17,8 @@ func (g *DependencyTaskGroup[K]) occupy(p int32, task Task, limit limitAt, value
 	}
 	m := &g.slots[slot]
 	g.free = m.node
-	m.task, m.node, m.flags = task, p, 0
+	g.tasks[slot] = task
+	m.node, m.flags = p, 0
 	m.time, m.timeKey = none, none
 	m.kind, m.limit = noDeadline, limit.at
 	g.cell[p] = slot
@@ -45,9 +46,10 @@ func (g *DependencyTaskGroup[K]) grow() int32 {
 	if g.opts.Limit > 0 {
 		more = min(more, max(g.opts.Limit-len(g.slots), 1))
 	}
-	slots := make([]member, len(g.slots)+more)
+	slots, tasks := make([]member, len(g.slots)+more), make([]Task, len(g.slots)+more)
 	copy(slots, g.slots)
-	g.slots = slots
+	copy(tasks, g.tasks)
+	g.slots, g.tasks = slots, tasks
 	for i := int32(len(slots)) - 1; i >= first; i-- {
 		slots[i].node = g.free
 		g.free = i
@@ -69,13 +71,14 @@ func (g *DependencyTaskGroup[K]) grow() int32 {
 func (g *DependencyTaskGroup[K]) release(p int32) Task {
 	slot := g.cell[p]
 	m := &g.slots[slot]
-	task := m.task
+	task := g.tasks[slot]
 	g.uncount(m)
 	g.unpark(m)
 	if m.wait != nil {
 		m.wait.leave()
 	}
-	m.task, m.node = nil, g.free
+	g.tasks[slot] = nil
+	m.node = g.free
 	m.timeKey = none                 // what is left in the wheels is void
 	if int(slot) < len(g.parkedAt) { // it may be a slot that is newer
 		g.parkedAt[slot].key = none
@@ -168,8 +171,8 @@ func (g *DependencyTaskGroup[K]) makeDueEarly(m *member) {
 }
 
 // parked reports whether there is a member in the slot that is not due.
-func (g *DependencyTaskGroup[K]) parked(m *member) bool {
-	return m.task != nil && !g.due.Has(m.node)
+func (g *DependencyTaskGroup[K]) parked(slot int32) bool {
+	return g.tasks[slot] != nil && !g.due.Has(g.slots[slot].node)
 }
 
 // wake makes the group a waker: the event that a member waits for was set.
@@ -203,7 +206,7 @@ func (g *DependencyTaskGroup[K]) collectEvents() {
 	g.mu.Unlock()
 	for _, w := range g.woken {
 		// One that waits for something else by now has another turn.
-		if m := &g.slots[w.slot]; g.parked(m) && m.wait != nil && m.wait.turn == w.turn {
+		if m := &g.slots[w.slot]; g.parked(w.slot) && m.wait != nil && m.wait.turn == w.turn {
 			g.makeDue(m)
 		}
 	}
@@ -237,7 +240,7 @@ func (g *DependencyTaskGroup[K]) collectTimers() {
 		}
 		m.timeKey = none
 		switch {
-		case !g.parked(m) || m.time == none:
+		case !g.parked(int32(e.Item)) || m.time == none:
 		case m.time <= g.now:
 			g.makeDueEarly(m)
 		default:
@@ -252,7 +255,7 @@ func (g *DependencyTaskGroup[K]) collectTimers() {
 func (g *DependencyTaskGroup[K]) expireLimits() {
 	g.popped = g.deadlines.Advance(g.now, g.popped[:0])
 	for _, e := range g.popped {
-		if m := &g.slots[e.Item]; g.checkLimit(e) && g.parked(m) {
+		if m := &g.slots[e.Item]; g.checkLimit(e) && g.parked(int32(e.Item)) {
 			g.makeDueEarly(m)
 		}
 	}
@@ -261,7 +264,7 @@ func (g *DependencyTaskGroup[K]) expireLimits() {
 // checkLimit reports whether an entry of the deadlines still stands for one.
 func (g *DependencyTaskGroup[K]) checkLimit(e wheel.Entry) bool {
 	m := &g.slots[e.Item]
-	return m.task != nil && m.kind != noDeadline && later(m.limit, 1) == e.Key
+	return g.tasks[e.Item] != nil && m.kind != noDeadline && later(m.limit, 1) == e.Key
 }
 
 // nextLimit returns the instant from which on the earliest deadline has passed.
@@ -303,11 +306,11 @@ func (g *DependencyTaskGroup[K]) checkTimer(e wheel.Entry) bool {
 	switch {
 	case m.timeKey != e.Key:
 		return false
-	case m.time == e.Key && g.parked(m):
+	case m.time == e.Key && g.parked(int32(e.Item)):
 		return true
 	}
 	m.timeKey = none
-	if m.time != none && g.parked(m) {
+	if m.time != none && g.parked(int32(e.Item)) {
 		g.rearm = append(g.rearm, int32(e.Item))
 	}
 	return false
