@@ -40,8 +40,7 @@ type Dependencies[K comparable] struct {
 
 	// The edges in the order in which they were added, by entry number of
 	// their ends; an edge added twice is in here twice.
-	requirers []int32
-	required  []int32
+	edges digraph.Edges // forwards
 
 	// Whether some edge leads, by entry number, from its required node up to
 	// its requirer, or down; for a node that requires itself both are set. As
@@ -95,8 +94,8 @@ func (d *Dependencies[K]) Add(requirer K, required ...K) {
 // enter enters the ends of an edge. Its requirer mostly is that of the edge
 // before, which saves every other look-up.
 func (d *Dependencies[K]) enter(requirer, required K) (requirerNumber, requiredNumber int32) {
-	if n := len(d.requirers); n > 0 {
-		if last := d.requirers[n-1]; d.index.Keys()[last] == requirer {
+	if d.edges.Len() > 0 {
+		if _, last := d.edges.Last(); d.index.Keys()[last] == requirer {
 			return last, d.index.Enter(required)
 		}
 	}
@@ -119,18 +118,11 @@ func (d *Dependencies[K]) change() {
 
 // connect adds an edge between nodes given by entry number.
 func (d *Dependencies[K]) connect(requirer, required int32) {
-	if len(d.required) == math.MaxInt32 {
+	if d.edges.Len() == math.MaxInt32 {
 		// Not covered: it would take 16 GB.
 		panic("scheduler: more than 2147483647 dependencies")
 	}
-	if len(d.required) == cap(d.required) {
-		// Twice the room each time: append alone goes by a quarter at this
-		// size, and so copies a list of edges four times over.
-		d.requirers = slices.Grow(d.requirers, len(d.required)+8)
-		d.required = slices.Grow(d.required, len(d.required)+8)
-	}
-	d.requirers = append(d.requirers, requirer)
-	d.required = append(d.required, required)
+	d.edges.Add(required, requirer)
 	if required <= requirer {
 		d.up = true
 	}
@@ -270,10 +262,10 @@ func (d *Dependencies[K]) From(k K) *Dependencies[K] {
 			numbers[old] = part.index.Enter(k)
 		}
 	}
-	for e, required := range d.required {
+	for required, requirer := range d.edges.All() {
 		// Its requirer is within then as well.
 		if within[required] {
-			part.connect(numbers[d.requirers[e]], numbers[required])
+			part.connect(numbers[requirer], numbers[required])
 		}
 	}
 	return part
@@ -291,8 +283,8 @@ func Translate[K, L comparable](deps *Dependencies[K], f func(K) L) *Dependencie
 	for old, k := range keys {
 		numbers[old] = translated.index.Enter(f(k))
 	}
-	for e, required := range deps.required {
-		translated.connect(numbers[deps.requirers[e]], numbers[required])
+	for required, requirer := range deps.edges.All() {
+		translated.connect(numbers[requirer], numbers[required])
 	}
 	return translated
 }
@@ -320,11 +312,11 @@ func (d *Dependencies[K]) graph(way direction) *digraph.Graph {
 func (d *Dependencies[K]) graphLocked(way direction) *digraph.Graph {
 	d.kept = true
 	if d.graphs[way] == nil {
-		from, to := d.required, d.requirers
+		edges := d.edges.All()
 		if way == backwards {
-			from, to = to, from
+			edges = d.edges.Turned()
 		}
-		d.graphs[way] = digraph.New(d.Len(), from, to)
+		d.graphs[way] = digraph.New(d.Len(), d.edges.Len(), edges)
 	}
 	return d.graphs[way]
 }

@@ -177,19 +177,19 @@ func (t *tangle) path(i int32) []int32 {
 // than limit, and those between what the search has reached and what not. It
 // needs the distances of a thorough search.
 func (t *tangle) cut(limit int) {
-	var from, to []int32
+	var edges Edges
 	for i, alive := range t.alive {
 		if !alive {
 			continue
 		}
 		for _, j := range t.out.Row(int32(i)) {
 			if t.alive[j] && t.keeps(int32(i), j, limit) {
-				from, to = append(from, int32(i)), append(to, j)
+				edges.Add(int32(i), j)
 			}
 		}
 	}
 	// Both ways round from the one list, which is in order of both ends.
-	t.link(New(len(t.alive), from, to), New(len(t.alive), to, from))
+	t.link(New(len(t.alive), edges.Len(), edges.All()), New(len(t.alive), edges.Len(), edges.Turned()))
 }
 
 func (t *tangle) keeps(i, j int32, limit int) bool {

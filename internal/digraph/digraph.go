@@ -3,7 +3,10 @@
 // a path may be as long as memory allows.
 package digraph
 
-import "math/bits"
+import (
+	"iter"
+	"math/bits"
+)
 
 // Graph is a directed graph in compressed rows: three flat slices that the
 // collector does not look into. It is not changed once made.
@@ -13,23 +16,23 @@ type Graph struct {
 	Degree []int32 // by node: how many edges lead to it
 }
 
-// New returns the graph with nodes 0 to n-1 and an edge from from[i] to to[i]
-// for each i. An edge given twice is one edge. A node's edges keep the order in
+// New returns the graph with nodes 0 to n-1 and so many edges, which are asked
+// for twice. An edge given twice is one edge. A node's edges keep the order in
 // which they were given.
-func New(n int, from, to []int32) *Graph {
+func New(n, edges int, all iter.Seq2[int32, int32]) *Graph {
 	// A counting sort. A row's end is kept two places on while it is counted
 	// and one place on while it is filled, and so ends up as the next row's
 	// start, without a second slice for the cursors.
 	start := make([]int32, n+2)
-	for _, i := range from {
+	for i := range all {
 		start[i+2]++
 	}
 	for i := 2; i < len(start); i++ {
 		start[i] += start[i-1]
 	}
-	rows := make([]int32, len(to))
-	for e, i := range from {
-		rows[start[i+1]] = to[e]
+	rows := make([]int32, edges)
+	for i, j := range all {
+		rows[start[i+1]] = j
 		start[i+1]++
 	}
 	g := &Graph{Start: start[:n+1], To: rows, Degree: make([]int32, n)}
@@ -67,13 +70,13 @@ func (g *Graph) Row(i int32) []int32 { return g.To[g.Start[i]:g.Start[i+1]] }
 // Transpose returns the graph with every edge turned round. Its rows are in
 // ascending order.
 func (g *Graph) Transpose() *Graph {
-	from := make([]int32, len(g.To))
-	for i := range g.Degree {
-		for e := g.Start[i]; e < g.Start[i+1]; e++ {
-			from[e] = int32(i)
+	return New(g.Len(), len(g.To), func(yield func(from, to int32) bool) {
+		for i := range g.Degree {
+			for _, j := range g.Row(int32(i)) {
+				yield(j, int32(i))
+			}
 		}
-	}
-	return New(g.Len(), g.To, from)
+	})
 }
 
 // Sort puts the nodes in order: again and again comes the smallest node such

@@ -20,7 +20,18 @@ type edges struct {
 	from, to []int32
 }
 
-func (e edges) graph() *digraph.Graph { return digraph.New(e.n, e.from, e.to) }
+func (e edges) graph() *digraph.Graph {
+	list := e.list()
+	return digraph.New(e.n, list.Len(), list.All())
+}
+
+func (e edges) list() *digraph.Edges {
+	list := new(digraph.Edges)
+	for i, from := range e.from {
+		list.Add(from, e.to[i])
+	}
+	return list
+}
 
 func (e *edges) add(from, to int) {
 	e.from, e.to = append(e.from, int32(from)), append(e.to, int32(to))
@@ -134,7 +145,7 @@ func TestNew(t *testing.T) {
 	require.Empty(t, turned.Row(2))
 	require.Equal(t, []int32{0, 3}, turned.Row(3))
 
-	empty := digraph.New(0, nil, nil)
+	empty := edges{}.graph()
 	require.Zero(t, empty.Len())
 	sorted, place := empty.Sort()
 	require.Zero(t, sorted.Len())
@@ -370,4 +381,31 @@ func BenchmarkGraph_Sort(b *testing.B) {
 			})
 		}
 	}
+}
+
+func TestEdges(t *testing.T) {
+	t.Parallel()
+	var list digraph.Edges
+	require.Zero(t, list.Len())
+	for range list.All() {
+		t.Fatal("an edge of none")
+	}
+	var want, turned [][2]int32
+	for i := int32(0); i < 200_000; i++ { // more than some blocks
+		list.Add(i, 2*i)
+		require.Equal(t, int(i)+1, list.Len())
+		from, to := list.Last()
+		require.Equal(t, [2]int32{i, 2 * i}, [2]int32{from, to})
+		want, turned = append(want, [2]int32{i, 2 * i}), append(turned, [2]int32{2 * i, i})
+	}
+	var got [][2]int32
+	for from, to := range list.All() {
+		got = append(got, [2]int32{from, to})
+	}
+	require.Equal(t, want, got)
+	got = got[:0]
+	for from, to := range list.Turned() {
+		got = append(got, [2]int32{from, to})
+	}
+	require.Equal(t, turned, got)
 }

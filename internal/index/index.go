@@ -93,6 +93,11 @@ func (x *Index[K]) enter(k K, hash uint64) int32 {
 		panic("scheduler: more than 2147483647 keys")
 	}
 	n = int32(len(x.keys))
+	if len(x.keys) == cap(x.keys) {
+		// Twice the room each time: append alone goes by a quarter at this
+		// size, and so copies a list of keys four times over.
+		x.keys = slices.Grow(x.keys, len(x.keys)+8)
+	}
 	x.keys = append(x.keys, k)
 	x.slots[free] = hash&^math.MaxUint32 | uint64(n+1)
 	return n

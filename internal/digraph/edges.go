@@ -1,0 +1,69 @@
+package digraph
+
+import "iter"
+
+// Edges is a list of edges, in the order in which they were added. The zero
+// Edges is empty and ready for use.
+//
+// It is made of blocks, which stay where they are: a slice that grows would be
+// copied again and again, and with many edges that is a fifth of the time it
+// takes to enter them.
+type Edges struct {
+	blocks [][]edge
+	len    int
+}
+
+type edge struct{ from, to int32 }
+
+const (
+	firstBlock = 8
+	mostBlock  = 1 << 16
+)
+
+// Len returns how many edges were added.
+func (e *Edges) Len() int { return e.len }
+
+// Add adds an edge.
+func (e *Edges) Add(from, to int32) {
+	last := len(e.blocks) - 1
+	if last < 0 || len(e.blocks[last]) == cap(e.blocks[last]) {
+		e.blocks = append(e.blocks, make([]edge, 0, min(max(e.len, firstBlock), mostBlock)))
+		last++
+	}
+	e.blocks[last] = append(e.blocks[last], edge{from, to})
+	e.len++
+}
+
+// Last returns the edge that was added last. There must be one.
+func (e *Edges) Last() (from, to int32) {
+	block := e.blocks[len(e.blocks)-1]
+	last := block[len(block)-1]
+	return last.from, last.to
+}
+
+// All gives the edges in order, from where they lead to where.
+func (e *Edges) All() iter.Seq2[int32, int32] {
+	return func(yield func(from, to int32) bool) {
+		for _, block := range e.blocks {
+			for _, edge := range block {
+				if !yield(edge.from, edge.to) {
+					// Not covered: all who ask want all.
+					return
+				}
+			}
+		}
+	}
+}
+
+// Turned gives the edges in order, from where they lead to where if all are
+// turned round.
+func (e *Edges) Turned() iter.Seq2[int32, int32] {
+	return func(yield func(from, to int32) bool) {
+		for from, to := range e.All() {
+			if !yield(to, from) {
+				// Not covered: all who ask want all.
+				return
+			}
+		}
+	}
+}
