@@ -59,6 +59,10 @@ bench: ## benchmarks of the root module, ten times, for benchstat
 	@mkdir -p .cache
 	go test -run '^$$' -bench . -benchmem -count 10 ./... | tee .cache/bench.txt
 
+.PHONY: limits
+limits: ## the ratios that the library promises, with twice the room, since machines are noisy
+	go run -C benchmarks ./cmd/report -check -quick
+
 ##### Checks
 
 .PHONY: check
