@@ -199,10 +199,10 @@ func (c *coroutine) Step(ctx context.Context) (Yield, error) {
 		leaf.child = nil
 		return c.advance(leaf, err)
 	}
-	if !leaf.coro.Started() {
-		return c.advance(leaf, nil)
-	}
 	// This is advance without its frames: see coro.Suspending.
+	if !leaf.coro.Started() {
+		leaf.coro.Init((*body)(leaf))
+	}
 	leaf.passed = nil
 	alive := leaf.coro.Resume()
 	if alive && leaf.child == nil && leaf.yield.code != 0 {
