@@ -231,7 +231,7 @@ func site() *scheduler.Dependencies[string] {
 	} {
 		name, required, _ := strings.Cut(line, ":")
 		deps.Add(name)
-		for _, q := range strings.Split(required, ",") {
+		for q := range strings.SplitSeq(required, ",") {
 			if q != "" {
 				deps.Add(name, q)
 			}

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/steptask/scheduler"
@@ -59,11 +60,8 @@ func newGraph[K comparable](
 func (g *graph) requiredBy(node int32) []int32 {
 	var found []int32
 	for other := node + 1; int(other) < len(g.names); other++ {
-		for _, q := range g.requires[other] {
-			if q == node {
-				found = append(found, other)
-				break
-			}
+		if slices.Contains(g.requires[other], node) {
+			found = append(found, other)
 		}
 	}
 	return found

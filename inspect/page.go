@@ -114,8 +114,8 @@ func (p *Page) end(r *run, at int64, err *failure, status string) {
 	r.ended, r.err, r.status, r.explain = max(at, r.last), err, status, nil
 	p.touch(r, at)
 	ended, nodes := 0, 0
-	for i := len(p.runs) - 1; i >= 0; i-- {
-		if r := p.runs[i]; r.status != "" {
+	for i, r := range slices.Backward(p.runs) {
+		if r.status != "" {
 			ended++
 			nodes += len(r.graph.names)
 			if ended > 1 && (ended > p.opts.Ended || nodes > nodesKept) {

@@ -1,6 +1,8 @@
 package inspect
 
 import (
+	"slices"
+
 	"github.com/steptask/scheduler"
 )
 
@@ -78,7 +80,7 @@ type snapshot struct {
 func (r *run) snapshot() snapshot {
 	r.page.mu.Lock()
 	defer r.page.mu.Unlock()
-	return snapshot{summary: r.summaryLocked(), log: r.log[:len(r.log):len(r.log)]}
+	return snapshot{summary: r.summaryLocked(), log: slices.Clip(r.log)}
 }
 
 // nodeState is where a node stands.
