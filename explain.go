@@ -41,6 +41,18 @@ func (g *DependencyTaskGroup[K]) Explain() iter.Seq[Explanation[K]] {
 	}
 }
 
+// ExplainNode says it of one node; the State is 0 for a key that is not in the
+// group. It may be called on the driving goroutine at any time. The size of the
+// graph does not matter, only what the node itself requires and, with Claims,
+// how many nodes wait for theirs.
+func (g *DependencyTaskGroup[K]) ExplainNode(k K) Explanation[K] {
+	p, ok := g.plan.find(k)
+	if !ok {
+		return Explanation[K]{Key: k}
+	}
+	return g.explain(p, g.waitingClasses())
+}
+
 // waitingClasses returns, by node, what the pending nodes in line wait for.
 func (g *DependencyTaskGroup[K]) waitingClasses() map[int32]*class {
 	waiting := map[int32]*class{}

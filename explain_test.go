@@ -78,6 +78,10 @@ func TestGroup_Explain(t *testing.T) {
 		byKey[e.Key] = e
 	}
 	require.Len(t, byKey, group.Len())
+	for k, e := range byKey {
+		require.Equal(t, e, group.ExplainNode(k))
+	}
+	require.Zero(t, group.ExplainNode("nobody").State)
 	require.Equal(t, "inner", byKey["group"].Inside.String())
 	require.Equal(t, []string{"timer", "event"}, byKey["needs"].Requires)
 	require.Equal(t, []scheduler.ClaimWait{

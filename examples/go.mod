@@ -5,6 +5,7 @@ go 1.25.0
 require (
 	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/steptask/scheduler v0.0.0-00010101000000-000000000000
+	github.com/steptask/scheduler/inspect v0.0.0-00010101000000-000000000000
 	github.com/steptask/scheduler/progress v0.0.0-00010101000000-000000000000
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
@@ -34,5 +35,6 @@ require (
 
 replace (
 	github.com/steptask/scheduler => ../
+	github.com/steptask/scheduler/inspect => ../inspect
 	github.com/steptask/scheduler/progress => ../progress
 )

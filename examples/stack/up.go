@@ -24,6 +24,7 @@ type upFlags struct {
 	timeout  time.Duration
 	failures map[string]string
 	timeLine bool
+	inspect  string
 }
 
 func (u *upFlags) parse(args []string) error {
@@ -35,6 +36,7 @@ func (u *upFlags) parse(args []string) error {
 	f.DurationVar(&u.grace, "grace", 3*time.Second, "how long what is running may go on after a failure or an interrupt")
 	f.DurationVar(&u.timeout, "timeout", 0, "of the creation as a whole; 0 is none")
 	f.BoolVar(&u.timeLine, "time-line", false, "draw a time line at the end, as -simulate does")
+	f.StringVar(&u.inspect, "inspect", "", "`address` at which to show the runs in a browser, such as :8080; without a host only on this machine")
 	f.Func("fail", "`resource[:step]` to make fail: step begin (the default), made or delete; may be given again", u.addFailure)
 	if err := u.settings.parse(f, args); err != nil {
 		return err
@@ -80,6 +82,14 @@ func up(ctx context.Context, args []string) (err error) {
 	opts, timeLine, err := u.options()
 	if err != nil {
 		return err
+	}
+	if u.inspect != "" {
+		page, closePage, err := servePage(u.inspect)
+		if err != nil {
+			return err
+		}
+		defer closePage()
+		opts.Page = page
 	}
 	e, err := engine.Open(ctx, opts)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/steptask/scheduler/examples/stack/internal/resource"
 	"github.com/steptask/scheduler/examples/stack/internal/state"
 	"github.com/steptask/scheduler/examples/stack/internal/template"
+	"github.com/steptask/scheduler/inspect"
 )
 
 // Policy says what follows the failure of a resource.
@@ -56,6 +57,7 @@ type Options struct {
 	Simulate *resource.Times   // nil: real resources
 	Clock    scheduler.Clock   // nil: the system's
 	View     View              // may be nil
+	Page     *inspect.Page     // shows the runs in a browser; may be nil
 }
 
 // Steps are the moments at which a resource can be made to fail: before it does
@@ -184,7 +186,7 @@ func removeIfEmpty(dir string) error {
 }
 
 // run drives a group to its end and shows it.
-func (e *Engine) run(ctx context.Context, action string, group *scheduler.DependencyTaskGroup[string],
+func (e *Engine) run(ctx context.Context, action string, group scheduler.Task,
 	items []Item, opts *scheduler.RunnerOptions,
 ) error {
 	if e.opts.View != nil {
