@@ -105,11 +105,11 @@ func (a *alarm) set(source timeSource, until int64) bool {
 	}
 	a.at = until
 	a.rang.Store(false)
+	a.calls.Add(1) // before it can ring
 	if a.timer == nil {
-		a.calls.Add(1)
 		a.timer = time.AfterFunc(d, a.ring)
-	} else if !a.timer.Reset(d) {
-		a.calls.Add(1)
+	} else if a.timer.Reset(d) {
+		a.calls.Done() // it will not ring twice
 	}
 	return true
 }

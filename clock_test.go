@@ -171,6 +171,20 @@ func TestSystemClock(t *testing.T) {
 }
 
 // A clock may end its waits early, or late: whoever waits looks again.
+// A timer that rings while it is being set: outside a bubble, where time passes.
+func TestSystemClock_that_rings_at_once(t *testing.T) {
+	t.Parallel()
+	for span := range 10 {
+		left := 100
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+			if left--; left == 0 {
+				return scheduler.Done, nil
+			}
+			return scheduler.After(time.Duration(span) * time.Microsecond), nil
+		}), nil))
+	}
+}
+
 func TestClock_that_is_coarse(t *testing.T) {
 	t.Parallel()
 	early := &coarseClock{Clock: newClock(), most: time.Second}
