@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"os"
 	"strconv"
+	"syscall"
 )
 
 type mutantInteger interface {
@@ -20,7 +21,31 @@ type mutantNumber interface {
 // mutantActive is the number of the mutant of this run; 0 is none.
 var mutantActive, _ = strconv.Atoi(os.Getenv("MUTANT"))
 
-func mutantOn(n int) bool { return mutantActive == n }
+// mutantReached has a byte for each mutant, which is set when the run gets there.
+// It is a file, so that it outlives every end of the run; nil is none.
+var mutantReached = func() []byte {
+	file, err := os.OpenFile(os.Getenv("MUTANTS_REACHED"), os.O_RDWR, 0)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		panic(err)
+	}
+	b, err := syscall.Mmap(int(file.Fd()), 0, int(info.Size()), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}()
+
+func mutantOn(n int) bool {
+	if mutantReached != nil {
+		mutantReached[n] = 1
+	}
+	return mutantActive == n
+}
 
 // The comparisons have two mutants each: the other boundary, and the opposite.
 
@@ -41,52 +66,52 @@ func mutantGEQ[T cmp.Ordered](n int, a, b T) bool {
 }
 
 func mutantOf(n int, itself, boundary, opposite bool) bool {
-	switch mutantActive {
-	case n:
+	switch {
+	case mutantOn(n):
 		return boundary
-	case n + 1:
+	case mutantOn(n + 1):
 		return opposite
 	}
 	return itself
 }
 
 func mutantADD[T mutantNumber](n int, a, b T) T {
-	if mutantActive == n {
+	if mutantOn(n) {
 		return a - b
 	}
 	return a + b
 }
 
 func mutantSUB[T mutantNumber](n int, a, b T) T {
-	if mutantActive == n {
+	if mutantOn(n) {
 		return a + b
 	}
 	return a - b
 }
 
 func mutantMUL[T mutantNumber](n int, a, b T) T {
-	if mutantActive == n {
+	if mutantOn(n) {
 		return a / b
 	}
 	return a * b
 }
 
 func mutantQUO[T mutantNumber](n int, a, b T) T {
-	if mutantActive == n {
+	if mutantOn(n) {
 		return a * b
 	}
 	return a / b
 }
 
 func mutantREM[T mutantInteger](n int, a, b T) T {
-	if mutantActive == n {
+	if mutantOn(n) {
 		return a * b
 	}
 	return a % b
 }
 
 func mutantNEG[T mutantNumber](n int, a T) T {
-	if mutantActive == n {
+	if mutantOn(n) {
 		return a
 	}
 	return -a
@@ -94,7 +119,7 @@ func mutantNEG[T mutantNumber](n int, a T) T {
 
 // mutantSigned is what is added to or taken from x: by, or the opposite.
 func mutantSigned[T mutantNumber](n int, _, by T) T {
-	if mutantActive == n {
+	if mutantOn(n) {
 		return -by
 	}
 	return by
