@@ -219,11 +219,11 @@ func (f *fileEditor) binary(n *ast.BinaryExpr) {
 		f.prefix(n, "((")
 		f.suffix(n, ") != mutantOn(%d))", f.with(n, to))
 	case token.LAND:
-		f.operand(n, n.X, "true", "||")
-		f.operand(n, n.Y, "true", "||")
+		f.operand(n, n.X, "true", "mutantOn(%d) ||")
+		f.operand(n, n.Y, "true", "mutantOn(%d) ||")
 	case token.LOR:
-		f.operand(n, n.X, "false", "&& !")
-		f.operand(n, n.Y, "false", "&& !")
+		f.operand(n, n.X, "false", "!mutantOn(%d) &&")
+		f.operand(n, n.Y, "false", "!mutantOn(%d) &&")
 	default:
 		op, ok := operators[n.Op]
 		if !ok || !f.isNumber(n.X) {
@@ -246,7 +246,8 @@ func (f *fileEditor) with(n *ast.BinaryExpr, to token.Token) int {
 	return f.add(n, f.text(n.X)+" "+to.String()+" "+f.text(n.Y))
 }
 
-// operand makes a mutant without an operand of n, which is a value instead.
+// operand makes a mutant without an operand of n, which is a value instead and
+// is not asked.
 func (f *fileEditor) operand(n *ast.BinaryExpr, e ast.Expr, value, with string) {
 	if inner, ok := e.(*ast.BinaryExpr); ok && inner.Op == n.Op {
 		return // its operands have theirs
@@ -258,8 +259,8 @@ func (f *fileEditor) operand(n *ast.BinaryExpr, e ast.Expr, value, with string) 
 		y = value
 	}
 	number := f.add(n, x+" "+n.Op.String()+" "+y)
-	f.prefix(e, "((")
-	f.suffix(e, ") %s mutantOn(%d))", with, number)
+	f.prefix(e, "("+with+" (", number)
+	f.suffix(e, "))")
 }
 
 func (f *fileEditor) unary(n *ast.UnaryExpr) {

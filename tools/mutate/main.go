@@ -25,7 +25,6 @@ var (
 	files     = flag.String("files", "", "mutate files with names that match only")
 	tags      = flag.String("tags", "", "build tags")
 	explained = flag.String("explained", "", "file that quotes the mutants that may survive, and says why")
-	limit     = flag.Int("limit", 15, "seconds on a processor that the tests of a mutant may take")
 )
 
 func main() {

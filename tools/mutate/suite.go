@@ -47,7 +47,7 @@ func newSuite(in *instrumented, dir string) (*suite, error) {
 			return nil, err
 		}
 		began := time.Now()
-		if verdict := s.run(0, "^"+name+"$", "MUTANTS_REACHED="+reached); verdict != "" {
+		if verdict := s.run(0, "^"+name+"$", time.Minute, "MUTANTS_REACHED="+reached); verdict != "" {
 			return nil, fmt.Errorf("without a mutant: %s fails", verdict)
 		}
 		t := test{name: name, took: time.Since(began)}
@@ -96,7 +96,7 @@ func (s *suite) try(n int) string {
 		}
 		names, together = append(names, t.name), together+t.took
 		if together > most {
-			if verdict := s.run(n, pattern(names)); verdict != "" {
+			if verdict := s.run(n, pattern(names), limitOf(together)); verdict != "" {
 				return verdict
 			}
 			names, together, most = nil, 0, most*10
@@ -105,14 +105,17 @@ func (s *suite) try(n int) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return s.run(n, pattern(names))
+	return s.run(n, pattern(names), limitOf(together))
 }
+
+// limitOf is how much time on a processor tests may take that take so long.
+func limitOf(took time.Duration) time.Duration { return 3*time.Second + 5*took }
 
 func pattern(names []string) string { return "^(" + strings.Join(names, "|") + ")$" }
 
 // run runs tests until one fails, and returns its name. A mutant may never end,
 // or fill the memory.
-func (s *suite) run(n int, tests string, env ...string) string {
+func (s *suite) run(n int, tests string, limit time.Duration, env ...string) string {
 	cmd := exec.Command("sh", "-c", `ulimit -v 6000000; exec "$@"`, "sh", s.binary,
 		"-test.v", "-test.failfast", "-test.parallel=1", "-test.run", tests)
 	cmd.Env = append(append(os.Environ(), fmt.Sprintf("MUTANT=%d", n), "GOMAXPROCS=2"), env...)
@@ -125,7 +128,7 @@ func (s *suite) run(n int, tests string, env ...string) string {
 	}
 	ended := make(chan struct{})
 	stuck := make(chan bool, 1)
-	go func() { stuck <- killIfStuck(cmd.Process, ended) }()
+	go func() { stuck <- killIfStuck(cmd.Process, limit, ended) }()
 	running, failed := "", ""
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<24)
@@ -154,11 +157,11 @@ func (s *suite) run(n int, tests string, env ...string) string {
 // killIfStuck kills a process that takes too much time on a processor, or next to
 // none for long, and reports whether it did. Time as such says nothing: the
 // machine may be busy with something else.
-func killIfStuck(p *os.Process, ended <-chan struct{}) bool {
-	const patience, little = 12, 3 // half seconds; hundredths of a second
+func killIfStuck(p *os.Process, limit time.Duration, ended <-chan struct{}) bool {
+	const patience, little = 8, 30 * time.Millisecond // half seconds
 	tick := time.NewTicker(time.Second / 2)
 	defer tick.Stop()
-	for idle, since := 0, -1; idle < patience; idle++ {
+	for idle, since := 0, time.Duration(-1); idle < patience; idle++ {
 		select {
 		case <-ended:
 			return false
@@ -168,7 +171,7 @@ func killIfStuck(p *os.Process, ended <-chan struct{}) bool {
 		if err != nil {
 			return false
 		}
-		if used > *limit*100 {
+		if used > limit {
 			break
 		}
 		if stopped || since < 0 || used-since > little {
@@ -179,9 +182,9 @@ func killIfStuck(p *os.Process, ended <-chan struct{}) bool {
 	return true
 }
 
-// usage returns the time that a process has had on a processor, in hundredths of
-// a second, and whether it is stopped.
-func usage(p *os.Process) (used int, stopped bool, err error) {
+// usage returns the time that a process has had on a processor, and whether it is
+// stopped.
+func usage(p *os.Process) (used time.Duration, stopped bool, err error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid))
 	if err != nil {
 		return 0, false, err
@@ -192,7 +195,7 @@ func usage(p *os.Process) (used int, stopped bool, err error) {
 		if err != nil {
 			return 0, false, err
 		}
-		used += n
+		used += time.Duration(n) * time.Second / 100
 	}
 	return used, fields[0] == "T", nil
 }
