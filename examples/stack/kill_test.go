@@ -100,7 +100,7 @@ func TestKill_atEveryWrite(t *testing.T) {
 	require.Greater(t, created, 14)
 	require.Greater(t, writes, created+14)
 	t.Logf("%d writes, %d of them until it is up", writes, created)
-	for n := 1; n <= writes; n++ {
+	for n := 1; n <= writes; n += killEvery {
 		t.Run(fmt.Sprintf("down/%d", n), func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
