@@ -32,7 +32,12 @@ func hours(string) scheduler.Task { return scheduler.Pause(scheduler.After(time.
 func TestNow_of_no_clock_is_the_systems(t *testing.T) {
 	t.Parallel()
 	before := time.Now()
-	require.False(t, scheduler.Now(scheduler.WithClock(t.Context(), nil)).Before(before))
+	ctx := scheduler.WithClock(t.Context(), nil)
+	require.False(t, scheduler.Now(ctx).Before(before))
+	group := claiming(t, "a", nil, hours)
+	_, err := group.Step(ctx)
+	require.NoError(t, err)
+	require.NoError(t, group.Close())
 }
 
 // Of two waits at once, a run's and that of a run in a call of its, neither takes
@@ -377,4 +382,139 @@ func TestNestedRunError_names_the_outermost_run(t *testing.T) {
 		inner := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Name: "inner", Clock: clock})
 		return outer(inner.AsTask(0))
 	}))
+}
+
+// A runner does not look up for an event that its task does not wait for any more.
+func TestTaskRunner_forgets_an_event_of_an_earlier_wait(t *testing.T) {
+	t.Parallel()
+	var event scheduler.Event
+	first := true
+	r := scheduler.NewTaskRunner(scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+		if first {
+			first = false
+			return scheduler.Next.Or(scheduler.On(&event)), nil
+		}
+		return scheduler.Next, nil
+	}), nil)
+	require.NoError(t, r.Start(t.Context(), 0))
+	_, err := r.Step(t.Context())
+	require.NoError(t, err)
+	event.Set()
+	require.False(t, r.Due().Ready())
+	require.NoError(t, r.Cancel())
+}
+
+// earlyClock returns from every other Wait for no reason.
+type earlyClock struct {
+	*schedulertest.Clock
+	waits int
+}
+
+func (c *earlyClock) Wait(until time.Time, wake <-chan struct{}) {
+	if c.waits++; c.waits%2 == 0 {
+		c.Clock.Wait(until, wake)
+	}
+}
+
+// A Wait that ends early ends no pause.
+func TestRun_goes_on_waiting_after_an_early_end(t *testing.T) {
+	t.Parallel()
+	clock := &earlyClock{Clock: schedulertest.NewClock(time.Time{})}
+	began := clock.Now()
+	err := scheduler.Run(t.Context(), scheduler.Pause(scheduler.Rounds(5)), &scheduler.RunnerOptions{Clock: clock, Wait: time.Second})
+	require.NoError(t, err)
+	require.Equal(t, 4*time.Second, clock.Now().Sub(began), "the first pause is none")
+}
+
+// A notice comes in the context of the run.
+func TestStop_has_the_clock_of_the_run(t *testing.T) {
+	t.Parallel()
+	clock := schedulertest.NewClock(time.Time{})
+	var noticed time.Time
+	r := scheduler.NewTaskRunner(&noticedTask{stop: func(ctx context.Context) { noticed = scheduler.Now(ctx) }},
+		&scheduler.RunnerOptions{Clock: clock, Grace: time.Hour})
+	require.NoError(t, r.Start(t.Context(), 0))
+	r.Stop(nil)
+	_, err := r.Step(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, clock.Now(), noticed)
+	require.NoError(t, r.Cancel())
+}
+
+type noticedTask struct {
+	scheduler.StepFunc
+	stop func(ctx context.Context)
+}
+
+func (n *noticedTask) Step(context.Context) (scheduler.Yield, error) {
+	return scheduler.After(time.Hour), nil
+}
+func (n *noticedTask) Stop(ctx context.Context, _ error) { n.stop(ctx) }
+
+// What waits for claims alone does so also through a task that collects its
+// yields from the zero Yield on.
+func TestClaims_deadlock_seen_through_a_task_of_one_s_own(t *testing.T) {
+	t.Parallel()
+	for name, through := range map[string]func(y scheduler.Yield) scheduler.Yield{
+		"zero before": func(y scheduler.Yield) scheduler.Yield { return scheduler.Yield{}.Or(y) },
+		"zero behind": func(y scheduler.Yield) scheduler.Yield { return y.Or(scheduler.Yield{}) },
+		"twice":       func(y scheduler.Yield) scheduler.Yield { return y.Or(y) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, m := limiter(1), limiter(1)
+			box := func(inside *scheduler.Limiter) scheduler.Task {
+				inner := claiming(t, "x", map[string][]scheduler.Claim{"x": {{Limiter: inside, Weight: 1}}}, hours)
+				first := true
+				return scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+					if first { // so that both hold something when they ask for more
+						first = false
+						return scheduler.Next, nil
+					}
+					y, err := inner.Step(ctx)
+					return through(y), err
+				})
+			}
+			outer := claiming(t, "a b", map[string][]scheduler.Claim{
+				"a": {{Limiter: l, Weight: 1}}, "b": {{Limiter: m, Weight: 1}},
+			}, func(k string) scheduler.Task {
+				if k == "a" {
+					return box(m)
+				}
+				return box(l)
+			})
+			err := scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{}).Alone()})
+			var deadlock *scheduler.DeadlockError
+			require.ErrorAs(t, err, &deadlock)
+		})
+	}
+}
+
+func TestWrap_details(t *testing.T) {
+	t.Parallel()
+	t.Run("no yield of one that is awaited is its failure", func(t *testing.T) {
+		var awaited error
+		err := scheduler.Run(t.Context(), scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			awaited = co.Await(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				if err := co.Yield(scheduler.Next); err != nil {
+					return err
+				}
+				return co.Yield(scheduler.Yield{})
+			}))
+			return co.Yield(scheduler.Next)
+		}), nil)
+		require.NoError(t, err)
+		require.ErrorIs(t, awaited, scheduler.ErrNoYield)
+	})
+	t.Run("notice before the first step", func(t *testing.T) {
+		var cause error
+		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			cause = co.StopCause()
+			return nil
+		})
+		task.(scheduler.Stopper).Stop(t.Context(), errOops)
+		y, err := task.Step(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, scheduler.Done, y)
+		require.Equal(t, errOops, cause)
+	})
 }

@@ -2,7 +2,7 @@
 // notices. It changes the package in one small way after the other, runs the
 // tests, and lists the changes with which all of them still pass.
 //
-//	mutate [-files regexp] [-explained file] [-tags tags]
+//	mutate [-files regexp] [-again file] [-explained file] [-tags tags]
 //
 // All changes are compiled in at once, and a variable of the environment says
 // which is the active one; and only those tests run that get to the place of the
@@ -24,6 +24,7 @@ import (
 var (
 	files     = flag.String("files", "", "mutate files with names that match only")
 	tags      = flag.String("tags", "", "build tags")
+	again     = flag.String("again", "", "file with the output of an earlier run: try only what survived in it")
 	explained = flag.String("explained", "", "file that quotes the mutants that may survive, and says why")
 )
 
@@ -45,13 +46,13 @@ func mutate() (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	why := ""
-	if *explained != "" {
-		b, err := os.ReadFile(*explained)
-		if err != nil {
-			return false, err
-		}
-		why = string(b)
+	why, err := contents(*explained)
+	if err != nil {
+		return false, err
+	}
+	before, err := contents(*again)
+	if err != nil {
+		return false, err
 	}
 	in, err := instrument(".")
 	if err != nil {
@@ -69,7 +70,7 @@ func mutate() (ok bool, err error) {
 	began := time.Now()
 	tried, killed, unexplained := 0, 0, 0
 	for i, m := range in.mutants {
-		if !of.MatchString(m.file) {
+		if !of.MatchString(m.file) || *again != "" && !strings.Contains(before, fmt.Sprintf("SURVIVED  %s:%d %s ", m.file, m.line, m)) {
 			continue
 		}
 		tried++
@@ -90,4 +91,13 @@ func mutate() (ok bool, err error) {
 	fmt.Printf("%d mutants: %d killed (%.1f %%), %d survived and explained, %d survived; %v\n",
 		tried, killed, 100*float64(killed)/float64(max(tried, 1)), lived, unexplained, time.Since(began).Round(time.Second))
 	return unexplained == 0, nil
+}
+
+// contents returns what is in a file, if one is named.
+func contents(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(file)
+	return string(b), err
 }
