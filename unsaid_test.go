@@ -518,3 +518,119 @@ func TestWrap_details(t *testing.T) {
 		require.Equal(t, errOops, cause)
 	})
 }
+
+func TestGroup_details(t *testing.T) {
+	t.Parallel()
+	step := func(step func(ctx context.Context) (scheduler.Yield, error)) scheduler.Task {
+		return scheduler.StepFunc(step)
+	}
+	t.Run("an error beside a yield is an error", func(t *testing.T) {
+		first := true
+		err := scheduler.Run(t.Context(), scheduler.All(step(func(context.Context) (scheduler.Yield, error) {
+			if first {
+				first = false
+				return scheduler.Next, nil
+			}
+			return scheduler.Next, errOops
+		})), nil)
+		require.ErrorIs(t, err, errOops)
+	})
+	t.Run("a grace runs out in the step of another that wants the next round", func(t *testing.T) {
+		clock := schedulertest.NewClock(time.Time{})
+		ctx := scheduler.WithClock(t.Context(), clock)
+		slow := false
+		g, err := scheduler.NewDependencyTaskGroup(graph("a b"), func(k string) scheduler.Task {
+			if k == "b" {
+				return scheduler.Pause(scheduler.After(time.Hour))
+			}
+			return step(func(context.Context) (scheduler.Yield, error) {
+				if slow {
+					clock.Advance(time.Minute)
+				}
+				return scheduler.Next, nil
+			})
+		}, &scheduler.GroupOptions[string]{ErrorWaitTimeFor: func(k string) time.Duration {
+			return map[string]time.Duration{"a": time.Hour, "b": time.Second}[k]
+		}})
+		require.NoError(t, err)
+		_, err = g.Step(ctx)
+		require.NoError(t, err)
+		_, err = g.Throw(ctx, errOops)
+		require.NoError(t, err)
+		slow = true
+		_, err = g.Step(ctx)
+		require.NoError(t, err)
+		require.Equal(t, scheduler.StateCancelled, g.State("b"), "in the same round")
+		require.NoError(t, g.Close())
+	})
+	t.Run("who had no notice does not end because of it", func(t *testing.T) {
+		g, err := scheduler.NewDependencyTaskGroup(graph("a b"), func(k string) scheduler.Task {
+			first := true
+			return step(func(context.Context) (scheduler.Yield, error) {
+				if k == "a" && !first {
+					return scheduler.Yield{}, errOops
+				}
+				first = false
+				return scheduler.Next, nil
+			})
+		}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour})
+		require.NoError(t, err)
+		_, err = g.Step(t.Context())
+		require.NoError(t, err)
+		_, err = g.Throw(t.Context(), errOops)
+		require.NoError(t, err)
+		_, err = g.Step(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, scheduler.StateFailed, g.State("a"))
+		require.NoError(t, g.Close())
+	})
+	t.Run("a failure closes calls too", func(t *testing.T) {
+		ended := false
+		err := scheduler.Run(t.Context(), scheduler.All(
+			scheduler.Blocking(func(ctx context.Context) error {
+				<-ctx.Done()
+				ended = true
+				return nil
+			}),
+			scheduler.Func(func(context.Context) error { return errOops }),
+		), nil)
+		require.ErrorIs(t, err, errOops)
+		require.True(t, ended)
+	})
+	t.Run("of a limit and a grace that end together the limit stays", func(t *testing.T) {
+		clock := schedulertest.NewClock(time.Time{})
+		ctx := scheduler.WithClock(t.Context(), clock)
+		g, err := scheduler.NewDependencyTaskGroup(graph("a"), hours, &scheduler.GroupOptions[string]{
+			ErrorWaitTime: time.Minute, Timeout: func(string) time.Duration { return time.Minute },
+		})
+		require.NoError(t, err)
+		_, err = g.Step(ctx)
+		require.NoError(t, err)
+		_, err = g.Throw(ctx, errOops)
+		require.NoError(t, err)
+		clock.Advance(time.Minute + 1)
+		_, err = g.Step(ctx)
+		require.ErrorIs(t, err, errOops)
+		require.Equal(t, scheduler.StateTimedOut, g.State("a"))
+	})
+}
+
+// Calls end side by side also when they are deep inside, beside something that
+// ends at once.
+func TestGroup_calls_deep_inside_are_closed_side_by_side(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inside := func() scheduler.Task {
+			return scheduler.All(scheduler.Blocking(func(ctx context.Context) error {
+				<-ctx.Done()
+				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+				return nil
+			}), hours(""))
+		}
+		g := scheduler.All(inside(), inside(), inside())
+		_, err := g.Step(t.Context())
+		require.NoError(t, err)
+		began := time.Now()
+		require.NoError(t, g.Close())
+		require.Equal(t, time.Second, time.Since(began))
+	})
+}
