@@ -634,3 +634,127 @@ func TestGroup_calls_deep_inside_are_closed_side_by_side(t *testing.T) {
 		require.Equal(t, time.Second, time.Since(began))
 	})
 }
+
+func TestGroup_parking_details(t *testing.T) {
+	t.Parallel()
+	// counted yields what is next in line, and is counted.
+	counted := func(steps *int, act func(), yields ...scheduler.Yield) scheduler.Task {
+		return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+			if act != nil {
+				act()
+			}
+			*steps++
+			return yields[min(*steps, len(yields))-1], nil
+		})
+	}
+	t.Run("limits are looked at with the time at which the round began", func(t *testing.T) {
+		for _, careful := range []bool{false, true} {
+			clock := schedulertest.NewClock(time.Time{})
+			ctx := scheduler.WithClock(t.Context(), clock)
+			a, b := 0, 0
+			g, err := scheduler.NewDependencyTaskGroup(graph("a b"), func(k string) scheduler.Task {
+				if k == "a" {
+					return counted(&a, func() { clock.Advance(time.Minute) }, scheduler.Next)
+				}
+				return counted(&b, nil, scheduler.Next)
+			}, &scheduler.GroupOptions[string]{RecoverPanics: careful, Timeout: func(k string) time.Duration {
+				return map[string]time.Duration{"b": 90 * time.Second}[k]
+			}})
+			require.NoError(t, err)
+			for range 4 {
+				require.NoError(t, err)
+				_, err = g.Step(ctx)
+			}
+			require.Equal(t, 3, b, "also in the round in which the time ran out")
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+	})
+	t.Run("a set of an event that was left meanwhile wakes nobody", func(t *testing.T) {
+		var left, waited scheduler.Event
+		clock := schedulertest.NewClock(time.Time{})
+		ctx := scheduler.WithClock(t.Context(), clock)
+		a, b := 0, 0
+		g := claiming(t, "a b", nil, func(k string) scheduler.Task {
+			if k == "a" {
+				return counted(&a, func() {
+					if a == 1 {
+						left.Set()
+					}
+				}, scheduler.After(time.Second), scheduler.After(time.Hour))
+			}
+			return counted(&b, nil, scheduler.On(&left).Or(scheduler.After(time.Second)), scheduler.On(&waited))
+		})
+		_, err := g.Step(ctx)
+		require.NoError(t, err)
+		clock.Advance(time.Second)
+		for range 3 {
+			_, err = g.Step(ctx)
+			require.NoError(t, err)
+			require.Equal(t, 2, b)
+		}
+		require.NoError(t, g.Close())
+	})
+	t.Run("the limit of one that has ended wakes nobody", func(t *testing.T) {
+		var event scheduler.Event
+		clock := schedulertest.NewClock(time.Time{})
+		ctx := scheduler.WithClock(t.Context(), clock)
+		steps := 0
+		g, err := scheduler.NewDependencyTaskGroup(graph("b:a"), func(k string) scheduler.Task {
+			if k == "a" {
+				return scheduler.Pause(scheduler.After(time.Second))
+			}
+			return counted(&steps, nil, scheduler.On(&event))
+		}, &scheduler.GroupOptions[string]{Timeout: func(k string) time.Duration {
+			return map[string]time.Duration{"a": 10 * time.Second, "b": time.Hour}[k]
+		}})
+		require.NoError(t, err)
+		for range 20 {
+			_, err = g.Step(ctx)
+			require.NoError(t, err)
+			clock.Advance(time.Second)
+		}
+		require.Equal(t, 1, steps)
+		require.NoError(t, g.Close())
+	})
+}
+
+// What has a limit of its own is not locked, and what had one does not hide that
+// others are.
+func TestClaims_deadlock_and_limits(t *testing.T) {
+	t.Parallel()
+	run := func(t *testing.T, limit time.Duration, timeout func(k string) time.Duration) error {
+		l, m := limiter(1), limiter(1)
+		box := func(inside *scheduler.Limiter) scheduler.Task {
+			inner := claiming(t, "x", map[string][]scheduler.Claim{"x": {{Limiter: inside, Weight: 1}}}, hours)
+			return scheduler.Sequence(scheduler.Pause(scheduler.Rounds(3)),
+				scheduler.NewTaskRunner(inner, &scheduler.RunnerOptions{Timeout: limit}).AsTask(0))
+		}
+		outer, err := scheduler.NewDependencyTaskGroup(graph("limited a b"), func(k string) scheduler.Task {
+			switch k {
+			case "limited": // goes on after its Timeout, if it has one, and ends in its grace
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					_ = co.Yield(scheduler.After(time.Second))
+					return co.Yield(scheduler.Next)
+				})
+			case "a":
+				return box(m)
+			}
+			return box(l)
+		}, &scheduler.GroupOptions[string]{Timeout: timeout, ErrorWaitTime: time.Minute, Claims: func(k string) []scheduler.Claim {
+			return map[string][]scheduler.Claim{"a": {{Limiter: l, Weight: 1}}, "b": {{Limiter: m, Weight: 1}}}[k]
+		}})
+		require.NoError(t, err)
+		return scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{}).Alone()})
+	}
+	t.Run("has a limit", func(t *testing.T) {
+		require.ErrorIs(t, run(t, time.Minute, nil), context.DeadlineExceeded)
+	})
+	for name, limit := range map[string]time.Duration{"had a limit": time.Minute, "had a grace": time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			var deadlock *scheduler.DeadlockError
+			require.ErrorAs(t, run(t, 0, func(k string) time.Duration {
+				return map[string]time.Duration{"limited": limit}[k]
+			}), &deadlock)
+		})
+	}
+}

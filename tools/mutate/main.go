@@ -50,7 +50,7 @@ func mutate() (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	before, err := contents(*again)
+	survived, err := contents(*again)
 	if err != nil {
 		return false, err
 	}
@@ -70,7 +70,7 @@ func mutate() (ok bool, err error) {
 	began := time.Now()
 	tried, killed, unexplained := 0, 0, 0
 	for i, m := range in.mutants {
-		if !of.MatchString(m.file) || *again != "" && !strings.Contains(before, fmt.Sprintf("SURVIVED  %s:%d %s ", m.file, m.line, m)) {
+		if !of.MatchString(m.file) || *again != "" && !survivedIn(survived, m) {
 			continue
 		}
 		tried++
@@ -100,4 +100,14 @@ func contents(file string) (string, error) {
 	}
 	b, err := os.ReadFile(file)
 	return string(b), err
+}
+
+// survivedIn reports whether a mutant is among the survivors of a run's output.
+func survivedIn(output string, m mutant) bool {
+	for line := range strings.Lines(output) {
+		if !strings.HasPrefix(line, "killed") && strings.HasSuffix(strings.TrimSpace(line), " "+m.String()) {
+			return true
+		}
+	}
+	return false
 }
