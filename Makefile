@@ -130,20 +130,23 @@ apidiff: $(BIN)/apidiff ## incompatible changes of the public API since the last
 	@.ci/apidiff
 
 .PHONY: mutation
-mutation: $(BIN)/gremlins ## mutation test of the root package (long)
-	GOWORK=off $(BIN)/gremlins unleash --exclude-files / --timeout-coefficient 10 .
+mutation: $(BIN)/mutate ## small changes of the root package that no test notices (Linux; half an hour), or of FILES=regexp
+	$(BIN)/mutate -tags mutation -explained docs/testing.md -files '$(FILES)'
 
 ##### Tools
 
 .PHONY: tools
 tools: $(BIN)/golangci-lint ## all pinned tools, into .bin/
-	GOWORK=off go build -C tools -o $(BIN)/ tool ./coverage
+	GOWORK=off go build -C tools -o $(BIN)/ tool ./coverage ./mutate
 
 $(BIN)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	GOWORK=off go build -C tools/lint -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 $(BIN)/coverage: tools/coverage/main.go tools/go.mod tools/go.sum
 	GOWORK=off go build -C tools -o $@ ./coverage
+
+$(BIN)/mutate: $(wildcard tools/mutate/*.go tools/mutate/active/*.go) tools/go.mod tools/go.sum
+	GOWORK=off go build -C tools -o $@ ./mutate
 
 $(BIN)/%: tools/go.mod tools/go.sum
 	cd tools && export GOWORK=off && go build -o $@ $$(go list tool | grep '/$*$$')

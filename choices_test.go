@@ -25,11 +25,23 @@ func (c *choices) pick(n int) int {
 	case c.rng != nil:
 		choice = c.rng.IntN(n)
 	case at < len(c.tape):
-		choice = min(c.tape[at], n-1)
+		choice = c.tape[at] % n
 	}
 	c.made = append(c.made, choice)
 	return choice
 }
+
+// fuzzedChoices takes its decisions from bytes, one from each.
+func fuzzedChoices(data []byte) *choices {
+	c := &choices{tape: make([]int, len(data))}
+	for i, b := range data {
+		c.tape[i] = int(b)
+	}
+	return c
+}
+
+// left reports whether some of the tape is.
+func (c *choices) left() bool { return len(c.made) < len(c.tape) }
 
 // one says yes once in n times.
 func (c *choices) one(n int) bool { return c.pick(n) == n-1 }

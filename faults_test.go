@@ -46,6 +46,7 @@ func TestFaults_storm(t *testing.T) {
 	}, nil)
 	require.NoError(t, err)
 	r := scheduler.NewTaskRunner(stormTask{group, &interrupted}, nil)
+	require.NoError(t, r.Start(t.Context(), 0)) // an interrupt before that is its end
 
 	var storm sync.WaitGroup
 	var over atomic.Bool
@@ -62,7 +63,7 @@ func TestFaults_storm(t *testing.T) {
 			}
 		})
 	}
-	err = r.Run(t.Context(), 0, 0)
+	err = r.RunToCompletion(t.Context(), 0)
 	over.Store(true)
 	storm.Wait()
 	require.NoError(t, err)

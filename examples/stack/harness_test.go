@@ -30,6 +30,12 @@ type program struct {
 // start starts the program with its stacks in dir.
 func start(t *testing.T, dir string, args ...string) *program {
 	t.Helper()
+	return startWith(t, dir, nil, args...)
+}
+
+// startWith is start with more variables in the environment.
+func startWith(t *testing.T, dir string, env []string, args ...string) *program {
+	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	p := &program{t: t, cmd: exec.Command(self, args...), out: newOutput(), end: make(chan struct{})}
@@ -37,6 +43,7 @@ func start(t *testing.T, dir string, args ...string) *program {
 	// The processes that it starts are known by this directory in their
 	// environment.
 	p.cmd.Env = append(os.Environ(), mainVariable+"="+dir, "GORACE=exitcode=66")
+	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	require.NoError(t, p.cmd.Start())
 	go func() {

@@ -137,13 +137,27 @@ func (r *Resource) resumeOrStart(co *scheduler.Coroutine) (*running, error) {
 		if err != nil {
 			return nil, fmt.Errorf("property \"listen\": %q is not a port", port)
 		}
-		f, err := r.Host.hand(n)
+		f, err := r.hand(co, n)
 		if err != nil {
 			return nil, err
 		}
 		spec.Listen = append(spec.Listen, f)
 	}
 	return r.start(co, spec)
+}
+
+// hand takes a port out of its reservation. What a run that died had at the gate
+// is on its way out, but may still have the port.
+func (r *Resource) hand(co *scheduler.Coroutine, port int) (*os.File, error) {
+	for attempt := 1; ; attempt++ {
+		f, err := r.Host.hand(port)
+		if err == nil || attempt == 20 || co.Stopping().IsSet() {
+			return f, err
+		}
+		if err := co.Yield(scheduler.After(pollEvery).Or(scheduler.On(co.Stopping()))); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // start starts a process, writes down its pid, and only then lets it go on.

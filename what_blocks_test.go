@@ -1,0 +1,196 @@
+package scheduler_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
+)
+
+// countedClock counts what is asked of it.
+type countedClock struct {
+	*schedulertest.Clock
+	reads, waits int
+}
+
+func (c *countedClock) Now() time.Time {
+	c.reads++
+	return c.Clock.Now()
+}
+
+func (c *countedClock) Wait(until time.Time, wake <-chan struct{}) {
+	c.waits++
+	c.Clock.Wait(until, wake)
+}
+
+// calls is what a call did: the code of the task that it ran, by the method, and
+// what it asked of the clock.
+type calls struct {
+	steps, stops, closes int
+	waited, read         bool
+}
+
+// countedTask yields and yields, and counts its calls.
+type countedTask struct {
+	calls
+
+	yield scheduler.Yield
+	last  int // the step in which it is done
+}
+
+func (c *countedTask) Step(context.Context) (scheduler.Yield, error) {
+	if c.steps++; c.steps == c.last {
+		return scheduler.Done, nil
+	}
+	return c.yield, nil
+}
+
+func (c *countedTask) Stop(context.Context, error) { c.stops++ }
+
+func (c *countedTask) Close() error {
+	c.closes++
+	return nil
+}
+
+// TestWhat_blocks is the table in doc.go, a subtest for each row.
+func TestWhat_blocks(t *testing.T) {
+	t.Parallel()
+	hour := scheduler.After(time.Hour)
+	var clock *countedClock
+	var task *countedTask
+	var runner *scheduler.TaskRunner
+	start := func(t *testing.T, yield scheduler.Yield) {
+		clock = &countedClock{Clock: schedulertest.NewClock(time.Time{})}
+		task = &countedTask{yield: yield, last: 3}
+		runner = scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Clock: clock, Grace: time.Minute})
+		require.NoError(t, runner.Start(t.Context(), 0))
+	}
+	// does returns what a call did.
+	does := func(call func()) calls {
+		task.calls = calls{}
+		clock.reads, clock.waits = 0, 0
+		call()
+		task.waited, task.read = clock.waits > 0, clock.reads > 0
+		return task.calls
+	}
+	t.Run("Run, TaskRunner.Run, RunToCompletion", func(t *testing.T) {
+		start(t, hour)
+		whole := calls{steps: 3, waited: true, read: true}
+		require.Equal(t, whole, does(func() {
+			require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Clock: clock}))
+		}))
+		require.Equal(t, whole, does(func() {
+			r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Clock: clock})
+			require.NoError(t, r.Run(t.Context(), 0, 0))
+		}))
+		require.Equal(t, whole, does(func() { require.NoError(t, runner.RunToCompletion(t.Context(), 0)) }))
+	})
+	t.Run("TaskRunner.Start, Step", func(t *testing.T) {
+		for _, yield := range []scheduler.Yield{scheduler.Next, hour} {
+			start(t, yield)
+			reads := yield == hour
+			step := calls{steps: 1, read: reads}
+			require.Equal(t, step, does(func() {
+				r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Clock: clock})
+				require.NoError(t, r.Start(t.Context(), 0))
+			}))
+			clock.Advance(time.Hour)
+			require.Equal(t, step, does(func() {
+				done, err := runner.Step(t.Context())
+				require.NoError(t, err)
+				require.False(t, done)
+			}))
+		}
+	})
+	t.Run("TaskRunner.Cancel, Close of tasks", func(t *testing.T) {
+		start(t, hour)
+		require.Equal(t, calls{closes: 1}, does(func() { require.NoError(t, runner.Cancel()) }))
+		start(t, hour)
+		group := scheduler.All(task)
+		_, err := group.Step(scheduler.WithClock(t.Context(), clock))
+		require.NoError(t, err)
+		require.Equal(t, calls{closes: 1}, does(func() { require.NoError(t, group.Close()) }))
+	})
+	t.Run("TaskRunner.Stop, CancelAfter", func(t *testing.T) {
+		start(t, hour)
+		require.Equal(t, calls{read: true}, does(func() { runner.CancelAfter(time.Second) }))
+		require.Equal(t, calls{read: true}, does(func() { runner.Stop(nil) }))
+	})
+	t.Run("TaskRunner.Due, Interrupt", func(t *testing.T) {
+		start(t, hour)
+		require.Equal(t, calls{}, does(func() { runner.Interrupt(errOops) }))
+		require.Equal(t, calls{}, does(func() { require.True(t, runner.Due().Ready()) }))
+	})
+	t.Run("Event.Set", func(t *testing.T) {
+		var event scheduler.Event
+		start(t, scheduler.On(&event))
+		require.Equal(t, calls{}, does(event.Set))
+		require.True(t, runner.Due().Ready())
+	})
+	t.Run("NewDependencyTaskGroup", func(t *testing.T) {
+		start(t, hour)
+		var asked []string
+		require.Equal(t, calls{}, does(func() {
+			_, err := scheduler.NewDependencyTaskGroup(graph("b:a"), func(k string) scheduler.Task {
+				asked = append(asked, "task of "+k)
+				return task
+			}, &scheduler.GroupOptions[string]{
+				Limit: 1,
+				Completed: func(k string) bool {
+					asked = append(asked, "completed "+k)
+					return false
+				},
+				Estimate: func(k string) time.Duration {
+					asked = append(asked, "estimate of "+k)
+					return 0
+				},
+				Timeout: func(k string) time.Duration {
+					asked = append(asked, "timeout of "+k)
+					return 0
+				},
+			})
+			require.NoError(t, err)
+		}))
+		require.ElementsMatch(t, []string{"completed a", "completed b", "estimate of a", "estimate of b"}, asked)
+	})
+}
+
+// An Observer looks in, but does not act.
+func TestObserver_that_drives_panics(t *testing.T) {
+	t.Parallel()
+	deps := scheduler.NewDependencies[int]()
+	deps.Add(0)
+	for name, call := range map[string]func(g *scheduler.DependencyTaskGroup[int]){
+		"Step":  func(g *scheduler.DependencyTaskGroup[int]) { _, _ = g.Step(t.Context()) },
+		"Throw": func(g *scheduler.DependencyTaskGroup[int]) { _, _ = g.Throw(t.Context(), errOops) },
+		"Close": func(g *scheduler.DependencyTaskGroup[int]) { _ = g.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var g *scheduler.DependencyTaskGroup[int]
+			g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return scheduler.Pause(scheduler.Next) },
+				&scheduler.GroupOptions[int]{Name: "G", Observer: scheduler.ObserverFunc(func(scheduler.Transition) { call(g) })})
+			require.NoError(t, err)
+			require.Equal(t, "scheduler: DependencyTaskGroup."+name+" of G called during a step",
+				panicOf(t, func() { _, _ = g.Step(t.Context()) }))
+		})
+	}
+}
+
+// A key that the graph does not have is no mistake, whatever is asked about it.
+func TestDependencies_never_panics_for_an_unknown_key(t *testing.T) {
+	t.Parallel()
+	for name, deps := range map[string]*scheduler.Dependencies[string]{
+		"empty": scheduler.NewDependencies[string](), "of others": graph("b:a"), "zero": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.False(t, deps.Contains("x"))
+			require.Empty(t, slices.Collect(deps.Requires("x")))
+			require.Empty(t, slices.Collect(deps.RequiredBy("x")))
+			require.Zero(t, deps.From("x").Len())
+		})
+	}
+}
