@@ -92,10 +92,10 @@ func (c *Coro) Suspend() {
 	c.Resumed()
 }
 
-// Suspending, Switch and Resumed are what Suspend is made of, for who cannot
-// afford its frame. A switch leaves behind what the processor has noted of
-// returns to come: each frame between the function and Switch, or between who
-// resumes and Resume, costs a misprediction.
+// Suspending comes before Switch, and Resumed after it: they are what Suspend is
+// made of, for who cannot afford its frame. A switch leaves behind what the
+// processor has noted of returns to come: each frame between the function and
+// Switch, or between who resumes and Resume, costs a misprediction.
 func (c *Coro) Suspending() {
 	if c.force != letRun {
 		c.leave()
@@ -110,6 +110,9 @@ func (c *Coro) Resumed() {
 	}
 }
 
+// leave does not return if the function is being unwound. It is kept out of line:
+// Suspending and Resumed fit into their callers without it.
+//
 //go:noinline
 func (c *Coro) leave() {
 	switch c.force {

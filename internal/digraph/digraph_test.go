@@ -391,7 +391,7 @@ func TestEdges(t *testing.T) {
 		t.Fatal("an edge of none")
 	}
 	var want, turned [][2]int32
-	for i := int32(0); i < 200_000; i++ { // more than some blocks
+	for i := range int32(200_000) { // more than some blocks
 		list.Add(i, 2*i)
 		require.Equal(t, int(i)+1, list.Len())
 		from, to := list.Last()
