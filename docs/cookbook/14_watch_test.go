@@ -52,7 +52,7 @@ func TestWatchInBrowser(t *testing.T) {
 		mux := http.NewServeMux()
 		ended := make(chan error)
 		go func() { ended <- watchInBrowser(t.Context(), newCloud(), mux) }()
-		time.Sleep(3 * time.Second) // of the bubble
+		time.Sleep(3 * time.Second) //nolint:forbidigo // in a bubble
 		require.Equal(t, map[string]int{"succeeded": 1, "running": 2, "pending": 2},
 			ask[shownRun](t, mux, "/debug/scheduler/run?id=1").Run.Counts)
 		require.NoError(t, <-ended)
