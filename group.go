@@ -455,7 +455,7 @@ func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) {
 // left then, they stay pending, and the group's result is [ErrDrained] unless it
 // has failed: [DependencyTaskGroup.Snapshot] has what a later group needs to go
 // on. Groups inside go on to their own end. Drain is for the driving goroutine,
-// between two steps or inside those of its members.
+// between two steps or inside those of its members, also by an [Observer].
 func (g *DependencyTaskGroup[K]) Drain() {
 	if !g.ended && !g.stopping {
 		g.draining, g.stopping = true, true

@@ -46,7 +46,9 @@ func (s State) Ended() bool { return s >= StateSucceeded }
 //
 // Observe is called on the driving goroutine, in the middle of a round, and
 // holds everything up: it must be quick and must not step, throw into or close
-// anything. A group without an Observer pays nothing for it.
+// anything. [TaskRunner.Stop], [DependencyTaskGroup.Drain] and
+// [DependencyTaskGroup.Snapshot] are allowed. A group without an Observer pays
+// nothing for it.
 type Observer interface {
 	Observe(t Transition)
 }

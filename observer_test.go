@@ -278,3 +278,51 @@ func TestGroup_reads_the_clock(t *testing.T) {
 		})
 	}
 }
+
+// An Observer may ask for a Snapshot, stop the run and drain the group, whatever
+// it is told of: a start, an end, a failure, a skip.
+func TestObserver_may_end_the_run(t *testing.T) {
+	task := func(k string) scheduler.Task {
+		if k == "c" {
+			return lasting(1, errSpace)
+		}
+		return lasting(1, nil)
+	}
+	var group *scheduler.DependencyTaskGroup[string]
+	var runner *scheduler.TaskRunner
+	// play calls act at the nth change, and returns how the run ended and how
+	// many nodes started after that.
+	play := func(n int, act func()) (changes, late int, err error) {
+		group, err = scheduler.NewDependencyTaskGroup(graph("b:a d:c e"), task, &scheduler.GroupOptions[string]{
+			AggregateErrors: true, Limit: 2,
+			Observer: scheduler.ObserverFunc(func(change scheduler.Transition) {
+				if changes++; changes > n && change.To == scheduler.StateRunning {
+					late++
+				}
+				require.Len(t, group.Snapshot().Completed, group.Count(scheduler.StateSucceeded))
+				if changes == n {
+					act()
+				}
+			}),
+		})
+		require.NoError(t, err)
+		runner = scheduler.NewTaskRunner(group, &scheduler.RunnerOptions{Clock: newClock()})
+		err = runner.Run(t.Context(), 0, 0)
+		require.Zero(t, group.Count(scheduler.StateRunning))
+		return changes, late, err
+	}
+	all, _, err := play(0, nil)
+	require.ErrorIs(t, err, errSpace)
+	require.Equal(t, 9, all)
+	for n := 1; n <= all; n++ {
+		_, late, err := play(n, func() { group.Drain() })
+		require.Zero(t, late, "nothing starts after Drain, at %d", n)
+		if group.State("c") == scheduler.StatePending {
+			require.ErrorIs(t, err, scheduler.ErrDrained, "at %d", n)
+		}
+		_, _, err = play(n, func() { runner.Stop(errOops) })
+		if n < all {
+			require.ErrorIs(t, err, errOops, "at %d", n)
+		}
+	}
+}

@@ -433,6 +433,35 @@ func TestGroup_error_of_a_close_after_the_grace(t *testing.T) {
 	})
 }
 
+// What is thrown into a group gives its members their grace once: a second error
+// does not prolong it.
+func TestGroup_grace_of_two_interrupts(t *testing.T) {
+	for name, opts := range map[string]scheduler.GroupOptions[string]{
+		"of all":     {ErrorWaitTime: 10 * time.Second},
+		"of a node":  {ErrorWaitTimeFor: func(string) time.Duration { return 10 * time.Second }},
+		"all errors": {ErrorWaitTime: 10 * time.Second, AggregateErrors: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			group, err := scheduler.NewDependencyTaskGroup(graph("b:a"),
+				func(string) scheduler.Task { return lasting(60, nil) }, &opts)
+			require.NoError(t, err)
+			d := schedulertest.NewDriver(t, group, nil)
+			start := d.Clock.Now()
+			d.Step()
+			d.Runner.Interrupt(errSpace)
+			d.Step()
+			require.Equal(t, 10*time.Second, group.ExplainNode("a").Deadline.Sub(start))
+			d.Clock.Advance(6 * time.Second)
+			d.Runner.Interrupt(errOops)
+			d.Step()
+			require.Equal(t, 10*time.Second, group.ExplainNode("a").Deadline.Sub(start))
+			require.ErrorIs(t, d.RunToEnd(), errOops)
+			require.Equal(t, scheduler.StateCancelled, group.State("a"))
+			require.Less(t, d.Clock.Now().Sub(start), 11*time.Second)
+		})
+	}
+}
+
 type brokenTask struct{ err error }
 
 func (b *brokenTask) Step(context.Context) (scheduler.Yield, error) {

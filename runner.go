@@ -709,6 +709,9 @@ func (r *TaskRunner) offerCancel(at int64, grace time.Duration) {
 // it. [ErrClosed] closes the task instead, as Cancel does, and a task that was
 // not started fails with [ErrCancelled]: a hard end from outside, for who cannot
 // wait for a grace. It panics if err is nil.
+//
+// A [DependencyTaskGroup] that is thrown into stops, and its members have its
+// ErrorWaitTime, which a second Interrupt does not prolong.
 func (r *TaskRunner) Interrupt(err error) {
 	if err == nil {
 		panic("scheduler: TaskRunner.Interrupt: nil error")

@@ -22,6 +22,16 @@
 // where only those can reach it who may read the names of nodes and the texts of
 // errors.
 //
+// # Together with others
+//
+// Observers and progress.Watch go into opts as ever. What puts a task of its own
+// around the group, as traces do, makes it for [NewGroupFunc]:
+//
+//	group, err := inspect.NewGroupFunc(page, deps, opts,
+//		func(opts *scheduler.GroupOptions[string]) (*otel.Group[string], error) {
+//			return otel.NewGroup(deps, create, opts, nil)
+//		})
+//
 // # What it costs
 //
 // Each change of a state is appended to a log, under a mutex that is never held

@@ -22,7 +22,8 @@ import (
 type Group[K comparable] struct {
 	*scheduler.DependencyTaskGroup[K]
 
-	run     *run // nil: nobody shows it
+	task    Wrapped[K] // what is around the group, if anything is
+	run     *run       // nil: nobody shows it
 	numbers map[K]int32
 	keys    []K
 	next    scheduler.Observer // the caller's own
@@ -44,6 +45,18 @@ var (
 	_ scheduler.Stopper = (*Group[int])(nil)
 )
 
+// Wrapped is a task around a group, which it steps, throws into, stops, drains
+// and closes: the group of [github.com/steptask/scheduler/otel], or one of your
+// own.
+type Wrapped[K comparable] interface {
+	scheduler.Task
+	scheduler.Thrower
+	scheduler.Stopper
+	Drain()
+	// Unwrap returns the group inside.
+	Unwrap() *scheduler.DependencyTaskGroup[K]
+}
+
 // NewGroup makes a group as [scheduler.NewDependencyTaskGroup] does, with the
 // same arguments and errors, and shows it on the page from its first step on. A
 // group inside of another one is shown below it if its steps get the context of
@@ -56,53 +69,77 @@ var (
 func NewGroup[K comparable](
 	p *Page, deps *scheduler.Dependencies[K], task func(K) scheduler.Task, opts *scheduler.GroupOptions[K],
 ) (*Group[K], error) {
-	if p == nil {
+	return NewGroupFunc(p, deps, opts, func(opts *scheduler.GroupOptions[K]) (core[K], error) {
 		inner, err := scheduler.NewDependencyTaskGroup(deps, task, opts)
-		if err != nil {
-			return nil, err
-		}
-		return &Group[K]{DependencyTaskGroup: inner}, nil
-	}
+		return core[K]{inner}, err
+	})
+}
+
+// core is a group with nothing around it.
+type core[K comparable] struct {
+	*scheduler.DependencyTaskGroup[K]
+}
+
+// Unwrap returns the group.
+func (c core[K]) Unwrap() *scheduler.DependencyTaskGroup[K] { return c.DependencyTaskGroup }
+
+// NewGroupFunc is [NewGroup] of a group that something else has to make, since it
+// puts more around it. It calls newGroup once, which has to make the group of deps
+// and of the options that it is given: opts, with the page as an Observer. Its
+// error is that of NewGroupFunc.
+func NewGroupFunc[K comparable, G Wrapped[K]](
+	p *Page, deps *scheduler.Dependencies[K], opts *scheduler.GroupOptions[K],
+	newGroup func(opts *scheduler.GroupOptions[K]) (G, error),
+) (*Group[K], error) {
 	var o scheduler.GroupOptions[K]
 	if opts != nil {
 		o = *opts
 	}
 	g := &Group[K]{next: o.Observer, turn: make(chan struct{}, 1)}
-	o.Observer = (*observer[K])(g)
-	inner, err := scheduler.NewDependencyTaskGroup(deps, task, &o)
+	if p != nil {
+		o.Observer = (*observer[K])(g)
+	}
+	task, err := newGroup(&o)
 	if err != nil {
 		return nil, err
 	}
-	g.DependencyTaskGroup = inner
-	g.run = &run{page: p, name: inner.String(), reverse: o.Reverse, textLeft: textKept, explain: g.explain}
-	g.run.graph, g.numbers = newGraph(inner, deps, &o)
-	for k, state := range inner.All() {
-		g.keys = append(g.keys, k)
-		g.run.counts[state]++
+	g.DependencyTaskGroup, g.task = task.Unwrap(), task
+	if p != nil {
+		g.show(p, deps, &o)
 	}
 	return g, nil
 }
 
+// show takes the graph for the page.
+func (g *Group[K]) show(p *Page, deps *scheduler.Dependencies[K], opts *scheduler.GroupOptions[K]) {
+	g.run = &run{page: p, name: g.String(), reverse: opts.Reverse, textLeft: textKept, explain: g.explain}
+	g.run.graph, g.numbers = newGraph(g.DependencyTaskGroup, deps, opts)
+	for k, state := range g.All() {
+		g.keys = append(g.keys, k)
+		g.run.counts[state]++
+	}
+}
+
 // Step is that of the group.
 func (g *Group[K]) Step(ctx context.Context) (scheduler.Yield, error) {
-	return g.call(ctx, g.DependencyTaskGroup.Step)
+	return g.call(ctx, g.task.Step)
 }
 
 // Throw is that of the group.
 func (g *Group[K]) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
 	return g.call(ctx, func(ctx context.Context) (scheduler.Yield, error) {
-		return g.DependencyTaskGroup.Throw(ctx, err)
+		return g.task.Throw(ctx, err)
 	})
 }
 
 // Stop is that of the group.
 func (g *Group[K]) Stop(ctx context.Context, cause error) {
 	if !g.begun {
-		g.DependencyTaskGroup.Stop(ctx, cause)
+		g.task.Stop(ctx, cause)
 		return
 	}
 	_, _ = g.call(ctx, func(ctx context.Context) (scheduler.Yield, error) {
-		g.DependencyTaskGroup.Stop(ctx, cause)
+		g.task.Stop(ctx, cause)
 		return scheduler.Next, nil
 	})
 }
@@ -112,17 +149,17 @@ func (g *Group[K]) Drain() {
 	if g.run != nil {
 		defer g.take()()
 	}
-	g.DependencyTaskGroup.Drain()
+	g.task.Drain()
 }
 
 // Close is that of the group.
 func (g *Group[K]) Close() error {
 	if !g.begun {
-		return g.DependencyTaskGroup.Close()
+		return g.task.Close()
 	}
 	defer g.take()()
 	defer g.run.page.end(g.run, 0, nil, scheduler.StateCancelled.String())
-	return g.DependencyTaskGroup.Close()
+	return g.task.Close()
 }
 
 // call makes a call that runs members' code, and looks whether the group has

@@ -24,8 +24,8 @@ const defaultEnded = 50
 
 // Page shows runs, live. It is an [http.Handler] for all methods of which it has
 // GET and HEAD, and may be mounted anywhere at a path that ends in a slash. It
-// shows nothing until groups made with [NewGroup] are run. All methods may be
-// called from any goroutine.
+// shows nothing until groups made with [NewGroup] or [NewGroupFunc] are run. All
+// methods may be called from any goroutine.
 type Page struct {
 	opts Options
 

@@ -488,6 +488,87 @@ func TestGroup_is_a_group(t *testing.T) {
 	})
 }
 
+// around is a group of somebody's own: it writes down what is called.
+type around struct {
+	*scheduler.DependencyTaskGroup[string]
+	calls []string
+}
+
+func (a *around) Step(ctx context.Context) (scheduler.Yield, error) {
+	a.calls = append(a.calls, "step")
+	return a.DependencyTaskGroup.Step(ctx)
+}
+
+func (a *around) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
+	a.calls = append(a.calls, "throw")
+	return a.DependencyTaskGroup.Throw(ctx, err)
+}
+
+func (a *around) Stop(ctx context.Context, cause error) {
+	a.calls = append(a.calls, "stop")
+	a.DependencyTaskGroup.Stop(ctx, cause)
+}
+
+func (a *around) Drain() {
+	a.calls = append(a.calls, "drain")
+	a.DependencyTaskGroup.Drain()
+}
+
+func (a *around) Close() error {
+	a.calls = append(a.calls, "close")
+	return a.DependencyTaskGroup.Close()
+}
+
+func (a *around) Unwrap() *scheduler.DependencyTaskGroup[string] { return a.DependencyTaskGroup }
+
+func TestNewGroupFunc(t *testing.T) {
+	t.Run("makes all calls of what is around the group", func(t *testing.T) {
+		for _, page := range []*inspect.Page{nil, inspect.New(nil)} {
+			deps := graph("a1 b1:a1")
+			var own around
+			group, err := inspect.NewGroupFunc(page, deps, nil, func(opts *scheduler.GroupOptions[string]) (_ *around, err error) {
+				own.DependencyTaskGroup, err = scheduler.NewDependencyTaskGroup(deps, lasting, opts)
+				return &own, err
+			})
+			require.NoError(t, err)
+			require.Same(t, own.DependencyTaskGroup, group.DependencyTaskGroup)
+			_, err = group.Step(t.Context())
+			require.NoError(t, err)
+			group.Drain()
+			group.Stop(t.Context(), errSpace)
+			_, err = group.Throw(t.Context(), errSpace)
+			require.ErrorIs(t, err, errSpace)
+			require.NoError(t, group.Close())
+			require.Equal(t, []string{"step", "drain", "stop", "throw", "close"}, own.calls)
+			if page != nil {
+				require.Equal(t, []string{"a1 cancelled", "b1 cancelled"}, states(ask[wholeRun](t, page, "run?id=1")))
+			}
+		}
+	})
+	t.Run("returns the error of the function", func(t *testing.T) {
+		for _, page := range []*inspect.Page{nil, inspect.New(nil)} {
+			group, err := inspect.NewGroupFunc(page, graph("a"), nil, func(*scheduler.GroupOptions[string]) (*around, error) {
+				return nil, errSpace
+			})
+			require.Equal(t, errSpace, err)
+			require.Nil(t, group)
+		}
+	})
+	t.Run("leaves the caller's options alone", func(t *testing.T) {
+		opts := scheduler.GroupOptions[string]{Name: "site"}
+		deps := graph("a")
+		group, err := inspect.NewGroupFunc(inspect.New(nil), deps, &opts, func(o *scheduler.GroupOptions[string]) (*around, error) {
+			require.Equal(t, "site", o.Name)
+			require.NotNil(t, o.Observer)
+			inner, err := scheduler.NewDependencyTaskGroup(deps, lasting, o)
+			return &around{DependencyTaskGroup: inner}, err
+		})
+		require.NoError(t, err)
+		require.Equal(t, "site", group.String())
+		require.Nil(t, opts.Observer)
+	})
+}
+
 // slowObserver keeps what it is told.
 type slowObserver struct{ lines []string }
 

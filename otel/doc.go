@@ -8,6 +8,9 @@
 //	}
 //	return scheduler.Run(ctx, group, nil)
 //
+// Observers and progress.Watch go into opts as ever. For the live page of inspect
+// too, make the group in the function that inspect.NewGroupFunc takes.
+//
 // # Traces
 //
 // A group has a span, from its first step to its end, below the span in the

@@ -179,6 +179,11 @@ func (g *Group[K]) Close() error {
 	return g.DependencyTaskGroup.Close()
 }
 
+// Unwrap returns the group inside, which must not be stepped, thrown into,
+// stopped, drained or closed itself. By it inspect.NewGroupFunc can show the
+// group.
+func (g *Group[K]) Unwrap() *scheduler.DependencyTaskGroup[K] { return g.DependencyTaskGroup }
+
 func (g *Group[K]) isRunning() bool { return g.span != nil && !g.ended }
 
 // enter begins a call with a context: it puts the span into it, which the first

@@ -628,6 +628,7 @@ func TestGroup_is_a_group(t *testing.T) {
 	for e := range outer.Explain() {
 		require.Same(t, inner, e.Inside)
 	}
+	require.Same(t, outer.DependencyTaskGroup, outer.Unwrap())
 }
 
 // TestGroup_Close_tells_all_calls_first: also those in groups inside, so that

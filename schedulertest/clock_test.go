@@ -1,6 +1,7 @@
 package schedulertest_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,4 +83,52 @@ func TestClock_Alone_panics_if_the_run_waits_for_ever(t *testing.T) {
 	run(scheduler.On(event).Or(scheduler.After(time.Hour)))
 	event.Set()
 	run(scheduler.On(event))
+}
+
+// Calls take real time, which a clock knows nothing of; the pauses between them
+// are its own.
+func TestClock_with_Poll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begin, calls := time.Now(), 0
+		clock := schedulertest.NewClock(time.Time{})
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.Poll(time.Minute, func(context.Context) (bool, error) {
+			time.Sleep(time.Hour) //nolint:forbidigo // in a bubble
+			calls++
+			return calls == 3, nil
+		}), &scheduler.RunnerOptions{Clock: clock}))
+		require.Equal(t, 3*time.Hour, time.Since(begin))
+		require.Equal(t, 2*time.Minute, clock.Slept())
+	})
+}
+
+// The end of a context comes in real time too, unless a step itself ends it.
+func TestClock_and_the_end_of_a_context(t *testing.T) {
+	t.Parallel()
+	run := func(ctx context.Context, task scheduler.Task) (slept time.Duration, err error) {
+		clock := schedulertest.NewClock(time.Time{})
+		err = scheduler.Run(ctx, task, &scheduler.RunnerOptions{Clock: clock})
+		return clock.Slept(), err
+	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		slept, err := run(ctx, scheduler.Pause(scheduler.After(24*time.Hour)))
+		require.NoError(t, err, "the simulated day is over first")
+		require.Equal(t, 24*time.Hour, slept)
+
+		begin := time.Now()
+		var never scheduler.Event
+		slept, err = run(ctx, scheduler.Pause(scheduler.On(&never)))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Zero(t, slept)
+		require.Equal(t, time.Minute, time.Since(begin))
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	slept, err := run(ctx, scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		cancel()
+		return co.Yield(scheduler.After(24 * time.Hour))
+	}))
+	require.ErrorIs(t, err, context.Canceled)
+	require.Zero(t, slept)
 }

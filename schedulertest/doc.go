@@ -7,9 +7,12 @@
 //
 // Under a simulated clock time stands still while code runs, and moves on only
 // when the run has nothing to do. Goroutines know nothing of it, so a run in
-// which calls block on goroutines of their own (scheduler.Blocking, Fetch and
-// Call) is better tested in a bubble of testing/synctest, with the default clock
-// in place of this one.
+// which calls block on goroutines of their own (scheduler.Blocking, Fetch, Call
+// and Poll) is better tested in a bubble of testing/synctest, with the default
+// clock in place of this one. The same holds for a context with a time limit, or
+// one that another goroutine cancels: its end comes at whatever simulated time
+// the run has got to meanwhile. A run whose context a step cancels is stopped at
+// once.
 package schedulertest
 
 // TestingT is the part of *testing.T that this package uses.

@@ -2,10 +2,16 @@ package main
 
 import (
 	"context"
+	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/inspect"
+	"github.com/steptask/scheduler/otel"
+	"github.com/steptask/scheduler/progress"
+	"github.com/steptask/scheduler/timeline"
 )
 
 // watched is a group that explains itself when it is asked.
@@ -45,4 +51,41 @@ func watchLive(ctx context.Context, cloud *cloud, say say) error {
 	w := &watched{DependencyTaskGroup: group, tell: func(text string) { say("%s", text) }}
 	time.AfterFunc(3*time.Second, w.ask.Set) // a signal, a request: whatever asks
 	return scheduler.Run(ctx, w, nil)
+}
+
+// watchInBrowser shows the run at /debug/scheduler/ of a server.
+func watchInBrowser(ctx context.Context, cloud *cloud, mux *http.ServeMux) error {
+	page := inspect.New(nil)
+	mux.Handle("/debug/scheduler/", page)
+
+	group, err := inspect.NewGroup(page, site(), creating(cloud, func(string, ...any) {}),
+		&scheduler.GroupOptions[string]{Name: "site", Limit: 2})
+	if err != nil {
+		return err
+	}
+	return scheduler.Run(ctx, group, nil)
+}
+
+// watchers are all that watch a group at once.
+type watchers struct {
+	page     *inspect.Page
+	traces   *otel.Options
+	progress *progress.Progress
+	log      *slog.Logger
+	times    *timeline.Recorder
+}
+
+// newGroup makes a group that they watch.
+func (w watchers) newGroup(
+	name string, deps *scheduler.Dependencies[string], create func(string) scheduler.Task,
+) (*inspect.Group[string], error) {
+	opts := &scheduler.GroupOptions[string]{
+		Name:     name,
+		Observer: scheduler.Observers(scheduler.NewLogObserver(w.log), w.times),
+	}
+	progress.Watch(w.progress, opts)
+	return inspect.NewGroupFunc(w.page, deps, opts,
+		func(opts *scheduler.GroupOptions[string]) (*otel.Group[string], error) {
+			return otel.NewGroup(deps, create, opts, w.traces)
+		})
 }

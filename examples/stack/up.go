@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/term"
+
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/examples/stack/internal/engine"
 	"github.com/steptask/scheduler/examples/stack/internal/state"
@@ -25,6 +27,7 @@ type upFlags struct {
 	failures map[string]string
 	timeLine bool
 	inspect  string
+	keepPage bool
 }
 
 func (u *upFlags) parse(args []string) error {
@@ -37,6 +40,7 @@ func (u *upFlags) parse(args []string) error {
 	f.DurationVar(&u.timeout, "timeout", 0, "of the creation as a whole; 0 is none")
 	f.BoolVar(&u.timeLine, "time-line", false, "draw a time line at the end, as -simulate does")
 	f.StringVar(&u.inspect, "inspect", "", "`address` at which to show the runs in a browser, such as :8080; without a host only on this machine")
+	f.BoolVar(&u.keepPage, "keep-page", term.IsTerminal(int(os.Stdout.Fd())), "keep the page of -inspect after a failure until Ctrl-C; the default is whether this is a terminal")
 	f.Func("fail", "`resource[:step]` to make fail: step begin (the default), made or delete; may be given again", u.addFailure)
 	if err := u.settings.parse(f, args); err != nil {
 		return err
@@ -84,12 +88,19 @@ func up(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	if u.inspect != "" {
-		page, closePage, err := servePage(u.inspect)
-		if err != nil {
+		var closePage func()
+		if opts.Page, closePage, err = servePage(u.inspect); err != nil {
 			return err
 		}
-		defer closePage()
-		opts.Page = page
+		defer func() {
+			if u.keepPage && errors.Is(err, errReported) {
+				waiting, end := catchInterrupts().phase(ctx)
+				fmt.Println("\nThe page stays until Ctrl-C.")
+				<-waiting.Done()
+				end()
+			}
+			closePage()
+		}()
 	}
 	e, err := engine.Open(ctx, opts)
 	if err != nil {
