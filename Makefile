@@ -37,10 +37,11 @@ test: ## all tests of all modules
 race: ## the same with the race detector, in random order
 	$(call each,go test -race -shuffle=on $(quick))
 
-# The root does so in cover.
+# The root does so in cover. Here and there the longest tests take samples: make
+# test has just run all of them.
 .PHONY: standalone
 standalone: ## the same without go.work: what each go.mod says is enough
-	$(call each,[ "$$module" = . ] || GOWORK=off go test $(quick))
+	$(call each,[ "$$module" = . ] || GOWORK=off go test -short $(quick))
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZTIME (5s) each
@@ -49,8 +50,8 @@ fuzz: ## every fuzz target, FUZZTIME (5s) each
 .PHONY: cover
 cover: $(BIN)/coverage ## statement coverage of the root package, and the reason of each line left out
 	@mkdir -p .cache
-	GOWORK=off go test -coverprofile=.cache/cover.out .
-	GOWORK=off go test ./internal/... ./schedulertest/... ./timeline/...
+	GOWORK=off go test -short -coverprofile=.cache/cover.out .
+	GOWORK=off go test -short ./internal/... ./schedulertest/... ./timeline/...
 	$(BIN)/coverage -min $(COVERAGE_MIN) .cache/cover.out
 
 .PHONY: example

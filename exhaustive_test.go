@@ -72,6 +72,10 @@ func isAcyclic(requires [][]int) bool {
 	return true
 }
 
+// isReduced reports whether the largest graphs are left out: with the race
+// detector and with -short.
+func isReduced() bool { return exhaustiveReduced || testing.Short() }
+
 // unlessReduced returns how many runs a test makes, given the number with the
 // race detector.
 func unlessReduced(all, reduced int) int {
@@ -163,7 +167,7 @@ func eachOutcome(outcomes []modelLeaf, n int, each func(nodes []*modelSpec)) {
 func TestExhaustive(t *testing.T) {
 	t.Parallel()
 	largest := 4
-	if exhaustiveReduced {
+	if isReduced() {
 		largest = 3
 	}
 	x := &exhaustive{t: t}
@@ -182,7 +186,7 @@ func TestExhaustive(t *testing.T) {
 		})
 	}
 	t.Logf("%d runs, all graphs of up to %d nodes, each as the model says", x.runs.Load(), largest)
-	if !exhaustiveReduced {
+	if !isReduced() {
 		require.EqualValues(t, 8*(1+5+3*25+25*125+543*625), x.runs.Load())
 	}
 }
@@ -198,7 +202,7 @@ func TestExhaustive_outside(t *testing.T) {
 		{acts: []modelAct{{does: modelAfter, n: 3}, {does: modelRounds, n: 2}, {does: modelFails}}, throws: true},
 	}
 	largest := 3
-	if exhaustiveReduced {
+	if isReduced() {
 		largest = 2
 	}
 	x := &exhaustive{t: t}

@@ -100,7 +100,11 @@ func TestKill_atEveryWrite(t *testing.T) {
 	require.Greater(t, created, 14)
 	require.Greater(t, writes, created+14)
 	t.Logf("%d writes, %d of them until it is up", writes, created)
-	for n := 1; n <= writes; n += killEvery {
+	every := killEvery
+	if testing.Short() {
+		every = 7
+	}
+	for n := 1; n <= writes; n += every {
 		t.Run(fmt.Sprintf("down/%d", n), func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
