@@ -35,7 +35,7 @@ test: ## all tests of all modules
 
 .PHONY: race
 race: ## the same with the race detector, in random order
-	$(call each,go test -race -shuffle=on $(quick))
+	$(call each,go test -race -shuffle=on $(TESTFLAGS) $(quick))
 
 # The root does so in cover. Here and there the longest tests take samples: make
 # test has just run all of them.
