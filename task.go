@@ -344,12 +344,7 @@ func funcName(fn any) string {
 	if v.IsNil() {
 		return "nil"
 	}
-	return codeName(v.Pointer())
-}
-
-// codeName returns the name of the function whose code this is.
-func codeName(code uintptr) string {
-	name := runtime.FuncForPC(code).Name() // "" if there is none
+	name := runtime.FuncForPC(v.Pointer()).Name() // "" if there is none
 	name = name[strings.LastIndexByte(name, '/')+1:]
 	name = strings.TrimSuffix(name, "-fm") // a method value
 	return strings.NewReplacer("(*", "", ")", "", "[...]", "").Replace(name)
