@@ -10,6 +10,7 @@
 MODULES := $(sort $(patsubst %/go.mod,%,$(shell find . -name go.mod \
 	-not -path './.*' -not -path './tools/*' -not -path '*/testdata/*' -not -path '*/devserver/*' -not -path '*/goworkflows/*')))
 BIN := $(CURDIR)/.bin
+ALL := $(MODULES:%=%/...) # through go.work
 FUZZTIME ?= 5s
 COVERAGE_MIN ?= 95
 
@@ -21,7 +22,7 @@ each = @for module in $(MODULES); do \
 
 # All packages but the tests against a real Temporal server, which wait for other
 # processes for minutes: make test runs them, once.
-quick = $$(go list ./... | grep -v /servertest$$)
+quick = $$(go list $(1) | grep -v /servertest$$)
 
 .PHONY: help
 help: ## this list
@@ -31,17 +32,17 @@ help: ## this list
 
 .PHONY: test
 test: ## all tests of all modules
-	$(call each,go test ./...)
+	go test $(ALL)
 
 .PHONY: race
 race: ## the same with the race detector, in random order
-	$(call each,go test -race -shuffle=on $(TESTFLAGS) $(quick))
+	go test -race -shuffle=on $(TESTFLAGS) $(call quick,$(ALL))
 
 # The root does so in cover. Here and there the longest tests take samples: make
 # test has just run all of them.
 .PHONY: standalone
 standalone: ## the same without go.work: what each go.mod says is enough
-	$(call each,[ "$$module" = . ] || GOWORK=off go test -short $(quick))
+	$(call each,[ "$$module" = . ] || GOWORK=off go test -short $(call quick,./...))
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZTIME (5s) each
@@ -82,15 +83,15 @@ fmt-check: $(BIN)/gofumpt
 
 .PHONY: vet
 vet:
-	$(call each,go vet ./...)
+	go vet $(ALL)
 
 .PHONY: staticcheck
 staticcheck: $(BIN)/staticcheck ## staticcheck by itself; golangci-lint runs the same version of it
-	$(call each,$(BIN)/staticcheck ./...)
+	$(BIN)/staticcheck $(ALL)
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## golangci-lint, see .golangci.yml
-	$(call each,$(BIN)/golangci-lint run ./...)
+	$(BIN)/golangci-lint run $(ALL)
 
 # The root module links the standard library only, and never the package testing.
 .PHONY: deps
