@@ -36,7 +36,11 @@ import (
 // other calls after an Add takes a pass over the whole graph, which is kept for
 // those that follow: add first, ask then.
 type Dependencies[K comparable] struct {
-	index *index.Index[K] // nil: no node yet
+	// What was added last, and is not in index and edges yet: many keys are
+	// numbered faster together than one by one.
+	added batch[K]
+
+	index *index.Index[K] // nil: nothing was asked or added yet
 
 	// The edges in the order in which they were added, by entry number of
 	// their ends; an edge added twice is in here twice.
@@ -48,8 +52,8 @@ type Dependencies[K comparable] struct {
 	// walk.
 	up, down bool
 
-	// What was computed from the above. Guarded by mu, except in Add, which
-	// drops it all.
+	// Guards the above and what was computed from it, except in Add, which
+	// nothing overlaps.
 	mu     sync.Mutex
 	kept   bool                        // there is something to drop
 	graphs [2]*digraph.Graph           // by direction
@@ -81,26 +85,13 @@ func NewDependencies[K comparable]() *Dependencies[K] { return &Dependencies[K]{
 func (d *Dependencies[K]) Add(requirer K, required ...K) {
 	d.change()
 	if len(required) == 0 {
-		d.index.Enter(requirer)
-		return
+		d.reserve(1)
+		d.added.enter(d.index.Hash(requirer))
 	}
-	number, first := d.enter(requirer, required[0])
-	d.connect(number, first)
-	for _, k := range required[1:] {
-		d.connect(number, d.index.Enter(k))
+	for _, k := range required {
+		d.reserve(2)
+		d.added.connect(d.index, requirer, k)
 	}
-}
-
-// enter enters the ends of an edge. Its requirer mostly is that of the edge
-// before, which saves every other look-up.
-func (d *Dependencies[K]) enter(requirer, required K) (requirerNumber, requiredNumber int32) {
-	if d.edges.Len() > 0 {
-		if _, last := d.edges.Last(); d.index.Keys()[last] == requirer {
-			return last, d.index.Enter(required)
-		}
-	}
-	requiredNumber, requirerNumber = d.index.EnterPair(required, requirer)
-	return requirerNumber, requiredNumber
 }
 
 // change makes ready for a change: what was computed before is dropped, and the
@@ -114,6 +105,53 @@ func (d *Dependencies[K]) change() {
 		d.index = d.index.Clone()
 		d.graphs, d.plans, d.cycle = [2]*digraph.Graph{}, [2]*plan[K]{}, nil
 	}
+}
+
+// batch is a list of keys and of edges between them.
+type batch[K comparable] struct {
+	keys     []index.Hashed[K]
+	edges    []edge
+	requirer uint8 // of the last edge
+}
+
+// edge is an edge by place of its ends among the keys of a batch.
+type edge struct{ requirer, required uint8 }
+
+func (b *batch[K]) enter(k index.Hashed[K]) uint8 {
+	b.keys = append(b.keys, k)
+	return uint8(len(b.keys) - 1)
+}
+
+// connect enters an edge and its ends. Its requirer mostly is that of the edge
+// before, which saves every other look-up.
+func (b *batch[K]) connect(x *index.Index[K], requirer, required K) {
+	to := x.Hash(required)
+	if len(b.edges) == 0 || b.keys[b.requirer].Key != requirer {
+		from := x.Hash(requirer) // if this panics, nothing has been entered
+		place := b.enter(to)
+		b.requirer = b.enter(from)
+		b.edges = append(b.edges, edge{b.requirer, place})
+		return
+	}
+	b.edges = append(b.edges, edge{b.requirer, b.enter(to)})
+}
+
+// reserve makes room for n more keys in the batch.
+func (d *Dependencies[K]) reserve(n int) {
+	if len(d.added.keys)+n > index.Batch {
+		d.settle()
+	}
+}
+
+// settle numbers the keys of the batch and takes its edges over.
+func (d *Dependencies[K]) settle() {
+	var numbers [index.Batch]int32
+	d.index.EnterAll(d.added.keys, &numbers)
+	for _, e := range d.added.edges {
+		d.connect(numbers[e.requirer], numbers[e.required])
+	}
+	clear(d.added.keys) // they may be large
+	d.added.keys, d.added.edges = d.added.keys[:0], d.added.edges[:0]
 }
 
 // connect adds an edge between nodes given by entry number.
@@ -131,35 +169,34 @@ func (d *Dependencies[K]) connect(requirer, required int32) {
 	}
 }
 
-// Len returns the number of nodes.
-func (d *Dependencies[K]) Len() int {
-	if d.index == nil {
-		return 0
-	}
-	return d.index.Len()
+// settled returns the index with all nodes that were added.
+func (d *Dependencies[K]) settled() *index.Index[K] {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.settledLocked()
 }
+
+func (d *Dependencies[K]) settledLocked() *index.Index[K] {
+	if d.index == nil {
+		d.index = new(index.Index[K])
+	}
+	if len(d.added.keys) > 0 {
+		d.settle()
+	}
+	return d.index
+}
+
+// Len returns the number of nodes.
+func (d *Dependencies[K]) Len() int { return d.settled().Len() }
 
 // Contains reports whether k has been entered.
 func (d *Dependencies[K]) Contains(k K) bool {
-	_, ok := d.find(k)
+	_, ok := d.settled().Find(k)
 	return ok
 }
 
-// find returns the entry number of k.
-func (d *Dependencies[K]) find(k K) (int32, bool) {
-	if d.index == nil {
-		return 0, false
-	}
-	return d.index.Find(k)
-}
-
 // keys returns the nodes by entry number.
-func (d *Dependencies[K]) keys() []K {
-	if d.index == nil {
-		return nil
-	}
-	return d.index.Keys()
-}
+func (d *Dependencies[K]) keys() []K { return d.settled().Keys() }
 
 // Nodes gives all nodes in order of entry.
 func (d *Dependencies[K]) Nodes() iter.Seq[K] {
@@ -192,7 +229,7 @@ func (d *Dependencies[K]) RequiredBy(k K) iter.Seq[K] { return d.neighbours(k, f
 
 func (d *Dependencies[K]) neighbours(k K, way direction) iter.Seq[K] {
 	return func(yield func(K) bool) {
-		number, ok := d.find(k)
+		number, ok := d.settled().Find(k)
 		if !ok {
 			return
 		}
@@ -250,7 +287,7 @@ func (d *Dependencies[K]) Edges() iter.Seq2[K, K] {
 // the size of d, also where cycles or many paths lead to k.
 func (d *Dependencies[K]) From(k K) *Dependencies[K] {
 	part := NewDependencies[K]()
-	start, ok := d.find(k)
+	start, ok := d.settled().Find(k)
 	if !ok {
 		return part
 	}
@@ -310,13 +347,14 @@ func (d *Dependencies[K]) graph(way direction) *digraph.Graph {
 }
 
 func (d *Dependencies[K]) graphLocked(way direction) *digraph.Graph {
+	nodes := d.settledLocked().Len()
 	d.kept = true
 	if d.graphs[way] == nil {
 		edges := d.edges.All()
 		if way == backwards {
 			edges = d.edges.Turned()
 		}
-		d.graphs[way] = digraph.New(d.Len(), d.edges.Len(), edges)
+		d.graphs[way] = digraph.New(nodes, d.edges.Len(), edges)
 	}
 	return d.graphs[way]
 }
@@ -348,7 +386,7 @@ func (d *Dependencies[K]) plan(reverse bool) (*plan[K], error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p := d.walkLocked(way)
-	if len(p.keys) < d.Len() {
+	if len(p.keys) < d.index.Len() {
 		return nil, d.cycleLocked()
 	}
 	return p, nil
@@ -364,15 +402,15 @@ func (d *Dependencies[K]) walk(way direction) *plan[K] {
 
 func (d *Dependencies[K]) walkLocked(way direction) *plan[K] {
 	if d.plans[way] == nil {
+		g := d.graphLocked(way)
 		against := d.down
 		if way == backwards {
 			against = d.up
 		}
-		g := d.graphLocked(way)
 		if against {
 			d.plans[way] = d.sortedPlan(g)
 		} else {
-			d.plans[way] = d.newPlan(d.keys(), g, nil)
+			d.plans[way] = d.newPlan(d.index.Keys(), g, nil)
 		}
 	}
 	return d.plans[way]
@@ -382,9 +420,9 @@ func (d *Dependencies[K]) walkLocked(way direction) *plan[K] {
 // single walk does but makes it, and each further one, that much faster.
 func (d *Dependencies[K]) sortedPlan(g *digraph.Graph) *plan[K] {
 	sorted, position := g.Sort()
-	keys := make([]K, d.Len())
+	keys := make([]K, d.index.Len())
 	out := 0
-	for number, k := range d.keys() {
+	for number, k := range d.index.Keys() {
 		if p := position[number]; p >= 0 {
 			keys[p] = k
 			out++
@@ -410,9 +448,6 @@ func (d *Dependencies[K]) newPlan(keys []K, g *digraph.Graph, position []int32) 
 
 // find returns the position of k.
 func (p *plan[K]) find(k K) (pos int32, ok bool) {
-	if p.index == nil { // no node was ever entered
-		return 0, false
-	}
 	pos, ok = p.index.Find(k)
 	if ok && p.position != nil {
 		pos = p.position[pos]
@@ -467,7 +502,7 @@ func (e *CircularDependencyError[K]) Is(target error) bool { return target == Er
 // cycleLocked returns the error for a graph that has a cycle.
 func (d *Dependencies[K]) cycleLocked() error {
 	if d.cycle == nil {
-		cycle, keys := d.graphLocked(backwards).ShortestCycle(), d.keys()
+		cycle, keys := d.graphLocked(backwards).ShortestCycle(), d.index.Keys()
 		path := make([]K, 0, len(cycle)+1)
 		for _, number := range cycle {
 			path = append(path, keys[number])

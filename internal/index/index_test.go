@@ -37,20 +37,42 @@ func TestIndex(t *testing.T) {
 	require.False(t, ok)
 }
 
-func TestIndex_EnterPair(t *testing.T) {
+// enterAll is EnterAll of keys that are hashed right away.
+func enterAll[K comparable](x *index.Index[K], keys ...K) []int32 {
+	hashed := make([]index.Hashed[K], len(keys))
+	for i, k := range keys {
+		hashed[i] = x.Hash(k)
+	}
+	var numbers [index.Batch]int32
+	x.EnterAll(hashed, &numbers)
+	return numbers[:len(keys)]
+}
+
+func TestIndex_EnterAll(t *testing.T) {
 	t.Parallel()
 	var x index.Index[int]
-	pair := func(a, b int) [2]int32 {
-		first, second := x.EnterPair(a, b)
-		return [2]int32{first, second}
+	require.Empty(t, enterAll(&x))
+	require.Equal(t, []int32{0, 1}, enterAll(&x, 10, 11))
+	require.Equal(t, []int32{2, 2}, enterAll(&x, 12, 12), "new, and twice")
+	require.Equal(t, []int32{3, 0, 4, 3}, enterAll(&x, 13, 10, 14, 13), "old and new")
+
+	// Batches of every size, half of their keys known, while the index grows
+	// many times: also between the hashing of a key and its entry.
+	want := int32(x.Len())
+	for round := range 2000 {
+		size := round % (index.Batch + 1)
+		keys, numbers := make([]int, size), make([]int32, size)
+		for i := range keys {
+			if i%2 == 0 {
+				numbers[i], want = want, want+1
+			} else {
+				numbers[i] = int32(round*i) % want
+			}
+			keys[i] = int(numbers[i]) + 10
+		}
+		require.Equal(t, numbers, append([]int32{}, enterAll(&x, keys...)...))
 	}
-	require.Equal(t, [2]int32{0, 1}, pair(10, 11))
-	require.Equal(t, [2]int32{2, 2}, pair(12, 12))
-	require.Equal(t, [2]int32{3, 0}, pair(13, 10))
-	require.Equal(t, [2]int32{1, 4}, pair(11, 14))
-	for i := int32(5); i < 10_000; i += 2 {
-		require.Equal(t, [2]int32{i, i + 1}, pair(int(i)+10, int(i)+11))
-	}
+	require.Equal(t, int(want), x.Len())
 }
 
 func TestIndex_Clone(t *testing.T) {
@@ -118,6 +140,7 @@ func TestIndex_odd_keys(t *testing.T) {
 		var x index.Index[any]
 		x.Enter("a")
 		require.Panics(t, func() { x.Enter([]int{1}) })
+		require.Panics(t, func() { x.Hash([]int{1}) })
 		require.Panics(t, func() { x.Find([]int{1}) })
 		require.Equal(t, []any{"a"}, x.Keys())
 	})
@@ -150,13 +173,15 @@ func FuzzIndex(f *testing.F) {
 				require.Equal(t, model[k], x.Enter(k))
 				continue
 			}
-			other := string(data[i:min(len(data), i+int(data[i]>>2)%4)])
-			first, second := x.EnterPair(k, other)
-			if _, known := model[other]; !known {
-				model[other] = int32(len(model))
+			keys, numbers := []string{k}, []int32{model[k]}
+			for j := range int(data[i]) % index.Batch {
+				k := string(data[max(0, i-j):i])
+				if _, known := model[k]; !known {
+					model[k] = int32(len(model))
+				}
+				keys, numbers = append(keys, k), append(numbers, model[k])
 			}
-			require.Equal(t, model[k], first)
-			require.Equal(t, model[other], second)
+			require.Equal(t, numbers, enterAll(&x, keys...))
 		}
 		require.Len(t, x.Keys(), len(model))
 		for k, want := range model {
