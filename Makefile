@@ -8,7 +8,7 @@
 # for its tests (1,700 packages) and the engine that it is measured beside (make -C
 # temporal goworkflows), whose requirements no go.work could join; the root first.
 MODULES := $(sort $(patsubst %/go.mod,%,$(shell find . -name go.mod \
-	-not -path './.*' -not -path './tools/*' -not -path '*/testdata/*' -not -path '*/devserver/*' -not -path '*/goworkflows/*')))
+	-not -path '*/.*' -not -path './tools/*' -not -path '*/testdata/*' -not -path '*/devserver/*' -not -path '*/goworkflows/*')))
 BIN := $(CURDIR)/.bin
 ALL := $(MODULES:%=%/...) # through go.work
 FUZZTIME ?= 5s
@@ -22,7 +22,7 @@ each = @for module in $(MODULES); do \
 
 # All packages but the tests against a real Temporal server, which wait for other
 # processes for minutes: make test runs them, once.
-quick = $$(go list $(1) | grep -v /servertest$$)
+quick = $$(go list ./... | grep -v /servertest$$)
 
 .PHONY: help
 help: ## this list
@@ -34,15 +34,10 @@ help: ## this list
 test: ## all tests of all modules
 	go test $(ALL)
 
+# Without go.work: what each go.mod says is enough.
 .PHONY: race
-race: ## the same with the race detector, in random order
-	go test -race -shuffle=on $(TESTFLAGS) $(call quick,$(ALL))
-
-# The root does so in cover. Here and there the longest tests take samples: make
-# test has just run all of them.
-.PHONY: standalone
-standalone: ## the same without go.work: what each go.mod says is enough
-	$(call each,[ "$$module" = . ] || GOWORK=off go test -short $(call quick,./...))
+race: ## the same with the race detector, in random order, each module by itself
+	$(call each,GOWORK=off go test -race -shuffle=on $(TESTFLAGS) $(quick))
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZTIME (5s) each
@@ -52,7 +47,6 @@ fuzz: ## every fuzz target, FUZZTIME (5s) each
 cover: $(BIN)/coverage ## statement coverage of the root package, and the reason of each line left out
 	@mkdir -p .cache
 	GOWORK=off go test -short -coverprofile=.cache/cover.out .
-	GOWORK=off go test -short ./internal/... ./schedulertest/... ./timeline/...
 	$(BIN)/coverage -min $(COVERAGE_MIN) .cache/cover.out
 
 .PHONY: example
