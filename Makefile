@@ -34,10 +34,10 @@ help: ## this list
 test: ## all tests of all modules
 	go test $(ALL)
 
-# Without go.work: what each go.mod says is enough.
+# Without go.work: what each go.mod says is enough. Vet has looked in make test.
 .PHONY: race
 race: ## the same with the race detector, in random order, each module by itself
-	$(call each,GOWORK=off go test -race -shuffle=on $(TESTFLAGS) $(quick))
+	$(call each,GOWORK=off go test -vet=off -race -shuffle=on $(TESTFLAGS) $(quick))
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZTIME (5s) each
@@ -46,7 +46,7 @@ fuzz: ## every fuzz target, FUZZTIME (5s) each
 .PHONY: cover
 cover: $(BIN)/coverage ## statement coverage of the root package, and the reason of each line left out
 	@mkdir -p .cache
-	GOWORK=off go test -short -coverprofile=.cache/cover.out .
+	GOWORK=off go test -vet=off -short -coverprofile=.cache/cover.out .
 	$(BIN)/coverage -min $(COVERAGE_MIN) .cache/cover.out
 
 .PHONY: example
