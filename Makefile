@@ -5,7 +5,7 @@
 #	make help     the rest
 
 # Every module of the repository but the tools, the server that temporal/ builds
-# for its tests (1,700 packages) and the engine that it is measured beside (make -C
+# for its tests (1,400 packages) and the engine that it is measured beside (make -C
 # temporal goworkflows), whose requirements no go.work could join; the root first.
 MODULES := $(sort $(patsubst %/go.mod,%,$(shell find . -name go.mod \
 	-not -path '*/.*' -not -path './tools/*' -not -path '*/testdata/*' -not -path '*/devserver/*' -not -path '*/goworkflows/*')))
