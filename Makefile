@@ -32,9 +32,9 @@ help: ## this list
 
 .PHONY: test
 test: ## all tests of all modules
-	go test $(ALL)
+	go test -vet=off $(ALL) # make vet looks, and make lint
 
-# Without go.work: what each go.mod says is enough. Vet has looked in make test.
+# Without go.work: what each go.mod says is enough.
 .PHONY: race
 race: ## the same with the race detector, in random order, each module by itself
 	$(call each,GOWORK=off go test -vet=off -race -shuffle=on $(TESTFLAGS) $(quick))
