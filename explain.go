@@ -98,20 +98,20 @@ func (g *DependencyTaskGroup[K]) explainMember(p int32, e *Explanation[K]) {
 	m := &g.slots[slot]
 	e.Inside, _ = g.tasks[slot].(observed)
 	if m.kind != noDeadline {
-		e.Deadline = time.Unix(0, m.limit)
+		e.Deadline = time.Unix(0, g.limits[slot].at)
 	}
 	if g.due.Has(p) {
 		e.Until = Next
 		return
 	}
 	if m.flags&parkedByRounds != 0 {
-		e.Until = e.Until.Or(Rounds(int(g.parkedAt[slot].round) - g.round))
+		e.Until = e.Until.Or(Rounds(int(g.byRound[slot].at) - g.round))
 	}
-	if m.time != none {
-		e.Until = e.Until.Or(Yield{at: m.time, code: yieldAt})
+	if at := timeOf(g.byTime, slot); at != none {
+		e.Until = e.Until.Or(Yield{at: at, code: yieldAt})
 	}
-	if m.wait != nil && m.wait.event != nil {
-		e.Until = e.Until.Or(Yield{event: m.wait.event, code: yieldEvent})
+	if wait := g.waiter(slot); wait != nil && wait.event != nil {
+		e.Until = e.Until.Or(Yield{event: wait.event, code: yieldEvent})
 	}
 }
 

@@ -144,10 +144,12 @@ type DependencyTaskGroup[K comparable] struct {
 	// one looks at nothing else.
 	tasks    []Task // by slot; nil while it is free
 	slots    []member
-	free     int32           // first free slot, linked by node; noNode
+	free     int32           // first slot that was given back, linked by node; noNode
 	contexts []memberContext // by slot, with GroupOptions.Context
-	spans    []time.Duration // by slot, with GroupOptions.Timeout: the limit of the node
-	parkedAt []roundsAt      // by slot, once one waits for rounds other than the next
+	limits   []limitAt       // by slot, with GroupOptions.Timeout, or once one has a grace
+	byRound  []turnAt        // by slot, once one waits for rounds other than the next
+	byTime   []turnAt        // by slot, once one waits for a time
+	waiters  []*waiter       // by slot, once one waits for an event; made when it first does
 
 	// A member that is not due is parked: found by the round, the time or the
 	// event that it waits for.
@@ -219,26 +221,24 @@ const (
 	startPass
 )
 
-// member is what belongs to a running node, beside its task, in 40 bytes. What few
+// member is what belongs to a running node, beside its task, in 8 bytes. What few
 // members need is in tables beside it, made when it is first needed.
 type member struct {
-	wait  *waiter // made when it first waits for an event
-	limit int64   // its deadline, if kind says that there is one
-	// When it wants to be stepped, while it is parked, and under which key it
-	// is in the wheel. A member that puts its time off again and again is in
-	// the wheel once: it is put back when it comes out early.
-	time, timeKey int64
-	node          int32 // noNode-linked list while free
-	kind          deadlineKind
-	flags         memberFlags
+	node  int32 // noNode-linked list while free
+	kind  deadlineKind
+	flags memberFlags
 }
 
-// roundsAt is time and timeKey of a member, for the rounds that it waits for.
-type roundsAt struct {
-	round, key int64
+// turnAt is the round or time at which a parked member wants to be stepped, or
+// none, and the key under which it is in the wheel, or none. A member that puts
+// its turn off again and again is in the wheel once: it is put back when it comes
+// out early.
+type turnAt struct {
+	at, key int64
 }
 
-// limitAt is a node's own deadline.
+// limitAt is a member's deadline, if its kind says that there is one, and the
+// node's own limit.
 type limitAt struct {
 	at   int64
 	span time.Duration // 0: it has none
@@ -655,7 +655,8 @@ func (g *DependencyTaskGroup[K]) end() {
 	g.abandon()
 	g.ended = true
 	g.task, g.opts.Context = nil, nil
-	g.tasks, g.slots, g.contexts, g.spans, g.parkedAt = nil, nil, nil, nil, nil
+	g.tasks, g.slots, g.contexts, g.limits = nil, nil, nil, nil
+	g.byRound, g.byTime, g.waiters = nil, nil, nil
 	g.leaveLines()
 	g.rounds, g.timers, g.deadlines = wheel.Wheel{}, wheel.Wheel{}, wheel.Wheel{}
 	g.ctx = scopeCache{}
@@ -718,8 +719,8 @@ func (g *DependencyTaskGroup[K]) stepDue(ctx context.Context) bool {
 
 // isLimited reports whether a member has a deadline that is to be looked at.
 func (g *DependencyTaskGroup[K]) isLimited(slot int32) bool {
-	m := &g.slots[slot]
-	return m.kind != noDeadline && (m.kind != throwTimeout || g.now > m.limit)
+	kind := g.slots[slot].kind
+	return kind != noDeadline && (kind != throwTimeout || g.now > g.limits[slot].at)
 }
 
 // attempt is a turn of a member that needs more care than the hot loop takes.
@@ -731,7 +732,7 @@ func (g *DependencyTaskGroup[K]) attempt(ctx context.Context, p int32) {
 		if m.kind != throwTimeout {
 			now = instantOf(g.clock) // a grace is looked at anew each time
 		}
-		if now > m.limit {
+		if now > g.limits[slot].at {
 			g.expire(ctx, p)
 			return
 		}
@@ -994,18 +995,19 @@ func (g *DependencyTaskGroup[K]) graceOf(p int32) time.Duration {
 
 // grant offers a member a deadline that ends with kind.
 func (g *DependencyTaskGroup[K]) grant(p int32, kind deadlineKind, span time.Duration) {
-	m := &g.slots[g.cell[p]]
+	slot := g.cell[p]
+	m, limit := &g.slots[slot], g.limitAt(slot)
 	at := later(instantOf(g.clock), span)
-	if m.kind != noDeadline && at >= m.limit {
+	if m.kind != noDeadline && at >= limit.at {
 		return
 	}
 	if m.kind == closeTimedOut {
 		kind = closeTimedOut // it has its end already, now it only comes earlier
 	}
 	g.uncount(m)
-	m.kind, m.limit = kind, at
+	m.kind, limit.at = kind, at
 	g.graces++
-	g.deadlines.Add(later(at, 1), uint32(g.cell[p]))
+	g.deadlines.Add(later(at, 1), uint32(slot))
 }
 
 // uncount takes a member's deadline out of the counts.
@@ -1049,8 +1051,8 @@ func (g *DependencyTaskGroup[K]) expire(ctx context.Context, p int32) {
 
 // timeoutOf returns the Timeout of a member whose own limit has passed.
 func (g *DependencyTaskGroup[K]) timeoutOf(p int32) *Timeout {
-	m := &g.slots[g.cell[p]]
-	return &Timeout{Task: TaskDescription(g.tasks[g.cell[p]]), Limit: g.spans[g.cell[p]], at: m.limit}
+	limit := g.limits[g.cell[p]]
+	return &Timeout{Task: TaskDescription(g.tasks[g.cell[p]]), Limit: limit.span, at: limit.at}
 }
 
 // cutOff closes a member whose grace is over. Unlike that of a close at once, an

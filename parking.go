@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"time"
 
 	"github.com/steptask/scheduler/internal/wheel"
 )
@@ -13,20 +12,17 @@ import (
 func (g *DependencyTaskGroup[K]) occupy(p int32, task Task, limit limitAt, values context.Context) {
 	slot := g.free
 	if slot == noNode {
-		slot = g.grow()
+		slot = g.newSlot()
+	} else {
+		g.free = g.slots[slot].node
 	}
 	m := &g.slots[slot]
-	g.free = m.node
 	g.tasks[slot] = task
-	m.node, m.flags = p, 0
-	m.time, m.timeKey = none, none
-	m.kind, m.limit = noDeadline, limit.at
+	m.node, m.kind, m.flags = p, noDeadline, 0
 	g.cell[p] = slot
-	if g.spans != nil {
-		g.spans[slot] = limit.span
-	}
 	if limit.span != 0 {
 		m.kind = throwTimeout
+		*g.limitAt(slot) = limit
 		g.timeouts++
 		g.deadlines.Add(later(limit.at, 1), uint32(slot))
 	}
@@ -38,32 +34,34 @@ func (g *DependencyTaskGroup[K]) occupy(p int32, task Task, limit limitAt, value
 	}
 }
 
+// newSlot adds a slot.
+func (g *DependencyTaskGroup[K]) newSlot() int32 {
+	n := len(g.slots)
+	if n == cap(g.slots) {
+		g.grow()
+	}
+	g.slots, g.tasks = g.slots[:n+1], g.tasks[:n+1]
+	if g.opts.Context != nil {
+		g.contexts = append(g.contexts, memberContext{})
+	}
+	if g.opts.Claims != nil {
+		g.held = append(g.held, nil)
+	}
+	return int32(n)
+}
+
 // grow makes room. All that is ready now may want a slot in this very pass, and
 // doubling again and again would cost more than all their steps.
-func (g *DependencyTaskGroup[K]) grow() int32 {
-	first := int32(len(g.slots))
-	more := min(max(1+g.ready.Len(), len(g.slots)/2, 4), len(g.state)-len(g.slots))
+func (g *DependencyTaskGroup[K]) grow() {
+	n := len(g.slots)
+	more := min(max(1+g.ready.Len(), n/2, 4), len(g.state)-n)
 	if g.opts.Limit > 0 {
-		more = min(more, max(g.opts.Limit-len(g.slots), 1))
+		more = min(more, max(g.opts.Limit-n, 1))
 	}
-	slots, tasks := make([]member, len(g.slots)+more), make([]Task, len(g.slots)+more)
+	slots, tasks := make([]member, n, n+more), make([]Task, n, n+more)
 	copy(slots, g.slots)
 	copy(tasks, g.tasks)
 	g.slots, g.tasks = slots, tasks
-	for i := int32(len(slots)) - 1; i >= first; i-- {
-		slots[i].node = g.free
-		g.free = i
-	}
-	if g.opts.Timeout != nil {
-		g.spans = append(g.spans, make([]time.Duration, more)...)
-	}
-	if g.opts.Context != nil {
-		g.contexts = append(g.contexts, make([]memberContext, more)...)
-	}
-	if g.opts.Claims != nil {
-		g.held = append(g.held, make([]*holding, more)...)
-	}
-	return first
 }
 
 // release takes a member's slot back and returns its task. What the member holds
@@ -74,16 +72,12 @@ func (g *DependencyTaskGroup[K]) release(p int32) Task {
 	task := g.tasks[slot]
 	g.uncount(m)
 	g.unpark(m)
-	if m.wait != nil {
-		m.wait.leave()
-	}
+	g.unwait(slot)
 	g.tasks[slot] = nil
 	m.node = g.free
-	m.timeKey = none                 // what is left in the wheels is void
-	if int(slot) < len(g.parkedAt) { // it may be a slot that is newer
-		g.parkedAt[slot].key = none
-	}
 	g.free = slot
+	endTurn(g.byRound, slot)
+	endTurn(g.byTime, slot)
 	g.cell[p] = noNode
 	g.due.Remove(p)
 	if g.opts.Context != nil {
@@ -100,46 +94,91 @@ func (g *DependencyTaskGroup[K]) park(p int32, y Yield) {
 	slot := g.cell[p]
 	m := &g.slots[slot]
 	g.due.Remove(p)
-	m.time = none
+	if int(slot) < len(g.byTime) {
+		g.byTime[slot].at = none
+	}
 	if rounds := y.rounds(); rounds > 0 {
 		g.byRounds++
 		m.flags |= parkedByRounds
-		g.parkForRounds(slot, rounds)
+		g.turn(&g.byRound, &g.rounds, slot, int64(g.round)+int64(rounds))
 	}
 	if y = y.absolute(g.clock); y.code&yieldAt != 0 {
-		m.time = min(y.at, none-1)
-		if m.time < m.timeKey {
-			m.timeKey = m.time
-			g.timers.Add(m.time, uint32(slot))
-		}
+		g.turn(&g.byTime, &g.timers, slot, min(y.at, none-1))
 	}
 	const timed = yieldNext | yieldRounds | yieldAt
 	if y.code&yieldClaims != 0 && y.code&timed == 0 {
 		g.byClaims++
 		m.flags |= parkedByClaims
 	}
-	switch {
-	case y.event != nil:
-		if m.wait == nil {
-			m.wait = &waiter{owner: g, slot: slot}
-		}
-		m.wait.wait(y.event)
-	case m.wait != nil:
-		m.wait.leave()
+	if y.event != nil {
+		g.await(slot, y.event)
+	} else {
+		g.unwait(slot)
 	}
 }
 
-// parkForRounds lets the member in the slot wait for the n-th round from now.
-func (g *DependencyTaskGroup[K]) parkForRounds(slot int32, n uint64) {
-	for len(g.parkedAt) < len(g.slots) {
-		g.parkedAt = append(g.parkedAt, roundsAt{key: none})
+// await lets the member in the slot wait for an event.
+func (g *DependencyTaskGroup[K]) await(slot int32, e *Event) {
+	if more := len(g.slots) - len(g.waiters); more > 0 {
+		g.waiters = append(g.waiters, make([]*waiter, more)...)
 	}
-	at := &g.parkedAt[slot]
-	at.round = int64(g.round) + int64(n)
-	if at.round < at.key {
-		at.key = at.round
-		g.rounds.Add(at.round, uint32(slot))
+	w := g.waiters[slot]
+	if w == nil {
+		w = &waiter{owner: g, slot: slot}
+		g.waiters[slot] = w
 	}
+	w.wait(e)
+}
+
+// unwait ends its waiting for an event, if it does.
+func (g *DependencyTaskGroup[K]) unwait(slot int32) {
+	if w := g.waiter(slot); w != nil {
+		w.leave()
+	}
+}
+
+// waiter returns what the member in the slot waits for events with, or nil.
+func (g *DependencyTaskGroup[K]) waiter(slot int32) *waiter {
+	if int(slot) >= len(g.waiters) {
+		return nil
+	}
+	return g.waiters[slot]
+}
+
+// turn lets the member in the slot wait for a round or a time.
+func (g *DependencyTaskGroup[K]) turn(turns *[]turnAt, w *wheel.Wheel, slot int32, at int64) {
+	for len(*turns) < len(g.slots) {
+		*turns = append(*turns, turnAt{none, none})
+	}
+	t := &(*turns)[slot]
+	t.at = at
+	if at < t.key {
+		t.key = at
+		w.Add(at, uint32(slot))
+	}
+}
+
+// endTurn makes void what is left in the wheel for a member that ends.
+func endTurn(turns []turnAt, slot int32) {
+	if int(slot) < len(turns) { // it may be a slot that is newer
+		turns[slot] = turnAt{none, none}
+	}
+}
+
+// timeOf returns what the member in the slot waits for by these turns, or none.
+func timeOf(turns []turnAt, slot int32) int64 {
+	if int(slot) >= len(turns) {
+		return none
+	}
+	return turns[slot].at
+}
+
+// limitAt returns the place for the deadline of the member in the slot.
+func (g *DependencyTaskGroup[K]) limitAt(slot int32) *limitAt {
+	if more := len(g.slots) - len(g.limits); more > 0 {
+		g.limits = append(g.limits, make([]limitAt, more)...)
+	}
+	return &g.limits[slot]
 }
 
 // unpark makes the counts right when a member becomes due or ends.
@@ -155,7 +194,8 @@ func (g *DependencyTaskGroup[K]) unpark(m *member) {
 }
 
 // makeDue ends a member's parking.
-func (g *DependencyTaskGroup[K]) makeDue(m *member) {
+func (g *DependencyTaskGroup[K]) makeDue(slot int32) {
+	m := &g.slots[slot]
 	g.unpark(m)
 	g.due.Add(m.node)
 }
@@ -163,11 +203,9 @@ func (g *DependencyTaskGroup[K]) makeDue(m *member) {
 // makeDueEarly ends a member's parking before the event that it may wait for as
 // well: set later, that would cut short the pause before a round that nobody in
 // the group waits for.
-func (g *DependencyTaskGroup[K]) makeDueEarly(m *member) {
-	if m.wait != nil {
-		m.wait.leave()
-	}
-	g.makeDue(m)
+func (g *DependencyTaskGroup[K]) makeDueEarly(slot int32) {
+	g.unwait(slot)
+	g.makeDue(slot)
 }
 
 // parked reports whether there is a member in the slot that is not due.
@@ -206,8 +244,8 @@ func (g *DependencyTaskGroup[K]) collectEvents() {
 	g.mu.Unlock()
 	for _, w := range g.woken {
 		// One that waits for something else by now has another turn.
-		if m := &g.slots[w.slot]; g.parked(w.slot) && m.wait != nil && m.wait.turn == w.turn {
-			g.makeDue(m)
+		if wait := g.waiter(w.slot); g.parked(w.slot) && wait != nil && wait.turn == w.turn {
+			g.makeDue(w.slot)
 		}
 	}
 }
@@ -215,18 +253,18 @@ func (g *DependencyTaskGroup[K]) collectEvents() {
 func (g *DependencyTaskGroup[K]) collectRounds() {
 	g.popped = g.rounds.Advance(int64(g.round), g.popped[:0])
 	for _, e := range g.popped {
-		m, at := &g.slots[e.Item], &g.parkedAt[e.Item]
-		if at.key != e.Key {
+		m, t := &g.slots[e.Item], &g.byRound[e.Item]
+		if t.key != e.Key {
 			continue
 		}
-		at.key = none
+		t.key = none
 		switch {
 		case m.flags&parkedByRounds == 0:
-		case at.round <= int64(g.round):
-			g.makeDueEarly(m)
+		case t.at <= int64(g.round):
+			g.makeDueEarly(int32(e.Item))
 		default:
-			at.key = at.round
-			g.rounds.Add(at.round, e.Item)
+			t.key = t.at
+			g.rounds.Add(t.at, e.Item)
 		}
 	}
 }
@@ -234,18 +272,18 @@ func (g *DependencyTaskGroup[K]) collectRounds() {
 func (g *DependencyTaskGroup[K]) collectTimers() {
 	g.popped = g.timers.Advance(g.now, g.popped[:0])
 	for _, e := range g.popped {
-		m := &g.slots[e.Item]
-		if m.timeKey != e.Key {
+		t := &g.byTime[e.Item]
+		if t.key != e.Key {
 			continue
 		}
-		m.timeKey = none
+		t.key = none
 		switch {
-		case !g.parked(int32(e.Item)) || m.time == none:
-		case m.time <= g.now:
-			g.makeDueEarly(m)
+		case !g.parked(int32(e.Item)) || t.at == none:
+		case t.at <= g.now:
+			g.makeDueEarly(int32(e.Item))
 		default:
-			m.timeKey = m.time
-			g.timers.Add(m.time, e.Item)
+			t.key = t.at
+			g.timers.Add(t.at, e.Item)
 		}
 	}
 }
@@ -255,16 +293,16 @@ func (g *DependencyTaskGroup[K]) collectTimers() {
 func (g *DependencyTaskGroup[K]) expireLimits() {
 	g.popped = g.deadlines.Advance(g.now, g.popped[:0])
 	for _, e := range g.popped {
-		if m := &g.slots[e.Item]; g.checkLimit(e) && g.parked(int32(e.Item)) {
-			g.makeDueEarly(m)
+		if g.checkLimit(e) && g.parked(int32(e.Item)) {
+			g.makeDueEarly(int32(e.Item))
 		}
 	}
 }
 
 // checkLimit reports whether an entry of the deadlines still stands for one.
 func (g *DependencyTaskGroup[K]) checkLimit(e wheel.Entry) bool {
-	m := &g.slots[e.Item]
-	return g.tasks[e.Item] != nil && m.kind != noDeadline && later(m.limit, 1) == e.Key
+	return g.tasks[e.Item] != nil && g.slots[e.Item].kind != noDeadline &&
+		later(g.limits[e.Item].at, 1) == e.Key
 }
 
 // nextLimit returns the instant from which on the earliest deadline has passed.
@@ -290,9 +328,9 @@ func (g *DependencyTaskGroup[K]) nextTimer() int64 {
 		}
 		// Some were in the wheel too early, for a time that they have put off.
 		for _, slot := range g.rearm {
-			m := &g.slots[slot]
-			m.timeKey = m.time
-			g.timers.Add(m.time, uint32(slot))
+			t := &g.byTime[slot]
+			t.key = t.at
+			g.timers.Add(t.at, uint32(slot))
 		}
 		g.rearm = g.rearm[:0]
 	}
@@ -302,15 +340,15 @@ func (g *DependencyTaskGroup[K]) nextTimer() int64 {
 // checkTimer reports whether an entry of the timers is for the time that its
 // member waits for. One that is early is kept for later.
 func (g *DependencyTaskGroup[K]) checkTimer(e wheel.Entry) bool {
-	m := &g.slots[e.Item]
+	t := &g.byTime[e.Item]
 	switch {
-	case m.timeKey != e.Key:
+	case t.key != e.Key:
 		return false
-	case m.time == e.Key && g.parked(int32(e.Item)):
+	case t.at == e.Key && g.parked(int32(e.Item)):
 		return true
 	}
-	m.timeKey = none
-	if m.time != none && g.parked(int32(e.Item)) {
+	t.key = none
+	if t.at != none && g.parked(int32(e.Item)) {
 		g.rearm = append(g.rearm, int32(e.Item))
 	}
 	return false

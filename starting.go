@@ -150,22 +150,28 @@ func (g *DependencyTaskGroup[K]) startsPlainly() bool {
 // startPlainly is start for such a group, for all ready nodes of a word and in
 // one piece: a large group of short tasks spends most of its time here.
 func (g *DependencyTaskGroup[K]) startPlainly(ctx context.Context, w int) {
-	plan, state, since, cell := g.plan, g.state, g.since, g.cell
-	keys, start, to := plan.keys, plan.start, plan.to
+	// Slices of one length need one check of p.
+	n := uint(len(g.state))
+	state, since, cell, keys := g.state[:n], g.since[:n], g.cell[:n], g.plan.keys[:n]
+	start, to := g.plan.start[:n+1], g.plan.to
 	words, told := g.ready.Words(), g.opts.Observer != nil
 	for words[w] != 0 && !g.stopping {
 		p := int32(w<<6 | bits.TrailingZeros64(words[w]))
+		i := uint(p)
+		if i >= n {
+			break
+		}
 		words[w] &= words[w] - 1 // as Drop does
-		state[p] = StateRunning | hasStarted
-		since[p] = int32(g.round)
-		cell[p] = noNode
+		state[i] = StateRunning | hasStarted
+		since[i] = int32(g.round)
+		cell[i] = noNode
 		g.counts[StatePending]--
 		g.counts[StateRunning]++
 		if told {
 			g.observe(p, StatePending, StateRunning, nil, nil)
 		}
 		g.current = p
-		task := g.task(keys[p])
+		task := g.task(keys[i])
 		if task == nil {
 			g.current = noNode
 			g.handle(ctx, p, nil, ErrNilTask)
@@ -177,14 +183,13 @@ func (g *DependencyTaskGroup[K]) startPlainly(ctx context.Context, w int) {
 			g.started(ctx, p, task, y, err, limitAt{}, nil)
 			continue
 		}
-		state[p] = StateSucceeded | hasStarted
-		since[p] = int32(g.round)
+		state[i] = StateSucceeded | hasStarted
 		g.counts[StateRunning]--
 		g.counts[StateSucceeded]++
 		if told {
 			g.observe(p, StateRunning, StateSucceeded, task, nil)
 		}
-		for _, q := range to[start[p]:start[p+1]] {
+		for _, q := range to[start[i]:start[i+1]] {
 			if cell[q]--; cell[q] == 0 && state[q] == StatePending {
 				if int(q>>6) == w { // marked above until Leave
 					words[w] |= 1 << (q & 63)
