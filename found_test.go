@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/steptask/scheduler"
@@ -119,4 +120,36 @@ func TestFound_roomAfterRounds(t *testing.T) {
 	}, nil)
 	require.NoError(t, err)
 	require.NoError(t, schedulertest.NewDriver(t, g, nil).RunToEnd())
+}
+
+// A coroutine that answers the failed close of one subtask with another one is
+// unwound also if that one panics, in its only step or when it is closed in turn.
+func TestFound_panicInAnswerToFailedClose(t *testing.T) {
+	for name, answer := range map[string]*fakeTask{
+		"step":  {step: func(context.Context) (scheduler.Yield, error) { panic(errOops) }},
+		"close": {close: func() error { panic(errOops) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // which fails if a coroutine is left
+				var unwound []string
+				awaiting := func(name string, then func(co *scheduler.Coroutine) error) scheduler.Task {
+					return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+						defer func() { unwound = append(unwound, name) }()
+						return then(co)
+					})
+				}
+				task := awaiting("outer", func(co *scheduler.Coroutine) error {
+					return co.Await(awaiting("inner", func(co *scheduler.Coroutine) error {
+						_ = co.Await(&fakeTask{close: func() error { return errOops }})
+						return co.Await(answer)
+					}))
+				})
+				_, err := task.Step(t.Context())
+				require.NoError(t, err)
+				_, panicked := onGoroutine(func() { _ = task.Close() })
+				require.Equal(t, errOops, panicked)
+				require.Equal(t, []string{"inner", "outer"}, unwound)
+			})
+		})
+	}
 }

@@ -336,13 +336,19 @@ func (c *coroutine) closeChild(child Task, co *Coroutine) error {
 
 // closeFrom closes co and those that await it; err is from what co awaited.
 func (c *coroutine) closeFrom(co *Coroutine, err error) error {
+	var this *Coroutine
 	defer func() {
-		if co != nil { // a panic or Goexit in one of them
+		// After a panic or Goexit of one of them, or of a subtask that it
+		// answered with: that leaves it suspended.
+		if this != nil && this.coro.Suspended() {
+			this.coro.Kill()
+		}
+		if co != nil {
 			_ = c.closeFrom(co, nil)
 		}
 	}()
 	for co != nil {
-		this := co
+		this = co
 		co = co.outer
 		err = this.close(err)
 	}
