@@ -23,6 +23,8 @@ func TestStep_does_not_allocate(t *testing.T) {
 	}
 }
 
+type contextKey struct{}
+
 func testAllocs(ctx context.Context, t *testing.T) {
 	t.Helper()
 	event := new(scheduler.Event)
@@ -40,6 +42,14 @@ func testAllocs(ctx context.Context, t *testing.T) {
 		}
 		return scheduler.All(tasks...)
 	}
+	within := func(y scheduler.Yield) scheduler.Task {
+		g, err := scheduler.NewDependencyTaskGroup(graph("a b"), func(string) scheduler.Task { return step(y) },
+			&scheduler.GroupOptions[string]{Context: func(ctx context.Context, k string) context.Context {
+				return context.WithValue(ctx, contextKey{}, k)
+			}})
+		require.NoError(t, err)
+		return g
+	}
 	wrapped := func(y scheduler.Yield) scheduler.Task {
 		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
 			return co.Await(scheduler.Wrap(func(co *scheduler.Coroutine) error {
@@ -56,7 +66,8 @@ func testAllocs(ctx context.Context, t *testing.T) {
 		return scheduler.All(scheduler.NewTaskRunner(scheduler.All(step(y)), nil).AsTask(time.Hour))
 	}
 	for name, make := range map[string]func(scheduler.Yield) scheduler.Task{
-		"a task": step, "a coroutine in another": wrapped, "a group of 20": members, "a group in a runner in a group": nested,
+		"a task": step, "a coroutine in another": wrapped, "a group of 20": members,
+		"a group with contexts": within, "a group in a runner in a group": nested,
 	} {
 		for _, y := range []scheduler.Yield{
 			scheduler.Next, scheduler.Rounds(3), scheduler.After(time.Second), scheduler.On(event), both,

@@ -26,7 +26,7 @@ import (
 // from many goroutines at once. They never panic for a key that has not been
 // entered; with an interface type for K, a key whose dynamic type is not
 // comparable makes them panic, as it does with a map. A key that is not equal to
-// itself, such as a floating-point NaN, is a new node at each Add and found by
+// itself, such as a floating-point NaN, is a new node with each edge and found by
 // no query.
 //
 // A sequence shows the graph as it is when a loop over it begins, also if the
@@ -52,8 +52,8 @@ type Dependencies[K comparable] struct {
 	// walk.
 	up, down bool
 
-	// Guards the above and what was computed from it, except in Add, which
-	// nothing overlaps.
+	// Guards taking over what was added, after which the above is only read, and
+	// what was computed from it; except in Add, which nothing overlaps.
 	mu     sync.Mutex
 	kept   bool                        // there is something to drop
 	graphs [2]*digraph.Graph           // by direction
@@ -81,7 +81,8 @@ func NewDependencies[K comparable]() *Dependencies[K] { return &Dependencies[K]{
 // already changes nothing. Nothing is refused: a node that requires itself, or
 // any other cycle, is found by [Dependencies.Validate] and when a group is made.
 //
-// Groups made before are not affected. Add panics beyond 2³¹-1 nodes or edges.
+// Groups made before are not affected. Add, or the first call after it, panics
+// beyond 2³¹-1 nodes or edges.
 func (d *Dependencies[K]) Add(requirer K, required ...K) {
 	d.change()
 	if len(required) == 0 {
@@ -150,7 +151,7 @@ func (d *Dependencies[K]) settle() {
 	for _, e := range d.added.edges {
 		d.connect(numbers[e.requirer], numbers[e.required])
 	}
-	clear(d.added.keys) // they may be large
+	clear(d.added.keys) // they may hold on to memory
 	d.added.keys, d.added.edges = d.added.keys[:0], d.added.edges[:0]
 }
 

@@ -126,7 +126,8 @@ func (w *waiter) wait(e *Event) {
 // leave makes w wait for nothing. Wakes that are under way have an old turn.
 func (w *waiter) leave() {
 	e := w.event
-	if e == nil {
+	if e == nil { // not in a list, so nobody else looks at its turn
+		w.turn++
 		return
 	}
 	e.mu.Lock()

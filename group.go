@@ -237,11 +237,12 @@ type turnAt struct {
 	at, key int64
 }
 
-// limitAt is a member's deadline, if its kind says that there is one, and the
-// node's own limit.
+// limitAt is the deadline of a member whose kind says that it has one. span is
+// how long the node's own limit is: left from another member where the deadline
+// never was one.
 type limitAt struct {
 	at   int64
-	span time.Duration // 0: it has none
+	span time.Duration
 }
 
 type memberFlags uint8
@@ -655,7 +656,7 @@ func (g *DependencyTaskGroup[K]) end() {
 	g.abandon()
 	g.ended = true
 	g.task, g.opts.Context = nil, nil
-	g.tasks, g.slots, g.contexts, g.limits = nil, nil, nil, nil
+	g.tasks, g.slots, g.contexts, g.held, g.limits = nil, nil, nil, nil, nil
 	g.byRound, g.byTime, g.waiters = nil, nil, nil
 	g.leaveLines()
 	g.rounds, g.timers, g.deadlines = wheel.Wheel{}, wheel.Wheel{}, wheel.Wheel{}
@@ -996,7 +997,7 @@ func (g *DependencyTaskGroup[K]) graceOf(p int32) time.Duration {
 // grant offers a member a deadline that ends with kind.
 func (g *DependencyTaskGroup[K]) grant(p int32, kind deadlineKind, span time.Duration) {
 	slot := g.cell[p]
-	m, limit := &g.slots[slot], g.limitAt(slot)
+	m, limit := &g.slots[slot], g.deadline(slot)
 	at := later(instantOf(g.clock), span)
 	if m.kind != noDeadline && at >= limit.at {
 		return

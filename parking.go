@@ -22,7 +22,7 @@ func (g *DependencyTaskGroup[K]) occupy(p int32, task Task, limit limitAt, value
 	g.cell[p] = slot
 	if limit.span != 0 {
 		m.kind = throwTimeout
-		*g.limitAt(slot) = limit
+		*g.deadline(slot) = limit
 		g.timeouts++
 		g.deadlines.Add(later(limit.at, 1), uint32(slot))
 	}
@@ -41,12 +41,6 @@ func (g *DependencyTaskGroup[K]) newSlot() int32 {
 		g.grow()
 	}
 	g.slots, g.tasks = g.slots[:n+1], g.tasks[:n+1]
-	if g.opts.Context != nil {
-		g.contexts = append(g.contexts, memberContext{})
-	}
-	if g.opts.Claims != nil {
-		g.held = append(g.held, nil)
-	}
 	return int32(n)
 }
 
@@ -62,6 +56,17 @@ func (g *DependencyTaskGroup[K]) grow() {
 	copy(slots, g.slots)
 	copy(tasks, g.tasks)
 	g.slots, g.tasks = slots, tasks
+	if g.opts.Context != nil {
+		g.contexts = extend(g.contexts, cap(slots))
+	}
+	if g.opts.Claims != nil {
+		g.held = extend(g.held, cap(slots))
+	}
+}
+
+// extend makes a table by slot as long as the slots will be before they grow again.
+func extend[T any](table []T, slots int) []T {
+	return append(table, make([]T, slots-len(table))...)
 }
 
 // release takes a member's slot back and returns its task. What the member holds
@@ -100,10 +105,10 @@ func (g *DependencyTaskGroup[K]) park(p int32, y Yield) {
 	if rounds := y.rounds(); rounds > 0 {
 		g.byRounds++
 		m.flags |= parkedByRounds
-		g.turn(&g.byRound, &g.rounds, slot, int64(g.round)+int64(rounds))
+		g.parkUntil(&g.byRound, &g.rounds, slot, int64(g.round)+int64(rounds))
 	}
 	if y = y.absolute(g.clock); y.code&yieldAt != 0 {
-		g.turn(&g.byTime, &g.timers, slot, min(y.at, none-1))
+		g.parkUntil(&g.byTime, &g.timers, slot, min(y.at, none-1))
 	}
 	const timed = yieldNext | yieldRounds | yieldAt
 	if y.code&yieldClaims != 0 && y.code&timed == 0 {
@@ -119,8 +124,8 @@ func (g *DependencyTaskGroup[K]) park(p int32, y Yield) {
 
 // await lets the member in the slot wait for an event.
 func (g *DependencyTaskGroup[K]) await(slot int32, e *Event) {
-	if more := len(g.slots) - len(g.waiters); more > 0 {
-		g.waiters = append(g.waiters, make([]*waiter, more)...)
+	if int(slot) >= len(g.waiters) {
+		g.waiters = extend(g.waiters, cap(g.slots))
 	}
 	w := g.waiters[slot]
 	if w == nil {
@@ -145,10 +150,13 @@ func (g *DependencyTaskGroup[K]) waiter(slot int32) *waiter {
 	return g.waiters[slot]
 }
 
-// turn lets the member in the slot wait for a round or a time.
-func (g *DependencyTaskGroup[K]) turn(turns *[]turnAt, w *wheel.Wheel, slot int32, at int64) {
-	for len(*turns) < len(g.slots) {
-		*turns = append(*turns, turnAt{none, none})
+// parkUntil lets the member in the slot wait for a round or a time.
+func (g *DependencyTaskGroup[K]) parkUntil(turns *[]turnAt, w *wheel.Wheel, slot int32, at int64) {
+	if n := len(*turns); int(slot) >= n {
+		*turns = extend(*turns, cap(g.slots))
+		for i := range (*turns)[n:] {
+			(*turns)[n+i] = turnAt{none, none}
+		}
 	}
 	t := &(*turns)[slot]
 	t.at = at
@@ -173,10 +181,10 @@ func timeOf(turns []turnAt, slot int32) int64 {
 	return turns[slot].at
 }
 
-// limitAt returns the place for the deadline of the member in the slot.
-func (g *DependencyTaskGroup[K]) limitAt(slot int32) *limitAt {
-	if more := len(g.slots) - len(g.limits); more > 0 {
-		g.limits = append(g.limits, make([]limitAt, more)...)
+// deadline returns the place for the deadline of the member in the slot.
+func (g *DependencyTaskGroup[K]) deadline(slot int32) *limitAt {
+	if int(slot) >= len(g.limits) {
+		g.limits = extend(g.limits, cap(g.slots))
 	}
 	return &g.limits[slot]
 }
@@ -293,7 +301,7 @@ func (g *DependencyTaskGroup[K]) collectTimers() {
 func (g *DependencyTaskGroup[K]) expireLimits() {
 	g.popped = g.deadlines.Advance(g.now, g.popped[:0])
 	for _, e := range g.popped {
-		if g.checkLimit(e) && g.parked(int32(e.Item)) {
+		if g.checkLimit(e) {
 			g.makeDueEarly(int32(e.Item))
 		}
 	}
@@ -301,8 +309,7 @@ func (g *DependencyTaskGroup[K]) expireLimits() {
 
 // checkLimit reports whether an entry of the deadlines still stands for one.
 func (g *DependencyTaskGroup[K]) checkLimit(e wheel.Entry) bool {
-	return g.tasks[e.Item] != nil && g.slots[e.Item].kind != noDeadline &&
-		later(g.limits[e.Item].at, 1) == e.Key
+	return g.slots[e.Item].kind != noDeadline && later(g.limits[e.Item].at, 1) == e.Key
 }
 
 // nextLimit returns the instant from which on the earliest deadline has passed.

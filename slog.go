@@ -67,8 +67,8 @@ func (g *DependencyTaskGroup[K]) isOver() bool {
 // Observe writes what the level lets through of a change of a node's state, and
 // of the group, if it starts or ends with that.
 func (l *LogObserver) Observe(t Transition) {
-	group, ok := t.group.(logged)
-	if ok && l.enabled(slog.LevelInfo) {
+	if l.enabled(slog.LevelInfo) {
+		group := t.group.(logged) // as every group is
 		l.begin(group, t)
 		defer l.end(group, t)
 	}

@@ -584,18 +584,40 @@ func TestGroup_details(t *testing.T) {
 		require.Equal(t, scheduler.StateFailed, g.State("a"))
 		require.NoError(t, g.Close())
 	})
-	t.Run("a failure closes calls too", func(t *testing.T) {
+	t.Run("a failure closes calls too, in the same step", func(t *testing.T) {
 		ended := false
-		err := scheduler.Run(t.Context(), scheduler.All(
+		_, err := scheduler.All(
 			scheduler.Blocking(func(ctx context.Context) error {
 				<-ctx.Done()
 				ended = true
 				return nil
 			}),
 			scheduler.Func(func(context.Context) error { return errOops }),
-		), nil)
+		).Step(t.Context())
 		require.ErrorIs(t, err, errOops)
 		require.True(t, ended)
+	})
+	t.Run("a context of a member's own ends with that of the step", func(t *testing.T) {
+		type key struct{}
+		var seen error
+		g, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task {
+			return step(func(ctx context.Context) (scheduler.Yield, error) {
+				require.Equal(t, "a", ctx.Value(key{}))
+				seen = ctx.Err()
+				return scheduler.Next, nil
+			})
+		}, &scheduler.GroupOptions[string]{Context: func(ctx context.Context, k string) context.Context {
+			return context.WithValue(ctx, key{}, k)
+		}})
+		require.NoError(t, err)
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		for _, ctx := range []context.Context{t.Context(), over, over, t.Context()} {
+			_, err = g.Step(ctx)
+			require.NoError(t, err)
+			require.Equal(t, ctx.Err(), seen)
+		}
+		require.NoError(t, g.Close())
 	})
 	t.Run("of a limit and a grace that end together the limit stays", func(t *testing.T) {
 		clock := schedulertest.NewClock(time.Time{})
@@ -694,6 +716,87 @@ func TestGroup_parking_details(t *testing.T) {
 		}
 		require.NoError(t, g.Close())
 	})
+	t.Run("nor does one that was put into the inbox before", func(t *testing.T) {
+		// The grace of c makes a's step be followed by a look at the limits.
+		var left, waited scheduler.Event
+		clock := schedulertest.NewClock(time.Time{})
+		ctx := scheduler.WithClock(t.Context(), clock)
+		goOn := func(context.Context, error) (scheduler.Yield, error) { return scheduler.On(&waited), nil }
+		late, steps, thrown := false, 0, 0
+		g, err := scheduler.NewDependencyTaskGroup(graph("c a b"), func(k string) scheduler.Task {
+			switch k {
+			case "a":
+				return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+					if late {
+						late = false
+						left.Set()
+						clock.Advance(time.Minute)
+					}
+					return scheduler.Next, nil
+				})
+			case "b":
+				return &fakeThrower{
+					fakeTask: fakeTask{step: func(context.Context) (scheduler.Yield, error) {
+						steps++
+						return scheduler.On(&left), nil
+					}},
+					throw: func(ctx context.Context, err error) (scheduler.Yield, error) {
+						thrown++
+						return goOn(ctx, err)
+					},
+				}
+			}
+			return &fakeThrower{fakeTask: fakeTask{step: func(context.Context) (scheduler.Yield, error) {
+				return scheduler.On(&waited), nil
+			}}, throw: goOn}
+		}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour, Timeout: func(k string) time.Duration {
+			return map[string]time.Duration{"b": time.Minute, "c": time.Second}[k]
+		}})
+		require.NoError(t, err)
+		for range 2 {
+			_, err = g.Step(ctx)
+			require.NoError(t, err)
+			clock.Advance(2 * time.Second)
+		}
+		late = true
+		_, err = g.Step(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 1, thrown, "in the round in which its time ran out")
+		for range 3 {
+			_, err = g.Step(ctx)
+			require.NoError(t, err)
+			require.Equal(t, 1, steps)
+		}
+		require.NoError(t, g.Close())
+	})
+	t.Run("nor one that has its slot from another", func(t *testing.T) {
+		var set scheduler.Event
+		set.Set()
+		steps := 0
+		g, err := scheduler.NewDependencyTaskGroup(graph("a:c b:c"), func(k string) scheduler.Task {
+			switch k {
+			case "a": // gets notice right after its first step, when it is woken already
+				return &fakeStopper{
+					fakeTask: fakeTask{step: func(context.Context) (scheduler.Yield, error) { return scheduler.On(&set), nil }},
+					stop:     func(context.Context, error) { panic(errOops) },
+				}
+			case "b":
+				return counted(&steps, nil, scheduler.After(time.Hour))
+			}
+			return scheduler.Pause(scheduler.Next)
+		}, &scheduler.GroupOptions[string]{RecoverPanics: true, AggregateErrors: true})
+		require.NoError(t, err)
+		_, err = g.Step(t.Context())
+		require.NoError(t, err)
+		g.Stop(t.Context(), errOops)
+		for range 3 {
+			_, err = g.Step(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, 1, steps)
+		}
+		require.Equal(t, scheduler.StateFailed, g.State("a"))
+		require.NoError(t, g.Close())
+	})
 	t.Run("the limit of one that has ended wakes nobody", func(t *testing.T) {
 		var event scheduler.Event
 		clock := schedulertest.NewClock(time.Time{})
@@ -716,6 +819,55 @@ func TestGroup_parking_details(t *testing.T) {
 		require.Equal(t, 1, steps)
 		require.NoError(t, g.Close())
 	})
+}
+
+// Of two that wait for the same of several events, one may leave.
+func TestEvent_of_several_is_left_by_one(t *testing.T) {
+	t.Parallel()
+	var a, b, never scheduler.Event
+	both := scheduler.On(&a, &b)
+	clock := schedulertest.NewClock(time.Time{})
+	ctx := scheduler.WithClock(t.Context(), clock)
+	g := claiming(t, "leaves stays", nil, func(k string) scheduler.Task {
+		if k == "leaves" {
+			return scheduler.Sequence(scheduler.Pause(both.Or(scheduler.After(time.Second))), scheduler.Pause(scheduler.On(&never)))
+		}
+		return scheduler.Pause(both)
+	})
+	_, err := g.Step(ctx)
+	require.NoError(t, err)
+	clock.Advance(time.Second)
+	_, err = g.Step(ctx)
+	require.NoError(t, err)
+	b.Set()
+	_, err = g.Step(ctx)
+	require.NoError(t, err)
+	require.Equal(t, scheduler.StateSucceeded, g.State("stays"))
+	require.Equal(t, scheduler.StateRunning, g.State("leaves"))
+	require.NoError(t, g.Close())
+}
+
+// Who waits behind a node of another run, which waits for one that runs there, is
+// not locked.
+func TestClaims_wait_behind_another_run(t *testing.T) {
+	t.Parallel()
+	l, m := limiter(1), limiter(1)
+	other := claiming(t, "holds waits", map[string][]scheduler.Claim{
+		"holds": {{Limiter: m, Weight: 1}}, "waits": {{Limiter: l, Weight: 1}, {Limiter: m, Weight: 1}},
+	}, hours)
+	own := claiming(t, "behind", map[string][]scheduler.Claim{"behind": {{Limiter: l, Weight: 1}}}, hours)
+	for range 2 {
+		for _, g := range []*scheduler.DependencyTaskGroup[string]{other, own} {
+			_, err := g.Step(t.Context())
+			require.NoError(t, err)
+		}
+	}
+	require.Equal(t, scheduler.StatePending, own.State("behind"))
+	require.NoError(t, other.Close())
+	_, err := own.Step(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, scheduler.StateRunning, own.State("behind"))
+	require.NoError(t, own.Close())
 }
 
 // What has a limit of its own is not locked, and what had one does not hide that

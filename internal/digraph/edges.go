@@ -34,13 +34,6 @@ func (e *Edges) Add(from, to int32) {
 	e.len++
 }
 
-// Last returns the edge that was added last. There must be one.
-func (e *Edges) Last() (from, to int32) {
-	block := e.blocks[len(e.blocks)-1]
-	last := block[len(block)-1]
-	return last.from, last.to
-}
-
 // All gives the edges in order, from where they lead to where.
 func (e *Edges) All() iter.Seq2[int32, int32] {
 	return func(yield func(from, to int32) bool) {

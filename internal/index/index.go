@@ -12,12 +12,12 @@ import (
 //
 // Keys are told apart by ==, so a key that is not equal to itself (a
 // floating-point NaN, or something that holds one) is new each time it is
-// entered and never found. When K is an interface type, Find and Enter panic
+// entered and never found. When K is an interface type, Find, Enter and Hash panic
 // for a key whose dynamic type is not comparable, as a Go map does, and change
 // nothing.
 //
 // Any number of goroutines may read an Index at a time, as long as none enters
-// a key.
+// or hashes a key.
 type Index[K comparable] struct {
 	keys []K
 
@@ -66,7 +66,7 @@ type Hashed[K comparable] struct {
 // Hash makes k ready for EnterAll of the same Index. It is here that a key
 // whose dynamic type is not comparable panics.
 func (x *Index[K]) Hash(k K) Hashed[K] {
-	x.reserve(1) // the first time, this makes the seed
+	x.reserve(1) // the first time, this makes the seed; EnterAll makes the room it needs
 	return Hashed[K]{k, maphash.Comparable(x.seed, k)}
 }
 
