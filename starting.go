@@ -150,7 +150,7 @@ func (g *DependencyTaskGroup[K]) startsPlainly() bool {
 // startPlainly is start for such a group, for all ready nodes of a word and in
 // one piece: a large group of short tasks spends most of its time here.
 func (g *DependencyTaskGroup[K]) startPlainly(ctx context.Context, w int) {
-	// Slices of one length need one check of p.
+	// Of slices that are known to be as long as each other only the first is checked.
 	n := uint(len(g.state))
 	state, since, cell, keys := g.state[:n], g.since[:n], g.cell[:n], g.plan.keys[:n]
 	start, to := g.plan.start[:n+1], g.plan.to
@@ -158,9 +158,6 @@ func (g *DependencyTaskGroup[K]) startPlainly(ctx context.Context, w int) {
 	for words[w] != 0 && !g.stopping {
 		p := int32(w<<6 | bits.TrailingZeros64(words[w]))
 		i := uint(p)
-		if i >= n {
-			break
-		}
 		words[w] &= words[w] - 1 // as Drop does
 		state[i] = StateRunning | hasStarted
 		since[i] = int32(g.round)
@@ -437,7 +434,7 @@ func (g *DependencyTaskGroup[K]) nextInterval() int64 {
 func (g *DependencyTaskGroup[K]) waitsForClaims() bool {
 	return len(g.waiting)+g.byClaims > 0 &&
 		g.byClaims == g.counts[StateRunning] &&
-		g.timeouts+g.graces == 0 &&
+		g.timeouts|g.graces == 0 &&
 		g.nextInterval() == never &&
 		(g.ready.Empty() || g.isFull())
 }

@@ -870,18 +870,82 @@ func TestClaims_wait_behind_another_run(t *testing.T) {
 	require.NoError(t, own.Close())
 }
 
+// Nodes that claim the same start in key order, in whatever order they came.
+func TestClaims_start_in_key_order(t *testing.T) {
+	t.Parallel()
+	const n = 21
+	l := limiter(1)
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("holder")
+	for i := range n {
+		deps.Add(fmt.Sprintf("n%02d", i), fmt.Sprintf("gate%d", i*8%n)) // ends in that order
+	}
+	var want, got []string
+	for k := range deps.All() {
+		if k[0] == 'n' {
+			want = append(want, k)
+		}
+	}
+	g, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
+		var i int
+		switch {
+		case k == "holder":
+			return scheduler.Pause(scheduler.Rounds(n + 2))
+		case k[0] == 'g':
+			_, _ = fmt.Sscanf(k, "gate%d", &i)
+			return scheduler.Pause(scheduler.Rounds(i + 1))
+		}
+		return scheduler.Func(func(context.Context) error {
+			got = append(got, k)
+			return nil
+		})
+	}, &scheduler.GroupOptions[string]{Claims: func(k string) []scheduler.Claim {
+		if k[0] == 'g' {
+			return nil
+		}
+		return []scheduler.Claim{{Limiter: l, Weight: 1}}
+	}})
+	require.NoError(t, err)
+	require.NoError(t, scheduler.Run(t.Context(), g, nil))
+	require.Equal(t, want, got)
+}
+
+// A group that is full has no use for the time at which it could start more.
+func TestGroup_full_does_not_wait_for_an_Interval(t *testing.T) {
+	t.Parallel()
+	l := scheduler.NewLimiter(scheduler.LimiterOptions{Interval: time.Second})
+	clock := schedulertest.NewClock(time.Time{})
+	g, err := scheduler.NewDependencyTaskGroup(graph("a b c"), func(k string) scheduler.Task {
+		if k == "c" {
+			return hours(k)
+		}
+		return scheduler.Func(func(context.Context) error { return nil })
+	}, &scheduler.GroupOptions[string]{Limit: 1, Claims: func(k string) []scheduler.Claim {
+		return map[string][]scheduler.Claim{"a": {{Limiter: l, Weight: 1}}, "b": {{Limiter: l, Weight: 1}}}[k]
+	}})
+	require.NoError(t, err)
+	y, err := g.Step(scheduler.WithClock(t.Context(), clock))
+	require.NoError(t, err)
+	at, ok := y.Time()
+	require.True(t, ok)
+	require.Equal(t, time.Hour, at.Sub(clock.Now()))
+	require.NoError(t, g.Close())
+}
+
 // What has a limit of its own is not locked, and what had one does not hide that
 // others are.
 func TestClaims_deadlock_and_limits(t *testing.T) {
 	t.Parallel()
-	run := func(t *testing.T, limit time.Duration, timeout func(k string) time.Duration) error {
+	later := scheduler.StateFailed
+	run := func(t *testing.T, limit time.Duration, timeout func(k string) time.Duration, budget int, more ...string) error {
 		l, m := limiter(1), limiter(1)
+		slow := scheduler.NewLimiter(scheduler.LimiterOptions{Interval: time.Minute})
 		box := func(inside *scheduler.Limiter) scheduler.Task {
 			inner := claiming(t, "x", map[string][]scheduler.Claim{"x": {{Limiter: inside, Weight: 1}}}, hours)
 			return scheduler.Sequence(scheduler.Pause(scheduler.Rounds(3)),
 				scheduler.NewTaskRunner(inner, &scheduler.RunnerOptions{Timeout: limit}).AsTask(0))
 		}
-		outer, err := scheduler.NewDependencyTaskGroup(graph("limited a b"), func(k string) scheduler.Task {
+		outer, err := scheduler.NewDependencyTaskGroup(graph(strings.Join(append([]string{"a b"}, more...), " ")), func(k string) scheduler.Task {
 			switch k {
 			case "limited": // goes on after its Timeout, if it has one, and ends in its grace
 				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
@@ -890,23 +954,44 @@ func TestClaims_deadlock_and_limits(t *testing.T) {
 				})
 			case "a":
 				return box(m)
+			case "before":
+				return scheduler.Pause(scheduler.Rounds(3))
+			case "first", "later":
+				return scheduler.Func(func(context.Context) error { return nil })
 			}
 			return box(l)
-		}, &scheduler.GroupOptions[string]{Timeout: timeout, ErrorWaitTime: time.Minute, Claims: func(k string) []scheduler.Claim {
-			return map[string][]scheduler.Claim{"a": {{Limiter: l, Weight: 1}}, "b": {{Limiter: m, Weight: 1}}}[k]
+		}, &scheduler.GroupOptions[string]{Timeout: timeout, ErrorWaitTime: time.Minute, Budget: budget, Claims: func(k string) []scheduler.Claim {
+			return map[string][]scheduler.Claim{
+				"a": {{Limiter: l, Weight: 1}}, "b": {{Limiter: m, Weight: 1}},
+				"first": {{Limiter: slow, Weight: 1}}, "later": {{Limiter: slow, Weight: 1}},
+			}[k]
 		}})
 		require.NoError(t, err)
+		defer func() { later = outer.State("later") }()
 		return scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{}).Alone()})
 	}
 	t.Run("has a limit", func(t *testing.T) {
-		require.ErrorIs(t, run(t, time.Minute, nil), context.DeadlineExceeded)
+		require.ErrorIs(t, run(t, time.Minute, nil, 0), context.DeadlineExceeded)
+	})
+	t.Run("has a limit of the group's", func(t *testing.T) {
+		require.ErrorIs(t, run(t, 0, func(string) time.Duration { return time.Minute }, 0), context.DeadlineExceeded)
+	})
+	t.Run("what only waits for time starts before", func(t *testing.T) {
+		var deadlock *scheduler.DeadlockError
+		require.ErrorAs(t, run(t, 0, nil, 0, "first later"), &deadlock)
+		require.Equal(t, scheduler.StateSucceeded, later)
+	})
+	t.Run("and so does what had no room in the budget", func(t *testing.T) {
+		var deadlock *scheduler.DeadlockError
+		require.ErrorAs(t, run(t, 0, nil, 3, "before later:before"), &deadlock)
+		require.Equal(t, scheduler.StateSucceeded, later)
 	})
 	for name, limit := range map[string]time.Duration{"had a limit": time.Minute, "had a grace": time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			var deadlock *scheduler.DeadlockError
 			require.ErrorAs(t, run(t, 0, func(k string) time.Duration {
 				return map[string]time.Duration{"limited": limit}[k]
-			}), &deadlock)
+			}, 0, "limited"), &deadlock)
 		})
 	}
 }

@@ -340,7 +340,7 @@ func (c *coroutine) closeFrom(co *Coroutine, err error) error {
 	defer func() {
 		// After a panic or Goexit of one of them, or of a subtask that it
 		// answered with: that leaves it suspended.
-		if this != nil && this.coro.Suspended() {
+		if this.coro.Suspended() {
 			this.coro.Kill()
 		}
 		if co != nil {
