@@ -338,13 +338,15 @@ func (c *coroutine) closeChild(child Task, co *Coroutine) error {
 func (c *coroutine) closeFrom(co *Coroutine, err error) error {
 	var this *Coroutine
 	defer func() {
-		// After a panic or Goexit of one of them, or of a subtask that it
-		// answered with: that leaves it suspended.
+		if co != nil { // a panic or Goexit in one of them
+			_ = c.closeFrom(co, nil)
+		}
+	}()
+	defer func() {
+		// One of a subtask that it answered with leaves it suspended. (Apart from
+		// the above, since what it has deferred may call Goexit.)
 		if this.coro.Suspended() {
 			this.coro.Kill()
-		}
-		if co != nil {
-			_ = c.closeFrom(co, nil)
 		}
 	}()
 	for co != nil {
