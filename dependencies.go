@@ -367,11 +367,9 @@ func (d *Dependencies[K]) graphLocked(way direction) *digraph.Graph {
 // order. So what a node frees always comes after it, and a walk goes through
 // memory in one direction.
 type plan[K comparable] struct {
-	keys   []K             // by position
-	start  []int32         // what is freed by the node at position p: to[start[p]:start[p+1]]
-	to     []int32         // positions
-	degree []int32         // by position: how many nodes it waits for
-	index  *index.Index[K] // from key to entry number
+	keys  []K             // by position
+	graph *digraph.Graph  // by position: from a node to those that it frees
+	index *index.Index[K] // from key to entry number
 
 	position []int32 // from entry number to position; nil if they are the same
 
@@ -438,9 +436,7 @@ func (d *Dependencies[K]) sortedPlan(g *digraph.Graph) *plan[K] {
 func (d *Dependencies[K]) newPlan(keys []K, g *digraph.Graph, position []int32) *plan[K] {
 	return &plan[K]{
 		keys:     keys,
-		start:    g.Start,
-		to:       g.To,
-		degree:   g.Degree,
+		graph:    g,
 		index:    d.index,
 		position: position,
 		turned:   sync.OnceValue(g.Transpose),

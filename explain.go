@@ -32,7 +32,7 @@ type Explanation[K comparable] struct {
 // proportion to the graph.
 func (g *DependencyTaskGroup[K]) Explain() iter.Seq[Explanation[K]] {
 	return func(yield func(Explanation[K]) bool) {
-		waiting := g.waitingClasses()
+		waiting := g.engine.waitingClasses()
 		for p := range g.plan.keys {
 			if !yield(g.explain(int32(p), waiting)) {
 				return
@@ -50,11 +50,11 @@ func (g *DependencyTaskGroup[K]) ExplainNode(k K) Explanation[K] {
 	if !ok {
 		return Explanation[K]{Key: k}
 	}
-	return g.explain(p, g.waitingClasses())
+	return g.explain(p, g.engine.waitingClasses())
 }
 
 // waitingClasses returns, by node, what the pending nodes in line wait for.
-func (g *DependencyTaskGroup[K]) waitingClasses() map[int32]*class {
+func (g *engine) waitingClasses() map[int32]*class {
 	waiting := map[int32]*class{}
 	for _, c := range g.waiting {
 		for _, rank := range c.nodes {
@@ -66,8 +66,8 @@ func (g *DependencyTaskGroup[K]) waitingClasses() map[int32]*class {
 
 func (g *DependencyTaskGroup[K]) explain(p int32, waiting map[int32]*class) Explanation[K] {
 	k := g.plan.keys[p]
-	e := Explanation[K]{Key: k, State: g.state[p] & onlyState, Since: int(g.since[p])}
-	e.Stopped = g.state[p]&wasStopped != 0
+	e := Explanation[K]{Key: k, State: g.engine.state[p] & onlyState, Since: int(g.engine.since[p])}
+	e.Stopped = g.engine.state[p]&wasStopped != 0
 	switch e.State {
 	case StatePending:
 		for q := range g.WaitsFor(k) {
@@ -76,10 +76,10 @@ func (g *DependencyTaskGroup[K]) explain(p int32, waiting map[int32]*class) Expl
 		if c := waiting[p]; c != nil {
 			e.Claims = c.ticket.waits()
 			for i := range e.Claims {
-				e.Claims[i].Node = g.pathOf(p)
+				e.Claims[i].Node = g.engine.pathOf(p)
 			}
 		}
-		e.Limited = len(e.Requires) == 0 && e.Claims == nil && g.isFull()
+		e.Limited = len(e.Requires) == 0 && e.Claims == nil && g.engine.isFull()
 	case StateRunning:
 		g.explainMember(p, &e)
 	default:
@@ -90,29 +90,37 @@ func (g *DependencyTaskGroup[K]) explain(p int32, waiting map[int32]*class) Expl
 
 // explainMember says what a running member waits for.
 func (g *DependencyTaskGroup[K]) explainMember(p int32, e *Explanation[K]) {
-	slot := g.cell[p]
+	slot := g.engine.cell[p]
 	if slot == noNode { // in its first step, or its last
 		e.Until = Next
 		return
 	}
-	m := &g.slots[slot]
-	e.Inside, _ = g.tasks[slot].(observed)
-	if m.kind != noDeadline {
-		e.Deadline = time.Unix(0, g.limits[slot].at)
+	m := &g.engine.slots[slot]
+	if group, ok := g.engine.tasks[slot].(enclosed); ok {
+		e.Inside = group
 	}
-	if g.due.Has(p) {
+	if m.kind != noDeadline {
+		e.Deadline = time.Unix(0, g.engine.limits[slot].at)
+	}
+	if g.engine.due.Has(p) {
 		e.Until = Next
 		return
 	}
 	if m.flags&parkedByRounds != 0 {
-		e.Until = e.Until.Or(Rounds(int(g.byRound[slot].at) - g.round))
+		e.Until = e.Until.Or(Rounds(int(g.engine.byRound[slot].at) - g.engine.round))
 	}
-	if at := timeOf(g.byTime, slot); at != none {
+	if at := timeOf(g.engine.byTime, slot); at != none {
 		e.Until = e.Until.Or(Yield{at: at, code: yieldAt})
 	}
-	if wait := g.waiter(slot); wait != nil && wait.event != nil {
+	if wait := g.engine.waiter(slot); wait != nil && wait.event != nil {
 		e.Until = e.Until.Or(Yield{event: wait.event, code: yieldEvent})
 	}
+}
+
+// enclosed is a group of any type of key.
+type enclosed interface {
+	fmt.Stringer
+	inside() *engine
 }
 
 // String says it in one line, for a person.
@@ -164,7 +172,7 @@ func list[K any](keys []K) string {
 // each, after a line of counts: the answer to "why does it not go on?".
 func (g *DependencyTaskGroup[K]) WriteTo(w io.Writer) (int64, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: round %d", g, g.round)
+	fmt.Fprintf(&b, "%s: round %d", g, g.engine.round)
 	for s := StatePending; s <= StateSkipped; s++ {
 		if n := g.Count(s); n > 0 {
 			fmt.Fprintf(&b, ", %d %s", n, s)

@@ -106,7 +106,7 @@ type ticket struct {
 
 // holding is what a node has got of Limiters.
 type holding struct {
-	group enclosing
+	group *engine
 	node  int32
 	parts []part // guarded by claims
 }
@@ -193,7 +193,7 @@ func (t *ticket) turnLocked(now int64) int64 {
 
 // take gets all that t claims, for a node of group. If it cannot, the instant is
 // that of turn.
-func (t *ticket) take(group enclosing, node int32, now int64) (*holding, int64) {
+func (t *ticket) take(group *engine, node int32, now int64) (*holding, int64) {
 	claims.Lock()
 	defer claims.Unlock()
 	if at := t.turnLocked(now); at != past {

@@ -77,27 +77,18 @@ type SlowStep struct {
 // method; methods must not be called after Observe has returned.
 type Transition struct {
 	Err      error // with StateFailed, StateTimedOut and, if Close failed, StateCancelled
-	group    observed
+	group    *engine
 	at       int64
 	node     int32
 	From, To State
 }
 
-// observed is the part of a group that transitions ask.
-type observed interface {
-	keyOf(node int32) any
-	taskOf(node int32) string
-	pathOf(node int32) string
-	String() string
-	Rounds() int
-}
-
 // Key returns the node's key.
-func (t Transition) Key() any { return t.group.keyOf(t.node) }
+func (t Transition) Key() any { return t.group.key(t.node) }
 
 // Task returns what [TaskDescription] calls the node's task; "" as long as there
 // is none: of a node that starts, or was never started.
-func (t Transition) Task() string { return t.group.taskOf(t.node) }
+func (t Transition) Task() string { return t.group.taskOf() }
 
 // Path returns the keys that lead from the outermost group to this node, with
 // slashes between them.

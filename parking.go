@@ -9,7 +9,7 @@ import (
 // This file is about where a group's running members wait until they are due.
 
 // occupy gives a member a slot.
-func (g *DependencyTaskGroup[K]) occupy(p int32, task Task, limit limitAt, values context.Context) {
+func (g *engine) occupy(p int32, task Task, limit limitAt, values context.Context) {
 	slot := g.free
 	if slot == noNode {
 		slot = g.newSlot()
@@ -35,7 +35,7 @@ func (g *DependencyTaskGroup[K]) occupy(p int32, task Task, limit limitAt, value
 }
 
 // newSlot adds a slot.
-func (g *DependencyTaskGroup[K]) newSlot() int32 {
+func (g *engine) newSlot() int32 {
 	n := len(g.slots)
 	if n == cap(g.slots) {
 		g.grow()
@@ -46,7 +46,7 @@ func (g *DependencyTaskGroup[K]) newSlot() int32 {
 
 // grow makes room. All that is ready now may want a slot in this very pass, and
 // doubling again and again would cost more than all their steps.
-func (g *DependencyTaskGroup[K]) grow() {
+func (g *engine) grow() {
 	n := len(g.slots)
 	more := min(max(1+g.ready.Len(), n/2, 4), len(g.state)-n)
 	if g.opts.Limit > 0 {
@@ -71,7 +71,7 @@ func extend[T any](table []T, slots int) []T {
 
 // release takes a member's slot back and returns its task. What the member holds
 // is kept for giveBack.
-func (g *DependencyTaskGroup[K]) release(p int32) Task {
+func (g *engine) release(p int32) Task {
 	slot := g.cell[p]
 	m := &g.slots[slot]
 	task := g.tasks[slot]
@@ -95,7 +95,7 @@ func (g *DependencyTaskGroup[K]) release(p int32) Task {
 }
 
 // park lets a member wait for what it yielded.
-func (g *DependencyTaskGroup[K]) park(p int32, y Yield) {
+func (g *engine) park(p int32, y Yield) {
 	slot := g.cell[p]
 	m := &g.slots[slot]
 	g.due.Remove(p)
@@ -123,7 +123,7 @@ func (g *DependencyTaskGroup[K]) park(p int32, y Yield) {
 }
 
 // await lets the member in the slot wait for an event.
-func (g *DependencyTaskGroup[K]) await(slot int32, e *Event) {
+func (g *engine) await(slot int32, e *Event) {
 	if int(slot) >= len(g.waiters) {
 		g.waiters = extend(g.waiters, cap(g.slots))
 	}
@@ -136,14 +136,14 @@ func (g *DependencyTaskGroup[K]) await(slot int32, e *Event) {
 }
 
 // unwait ends its waiting for an event, if it does.
-func (g *DependencyTaskGroup[K]) unwait(slot int32) {
+func (g *engine) unwait(slot int32) {
 	if w := g.waiter(slot); w != nil {
 		w.leave()
 	}
 }
 
 // waiter returns what the member in the slot waits for events with, or nil.
-func (g *DependencyTaskGroup[K]) waiter(slot int32) *waiter {
+func (g *engine) waiter(slot int32) *waiter {
 	if int(slot) >= len(g.waiters) {
 		return nil
 	}
@@ -151,7 +151,7 @@ func (g *DependencyTaskGroup[K]) waiter(slot int32) *waiter {
 }
 
 // parkUntil lets the member in the slot wait for a round or a time.
-func (g *DependencyTaskGroup[K]) parkUntil(turns *[]turnAt, w *wheel.Wheel, slot int32, at int64) {
+func (g *engine) parkUntil(turns *[]turnAt, w *wheel.Wheel, slot int32, at int64) {
 	if n := len(*turns); int(slot) >= n {
 		*turns = extend(*turns, cap(g.slots))
 		for i := range (*turns)[n:] {
@@ -182,7 +182,7 @@ func timeOf(turns []turnAt, slot int32) int64 {
 }
 
 // deadline returns the place for the deadline of the member in the slot.
-func (g *DependencyTaskGroup[K]) deadline(slot int32) *limitAt {
+func (g *engine) deadline(slot int32) *limitAt {
 	if int(slot) >= len(g.limits) {
 		g.limits = extend(g.limits, cap(g.slots))
 	}
@@ -190,7 +190,7 @@ func (g *DependencyTaskGroup[K]) deadline(slot int32) *limitAt {
 }
 
 // unpark makes the counts right when a member becomes due or ends.
-func (g *DependencyTaskGroup[K]) unpark(m *member) {
+func (g *engine) unpark(m *member) {
 	if m.flags&parkedByRounds != 0 {
 		m.flags &^= parkedByRounds
 		g.byRounds--
@@ -202,7 +202,7 @@ func (g *DependencyTaskGroup[K]) unpark(m *member) {
 }
 
 // makeDue ends a member's parking.
-func (g *DependencyTaskGroup[K]) makeDue(slot int32) {
+func (g *engine) makeDue(slot int32) {
 	m := &g.slots[slot]
 	g.unpark(m)
 	g.due.Add(m.node)
@@ -211,18 +211,18 @@ func (g *DependencyTaskGroup[K]) makeDue(slot int32) {
 // makeDueEarly ends a member's parking before the event that it may wait for as
 // well: set later, that would cut short the pause before a round that nobody in
 // the group waits for.
-func (g *DependencyTaskGroup[K]) makeDueEarly(slot int32) {
+func (g *engine) makeDueEarly(slot int32) {
 	g.unwait(slot)
 	g.makeDue(slot)
 }
 
 // parked reports whether there is a member in the slot that is not due.
-func (g *DependencyTaskGroup[K]) parked(slot int32) bool {
+func (g *engine) parked(slot int32) bool {
 	return g.tasks[slot] != nil && !g.due.Has(g.slots[slot].node)
 }
 
 // wake makes the group a waker: the event that a member waits for was set.
-func (g *DependencyTaskGroup[K]) wake(slot int32, turn uint32) {
+func (g *engine) wake(slot int32, turn uint32) {
 	g.mu.Lock()
 	g.inbox = append(g.inbox, wakeup{slot, turn})
 	g.mu.Unlock()
@@ -230,7 +230,7 @@ func (g *DependencyTaskGroup[K]) wake(slot int32, turn uint32) {
 }
 
 // collect begins a round: it finds the members that have become due.
-func (g *DependencyTaskGroup[K]) collect() {
+func (g *engine) collect() {
 	g.round++
 	if g.event.set.Load() {
 		g.event.Reset() // before a look into the inbox
@@ -246,7 +246,7 @@ func (g *DependencyTaskGroup[K]) collect() {
 	}
 }
 
-func (g *DependencyTaskGroup[K]) collectEvents() {
+func (g *engine) collectEvents() {
 	g.mu.Lock()
 	g.inbox, g.woken = g.woken[:0], g.inbox
 	g.mu.Unlock()
@@ -258,7 +258,7 @@ func (g *DependencyTaskGroup[K]) collectEvents() {
 	}
 }
 
-func (g *DependencyTaskGroup[K]) collectRounds() {
+func (g *engine) collectRounds() {
 	g.popped = g.rounds.Advance(int64(g.round), g.popped[:0])
 	for _, e := range g.popped {
 		m, t := &g.slots[e.Item], &g.byRound[e.Item]
@@ -277,7 +277,7 @@ func (g *DependencyTaskGroup[K]) collectRounds() {
 	}
 }
 
-func (g *DependencyTaskGroup[K]) collectTimers() {
+func (g *engine) collectTimers() {
 	g.popped = g.timers.Advance(g.now, g.popped[:0])
 	for _, e := range g.popped {
 		t := &g.byTime[e.Item]
@@ -298,7 +298,7 @@ func (g *DependencyTaskGroup[K]) collectTimers() {
 
 // expireLimits makes due whose deadline has passed: it has its turn in this
 // round if that is still to come.
-func (g *DependencyTaskGroup[K]) expireLimits() {
+func (g *engine) expireLimits() {
 	g.popped = g.deadlines.Advance(g.now, g.popped[:0])
 	for _, e := range g.popped {
 		if g.checkLimit(e) {
@@ -308,12 +308,12 @@ func (g *DependencyTaskGroup[K]) expireLimits() {
 }
 
 // checkLimit reports whether an entry of the deadlines still stands for one.
-func (g *DependencyTaskGroup[K]) checkLimit(e wheel.Entry) bool {
+func (g *engine) checkLimit(e wheel.Entry) bool {
 	return g.slots[e.Item].kind != noDeadline && later(g.limits[e.Item].at, 1) == e.Key
 }
 
 // nextLimit returns the instant from which on the earliest deadline has passed.
-func (g *DependencyTaskGroup[K]) nextLimit() int64 {
+func (g *engine) nextLimit() int64 {
 	if g.deadlines.Len() == 0 {
 		return never
 	}
@@ -324,7 +324,7 @@ func (g *DependencyTaskGroup[K]) nextLimit() int64 {
 }
 
 // nextTimer returns the earliest time that a parked member waits for.
-func (g *DependencyTaskGroup[K]) nextTimer() int64 {
+func (g *engine) nextTimer() int64 {
 	for g.timers.Len() > 0 {
 		at, ok := g.timers.Min(g.isTimer)
 		if len(g.rearm) == 0 {
@@ -346,7 +346,7 @@ func (g *DependencyTaskGroup[K]) nextTimer() int64 {
 
 // checkTimer reports whether an entry of the timers is for the time that its
 // member waits for. One that is early is kept for later.
-func (g *DependencyTaskGroup[K]) checkTimer(e wheel.Entry) bool {
+func (g *engine) checkTimer(e wheel.Entry) bool {
 	t := &g.byTime[e.Item]
 	switch {
 	case t.key != e.Key:
@@ -378,7 +378,7 @@ func (c *memberScope) Value(key any) any {
 func (c *memberScope) String() string { return "scheduler.member" }
 
 // contextOf returns the context for a step of the member in the slot.
-func (g *DependencyTaskGroup[K]) contextOf(ctx context.Context, slot int32) context.Context {
+func (g *engine) contextOf(ctx context.Context, slot int32) context.Context {
 	if g.opts.Context == nil {
 		return ctx
 	}

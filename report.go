@@ -8,7 +8,9 @@ import (
 // This file is about what a group tells of itself.
 
 // Len returns the number of nodes.
-func (g *DependencyTaskGroup[K]) Len() int { return len(g.plan.keys) }
+func (g *DependencyTaskGroup[K]) Len() int { return g.engine.Len() }
+
+func (g *engine) Len() int { return len(g.state) }
 
 // State returns where a node stands; 0 for a key that is not in the group.
 func (g *DependencyTaskGroup[K]) State(k K) State {
@@ -16,7 +18,7 @@ func (g *DependencyTaskGroup[K]) State(k K) State {
 	if !ok {
 		return 0
 	}
-	return g.state[p] & onlyState
+	return g.engine.state[p] & onlyState
 }
 
 // Started reports whether a node was started, whatever became of it since. A
@@ -24,11 +26,13 @@ func (g *DependencyTaskGroup[K]) State(k K) State {
 // the group.
 func (g *DependencyTaskGroup[K]) Started(k K) bool {
 	p, ok := g.plan.find(k)
-	return ok && g.state[p]&hasStarted != 0
+	return ok && g.engine.state[p]&hasStarted != 0
 }
 
 // Count returns how many nodes are in a state.
-func (g *DependencyTaskGroup[K]) Count(s State) int {
+func (g *DependencyTaskGroup[K]) Count(s State) int { return g.engine.Count(s) }
+
+func (g *engine) Count(s State) int {
 	if int(s) >= len(g.counts) {
 		return 0
 	}
@@ -39,7 +43,7 @@ func (g *DependencyTaskGroup[K]) Count(s State) int {
 func (g *DependencyTaskGroup[K]) All() iter.Seq2[K, State] {
 	return func(yield func(K, State) bool) {
 		for p, k := range g.plan.keys {
-			if !yield(k, g.state[p]&onlyState) {
+			if !yield(k, g.engine.state[p]&onlyState) {
 				return
 			}
 		}
@@ -63,11 +67,11 @@ func (g *DependencyTaskGroup[K]) Running() iter.Seq[K] {
 func (g *DependencyTaskGroup[K]) WaitsFor(k K) iter.Seq[K] {
 	return func(yield func(K) bool) {
 		p, ok := g.plan.find(k)
-		if !ok || g.state[p] != StatePending {
+		if !ok || g.engine.state[p] != StatePending {
 			return
 		}
 		for _, q := range g.plan.required(p) {
-			if !(g.state[q] & onlyState).Ended() && !yield(g.plan.keys[q]) {
+			if !(g.engine.state[q] & onlyState).Ended() && !yield(g.plan.keys[q]) {
 				return
 			}
 		}
@@ -77,7 +81,9 @@ func (g *DependencyTaskGroup[K]) WaitsFor(k K) iter.Seq[K] {
 // Errors returns everything that went wrong, in order of occurrence: failures
 // and errors of Close as [*TaskError], and errors thrown in as they were. It
 // includes what is no part of the group's result.
-func (g *DependencyTaskGroup[K]) Errors() []error {
+func (g *DependencyTaskGroup[K]) Errors() []error { return g.engine.Errors() }
+
+func (g *engine) Errors() []error {
 	var errs []error
 	for _, f := range g.failures {
 		if !f.skip {
@@ -95,29 +101,31 @@ func (g *DependencyTaskGroup[K]) Err(k K) error {
 	if !ok {
 		return nil
 	}
-	if g.skips != nil && g.skips[p] != 0 {
-		return g.failures[g.skips[p]-1].err
+	if g.engine.skips != nil && g.engine.skips[p] != 0 {
+		return g.engine.failures[g.engine.skips[p]-1].err
 	}
-	if i, ok := g.failed[p]; ok {
-		return g.failures[i].err
+	if i, ok := g.engine.failed[p]; ok {
+		return g.engine.failures[i].err
 	}
 	return nil
 }
 
 // Rounds returns the number of rounds made so far, the one under way included.
-func (g *DependencyTaskGroup[K]) Rounds() int { return g.round }
+func (g *DependencyTaskGroup[K]) Rounds() int { return g.engine.Rounds() }
+
+func (g *engine) Rounds() int { return g.round }
 
 // String returns the group's name.
-func (g *DependencyTaskGroup[K]) String() string {
+func (g *DependencyTaskGroup[K]) String() string { return g.engine.String() }
+
+func (g *engine) String() string {
 	if g.opts.Name == "" {
 		return "DependencyTaskGroup"
 	}
 	return g.opts.Name
 }
 
-func (g *DependencyTaskGroup[K]) keyOf(node int32) any { return g.plan.keys[node] }
-
-func (g *DependencyTaskGroup[K]) taskOf(int32) string {
+func (g *engine) taskOf() string {
 	if g.subject == nil {
 		return ""
 	}
@@ -125,8 +133,8 @@ func (g *DependencyTaskGroup[K]) taskOf(int32) string {
 }
 
 // pathOf returns the keys from the outermost group to the node.
-func (g *DependencyTaskGroup[K]) pathOf(node int32) string {
-	key := fmt.Sprint(g.plan.keys[node])
+func (g *engine) pathOf(node int32) string {
+	key := fmt.Sprint(g.key(node))
 	if g.outer == nil {
 		return key
 	}
@@ -134,7 +142,7 @@ func (g *DependencyTaskGroup[K]) pathOf(node int32) string {
 }
 
 // member returns the node whose code is running.
-func (g *DependencyTaskGroup[K]) member() int32 { return g.current }
+func (g *engine) member() int32 { return g.current }
 
 // Outcome is how a node ended that did not simply succeed.
 type Outcome[K comparable] struct {
@@ -159,18 +167,18 @@ type Outcome[K comparable] struct {
 // if they succeeded.
 func (g *DependencyTaskGroup[K]) Outcomes() iter.Seq[Outcome[K]] {
 	return func(yield func(Outcome[K]) bool) {
-		for _, f := range g.failures {
+		for _, f := range g.engine.failures {
 			if f.node == noNode {
 				continue
 			}
-			if s := g.state[f.node] & onlyState; s != StateFailed && s != StateTimedOut {
+			if s := g.engine.state[f.node] & onlyState; s != StateFailed && s != StateTimedOut {
 				continue
 			}
 			if !yield(g.outcome(f.node)) {
 				return
 			}
 		}
-		for p, state := range g.state {
+		for p, state := range g.engine.state {
 			switch s := state & onlyState; {
 			case s == StateFailed || s == StateTimedOut || !s.Ended():
 			case s == StateSucceeded && state&wasStopped == 0:
@@ -182,15 +190,15 @@ func (g *DependencyTaskGroup[K]) Outcomes() iter.Seq[Outcome[K]] {
 }
 
 func (g *DependencyTaskGroup[K]) outcome(p int32) Outcome[K] {
-	k, state := g.plan.keys[p], g.state[p]
+	k, state := g.plan.keys[p], g.engine.state[p]
 	o := Outcome[K]{
 		Key: k, State: state & onlyState, Err: g.Err(k),
 		Stopped: state&wasStopped != 0, CutOff: state&wasCutOff != 0,
 	}
 	if o.State == StateSkipped {
 		o.Because = k
-		if g.skips != nil && g.skips[p] != 0 {
-			o.Because = g.plan.keys[g.failures[g.skips[p]-1].node]
+		if g.engine.skips != nil && g.engine.skips[p] != 0 {
+			o.Because = g.plan.keys[g.engine.failures[g.engine.skips[p]-1].node]
 		}
 	}
 	return o

@@ -9,7 +9,7 @@ import (
 type scope struct {
 	clock  timeSource
 	driver fmt.Stringer // what is being stepped on this goroutine; nil outside a step
-	group  enclosing    // the innermost group whose member is being stepped, or nil
+	group  *engine      // the innermost group whose member is being stepped, or nil
 	ending bool         // in Stop: nothing new is to start, at any depth
 }
 

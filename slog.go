@@ -37,7 +37,7 @@ type LogObserver struct {
 	logger *slog.Logger
 
 	mu    sync.Mutex
-	began map[observed]time.Time // the groups under way. Guarded by mu
+	began map[*engine]time.Time // the groups under way. Guarded by mu
 }
 
 var _ SlowStepObserver = (*LogObserver)(nil)
@@ -48,19 +48,11 @@ func NewLogObserver(logger *slog.Logger) *LogObserver {
 	if logger == nil {
 		logger = slog.Default()
 	}
-	return &LogObserver{logger: logger, began: map[observed]time.Time{}}
-}
-
-// logged is the part of a group that a log asks.
-type logged interface {
-	observed
-	Len() int
-	Count(s State) int
-	isOver() bool
+	return &LogObserver{logger: logger, began: map[*engine]time.Time{}}
 }
 
 // isOver reports whether nothing of the group is left to be done.
-func (g *DependencyTaskGroup[K]) isOver() bool {
+func (g *engine) isOver() bool {
 	return g.Count(StateRunning) == 0 && (g.draining || g.Count(StatePending) == 0)
 }
 
@@ -68,7 +60,7 @@ func (g *DependencyTaskGroup[K]) isOver() bool {
 // of the group, if it starts or ends with that.
 func (l *LogObserver) Observe(t Transition) {
 	if l.enabled(slog.LevelInfo) {
-		group := t.group.(logged) // as every group is
+		group := t.group
 		l.begin(group, t)
 		defer l.end(group, t)
 	}
@@ -102,7 +94,7 @@ func logLevel(t Transition) slog.Level {
 }
 
 // begin tells of a group with the first change in it.
-func (l *LogObserver) begin(group logged, t Transition) {
+func (l *LogObserver) begin(group *engine, t Transition) {
 	l.mu.Lock()
 	_, known := l.began[group]
 	if !known {
@@ -117,7 +109,7 @@ func (l *LogObserver) begin(group logged, t Transition) {
 }
 
 // end tells of a group with the last change in it.
-func (l *LogObserver) end(group logged, t Transition) {
+func (l *LogObserver) end(group *engine, t Transition) {
 	if !group.isOver() {
 		return
 	}

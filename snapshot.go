@@ -17,7 +17,7 @@ type Snapshot[K comparable] struct {
 // stored.
 func (g *DependencyTaskGroup[K]) Snapshot() Snapshot[K] {
 	var s Snapshot[K]
-	for p, state := range g.state {
+	for p, state := range g.engine.state {
 		switch {
 		case state&onlyState == StateSucceeded:
 			s.Completed = append(s.Completed, g.plan.keys[p])
