@@ -100,8 +100,8 @@
 //
 // The behaviour comes from Heat's scheduler, which has driven the resources of
 // clouds for a decade. It was recorded, and the package's tests replay the
-// records. Nine of its quirks are mended; testdata/records/FORMAT.md names
-// them. Its names, and ours:
+// records. Nine of its quirks are mended, which FORMAT.md names, in
+// internal/conformance/testdata/records. Its names, and ours:
 //
 //	TaskRunner(task)              NewTaskRunner
 //	  start(timeout)              TaskRunner.Start

@@ -1,7 +1,6 @@
-package scheduler_test
+package conformance
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -10,10 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
 )
 
 // The types of this file are FORMAT.md, sections 1 to 7, as Go. A pointer stands
@@ -228,30 +224,41 @@ type recordedError struct{ text string }
 func (e *recordedError) Error() string { return e.text }
 
 // readRecords reads all records of a folder, in the order of the file names.
-func readRecords(t *testing.T, folder string) []*scenario {
-	t.Helper()
+func readRecords(folder string) ([]*scenario, error) {
 	paths, err := filepath.Glob(filepath.Join(folder, "*.jsonl"))
-	require.NoError(t, err)
-	require.NotEmpty(t, paths, "no records in %s", folder)
+	if err != nil {
+		return nil, err
+	}
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("no records in %s", folder)
+	}
 	var records []*scenario
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
-		require.NoError(t, err)
-		lines := bufio.NewScanner(bytes.NewReader(text))
-		lines.Buffer(nil, len(text)+1)
-		for number := 1; lines.Scan(); number++ {
-			if len(lines.Bytes()) == 0 {
+		if err != nil {
+			return nil, err
+		}
+		number := 0
+		for line := range bytes.Lines(text) {
+			number++
+			if len(bytes.TrimSpace(line)) == 0 {
 				continue
 			}
-			decoder := json.NewDecoder(bytes.NewReader(lines.Bytes()))
-			decoder.DisallowUnknownFields() // what is not understood must not be ignored
-			s := &scenario{}
-			require.NoError(t, decoder.Decode(s), "%s:%d", path, number)
+			s, err := readRecord(line)
+			if err != nil {
+				return nil, fmt.Errorf("%s:%d: %w", path, number, err)
+			}
 			records = append(records, s)
 		}
-		require.NoError(t, lines.Err())
 	}
-	return records
+	return records, nil
+}
+
+func readRecord(line []byte) (*scenario, error) {
+	decoder := json.NewDecoder(bytes.NewReader(line))
+	decoder.DisallowUnknownFields() // what is not understood must not be ignored
+	s := &scenario{}
+	return s, decoder.Decode(s)
 }
 
 // diff says where got is not what the record wants, or "" if it is the same.

@@ -1,7 +1,8 @@
-package scheduler_test
+package proof_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -12,6 +13,11 @@ import (
 
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/schedulertest"
+)
+
+var (
+	errRandomStop  = errors.New("stopped")
+	errRandomThrow = errors.New("interrupted")
 )
 
 // TestTaskRunner_random drives random tasks, to which random things happen from
@@ -49,7 +55,7 @@ func playRandom(t *testing.T, seed uint64, nest func(*scheduler.TaskRunner) *sch
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 1))
 	span := func(eighths int) time.Duration { return time.Duration(rng.IntN(eighths)) * time.Second / 8 }
-	task := &randomTask{rng: rand.New(rand.NewPCG(seed, 2)), clock: &outsideClock{Clock: newClock()}, left: 2 + rng.IntN(8)}
+	task := &randomTask{rng: rand.New(rand.NewPCG(seed, 2)), clock: &outsideClock{Clock: schedulertest.NewClock(time.Time{}).Alone()}, left: 2 + rng.IntN(8)}
 	task.start = task.clock.Now()
 	for range 1 + rng.IntN(3) {
 		task.events = append(task.events, new(scheduler.Event))
@@ -68,9 +74,9 @@ func playRandom(t *testing.T, seed uint64, nest func(*scheduler.TaskRunner) *sch
 		do := task.events[rng.IntN(len(task.events))].Set
 		switch rng.IntN(8) {
 		case 0:
-			do = func() { r.Stop(errOther) }
+			do = func() { r.Stop(errRandomStop) }
 		case 1:
-			do = func() { r.Interrupt(errBoom) }
+			do = func() { r.Interrupt(errRandomThrow) }
 		case 2:
 			grace := span(40)
 			do = func() { r.CancelAfter(grace) }

@@ -1,6 +1,6 @@
 //go:build !race && !mutation
 
-package scheduler_test
+package proof_test
 
 // exhaustiveReduced leaves the largest graphs out: with the race detector
 // everything takes ten times as long, and these tests have one goroutine each.

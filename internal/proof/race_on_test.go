@@ -1,5 +1,5 @@
 //go:build race || mutation
 
-package scheduler_test
+package proof_test
 
 const exhaustiveReduced = true
