@@ -152,13 +152,14 @@ func (c *call) Close() error {
 	return dropClosed(err)
 }
 
-func (c *call) askToClose() bool {
+// BeginClose ends the call's context.
+func (c *call) BeginClose() *Event {
 	c.ctx.cancel(ErrClosed)
-	return true
+	return &c.done
 }
 
 // Stop closes the channel of Stopping.
-func (c *call) Stop(context.Context, error) { c.ctx.stop() }
+func (c *call) Stop(_ context.Context, cause error) { c.ctx.stop(asNotice(cause, false)) }
 
 // String looks the name up when it is asked for: that takes longer than all the
 // rest of a short call.
@@ -174,7 +175,7 @@ type callContext struct {
 	inner   context.Context // nil as long as nobody asked, and it has not ended
 	end     context.CancelCauseFunc
 	notice  chan struct{}
-	stopped bool
+	stopped *StopError
 }
 
 type callKey struct{}
@@ -202,13 +203,22 @@ func (c *callContext) stopping() chan struct{} {
 	return c.notice
 }
 
-func (c *callContext) stop() {
+func (c *callContext) stop(notice *StopError) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.stopped {
-		c.stopped = true
+	if c.stopped == nil {
+		c.stopped = notice
 		close(c.stopping())
 	}
+}
+
+func (c *callContext) stopCause() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped == nil {
+		return nil
+	}
+	return c.stopped
 }
 
 func (c *callContext) Deadline() (time.Time, bool) { return time.Time{}, false }

@@ -72,10 +72,16 @@ func (p *poll) Close() error {
 	return p.call.Close()
 }
 
-func (p *poll) askToClose() bool { return p.call != nil && askToClose(p.call) }
+// BeginClose asks the call that is under way to end.
+func (p *poll) BeginClose() *Event {
+	if p.call == nil {
+		return nil
+	}
+	return beginClose(p.call)
+}
 
 func (p *poll) Stop(ctx context.Context, cause error) {
-	if s, ok := p.call.(Stopper); ok {
+	if s, ok := lookFor[Stopper](p.call); ok {
 		s.Stop(ctx, cause)
 	}
 }

@@ -771,7 +771,7 @@ func (g *engine) stop(ctx context.Context, cause error) {
 		if grace := g.graceOf(p); grace > 0 {
 			g.grant(p, closeCancel, grace)
 			g.tell(ctx, p, cause)
-		} else if askToClose(g.tasks[g.cell[p]]) {
+		} else if beginClose(g.tasks[g.cell[p]]) != nil {
 			slow = append(slow, p)
 		} else {
 			g.close(p)
@@ -801,7 +801,7 @@ func (g *engine) notify(ctx context.Context, cause error) {
 // error of is a failure, which may close any other member.
 func (g *engine) tell(ctx context.Context, p int32, cause error) {
 	m := &g.slots[g.cell[p]]
-	s, ok := g.tasks[g.cell[p]].(Stopper)
+	s, ok := lookFor[Stopper](g.tasks[g.cell[p]])
 	if !ok || m.flags&hasNotice != 0 {
 		return
 	}
@@ -934,7 +934,7 @@ func (g *engine) closeAll() {
 	}()
 	var slow []int32
 	for _, p := range g.members() {
-		if askToClose(g.tasks[g.cell[p]]) {
+		if beginClose(g.tasks[g.cell[p]]) != nil {
 			slow = append(slow, p)
 		} else {
 			g.close(p)
@@ -946,12 +946,15 @@ func (g *engine) closeAll() {
 	completed = true
 }
 
-func (g *engine) askToClose() bool {
-	slow := false
+// BeginClose is [DependencyTaskGroup.BeginClose].
+func (g *engine) BeginClose() *Event {
+	var waits []*Event
 	for _, p := range g.members() {
-		slow = askToClose(g.tasks[g.cell[p]]) || slow
+		if e := beginClose(g.tasks[g.cell[p]]); e != nil {
+			waits = append(waits, e)
+		}
 	}
-	return slow
+	return allOf(waits)
 }
 
 // cancelPending ends the starting.

@@ -195,7 +195,9 @@ func (g *DependencyTaskGroup[K]) Drain() { g.engine.Drain() }
 // behaviour).
 func (g *DependencyTaskGroup[K]) Close() error { return g.engine.Close() }
 
-func (g *DependencyTaskGroup[K]) askToClose() bool { return g.engine.askToClose() }
+// BeginClose asks all running members to end, and runs no code of their Close.
+// The event is set once Close will not wait.
+func (g *DependencyTaskGroup[K]) BeginClose() *Event { return g.engine.BeginClose() }
 
 // inside returns the engine of the group that a task is.
 func (g *DependencyTaskGroup[K]) inside() *engine { return &g.engine }

@@ -264,7 +264,7 @@ func (r *TaskRunner) notify(ctx context.Context) {
 		return
 	}
 	r.notice = false
-	if s, ok := r.task.(Stopper); ok && r.entered {
+	if s, ok := lookFor[Stopper](r.task); ok && r.entered {
 		s.Stop(ending(ctx), r.cause)
 	}
 }
@@ -613,14 +613,18 @@ func (t *runnerTask) Close() error {
 	return t.r.cancel()
 }
 
-func (t *runnerTask) askToClose() bool {
-	return !t.r.done && t.r.entered && askToClose(t.r.task)
+// BeginClose asks the runner's task to end.
+func (t *runnerTask) BeginClose() *Event {
+	if t.r.done || !t.r.entered {
+		return nil
+	}
+	return beginClose(t.r.task)
 }
 
 // Stop hands the notice on. How long the task then has is up to the outer
 // runner, who gave it.
 func (t *runnerTask) Stop(ctx context.Context, cause error) {
-	if s, ok := t.r.task.(Stopper); ok && t.r.entered {
+	if s, ok := lookFor[Stopper](t.r.task); ok && t.r.entered {
 		s.Stop(t.r.scoped(ctx), cause)
 	}
 }

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // scope is the one value that a run puts into the context of its steps.
@@ -11,6 +12,71 @@ type scope struct {
 	driver fmt.Stringer // what is being stepped on this goroutine; nil outside a step
 	group  *engine      // the innermost group whose member is being stepped, or nil
 	ending bool         // in Stop: nothing new is to start, at any depth
+
+	outer  *scope // the one around it, or nil
+	maker  maker  // asked for the notice and the limit of what it is stepping; nil: none
+	shield bool   // no notice from further out gets in
+}
+
+// maker is what made a scope. It answers for the task that it is stepping, on the
+// driving goroutine, so a cached context is never out of date.
+type maker interface {
+	// noticeHere returns the notice that it gave to the task, or nil.
+	noticeHere() *StopError
+
+	// limitHere returns the instant, by the scope's clock, after which the task
+	// is thrown into or closed, or never.
+	limitHere() int64
+}
+
+// within returns a scope inside s, which may be nil, with nothing of its own.
+func within(s *scope) scope {
+	if s == nil {
+		return scope{}
+	}
+	inner := *s
+	inner.outer, inner.maker, inner.shield = s, nil, false
+	return inner
+}
+
+// noticeOf returns the notice under which a task that begins in ctx begins, or
+// nil: the innermost final one, else the innermost of all.
+func noticeOf(ctx context.Context) *StopError {
+	var first *StopError
+	for s := scopeOf(ctx); s != nil && !s.shield; s = s.outer {
+		if s.maker == nil {
+			continue
+		}
+		n := s.maker.noticeHere()
+		if n != nil && n.final {
+			return n
+		}
+		if first == nil {
+			first = n
+		}
+	}
+	return first
+}
+
+// limitOf returns the earliest limit of the runners and nodes around ctx, in
+// wall time, and whether there is one; there is none under a clock other than the
+// system's. A limit has passed when the clock reads more than it says, so a
+// nanosecond is added: a call that keeps the deadline by itself must not be
+// earlier than its node.
+func limitOf(ctx context.Context) (time.Time, bool) {
+	at := never
+	for s := scopeOf(ctx); s != nil; s = s.outer {
+		if _, ok := s.clock.(*systemClock); !ok {
+			break
+		}
+		if s.maker != nil {
+			at = min(at, s.maker.limitHere())
+		}
+	}
+	if at >= never-1 {
+		return time.Time{}, false
+	}
+	return time.Unix(0, at+1), true
 }
 
 type scopeKey struct{}

@@ -76,6 +76,7 @@ const (
 	yieldAt
 	yieldEvent
 	yieldClaims // besides yieldEvent: all that it waits for is claims on Limiters
+	yieldEnding // besides yieldEvent: it is ending already
 
 	yieldShift = 8
 )
@@ -135,7 +136,7 @@ func (y Yield) Or(z Yield) Yield {
 	}
 	r := Yield{code: (y.code | z.code) & (1<<yieldShift - 1)}
 	if y.code != 0 && z.code != 0 {
-		r.code &^= yieldClaims &^ (y.code & z.code)
+		r.code &^= (yieldClaims | yieldEnding) &^ (y.code & z.code)
 	}
 	if r.code&yieldNext != 0 {
 		r.code &^= yieldRounds
@@ -304,7 +305,7 @@ func stepTask(ctx context.Context, task Task) (Yield, error) {
 // throwInto throws err into a task. By default nothing is swallowed: a task
 // without Throw is closed and err comes back.
 func throwInto(ctx context.Context, task Task, err error) (Yield, error) {
-	thrower, ok := task.(Thrower)
+	thrower, ok := lookFor[Thrower](task)
 	if !ok {
 		return Yield{}, join(err, task.Close())
 	}
@@ -313,13 +314,6 @@ func throwInto(ctx context.Context, task Task, err error) (Yield, error) {
 		return y, join(ErrNoYield, task.Close())
 	}
 	return y, e
-}
-
-// askToClose begins the end of a task that takes time to close, and reports
-// whether it is one. Close waits for it: so many of them end side by side.
-func askToClose(task Task) bool {
-	t, ok := task.(interface{ askToClose() bool })
-	return ok && t.askToClose()
 }
 
 // TaskDescription returns what logs and errors call a task: what its String

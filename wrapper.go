@@ -390,9 +390,13 @@ func (co *Coroutine) kill(err error) error {
 	return join(ErrIgnoredClose, err)
 }
 
-func (c *coroutine) askToClose() bool {
+// BeginClose asks the subtask to end. The functions follow in Close.
+func (c *coroutine) BeginClose() *Event {
 	co := c.co.leaf
-	return co != nil && co.child != nil && askToClose(co.child)
+	if co == nil || co.child == nil {
+		return nil
+	}
+	return beginClose(co.child)
 }
 
 // Stop sets the event of Stopping, keeps the cause, and hands the notice to the subtask.
@@ -403,7 +407,7 @@ func (c *coroutine) Stop(ctx context.Context, cause error) {
 	}
 	told.stop.Set()
 	if co := c.co.leaf; co != nil && co.child != nil {
-		if s, ok := co.child.(Stopper); ok {
+		if s, ok := lookFor[Stopper](co.child); ok {
 			c.co.stepping = true
 			defer c.unwind()
 			s.Stop(ctx, cause)

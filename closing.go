@@ -1,0 +1,93 @@
+package scheduler
+
+import "sync/atomic"
+
+// Closer is a Task whose Close may have to wait, because it has a call or holds
+// a task that has one. Drivers ask all such tasks to end before they wait for
+// the first, and step other tasks meanwhile.
+//
+// Drivers look for Closer, [Thrower] and [Stopper] through wrappers that have a
+// method Unwrap() Task.
+type Closer interface {
+	Task
+
+	// BeginClose asks a task that has started and not ended to end. It runs on
+	// the driving goroutine, does not block, and runs none of the code that
+	// Close would run. It returns an event that is set once Close will not
+	// wait, or nil if Close will not wait now. After BeginClose only
+	// BeginClose and Close are called.
+	//
+	// BeginClose is optional: a driver may call Close alone, which then waits.
+	BeginClose() *Event
+}
+
+// Ending returns the Yield of a task that is ending already and waits only for
+// e. In answer to a [*Timeout] without grace it keeps the task from being
+// closed: the driver steps it once more when e is set, and what that step
+// returns is its answer to the Timeout. Ending panics if e is nil.
+func Ending(e *Event) Yield {
+	y := On(e)
+	y.code |= yieldEnding
+	return y
+}
+
+// beginClose asks a task to end. It returns nil if Close will not wait.
+func beginClose(task Task) *Event {
+	if c, ok := lookFor[Closer](task); ok {
+		return c.BeginClose()
+	}
+	return nil
+}
+
+// lookFor returns the task, or the first one inside it by Unwrap, that is a T.
+func lookFor[T Task](task Task) (t T, ok bool) {
+	for {
+		if t, ok = task.(T); ok {
+			return t, true
+		}
+		w, wraps := task.(interface{ Unwrap() Task })
+		if !wraps {
+			return t, false
+		}
+		task = w.Unwrap()
+	}
+}
+
+// allOf returns an event that is set once each of the given ones has been, and
+// nil for none.
+func allOf(events []*Event) *Event {
+	switch len(events) {
+	case 0:
+		return nil
+	case 1:
+		return events[0]
+	}
+	all := &countdown{waits: make([]countdownWait, len(events))}
+	all.left.Store(int32(len(events)))
+	for i, e := range events {
+		w := &all.waits[i]
+		w.all, w.waiter.owner = all, w
+		w.waiter.wait(e)
+	}
+	return &all.event
+}
+
+// countdown sets its event when the last of the events that it waits for is set.
+type countdown struct {
+	event Event
+	left  atomic.Int32
+	waits []countdownWait
+}
+
+// countdownWait is the wait for one of them.
+type countdownWait struct {
+	all    *countdown
+	waiter waiter
+	woken  atomic.Bool // an event that is set while the wait is linked wakes it twice
+}
+
+func (w *countdownWait) wake(int32, uint32) {
+	if !w.woken.Swap(true) && w.all.left.Add(-1) == 0 {
+		w.all.event.Set()
+	}
+}

@@ -1,0 +1,47 @@
+package scheduler
+
+import "context"
+
+// StopError is the notice of a stop: it tells a task that it should end, and
+// why. Each stop has one of its own, a single pointer for all tasks that get it.
+//
+// A task that ends with the notice it was given, returned as it is or wrapped,
+// counts as cancelled and not as failed. An error joined with it still is a
+// failure.
+type StopError struct {
+	Cause error // the argument of Stop, the cause of Run's context, or the failure of another node
+
+	// final is set if the stop is that of the run, or of the node itself, and
+	// not the failure of another node: then nothing new starts, at any depth.
+	final bool
+}
+
+// Error returns the text of the cause.
+func (e *StopError) Error() string { return e.Cause.Error() }
+
+// Unwrap returns the cause.
+func (e *StopError) Unwrap() error { return e.Cause }
+
+// asNotice returns the notice that a task is stopped with: cause itself if it is
+// one, else a new one.
+func asNotice(cause error, final bool) *StopError {
+	if n, ok := cause.(*StopError); ok { //nolint:errorlint // That very one.
+		return n
+	}
+	return &StopError{Cause: cause, final: final}
+}
+
+// StopCause returns the notice of the task to which ctx belongs, a [*StopError],
+// or nil if it has not been asked to stop. ctx is the context of a step, or that
+// of a function given to [Blocking], [Fetch], [Call] or [Poll].
+//
+// A task that begins after the notice finds it too, unless [Shield] keeps it out.
+func StopCause(ctx context.Context) error {
+	if c, ok := ctx.Value(callKey{}).(*callContext); ok {
+		return c.stopCause()
+	}
+	if n := noticeOf(ctx); n != nil {
+		return n
+	}
+	return nil
+}
