@@ -10,24 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/steptask/scheduler"
+	"github.com/stretchr/testify/require"
 )
-
-// sleep is time.Sleep in a bubble, where it takes no time.
-func sleep(d time.Duration) {
-	time.Sleep(d) //nolint:forbidigo // In a bubble.
-}
-
-// stubborn is a call that goes on for a while after its context has ended.
-func stubborn(d time.Duration) func(ctx context.Context) error {
-	return func(ctx context.Context) error {
-		<-ctx.Done()
-		sleep(d)
-		return ctx.Err()
-	}
-}
 
 // asCall makes the kinds of task that a blocking call can be part of.
 var asCall = map[string]func(fn func(ctx context.Context) error) scheduler.Task{
@@ -792,4 +777,24 @@ func TestBlocking_of_nil_panics(t *testing.T) {
 		require.Equal(t, want, panicOf(t, fn))
 	}
 	require.Equal(t, "scheduler: Fetch: nil function", panicOf(t, func() { scheduler.Fetch(fetchNothing, nil) }))
+}
+
+// Calls end side by side also when they are deep inside, beside something that
+// ends at once.
+func TestGroup_calls_deep_inside_are_closed_side_by_side(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inside := func() scheduler.Task {
+			return scheduler.All(scheduler.Blocking(func(ctx context.Context) error {
+				<-ctx.Done()
+				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+				return nil
+			}), hours(""))
+		}
+		g := scheduler.All(inside(), inside(), inside())
+		_, err := g.Step(t.Context())
+		require.NoError(t, err)
+		began := time.Now()
+		require.NoError(t, g.Close())
+		require.Equal(t, time.Second, time.Since(began))
+	})
 }

@@ -8,10 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
 )
 
 func TestNow(t *testing.T) {
@@ -211,4 +210,54 @@ func (c *coarseClock) Wait(until time.Time, wake <-chan struct{}) {
 		until = next
 	}
 	c.Clock.Wait(until.Add(c.more), wake)
+}
+
+// A run inside of a call waits by the same clock at the same time.
+func TestRun_inside_of_a_call_shares_the_clock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		inner := scheduler.Blocking(func(ctx context.Context) error {
+			return scheduler.Run(ctx, scheduler.Sequence(scheduler.Pause(scheduler.Next), lasting(1, nil),
+				scheduler.Blocking(func(context.Context) error {
+					time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+					return nil
+				})), &scheduler.RunnerOptions{Timeout: time.Hour})
+		})
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.All(inner, lasting(5, nil)), nil))
+		require.Equal(t, 5*time.Second, time.Since(start))
+	})
+}
+
+func TestNow_of_no_clock_is_the_systems(t *testing.T) {
+	t.Parallel()
+	before := time.Now()
+	ctx := scheduler.WithClock(t.Context(), nil)
+	require.False(t, scheduler.Now(ctx).Before(before))
+	group := claiming(t, "a", nil, hours)
+	_, err := group.Step(ctx)
+	require.NoError(t, err)
+	require.NoError(t, group.Close())
+}
+
+// Of two waits at once, a run's and that of a run in a call of its, neither takes
+// the other's timer, also if it is not the first wait.
+func TestSystemClock_waits_twice_at_once(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var inner time.Duration
+		err := scheduler.Run(t.Context(), scheduler.Sequence(
+			scheduler.Pause(scheduler.After(time.Second)),
+			scheduler.All(
+				scheduler.Pause(scheduler.After(20*time.Second)),
+				scheduler.Blocking(func(ctx context.Context) error {
+					err := scheduler.Run(ctx, scheduler.Pause(scheduler.After(10*time.Second)), nil)
+					inner = time.Since(began)
+					return err
+				}),
+			),
+		), nil)
+		require.NoError(t, err)
+		require.Equal(t, 11*time.Second, inner)
+		require.Equal(t, 21*time.Second, time.Since(began))
+	})
 }

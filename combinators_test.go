@@ -8,16 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
 )
-
-// constant is a backoff.
-type constant time.Duration
-
-func (c constant) NextBackOff() time.Duration { return time.Duration(c) }
 
 func TestPoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -275,4 +269,80 @@ func TestCombinators_panic_without_arguments(t *testing.T) {
 	} {
 		require.Panics(t, call, name)
 	}
+}
+
+// Polls that are closed together end side by side.
+func TestPoll_closed_together(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := func() scheduler.Task {
+			return scheduler.Poll(time.Second, func(ctx context.Context) (bool, error) {
+				<-ctx.Done()
+				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+				return false, nil
+			})
+		}
+		r := scheduler.NewTaskRunner(scheduler.All(slow(), slow(), slow()), nil)
+		require.NoError(t, r.Start(t.Context(), 0))
+		start := time.Now()
+		require.NoError(t, r.Cancel())
+		require.Equal(t, time.Second, time.Since(start))
+	})
+}
+
+func TestRetry_details(t *testing.T) {
+	t.Parallel()
+	t.Run("each argument is needed", func(t *testing.T) {
+		require.PanicsWithValue(t, "scheduler: Retry: nil argument", func() { scheduler.Retry(&backOffs{}, nil) })
+		require.PanicsWithValue(t, "scheduler: Retry: nil argument", func() {
+			scheduler.Retry(nil, func(int, error) scheduler.Task { return nil })
+		})
+	})
+	t.Run("no pause is not the end", func(t *testing.T) {
+		attempts := 0
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.Retry(&backOffs{}, func(attempt int, _ error) scheduler.Task {
+			attempts = attempt
+			return scheduler.Func(func(context.Context) error {
+				if attempt < 3 {
+					return errOops
+				}
+				return nil
+			})
+		}), nil))
+		require.Equal(t, 3, attempts)
+	})
+	t.Run("after notice nobody asks for a pause", func(t *testing.T) {
+		b := &backOffs{pause: time.Hour}
+		steps := 0
+		r := scheduler.NewTaskRunner(scheduler.Retry(b, func(int, error) scheduler.Task {
+			return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+				if steps++; steps == 2 {
+					return scheduler.Yield{}, errOops
+				}
+				return scheduler.Next, nil
+			})
+		}), &scheduler.RunnerOptions{Grace: time.Hour})
+		require.NoError(t, r.Start(t.Context(), 0))
+		r.Stop(errOther)
+		done, err := r.Step(t.Context())
+		require.True(t, done)
+		require.ErrorIs(t, err, errOops)
+		require.Zero(t, b.asked)
+	})
+	t.Run("an error that was thrown in and handled is over", func(t *testing.T) {
+		attempts := 0
+		r := scheduler.NewTaskRunner(scheduler.Retry(&backOffs{}, func(attempt int, _ error) scheduler.Task {
+			attempts = attempt
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				_ = co.Yield(scheduler.Next) // it is handled here
+				if attempt < 3 {
+					return errOops
+				}
+				return nil
+			})
+		}), nil)
+		require.NoError(t, r.Start(t.Context(), 0))
+		r.Interrupt(errOther)
+		require.NoError(t, r.RunToCompletion(t.Context(), 0))
+		require.Equal(t, 3, attempts)
+	})
 }

@@ -11,10 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
 )
 
 func ExampleDependencies_WriteDOT() {
@@ -241,4 +240,21 @@ func TestDependencyTaskGroup_diagrams_in_reverse(t *testing.T) {
 		}
 		require.Equal(t, 3, strings.Count(text, "->"))
 	}
+}
+
+// Only edges within a cycle are shown as such, not those that lead out of one.
+func TestDependencies_diagrams_mark_the_edges_of_cycles(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	require.NoError(t, edgesOf("b<-a,a<-b,c<-a,d<-c,c<-d,x<-a").WriteDOT(&text))
+	var marked []string
+	for line := range strings.Lines(text.String()) {
+		if strings.Contains(line, "->") && strings.Contains(line, "[") {
+			marked = append(marked, strings.Fields(line)[0]+strings.Fields(line)[2])
+		}
+	}
+	require.Len(t, marked, 4, text.String())
+	text.Reset()
+	require.NoError(t, edgesOf("\uFFFD<-a").WriteDOT(&text))
+	require.Contains(t, text.String(), "\uFFFD", "it is valid, and printable")
 }

@@ -3,16 +3,16 @@ package scheduler_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
 )
 
 func TestEvent_is_latched(t *testing.T) {
@@ -249,4 +249,131 @@ func TestEvent_loses_no_wake(t *testing.T) {
 			done.Wait()
 		})
 	}
+}
+
+// An event that a task waited for beside something else, and does not wait for
+// any more, cuts no pause between rounds short.
+func TestFound_eventOfEarlierWait(t *testing.T) {
+	t.Parallel()
+	var event scheduler.Event
+	steps := 0
+	waits := scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+		switch steps++; steps {
+		case 1:
+			return scheduler.Next.Or(scheduler.On(&event)), nil
+		case 2:
+			return scheduler.Next, nil
+		}
+		return scheduler.Done, nil
+	})
+	first := true
+	sets := scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+		if first {
+			first = false
+			return scheduler.Next, nil
+		}
+		event.Set()
+		return scheduler.Done, nil
+	})
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	began := clock.Now()
+	require.NoError(t, scheduler.Run(t.Context(), scheduler.All(waits, sets), &scheduler.RunnerOptions{Clock: clock, Wait: time.Second}))
+	require.Equal(t, time.Second, clock.Now().Sub(began), "two pauses: none, and a whole one")
+}
+
+// The same for a task without a group, which sets the event in its own step.
+func TestFound_ownEventOfEarlierWait(t *testing.T) {
+	t.Parallel()
+	var event scheduler.Event
+	steps := 0
+	task := scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+		switch steps++; steps {
+		case 1:
+			return scheduler.Next.Or(scheduler.On(&event)), nil
+		case 2:
+			event.Set()
+			return scheduler.Next, nil
+		}
+		return scheduler.Done, nil
+	})
+	r := scheduler.NewTaskRunner(task, nil)
+	require.NoError(t, r.Start(t.Context(), 0))
+	done, err := r.Step(t.Context())
+	require.False(t, done)
+	require.NoError(t, err)
+	require.False(t, r.Due().Ready())
+}
+
+// An event of several lets go of them when nobody waits for it any more.
+func TestEvent_of_several_leaves_nothing_behind(t *testing.T) {
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	var a, b scheduler.Event
+	const waits = 20_000
+	steps := 0
+	r := scheduler.NewTaskRunner(scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+		steps++
+		return scheduler.On(&a, &b).Or(scheduler.Next), nil
+	}), nil)
+	require.NoError(t, r.Start(t.Context(), 0))
+	before := heap()
+	for range waits {
+		_, err := r.Step(t.Context())
+		require.NoError(t, err)
+	}
+	require.Less(t, int64(heap())-int64(before), int64(waits*50), "bytes")
+	require.NoError(t, r.Cancel())
+	runtime.KeepAlive(&a)
+	runtime.KeepAlive(&b)
+}
+
+// A runner does not look up for an event that its task does not wait for any more.
+func TestTaskRunner_forgets_an_event_of_an_earlier_wait(t *testing.T) {
+	t.Parallel()
+	var event scheduler.Event
+	first := true
+	r := scheduler.NewTaskRunner(scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+		if first {
+			first = false
+			return scheduler.Next.Or(scheduler.On(&event)), nil
+		}
+		return scheduler.Next, nil
+	}), nil)
+	require.NoError(t, r.Start(t.Context(), 0))
+	_, err := r.Step(t.Context())
+	require.NoError(t, err)
+	event.Set()
+	require.False(t, r.Due().Ready())
+	require.NoError(t, r.Cancel())
+}
+
+// Of two that wait for the same of several events, one may leave.
+func TestEvent_of_several_is_left_by_one(t *testing.T) {
+	t.Parallel()
+	var a, b, never scheduler.Event
+	both := scheduler.On(&a, &b)
+	clock := schedulertest.NewClock(time.Time{})
+	ctx := scheduler.WithClock(t.Context(), clock)
+	g := claiming(t, "leaves stays", nil, func(k string) scheduler.Task {
+		if k == "leaves" {
+			return scheduler.Sequence(scheduler.Pause(both.Or(scheduler.After(time.Second))), scheduler.Pause(scheduler.On(&never)))
+		}
+		return scheduler.Pause(both)
+	})
+	_, err := g.Step(ctx)
+	require.NoError(t, err)
+	clock.Advance(time.Second)
+	_, err = g.Step(ctx)
+	require.NoError(t, err)
+	b.Set()
+	_, err = g.Step(ctx)
+	require.NoError(t, err)
+	require.Equal(t, scheduler.StateSucceeded, g.State("stays"))
+	require.Equal(t, scheduler.StateRunning, g.State("leaves"))
+	require.NoError(t, g.Close())
 }

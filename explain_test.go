@@ -2,14 +2,14 @@ package scheduler_test
 
 import (
 	"context"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
 )
 
 func TestGroup_Explain(t *testing.T) {
@@ -123,4 +123,102 @@ c: cancelled since round 1`, explain())
 	for range group.Explain() {
 		break // a sequence may be left early
 	}
+}
+
+// An Observer may ask for anything, at a start as well.
+func TestFound_explainAtStart(t *testing.T) {
+	t.Parallel()
+	deps := scheduler.NewDependencies[int]()
+	deps.Add(0)
+	var g *scheduler.DependencyTaskGroup[int]
+	var seen []scheduler.State
+	g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return scheduler.Pause(scheduler.Next) },
+		&scheduler.GroupOptions[int]{Observer: scheduler.ObserverFunc(func(scheduler.Transition) {
+			for e := range g.Explain() {
+				seen = append(seen, e.State)
+			}
+			_, err := g.WriteTo(io.Discard)
+			require.NoError(t, err)
+		})})
+	require.NoError(t, err)
+	require.NoError(t, schedulertest.NewDriver(t, g, nil).RunToEnd())
+	require.Equal(t, []scheduler.State{scheduler.StateRunning, scheduler.StateSucceeded}, seen)
+}
+
+// What a group tells of itself inside a member's first step, and about many.
+func TestGroup_Explain_from_inside(t *testing.T) {
+	var group *scheduler.DependencyTaskGroup[string]
+	var inside string
+	group, err := scheduler.NewDependencyTaskGroup(graph("a b c d e f g:a,b,c,d,e,f"), func(k string) scheduler.Task {
+		return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+			for e := range group.Explain() {
+				if e.Key == k && inside == "" {
+					inside = e.String()
+				}
+			}
+			return scheduler.Next, nil
+		})
+	}, nil)
+	require.NoError(t, err)
+	d := schedulertest.NewDriver(t, group, nil)
+	d.Step()
+	require.Equal(t, "a: running since round 1", inside)
+	for e := range group.Explain() {
+		if e.Key == "g" {
+			require.Equal(t, "g: pending since round 0, requires a, b, c, d, e and 1 more", e.String())
+		} else {
+			require.Equal(t, e.Key+": running since round 1", e.String())
+		}
+	}
+	require.Zero(t, group.Count(scheduler.State(99)))
+}
+
+func TestExplanation_details(t *testing.T) {
+	t.Parallel()
+	t.Run("the limit is the reason only if it is the last one", func(t *testing.T) {
+		l := limiter(1)
+		busy := claiming(t, "x", map[string][]scheduler.Claim{"x": {{Limiter: l, Weight: 1}}}, hours)
+		_, err := busy.Step(t.Context())
+		require.NoError(t, err)
+		g, err := scheduler.NewDependencyTaskGroup(graph("claims1 a needs:a free"), hours, &scheduler.GroupOptions[string]{
+			Limit: 1, Claims: claimIf(l),
+		})
+		require.NoError(t, err)
+		_, err = g.Step(t.Context())
+		require.NoError(t, err)
+		limited := map[string]bool{}
+		for e := range g.Explain() {
+			limited[e.Key] = e.Limited
+		}
+		require.Equal(t, map[string]bool{"claims1": false, "a": false, "needs": false, "free": true}, limited)
+		require.NoError(t, g.Close())
+		require.NoError(t, busy.Close())
+	})
+	t.Run("an earlier wait for an event is over", func(t *testing.T) {
+		var event scheduler.Event
+		g := claiming(t, "a", nil, func(string) scheduler.Task {
+			return scheduler.Sequence(scheduler.Pause(scheduler.On(&event)), scheduler.Pause(scheduler.After(time.Minute)))
+		})
+		_, err := g.Step(t.Context())
+		require.NoError(t, err)
+		event.Set()
+		_, err = g.Step(t.Context())
+		require.NoError(t, err)
+		for e := range g.Explain() {
+			require.NotContains(t, e.String(), "event")
+			require.Contains(t, e.String(), "waits: at ")
+		}
+		require.NoError(t, g.Close())
+	})
+	t.Run("what has ended was not asked to", func(t *testing.T) {
+		g := claiming(t, "a", nil, hours)
+		_, err := g.Step(t.Context())
+		require.NoError(t, err)
+		_, err = g.Throw(t.Context(), errOops)
+		require.ErrorIs(t, err, errOops)
+		for e := range g.Explain() {
+			require.True(t, e.Stopped)
+			require.Equal(t, "a: cancelled since round 1", e.String())
+		}
+	})
 }

@@ -10,41 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
 )
-
-// starts returns the nodes that a trace shows to start, with the time.
-func starts(trace string) string {
-	var found []string
-	for line := range strings.Lines(trace) {
-		at, rest, _ := strings.Cut(line, " ")
-		_, rest, _ = strings.Cut(rest, " ")
-		if path, ok := strings.CutSuffix(strings.TrimSpace(rest), ": pending -> running"); ok {
-			found = append(found, at+" "+path)
-		}
-	}
-	return strings.Join(found, ", ")
-}
-
-func limiter(capacity int) *scheduler.Limiter {
-	return scheduler.NewLimiter(scheduler.LimiterOptions{Name: "volumes", Capacity: capacity})
-}
-
-// claim returns a Claims function: the weight that a node claims is behind its
-// name, as in a2.
-func claim(l *scheduler.Limiter) func(string) []scheduler.Claim {
-	return func(k string) []scheduler.Claim {
-		if weight := int(k[len(k)-1] - '0'); weight > 0 {
-			return []scheduler.Claim{{Limiter: l, Weight: weight}}
-		}
-		return nil
-	}
-}
-
-func second(string) scheduler.Task { return lasting(1, nil) }
 
 func TestGroup_Limit(t *testing.T) {
 	_, trace, err := played(t, "a b c d:a e", second, &scheduler.GroupOptions[string]{Limit: 2}, nil)
@@ -59,8 +28,6 @@ func TestGroup_Limit_of_one_step_tasks(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, group.Rounds())
 }
-
-var lasting0 = scheduler.Func(func(context.Context) error { return nil })
 
 // With a limit of 1 at every level nested groups still go on.
 func TestGroup_Limit_nested(t *testing.T) {
@@ -480,4 +447,307 @@ func TestClaims_deadlock_after_others_have_left(t *testing.T) {
 		wg.Wait()
 		require.Zero(t, l.InUse())
 	})
+}
+
+// What waits for claims can come from behind: it starts in the same round.
+func TestClaims_served_from_behind(t *testing.T) {
+	l, m := limiter(1), limiter(1)
+	other, err := scheduler.NewDependencyTaskGroup(graph("x"), second, &scheduler.GroupOptions[string]{
+		Claims: func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: l, Weight: 1}} },
+	})
+	require.NoError(t, err)
+	holder := scheduler.NewTaskRunner(other, nil)
+	require.NoError(t, holder.Start(t.Context(), 0))
+	deps := scheduler.NewDependencies[int]()
+	for i := range 130 {
+		deps.Add(i)
+	}
+	var started []int
+	group, err := scheduler.NewDependencyTaskGroup(deps, func(i int) scheduler.Task {
+		return scheduler.Func(func(context.Context) error {
+			started = append(started, i)
+			if i == 128 {
+				return holder.Cancel()
+			}
+			return nil
+		})
+	}, &scheduler.GroupOptions[int]{Claims: func(i int) []scheduler.Claim {
+		switch i {
+		case 5:
+			return []scheduler.Claim{{Limiter: l, Weight: 1}}
+		case 128:
+			return []scheduler.Claim{{Limiter: m, Weight: 1}}
+		}
+		return nil
+	}})
+	require.NoError(t, err)
+	require.NoError(t, scheduler.Run(t.Context(), group, nil))
+	require.Equal(t, []int{127, 128, 5, 129}, started[126:])
+	require.Equal(t, 1, group.Rounds())
+}
+
+func TestClaimWait_String(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "a waits for 1 of volumes",
+		scheduler.ClaimWait{Node: "a", Weight: 1, Limiter: "volumes"}.String())
+	require.Equal(t, "a waits for 1 of volumes (capacity 2) held by b, c",
+		scheduler.ClaimWait{Node: "a", Weight: 1, Limiter: "volumes", Capacity: 2, Holders: []string{"b", "c"}}.String())
+}
+
+// Who came first has an Interval's next start, whichever run is stepped first.
+func TestLimiter_Interval_goes_by_the_order_of_coming(t *testing.T) {
+	t.Parallel()
+	clock := schedulertest.NewClock(time.Time{})
+	ctx := scheduler.WithClock(t.Context(), clock)
+	l := scheduler.NewLimiter(scheduler.LimiterOptions{Name: "starts", Interval: 10 * time.Second})
+	groups := map[string]*scheduler.DependencyTaskGroup[string]{}
+	for name, weight := range map[string]int{"first": 1, "second": 2, "third": 1} {
+		groups[name] = claiming(t, name, map[string][]scheduler.Claim{name: {{Limiter: l, Weight: weight}}}, hours)
+	}
+	started := func(name string) bool {
+		_, err := groups[name].Step(ctx)
+		require.NoError(t, err)
+		return groups[name].Started(name)
+	}
+	require.True(t, started("first"))
+	require.False(t, started("second"))
+	require.False(t, started("third"))
+	clock.Advance(10 * time.Second)
+	require.False(t, started("third"), "it is the turn of the second")
+	require.True(t, started("second"))
+	clock.Advance(19 * time.Second)
+	require.False(t, started("third"), "a weight of 2 takes two intervals")
+	clock.Advance(time.Second)
+	require.True(t, started("third"))
+	for _, g := range groups {
+		require.NoError(t, g.Close())
+	}
+}
+
+// A node inside of one that holds claims starts at once where those are enough,
+// whatever else waits beside it.
+func TestClaims_that_are_lent_whole_wait_for_nobody(t *testing.T) {
+	t.Parallel()
+	l := limiter(4)
+	other := claiming(t, "other", map[string][]scheduler.Claim{"other": {{Limiter: l, Weight: 2}}}, hours)
+	_, err := other.Step(t.Context())
+	require.NoError(t, err)
+	inner := claiming(t, "x y", map[string][]scheduler.Claim{
+		"x": {{Limiter: l, Weight: 3}}, "y": {{Limiter: l, Weight: 2}},
+	}, hours)
+	box := claiming(t, "box", map[string][]scheduler.Claim{"box": {{Limiter: l, Weight: 2}}},
+		func(string) scheduler.Task { return inner })
+	_, err = box.Step(t.Context())
+	require.NoError(t, err)
+	require.False(t, inner.Started("x"), "one of its three is another's")
+	require.True(t, inner.Started("y"))
+	require.NoError(t, box.Close())
+	require.NoError(t, other.Close())
+}
+
+// What a waiting node gets lent is not kept free for it a second time.
+func TestClaims_that_are_lent_are_not_kept_free_besides(t *testing.T) {
+	t.Parallel()
+	l, m := limiter(6), limiter(1)
+	other := claiming(t, "other", map[string][]scheduler.Claim{"other": {{Limiter: m, Weight: 1}}}, hours)
+	_, err := other.Step(t.Context())
+	require.NoError(t, err)
+	inner := claiming(t, "x y", map[string][]scheduler.Claim{
+		"x": {{Limiter: l, Weight: 4}, {Limiter: m, Weight: 1}}, "y": {{Limiter: l, Weight: 3}},
+	}, hours)
+	box := claiming(t, "box", map[string][]scheduler.Claim{"box": {{Limiter: l, Weight: 2}}},
+		func(string) scheduler.Task { return inner })
+	_, err = box.Step(t.Context())
+	require.NoError(t, err)
+	require.False(t, inner.Started("x"))
+	require.True(t, inner.Started("y"), "x is kept two of four that are free, y needs one")
+	require.NoError(t, box.Close())
+	require.NoError(t, other.Close())
+}
+
+// What waits for claims alone does so also through a task that collects its
+// yields from the zero Yield on.
+func TestClaims_deadlock_seen_through_a_task_of_one_s_own(t *testing.T) {
+	t.Parallel()
+	for name, through := range map[string]func(y scheduler.Yield) scheduler.Yield{
+		"zero before": func(y scheduler.Yield) scheduler.Yield { return scheduler.Yield{}.Or(y) },
+		"zero behind": func(y scheduler.Yield) scheduler.Yield { return y.Or(scheduler.Yield{}) },
+		"twice":       func(y scheduler.Yield) scheduler.Yield { return y.Or(y) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, m := limiter(1), limiter(1)
+			box := func(inside *scheduler.Limiter) scheduler.Task {
+				inner := claiming(t, "x", map[string][]scheduler.Claim{"x": {{Limiter: inside, Weight: 1}}}, hours)
+				first := true
+				return scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+					if first { // so that both hold something when they ask for more
+						first = false
+						return scheduler.Next, nil
+					}
+					y, err := inner.Step(ctx)
+					return through(y), err
+				})
+			}
+			outer := claiming(t, "a b", map[string][]scheduler.Claim{
+				"a": {{Limiter: l, Weight: 1}}, "b": {{Limiter: m, Weight: 1}},
+			}, func(k string) scheduler.Task {
+				if k == "a" {
+					return box(m)
+				}
+				return box(l)
+			})
+			err := scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{}).Alone()})
+			var deadlock *scheduler.DeadlockError
+			require.ErrorAs(t, err, &deadlock)
+		})
+	}
+}
+
+// Who waits behind a node of another run, which waits for one that runs there, is
+// not locked.
+func TestClaims_wait_behind_another_run(t *testing.T) {
+	t.Parallel()
+	l, m := limiter(1), limiter(1)
+	other := claiming(t, "holds waits", map[string][]scheduler.Claim{
+		"holds": {{Limiter: m, Weight: 1}}, "waits": {{Limiter: l, Weight: 1}, {Limiter: m, Weight: 1}},
+	}, hours)
+	own := claiming(t, "behind", map[string][]scheduler.Claim{"behind": {{Limiter: l, Weight: 1}}}, hours)
+	for range 2 {
+		for _, g := range []*scheduler.DependencyTaskGroup[string]{other, own} {
+			_, err := g.Step(t.Context())
+			require.NoError(t, err)
+		}
+	}
+	require.Equal(t, scheduler.StatePending, own.State("behind"))
+	require.NoError(t, other.Close())
+	_, err := own.Step(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, scheduler.StateRunning, own.State("behind"))
+	require.NoError(t, own.Close())
+}
+
+// Nodes that claim the same start in key order, in whatever order they came.
+func TestClaims_start_in_key_order(t *testing.T) {
+	t.Parallel()
+	const n = 21
+	l := limiter(1)
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("holder")
+	for i := range n {
+		deps.Add(fmt.Sprintf("n%02d", i), fmt.Sprintf("gate%d", i*8%n)) // ends in that order
+	}
+	var want, got []string
+	for k := range deps.All() {
+		if k[0] == 'n' {
+			want = append(want, k)
+		}
+	}
+	g, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
+		var i int
+		switch {
+		case k == "holder":
+			return scheduler.Pause(scheduler.Rounds(n + 2))
+		case k[0] == 'g':
+			_, _ = fmt.Sscanf(k, "gate%d", &i)
+			return scheduler.Pause(scheduler.Rounds(i + 1))
+		}
+		return scheduler.Func(func(context.Context) error {
+			got = append(got, k)
+			return nil
+		})
+	}, &scheduler.GroupOptions[string]{Claims: func(k string) []scheduler.Claim {
+		if k[0] == 'g' {
+			return nil
+		}
+		return []scheduler.Claim{{Limiter: l, Weight: 1}}
+	}})
+	require.NoError(t, err)
+	require.NoError(t, scheduler.Run(t.Context(), g, nil))
+	require.Equal(t, want, got)
+}
+
+// A group that is full has no use for the time at which it could start more.
+func TestGroup_full_does_not_wait_for_an_Interval(t *testing.T) {
+	t.Parallel()
+	l := scheduler.NewLimiter(scheduler.LimiterOptions{Interval: time.Second})
+	clock := schedulertest.NewClock(time.Time{})
+	g, err := scheduler.NewDependencyTaskGroup(graph("a b c"), func(k string) scheduler.Task {
+		if k == "c" {
+			return hours(k)
+		}
+		return scheduler.Func(func(context.Context) error { return nil })
+	}, &scheduler.GroupOptions[string]{Limit: 1, Claims: func(k string) []scheduler.Claim {
+		return map[string][]scheduler.Claim{"a": {{Limiter: l, Weight: 1}}, "b": {{Limiter: l, Weight: 1}}}[k]
+	}})
+	require.NoError(t, err)
+	y, err := g.Step(scheduler.WithClock(t.Context(), clock))
+	require.NoError(t, err)
+	at, ok := y.Time()
+	require.True(t, ok)
+	require.Equal(t, time.Hour, at.Sub(clock.Now()))
+	require.NoError(t, g.Close())
+}
+
+// What has a limit of its own is not locked, and what had one does not hide that
+// others are.
+func TestClaims_deadlock_and_limits(t *testing.T) {
+	t.Parallel()
+	later := scheduler.StateFailed
+	run := func(t *testing.T, limit time.Duration, timeout func(k string) time.Duration, budget int, more ...string) error {
+		l, m := limiter(1), limiter(1)
+		slow := scheduler.NewLimiter(scheduler.LimiterOptions{Interval: time.Minute})
+		box := func(inside *scheduler.Limiter) scheduler.Task {
+			inner := claiming(t, "x", map[string][]scheduler.Claim{"x": {{Limiter: inside, Weight: 1}}}, hours)
+			return scheduler.Sequence(scheduler.Pause(scheduler.Rounds(3)),
+				scheduler.NewTaskRunner(inner, &scheduler.RunnerOptions{Timeout: limit}).AsTask(0))
+		}
+		outer, err := scheduler.NewDependencyTaskGroup(graph(strings.Join(append([]string{"a b"}, more...), " ")), func(k string) scheduler.Task {
+			switch k {
+			case "limited": // goes on after its Timeout, if it has one, and ends in its grace
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					_ = co.Yield(scheduler.After(time.Second))
+					return co.Yield(scheduler.Next)
+				})
+			case "a":
+				return box(m)
+			case "before":
+				return scheduler.Pause(scheduler.Rounds(3))
+			case "first", "later":
+				return scheduler.Func(func(context.Context) error { return nil })
+			}
+			return box(l)
+		}, &scheduler.GroupOptions[string]{Timeout: timeout, ErrorWaitTime: time.Minute, Budget: budget, Claims: func(k string) []scheduler.Claim {
+			return map[string][]scheduler.Claim{
+				"a": {{Limiter: l, Weight: 1}}, "b": {{Limiter: m, Weight: 1}},
+				"first": {{Limiter: slow, Weight: 1}}, "later": {{Limiter: slow, Weight: 1}},
+			}[k]
+		}})
+		require.NoError(t, err)
+		defer func() { later = outer.State("later") }()
+		return scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{}).Alone()})
+	}
+	t.Run("has a limit", func(t *testing.T) {
+		require.ErrorIs(t, run(t, time.Minute, nil, 0), context.DeadlineExceeded)
+	})
+	t.Run("has a limit of the group's", func(t *testing.T) {
+		require.ErrorIs(t, run(t, 0, func(string) time.Duration { return time.Minute }, 0), context.DeadlineExceeded)
+	})
+	t.Run("what only waits for time starts before", func(t *testing.T) {
+		var deadlock *scheduler.DeadlockError
+		require.ErrorAs(t, run(t, 0, nil, 0, "first later"), &deadlock)
+		require.Equal(t, scheduler.StateSucceeded, later)
+	})
+	t.Run("and so does what had no room in the budget", func(t *testing.T) {
+		var deadlock *scheduler.DeadlockError
+		require.ErrorAs(t, run(t, 0, nil, 3, "before later:before"), &deadlock)
+		require.Equal(t, scheduler.StateSucceeded, later)
+	})
+	for name, limit := range map[string]time.Duration{"had a limit": time.Minute, "had a grace": time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			var deadlock *scheduler.DeadlockError
+			require.ErrorAs(t, run(t, 0, func(k string) time.Duration {
+				return map[string]time.Duration{"limited": limit}[k]
+			}, 0, "limited"), &deadlock)
+		})
+	}
 }

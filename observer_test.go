@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
 )
 
 func TestState(t *testing.T) {
@@ -325,4 +325,145 @@ func TestObserver_may_end_the_run(t *testing.T) {
 			require.ErrorIs(t, err, errOops, "at %d", n)
 		}
 	}
+}
+
+// An Observer looks in, but does not act.
+func TestObserver_that_drives_panics(t *testing.T) {
+	t.Parallel()
+	deps := scheduler.NewDependencies[int]()
+	deps.Add(0)
+	for name, call := range map[string]func(g *scheduler.DependencyTaskGroup[int]){
+		"Step":  func(g *scheduler.DependencyTaskGroup[int]) { _, _ = g.Step(t.Context()) },
+		"Throw": func(g *scheduler.DependencyTaskGroup[int]) { _, _ = g.Throw(t.Context(), errOops) },
+		"Close": func(g *scheduler.DependencyTaskGroup[int]) { _ = g.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var g *scheduler.DependencyTaskGroup[int]
+			g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return scheduler.Pause(scheduler.Next) },
+				&scheduler.GroupOptions[int]{Name: "G", Observer: scheduler.ObserverFunc(func(scheduler.Transition) { call(g) })})
+			require.NoError(t, err)
+			require.Equal(t, "scheduler: DependencyTaskGroup."+name+" of G called during a step",
+				panicOf(t, func() { _, _ = g.Step(t.Context()) }))
+		})
+	}
+}
+
+// quickWatcher and slowWatcher note what they are told.
+type quickWatcher struct {
+	name string
+	told *[]string
+}
+
+func (w quickWatcher) Observe(t scheduler.Transition) {
+	*w.told = append(*w.told, fmt.Sprint(w.name, " ", t.To))
+}
+
+type slowWatcher struct{ quickWatcher }
+
+func (w slowWatcher) ObserveSlowStep(s scheduler.SlowStep) {
+	*w.told = append(*w.told, fmt.Sprint(w.name, " slow ", s.Path))
+}
+
+func TestObservers(t *testing.T) {
+	t.Parallel()
+	require.Nil(t, scheduler.Observers())
+	require.Nil(t, scheduler.Observers(nil, nil))
+	var told []string
+	a, b := quickWatcher{"a", &told}, quickWatcher{"b", &told}
+	c, d := slowWatcher{quickWatcher{"c", &told}}, slowWatcher{quickWatcher{"d", &told}}
+	require.Equal(t, a, scheduler.Observers(nil, a), "a single one is that one itself")
+	require.Equal(t, c, scheduler.Observers(c, nil))
+
+	_, slow := scheduler.Observers(a, b).(scheduler.SlowStepObserver)
+	require.False(t, slow, "so that a SlowStep that nobody would hear of is an error")
+
+	for _, test := range []struct {
+		observer scheduler.Observer
+		slowStep time.Duration
+		told     []string
+	}{
+		{scheduler.Observers(b, nil, a), 0, []string{"b running", "a running", "b succeeded", "a succeeded"}},
+		{scheduler.Observers(a, d, b, c), time.Second, []string{
+			"a running", "d running", "b running", "c running", "d slow k", "c slow k",
+			"a succeeded", "d succeeded", "b succeeded", "c succeeded",
+		}},
+		{scheduler.Observers(scheduler.Observers(a, c), b), time.Second, []string{
+			"a running", "c running", "b running", "c slow k", "a succeeded", "c succeeded", "b succeeded",
+		}},
+	} {
+		told = nil
+		clock := schedulertest.NewClock(time.Time{})
+		group, err := scheduler.NewDependencyTaskGroup(graph("k"), func(string) scheduler.Task {
+			return scheduler.Func(func(context.Context) error {
+				clock.Advance(2 * time.Second)
+				return nil
+			})
+		}, &scheduler.GroupOptions[string]{Observer: test.observer, SlowStep: test.slowStep})
+		require.NoError(t, err)
+		require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
+		require.Equal(t, test.told, told)
+	}
+}
+
+// A log, and a count of failures of one's own.
+func ExampleObservers() {
+	failures := 0
+	count := scheduler.ObserverFunc(func(t scheduler.Transition) {
+		if t.To == scheduler.StateFailed {
+			failures++
+		}
+	})
+	say := scheduler.ObserverFunc(func(t scheduler.Transition) { fmt.Println(t.Path(), t.To) })
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "volume")
+	group, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error { return fmt.Errorf("quota exceeded") })
+	}, &scheduler.GroupOptions[string]{Observer: scheduler.Observers(count, say)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(scheduler.Run(context.Background(), group, nil))
+	fmt.Println(failures)
+	// Output:
+	// volume running
+	// volume failed
+	// server cancelled
+	// volume: quota exceeded
+	// 1
+}
+
+func TestGroup_SlowStep(t *testing.T) {
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	observer := &slowObserver{Recorder: schedulertest.NewRecorder(clock)}
+	group, err := scheduler.NewDependencyTaskGroup(graph("quick slow"), func(k string) scheduler.Task {
+		steps := 0
+		return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+			if steps++; steps > 2 {
+				return scheduler.Done, nil
+			}
+			if k == "slow" {
+				clock.Advance(2 * time.Second)
+			} else {
+				clock.Advance(time.Second)
+			}
+			return scheduler.Next, nil
+		})
+	}, &scheduler.GroupOptions[string]{Observer: observer, SlowStep: time.Second})
+	require.NoError(t, err)
+	require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
+	require.Len(t, observer.slow, 2, "the first step and a later one")
+	for _, s := range observer.slow {
+		require.Equal(t, "slow", s.Path)
+		require.Equal(t, 2*time.Second, s.Took)
+		require.Contains(t, s.Task, "TestGroup_SlowStep")
+	}
+}
+
+func TestGroup_SlowStep_negative(t *testing.T) {
+	clock := schedulertest.NewClock(time.Time{})
+	_, err := scheduler.NewDependencyTaskGroup(graph("a"), second, &scheduler.GroupOptions[string]{
+		Observer: &slowObserver{Recorder: schedulertest.NewRecorder(clock)}, SlowStep: -1,
+	})
+	require.EqualError(t, err, "scheduler: GroupOptions.SlowStep: negative duration -1ns")
 }

@@ -8,10 +8,9 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
 )
 
 func TestYield(t *testing.T) {
@@ -277,3 +276,19 @@ func TestTaskDescription(t *testing.T) {
 }
 
 func (n named) task() scheduler.Task { return scheduler.Func(n.value) }
+
+func TestTimes_at_the_ends_of_the_scale_are_kept(t *testing.T) {
+	t.Parallel()
+	for _, second := range []int64{9223372035, -9223372035} {
+		at, ok := scheduler.At(time.Unix(second, 0)).Time()
+		require.True(t, ok)
+		require.Equal(t, second, at.Unix())
+	}
+	// A span backwards is not the beginning of all time.
+	clock := schedulertest.NewClock(time.Time{})
+	r := scheduler.NewTaskRunner(scheduler.Pause(scheduler.After(-time.Second)), &scheduler.RunnerOptions{Clock: clock})
+	require.NoError(t, r.Start(t.Context(), 0))
+	at, ok := r.Due().Time()
+	require.True(t, ok)
+	require.Equal(t, -time.Second, at.Sub(clock.Now()))
+}

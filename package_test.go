@@ -2,13 +2,16 @@ package scheduler_test
 
 import (
 	"context"
+	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/schedulertest"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
 
 // countedClock counts what is asked of it.
@@ -159,38 +162,35 @@ func TestWhat_blocks(t *testing.T) {
 	})
 }
 
-// An Observer looks in, but does not act.
-func TestObserver_that_drives_panics(t *testing.T) {
-	t.Parallel()
-	deps := scheduler.NewDependencies[int]()
-	deps.Add(0)
-	for name, call := range map[string]func(g *scheduler.DependencyTaskGroup[int]){
-		"Step":  func(g *scheduler.DependencyTaskGroup[int]) { _, _ = g.Step(t.Context()) },
-		"Throw": func(g *scheduler.DependencyTaskGroup[int]) { _, _ = g.Throw(t.Context(), errOops) },
-		"Close": func(g *scheduler.DependencyTaskGroup[int]) { _ = g.Close() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			var g *scheduler.DependencyTaskGroup[int]
-			g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return scheduler.Pause(scheduler.Next) },
-				&scheduler.GroupOptions[int]{Name: "G", Observer: scheduler.ObserverFunc(func(scheduler.Transition) { call(g) })})
-			require.NoError(t, err)
-			require.Equal(t, "scheduler: DependencyTaskGroup."+name+" of G called during a step",
-				panicOf(t, func() { _, _ = g.Step(t.Context()) }))
-		})
-	}
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A key that the graph does not have is no mistake, whatever is asked about it.
-func TestDependencies_never_panics_for_an_unknown_key(t *testing.T) {
+// A program that imports only the root package links none of what stands beside
+// it, nothing of other modules, and none of the heavy parts of the standard
+// library.
+func TestImports(t *testing.T) {
 	t.Parallel()
-	for name, deps := range map[string]*scheduler.Dependencies[string]{
-		"empty": scheduler.NewDependencies[string](), "of others": graph("b:a"), "zero": {},
-	} {
-		t.Run(name, func(t *testing.T) {
-			require.False(t, deps.Contains("x"))
-			require.Empty(t, slices.Collect(deps.Requires("x")))
-			require.Empty(t, slices.Collect(deps.RequiredBy("x")))
-			require.Zero(t, deps.From("x").Len())
-		})
+	cmd := exec.Command("go", "list", "-deps", "-f", "{{.ImportPath}} {{.Standard}}", ".")
+	cmd.Env = append(cmd.Environ(), "GOWORK=off", "GOFLAGS=")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	const module = "github.com/steptask/scheduler"
+	heavy := []string{
+		"crypto/tls", "database/sql", "embed", "expvar", "flag", "html", "html/template", "net", "net/http",
+		"os/exec", "os/signal", "plugin", "runtime/pprof", "runtime/trace", "testing", "text/template",
 	}
+	var ours []string
+	for line := range strings.Lines(string(out)) {
+		path, standard, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch {
+		case path == module || strings.HasPrefix(path, module+"/"):
+			ours = append(ours, strings.TrimPrefix(path, module))
+		default:
+			require.Equal(t, "true", standard, path)
+			require.False(t, slices.Contains(heavy, path) || strings.HasPrefix(path, "testing/"), path)
+		}
+	}
+	slices.Sort(ours)
+	require.Equal(t, []string{
+		"", "/internal/bitset", "/internal/coro", "/internal/digraph", "/internal/index", "/internal/wheel",
+	}, ours)
 }

@@ -1,0 +1,742 @@
+package scheduler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	errOops  = errors.New("oops")
+	errOther = errors.New("other")
+)
+
+// journal is what a test notes in passing.
+type journal struct{ lines []string }
+
+func (j *journal) add(format string, args ...any) {
+	j.lines = append(j.lines, fmt.Sprintf(format, args...))
+}
+
+// take returns what was noted since the last take.
+func (j *journal) take() string {
+	lines := strings.Join(j.lines, ", ")
+	j.lines = nil
+	return lines
+}
+
+// fakeTask is a Task made of functions; a nil one does the least.
+type fakeTask struct {
+	name  string
+	step  func(ctx context.Context) (scheduler.Yield, error)
+	close func() error
+}
+
+func (f *fakeTask) Step(ctx context.Context) (scheduler.Yield, error) {
+	if f.step == nil {
+		return scheduler.Next, nil
+	}
+	return f.step(ctx)
+}
+
+func (f *fakeTask) Close() error {
+	if f.close == nil {
+		return nil
+	}
+	return f.close()
+}
+
+func (f *fakeTask) String() string { return f.name }
+
+// fakeThrower is a fakeTask that is a Thrower.
+type fakeThrower struct {
+	fakeTask
+	throw func(ctx context.Context, err error) (scheduler.Yield, error)
+}
+
+func (f *fakeThrower) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
+	return f.throw(ctx, err)
+}
+
+// fakeStopper is a fakeTask that is a Stopper.
+type fakeStopper struct {
+	fakeTask
+	stop func(ctx context.Context, cause error)
+}
+
+func (f *fakeStopper) Stop(ctx context.Context, cause error) { f.stop(ctx, cause) }
+
+// throwIn throws into a task that must be a Thrower.
+func throwIn(ctx context.Context, task scheduler.Task, err error) (scheduler.Yield, error) {
+	return task.(scheduler.Thrower).Throw(ctx, err)
+}
+
+// onGoroutine runs fn on another goroutine, which fn may end, and reports
+// whether it returned and what it panicked with.
+func onGoroutine(fn func()) (returned bool, panicked any) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { panicked = recover() }()
+		fn()
+		returned = true
+	}()
+	<-done
+	return returned, panicked
+}
+
+// panicOf returns what fn panics with.
+func panicOf(t *testing.T, fn func()) any {
+	t.Helper()
+	returned, panicked := onGoroutine(fn)
+	require.False(t, returned, "fn returned")
+	require.NotNil(t, panicked, "fn did not panic")
+	return panicked
+}
+
+// goroutines counts the goroutines that were added since it was made. Tests
+// that use it do not run in parallel with others.
+type goroutines struct {
+	t      *testing.T
+	before int
+}
+
+func countGoroutines(t *testing.T) goroutines {
+	// That of the test before may be ending still: on one processor it has done
+	// so when the number is the same again and again.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	c := goroutines{t, runtime.NumGoroutine()}
+	for same := 0; same < 100; same++ {
+		runtime.Gosched()
+		if n := runtime.NumGoroutine(); n != c.before {
+			c.before, same = n, 0
+		}
+	}
+	return c
+}
+
+func (c goroutines) want(extra int) {
+	c.t.Helper()
+	for range 1_000_000 {
+		if runtime.NumGoroutine()-c.before == extra {
+			return
+		}
+		runtime.Gosched()
+	}
+	require.Equal(c.t, extra, runtime.NumGoroutine()-c.before, "goroutines")
+}
+
+func panicForTest(v any) { panic(v) }
+
+var errBoom = errors.New("boom")
+
+// bareTask is a task without Throw and Stop. It yields the entries of yields in
+// turn and then is done, unless onStep says something else.
+type bareTask struct {
+	yields  []scheduler.Yield
+	onStep  func(ctx context.Context) (scheduler.Yield, error)
+	onClose func() error
+
+	steps, closes int
+}
+
+func (b *bareTask) Step(ctx context.Context) (scheduler.Yield, error) {
+	b.steps++
+	switch {
+	case b.onStep != nil:
+		return b.onStep(ctx)
+	case b.steps > len(b.yields):
+		return scheduler.Done, nil
+	}
+	return b.yields[b.steps-1], nil
+}
+
+func (b *bareTask) Close() error {
+	b.closes++
+	if b.onClose != nil {
+		return b.onClose()
+	}
+	return nil
+}
+
+func (b *bareTask) String() string { return "bare" }
+
+// throwerTask is one with Throw: by default it passes on what is thrown in.
+type throwerTask struct {
+	bareTask
+	onThrow func(err error) (scheduler.Yield, error)
+	thrown  []error
+}
+
+func (b *throwerTask) Throw(_ context.Context, err error) (scheduler.Yield, error) {
+	b.thrown = append(b.thrown, err)
+	if b.onThrow != nil {
+		return b.onThrow(err)
+	}
+	return scheduler.Yield{}, err
+}
+
+// stopperTask is one with Stop too.
+type stopperTask struct {
+	throwerTask
+	onStop func(ctx context.Context)
+	causes []error
+}
+
+func (b *stopperTask) Stop(ctx context.Context, cause error) {
+	b.causes = append(b.causes, cause)
+	if b.onStop != nil {
+		b.onStop(ctx)
+	}
+}
+
+var (
+	_ scheduler.Thrower = (*throwerTask)(nil)
+	_ scheduler.Stopper = (*stopperTask)(nil)
+)
+
+// forever is a step that asks for the next round for ever.
+func forever(context.Context) (scheduler.Yield, error) { return scheduler.Next, nil }
+
+// always returns a throw's answer that is always the same.
+func always(y scheduler.Yield, err error) func(error) (scheduler.Yield, error) {
+	return func(error) (scheduler.Yield, error) { return y, err }
+}
+
+// newClock returns a simulated clock on which a run that waits for ever fails
+// the test in place of hanging it.
+func newClock() *schedulertest.Clock { return schedulertest.NewClock(time.Time{}).Alone() }
+
+// short names errors for tables.
+func short(err error) string {
+	var timeout *scheduler.Timeout
+	var names []string
+	add := func(is bool, name string) {
+		if is {
+			names = append(names, name)
+		}
+	}
+	add(errors.Is(err, scheduler.ErrStarted), "ErrStarted")
+	add(errors.Is(err, scheduler.ErrNotStarted), "ErrNotStarted")
+	add(errors.Is(err, scheduler.ErrCancelled), "ErrCancelled")
+	add(errors.Is(err, scheduler.ErrAborted), "ErrAborted")
+	add(errors.As(err, &timeout), "Timeout")
+	add(errors.Is(err, errBoom), "boom")
+	add(errors.Is(err, errOther), "other")
+	switch {
+	case err == nil:
+		return "nil"
+	case names == nil:
+		return err.Error()
+	}
+	return strings.Join(names, "+")
+}
+
+// drained is a clock that does not care for wakes, so that a pause is one
+// whether or not a wake is left from the step before.
+type drained struct{ *schedulertest.Clock }
+
+func (c drained) Wait(until time.Time, wake <-chan struct{}) {
+	select {
+	case <-wake:
+	default:
+	}
+	c.Clock.Wait(until, wake)
+}
+
+func setEvent() *scheduler.Event {
+	e := new(scheduler.Event)
+	e.Set()
+	return e
+}
+
+// handClock is a Clock that moves when it is told to.
+type handClock struct{ now time.Time }
+
+func (c *handClock) Now() time.Time { return c.now }
+
+// Wait moves to the time waited for.
+func (c *handClock) Wait(until time.Time, wake <-chan struct{}) {
+	if until.IsZero() {
+		<-wake
+		return
+	}
+	if until.After(c.now) {
+		c.now = until
+	}
+}
+
+func (c *handClock) advance(d time.Duration) { c.now = c.now.Add(d) }
+
+// part is what a member of a group does, in words. What they mean is in perform.
+type part struct {
+	steps string // in each step; done behind the last one
+	throw string // in each Throw; without any it is no Thrower
+	stop  string // in Stop: "." nothing, "P" panic; others are its next step; without it is no Stopper
+	close string // in Close: "" nothing, "!" an error, "P" panic, "G" Goexit
+}
+
+// stage is where a group plays.
+type stage struct {
+	*testing.T
+	journal
+	clock  *handClock
+	ctx    context.Context
+	parts  map[string]part
+	events map[string]*scheduler.Event
+	group  *scheduler.DependencyTaskGroup[string]
+}
+
+func newStage(t *testing.T, parts map[string]part) *stage {
+	s := &stage{
+		T: t, parts: parts,
+		clock:  &handClock{now: time.Unix(1_000_000, 0)},
+		events: map[string]*scheduler.Event{},
+	}
+	s.ctx = scheduler.WithClock(t.Context(), s.clock)
+	return s
+}
+
+// graph reads "b:a c:a,b d": b requires a, c requires a and b, d nothing.
+func graph(text string) *scheduler.Dependencies[string] {
+	deps := scheduler.NewDependencies[string]()
+	for line := range strings.FieldsSeq(text) {
+		k, required, _ := strings.Cut(line, ":")
+		if required == "" {
+			deps.Add(k)
+			continue
+		}
+		deps.Add(k, strings.Split(required, ",")...)
+	}
+	return deps
+}
+
+// make makes the group.
+func (s *stage) make(deps string, opts *scheduler.GroupOptions[string]) {
+	s.Helper()
+	g, err := scheduler.NewDependencyTaskGroup(graph(deps), s.task, opts)
+	require.NoError(s, err)
+	s.group = g
+}
+
+func (s *stage) event(k string) *scheduler.Event {
+	if s.events[k] == nil {
+		s.events[k] = new(scheduler.Event)
+	}
+	return s.events[k]
+}
+
+// task is a group's function.
+func (s *stage) task(k string) scheduler.Task {
+	p := &player{stage: s, key: k, part: s.parts[k]}
+	p.words, p.answers = strings.Fields(p.steps), strings.Fields(p.throw)
+	switch {
+	case p.throw != "" && p.stop != "":
+		return throwingStopper{throwingPlayer{p}}
+	case p.throw != "":
+		return throwingPlayer{p}
+	case p.stop != "":
+		return stoppingPlayer{p}
+	}
+	return p
+}
+
+type player struct {
+	*stage
+	key string
+	part
+	words, answers []string
+	n              int
+	cause          error // of the Stop
+}
+
+func (p *player) String() string { return "player " + p.key }
+
+func (p *player) Step(context.Context) (scheduler.Yield, error) {
+	p.n++
+	p.add("%s%d", p.key, p.n)
+	if p.n > len(p.words) {
+		return scheduler.Done, nil
+	}
+	return p.perform(p.words[p.n-1], p.cause)
+}
+
+func (p *player) perform(word string, came error) (scheduler.Yield, error) {
+	if first, second, ok := strings.Cut(word, "|"); ok {
+		y, _ := p.perform(first, nil)
+		z, _ := p.perform(second, nil)
+		return y.Or(z), nil
+	}
+	n, _ := strconv.Atoi(word[1:])
+	switch word[0] {
+	case '.':
+		return scheduler.Next, nil
+	case 'r':
+		return scheduler.Rounds(n), nil
+	case 't':
+		return scheduler.After(time.Duration(n) * time.Second), nil
+	case 'e':
+		return scheduler.On(p.event(p.key)), nil
+	case '$':
+		return scheduler.Done, nil
+	case '?':
+		return scheduler.Yield{}, nil
+	case '!':
+		return scheduler.Yield{}, fmt.Errorf("oops %s", p.key)
+	case '^':
+		return scheduler.Yield{}, came
+	case 'P':
+		panicForTest(errOops)
+	case 'G':
+		runtime.Goexit()
+	}
+	panic("no word: " + word)
+}
+
+func (p *player) Close() error {
+	p.add("%s close", p.key)
+	switch p.close {
+	case "!":
+		return fmt.Errorf("close %s", p.key)
+	case "":
+		return nil
+	}
+	_, err := p.perform(p.close, nil)
+	return err
+}
+
+func (p *player) doThrow(err error) (scheduler.Yield, error) {
+	p.add("%s throw", p.key)
+	word := p.answers[0]
+	if len(p.answers) > 1 {
+		p.answers = p.answers[1:]
+	}
+	return p.perform(word, err)
+}
+
+func (p *player) doStop(cause error) {
+	p.add("%s stop", p.key)
+	switch p.stop {
+	case ".":
+	case "^", "$", "!": // the next step is that
+		p.words = append(p.words[:p.n:p.n], p.stop)
+		p.cause = cause
+	default:
+		_, _ = p.perform(p.stop, cause)
+	}
+}
+
+type throwingPlayer struct{ *player }
+
+func (p throwingPlayer) Throw(_ context.Context, err error) (scheduler.Yield, error) {
+	return p.doThrow(err)
+}
+
+type stoppingPlayer struct{ *player }
+
+func (p stoppingPlayer) Stop(_ context.Context, cause error) { p.doStop(cause) }
+
+type throwingStopper struct{ throwingPlayer }
+
+func (p throwingStopper) Stop(_ context.Context, cause error) { p.doStop(cause) }
+
+// round makes a step of the group and returns what happened in it; a second
+// passes.
+func (s *stage) round() (scheduler.Yield, string, error) {
+	y, err := s.group.Step(s.ctx)
+	s.clock.advance(time.Second)
+	return y, s.take(), err
+}
+
+// states lists the nodes' states by their first letters, in key order.
+func (s *stage) states() string {
+	var states []string
+	for k, state := range s.group.All() {
+		require.Equal(s, state, s.group.State(k))
+		states = append(states, k+"="+state.String())
+	}
+	return strings.Join(states, " ")
+}
+
+// texts lists errors.
+func texts(errs []error) string {
+	var list []string
+	for _, err := range errs {
+		list = append(list, err.Error())
+	}
+	return strings.Join(list, "; ")
+}
+
+// ended checks what holds for every group that has ended.
+func (s *stage) ended() {
+	s.Helper()
+	require.Zero(s, s.group.Count(scheduler.StatePending)+s.group.Count(scheduler.StateRunning))
+	for _, state := range s.group.All() {
+		require.True(s, state.Ended())
+	}
+	for range s.group.Running() {
+		require.Fail(s, "a node runs")
+	}
+	_, err := s.group.Step(s.ctx)
+	require.ErrorIs(s, err, scheduler.ErrEnded)
+	_, err = s.group.Throw(s.ctx, errOther)
+	require.Equal(s, errOther, err)
+	require.NoError(s, s.group.Close())
+	s.group.Stop(s.ctx, errOther)
+	require.Empty(s, s.take(), "nothing of a task is called any more")
+}
+
+// A play is a run of a group, round by round, a second each.
+type groupPlay struct {
+	name   string
+	deps   string
+	parts  map[string]part
+	opts   scheduler.GroupOptions[string]
+	throws map[int]error // in place of the step of that round
+	rounds []string      // what happens in each
+	err    string        // the group's
+	states string
+	errors string // all of them
+}
+
+func (p *groupPlay) run(t *testing.T) {
+	s := newStage(t, p.parts)
+	s.make(p.deps, &p.opts)
+	var rounds []string
+	var y scheduler.Yield
+	var err error
+	for i := 1; err == nil && y != scheduler.Done && i < 30; i++ {
+		var what string
+		if thrown := p.throws[i]; thrown != nil {
+			y, err = s.group.Throw(s.ctx, thrown)
+			s.clock.advance(time.Second)
+			what = s.take()
+		} else {
+			y, what, err = s.round()
+		}
+		rounds = append(rounds, what)
+	}
+	require.Equal(t, p.rounds, rounds)
+	if p.err == "" {
+		require.NoError(t, err)
+	} else {
+		require.EqualError(t, err, p.err)
+	}
+	if p.states != "" {
+		require.Equal(t, p.states, s.states())
+	}
+	require.Equal(t, p.errors, texts(s.group.Errors()))
+	s.ended()
+}
+
+var errSpace = errors.New("no space")
+
+// lasting returns a task that parks for some seconds and then ends with err.
+func lasting(seconds int, err error) scheduler.Task {
+	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		if e := co.Yield(scheduler.After(time.Duration(seconds) * time.Second)); e != nil {
+			return e
+		}
+		return err
+	})
+}
+
+// played runs a group under a simulated clock and returns what was recorded,
+// and its error.
+func played(
+	t *testing.T, deps string, task func(string) scheduler.Task,
+	opts *scheduler.GroupOptions[string], run *scheduler.RunnerOptions,
+) (*scheduler.DependencyTaskGroup[string], string, error) {
+	t.Helper()
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	recorder := schedulertest.NewRecorder(clock)
+	if opts.Observer == nil {
+		opts.Observer = recorder
+	}
+	group, err := scheduler.NewDependencyTaskGroup(graph(deps), task, opts)
+	require.NoError(t, err)
+	if run == nil {
+		run = &scheduler.RunnerOptions{}
+	}
+	run.Clock = clock
+	err = scheduler.Run(t.Context(), group, run)
+	return group, recorder.String(), err
+}
+
+// outcomes writes them down, a line each.
+func outcomes(group *scheduler.DependencyTaskGroup[string]) string {
+	var lines []string
+	for o := range group.Outcomes() {
+		line := fmt.Sprintf("%s %s", o.Key, o.State)
+		if o.Err != nil {
+			line += fmt.Sprintf(": %v", o.Err)
+		}
+		if o.Because != "" {
+			line += " because of " + o.Because
+		}
+		if o.Stopped {
+			line += ", stopped"
+		}
+		if o.CutOff {
+			line += ", cut off"
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// stopTask waits until it is asked to stop.
+type stopTask struct {
+	event  scheduler.Event
+	cause  error
+	answer func(cause error) error
+}
+
+func (s *stopTask) Step(context.Context) (scheduler.Yield, error) {
+	if s.cause == nil {
+		return scheduler.On(&s.event), nil
+	}
+	if err := s.answer(s.cause); err != nil {
+		return scheduler.Yield{}, err
+	}
+	return scheduler.Done, nil
+}
+
+func (s *stopTask) Stop(_ context.Context, cause error) {
+	s.cause = cause
+	s.event.Set()
+}
+
+func (s *stopTask) Close() error { return nil }
+
+// slowObserver is warned.
+type slowObserver struct {
+	*schedulertest.Recorder
+	slow []scheduler.SlowStep
+}
+
+func (o *slowObserver) ObserveSlowStep(s scheduler.SlowStep) { o.slow = append(o.slow, s) }
+
+type brokenTask struct{ err error }
+
+func (b *brokenTask) Step(context.Context) (scheduler.Yield, error) {
+	return scheduler.After(time.Hour), nil
+}
+
+func (b *brokenTask) Close() error { return b.err }
+
+// claiming returns a group whose nodes have claims.
+func claiming(t *testing.T, nodes string, claims map[string][]scheduler.Claim, task func(k string) scheduler.Task) *scheduler.DependencyTaskGroup[string] {
+	t.Helper()
+	group, err := scheduler.NewDependencyTaskGroup(graph(nodes), task, &scheduler.GroupOptions[string]{
+		Name: nodes, Claims: func(k string) []scheduler.Claim { return claims[k] },
+	})
+	require.NoError(t, err)
+	return group
+}
+
+func hours(string) scheduler.Task { return scheduler.Pause(scheduler.After(time.Hour)) }
+
+// backOffs counts how often it is asked.
+type backOffs struct {
+	pause time.Duration
+	asked int
+}
+
+func (b *backOffs) NextBackOff() time.Duration {
+	b.asked++
+	return b.pause
+}
+
+// claimIf is claim for those nodes that have a weight behind their names.
+func claimIf(l *scheduler.Limiter) func(k string) []scheduler.Claim {
+	return func(k string) []scheduler.Claim {
+		if strings.HasSuffix(k, "1") {
+			return claim(l)(k)
+		}
+		return nil
+	}
+}
+
+// earlyClock returns from every other Wait for no reason.
+type earlyClock struct {
+	*schedulertest.Clock
+	waits int
+}
+
+func (c *earlyClock) Wait(until time.Time, wake <-chan struct{}) {
+	if c.waits++; c.waits%2 == 0 {
+		c.Clock.Wait(until, wake)
+	}
+}
+
+type noticedTask struct {
+	scheduler.StepFunc
+	stop func(ctx context.Context)
+}
+
+func (n *noticedTask) Step(context.Context) (scheduler.Yield, error) {
+	return scheduler.After(time.Hour), nil
+}
+
+func (n *noticedTask) Stop(ctx context.Context, _ error) { n.stop(ctx) }
+
+// starts returns the nodes that a trace shows to start, with the time.
+func starts(trace string) string {
+	var found []string
+	for line := range strings.Lines(trace) {
+		at, rest, _ := strings.Cut(line, " ")
+		_, rest, _ = strings.Cut(rest, " ")
+		if path, ok := strings.CutSuffix(strings.TrimSpace(rest), ": pending -> running"); ok {
+			found = append(found, at+" "+path)
+		}
+	}
+	return strings.Join(found, ", ")
+}
+
+func limiter(capacity int) *scheduler.Limiter {
+	return scheduler.NewLimiter(scheduler.LimiterOptions{Name: "volumes", Capacity: capacity})
+}
+
+// claim returns a Claims function: the weight that a node claims is behind its
+// name, as in a2.
+func claim(l *scheduler.Limiter) func(string) []scheduler.Claim {
+	return func(k string) []scheduler.Claim {
+		if weight := int(k[len(k)-1] - '0'); weight > 0 {
+			return []scheduler.Claim{{Limiter: l, Weight: weight}}
+		}
+		return nil
+	}
+}
+
+func second(string) scheduler.Task { return lasting(1, nil) }
+
+var lasting0 = scheduler.Func(func(context.Context) error { return nil })
+
+// sleep is time.Sleep in a bubble, where it takes no time.
+func sleep(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // In a bubble.
+}
+
+// stubborn is a call that goes on for a while after its context has ended.
+func stubborn(d time.Duration) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		<-ctx.Done()
+		sleep(d)
+		return ctx.Err()
+	}
+}
+
+// constant is a backoff.
+type constant time.Duration
+
+func (c constant) NextBackOff() time.Duration { return time.Duration(c) }

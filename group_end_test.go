@@ -1,0 +1,792 @@
+package scheduler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
+)
+
+// Each stopped node's outcome says whether it ended within its grace.
+func TestGroup_Outcomes_of_a_stop(t *testing.T) {
+	group, _, err := played(t, "fails early late never polite", func(k string) scheduler.Task {
+		switch k {
+		case "fails":
+			return lasting(1, errSpace)
+		case "early":
+			return lasting(2, nil)
+		case "late":
+			return lasting(9, nil)
+		case "polite": // fails, because it was asked to end
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
+					return err
+				}
+				return errSpace
+			})
+		}
+		return lasting(1, nil)
+	}, &scheduler.GroupOptions[string]{ErrorWaitTime: 3 * time.Second, Limit: 3}, nil)
+	require.EqualError(t, err, "fails: no space")
+	require.Equal(t, `fails failed: fails: no space
+early succeeded, stopped
+late cancelled, stopped, cut off
+never cancelled
+polite cancelled`, outcomes(group))
+}
+
+func TestGroup_Drain(t *testing.T) {
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	group, err := scheduler.NewDependencyTaskGroup(graph("b:a c:b d"), func(string) scheduler.Task { return lasting(1, nil) }, nil)
+	require.NoError(t, err)
+	r := scheduler.NewTaskRunner(group, &scheduler.RunnerOptions{Clock: clock})
+	require.NoError(t, r.Start(t.Context(), 0))
+	group.Drain()
+	require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), scheduler.ErrDrained)
+	require.Equal(t, scheduler.Snapshot[string]{Completed: []string{"a", "d"}}, group.Snapshot())
+	require.Equal(t, 2, group.Count(scheduler.StatePending), "what is left stays pending")
+
+	rest, err := scheduler.NewDependencyTaskGroup(graph("b:a c:b d"), func(string) scheduler.Task { return lasting(1, nil) },
+		&scheduler.GroupOptions[string]{Completed: group.Snapshot().Resume()})
+	require.NoError(t, err)
+	require.NoError(t, scheduler.Run(t.Context(), rest, &scheduler.RunnerOptions{Clock: clock}))
+	require.False(t, rest.Started("a"))
+	require.True(t, rest.Started("c"))
+
+	rest.Drain() // ended: nothing happens
+	finished, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return lasting(1, nil) }, nil)
+	require.NoError(t, err)
+	r = scheduler.NewTaskRunner(finished, &scheduler.RunnerOptions{Clock: clock})
+	require.NoError(t, r.Start(t.Context(), 0))
+	finished.Drain()
+	require.NoError(t, r.RunToCompletion(t.Context(), 0), "nothing was left")
+}
+
+// A group that is drained between two steps, with nothing running, ends with
+// the next one.
+func TestGroup_Drain_when_nothing_runs(t *testing.T) {
+	group, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return lasting(1, nil) },
+		&scheduler.GroupOptions[string]{Budget: 1})
+	require.NoError(t, err)
+	group.Drain()
+	require.ErrorIs(t, scheduler.Run(t.Context(), group, nil), scheduler.ErrDrained)
+	require.False(t, group.Started("a"))
+}
+
+// An error from closing a member whose grace is over is a failure like any
+// other: it is reported, and the others are asked for their grace again.
+func TestGroup_error_of_a_close_after_the_grace(t *testing.T) {
+	broken := errors.New("will not close")
+	member := func(k string) scheduler.Task {
+		if k == "a" {
+			return &brokenTask{err: broken}
+		}
+		return lasting(9, nil)
+	}
+	t.Run("aggregating", func(t *testing.T) {
+		group, err := scheduler.NewDependencyTaskGroup(graph("a"), member,
+			&scheduler.GroupOptions[string]{AggregateErrors: true, ErrorWaitTime: time.Second})
+		require.NoError(t, err)
+		d := schedulertest.NewDriver(t, group, nil)
+		d.Step()
+		d.Runner.Interrupt(errSpace)
+		var all *scheduler.ExceptionGroup
+		require.ErrorAs(t, d.RunToEnd(), &all)
+		require.Len(t, all.Errors, 2)
+		require.Equal(t, errSpace, all.Errors[0])
+		require.EqualError(t, all.Errors[1], "a: will not close")
+	})
+	t.Run("failing fast", func(t *testing.T) {
+		var asked []string
+		group, err := scheduler.NewDependencyTaskGroup(graph("a b"), member,
+			&scheduler.GroupOptions[string]{ErrorWaitTimeFor: func(k string) time.Duration {
+				asked = append(asked, k)
+				return map[string]time.Duration{"a": time.Second, "b": time.Minute}[k]
+			}})
+		require.NoError(t, err)
+		d := schedulertest.NewDriver(t, group, nil)
+		d.Step()
+		d.Runner.Interrupt(errSpace)
+		require.Equal(t, errSpace, d.RunToEnd())
+		require.Equal(t, []string{"a", "b", "b"}, asked)
+		require.Equal(t, "a failed: a: will not close, stopped, cut off\nb succeeded, stopped", outcomes(group))
+	})
+}
+
+// What is thrown into a group gives its members their grace once: a second error
+// does not prolong it.
+func TestGroup_grace_of_two_interrupts(t *testing.T) {
+	for name, opts := range map[string]scheduler.GroupOptions[string]{
+		"of all":     {ErrorWaitTime: 10 * time.Second},
+		"of a node":  {ErrorWaitTimeFor: func(string) time.Duration { return 10 * time.Second }},
+		"all errors": {ErrorWaitTime: 10 * time.Second, AggregateErrors: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			group, err := scheduler.NewDependencyTaskGroup(graph("b:a"),
+				func(string) scheduler.Task { return lasting(60, nil) }, &opts)
+			require.NoError(t, err)
+			d := schedulertest.NewDriver(t, group, nil)
+			start := d.Clock.Now()
+			d.Step()
+			d.Runner.Interrupt(errSpace)
+			d.Step()
+			require.Equal(t, 10*time.Second, group.ExplainNode("a").Deadline.Sub(start))
+			d.Clock.Advance(6 * time.Second)
+			d.Runner.Interrupt(errOops)
+			d.Step()
+			require.Equal(t, 10*time.Second, group.ExplainNode("a").Deadline.Sub(start))
+			require.ErrorIs(t, d.RunToEnd(), errOops)
+			require.Equal(t, scheduler.StateCancelled, group.State("a"))
+			require.Less(t, d.Clock.Now().Sub(start), 11*time.Second)
+		})
+	}
+}
+
+// A deadlock is no failure of a node, so it is in no Outcome.
+func TestGroup_Outcomes_without_what_was_thrown_in(t *testing.T) {
+	group, err := scheduler.NewDependencyTaskGroup(graph("a"), second, nil)
+	require.NoError(t, err)
+	d := schedulertest.NewDriver(t, group, nil)
+	d.Step()
+	d.Runner.Interrupt(errSpace)
+	require.Equal(t, errSpace, d.RunToEnd())
+	require.Equal(t, "a cancelled, stopped, cut off", outcomes(group))
+	require.Equal(t, []error{errSpace}, group.Errors())
+}
+
+// A member that goes on after its own Timeout fails with it, also if another
+// failure ends it earlier than its grace would have.
+func TestGroup_timeout_gone_on_after_is_not_lost(t *testing.T) {
+	for _, grace := range []time.Duration{0, 2 * time.Second} {
+		group, _, err := played(t, "slow fails", func(k string) scheduler.Task {
+			if k == "fails" {
+				return lasting(2, errSpace)
+			}
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				_ = co.Yield(scheduler.After(time.Hour)) // the Timeout
+				return co.Yield(scheduler.After(time.Hour))
+			})
+		}, &scheduler.GroupOptions[string]{
+			Timeout: func(k string) time.Duration { return map[string]time.Duration{"slow": time.Second}[k] },
+			ErrorWaitTimeFor: func() func(string) time.Duration {
+				asked := 0
+				return func(string) time.Duration {
+					if asked++; asked == 1 {
+						return time.Minute
+					}
+					return grace
+				}
+			}(),
+		}, nil)
+		require.EqualError(t, err, "fails: no space")
+		var timeout *scheduler.Timeout
+		require.ErrorAs(t, group.Err("slow"), &timeout)
+		require.Len(t, group.Errors(), 2)
+	}
+}
+
+func TestGroup_Outcomes_of_timeouts(t *testing.T) {
+	t.Parallel()
+	clock := schedulertest.NewClock(time.Time{})
+	ctx := scheduler.WithClock(t.Context(), clock)
+	g, err := scheduler.NewDependencyTaskGroup(graph("a b c:a"), hours, &scheduler.GroupOptions[string]{
+		AggregateErrors: true,
+		Timeout: func(k string) time.Duration {
+			return map[string]time.Duration{"a": time.Minute}[k]
+		},
+	})
+	require.NoError(t, err)
+	_, err = g.Step(ctx)
+	require.NoError(t, err)
+	for o := range g.Outcomes() {
+		t.Errorf("%v has not ended", o.Key)
+	}
+	require.Zero(t, g.Count(scheduler.StateSkipped+1))
+	clock.Advance(2 * time.Minute)
+	_, err = g.Step(ctx)
+	require.NoError(t, err)
+	var outcomes []string
+	for o := range g.Outcomes() {
+		outcomes = append(outcomes, fmt.Sprint(o.Key, " ", o.State))
+	}
+	require.Equal(t, []string{"a timed out", "c skipped"}, outcomes)
+	require.NoError(t, g.Close())
+}
+
+func TestGroup_details(t *testing.T) {
+	t.Parallel()
+	step := func(step func(ctx context.Context) (scheduler.Yield, error)) scheduler.Task {
+		return scheduler.StepFunc(step)
+	}
+	t.Run("an error beside a yield is an error", func(t *testing.T) {
+		first := true
+		err := scheduler.Run(t.Context(), scheduler.All(step(func(context.Context) (scheduler.Yield, error) {
+			if first {
+				first = false
+				return scheduler.Next, nil
+			}
+			return scheduler.Next, errOops
+		})), nil)
+		require.ErrorIs(t, err, errOops)
+	})
+	t.Run("a grace runs out in the step of another that wants the next round", func(t *testing.T) {
+		clock := schedulertest.NewClock(time.Time{})
+		ctx := scheduler.WithClock(t.Context(), clock)
+		slow := false
+		g, err := scheduler.NewDependencyTaskGroup(graph("a b"), func(k string) scheduler.Task {
+			if k == "b" {
+				return scheduler.Pause(scheduler.After(time.Hour))
+			}
+			return step(func(context.Context) (scheduler.Yield, error) {
+				if slow {
+					clock.Advance(time.Minute)
+				}
+				return scheduler.Next, nil
+			})
+		}, &scheduler.GroupOptions[string]{ErrorWaitTimeFor: func(k string) time.Duration {
+			return map[string]time.Duration{"a": time.Hour, "b": time.Second}[k]
+		}})
+		require.NoError(t, err)
+		_, err = g.Step(ctx)
+		require.NoError(t, err)
+		_, err = g.Throw(ctx, errOops)
+		require.NoError(t, err)
+		slow = true
+		_, err = g.Step(ctx)
+		require.NoError(t, err)
+		require.Equal(t, scheduler.StateCancelled, g.State("b"), "in the same round")
+		require.NoError(t, g.Close())
+	})
+	t.Run("who had no notice does not end because of it", func(t *testing.T) {
+		g, err := scheduler.NewDependencyTaskGroup(graph("a b"), func(k string) scheduler.Task {
+			first := true
+			return step(func(context.Context) (scheduler.Yield, error) {
+				if k == "a" && !first {
+					return scheduler.Yield{}, errOops
+				}
+				first = false
+				return scheduler.Next, nil
+			})
+		}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour})
+		require.NoError(t, err)
+		_, err = g.Step(t.Context())
+		require.NoError(t, err)
+		_, err = g.Throw(t.Context(), errOops)
+		require.NoError(t, err)
+		_, err = g.Step(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, scheduler.StateFailed, g.State("a"))
+		require.NoError(t, g.Close())
+	})
+	t.Run("a failure closes calls too, in the same step", func(t *testing.T) {
+		ended := false
+		_, err := scheduler.All(
+			scheduler.Blocking(func(ctx context.Context) error {
+				<-ctx.Done()
+				ended = true
+				return nil
+			}),
+			scheduler.Func(func(context.Context) error { return errOops }),
+		).Step(t.Context())
+		require.ErrorIs(t, err, errOops)
+		require.True(t, ended)
+	})
+	t.Run("a context of a member's own ends with that of the step", func(t *testing.T) {
+		type key struct{}
+		var seen error
+		g, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task {
+			return step(func(ctx context.Context) (scheduler.Yield, error) {
+				require.Equal(t, "a", ctx.Value(key{}))
+				seen = ctx.Err()
+				return scheduler.Next, nil
+			})
+		}, &scheduler.GroupOptions[string]{Context: func(ctx context.Context, k string) context.Context {
+			return context.WithValue(ctx, key{}, k)
+		}})
+		require.NoError(t, err)
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		for _, ctx := range []context.Context{t.Context(), over, over, t.Context()} {
+			_, err = g.Step(ctx)
+			require.NoError(t, err)
+			require.Equal(t, ctx.Err(), seen)
+		}
+		require.NoError(t, g.Close())
+	})
+	t.Run("of a limit and a grace that end together the limit stays", func(t *testing.T) {
+		clock := schedulertest.NewClock(time.Time{})
+		ctx := scheduler.WithClock(t.Context(), clock)
+		g, err := scheduler.NewDependencyTaskGroup(graph("a"), hours, &scheduler.GroupOptions[string]{
+			ErrorWaitTime: time.Minute, Timeout: func(string) time.Duration { return time.Minute },
+		})
+		require.NoError(t, err)
+		_, err = g.Step(ctx)
+		require.NoError(t, err)
+		_, err = g.Throw(ctx, errOops)
+		require.NoError(t, err)
+		clock.Advance(time.Minute + 1)
+		_, err = g.Step(ctx)
+		require.ErrorIs(t, err, errOops)
+		require.Equal(t, scheduler.StateTimedOut, g.State("a"))
+	})
+}
+
+func TestGroup_throw(t *testing.T) {
+	run := part{steps: ". . . . . . . . .", throw: "."}
+	stops := part{steps: ". . . . . . . . .", stop: "."}
+	parts := map[string]part{"a": run, "b": stops}
+	tests := []groupPlay{
+		{
+			name: "without grace", deps: "a b c:b", parts: parts, throws: map[int]error{2: errOops},
+			rounds: []string{"a1, b1", "a close, b close"},
+			err:    "oops", errors: "oops", states: "a=cancelled b=cancelled c=cancelled",
+		},
+		{
+			name: "with grace", deps: "a b c:b", parts: parts, throws: map[int]error{2: errOops},
+			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: 2 * time.Second},
+			rounds: []string{"a1, b1", "b stop", "a2, b2", "a3, b3", "a close, b close"},
+			err:    "oops", errors: "oops", states: "a=cancelled b=cancelled c=cancelled",
+		},
+		{
+			name: "the last one wins", deps: "a b", parts: parts, throws: map[int]error{2: errOops, 3: errOther},
+			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: 2 * time.Second},
+			rounds: []string{"a1, b1", "b stop", "", "a2, b2", "a close, b close"},
+			err:    "other", errors: "oops; other", states: "a=cancelled b=cancelled",
+		},
+		{
+			name: "outranks an earlier failure", deps: "a b", throws: map[int]error{3: errOops},
+			parts:  map[string]part{"a": run, "b": {steps: ". !"}},
+			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: 2 * time.Second},
+			rounds: []string{"a1, b1", "a2, b2", "", "a3", "a close"},
+			err:    "oops", errors: "b: oops b; oops", states: "a=cancelled b=failed",
+		},
+		{
+			name: "outranks a later failure", deps: "a b", throws: map[int]error{2: errOops},
+			parts:  map[string]part{"a": run, "b": {steps: ". !"}},
+			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: 2 * time.Second},
+			rounds: []string{"a1, b1", "", "a2, b2", "a3", "a close"},
+			err:    "oops", errors: "oops; b: oops b", states: "a=cancelled b=failed",
+		},
+		{
+			name: "also if all end well", deps: "a b", throws: map[int]error{2: errOops},
+			parts:  map[string]part{"a": {steps: ". ."}, "b": {steps: "."}},
+			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: time.Minute},
+			rounds: []string{"a1, b1", "", "a2, b2", "a3"},
+			err:    "oops", errors: "oops", states: "a=succeeded b=succeeded",
+		},
+		{
+			name: "aggregate", deps: "a b c d:c", throws: map[int]error{3: errOops},
+			parts:  map[string]part{"a": run, "b": {steps: ". !"}, "c": {steps: ". . ."}},
+			opts:   scheduler.GroupOptions[string]{AggregateErrors: true, ErrorWaitTime: 2 * time.Second},
+			rounds: []string{"a1, b1, c1", "a2, b2, c2", "", "a3, c3", "a4, c4", "a close"},
+			err:    "2 tasks failed:\n- b: oops b\n- oops", errors: "b: oops b; oops",
+			states: "a=cancelled b=failed c=succeeded d=cancelled",
+		},
+		{
+			name: "errors of Close", deps: "a b", throws: map[int]error{2: errOops},
+			parts:  map[string]part{"a": {steps: ". .", close: "!"}, "b": {steps: ". .", close: "!"}},
+			rounds: []string{"a1, b1", "a close, b close"},
+			err:    "oops", errors: "oops; a: close a; b: close b", states: "a=cancelled b=cancelled",
+		},
+		{
+			name: "what wraps a Timeout is an ordinary error", deps: "a b",
+			throws: map[int]error{2: fmt.Errorf("words: %w", &scheduler.Timeout{Task: "x", Limit: 1})},
+			parts:  parts,
+			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: time.Second},
+			rounds: []string{"a1, b1", "b stop", "a2, b2", "a close, b close"},
+			err:    "words: x: timed out after 1ns", errors: "words: x: timed out after 1ns",
+		},
+		{
+			name: "a Timeout closes all at once, whatever the grace of the group", deps: "a b c:b",
+			throws: map[int]error{2: &scheduler.Timeout{Task: "x", Limit: 1}},
+			parts:  map[string]part{"a": run, "b": {steps: ". . .", close: "!", stop: "."}},
+			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour},
+			rounds: []string{"a1, b1", "a close, b close"},
+			err:    "x: timed out after 1ns", errors: "x: timed out after 1ns; b: close b",
+			states: "a=cancelled b=cancelled c=cancelled",
+		},
+		{
+			name: "a Timeout outranks all", deps: "a b c", throws: map[int]error{3: errOops, 4: &scheduler.Timeout{Task: "x", Limit: 1}},
+			parts:  map[string]part{"a": run, "b": {steps: ". !"}, "c": run},
+			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour},
+			rounds: []string{"a1, b1, c1", "a2, b2, c2", "", "a close, c close"},
+			err:    "x: timed out after 1ns", errors: "b: oops b; oops; x: timed out after 1ns",
+		},
+		{
+			name: "a Timeout outranks all when aggregating", deps: "a b c", throws: map[int]error{3: &scheduler.Timeout{Task: "x", Limit: 1}},
+			parts:  map[string]part{"a": run, "b": {steps: ". !"}, "c": run},
+			opts:   scheduler.GroupOptions[string]{AggregateErrors: true},
+			rounds: []string{"a1, b1, c1", "a2, b2, c2", "a close, c close"},
+			err:    "x: timed out after 1ns", errors: "b: oops b; x: timed out after 1ns",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, test.run)
+	}
+	t.Run("before the first step", func(t *testing.T) {
+		s := newStage(t, nil)
+		s.make("a b:a", nil)
+		_, err := s.group.Throw(s.ctx, errOops)
+		require.Equal(t, errOops, err)
+		require.Empty(t, s.take())
+		_, err = s.group.Step(s.ctx)
+		require.ErrorIs(t, err, scheduler.ErrEnded)
+	})
+}
+
+// The Timeout of a runner around a group gives the members the runner's grace.
+func TestGroup_timeout_of_the_runner(t *testing.T) {
+	stops := part{steps: "t1 t1 t1 t1 t1 t1 t1 t1 t1 t1", stop: "."}
+	tests := []struct {
+		name  string
+		parts map[string]part
+		grace time.Duration
+		want  string
+		ok    bool
+		took  time.Duration
+		state string
+	}{
+		{
+			"no grace",
+			map[string]part{"a": stops},
+			0, "a1, a2, a3, a4, a close", false, 3500*time.Millisecond + 1,
+			"a=cancelled b=cancelled",
+		},
+		{
+			"too short",
+			map[string]part{"a": stops},
+			2 * time.Second, "a1, a2, a3, a4, a stop, a5, a6, a close", false,
+			5500*time.Millisecond + 2, "a=cancelled b=cancelled",
+		},
+		{
+			"ends in it",
+			map[string]part{"a": {steps: stops.steps, stop: "$"}},
+			2 * time.Second, "a1, a2, a3, a4, a stop, a5", false,
+			4 * time.Second, "a=succeeded b=cancelled",
+		},
+		{
+			"ends in it with the cause",
+			map[string]part{"a": {steps: stops.steps, stop: "^"}},
+			2 * time.Second,
+			"a1, a2, a3, a4, a stop, a5", false, 4 * time.Second, "a=cancelled b=cancelled",
+		},
+		{
+			"fails in it",
+			map[string]part{"a": {steps: stops.steps, stop: "!"}},
+			2 * time.Second, "a1, a2, a3, a4, a stop, a5", false,
+			4 * time.Second, "a=failed b=cancelled",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStage(t, test.parts)
+			s.make("b:a", nil)
+			begin := s.clock.now
+			err := scheduler.Run(t.Context(), s.group, &scheduler.RunnerOptions{
+				Name: "x", Timeout: 3500 * time.Millisecond, Grace: test.grace, Clock: s.clock,
+			})
+			require.Equal(t, test.want, s.take())
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.EqualError(t, err, "x: timed out after 3.5s")
+			require.Equal(t, test.took, s.clock.now.Sub(begin))
+			require.Equal(t, test.state, s.states())
+			s.ended()
+		})
+	}
+	t.Run("all end in the grace and nothing is left", func(t *testing.T) {
+		s := newStage(t, map[string]part{"a": {steps: stops.steps, stop: "$"}})
+		s.make("a", nil)
+		r := scheduler.NewTaskRunner(s.group, &scheduler.RunnerOptions{Grace: time.Minute, Clock: s.clock})
+		require.NoError(t, r.Run(t.Context(), 3500*time.Millisecond, 0), "what a task swallows is not reported")
+		require.ErrorIs(t, r.Err(), context.DeadlineExceeded)
+		require.Equal(t, "a=succeeded", s.states())
+	})
+}
+
+func TestGroup_Timeout_of_a_node(t *testing.T) {
+	limit := func(d time.Duration) func(string) time.Duration {
+		return func(k string) time.Duration { return map[string]time.Duration{"a": d}[k] }
+	}
+	run := ". . . . . . . . . . . ."
+	const text = "player a: timed out after 1s"
+	tests := []groupPlay{
+		{
+			name: "no Thrower", deps: "a b c:a", parts: map[string]part{"a": {steps: run}, "b": {steps: run}},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
+			rounds: []string{"a1, b1", "a2, b2", "a close, b close"},
+			err:    "a: " + text, errors: "a: " + text, states: "a=timed out b=cancelled c=cancelled",
+		},
+		{
+			name: "fails to close", deps: "a b", parts: map[string]part{"a": {steps: run, close: "!"}, "b": {steps: run}},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
+			rounds: []string{"a1, b1", "a2, b2", "a close, b close"},
+			err:    "a: " + text + "\nclose a", errors: "a: " + text + "\nclose a", states: "a=timed out b=cancelled",
+		},
+		{
+			name: "passed on", deps: "a b", parts: map[string]part{"a": {steps: run, throw: "^"}, "b": {steps: run}},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
+			rounds: []string{"a1, b1", "a2, b2", "a throw, b close"},
+			err:    "a: " + text, errors: "a: " + text, states: "a=timed out b=cancelled",
+		},
+		{
+			name: "swallowed by ending", deps: "a b:a", parts: map[string]part{"a": {steps: run, throw: "$"}},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
+			rounds: []string{"a1", "a2", "a throw, b1"}, states: "a=succeeded b=succeeded",
+		},
+		{
+			name: "another error", deps: "a", parts: map[string]part{"a": {steps: run, throw: "!"}},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
+			rounds: []string{"a1", "a2", "a throw"}, states: "a=failed", err: "a: oops a", errors: "a: oops a",
+		},
+		{
+			name: "goes on without grace", deps: "a b", parts: map[string]part{"a": {steps: run, throw: "."}, "b": {steps: run}},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
+			rounds: []string{"a1, b1", "a2, b2", "a throw, a close, b close"},
+			err:    "a: " + text, errors: "a: " + text, states: "a=timed out b=cancelled",
+		},
+		{
+			name: "goes on with grace", deps: "a b", parts: map[string]part{"a": {steps: run, throw: "."}, "b": {steps: ". . . ."}},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second), ErrorWaitTime: 2 * time.Second},
+			rounds: []string{"a1, b1", "a2, b2", "a throw, b3", "a3, b4", "a4, b5", "a close"},
+			err:    "a: " + text, errors: "a: " + text, states: "a=timed out b=succeeded",
+		},
+		{
+			name: "goes on with grace of its own, and ends", deps: "a b:a", parts: map[string]part{"a": {steps: ". . . .", throw: "."}},
+			opts: scheduler.GroupOptions[string]{Timeout: limit(time.Second), ErrorWaitTimeFor: func(k string) time.Duration {
+				return map[string]time.Duration{"a": time.Hour}[k]
+			}},
+			rounds: []string{"a1", "a2", "a throw", "a3", "a4", "a5, b1"}, states: "a=succeeded b=succeeded",
+		},
+		{
+			name: "answered with nothing", deps: "a", parts: map[string]part{"a": {steps: run, throw: "?"}},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
+			rounds: []string{"a1", "a2", "a throw, a close"}, states: "a=failed",
+			err: "a: " + scheduler.ErrNoYield.Error(), errors: "a: " + scheduler.ErrNoYield.Error(),
+		},
+		{
+			name: "negative: over before its first line", deps: "a b:a c", parts: map[string]part{"a": {steps: run, throw: "$"}},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(-1), AggregateErrors: true},
+			rounds: []string{"c1"}, states: "a=timed out b=skipped c=succeeded",
+			err: "1 task failed:\n- a: a: timed out after -1ns", errors: "a: a: timed out after -1ns",
+		},
+		{
+			name: "an ordinary failure when aggregating", deps: "a b c:a", parts: map[string]part{"a": {steps: run}, "b": {steps: ". . . ."}},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second), AggregateErrors: true},
+			rounds: []string{"a1, b1", "a2, b2", "a close, b3", "b4", "b5"},
+			err:    "1 task failed:\n- a: " + text, errors: "a: " + text, states: "a=timed out b=succeeded c=skipped",
+		},
+		{
+			name: "parked", deps: "a", parts: map[string]part{"a": {steps: "t100", throw: "^"}},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
+			rounds: []string{"a1", "", "a throw"}, states: "a=timed out", err: "a: " + text, errors: "a: " + text,
+		},
+		{
+			name: "parked for rounds", deps: "a", parts: map[string]part{"a": {steps: "r100", throw: "^"}},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
+			rounds: []string{"a1", "", "a throw"}, states: "a=timed out", err: "a: " + text, errors: "a: " + text,
+		},
+		{
+			name: "parked for an event", deps: "a", parts: map[string]part{"a": {steps: "e", throw: "^"}},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
+			rounds: []string{"a1", "", "a throw"}, states: "a=timed out", err: "a: " + text, errors: "a: " + text,
+		},
+		{
+			name: "in time", deps: "a", parts: map[string]part{"a": {steps: ". . ."}},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(3 * time.Second)},
+			rounds: []string{"a1", "a2", "a3", "a4"}, states: "a=succeeded",
+		},
+		{
+			name: "of one that has ended", deps: "a b", parts: map[string]part{"a": {steps: "."}, "b": {steps: "r2 r4"}},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(3 * time.Second)},
+			rounds: []string{"a1, b1", "a2", "b2", "", "", "", "b3"}, states: "a=succeeded b=succeeded",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, test.run)
+	}
+}
+
+type stopping struct {
+	stop func(ctx context.Context, cause error)
+}
+
+func (s stopping) Stop(ctx context.Context, cause error) { s.stop(ctx, cause) }
+
+// The end of a step's context is the member's business alone.
+func TestGroup_ignores_the_end_of_its_context(t *testing.T) {
+	s := newStage(t, map[string]part{"a": {steps: ". ."}})
+	s.make("a", nil)
+	ctx, cancel := context.WithCancel(s.ctx)
+	cancel()
+	for _, want := range []string{"a1", "a2", "a3"} {
+		_, err := s.group.Step(ctx)
+		require.NoError(t, err)
+		require.Equal(t, want, s.take())
+	}
+	s.ended()
+}
+
+// TaskRunner.Stop, and the end of Run's context: nothing new starts at any
+// depth, and what is left unfinished fails with the cause.
+func TestGroup_stopped_by_its_runner(t *testing.T) {
+	nested := func(s *stage, depth int) scheduler.Task {
+		task := scheduler.Task(s.group)
+		for range depth {
+			inner := task
+			g, err := scheduler.NewDependencyTaskGroup(graph("y:x"), func(k string) scheduler.Task {
+				if k == "y" {
+					return scheduler.Func(func(context.Context) error { s.add("y"); return nil })
+				}
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					return co.Await(scheduler.NewTaskRunner(inner, nil).AsTask(0))
+				})
+			}, nil)
+			require.NoError(s, err)
+			task = g
+		}
+		return task
+	}
+	tests := []struct {
+		name   string
+		part   part // of a
+		stops  []string
+		states string
+		errors string
+	}{
+		{"goes on until it is closed", part{steps: "t1 t1 t1 t1 t1 t1 t1", stop: "."}, []string{"a1", "a stop, a2", "a3, a close"}, "a=cancelled b=cancelled", ""},
+		{"ends", part{steps: "t1 t1 t1 t1 t1", stop: "$"}, []string{"a1", "a stop, a2"}, "a=succeeded b=cancelled", ""},
+		{"ends with the cause", part{steps: "t1 t1 t1 t1 t1", stop: "^"}, []string{"a1", "a stop, a2"}, "a=cancelled b=cancelled", "a: oops"},
+		{"fails", part{steps: "t1 t1 t1 t1 t1", stop: "!"}, []string{"a1", "a stop, a2"}, "a=failed b=cancelled", "a: oops a"},
+	}
+	for _, test := range tests {
+		for depth := range 4 {
+			t.Run(fmt.Sprint(test.name, " depth=", depth), func(t *testing.T) {
+				s := newStage(t, map[string]part{"a": test.part})
+				s.make("b:a", nil)
+				r := scheduler.NewTaskRunner(nested(s, depth), &scheduler.RunnerOptions{Clock: s.clock, Grace: 2 * time.Second})
+				require.NoError(t, r.Start(t.Context(), 0))
+				r.Stop(errOops)
+				var err error
+				for done := false; !done; {
+					s.clock.advance(time.Second)
+					done, err = r.Step(t.Context())
+				}
+				require.Equal(t, strings.Join(test.stops, ", "), s.take(), "neither b nor y")
+				require.ErrorIs(t, err, errOops)
+				if test.errors == "a: oops a" {
+					require.ErrorContains(t, err, "oops a", "what failed meanwhile is joined")
+				} else {
+					require.EqualError(t, err, "oops")
+				}
+				require.Equal(t, test.states, s.states())
+				require.Equal(t, test.errors, texts(s.group.Errors()))
+				s.ended()
+			})
+		}
+	}
+	t.Run("nothing was left to start", func(t *testing.T) {
+		s := newStage(t, map[string]part{"a": {steps: ". .", stop: "$"}})
+		s.make("a", nil)
+		r := scheduler.NewTaskRunner(s.group, &scheduler.RunnerOptions{Clock: s.clock, Grace: time.Minute})
+		require.NoError(t, r.Start(t.Context(), 0))
+		r.Stop(errOops)
+		require.Equal(t, errOops, r.RunToCompletion(t.Context(), 0))
+		require.Equal(t, "a=succeeded", s.states())
+		require.Empty(t, s.group.Errors())
+	})
+	t.Run("without grace", func(t *testing.T) {
+		s := newStage(t, map[string]part{"a": {steps: ". .", stop: "."}})
+		s.make("b:a", nil)
+		r := scheduler.NewTaskRunner(s.group, &scheduler.RunnerOptions{Clock: s.clock})
+		require.NoError(t, r.Start(t.Context(), 0))
+		r.Stop(errOops)
+		require.Equal(t, errOops, r.RunToCompletion(t.Context(), 0))
+		require.Equal(t, "a1, a close", s.take())
+		require.Equal(t, "a=cancelled b=cancelled", s.states())
+	})
+	t.Run("aggregate", func(t *testing.T) {
+		s := newStage(t, map[string]part{"a": {steps: "!"}, "b": {steps: ". . .", stop: "$"}})
+		s.make("a b c:b", &scheduler.GroupOptions[string]{AggregateErrors: true})
+		r := scheduler.NewTaskRunner(s.group, &scheduler.RunnerOptions{Clock: s.clock, Grace: time.Minute})
+		require.NoError(t, r.Start(t.Context(), 0))
+		r.Stop(errOops)
+		err := r.RunToCompletion(t.Context(), 0)
+		require.ErrorIs(t, err, errOops)
+		var all *scheduler.ExceptionGroup
+		require.ErrorAs(t, err, &all, "what failed before is not lost")
+		require.Equal(t, "a=failed b=succeeded c=cancelled", s.states())
+	})
+}
+
+// In the grace of an outer group an inner one goes on starting, and its members
+// have notice, those that start in the grace too.
+func TestGroup_stopped_by_an_outer_group(t *testing.T) {
+	outer := func(s *stage) *scheduler.DependencyTaskGroup[string] {
+		g, err := scheduler.NewDependencyTaskGroup(graph("inner fails"), func(k string) scheduler.Task {
+			if k == "inner" {
+				return s.group
+			}
+			return &player{stage: s, key: "f", words: []string{".", "!"}}
+		}, &scheduler.GroupOptions[string]{ErrorWaitTime: 3 * time.Second})
+		require.NoError(t, err)
+		return g
+	}
+	play := func(s *stage, g *scheduler.DependencyTaskGroup[string]) (rounds []string, err error) {
+		for y := scheduler.Next; y != scheduler.Done && err == nil; {
+			y, err = g.Step(s.ctx)
+			s.clock.advance(time.Second)
+			rounds = append(rounds, s.take())
+		}
+		return rounds, err
+	}
+	t.Run("goes on starting", func(t *testing.T) {
+		s := newStage(t, map[string]part{"a": {steps: ". . .", stop: "."}, "b": {steps: ". . . . . . .", stop: "."}})
+		s.make("b:a", nil)
+		g := outer(s)
+		rounds, err := play(s, g)
+		require.EqualError(t, err, "fails: oops f")
+		require.Equal(t, []string{"a1, f1", "a2, f2, a stop", "a3", "a4, b1, b stop", "b2", "b close"}, rounds)
+		require.Equal(t, "a=succeeded b=cancelled", s.states())
+		require.Equal(t, scheduler.StateCancelled, g.State("inner"))
+		s.ended()
+	})
+	t.Run("a member that ends with the cause fails it", func(t *testing.T) {
+		// Else what depends on that member would never start, nor end.
+		s := newStage(t, map[string]part{"a": {steps: ". . . .", stop: "^"}})
+		s.make("b:a", nil)
+		g := outer(s)
+		rounds, err := play(s, g)
+		require.EqualError(t, err, "fails: oops f")
+		require.Equal(t, []string{"a1, f1", "a2, f2, a stop", "a3"}, rounds)
+		require.Equal(t, "a=failed b=cancelled", s.states())
+		require.Equal(t, scheduler.StateCancelled, g.State("inner"), "it ended because it was asked to")
+		s.ended()
+	})
+	t.Run("all of it in time", func(t *testing.T) {
+		s := newStage(t, map[string]part{"a": {steps: ". . ."}})
+		s.make("b:a", nil)
+		g := outer(s)
+		_, err := play(s, g)
+		require.EqualError(t, err, "fails: oops f")
+		require.Equal(t, "a=succeeded b=succeeded", s.states())
+		require.Equal(t, scheduler.StateSucceeded, g.State("inner"))
+	})
+}
+
+func TestGroup_Close(t *testing.T) {
+	s := newStage(t, map[string]part{"a": {steps: ". .", close: "!"}, "b": {steps: "t9"}, "c": {steps: "e", close: "!"}})
+	s.make("c a b d:a", nil)
+	_, _, err := s.round()
+	require.NoError(t, err)
+	require.NoError(t, s.group.Close(), "errors are kept aside")
+	require.Equal(t, "c close, a close, b close", s.take())
+	require.Equal(t, "c: close c; a: close a", texts(s.group.Errors()))
+	require.Equal(t, "c=cancelled a=cancelled b=cancelled d=cancelled", s.states())
+	s.ended()
+}

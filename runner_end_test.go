@@ -1,0 +1,517 @@
+package scheduler_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
+)
+
+// Every kind of task that drives others hands the notice on.
+func TestStop_is_forwarded(t *testing.T) {
+	for name, wrap := range map[string]func(scheduler.Task) scheduler.Task{
+		"as it is": func(task scheduler.Task) scheduler.Task { return task },
+		"Wrap": func(task scheduler.Task) scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task) })
+		},
+		"AsTask":   func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
+		"All":      func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
+		"Sequence": func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
+		"Finally":  func(task scheduler.Task) scheduler.Task { return scheduler.Finally(task, lasting(0, nil)) },
+		"Retry": func(task scheduler.Task) scheduler.Task {
+			return scheduler.Retry(constant(0), func(int, error) scheduler.Task { return task })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			told := false
+			task := wrap(&stopTask{answer: func(error) error { told = true; return nil }})
+			d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Grace: time.Minute})
+			d.Step()
+			require.True(t, d.Parked())
+			d.Runner.Stop(errSpace)
+			require.ErrorIs(t, d.RunToEnd(), errSpace)
+			require.True(t, told)
+			require.Zero(t, d.Clock.Now().Sub(schedulertest.NewClock(time.Time{}).Now()), "at once, without the grace")
+		})
+	}
+}
+
+// A second, harder stop shortens the first.
+func TestStop_second_one_shortens(t *testing.T) {
+	for name, harder := range map[string]func(d *schedulertest.Driver){
+		"CancelAfter": func(d *schedulertest.Driver) { d.Runner.CancelAfter(time.Second) },
+		"Cancel":      func(d *schedulertest.Driver) { require.NoError(t, d.Runner.Cancel()) },
+		"Interrupt with ErrClosed, from anywhere": func(d *schedulertest.Driver) {
+			done := make(chan struct{})
+			go func() { d.Runner.Interrupt(scheduler.ErrClosed); close(done) }()
+			<-done
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			closed := false
+			task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				defer func() { closed = true }()
+				return co.Yield(scheduler.After(time.Hour))
+			})
+			d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Grace: time.Minute})
+			d.Step()
+			d.Runner.Stop(errSpace)
+			start := d.Clock.Now()
+			harder(d)
+			require.Error(t, d.RunToEnd())
+			require.True(t, closed)
+			require.Less(t, d.Clock.Now().Sub(start), 2*time.Second)
+		})
+	}
+}
+
+// Within the grace of a stopped run nothing new starts, at any depth.
+func TestStop_of_a_run_starts_nothing_new_at_any_depth(t *testing.T) {
+	var log []string
+	leaf := func(name string) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			log = append(log, name)
+			return co.Yield(scheduler.After(10 * time.Second))
+		})
+	}
+	inner, err := scheduler.NewDependencyTaskGroup(graph("y:x"), func(k string) scheduler.Task { return leaf("inner " + k) }, nil)
+	require.NoError(t, err)
+	outer, err := scheduler.NewDependencyTaskGroup(graph("b:a"), func(k string) scheduler.Task {
+		if k == "a" {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(inner) })
+		}
+		return leaf("outer " + k)
+	}, nil)
+	require.NoError(t, err)
+	d := schedulertest.NewDriver(t, outer, &scheduler.RunnerOptions{Grace: time.Minute})
+	d.Step()
+	d.Runner.Stop(errSpace)
+	require.ErrorIs(t, d.RunToEnd(), errSpace)
+	require.Equal(t, []string{"inner x"}, log)
+	require.Equal(t, scheduler.StateSucceeded, inner.State("x"))
+	require.Equal(t, scheduler.StateCancelled, inner.State("y"))
+	require.Equal(t, scheduler.StateCancelled, outer.State("b"))
+}
+
+// A notice comes in the context of the run.
+func TestStop_has_the_clock_of_the_run(t *testing.T) {
+	t.Parallel()
+	clock := schedulertest.NewClock(time.Time{})
+	var noticed time.Time
+	r := scheduler.NewTaskRunner(&noticedTask{stop: func(ctx context.Context) { noticed = scheduler.Now(ctx) }},
+		&scheduler.RunnerOptions{Clock: clock, Grace: time.Hour})
+	require.NoError(t, r.Start(t.Context(), 0))
+	r.Stop(nil)
+	_, err := r.Step(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, clock.Now(), noticed)
+	require.NoError(t, r.Cancel())
+}
+
+func TestTaskRunner_timeout(t *testing.T) {
+	t.Parallel()
+	const limit, grace = 10 * time.Second, 3 * time.Second
+	for name, c := range map[string]struct {
+		task   scheduler.Task
+		grace  time.Duration
+		result string // of the run
+		err    string // Err
+		after  time.Duration
+	}{
+		"without Throw": {
+			task: &bareTask{onStep: forever}, result: "Timeout", err: "Timeout", after: limit,
+		},
+		"without Throw, close fails": {
+			task:   &bareTask{onStep: forever, onClose: func() error { return errBoom }},
+			result: "Timeout+boom", err: "Timeout+boom", after: limit,
+		},
+		"passed on": {
+			task: &throwerTask{bareTask: bareTask{onStep: forever}}, result: "Timeout", err: "Timeout", after: limit,
+		},
+		"answered by another error": {
+			task:   &throwerTask{bareTask: bareTask{onStep: forever}, onThrow: always(scheduler.Yield{}, errOther)},
+			result: "other", err: "other", after: limit,
+		},
+		"answered by ending": {
+			task:   &throwerTask{bareTask: bareTask{onStep: forever}, onThrow: always(scheduler.Done, nil)},
+			result: "nil", err: "Timeout", after: limit,
+		},
+		"answered by going on": {
+			task:   &throwerTask{bareTask: bareTask{onStep: forever}, onThrow: always(scheduler.Next, nil)},
+			result: "nil", err: "Timeout", after: limit,
+		},
+		"answered by going on, close fails": {
+			task: &throwerTask{
+				bareTask: bareTask{onStep: forever, onClose: func() error { return errBoom }},
+				onThrow:  always(scheduler.Next, nil),
+			},
+			result: "boom", err: "Timeout+boom", after: limit,
+		},
+		"answered by the zero Yield": {
+			task:   &throwerTask{bareTask: bareTask{onStep: forever}, onThrow: always(scheduler.Yield{}, nil)},
+			result: scheduler.ErrNoYield.Error(), err: scheduler.ErrNoYield.Error(), after: limit,
+		},
+		"grace, passed on": {
+			task: &throwerTask{bareTask: bareTask{onStep: forever}}, grace: grace, result: "Timeout", err: "Timeout", after: limit,
+		},
+		"grace, goes on for ever": {
+			task:  &throwerTask{bareTask: bareTask{onStep: forever}, onThrow: always(scheduler.Next, nil)},
+			grace: grace, result: "Timeout", err: "Timeout", after: limit + grace + time.Second,
+		},
+		"grace, goes on parked for ever": {
+			task:  &throwerTask{bareTask: bareTask{onStep: forever}, onThrow: always(scheduler.On(new(scheduler.Event)), nil)},
+			grace: grace, result: "Timeout", err: "Timeout", after: limit + grace,
+		},
+		"grace, close fails": {
+			task: &throwerTask{
+				bareTask: bareTask{onStep: forever, onClose: func() error { return errBoom }},
+				onThrow:  always(scheduler.On(new(scheduler.Event)), nil),
+			},
+			grace: grace, result: "Timeout+boom", err: "Timeout+boom", after: limit + grace,
+		},
+		"grace, ends in it": {
+			task: scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				for {
+					if err := co.Yield(scheduler.Next); err != nil {
+						return co.Yield(scheduler.After(time.Second))
+					}
+				}
+			}),
+			grace: grace, result: "nil", err: "Timeout", after: limit + time.Second,
+		},
+		"grace, fails in it": {
+			task: scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				for {
+					if err := co.Yield(scheduler.Next); err != nil {
+						return errors.Join(co.Yield(scheduler.After(time.Second)), errBoom)
+					}
+				}
+			}),
+			grace: grace, result: "boom", err: "Timeout+boom", after: limit + time.Second,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			clock := newClock()
+			start := clock.Now()
+			r := scheduler.NewTaskRunner(c.task, &scheduler.RunnerOptions{Grace: c.grace, Clock: clock})
+			require.Equal(t, c.result, short(r.Run(t.Context(), limit, time.Second)))
+			require.Equal(t, c.err, short(r.Err()))
+			// A deadline has passed when the clock reads strictly more.
+			require.WithinDuration(t, start.Add(c.after), clock.Now(), time.Second)
+			require.True(t, clock.Now().After(start.Add(c.after-time.Second)))
+		})
+	}
+}
+
+func TestTaskRunner_timeout_is_over(t *testing.T) {
+	t.Parallel()
+	t.Run("strictly after its time", func(t *testing.T) {
+		t.Parallel()
+		task := &bareTask{onStep: forever}
+		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: time.Second})
+		d.Step()
+		d.Clock.Advance(time.Second)
+		require.False(t, d.Step())
+		d.Clock.Advance(1)
+		require.True(t, d.Step())
+		require.Equal(t, "bare: timed out after 1s", d.Err().Error())
+		require.Equal(t, 2, task.steps)
+		require.Equal(t, 1, task.closes)
+	})
+	t.Run("not if the task ends late", func(t *testing.T) {
+		t.Parallel()
+		clock := newClock()
+		r := scheduler.NewTaskRunner(scheduler.Func(func(context.Context) error {
+			clock.Advance(time.Hour)
+			return nil
+		}), &scheduler.RunnerOptions{Clock: clock})
+		require.NoError(t, r.Start(t.Context(), time.Second))
+		require.NoError(t, r.Err())
+	})
+	t.Run("before the first line if negative", func(t *testing.T) {
+		t.Parallel()
+		for _, opts := range []*scheduler.RunnerOptions{nil, {Timeout: time.Hour}, {Timeout: -time.Second}} {
+			task := &throwerTask{}
+			r := scheduler.NewTaskRunner(task, opts)
+			err := r.Run(t.Context(), -1, 0)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Zero(t, task.steps)
+			require.Empty(t, task.thrown)
+			require.Zero(t, task.closes)
+		}
+	})
+	t.Run("for a parked task, which its own deadline wakes", func(t *testing.T) {
+		t.Parallel()
+		task := &throwerTask{bareTask: bareTask{yields: []scheduler.Yield{scheduler.On(new(scheduler.Event))}}}
+		clock := newClock()
+		start := clock.Now()
+		err := scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Timeout: time.Minute, Clock: clock})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, time.Minute+1, clock.Now().Sub(start))
+		require.Equal(t, 1, task.steps)
+	})
+	t.Run("while rounds are counted", func(t *testing.T) {
+		t.Parallel()
+		d := schedulertest.NewDriver(t, &bareTask{yields: []scheduler.Yield{scheduler.Rounds(100)}}, &scheduler.RunnerOptions{Timeout: time.Second})
+		d.Step()
+		d.Clock.Advance(time.Second + 1)
+		require.True(t, d.Step())
+		require.ErrorIs(t, d.Err(), context.DeadlineExceeded)
+	})
+	t.Run("at the earlier of two limits", func(t *testing.T) {
+		t.Parallel()
+		for _, limits := range [][2]time.Duration{{time.Second, time.Hour}, {time.Hour, time.Second}} {
+			clock := newClock()
+			r := scheduler.NewTaskRunner(&bareTask{onStep: forever}, &scheduler.RunnerOptions{Timeout: limits[0], Clock: clock})
+			var timeout *scheduler.Timeout
+			require.ErrorAs(t, r.Run(t.Context(), limits[1], time.Minute), &timeout)
+			require.Equal(t, time.Second, timeout.Limit)
+			require.True(t, timeout.Of(r))
+		}
+	})
+}
+
+func TestTaskRunner_deadlines_only_come_nearer(t *testing.T) {
+	t.Parallel()
+	parked := []scheduler.Yield{scheduler.On(new(scheduler.Event))}
+	t.Run("CancelAfter before the timeout", func(t *testing.T) {
+		t.Parallel()
+		task := &throwerTask{bareTask: bareTask{yields: parked}}
+		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: time.Hour})
+		d.Step()
+		d.Runner.CancelAfter(time.Minute)
+		d.Runner.CancelAfter(2 * time.Minute) // later: the first stays in force
+		start := d.Clock.Now()
+		require.ErrorIs(t, d.RunToEnd(), scheduler.ErrCancelled)
+		require.Equal(t, time.Minute+1, d.Clock.Now().Sub(start))
+		require.Empty(t, task.thrown)
+		require.Equal(t, 1, task.closes)
+	})
+	t.Run("CancelAfter whose close fails", func(t *testing.T) {
+		t.Parallel()
+		task := &bareTask{yields: parked, onClose: func() error { return errBoom }}
+		r := scheduler.NewTaskRunner(task, nil)
+		require.NoError(t, r.Start(t.Context(), 0))
+		r.CancelAfter(-1)
+		done, err := r.Step(t.Context())
+		require.True(t, done)
+		require.Equal(t, "boom", short(err))
+		require.Equal(t, "ErrCancelled+boom", short(r.Err()))
+	})
+	t.Run("CancelAfter beside an earlier timeout with a grace", func(t *testing.T) {
+		t.Parallel()
+		task := &throwerTask{bareTask: bareTask{yields: parked}, onThrow: always(parked[0], nil)}
+		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: time.Minute, Grace: time.Hour})
+		d.Step()
+		d.Runner.CancelAfter(2 * time.Minute)
+		start := d.Clock.Now()
+		require.Equal(t, "Timeout", short(d.RunToEnd()))
+		require.Equal(t, 2*time.Minute+1, d.Clock.Now().Sub(start), "the grace of the timeout does not put the cancellation off")
+		require.Len(t, task.thrown, 1)
+	})
+	t.Run("Stop beside an earlier timeout", func(t *testing.T) {
+		t.Parallel()
+		task := &stopperTask{throwerTask: throwerTask{bareTask: bareTask{yields: parked}, onThrow: always(parked[0], nil)}}
+		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: 50 * time.Second, Grace: time.Minute})
+		d.Step()
+		d.Runner.Stop(errOther)
+		start := d.Clock.Now()
+		require.Equal(t, "Timeout+other", short(d.RunToEnd()))
+		require.Equal(t, time.Minute+1, d.Clock.Now().Sub(start), "it is closed when the grace of Stop is over")
+		require.Equal(t, []error{errOther}, task.causes)
+	})
+	t.Run("Stop in the grace of a timeout", func(t *testing.T) {
+		t.Parallel()
+		task := &throwerTask{bareTask: bareTask{yields: parked}, onThrow: always(scheduler.On(new(scheduler.Event)), nil)}
+		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: time.Minute, Grace: time.Hour})
+		d.Step()
+		d.StepUntil(func() bool { return len(task.thrown) > 0 })
+		d.Runner.CancelAfter(time.Second)
+		require.Equal(t, "Timeout", short(d.RunToEnd()), "a timeout that was given a grace is not lost")
+	})
+}
+
+func TestTaskRunner_Stop(t *testing.T) {
+	t.Parallel()
+	t.Run("gives notice and a grace", func(t *testing.T) {
+		t.Parallel()
+		task := &stopperTask{throwerTask: throwerTask{bareTask: bareTask{onStep: forever}}}
+		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Grace: time.Minute})
+		d.Step()
+		d.Runner.Stop(errBoom)
+		d.Runner.Stop(errOther) // the first cause counts
+		require.Empty(t, task.causes, "it runs no task's code")
+		require.True(t, d.Runner.Due().Ready())
+		d.Step()
+		require.Equal(t, []error{errBoom}, task.causes)
+		require.Equal(t, 2, task.steps)
+		d.Step()
+		require.Len(t, task.causes, 1, "notice is given once")
+		d.Clock.Advance(time.Minute + 1)
+		require.True(t, d.Step())
+		require.Equal(t, errBoom, d.Err())
+		require.Equal(t, 1, task.closes)
+	})
+	t.Run("without grace closes at once", func(t *testing.T) {
+		t.Parallel()
+		task := &stopperTask{throwerTask: throwerTask{bareTask: bareTask{yields: []scheduler.Yield{scheduler.After(time.Hour)}}}}
+		d := schedulertest.NewDriver(t, task, nil)
+		d.Step()
+		d.Runner.Stop(nil)
+		require.Zero(t, task.closes, "it runs no task's code")
+		require.True(t, d.Step())
+		require.Equal(t, scheduler.ErrCancelled, d.Err(), "nil stands for ErrCancelled")
+		require.Empty(t, task.causes)
+		require.Equal(t, 1, task.closes)
+	})
+	t.Run("fails with cause also if the task is complete", func(t *testing.T) {
+		t.Parallel()
+		var d *schedulertest.Driver
+		d = schedulertest.NewDriver(t, scheduler.Func(func(context.Context) error {
+			d.Runner.Stop(errBoom)
+			return nil
+		}), nil)
+		require.True(t, d.Step())
+		require.Equal(t, errBoom, d.Err())
+	})
+	t.Run("joins the cause with what failed meanwhile", func(t *testing.T) {
+		t.Parallel()
+		task := &bareTask{onStep: forever, onClose: func() error { return errOther }}
+		d := schedulertest.NewDriver(t, task, nil)
+		d.Step()
+		d.Runner.Stop(errBoom)
+		require.Equal(t, "boom+other", short(d.RunToEnd()))
+		require.EqualError(t, d.Err(), "boom\nother")
+	})
+	t.Run("whose notice panics", func(t *testing.T) {
+		t.Parallel()
+		task := &stopperTask{
+			throwerTask: throwerTask{bareTask: bareTask{onStep: forever}},
+			onStop:      func(context.Context) { panic("no") },
+		}
+		r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Grace: 1})
+		require.NoError(t, r.Start(t.Context(), 0))
+		r.Stop(nil)
+		require.PanicsWithValue(t, "no", func() { _, _ = r.Step(t.Context()) })
+		require.Equal(t, scheduler.ErrAborted, r.Err())
+	})
+}
+
+func TestTaskRunner_Cancel(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		close  func() error
+		result string
+		err    string
+	}{
+		"closes": {nil, "nil", "ErrCancelled"},
+		"whose close fails has ended all the same": {func() error { return errBoom }, "boom", "ErrCancelled+boom"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			task := &bareTask{onStep: forever, onClose: c.close}
+			r := scheduler.NewTaskRunner(task, nil)
+			require.NoError(t, r.Start(t.Context(), 0))
+			require.Equal(t, c.result, short(r.Cancel()))
+			require.Equal(t, c.err, short(r.Err()))
+			require.Equal(t, 1, task.closes)
+			require.NoError(t, r.Cancel())
+			require.Equal(t, 1, task.closes)
+		})
+	}
+}
+
+func TestTaskRunner_Interrupt(t *testing.T) {
+	t.Parallel()
+	parked := []scheduler.Yield{scheduler.After(time.Hour), scheduler.Next}
+	t.Run("reaches a parked task in place of the step", func(t *testing.T) {
+		t.Parallel()
+		task := &throwerTask{bareTask: bareTask{yields: parked}, onThrow: always(scheduler.Rounds(2), nil)}
+		d := schedulertest.NewDriver(t, task, nil)
+		d.Step()
+		d.Runner.Interrupt(errBoom)
+		d.Runner.Interrupt(errOther)
+		require.True(t, d.Runner.Due().Ready())
+		d.Step()
+		require.Equal(t, []error{errOther}, task.thrown, "the last one wins")
+		require.Equal(t, 1, task.steps)
+		d.Step()
+		require.Equal(t, 1, task.steps, "the answer says when it wants its next step")
+		d.Step()
+		require.Equal(t, 2, task.steps)
+	})
+	t.Run("comes before a deadline that has passed", func(t *testing.T) {
+		t.Parallel()
+		task := &throwerTask{bareTask: bareTask{yields: parked}, onThrow: always(scheduler.Next, nil)}
+		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: time.Second})
+		d.Step()
+		d.Clock.Advance(time.Minute)
+		d.Runner.Interrupt(errBoom)
+		require.False(t, d.Step())
+		require.Equal(t, []error{errBoom}, task.thrown)
+		require.True(t, d.Step())
+		require.ErrorIs(t, d.Err(), context.DeadlineExceeded)
+	})
+	t.Run("before the start no code of the task runs", func(t *testing.T) {
+		t.Parallel()
+		task := &throwerTask{}
+		r := scheduler.NewTaskRunner(task, nil)
+		r.Interrupt(errBoom)
+		require.Equal(t, errBoom, r.Start(t.Context(), 0))
+		require.Zero(t, task.steps)
+		require.Empty(t, task.thrown)
+		require.True(t, r.Done())
+	})
+	t.Run("with ErrClosed closes the task", func(t *testing.T) {
+		t.Parallel()
+		for _, closing := range []error{nil, errBoom} {
+			task := &throwerTask{bareTask: bareTask{yields: parked, onClose: func() error { return closing }}}
+			d := schedulertest.NewDriver(t, task, nil)
+			d.Step()
+			d.Runner.Interrupt(scheduler.ErrClosed)
+			done, err := d.Runner.Step(t.Context())
+			require.True(t, done)
+			require.Equal(t, closing, err)
+			require.ErrorIs(t, d.Err(), scheduler.ErrCancelled)
+			require.Equal(t, closing != nil, errors.Is(d.Err(), errBoom))
+			require.Empty(t, task.thrown)
+			require.Equal(t, 1, task.closes)
+		}
+		task := &throwerTask{}
+		r := scheduler.NewTaskRunner(task, nil)
+		r.Interrupt(scheduler.ErrClosed)
+		require.Equal(t, scheduler.ErrCancelled, r.Run(t.Context(), 0, 0), "one that was not started never ran")
+		require.Equal(t, scheduler.ErrCancelled, r.Err())
+		require.Zero(t, task.steps)
+		require.Zero(t, task.closes)
+	})
+	t.Run("from many goroutines", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			task := &throwerTask{bareTask: bareTask{onStep: func(context.Context) (scheduler.Yield, error) {
+				return scheduler.On(new(scheduler.Event)), nil
+			}}}
+			woken := make(chan struct{}, 100)
+			r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Wake: func() { woken <- struct{}{} }})
+			var interrupts sync.WaitGroup
+			for range 8 {
+				interrupts.Go(func() {
+					time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
+					r.Interrupt(errBoom)
+				})
+			}
+			start := time.Now()
+			require.Equal(t, errBoom, r.Run(t.Context(), 0, time.Hour))
+			require.Equal(t, time.Minute, time.Since(start), "it wakes a sleeping run at once")
+			interrupts.Wait()
+			require.Len(t, woken, 8, "Wake is called for each")
+		})
+	})
+}
