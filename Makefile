@@ -1,15 +1,17 @@
-# Needs Go and make; everything else is built from tools/ into .bin/.
+# Needs Go and make, and bash for what is built from temporal/; everything else is
+# built into .bin/, from tools/.
 #
-#	make test     all tests of all modules
-#	make check    what a change must pass beyond them (see .ci/run for all of it)
-#	make help     the rest
+#	make test-quick   all tests but those that need a server or a browser
+#	make test         all tests of all modules
+#	make check        what a change must pass beyond them (see .ci/run for all of it)
+#	make help         the rest
 
-# Every module of the repository but the tools, the server that temporal/ builds
-# for its tests (1,400 packages) and the engine that it is measured beside (make -C
-# temporal goworkflows), whose requirements no go.work could join; the root first.
+# Every module of the repository but the tools, and the engines that temporal/ is
+# tested with and measured beside (1,400 packages), whose requirements no go.work
+# could join; the root first.
 MODULES := $(sort $(patsubst %/go.mod,%,$(shell find . -name go.mod \
-	-not -path '*/.*' -not -path './tools/*' -not -path '*/testdata/*' -not -path '*/devserver/*' -not -path '*/goworkflows/*')))
-BIN := $(CURDIR)/.bin
+	-not -path '*/.*' -not -path './tools/*' -not -path '*/testdata/*' -not -path '*/engines/*')))
+BIN := .bin
 ALL := $(MODULES:%=%/...) # through go.work
 FUZZTIME ?= 5s
 COVERAGE_MIN ?= 95
@@ -20,9 +22,9 @@ each = @for module in $(MODULES); do \
 		(cd $$module && $(1)) || { echo "failed in $$module: $(strip $(1))" >&2; exit 1; }; \
 	done
 
-# All packages but the tests against a real Temporal server, which wait for other
-# processes for minutes: make test runs them, once.
-quick = $$(go list ./... | grep -v /servertest$$)
+# $(call quick,packages) are those without the tests against a real Temporal server,
+# which wait for other processes for minutes: make test runs them, once.
+quick = $$(go list $(1) | grep -v /servertest$$)
 
 .PHONY: help
 help: ## this list
@@ -31,13 +33,24 @@ help: ## this list
 ##### Tests
 
 .PHONY: test
-test: ## all tests of all modules
-	go test -vet=off $(ALL) # make vet looks, and make lint
+test: prepare ## all tests of all modules
+	go test -vet=off -timeout 30m $(ALL) # make vet looks, and make lint
+
+# The tests in a browser have names that begin with TestBrowser.
+.PHONY: test-quick
+test-quick: ## the same without those that need a server or a browser
+	go test -vet=off -skip '^TestBrowser' $(call quick,$(ALL))
+
+# No test builds or installs anything: on a busy machine it would be over its limit.
+.PHONY: prepare
+prepare: ## what make test needs: a Temporal server is built, and Chromium installed, if they are not there
+	@$(MAKE) --no-print-directory -C inspect browser
+	@$(MAKE) --no-print-directory -C temporal server
 
 # Without go.work: what each go.mod says is enough.
 .PHONY: race
 race: ## the same with the race detector, in random order, each module by itself
-	$(call each,GOWORK=off go test -vet=off -race -shuffle=on $(TESTFLAGS) $(quick))
+	$(call each,GOWORK=off go test -vet=off -race -shuffle=on $(TESTFLAGS) $(call quick,./...))
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZTIME (5s) each
@@ -118,7 +131,7 @@ actionlint: $(BIN)/actionlint
 
 .PHONY: vulnerabilities
 vulnerabilities: $(BIN)/govulncheck ## known vulnerabilities in what the modules use (asks a database on the network)
-	$(call each,$(BIN)/govulncheck ./...)
+	$(call each,"$$OLDPWD"/$(BIN)/govulncheck ./...)
 
 ##### Releases
 
@@ -135,16 +148,16 @@ mutation: $(BIN)/mutate ## small changes of the root package that no test notice
 
 .PHONY: tools
 tools: $(BIN)/golangci-lint ## all pinned tools, into .bin/
-	GOWORK=off go build -C tools -o $(BIN)/ tool ./coverage ./mutate
+	GOWORK=off go build -C tools -o ../$(BIN)/ tool ./coverage ./mutate
 
 $(BIN)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
-	GOWORK=off go build -C tools/lint -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	GOWORK=off go build -C tools/lint -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 $(BIN)/coverage: tools/coverage/main.go tools/go.mod tools/go.sum
-	GOWORK=off go build -C tools -o $@ ./coverage
+	GOWORK=off go build -C tools -o ../$@ ./coverage
 
 $(BIN)/mutate: $(wildcard tools/mutate/*.go tools/mutate/active/*.go) tools/go.mod tools/go.sum
-	GOWORK=off go build -C tools -o $@ ./mutate
+	GOWORK=off go build -C tools -o ../$@ ./mutate
 
 $(BIN)/%: tools/go.mod tools/go.sum
-	cd tools && export GOWORK=off && go build -o $@ $$(go list tool | grep '/$*$$')
+	cd tools && export GOWORK=off && go build -o ../$@ $$(go list tool | grep '/$*$$')

@@ -6,7 +6,7 @@ require (
 	github.com/creachadair/taskgroup v0.14.4
 	github.com/heimdalr/dag v1.5.0
 	github.com/sourcegraph/conc v0.3.0
-	github.com/steptask/scheduler v0.0.0-00010101000000-000000000000
+	github.com/steptask/scheduler v0.1.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
 	golang.org/x/sync v0.22.0

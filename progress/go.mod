@@ -6,7 +6,7 @@ require (
 	github.com/charmbracelet/x/vt v0.1.0
 	github.com/creack/pty v1.1.24
 	github.com/mattn/go-runewidth v0.0.28
-	github.com/steptask/scheduler v0.0.0-00010101000000-000000000000
+	github.com/steptask/scheduler v0.1.0
 	github.com/stretchr/testify v1.12.1
 	github.com/vbauerster/mpb/v8 v8.16.1
 	go.uber.org/goleak v1.3.0

@@ -3,7 +3,7 @@ module github.com/steptask/scheduler/temporal
 go 1.26.0
 
 require (
-	github.com/steptask/scheduler v0.0.0-00010101000000-000000000000
+	github.com/steptask/scheduler v0.1.0
 	github.com/stretchr/testify v1.12.1
 	go.temporal.io/api v1.63.5
 	go.temporal.io/sdk v1.50.0

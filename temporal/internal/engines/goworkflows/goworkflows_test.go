@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/steptask/scheduler/temporal/internal/goworkflows"
+	"github.com/steptask/scheduler/temporal/internal/engines/goworkflows"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/steptask/scheduler/temporal/internal/goworkflows"
+	"github.com/steptask/scheduler/temporal/internal/engines/goworkflows"
 )
 
 func main() {

@@ -1,26 +1,28 @@
-module github.com/steptask/scheduler/docs/cookbook
+module github.com/steptask/scheduler/docs
 
 go 1.26.0
 
 replace (
-	github.com/steptask/scheduler => ../../
-	github.com/steptask/scheduler/inspect => ../../inspect
-	github.com/steptask/scheduler/otel => ../../otel
-	github.com/steptask/scheduler/progress => ../../progress
-	github.com/steptask/scheduler/temporal => ../../temporal
+	github.com/steptask/scheduler => ../
+	github.com/steptask/scheduler/inspect => ../inspect
+	github.com/steptask/scheduler/otel => ../otel
+	github.com/steptask/scheduler/progress => ../progress
+	github.com/steptask/scheduler/temporal => ../temporal
 )
 
 require (
 	github.com/cenkalti/backoff/v5 v5.0.3
-	github.com/steptask/scheduler v0.0.0-00010101000000-000000000000
-	github.com/steptask/scheduler/inspect v0.0.0-00010101000000-000000000000
-	github.com/steptask/scheduler/otel v0.0.0-00010101000000-000000000000
-	github.com/steptask/scheduler/progress v0.0.0-00010101000000-000000000000
-	github.com/steptask/scheduler/temporal v0.0.0-00010101000000-000000000000
+	github.com/hashicorp/terraform v0.10.8
+	github.com/steptask/scheduler v0.1.0
+	github.com/steptask/scheduler/inspect v0.1.0
+	github.com/steptask/scheduler/otel v0.1.0
+	github.com/steptask/scheduler/progress v0.1.0
+	github.com/steptask/scheduler/temporal v0.1.0
 	github.com/stretchr/testify v1.12.1
 	go.opentelemetry.io/otel/sdk v1.46.0
 	go.temporal.io/sdk v1.50.0
 	go.uber.org/goleak v1.3.0
+	golang.org/x/sync v0.22.0
 )
 
 require (
@@ -36,6 +38,9 @@ require (
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/grpc-ecosystem/go-grpc-middleware/v2 v2.3.2 // indirect
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.22.0 // indirect
+	github.com/hashicorp/errwrap v1.0.0 // indirect
+	github.com/hashicorp/go-multierror v1.1.1 // indirect
+	github.com/hashicorp/logutils v1.0.0 // indirect
 	github.com/mattn/go-runewidth v0.0.28 // indirect
 	github.com/nexus-rpc/nexus-proto-annotations v0.1.0 // indirect
 	github.com/nexus-rpc/sdk-go v0.7.0 // indirect
@@ -50,7 +55,6 @@ require (
 	go.temporal.io/api v1.63.5 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/net v0.58.0 // indirect
-	golang.org/x/sync v0.22.0 // indirect
 	golang.org/x/sys v0.47.0 // indirect
 	golang.org/x/term v0.45.0 // indirect
 	golang.org/x/text v0.41.0 // indirect
