@@ -2,9 +2,9 @@ package scheduler
 
 import (
 	"context"
+	"fmt"
 	"runtime/debug"
-	"sync"
-	"time"
+	"sync/atomic"
 )
 
 // Blocking turns a call that blocks, such as one of a cloud's SDK, into a Task.
@@ -29,8 +29,15 @@ func Blocking(fn func(ctx context.Context) error) Task {
 	if fn == nil {
 		panic("scheduler: Blocking: nil function")
 	}
-	return &call{fn: fn, given: fn}
+	return &call{body: plainCall(fn)}
 }
+
+// plainCall is the function of Blocking.
+type plainCall func(ctx context.Context) error
+
+func (fn plainCall) run(ctx context.Context) error { return fn(ctx) }
+func (fn plainCall) then(err error) error          { return err }
+func (fn plainCall) String() string                { return funcName(fn) }
 
 // Fetch is [Blocking] for a call with a result. After fn has returned, then is
 // called with its value and error on the driving goroutine, where it may change
@@ -42,94 +49,124 @@ func Fetch[T any](fn func(ctx context.Context) (T, error), then func(value T, er
 	if fn == nil || then == nil {
 		panic("scheduler: Fetch: nil function")
 	}
-	var value T
-	return &call{
-		given: fn,
-		fn: func(ctx context.Context) (err error) {
-			value, err = fn(ctx)
-			return err
-		},
-		then: func(err error) error { return then(value, err) },
-	}
+	t := new(struct {
+		call
+		fetchCall[T]
+	})
+	t.fetchCall = fetchCall[T]{fn: fn, got: then}
+	t.body = &t.fetchCall
+	return &t.call
 }
+
+// fetchCall is the functions of Fetch.
+type fetchCall[T any] struct {
+	fn    func(ctx context.Context) (T, error)
+	got   func(value T, err error) error
+	value T
+}
+
+func (f *fetchCall[T]) run(ctx context.Context) (err error) {
+	f.value, err = f.fn(ctx)
+	return err
+}
+
+func (f *fetchCall[T]) then(err error) error { return f.got(f.value, err) }
+func (f *fetchCall[T]) String() string       { return funcName(f.fn) }
 
 // Stopping returns a channel that is closed when the task to whose call ctx
 // belongs has been asked to stop: the notice for functions given to [Blocking],
 // [Fetch] and [Call]. For another context it is nil, which blocks for ever.
 func Stopping(ctx context.Context) <-chan struct{} {
-	c, _ := ctx.Value(callKey{}).(*callContext)
+	c, _ := ctx.Value(callKey{}).(*call)
 	if c == nil {
 		return nil
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.stopping()
+	return c.told().stopping()
 }
 
-// call is the Task of Blocking and Fetch.
+// callBody is what a call runs.
+type callBody interface {
+	run(ctx context.Context) error // on the goroutine of the call
+	then(err error) error          // on the driving goroutine, when it has ended
+	fmt.Stringer
+}
+
+// call is the Task of Blocking and Fetch. There may be very many, so that what
+// most of them never need is made when it is first needed.
 type call struct {
-	fn    func(ctx context.Context) error
-	then  func(err error) error // nil: the error is the task's
-	given any                   // the function as it was given, for its name
+	body callBody
+	step context.Context         // of its first step; nil before
+	next *call                   // in the queue of workers
+	end  atomic.Pointer[callEnd] // nil while nothing was told or asked
+	done Event                   // set when the function has returned
 
-	ctx    callContext // its outer context is nil before the first step
-	thrown error
-	done   Event
-	wg     sync.WaitGroup // the goroutine
-
-	// Written by the goroutine, read after wg.
-	err      error
-	panicked *PanicError
+	// Written before done is set, and read after it.
+	err      error // what the function returned, or its *PanicError
+	panicked bool
 }
 
 // Step begins the call, and later looks whether it has ended.
 func (c *call) Step(ctx context.Context) (Yield, error) {
-	if c.ctx.outer == nil {
-		c.ctx.outer = ctx
-		c.wg.Add(1)
-		go c.run()
+	if c.step == nil {
+		c.step = ctx
+		if s := scopeOf(ctx); s != nil && s.calls != nil {
+			s.calls.begin(c)
+		} else {
+			go c.run()
+		}
 		return On(&c.done), nil // also if it has ended: steps do not hang on its speed
 	}
 	if !c.done.IsSet() {
 		return On(&c.done), nil
 	}
-	return c.end(c.thrown)
+	return c.finish(c.thrown())
 }
 
-// run is the goroutine. Nothing of it is left once wg is done.
+// run makes the call, on the goroutine of a worker.
 func (c *call) run() {
-	returned := false
+	err, panicked := ErrGoexit, false
 	defer func() {
-		if !returned {
+		if err == ErrGoexit { //nolint:errorlint // That very one: it has not returned.
 			if v := recover(); v != nil {
-				c.panicked = &PanicError{Value: v, Stack: debug.Stack()}
-			} else {
-				c.err = ErrGoexit
+				err, panicked = &PanicError{Value: v, Stack: debug.Stack()}, true
 			}
 		}
-		c.done.Set()
-		c.wg.Done()
+		c.leave(err, panicked)
 	}()
-	c.err = c.fn(&c.ctx)
-	returned = true
+	err = c.body.run((*callContext)(c))
 }
 
-// end waits for the goroutine and makes the outcome known. cause is why the
-// call was ended early, or nil.
-func (c *call) end(cause error) (Yield, error) {
-	c.wg.Wait()
-	if c.panicked != nil {
-		panic(c.panicked)
+// leave makes known that the function has returned.
+func (c *call) leave(err error, panicked bool) {
+	c.err, c.panicked = err, panicked
+	c.done.Set()
+	if e := c.end.Load(); e != nil { // after Set: see wait
+		e.leave()
+	}
+}
+
+// wait blocks until the function has returned.
+func (c *call) wait() {
+	if c.done.IsSet() {
+		return
+	}
+	left := c.told().waitFor()
+	if !c.done.IsSet() { // looked at anew: leave may have missed that we wait
+		<-left
+	}
+}
+
+// finish makes the outcome known. cause is why the call was ended early, or nil.
+func (c *call) finish(cause error) (Yield, error) {
+	if c.panicked {
+		panic(c.err)
 	}
 	err := c.err
 	if cause != nil {
 		// That it was cancelled is only what we told it.
 		err = join(cause, drop(err, context.Canceled))
 	}
-	if c.then != nil {
-		err = c.then(err)
-	}
-	if err != nil {
+	if err = c.body.then(err); err != nil {
 		return Yield{}, err
 	}
 	return Done, nil
@@ -137,123 +174,31 @@ func (c *call) end(cause error) (Yield, error) {
 
 // Throw ends the call's context. The call then has the grace of whoever threw.
 func (c *call) Throw(_ context.Context, err error) (Yield, error) {
-	c.thrown = err
-	c.ctx.cancel(err)
+	c.told().cancel(err)
 	if t, ok := err.(*Timeout); ok && t.grace == 0 { //nolint:errorlint // That very one, as thrown.
 		// To yield would be to swallow it: we would be closed at once.
-		return c.end(err)
+		c.wait()
+		return c.finish(err)
 	}
 	return On(&c.done), nil
 }
 
 func (c *call) Close() error {
-	c.ctx.cancel(ErrClosed)
-	_, err := c.end(ErrClosed)
+	c.told().cancel(ErrClosed)
+	c.wait()
+	_, err := c.finish(ErrClosed)
 	return dropClosed(err)
 }
 
 // BeginClose ends the call's context.
 func (c *call) BeginClose() *Event {
-	c.ctx.cancel(ErrClosed)
+	c.told().cancel(ErrClosed)
 	return &c.done
 }
 
 // Stop closes the channel of Stopping.
-func (c *call) Stop(_ context.Context, cause error) { c.ctx.stop(asNotice(cause, false)) }
+func (c *call) Stop(_ context.Context, cause error) { c.told().stop(asNotice(cause, false)) }
 
 // String looks the name up when it is asked for: that takes longer than all the
 // rest of a short call.
-func (c *call) String() string { return funcName(c.given) }
-
-// callContext is the context of a call: the values of the step's, and an end of
-// its own. Most calls never ask for Done, so what that takes is made when it is
-// first needed.
-type callContext struct {
-	outer context.Context
-
-	mu      sync.Mutex
-	inner   context.Context // nil as long as nobody asked, and it has not ended
-	end     context.CancelCauseFunc
-	notice  chan struct{}
-	stopped *StopError
-}
-
-type callKey struct{}
-
-// made returns the inner context. The caller holds c.mu.
-func (c *callContext) made() context.Context {
-	if c.inner == nil {
-		c.inner, c.end = context.WithCancelCause(context.WithoutCancel(c.outer))
-	}
-	return c.inner
-}
-
-func (c *callContext) cancel(cause error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.made()
-	c.end(cause)
-}
-
-// stopping returns the channel of Stopping. The caller holds c.mu.
-func (c *callContext) stopping() chan struct{} {
-	if c.notice == nil {
-		c.notice = make(chan struct{})
-	}
-	return c.notice
-}
-
-func (c *callContext) stop(notice *StopError) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stopped == nil {
-		c.stopped = notice
-		close(c.stopping())
-	}
-}
-
-func (c *callContext) stopCause() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stopped == nil {
-		return nil
-	}
-	return c.stopped
-}
-
-func (c *callContext) Deadline() (time.Time, bool) { return time.Time{}, false }
-
-func (c *callContext) Done() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.made().Done()
-}
-
-func (c *callContext) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.inner == nil {
-		return nil
-	}
-	return c.inner.Err()
-}
-
-func (c *callContext) Value(key any) any {
-	switch key {
-	case callKey{}:
-		return c
-	case scopeKey{}:
-		// A call is outside the run's steps: it may block, in a run of its
-		// own too, and keeps only the clock.
-		return &scope{clock: clockOf(c.outer)}
-	}
-	c.mu.Lock()
-	inner := c.inner
-	c.mu.Unlock()
-	if inner == nil {
-		inner = context.WithoutCancel(c.outer)
-	}
-	return inner.Value(key)
-}
-
-func (c *callContext) String() string { return "scheduler.Blocking" }
+func (c *call) String() string { return c.body.String() }

@@ -346,12 +346,12 @@ func (g *engine) enter(ctx context.Context, method string) context.Context {
 		g.readClock() // a round does that by itself
 	}
 	return g.ctx.derive(ctx, func() scope {
-		inner := scope{clock: g.clock, driver: g}
+		inner := scope{}
 		if s != nil {
 			inner = *s
 		}
 		if inner.driver == nil {
-			inner.driver = g
+			inner.driver, inner.calls = g, new(workers)
 		}
 		inner.clock, inner.group = g.clock, g
 		return inner

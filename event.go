@@ -20,10 +20,14 @@ type Event struct {
 	mu    sync.Mutex
 	first *waiter // who waits, the newest first; guarded by mu
 
-	// An event that On made of several: it is set while one of them is, and
-	// waits for each of them as long as somebody waits for it.
-	sources []*Event // never changed
-	links   []waiter // one for each source; guarded by mu
+	of *sources // of an event that On made of several; else nil
+}
+
+// sources are what an event of several is made of: it is set while one of them
+// is, and waits for each of them while somebody waits for it.
+type sources struct {
+	events []*Event // never changed
+	links  []waiter // one for each event; guarded by the mu of the event of several
 }
 
 // waker is what an Event wakes: a group, a runner, or an event made of several.
@@ -61,7 +65,10 @@ func (e *Event) IsSet() bool {
 	if e.set.Load() {
 		return true
 	}
-	for _, source := range e.sources {
+	if e.of == nil {
+		return false
+	}
+	for _, source := range e.of.events {
 		if source.IsSet() {
 			return true
 		}
@@ -144,7 +151,7 @@ func (e *Event) link(w *waiter) {
 	if !e.had.Load() {
 		e.had.Store(true)
 	}
-	if e.first == nil && e.sources != nil {
+	if e.first == nil && e.of != nil {
 		e.linkSources()
 	}
 	w.turn++
@@ -167,9 +174,9 @@ func (e *Event) unlink(w *waiter) {
 		w.next.prev = w.prev
 	}
 	w.linked, w.prev, w.next = false, nil, nil
-	if e.first == nil && e.sources != nil {
-		for i := range e.links {
-			e.links[i].leave()
+	if e.first == nil && e.of != nil {
+		for i := range e.of.links {
+			e.of.links[i].leave()
 		}
 	}
 }
@@ -178,11 +185,11 @@ func (e *Event) unlink(w *waiter) {
 // e.mu and goes on to the sources' locks, never the other way round. It looks
 // at IsSet itself once it has let go of e.mu.
 func (e *Event) linkSources() {
-	if e.links == nil {
-		e.links = make([]waiter, len(e.sources))
+	if e.of.links == nil {
+		e.of.links = make([]waiter, len(e.of.events))
 	}
-	for i, source := range e.sources {
-		w := &e.links[i]
+	for i, source := range e.of.events {
+		w := &e.of.links[i]
 		w.owner, w.event = e, source
 		source.mu.Lock()
 		if !w.linked {
@@ -192,5 +199,5 @@ func (e *Event) linkSources() {
 	}
 }
 
-// anyOf returns an event that is set while one of the sources is.
-func anyOf(sources []*Event) *Event { return &Event{sources: sources} }
+// anyOf returns an event that is set while one of the events is.
+func anyOf(events []*Event) *Event { return &Event{of: &sources{events: events}} }

@@ -37,7 +37,7 @@ func asNotice(cause error, final bool) *StopError {
 //
 // A task that begins after the notice finds it too, unless [Shield] keeps it out.
 func StopCause(ctx context.Context) error {
-	if c, ok := ctx.Value(callKey{}).(*callContext); ok {
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		return c.stopCause()
 	}
 	if n := noticeOf(ctx); n != nil {

@@ -246,12 +246,12 @@ func (r *TaskRunner) scoped(ctx context.Context) context.Context {
 		return ctx
 	}
 	return r.ctx.derive(ctx, func() scope {
-		inner := scope{driver: r}
+		inner := scope{}
 		if s != nil {
 			inner = *s
 		}
 		if inner.driver == nil {
-			inner.driver = r
+			inner.driver, inner.calls = r, new(workers)
 		}
 		inner.clock = r.clock
 		return inner

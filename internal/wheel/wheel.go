@@ -32,7 +32,7 @@ type Wheel struct {
 	levels [11]*level
 	n      int
 
-	spares [64][][]Entry // slices not in use, by the number of bits of their capacity, a power of two
+	spares *[64][][]Entry // slices not in use, by the number of bits of their capacity, a power of two; nil: none
 }
 
 type level struct {
@@ -220,6 +220,9 @@ const hugeRoom = 4096
 func (w *Wheel) grow(entries []Entry) []Entry {
 	room := max(2*cap(entries), 8)
 	size := bits.Len(uint(room))
+	if w.spares == nil {
+		w.spares = new([64][][]Entry)
+	}
 	var larger []Entry
 	if last := len(w.spares[size]) - 1; last >= 0 {
 		larger = w.spares[size][last]
@@ -236,7 +239,7 @@ func (w *Wheel) grow(entries []Entry) []Entry {
 
 // retire keeps a slice that is no longer in use for a bucket that grows.
 func (w *Wheel) retire(entries []Entry) {
-	if cap(entries) > 0 {
+	if cap(entries) > 0 { // grow has made it, and spares before
 		size := bits.Len(uint(cap(entries)))
 		w.spares[size] = append(w.spares[size], entries[:0])
 	}
