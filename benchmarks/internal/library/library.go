@@ -115,15 +115,26 @@ func Run[K comparable](g *graph.Graph, keys []K, task Task[K], opts *scheduler.G
 // Whole builds Dependencies from nodes as a program has them, makes a group and
 // runs it with a plain function at each node.
 func Whole(nodes []graph.Node, fn func(key string) error) measure.Work {
+	return whole(nodes, func(k string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error { return fn(k) })
+	})
+}
+
+// WholeCalls is Whole with a Blocking call at each node.
+func WholeCalls(nodes []graph.Node, fn func(key string) error) measure.Work {
+	return whole(nodes, func(k string) scheduler.Task {
+		return scheduler.Blocking(func(context.Context) error { return fn(k) })
+	})
+}
+
+func whole(nodes []graph.Node, task Task[string]) measure.Work {
 	return measure.Work{Units: len(nodes), Parallel: true, Ready: func() func() {
 		return func() {
 			deps := scheduler.NewDependencies[string]()
 			for i := range nodes {
 				deps.Add(nodes[i].Key, nodes[i].Requires...)
 			}
-			run(newGroup(deps, func(k string) scheduler.Task {
-				return scheduler.Func(func(context.Context) error { return fn(k) })
-			}, nil))
+			run(newGroup(deps, task, nil))
 		}
 	}}
 }

@@ -125,10 +125,19 @@ func Rows(n int) []Row {
 				func() measure.Work { return floor.RoundTrips(20_000) },
 			}
 		}),
-		one("100,000 Blocking calls of 1 ms, Limit 1,000 / errgroup", 1.15, func() ratio {
+		one("100,000 Blocking calls of 1 ms, Limit 1,000 / errgroup", 1.05, func() ratio {
 			return calls(func() { time.Sleep(time.Millisecond) }) //nolint:forbidigo // what is measured
 		}),
-		one("100,000 Blocking calls that return at once / errgroup", 1.25, func() ratio { return calls(func() {}) }),
+		one("100,000 Blocking calls that return at once / errgroup", 1.0, func() ratio { return calls(func() {}) }),
+		count("allocations a Blocking call", 2, "", func() float64 { return allocs(atOnce) }),
+		count("bytes a Blocking call", 128, "B", func() float64 { return bytes(atOnce) }),
+		one("build and run 10 Blocking nodes / a goroutine and a channel each", 1.2, func() ratio {
+			nodes := graph.Wide(10).Nodes()
+			return ratio{
+				many(func() measure.Work { return library.WholeCalls(nodes, nothing) }, 2000),
+				many(func() measure.Work { return peer.Goroutines.Work(nodes, nothing) }, 2000),
+			}
+		}),
 
 		wholes("build and run 1,000 string nodes / fastest peer", 0.5),
 		each("observer that counts / none", 1.6, forward, func(g shape) ratio {
@@ -306,6 +315,21 @@ func allocs(of maker) float64 {
 		least = min(least, w.Take().Allocs)
 	}
 	return least
+}
+
+// bytes returns the memory that is allocated for a unit, as allocs does.
+func bytes(of maker) float64 {
+	w := of()
+	least := math.Inf(1)
+	for range 3 {
+		least = min(least, w.Take().Bytes)
+	}
+	return least
+}
+
+// atOnce is calls that return at once.
+func atOnce() measure.Work {
+	return library.BlockingCalls(100_000, 1000, func(context.Context) error { return nil })
 }
 
 func memoryStarted(n int, y scheduler.Yield, opts *scheduler.GroupOptions[int]) float64 {

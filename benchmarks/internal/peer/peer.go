@@ -37,9 +37,12 @@ var All = []Peer{
 	{"errgroup, levels", overLevels(func() group { return new(errgroup.Group) }), 0},
 	{"conc, levels", overLevels(func() group { return pool.New().WithErrors() }), 0},
 	{"taskgroup, levels", overLevels(func() group { return starter{taskgroup.New(nil)} }), 0},
-	{"goroutine a node", goroutines, 0},
+	Goroutines,
 	{"heimdalr/dag", flow, 1000},
 }
+
+// Goroutines has a goroutine and a channel for each node.
+var Goroutines = Peer{"goroutine a node", goroutines, 0}
 
 // group is what errgroup, conc and taskgroup have in common.
 type group interface {
