@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -103,7 +104,7 @@ func TestBlocking_parks(t *testing.T) {
 		require.Equal(t, scheduler.Done, y)
 
 		begin, steps := time.Now(), 0
-		counted := &fakeTask{}
+		counted := &fakeTask{step: forever}
 		inner := call(func(context.Context) error { sleep(time.Minute); return nil })
 		counted.step = func(ctx context.Context) (scheduler.Yield, error) { steps++; return inner.Step(ctx) }
 		require.NoError(t, scheduler.Run(t.Context(), counted, &scheduler.RunnerOptions{Wait: time.Hour}))
@@ -735,7 +736,7 @@ func TestBlocking_nested_run(t *testing.T) {
 
 func TestBlocking_has_the_clock_of_the_run(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		clock := &handClock{now: time.Unix(1000, 0)}
+		clock := schedulertest.NewClock(time.Unix(1000, 0))
 		ctx := scheduler.WithClock(t.Context(), clock)
 		for name, call := range asCall {
 			var inside, nested time.Time
@@ -752,8 +753,8 @@ func TestBlocking_has_the_clock_of_the_run(t *testing.T) {
 			y, err := task.Step(ctx)
 			require.NoError(t, err, name)
 			require.Equal(t, scheduler.Done, y)
-			require.Equal(t, clock.now, inside, name)
-			require.Equal(t, clock.now, nested, name)
+			require.Equal(t, clock.Now(), inside, name)
+			require.Equal(t, clock.Now(), nested, name)
 		}
 	})
 }

@@ -75,7 +75,7 @@ func TestWithClock(t *testing.T) {
 		ctx = scheduler.WithClock(ctx, inner)
 		require.Equal(t, inner.Now(), scheduler.Now(ctx))
 		var nested *scheduler.NestedRunError
-		require.ErrorAs(t, scheduler.Run(ctx, &bareTask{}, nil), &nested, "the rest stays as it is")
+		require.ErrorAs(t, scheduler.Run(ctx, &fakeTask{}, nil), &nested, "the rest stays as it is")
 		return nil
 	}), nil))
 }
@@ -94,7 +94,7 @@ func TestContext_that_cannot_be_compared(t *testing.T) {
 		require.Equal(t, fmt.Sprintf("%v.run", ctx), fmt.Sprint(inner), "logs say what it is made of")
 		return nil
 	}), nil))
-	r := scheduler.NewTaskRunner(scheduler.All(&bareTask{onStep: forever}), &scheduler.RunnerOptions{Clock: clock})
+	r := scheduler.NewTaskRunner(scheduler.All(&fakeTask{step: forever}), &scheduler.RunnerOptions{Clock: clock})
 	require.NoError(t, r.Start(ctx, 0))
 	for range 3 {
 		_, err := r.Step(ctx)
@@ -120,7 +120,7 @@ func TestClock_at_the_end_of_time(t *testing.T) {
 		{9000, time.Hour, false},
 	} {
 		clock := schedulertest.NewClock(time.Date(c.year, 1, 1, 0, 0, 0, 0, time.UTC))
-		r := scheduler.NewTaskRunner(&bareTask{}, &scheduler.RunnerOptions{Clock: clock})
+		r := scheduler.NewTaskRunner(&fakeTask{}, &scheduler.RunnerOptions{Clock: clock})
 		require.Equal(t, c.want, scheduler.NewTimeout(r, c.limit).Expired(), "%+v", c)
 	}
 }
@@ -146,7 +146,7 @@ func TestSystemClock(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
-			task := &bareTask{yields: []scheduler.Yield{
+			task := &fakeTask{yields: []scheduler.Yield{
 				scheduler.After(24 * time.Hour),
 				scheduler.At(start.Add(25 * time.Hour)),
 				scheduler.At(start),
@@ -187,14 +187,14 @@ func TestSystemClock_that_rings_at_once(t *testing.T) {
 func TestClock_that_is_coarse(t *testing.T) {
 	t.Parallel()
 	early := &coarseClock{Clock: newClock(), most: time.Second}
-	task := &bareTask{yields: []scheduler.Yield{scheduler.After(10 * time.Second)}}
+	task := &fakeTask{yields: []scheduler.Yield{scheduler.After(10 * time.Second)}}
 	require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Clock: early}))
 	require.Equal(t, 10*time.Second, early.Slept())
 	require.Len(t, early.Pauses(), 10)
 	require.Equal(t, 2, task.steps)
 
 	late := &coarseClock{Clock: newClock(), more: time.Second}
-	task = &bareTask{yields: []scheduler.Yield{scheduler.After(10 * time.Second), scheduler.Next}}
+	task = &fakeTask{yields: []scheduler.Yield{scheduler.After(10 * time.Second), scheduler.Next}}
 	require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Clock: late}))
 	require.Equal(t, 12*time.Second, late.Slept())
 	require.Equal(t, 3, task.steps)

@@ -6,9 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/steptask/scheduler"
+	"github.com/stretchr/testify/require"
 )
 
 // renamed is a wrapper that has only a name of its own.

@@ -251,7 +251,7 @@ func TestFinally_after_Stop(t *testing.T) {
 		told = errors.Is(err, scheduler.ErrClosed)
 		return err
 	})
-	task := &stopTask{answer: func(cause error) error { return fmt.Errorf("gave up: %w", cause) }}
+	task := untilStopped(func(cause error) error { return fmt.Errorf("gave up: %w", cause) })
 	d := schedulertest.NewDriver(t, scheduler.Finally(task, cleanup), &scheduler.RunnerOptions{Grace: time.Minute})
 	d.Step()
 	d.Runner.Stop(errSpace)

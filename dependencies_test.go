@@ -97,7 +97,7 @@ func edgesOf(text string) *scheduler.Dependencies[string] {
 	return deps
 }
 
-func words(sequence iter.Seq[string]) string { return strings.Join(slices.Collect(sequence), " ") }
+func joined(sequence iter.Seq[string]) string { return strings.Join(slices.Collect(sequence), " ") }
 
 func pairs(deps *scheduler.Dependencies[string]) string {
 	var b []string
@@ -169,17 +169,17 @@ func TestDependencies(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			deps := edgesOf(tt.edges)
-			require.Equal(t, tt.nodes, words(deps.Nodes()))
+			require.Equal(t, tt.nodes, joined(deps.Nodes()))
 			require.Equal(t, len(strings.Fields(tt.nodes)), deps.Len())
-			require.Equal(t, tt.all, words(deps.All()))
-			require.Equal(t, tt.backward, words(deps.Backward()))
-			require.Equal(t, tt.leaves, words(deps.Leaves()))
-			require.Equal(t, tt.roots, words(deps.Roots()))
+			require.Equal(t, tt.all, joined(deps.All()))
+			require.Equal(t, tt.backward, joined(deps.Backward()))
+			require.Equal(t, tt.leaves, joined(deps.Leaves()))
+			require.Equal(t, tt.roots, joined(deps.Roots()))
 			require.Equal(t, tt.pairs, pairs(deps))
 			require.Equal(t, slices.Contains(strings.Fields(tt.nodes), tt.key), deps.Contains(tt.key))
-			require.Equal(t, tt.requires, words(deps.Requires(tt.key)))
-			require.Equal(t, tt.requiredBy, words(deps.RequiredBy(tt.key)))
-			require.Equal(t, tt.from, words(deps.From(tt.key).Nodes()))
+			require.Equal(t, tt.requires, joined(deps.Requires(tt.key)))
+			require.Equal(t, tt.requiredBy, joined(deps.RequiredBy(tt.key)))
+			require.Equal(t, tt.from, joined(deps.From(tt.key).Nodes()))
 			if tt.mark == "" {
 				require.NoError(t, deps.Validate())
 			} else {
@@ -202,7 +202,7 @@ func TestDependencies_zero_value(t *testing.T) {
 	require.NoError(t, deps.WriteDOT(&text))
 	require.Equal(t, "digraph dependencies {\n}\n", text.String())
 	deps.Add("b", "a")
-	require.Equal(t, "a b", words(deps.All()))
+	require.Equal(t, "a b", joined(deps.All()))
 }
 
 func TestDependencies_Add(t *testing.T) {
@@ -211,17 +211,17 @@ func TestDependencies_Add(t *testing.T) {
 		t.Parallel()
 		deps := scheduler.NewDependencies[string]()
 		deps.Add("d", "c", "b", "d", "a")
-		require.Equal(t, "c d b a", words(deps.Nodes()))
-		require.Equal(t, "c b d a", words(deps.Requires("d")))
+		require.Equal(t, "c d b a", joined(deps.Nodes()))
+		require.Equal(t, "c b d a", joined(deps.Requires("d")))
 	})
 	t.Run("drops what was computed before", func(t *testing.T) {
 		t.Parallel()
 		deps := edgesOf("b<-a")
-		require.Equal(t, "b a", words(deps.All()))
-		require.Equal(t, "b", words(deps.Leaves()))
+		require.Equal(t, "b a", joined(deps.All()))
+		require.Equal(t, "b", joined(deps.Leaves()))
 		deps.Add("b", "c")
-		require.Equal(t, "c b a", words(deps.All()))
-		require.Equal(t, "c", words(deps.Leaves()))
+		require.Equal(t, "c b a", joined(deps.All()))
+		require.Equal(t, "c", joined(deps.Leaves()))
 		deps.Add("c", "a")
 		require.EqualError(t, deps.Validate(), "scheduler: circular dependency: b -> c -> a -> b")
 		deps.Add("a", "a")
@@ -234,7 +234,7 @@ func TestDependencies_Add(t *testing.T) {
 			sequence := map[string]iter.Seq[string]{
 				"nodes": deps.Nodes(), "all": deps.All(), "requires": deps.Requires("b"), "leaves": deps.Leaves(),
 			}[name]
-			want := words(sequence)
+			want := joined(sequence)
 			var got []string
 			for k := range sequence {
 				got = append(got, k)
@@ -244,7 +244,7 @@ func TestDependencies_Add(t *testing.T) {
 				}
 			}
 			require.Equal(t, want, strings.Join(got, " "), name)
-			require.NotEqual(t, want, words(sequence), "used again, it shows what was added")
+			require.NotEqual(t, want, joined(sequence), "used again, it shows what was added")
 		}
 	})
 	t.Run("many at once and one by one are the same", func(t *testing.T) {
@@ -321,13 +321,13 @@ func TestDependencies_concurrent_queries(t *testing.T) {
 		var group sync.WaitGroup
 		for range 8 {
 			group.Go(func() {
-				if words(deps.All()) != "a b c x d e" || words(deps.Backward()) != "e d b c a x" {
+				if joined(deps.All()) != "a b c x d e" || joined(deps.Backward()) != "e d b c a x" {
 					t.Error("wrong order")
 				}
-				if deps.Validate() != nil || deps.Len() != 6 || words(deps.From("b").Nodes()) != "b d e" {
+				if deps.Validate() != nil || deps.Len() != 6 || joined(deps.From("b").Nodes()) != "b d e" {
 					t.Error("wrong answer")
 				}
-				if words(deps.Requires("d")) != "b c x" || words(deps.RequiredBy("a")) != "b c" {
+				if joined(deps.Requires("d")) != "b c x" || joined(deps.RequiredBy("a")) != "b c" {
 					t.Error("wrong neighbours")
 				}
 			})
@@ -342,7 +342,7 @@ func TestTranslate(t *testing.T) {
 
 	deps := edgesOf("a1<-b1, a2<-b2, c<-b1, a1<-d")
 	translated := scheduler.Translate(deps, lower)
-	require.Equal(t, "a b c d", words(translated.Nodes()), "in order of entry")
+	require.Equal(t, "a b c d", joined(translated.Nodes()), "in order of entry")
 	require.Equal(t, "b>a b>c d>a", pairs(translated))
 	require.NoError(t, translated.Validate())
 
@@ -353,7 +353,7 @@ func TestTranslate(t *testing.T) {
 
 	calls := []string{}
 	scheduler.Translate(deps, func(k string) int { calls = append(calls, k); return len(calls) })
-	require.Equal(t, words(deps.Nodes()), strings.Join(calls, " "), "once a node, in order of entry")
+	require.Equal(t, joined(deps.Nodes()), strings.Join(calls, " "), "once a node, in order of entry")
 
 	translated.Add("z", "b")
 	require.False(t, deps.Contains("z"))
@@ -365,9 +365,9 @@ func TestDependencies_From(t *testing.T) {
 		t.Parallel()
 		deps := edgesOf("z, k<-c, m, k<-b, x<-c, b<-c, c<-a, q<-a")
 		part := deps.From("k")
-		require.Equal(t, "k c b a", words(part.Nodes()))
+		require.Equal(t, "k c b a", joined(part.Nodes()))
 		require.Equal(t, "c>k c>b b>k a>c", pairs(part))
-		require.Equal(t, "k b c a", words(part.All()))
+		require.Equal(t, "k b c a", joined(part.All()))
 		part.Add("new", "k")
 		require.False(t, deps.Contains("new"))
 	})
@@ -386,7 +386,7 @@ func TestDependencies_From(t *testing.T) {
 	t.Run("a cycle above", func(t *testing.T) {
 		t.Parallel()
 		part := edgesOf("a<-b, b<-c, c<-b, x<-c").From("a")
-		require.Equal(t, "a b c", words(part.Nodes()))
+		require.Equal(t, "a b c", joined(part.Nodes()))
 		require.Equal(t, "b>a b>c c>b", pairs(part))
 	})
 }
@@ -500,7 +500,7 @@ func TestDependencies_Validate_same_text_every_time(t *testing.T) {
 			deps.Add(e[0], e[1])
 		}
 		if random.IntN(2) == 0 {
-			words(deps.Backward())
+			joined(deps.Backward())
 		}
 		require.EqualError(t, deps.Validate(), "scheduler: circular dependency: e -> f -> e")
 	}

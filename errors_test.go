@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/steptask/scheduler"
+	"github.com/stretchr/testify/require"
 )
 
 var sentinels = map[string]error{
@@ -46,7 +45,7 @@ func TestErrors_sentinels(t *testing.T) {
 // What is and As find in each error type, and what it says.
 func TestErrors_types(t *testing.T) {
 	t.Parallel()
-	timeout := scheduler.NewTimeout(scheduler.NewTaskRunner(&bareTask{}, nil), time.Second)
+	timeout := scheduler.NewTimeout(scheduler.NewTaskRunner(&fakeTask{}, nil), time.Second)
 	for name, c := range map[string]struct {
 		err  error
 		text string
@@ -54,18 +53,18 @@ func TestErrors_types(t *testing.T) {
 		as   []any
 	}{
 		"Timeout": {
-			timeout, "bare: timed out after 1s",
+			timeout, "fake: timed out after 1s",
 			[]error{context.DeadlineExceeded, timeout},
 			[]any{new(*scheduler.Timeout)},
 		},
 		"TaskError": {
-			&scheduler.TaskError{Key: "disk", Task: "create", Err: timeout}, "disk: bare: timed out after 1s",
+			&scheduler.TaskError{Key: "disk", Task: "create", Err: timeout}, "disk: fake: timed out after 1s",
 			[]error{context.DeadlineExceeded, timeout},
 			[]any{new(*scheduler.TaskError), new(*scheduler.Timeout)},
 		},
 		"ExceptionGroup": {
 			&scheduler.ExceptionGroup{Errors: []error{errBoom, &scheduler.TaskError{Key: 7, Err: timeout}}},
-			"2 tasks failed:\n- boom\n- 7: bare: timed out after 1s",
+			"2 tasks failed:\n- boom\n- 7: fake: timed out after 1s",
 			[]error{errBoom, timeout, context.DeadlineExceeded},
 			[]any{new(*scheduler.ExceptionGroup), new(*scheduler.TaskError), new(*scheduler.Timeout)},
 		},
@@ -283,7 +282,7 @@ func TestErrClosed_besides_an_error_of_close(t *testing.T) {
 	t.Parallel()
 	var seen error
 	task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-		seen = co.Await(&bareTask{onStep: forever, onClose: func() error { return errBoom }})
+		seen = co.Await(&fakeTask{step: forever, close: func() error { return errBoom }})
 		return seen
 	})
 	_, err := task.Step(t.Context())
@@ -305,7 +304,7 @@ func TestErrors_are_joined_once(t *testing.T) {
 		{errBoom, nil, errBoom},
 		{errBoom, errOther, errors.Join(errBoom, errOther)},
 	} {
-		r := scheduler.NewTaskRunner(&bareTask{onStep: forever, onClose: func() error { return c.closing }}, nil)
+		r := scheduler.NewTaskRunner(&fakeTask{step: forever, close: func() error { return c.closing }}, nil)
 		require.NoError(t, r.Start(t.Context(), 0))
 		r.Stop(c.cause)
 		_, err := r.Step(t.Context())

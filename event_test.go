@@ -86,13 +86,13 @@ func TestEvent_wakes(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/group=%t", name, inGroup), func(t *testing.T) {
 				t.Parallel()
 				e := events{new(scheduler.Event), new(scheduler.Event), new(scheduler.Event)}
-				task := &bareTask{}
+				task := &fakeTask{}
 				for _, y := range c.yields {
 					task.yields = append(task.yields, y(e))
 				}
 				root := scheduler.Task(task)
 				if inGroup { // which then parks it
-					root = scheduler.All(&bareTask{onStep: forever}, task)
+					root = scheduler.All(&fakeTask{step: forever}, task)
 				}
 				c.before(e)
 				d := schedulertest.NewDriver(t, root, nil)
@@ -117,13 +117,13 @@ func TestEvent_list_of_waiters_stays_intact(t *testing.T) {
 	for leavers := range 1 << n {
 		var e, other scheduler.Event
 		tasks := make([]scheduler.Task, n)
-		members := make([]*bareTask, n)
+		members := make([]*fakeTask, n)
 		for i := range tasks {
 			y := scheduler.On(&e)
 			if leavers&(1<<i) != 0 {
 				y = y.Or(scheduler.After(time.Duration(1 + (i*3)%n)))
 			}
-			members[i] = &bareTask{yields: []scheduler.Yield{y, scheduler.On(&other)}}
+			members[i] = &fakeTask{yields: []scheduler.Yield{y, scheduler.On(&other)}}
 			tasks[i] = members[i]
 		}
 		d := schedulertest.NewDriver(t, scheduler.All(tasks...), nil)

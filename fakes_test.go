@@ -1,10 +1,12 @@
 package scheduler_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,8 +18,10 @@ import (
 )
 
 var (
+	errBoom  = errors.New("boom")
 	errOops  = errors.New("oops")
 	errOther = errors.New("other")
+	errSpace = errors.New("no space")
 )
 
 // journal is what a test notes in passing.
@@ -34,46 +38,116 @@ func (j *journal) take() string {
 	return lines
 }
 
-// fakeTask is a Task made of functions; a nil one does the least.
+// fakeTask is a task with every method, each made of a function; without one it
+// does the least. It counts its calls.
 type fakeTask struct {
-	name  string
-	step  func(ctx context.Context) (scheduler.Yield, error)
-	close func() error
+	name   string
+	yields []scheduler.Yield // in turn, and then Done; without step
+	step   func(ctx context.Context) (scheduler.Yield, error)
+	throw  func(ctx context.Context, err error) (scheduler.Yield, error) // else passOn
+	stop   func(ctx context.Context, cause error)
+	close  func() error
+
+	steps, closes  int
+	thrown, causes []error
 }
 
 func (f *fakeTask) Step(ctx context.Context) (scheduler.Yield, error) {
-	if f.step == nil {
-		return scheduler.Next, nil
+	f.steps++
+	switch {
+	case f.step != nil:
+		return f.step(ctx)
+	case f.steps > len(f.yields):
+		return scheduler.Done, nil
 	}
-	return f.step(ctx)
+	return f.yields[f.steps-1], nil
+}
+
+func (f *fakeTask) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
+	f.thrown = append(f.thrown, err)
+	if f.throw == nil {
+		return passOn(ctx, err)
+	}
+	return f.throw(ctx, err)
+}
+
+func (f *fakeTask) Stop(ctx context.Context, cause error) {
+	f.causes = append(f.causes, cause)
+	if f.stop != nil {
+		f.stop(ctx, cause)
+	}
 }
 
 func (f *fakeTask) Close() error {
+	f.closes++
 	if f.close == nil {
 		return nil
 	}
 	return f.close()
 }
 
-func (f *fakeTask) String() string { return f.name }
+func (f *fakeTask) String() string { return cmp.Or(f.name, "fake") }
 
-// fakeThrower is a fakeTask that is a Thrower.
-type fakeThrower struct {
-	fakeTask
-	throw func(ctx context.Context, err error) (scheduler.Yield, error)
+// task returns f as a task that has Throw and Stop only where f has a function
+// for them.
+func (f *fakeTask) task() scheduler.Task {
+	switch {
+	case f.throw != nil && f.stop != nil:
+		return f
+	case f.throw != nil:
+		return struct {
+			bare
+			throwing
+		}{f, f}
+	case f.stop != nil:
+		return struct {
+			bare
+			stopping
+		}{f, f}
+	}
+	return struct{ bare }{f}
 }
 
-func (f *fakeThrower) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
-	return f.throw(ctx, err)
+// What a struct embeds of a task, so that it has these methods alone.
+type (
+	bare interface {
+		scheduler.Task
+		fmt.Stringer
+	}
+	throwing interface {
+		Throw(ctx context.Context, err error) (scheduler.Yield, error)
+	}
+	stopping interface {
+		Stop(ctx context.Context, cause error)
+	}
+)
+
+// untilStopped returns a task that waits for its Stop and ends with the answer to
+// the cause.
+func untilStopped(answer func(cause error) error) scheduler.Task {
+	var stopped scheduler.Event
+	var cause error
+	return (&fakeTask{
+		step: func(context.Context) (scheduler.Yield, error) {
+			if !stopped.IsSet() {
+				return scheduler.On(&stopped), nil
+			}
+			return scheduler.Done, answer(cause)
+		},
+		stop: func(_ context.Context, c error) { cause = c; stopped.Set() },
+	}).task()
 }
 
-// fakeStopper is a fakeTask that is a Stopper.
-type fakeStopper struct {
-	fakeTask
-	stop func(ctx context.Context, cause error)
-}
+// forever is a step that asks for the next round for ever.
+func forever(context.Context) (scheduler.Yield, error) { return scheduler.Next, nil }
 
-func (f *fakeStopper) Stop(ctx context.Context, cause error) { f.stop(ctx, cause) }
+// passOn is a throw that fails with what is thrown in.
+func passOn(_ context.Context, err error) (scheduler.Yield, error) { return scheduler.Yield{}, err }
+
+// always returns a throw that always answers the same.
+func always(y scheduler.Yield, err error) func(context.Context, error) (scheduler.Yield, error) {
+	return func(context.Context, error) (scheduler.Yield, error) { return y, err }
+}
 
 // throwIn throws into a task that must be a Thrower.
 func throwIn(ctx context.Context, task scheduler.Task, err error) (scheduler.Yield, error) {
@@ -137,81 +211,6 @@ func (c goroutines) want(extra int) {
 
 func panicForTest(v any) { panic(v) }
 
-var errBoom = errors.New("boom")
-
-// bareTask is a task without Throw and Stop. It yields the entries of yields in
-// turn and then is done, unless onStep says something else.
-type bareTask struct {
-	yields  []scheduler.Yield
-	onStep  func(ctx context.Context) (scheduler.Yield, error)
-	onClose func() error
-
-	steps, closes int
-}
-
-func (b *bareTask) Step(ctx context.Context) (scheduler.Yield, error) {
-	b.steps++
-	switch {
-	case b.onStep != nil:
-		return b.onStep(ctx)
-	case b.steps > len(b.yields):
-		return scheduler.Done, nil
-	}
-	return b.yields[b.steps-1], nil
-}
-
-func (b *bareTask) Close() error {
-	b.closes++
-	if b.onClose != nil {
-		return b.onClose()
-	}
-	return nil
-}
-
-func (b *bareTask) String() string { return "bare" }
-
-// throwerTask is one with Throw: by default it passes on what is thrown in.
-type throwerTask struct {
-	bareTask
-	onThrow func(err error) (scheduler.Yield, error)
-	thrown  []error
-}
-
-func (b *throwerTask) Throw(_ context.Context, err error) (scheduler.Yield, error) {
-	b.thrown = append(b.thrown, err)
-	if b.onThrow != nil {
-		return b.onThrow(err)
-	}
-	return scheduler.Yield{}, err
-}
-
-// stopperTask is one with Stop too.
-type stopperTask struct {
-	throwerTask
-	onStop func(ctx context.Context)
-	causes []error
-}
-
-func (b *stopperTask) Stop(ctx context.Context, cause error) {
-	b.causes = append(b.causes, cause)
-	if b.onStop != nil {
-		b.onStop(ctx)
-	}
-}
-
-var (
-	_ scheduler.Thrower = (*throwerTask)(nil)
-	_ scheduler.Stopper = (*stopperTask)(nil)
-)
-
-// forever is a step that asks for the next round for ever.
-func forever(context.Context) (scheduler.Yield, error) { return scheduler.Next, nil }
-
-// always returns a throw's answer that is always the same.
-func always(y scheduler.Yield, err error) func(error) (scheduler.Yield, error) {
-	return func(error) (scheduler.Yield, error) { return y, err }
-}
-
 // newClock returns a simulated clock on which a run that waits for ever fails
 // the test in place of hanging it.
 func newClock() *schedulertest.Clock { return schedulertest.NewClock(time.Time{}).Alone() }
@@ -259,37 +258,19 @@ func setEvent() *scheduler.Event {
 	return e
 }
 
-// handClock is a Clock that moves when it is told to.
-type handClock struct{ now time.Time }
-
-func (c *handClock) Now() time.Time { return c.now }
-
-// Wait moves to the time waited for.
-func (c *handClock) Wait(until time.Time, wake <-chan struct{}) {
-	if until.IsZero() {
-		<-wake
-		return
-	}
-	if until.After(c.now) {
-		c.now = until
-	}
-}
-
-func (c *handClock) advance(d time.Duration) { c.now = c.now.Add(d) }
-
-// part is what a member of a group does, in words. What they mean is in perform.
+// part is what the task of a node does, a word for each call: see player.act.
 type part struct {
-	steps string // in each step; done behind the last one
-	throw string // in each Throw; without any it is no Thrower
-	stop  string // in Stop: "." nothing, "P" panic; others are its next step; without it is no Stopper
-	close string // in Close: "" nothing, "!" an error, "P" panic, "G" Goexit
+	steps string // in each Step; done behind the last one
+	throw string // in each Throw, the last one again and again; without any it has no Throw
+	stop  string // in Stop: ignore, panic, or what the next Step does; without it has no Stop
+	close string // in Close: nothing, fail, panic or goexit
 }
 
 // stage is where a group plays.
 type stage struct {
 	*testing.T
 	journal
-	clock  *handClock
+	clock  *schedulertest.Clock
 	ctx    context.Context
 	parts  map[string]part
 	events map[string]*scheduler.Event
@@ -299,7 +280,7 @@ type stage struct {
 func newStage(t *testing.T, parts map[string]part) *stage {
 	s := &stage{
 		T: t, parts: parts,
-		clock:  &handClock{now: time.Unix(1_000_000, 0)},
+		clock:  schedulertest.NewClock(time.Unix(1_000_000, 0)),
 		events: map[string]*scheduler.Event{},
 	}
 	s.ctx = scheduler.WithClock(t.Context(), s.clock)
@@ -337,123 +318,115 @@ func (s *stage) event(k string) *scheduler.Event {
 
 // task is a group's function.
 func (s *stage) task(k string) scheduler.Task {
-	p := &player{stage: s, key: k, part: s.parts[k]}
-	p.words, p.answers = strings.Fields(p.steps), strings.Fields(p.throw)
-	switch {
-	case p.throw != "" && p.stop != "":
-		return throwingStopper{throwingPlayer{p}}
-	case p.throw != "":
-		return throwingPlayer{p}
-	case p.stop != "":
-		return stoppingPlayer{p}
+	p := &player{stage: s, key: k, steps: words(s.parts[k].steps)}
+	fake := &fakeTask{name: "player " + k, step: p.step, close: p.close}
+	if throw := words(s.parts[k].throw); throw != nil {
+		fake.throw = func(_ context.Context, err error) (scheduler.Yield, error) {
+			p.add("%s throw", k)
+			word := throw[0]
+			throw = throw[min(1, len(throw)-1):]
+			return p.act(word, err)
+		}
 	}
-	return p
+	if s.parts[k].stop != "" {
+		fake.stop = p.stop
+	}
+	return fake.task()
 }
 
+// words splits a part's words; one with a number behind it stands for so many.
+func words(text string) (list []string) {
+	for word := range strings.FieldsSeq(text) {
+		word, times, _ := strings.Cut(word, "*")
+		n, _ := strconv.Atoi(times)
+		list = append(list, slices.Repeat([]string{word}, max(1, n))...)
+	}
+	return list
+}
+
+// player plays the part of a node.
 type player struct {
 	*stage
-	key string
-	part
-	words, answers []string
-	n              int
-	cause          error // of the Stop
+	key   string
+	steps []string
+	n     int   // steps made
+	cause error // of the Stop
 }
 
-func (p *player) String() string { return "player " + p.key }
-
-func (p *player) Step(context.Context) (scheduler.Yield, error) {
+func (p *player) step(context.Context) (scheduler.Yield, error) {
 	p.n++
 	p.add("%s%d", p.key, p.n)
-	if p.n > len(p.words) {
+	if p.n > len(p.steps) {
 		return scheduler.Done, nil
 	}
-	return p.perform(p.words[p.n-1], p.cause)
+	return p.act(p.steps[p.n-1], p.cause)
 }
 
-func (p *player) perform(word string, came error) (scheduler.Yield, error) {
+// act does what a word says. What came in is the error thrown, or the cause of a
+// Stop.
+func (p *player) act(word string, came error) (scheduler.Yield, error) {
 	if first, second, ok := strings.Cut(word, "|"); ok {
-		y, _ := p.perform(first, nil)
-		z, _ := p.perform(second, nil)
+		y, _ := p.act(first, nil)
+		z, _ := p.act(second, nil)
 		return y.Or(z), nil
 	}
-	n, _ := strconv.Atoi(word[1:])
-	switch word[0] {
-	case '.':
+	word, number, _ := strings.Cut(word, "-")
+	n, _ := strconv.Atoi(number)
+	switch word {
+	case "next":
 		return scheduler.Next, nil
-	case 'r':
+	case "rounds":
 		return scheduler.Rounds(n), nil
-	case 't':
+	case "after": // seconds
 		return scheduler.After(time.Duration(n) * time.Second), nil
-	case 'e':
+	case "event":
 		return scheduler.On(p.event(p.key)), nil
-	case '$':
+	case "done":
 		return scheduler.Done, nil
-	case '?':
+	case "nothing":
 		return scheduler.Yield{}, nil
-	case '!':
+	case "fail":
 		return scheduler.Yield{}, fmt.Errorf("oops %s", p.key)
-	case '^':
+	case "cause":
 		return scheduler.Yield{}, came
-	case 'P':
+	case "panic":
 		panicForTest(errOops)
-	case 'G':
+	case "goexit":
 		runtime.Goexit()
 	}
 	panic("no word: " + word)
 }
 
-func (p *player) Close() error {
+func (p *player) close() error {
 	p.add("%s close", p.key)
-	switch p.close {
-	case "!":
+	switch word := p.parts[p.key].close; word {
+	case "fail":
 		return fmt.Errorf("close %s", p.key)
 	case "":
 		return nil
-	}
-	_, err := p.perform(p.close, nil)
-	return err
-}
-
-func (p *player) doThrow(err error) (scheduler.Yield, error) {
-	p.add("%s throw", p.key)
-	word := p.answers[0]
-	if len(p.answers) > 1 {
-		p.answers = p.answers[1:]
-	}
-	return p.perform(word, err)
-}
-
-func (p *player) doStop(cause error) {
-	p.add("%s stop", p.key)
-	switch p.stop {
-	case ".":
-	case "^", "$", "!": // the next step is that
-		p.words = append(p.words[:p.n:p.n], p.stop)
-		p.cause = cause
 	default:
-		_, _ = p.perform(p.stop, cause)
+		_, err := p.act(word, nil)
+		return err
 	}
 }
 
-type throwingPlayer struct{ *player }
-
-func (p throwingPlayer) Throw(_ context.Context, err error) (scheduler.Yield, error) {
-	return p.doThrow(err)
+func (p *player) stop(_ context.Context, cause error) {
+	p.add("%s stop", p.key)
+	switch word := p.parts[p.key].stop; word {
+	case "ignore":
+	case "panic", "goexit":
+		_, _ = p.act(word, cause)
+	default:
+		p.steps = append(p.steps[:p.n:p.n], word)
+		p.cause = cause
+	}
 }
-
-type stoppingPlayer struct{ *player }
-
-func (p stoppingPlayer) Stop(_ context.Context, cause error) { p.doStop(cause) }
-
-type throwingStopper struct{ throwingPlayer }
-
-func (p throwingStopper) Stop(_ context.Context, cause error) { p.doStop(cause) }
 
 // round makes a step of the group and returns what happened in it; a second
 // passes.
 func (s *stage) round() (scheduler.Yield, string, error) {
 	y, err := s.group.Step(s.ctx)
-	s.clock.advance(time.Second)
+	s.clock.Advance(time.Second)
 	return y, s.take(), err
 }
 
@@ -518,7 +491,7 @@ func (p *groupPlay) run(t *testing.T) {
 		var what string
 		if thrown := p.throws[i]; thrown != nil {
 			y, err = s.group.Throw(s.ctx, thrown)
-			s.clock.advance(time.Second)
+			s.clock.Advance(time.Second)
 			what = s.take()
 		} else {
 			y, what, err = s.round()
@@ -537,8 +510,6 @@ func (p *groupPlay) run(t *testing.T) {
 	require.Equal(t, p.errors, texts(s.group.Errors()))
 	s.ended()
 }
-
-var errSpace = errors.New("no space")
 
 // lasting returns a task that parks for some seconds and then ends with err.
 func lasting(seconds int, err error) scheduler.Task {
@@ -594,30 +565,6 @@ func outcomes(group *scheduler.DependencyTaskGroup[string]) string {
 	return strings.Join(lines, "\n")
 }
 
-// stopTask waits until it is asked to stop.
-type stopTask struct {
-	event  scheduler.Event
-	cause  error
-	answer func(cause error) error
-}
-
-func (s *stopTask) Step(context.Context) (scheduler.Yield, error) {
-	if s.cause == nil {
-		return scheduler.On(&s.event), nil
-	}
-	if err := s.answer(s.cause); err != nil {
-		return scheduler.Yield{}, err
-	}
-	return scheduler.Done, nil
-}
-
-func (s *stopTask) Stop(_ context.Context, cause error) {
-	s.cause = cause
-	s.event.Set()
-}
-
-func (s *stopTask) Close() error { return nil }
-
 // slowObserver is warned.
 type slowObserver struct {
 	*schedulertest.Recorder
@@ -625,14 +572,6 @@ type slowObserver struct {
 }
 
 func (o *slowObserver) ObserveSlowStep(s scheduler.SlowStep) { o.slow = append(o.slow, s) }
-
-type brokenTask struct{ err error }
-
-func (b *brokenTask) Step(context.Context) (scheduler.Yield, error) {
-	return scheduler.After(time.Hour), nil
-}
-
-func (b *brokenTask) Close() error { return b.err }
 
 // claiming returns a group whose nodes have claims.
 func claiming(t *testing.T, nodes string, claims map[string][]scheduler.Claim, task func(k string) scheduler.Task) *scheduler.DependencyTaskGroup[string] {
@@ -678,17 +617,6 @@ func (c *earlyClock) Wait(until time.Time, wake <-chan struct{}) {
 		c.Clock.Wait(until, wake)
 	}
 }
-
-type noticedTask struct {
-	scheduler.StepFunc
-	stop func(ctx context.Context)
-}
-
-func (n *noticedTask) Step(context.Context) (scheduler.Yield, error) {
-	return scheduler.After(time.Hour), nil
-}
-
-func (n *noticedTask) Stop(ctx context.Context, _ error) { n.stop(ctx) }
 
 // starts returns the nodes that a trace shows to start, with the time.
 func starts(trace string) string {

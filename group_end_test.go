@@ -85,7 +85,7 @@ func TestGroup_error_of_a_close_after_the_grace(t *testing.T) {
 	broken := errors.New("will not close")
 	member := func(k string) scheduler.Task {
 		if k == "a" {
-			return &brokenTask{err: broken}
+			return (&fakeTask{yields: []scheduler.Yield{scheduler.After(time.Hour)}, close: func() error { return broken }}).task()
 		}
 		return lasting(9, nil)
 	}
@@ -338,8 +338,8 @@ func TestGroup_details(t *testing.T) {
 }
 
 func TestGroup_throw(t *testing.T) {
-	run := part{steps: ". . . . . . . . .", throw: "."}
-	stops := part{steps: ". . . . . . . . .", stop: "."}
+	run := part{steps: "next*9", throw: "next"}
+	stops := part{steps: "next*9", stop: "ignore"}
 	parts := map[string]part{"a": run, "b": stops}
 	tests := []groupPlay{
 		{
@@ -361,28 +361,28 @@ func TestGroup_throw(t *testing.T) {
 		},
 		{
 			name: "outranks an earlier failure", deps: "a b", throws: map[int]error{3: errOops},
-			parts:  map[string]part{"a": run, "b": {steps: ". !"}},
+			parts:  map[string]part{"a": run, "b": {steps: "next fail"}},
 			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: 2 * time.Second},
 			rounds: []string{"a1, b1", "a2, b2", "", "a3", "a close"},
 			err:    "oops", errors: "b: oops b; oops", states: "a=cancelled b=failed",
 		},
 		{
 			name: "outranks a later failure", deps: "a b", throws: map[int]error{2: errOops},
-			parts:  map[string]part{"a": run, "b": {steps: ". !"}},
+			parts:  map[string]part{"a": run, "b": {steps: "next fail"}},
 			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: 2 * time.Second},
 			rounds: []string{"a1, b1", "", "a2, b2", "a3", "a close"},
 			err:    "oops", errors: "oops; b: oops b", states: "a=cancelled b=failed",
 		},
 		{
 			name: "also if all end well", deps: "a b", throws: map[int]error{2: errOops},
-			parts:  map[string]part{"a": {steps: ". ."}, "b": {steps: "."}},
+			parts:  map[string]part{"a": {steps: "next next"}, "b": {steps: "next"}},
 			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: time.Minute},
 			rounds: []string{"a1, b1", "", "a2, b2", "a3"},
 			err:    "oops", errors: "oops", states: "a=succeeded b=succeeded",
 		},
 		{
 			name: "aggregate", deps: "a b c d:c", throws: map[int]error{3: errOops},
-			parts:  map[string]part{"a": run, "b": {steps: ". !"}, "c": {steps: ". . ."}},
+			parts:  map[string]part{"a": run, "b": {steps: "next fail"}, "c": {steps: "next*3"}},
 			opts:   scheduler.GroupOptions[string]{AggregateErrors: true, ErrorWaitTime: 2 * time.Second},
 			rounds: []string{"a1, b1, c1", "a2, b2, c2", "", "a3, c3", "a4, c4", "a close"},
 			err:    "2 tasks failed:\n- b: oops b\n- oops", errors: "b: oops b; oops",
@@ -390,7 +390,7 @@ func TestGroup_throw(t *testing.T) {
 		},
 		{
 			name: "errors of Close", deps: "a b", throws: map[int]error{2: errOops},
-			parts:  map[string]part{"a": {steps: ". .", close: "!"}, "b": {steps: ". .", close: "!"}},
+			parts:  map[string]part{"a": {steps: "next next", close: "fail"}, "b": {steps: "next next", close: "fail"}},
 			rounds: []string{"a1, b1", "a close, b close"},
 			err:    "oops", errors: "oops; a: close a; b: close b", states: "a=cancelled b=cancelled",
 		},
@@ -405,7 +405,7 @@ func TestGroup_throw(t *testing.T) {
 		{
 			name: "a Timeout closes all at once, whatever the grace of the group", deps: "a b c:b",
 			throws: map[int]error{2: &scheduler.Timeout{Task: "x", Limit: 1}},
-			parts:  map[string]part{"a": run, "b": {steps: ". . .", close: "!", stop: "."}},
+			parts:  map[string]part{"a": run, "b": {steps: "next*3", close: "fail", stop: "ignore"}},
 			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour},
 			rounds: []string{"a1, b1", "a close, b close"},
 			err:    "x: timed out after 1ns", errors: "x: timed out after 1ns; b: close b",
@@ -413,14 +413,14 @@ func TestGroup_throw(t *testing.T) {
 		},
 		{
 			name: "a Timeout outranks all", deps: "a b c", throws: map[int]error{3: errOops, 4: &scheduler.Timeout{Task: "x", Limit: 1}},
-			parts:  map[string]part{"a": run, "b": {steps: ". !"}, "c": run},
+			parts:  map[string]part{"a": run, "b": {steps: "next fail"}, "c": run},
 			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour},
 			rounds: []string{"a1, b1, c1", "a2, b2, c2", "", "a close, c close"},
 			err:    "x: timed out after 1ns", errors: "b: oops b; oops; x: timed out after 1ns",
 		},
 		{
 			name: "a Timeout outranks all when aggregating", deps: "a b c", throws: map[int]error{3: &scheduler.Timeout{Task: "x", Limit: 1}},
-			parts:  map[string]part{"a": run, "b": {steps: ". !"}, "c": run},
+			parts:  map[string]part{"a": run, "b": {steps: "next fail"}, "c": run},
 			opts:   scheduler.GroupOptions[string]{AggregateErrors: true},
 			rounds: []string{"a1, b1, c1", "a2, b2, c2", "a close, c close"},
 			err:    "x: timed out after 1ns", errors: "b: oops b; x: timed out after 1ns",
@@ -442,7 +442,7 @@ func TestGroup_throw(t *testing.T) {
 
 // The Timeout of a runner around a group gives the members the runner's grace.
 func TestGroup_timeout_of_the_runner(t *testing.T) {
-	stops := part{steps: "t1 t1 t1 t1 t1 t1 t1 t1 t1 t1", stop: "."}
+	stops := part{steps: "after-1*10", stop: "ignore"}
 	tests := []struct {
 		name  string
 		parts map[string]part
@@ -466,19 +466,19 @@ func TestGroup_timeout_of_the_runner(t *testing.T) {
 		},
 		{
 			"ends in it",
-			map[string]part{"a": {steps: stops.steps, stop: "$"}},
+			map[string]part{"a": {steps: stops.steps, stop: "done"}},
 			2 * time.Second, "a1, a2, a3, a4, a stop, a5", false,
 			4 * time.Second, "a=succeeded b=cancelled",
 		},
 		{
 			"ends in it with the cause",
-			map[string]part{"a": {steps: stops.steps, stop: "^"}},
+			map[string]part{"a": {steps: stops.steps, stop: "cause"}},
 			2 * time.Second,
 			"a1, a2, a3, a4, a stop, a5", false, 4 * time.Second, "a=cancelled b=cancelled",
 		},
 		{
 			"fails in it",
-			map[string]part{"a": {steps: stops.steps, stop: "!"}},
+			map[string]part{"a": {steps: stops.steps, stop: "fail"}},
 			2 * time.Second, "a1, a2, a3, a4, a stop, a5", false,
 			4 * time.Second, "a=failed b=cancelled",
 		},
@@ -487,20 +487,20 @@ func TestGroup_timeout_of_the_runner(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStage(t, test.parts)
 			s.make("b:a", nil)
-			begin := s.clock.now
+			begin := s.clock.Now()
 			err := scheduler.Run(t.Context(), s.group, &scheduler.RunnerOptions{
 				Name: "x", Timeout: 3500 * time.Millisecond, Grace: test.grace, Clock: s.clock,
 			})
 			require.Equal(t, test.want, s.take())
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.EqualError(t, err, "x: timed out after 3.5s")
-			require.Equal(t, test.took, s.clock.now.Sub(begin))
+			require.Equal(t, test.took, s.clock.Now().Sub(begin))
 			require.Equal(t, test.state, s.states())
 			s.ended()
 		})
 	}
 	t.Run("all end in the grace and nothing is left", func(t *testing.T) {
-		s := newStage(t, map[string]part{"a": {steps: stops.steps, stop: "$"}})
+		s := newStage(t, map[string]part{"a": {steps: stops.steps, stop: "done"}})
 		s.make("a", nil)
 		r := scheduler.NewTaskRunner(s.group, &scheduler.RunnerOptions{Grace: time.Minute, Clock: s.clock})
 		require.NoError(t, r.Run(t.Context(), 3500*time.Millisecond, 0), "what a task swallows is not reported")
@@ -513,7 +513,7 @@ func TestGroup_Timeout_of_a_node(t *testing.T) {
 	limit := func(d time.Duration) func(string) time.Duration {
 		return func(k string) time.Duration { return map[string]time.Duration{"a": d}[k] }
 	}
-	run := ". . . . . . . . . . . ."
+	run := "next*12"
 	const text = "player a: timed out after 1s"
 	tests := []groupPlay{
 		{
@@ -523,86 +523,86 @@ func TestGroup_Timeout_of_a_node(t *testing.T) {
 			err:    "a: " + text, errors: "a: " + text, states: "a=timed out b=cancelled c=cancelled",
 		},
 		{
-			name: "fails to close", deps: "a b", parts: map[string]part{"a": {steps: run, close: "!"}, "b": {steps: run}},
+			name: "fails to close", deps: "a b", parts: map[string]part{"a": {steps: run, close: "fail"}, "b": {steps: run}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
 			rounds: []string{"a1, b1", "a2, b2", "a close, b close"},
 			err:    "a: " + text + "\nclose a", errors: "a: " + text + "\nclose a", states: "a=timed out b=cancelled",
 		},
 		{
-			name: "passed on", deps: "a b", parts: map[string]part{"a": {steps: run, throw: "^"}, "b": {steps: run}},
+			name: "passed on", deps: "a b", parts: map[string]part{"a": {steps: run, throw: "cause"}, "b": {steps: run}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
 			rounds: []string{"a1, b1", "a2, b2", "a throw, b close"},
 			err:    "a: " + text, errors: "a: " + text, states: "a=timed out b=cancelled",
 		},
 		{
-			name: "swallowed by ending", deps: "a b:a", parts: map[string]part{"a": {steps: run, throw: "$"}},
+			name: "swallowed by ending", deps: "a b:a", parts: map[string]part{"a": {steps: run, throw: "done"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
 			rounds: []string{"a1", "a2", "a throw, b1"}, states: "a=succeeded b=succeeded",
 		},
 		{
-			name: "another error", deps: "a", parts: map[string]part{"a": {steps: run, throw: "!"}},
+			name: "another error", deps: "a", parts: map[string]part{"a": {steps: run, throw: "fail"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
 			rounds: []string{"a1", "a2", "a throw"}, states: "a=failed", err: "a: oops a", errors: "a: oops a",
 		},
 		{
-			name: "goes on without grace", deps: "a b", parts: map[string]part{"a": {steps: run, throw: "."}, "b": {steps: run}},
+			name: "goes on without grace", deps: "a b", parts: map[string]part{"a": {steps: run, throw: "next"}, "b": {steps: run}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
 			rounds: []string{"a1, b1", "a2, b2", "a throw, a close, b close"},
 			err:    "a: " + text, errors: "a: " + text, states: "a=timed out b=cancelled",
 		},
 		{
-			name: "goes on with grace", deps: "a b", parts: map[string]part{"a": {steps: run, throw: "."}, "b": {steps: ". . . ."}},
+			name: "goes on with grace", deps: "a b", parts: map[string]part{"a": {steps: run, throw: "next"}, "b": {steps: "next*4"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second), ErrorWaitTime: 2 * time.Second},
 			rounds: []string{"a1, b1", "a2, b2", "a throw, b3", "a3, b4", "a4, b5", "a close"},
 			err:    "a: " + text, errors: "a: " + text, states: "a=timed out b=succeeded",
 		},
 		{
-			name: "goes on with grace of its own, and ends", deps: "a b:a", parts: map[string]part{"a": {steps: ". . . .", throw: "."}},
+			name: "goes on with grace of its own, and ends", deps: "a b:a", parts: map[string]part{"a": {steps: "next*4", throw: "next"}},
 			opts: scheduler.GroupOptions[string]{Timeout: limit(time.Second), ErrorWaitTimeFor: func(k string) time.Duration {
 				return map[string]time.Duration{"a": time.Hour}[k]
 			}},
 			rounds: []string{"a1", "a2", "a throw", "a3", "a4", "a5, b1"}, states: "a=succeeded b=succeeded",
 		},
 		{
-			name: "answered with nothing", deps: "a", parts: map[string]part{"a": {steps: run, throw: "?"}},
+			name: "answered with nothing", deps: "a", parts: map[string]part{"a": {steps: run, throw: "nothing"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
 			rounds: []string{"a1", "a2", "a throw, a close"}, states: "a=failed",
 			err: "a: " + scheduler.ErrNoYield.Error(), errors: "a: " + scheduler.ErrNoYield.Error(),
 		},
 		{
-			name: "negative: over before its first line", deps: "a b:a c", parts: map[string]part{"a": {steps: run, throw: "$"}},
+			name: "negative: over before its first line", deps: "a b:a c", parts: map[string]part{"a": {steps: run, throw: "done"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(-1), AggregateErrors: true},
 			rounds: []string{"c1"}, states: "a=timed out b=skipped c=succeeded",
 			err: "1 task failed:\n- a: a: timed out after -1ns", errors: "a: a: timed out after -1ns",
 		},
 		{
-			name: "an ordinary failure when aggregating", deps: "a b c:a", parts: map[string]part{"a": {steps: run}, "b": {steps: ". . . ."}},
+			name: "an ordinary failure when aggregating", deps: "a b c:a", parts: map[string]part{"a": {steps: run}, "b": {steps: "next*4"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second), AggregateErrors: true},
 			rounds: []string{"a1, b1", "a2, b2", "a close, b3", "b4", "b5"},
 			err:    "1 task failed:\n- a: " + text, errors: "a: " + text, states: "a=timed out b=succeeded c=skipped",
 		},
 		{
-			name: "parked", deps: "a", parts: map[string]part{"a": {steps: "t100", throw: "^"}},
+			name: "parked", deps: "a", parts: map[string]part{"a": {steps: "after-100", throw: "cause"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
 			rounds: []string{"a1", "", "a throw"}, states: "a=timed out", err: "a: " + text, errors: "a: " + text,
 		},
 		{
-			name: "parked for rounds", deps: "a", parts: map[string]part{"a": {steps: "r100", throw: "^"}},
+			name: "parked for rounds", deps: "a", parts: map[string]part{"a": {steps: "rounds-100", throw: "cause"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
 			rounds: []string{"a1", "", "a throw"}, states: "a=timed out", err: "a: " + text, errors: "a: " + text,
 		},
 		{
-			name: "parked for an event", deps: "a", parts: map[string]part{"a": {steps: "e", throw: "^"}},
+			name: "parked for an event", deps: "a", parts: map[string]part{"a": {steps: "event", throw: "cause"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
 			rounds: []string{"a1", "", "a throw"}, states: "a=timed out", err: "a: " + text, errors: "a: " + text,
 		},
 		{
-			name: "in time", deps: "a", parts: map[string]part{"a": {steps: ". . ."}},
+			name: "in time", deps: "a", parts: map[string]part{"a": {steps: "next*3"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(3 * time.Second)},
 			rounds: []string{"a1", "a2", "a3", "a4"}, states: "a=succeeded",
 		},
 		{
-			name: "of one that has ended", deps: "a b", parts: map[string]part{"a": {steps: "."}, "b": {steps: "r2 r4"}},
+			name: "of one that has ended", deps: "a b", parts: map[string]part{"a": {steps: "next"}, "b": {steps: "rounds-2 rounds-4"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(3 * time.Second)},
 			rounds: []string{"a1, b1", "a2", "b2", "", "", "", "b3"}, states: "a=succeeded b=succeeded",
 		},
@@ -612,15 +612,9 @@ func TestGroup_Timeout_of_a_node(t *testing.T) {
 	}
 }
 
-type stopping struct {
-	stop func(ctx context.Context, cause error)
-}
-
-func (s stopping) Stop(ctx context.Context, cause error) { s.stop(ctx, cause) }
-
 // The end of a step's context is the member's business alone.
 func TestGroup_ignores_the_end_of_its_context(t *testing.T) {
-	s := newStage(t, map[string]part{"a": {steps: ". ."}})
+	s := newStage(t, map[string]part{"a": {steps: "next next"}})
 	s.make("a", nil)
 	ctx, cancel := context.WithCancel(s.ctx)
 	cancel()
@@ -659,10 +653,10 @@ func TestGroup_stopped_by_its_runner(t *testing.T) {
 		states string
 		errors string
 	}{
-		{"goes on until it is closed", part{steps: "t1 t1 t1 t1 t1 t1 t1", stop: "."}, []string{"a1", "a stop, a2", "a3, a close"}, "a=cancelled b=cancelled", ""},
-		{"ends", part{steps: "t1 t1 t1 t1 t1", stop: "$"}, []string{"a1", "a stop, a2"}, "a=succeeded b=cancelled", ""},
-		{"ends with the cause", part{steps: "t1 t1 t1 t1 t1", stop: "^"}, []string{"a1", "a stop, a2"}, "a=cancelled b=cancelled", "a: oops"},
-		{"fails", part{steps: "t1 t1 t1 t1 t1", stop: "!"}, []string{"a1", "a stop, a2"}, "a=failed b=cancelled", "a: oops a"},
+		{"goes on until it is closed", part{steps: "after-1*7", stop: "ignore"}, []string{"a1", "a stop, a2", "a3, a close"}, "a=cancelled b=cancelled", ""},
+		{"ends", part{steps: "after-1*5", stop: "done"}, []string{"a1", "a stop, a2"}, "a=succeeded b=cancelled", ""},
+		{"ends with the cause", part{steps: "after-1*5", stop: "cause"}, []string{"a1", "a stop, a2"}, "a=cancelled b=cancelled", "a: oops"},
+		{"fails", part{steps: "after-1*5", stop: "fail"}, []string{"a1", "a stop, a2"}, "a=failed b=cancelled", "a: oops a"},
 	}
 	for _, test := range tests {
 		for depth := range 4 {
@@ -674,7 +668,7 @@ func TestGroup_stopped_by_its_runner(t *testing.T) {
 				r.Stop(errOops)
 				var err error
 				for done := false; !done; {
-					s.clock.advance(time.Second)
+					s.clock.Advance(time.Second)
 					done, err = r.Step(t.Context())
 				}
 				require.Equal(t, strings.Join(test.stops, ", "), s.take(), "neither b nor y")
@@ -691,7 +685,7 @@ func TestGroup_stopped_by_its_runner(t *testing.T) {
 		}
 	}
 	t.Run("nothing was left to start", func(t *testing.T) {
-		s := newStage(t, map[string]part{"a": {steps: ". .", stop: "$"}})
+		s := newStage(t, map[string]part{"a": {steps: "next next", stop: "done"}})
 		s.make("a", nil)
 		r := scheduler.NewTaskRunner(s.group, &scheduler.RunnerOptions{Clock: s.clock, Grace: time.Minute})
 		require.NoError(t, r.Start(t.Context(), 0))
@@ -701,7 +695,7 @@ func TestGroup_stopped_by_its_runner(t *testing.T) {
 		require.Empty(t, s.group.Errors())
 	})
 	t.Run("without grace", func(t *testing.T) {
-		s := newStage(t, map[string]part{"a": {steps: ". .", stop: "."}})
+		s := newStage(t, map[string]part{"a": {steps: "next next", stop: "ignore"}})
 		s.make("b:a", nil)
 		r := scheduler.NewTaskRunner(s.group, &scheduler.RunnerOptions{Clock: s.clock})
 		require.NoError(t, r.Start(t.Context(), 0))
@@ -711,7 +705,7 @@ func TestGroup_stopped_by_its_runner(t *testing.T) {
 		require.Equal(t, "a=cancelled b=cancelled", s.states())
 	})
 	t.Run("aggregate", func(t *testing.T) {
-		s := newStage(t, map[string]part{"a": {steps: "!"}, "b": {steps: ". . .", stop: "$"}})
+		s := newStage(t, map[string]part{"a": {steps: "fail"}, "b": {steps: "next*3", stop: "done"}})
 		s.make("a b c:b", &scheduler.GroupOptions[string]{AggregateErrors: true})
 		r := scheduler.NewTaskRunner(s.group, &scheduler.RunnerOptions{Clock: s.clock, Grace: time.Minute})
 		require.NoError(t, r.Start(t.Context(), 0))
@@ -732,7 +726,8 @@ func TestGroup_stopped_by_an_outer_group(t *testing.T) {
 			if k == "inner" {
 				return s.group
 			}
-			return &player{stage: s, key: "f", words: []string{".", "!"}}
+			s.parts["f"] = part{steps: "next fail"}
+			return s.task("f")
 		}, &scheduler.GroupOptions[string]{ErrorWaitTime: 3 * time.Second})
 		require.NoError(t, err)
 		return g
@@ -740,13 +735,13 @@ func TestGroup_stopped_by_an_outer_group(t *testing.T) {
 	play := func(s *stage, g *scheduler.DependencyTaskGroup[string]) (rounds []string, err error) {
 		for y := scheduler.Next; y != scheduler.Done && err == nil; {
 			y, err = g.Step(s.ctx)
-			s.clock.advance(time.Second)
+			s.clock.Advance(time.Second)
 			rounds = append(rounds, s.take())
 		}
 		return rounds, err
 	}
 	t.Run("goes on starting", func(t *testing.T) {
-		s := newStage(t, map[string]part{"a": {steps: ". . .", stop: "."}, "b": {steps: ". . . . . . .", stop: "."}})
+		s := newStage(t, map[string]part{"a": {steps: "next*3", stop: "ignore"}, "b": {steps: "next*7", stop: "ignore"}})
 		s.make("b:a", nil)
 		g := outer(s)
 		rounds, err := play(s, g)
@@ -758,7 +753,7 @@ func TestGroup_stopped_by_an_outer_group(t *testing.T) {
 	})
 	t.Run("a member that ends with the cause fails it", func(t *testing.T) {
 		// Else what depends on that member would never start, nor end.
-		s := newStage(t, map[string]part{"a": {steps: ". . . .", stop: "^"}})
+		s := newStage(t, map[string]part{"a": {steps: "next*4", stop: "cause"}})
 		s.make("b:a", nil)
 		g := outer(s)
 		rounds, err := play(s, g)
@@ -769,7 +764,7 @@ func TestGroup_stopped_by_an_outer_group(t *testing.T) {
 		s.ended()
 	})
 	t.Run("all of it in time", func(t *testing.T) {
-		s := newStage(t, map[string]part{"a": {steps: ". . ."}})
+		s := newStage(t, map[string]part{"a": {steps: "next*3"}})
 		s.make("b:a", nil)
 		g := outer(s)
 		_, err := play(s, g)
@@ -780,7 +775,7 @@ func TestGroup_stopped_by_an_outer_group(t *testing.T) {
 }
 
 func TestGroup_Close(t *testing.T) {
-	s := newStage(t, map[string]part{"a": {steps: ". .", close: "!"}, "b": {steps: "t9"}, "c": {steps: "e", close: "!"}})
+	s := newStage(t, map[string]part{"a": {steps: "next next", close: "fail"}, "b": {steps: "after-9"}, "c": {steps: "event", close: "fail"}})
 	s.make("c a b d:a", nil)
 	_, _, err := s.round()
 	require.NoError(t, err)

@@ -113,7 +113,7 @@ func TestGroup_notice_is_the_cause(t *testing.T) {
 		if k == "a" {
 			return lasting(1, errSpace)
 		}
-		return &stopTask{answer: func(cause error) error { seen = cause; return fmt.Errorf("gave up: %w", cause) }}
+		return untilStopped(func(cause error) error { seen = cause; return fmt.Errorf("gave up: %w", cause) })
 	}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Minute}, nil)
 	require.EqualError(t, err, "a: no space")
 	require.EqualError(t, seen, "a: no space")
@@ -122,8 +122,8 @@ func TestGroup_notice_is_the_cause(t *testing.T) {
 }
 
 func TestGroup_fail_fast(t *testing.T) {
-	run := part{steps: ". . . . . . . . ."}
-	fails := part{steps: ". !"}
+	run := part{steps: "next*9"}
+	fails := part{steps: "next fail"}
 	grace := scheduler.GroupOptions[string]{ErrorWaitTime: 2 * time.Second}
 	tests := []groupPlay{
 		{
@@ -133,7 +133,7 @@ func TestGroup_fail_fast(t *testing.T) {
 			states: "a=cancelled b=failed c=cancelled d=cancelled",
 		},
 		{
-			name: "in the start pass", deps: "a b c", parts: map[string]part{"a": run, "b": {steps: "!"}, "c": run},
+			name: "in the start pass", deps: "a b c", parts: map[string]part{"a": run, "b": {steps: "fail"}, "c": run},
 			rounds: []string{"a1, b1, a close"},
 			err:    "b: oops b", errors: "b: oops b",
 			states: "a=cancelled b=failed c=cancelled",
@@ -147,13 +147,13 @@ func TestGroup_fail_fast(t *testing.T) {
 		},
 		{
 			name: "errors of Close are kept aside", deps: "a b c",
-			parts:  map[string]part{"a": {steps: ". . .", close: "!"}, "b": fails, "c": {steps: ". . .", close: "!"}},
+			parts:  map[string]part{"a": {steps: "next*3", close: "fail"}, "b": fails, "c": {steps: "next*3", close: "fail"}},
 			rounds: []string{"a1, b1, c1", "a2, b2, a close, c close"},
 			err:    "b: oops b", errors: "b: oops b; a: close a; c: close c",
 			states: "a=cancelled b=failed c=cancelled",
 		},
 		{
-			name: "grace", deps: "a b c d:a", parts: map[string]part{"a": run, "b": fails, "c": {steps: ". . ."}}, opts: grace,
+			name: "grace", deps: "a b c d:a", parts: map[string]part{"a": run, "b": fails, "c": {steps: "next*3"}}, opts: grace,
 			// It fails at second 1; a deadline has passed when the clock reads more.
 			rounds: []string{"a1, b1, c1", "a2, b2, c2", "a3, c3", "a4, c4", "a close"},
 			err:    "b: oops b", errors: "b: oops b",
@@ -162,8 +162,8 @@ func TestGroup_fail_fast(t *testing.T) {
 		{
 			name: "notice in the grace", deps: "a b c d e", opts: grace,
 			parts: map[string]part{
-				"a": {steps: ". . . . . . . .", stop: "."}, "b": fails, "c": {steps: ". . . . . . .", stop: "^"},
-				"d": {steps: ". . . . . . . .", stop: "$"}, "e": {steps: ". . . . . . .", stop: "!"},
+				"a": {steps: "next*8", stop: "ignore"}, "b": fails, "c": {steps: "next*7", stop: "cause"},
+				"d": {steps: "next*8", stop: "done"}, "e": {steps: "next*7", stop: "fail"},
 			},
 			// The notice comes at once, also before a turn in the same round.
 			rounds: []string{"a1, b1, c1, d1, e1", "a2, b2, a stop, c stop, d stop, e stop, c2, d2, e2", "a3", "a4", "a close"},
@@ -172,14 +172,14 @@ func TestGroup_fail_fast(t *testing.T) {
 		},
 		{
 			name: "a second failure does not put the end off", deps: "a b c", opts: grace,
-			parts:  map[string]part{"a": run, "b": fails, "c": {steps: ". . !"}},
+			parts:  map[string]part{"a": run, "b": fails, "c": {steps: "next next fail"}},
 			rounds: []string{"a1, b1, c1", "a2, b2, c2", "a3, c3", "a4", "a close"},
 			err:    "b: oops b", errors: "b: oops b; c: oops c",
 			states: "a=cancelled b=failed c=failed",
 		},
 		{
 			name: "a parked member is woken for its end", deps: "a b", opts: grace,
-			parts:  map[string]part{"a": {steps: "t1000"}, "b": fails},
+			parts:  map[string]part{"a": {steps: "after-1000"}, "b": fails},
 			rounds: []string{"a1, b1", "b2", "", "", "a close"},
 			err:    "b: oops b", errors: "b: oops b",
 			states: "a=cancelled b=failed",
@@ -198,13 +198,13 @@ func TestGroup_fail_fast(t *testing.T) {
 			states: "a=cancelled b=failed c=cancelled d=cancelled e=cancelled",
 		},
 		{
-			name: "zero Yield", deps: "a b c", parts: map[string]part{"a": run, "b": {steps: "?"}, "c": run},
+			name: "zero Yield", deps: "a b c", parts: map[string]part{"a": run, "b": {steps: "nothing"}, "c": run},
 			rounds: []string{"a1, b1, b close, a close"},
 			err:    "b: " + scheduler.ErrNoYield.Error(), errors: "b: " + scheduler.ErrNoYield.Error(),
 			states: "a=cancelled b=failed c=cancelled",
 		},
 		{
-			name: "zero Yield later, fails to close", deps: "a b", parts: map[string]part{"a": run, "b": {steps: ". ?", close: "!"}},
+			name: "zero Yield later, fails to close", deps: "a b", parts: map[string]part{"a": run, "b": {steps: "next nothing", close: "fail"}},
 			rounds: []string{"a1, b1", "a2, b2, b close, a close"},
 			err:    "b: " + scheduler.ErrNoYield.Error() + "\nclose b", errors: "b: " + scheduler.ErrNoYield.Error() + "\nclose b",
 			states: "a=cancelled b=failed",
@@ -217,8 +217,8 @@ func TestGroup_fail_fast(t *testing.T) {
 
 // The grace is asked again at each further failure, for those that run then.
 func TestGroup_ErrorWaitTimeFor_is_asked_again(t *testing.T) {
-	run := part{steps: ". . . . . . . . ."}
-	s := newStage(t, map[string]part{"a": run, "b": {steps: ". !"}, "c": {steps: ". . !"}, "d": run})
+	run := part{steps: "next*9"}
+	s := newStage(t, map[string]part{"a": run, "b": {steps: "next fail"}, "c": {steps: "next next fail"}, "d": run})
 	failures := 0
 	s.make("a b c d", &scheduler.GroupOptions[string]{ErrorWaitTimeFor: func(k string) time.Duration {
 		s.add("grace %s", k)
@@ -246,22 +246,22 @@ func TestGroup_ErrorWaitTimeFor_is_asked_again(t *testing.T) {
 
 func TestGroup_aggregate(t *testing.T) {
 	aggregate := scheduler.GroupOptions[string]{AggregateErrors: true}
-	fails := part{steps: ". !"}
+	fails := part{steps: "next fail"}
 	tests := []groupPlay{
 		{
-			name: "one", deps: "a", parts: map[string]part{"a": {steps: "!"}}, opts: aggregate,
+			name: "one", deps: "a", parts: map[string]part{"a": {steps: "fail"}}, opts: aggregate,
 			rounds: []string{"a1"}, err: "1 task failed:\n- a: oops a", errors: "a: oops a", states: "a=failed",
 		},
 		{
 			name: "skips what depends on it and nothing else", deps: "b:a c:b e:d f:b,e", opts: aggregate,
-			parts:  map[string]part{"a": {steps: ". . ."}, "b": fails, "d": {steps: ". . . ."}, "e": {steps: ". . . . . ."}},
+			parts:  map[string]part{"a": {steps: "next*3"}, "b": fails, "d": {steps: "next*4"}, "e": {steps: "next*6"}},
 			rounds: []string{"a1, d1", "a2, d2", "a3, d3", "a4, d4, b1", "b2, d5, e1", "e2", "e3", "e4", "e5", "e6", "e7"},
 			err:    "1 task failed:\n- b: oops b", errors: "b: oops b",
 			states: "a=succeeded b=failed c=skipped d=succeeded e=succeeded f=skipped",
 		},
 		{
 			name: "all members have their turn", deps: "a b c d", opts: aggregate,
-			parts:  map[string]part{"a": fails, "b": fails, "c": {steps: ". ."}, "d": fails},
+			parts:  map[string]part{"a": fails, "b": fails, "c": {steps: "next next"}, "d": fails},
 			rounds: []string{"a1, b1, c1, d1", "a2, b2, c2, d2", "c3"},
 			err:    "3 tasks failed:\n- a: oops a\n- b: oops b\n- d: oops d",
 			errors: "a: oops a; b: oops b; d: oops d",
@@ -269,14 +269,14 @@ func TestGroup_aggregate(t *testing.T) {
 		},
 		{
 			name: "order of occurrence", deps: "a b", opts: aggregate,
-			parts:  map[string]part{"a": {steps: ". . !"}, "b": fails},
+			parts:  map[string]part{"a": {steps: "next next fail"}, "b": fails},
 			rounds: []string{"a1, b1", "a2, b2", "a3"},
 			err:    "2 tasks failed:\n- b: oops b\n- a: oops a", errors: "b: oops b; a: oops a",
 			states: "a=failed b=failed",
 		},
 		{
 			name: "reverse", deps: "b:a c:b d:c z", opts: scheduler.GroupOptions[string]{AggregateErrors: true, Reverse: true},
-			parts:  map[string]part{"c": {steps: "!"}},
+			parts:  map[string]part{"c": {steps: "fail"}},
 			rounds: []string{"d1, c1, z1"},
 			err:    "1 task failed:\n- c: oops c", errors: "c: oops c",
 			states: "d=succeeded c=failed b=skipped a=skipped z=succeeded",
@@ -284,7 +284,7 @@ func TestGroup_aggregate(t *testing.T) {
 		{
 			name: "no grace after a failure", deps: "a b",
 			opts:   scheduler.GroupOptions[string]{AggregateErrors: true, ErrorWaitTime: time.Second},
-			parts:  map[string]part{"a": {steps: "!"}, "b": {steps: ". . . . .", stop: "."}},
+			parts:  map[string]part{"a": {steps: "fail"}, "b": {steps: "next*5", stop: "ignore"}},
 			rounds: []string{"a1, b1", "b2", "b3", "b4", "b5", "b6"},
 			err:    "1 task failed:\n- a: oops a", errors: "a: oops a",
 			states: "a=failed b=succeeded",
@@ -297,7 +297,7 @@ func TestGroup_aggregate(t *testing.T) {
 
 // A skipped node owes its fate to the first failure below it.
 func TestGroup_Err(t *testing.T) {
-	s := newStage(t, map[string]part{"a": {steps: "!"}, "b": {steps: ". !"}, "g": {steps: ". . . ."}, "h": {steps: ". . .", close: "!"}})
+	s := newStage(t, map[string]part{"a": {steps: "fail"}, "b": {steps: "next fail"}, "g": {steps: "next*4"}, "h": {steps: "next*3", close: "fail"}})
 	s.make("c:a d:c e:d,b f:b g h", &scheduler.GroupOptions[string]{AggregateErrors: true})
 	for range 2 {
 		_, _, err := s.round()

@@ -44,11 +44,11 @@ var disasters = []struct {
 	member  bool   // RecoverPanics makes an error of it
 }{
 	{name: "task", task: true, journal: "a1, a close", states: "failed", member: true},
-	{name: "first Step", part: part{steps: "X"}, journal: "a1, b1, a close", states: "failed", member: true},
-	{name: "Step", part: part{steps: ". X"}, steps: 1, journal: "a2, b2, a close, c close", states: "failed", member: true},
-	{name: "Step after parking", part: part{steps: "r2 X"}, steps: 2, journal: "a3, b2, a close, c close", states: "failed", member: true},
+	{name: "first Step", part: part{steps: "disaster"}, journal: "a1, b1, a close", states: "failed", member: true},
+	{name: "Step", part: part{steps: "next disaster"}, steps: 1, journal: "a2, b2, a close, c close", states: "failed", member: true},
+	{name: "Step after parking", part: part{steps: "rounds-2 disaster"}, steps: 2, journal: "a3, b2, a close, c close", states: "failed", member: true},
 	{
-		name: "Throw", part: part{steps: ". . . . .", throw: "X"}, steps: 1,
+		name: "Throw", part: part{steps: "next*5", throw: "disaster"}, steps: 1,
 		opts: func(func()) scheduler.GroupOptions[string] {
 			return scheduler.GroupOptions[string]{Timeout: func(k string) time.Duration {
 				return map[string]time.Duration{"b": time.Nanosecond}[k]
@@ -57,11 +57,11 @@ var disasters = []struct {
 		journal: "a2, b throw, a close, c close", states: "failed", member: true,
 	},
 	{
-		name: "Stop", part: part{steps: ". . . . .", stop: "X"}, steps: 1, act: func(s *stage) { s.group.Stop(s.ctx, errOther) },
+		name: "Stop", part: part{steps: "next*5", stop: "disaster"}, steps: 1, act: func(s *stage) { s.group.Stop(s.ctx, errOther) },
 		journal: "b stop, a close, c close", states: "failed", member: true,
 	},
 	{
-		name: "Stop after a failure", part: part{steps: ". . . . .", stop: "X"}, steps: 1,
+		name: "Stop after a failure", part: part{steps: "next*5", stop: "disaster"}, steps: 1,
 		opts: func(func()) scheduler.GroupOptions[string] {
 			return scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour}
 		},
@@ -69,16 +69,16 @@ var disasters = []struct {
 		journal: "b stop, a close, c close", states: "failed", member: true,
 	},
 	{
-		name: "Close", part: part{steps: ". . . . .", close: "X"}, steps: 1, act: func(s *stage) { _ = s.group.Close() },
+		name: "Close", part: part{steps: "next*5", close: "disaster"}, steps: 1, act: func(s *stage) { _ = s.group.Close() },
 		journal: "a close, b close, c close", states: "failed",
 	},
 	{
-		name: "Close after a failure", part: part{steps: ". . . . .", close: "X"}, steps: 1,
+		name: "Close after a failure", part: part{steps: "next*5", close: "disaster"}, steps: 1,
 		act:     func(s *stage) { _, _ = s.group.Throw(s.ctx, errOther) },
 		journal: "a close, b close, c close", states: "failed",
 	},
 	{
-		name: "Close after its Timeout", part: part{steps: ". . . . .", close: "X"}, steps: 1,
+		name: "Close after its Timeout", part: part{steps: "next*5", close: "disaster"}, steps: 1,
 		opts: func(func()) scheduler.GroupOptions[string] {
 			return scheduler.GroupOptions[string]{Timeout: func(k string) time.Duration {
 				return map[string]time.Duration{"b": time.Nanosecond}[k]
@@ -111,7 +111,7 @@ var disasters = []struct {
 		journal: "a1, a close", states: "failed",
 	},
 	{
-		name: "ErrorWaitTimeFor", part: part{steps: ". . . . ."}, steps: 1, act: func(s *stage) { _, _ = s.group.Throw(s.ctx, errOther) },
+		name: "ErrorWaitTimeFor", part: part{steps: "next*5"}, steps: 1, act: func(s *stage) { _, _ = s.group.Throw(s.ctx, errOther) },
 		opts: func(disaster func()) scheduler.GroupOptions[string] {
 			return scheduler.GroupOptions[string]{ErrorWaitTimeFor: func(k string) time.Duration {
 				if k == "b" {
@@ -124,7 +124,7 @@ var disasters = []struct {
 	},
 	{
 		// The member stepped just before is not the one that is concerned.
-		name: "ErrorWaitTimeFor after a Timeout", part: part{steps: ". . . . .", throw: "."}, steps: 1,
+		name: "ErrorWaitTimeFor after a Timeout", part: part{steps: "next*5", throw: "next"}, steps: 1,
 		opts: func(disaster func()) scheduler.GroupOptions[string] {
 			return scheduler.GroupOptions[string]{
 				Timeout: func(k string) time.Duration {
@@ -143,21 +143,21 @@ var disasters = []struct {
 		journal: "a1, a close", states: "failed",
 	},
 	{
-		name: "Observer at an end", part: part{steps: "."}, steps: 1,
+		name: "Observer at an end", part: part{steps: "next"}, steps: 1,
 		opts: func(disaster func()) scheduler.GroupOptions[string] {
 			return observing(disaster, scheduler.StateSucceeded)
 		},
 		journal: "a2, b2, a close, c close", states: "succeeded",
 	},
 	{
-		name: "Observer at a failure", part: part{steps: ". !"}, steps: 1,
+		name: "Observer at a failure", part: part{steps: "next fail"}, steps: 1,
 		opts: func(disaster func()) scheduler.GroupOptions[string] {
 			return observing(disaster, scheduler.StateFailed)
 		},
 		journal: "a2, b2, a close, c close", states: "failed",
 	},
 	{
-		name: "Observer at a cancellation", part: part{steps: ". . . ."}, steps: 1, act: func(s *stage) { _ = s.group.Close() },
+		name: "Observer at a cancellation", part: part{steps: "next*4"}, steps: 1, act: func(s *stage) { _ = s.group.Close() },
 		opts: func(disaster func()) scheduler.GroupOptions[string] {
 			return observing(disaster, scheduler.StateCancelled)
 		},
@@ -180,15 +180,15 @@ func TestGroup_disasters(t *testing.T) {
 		name, word string
 		disaster   func()
 	}{
-		{"panic", "P", func() { panicForTest(errOops) }},
-		{"Goexit", "G", runtime.Goexit},
+		{"panic", "panic", func() { panicForTest(errOops) }},
+		{"Goexit", "goexit", runtime.Goexit},
 	}
 	for _, way := range ways {
 		for _, test := range disasters {
 			t.Run(test.name+" "+way.name, func(t *testing.T) {
 				count := countGoroutines(t)
-				swap := func(words string) string { return strings.ReplaceAll(words, "X", way.word) }
-				run := part{steps: ". . . . . . . ."}
+				swap := func(words string) string { return strings.ReplaceAll(words, "disaster", way.word) }
+				run := part{steps: "next*8"}
 				s := newStage(t, map[string]part{"a": run, "c": run, "b": {
 					steps: swap(test.part.steps), throw: swap(test.part.throw), stop: swap(test.part.stop), close: swap(test.part.close),
 				}})
@@ -243,8 +243,8 @@ func TestGroup_disasters(t *testing.T) {
 // One disaster after another, while the rest is being closed.
 func TestGroup_disasters_in_a_row(t *testing.T) {
 	s := newStage(t, map[string]part{
-		"a": {steps: ". .", close: "P"}, "b": {steps: ". P"}, "c": {steps: ". .", close: "G"},
-		"d": {steps: ". .", close: "P"}, "e": {steps: ". .", close: "!"},
+		"a": {steps: "next next", close: "panic"}, "b": {steps: "next panic"}, "c": {steps: "next next", close: "goexit"},
+		"d": {steps: "next next", close: "panic"}, "e": {steps: "next next", close: "fail"},
 	})
 	s.make("a b c d e f:e", nil)
 	_, _, err := s.round()
@@ -256,7 +256,7 @@ func TestGroup_disasters_in_a_row(t *testing.T) {
 	s.ended()
 
 	// Also an Observer that panics at everything.
-	s = newStage(t, map[string]part{"a": {steps: ". ."}, "b": {steps: ". P"}, "c": {steps: ". ."}})
+	s = newStage(t, map[string]part{"a": {steps: "next next"}, "b": {steps: "next panic"}, "c": {steps: "next next"}})
 	armed := false
 	s.make("a b c d:c e:d", &scheduler.GroupOptions[string]{Observer: scheduler.ObserverFunc(func(scheduler.Transition) {
 		if armed {
@@ -276,8 +276,8 @@ func TestGroup_disasters_in_a_row(t *testing.T) {
 func TestGroup_RecoverPanics(t *testing.T) {
 	for _, test := range disasters {
 		t.Run(test.name, func(t *testing.T) {
-			swap := func(words string) string { return strings.ReplaceAll(words, "X", "P") }
-			s := newStage(t, map[string]part{"a": {steps: ". . . . ."}, "c": {steps: ". . . . ."}, "b": {
+			swap := func(words string) string { return strings.ReplaceAll(words, "disaster", "panic") }
+			s := newStage(t, map[string]part{"a": {steps: "next*5"}, "c": {steps: "next*5"}, "b": {
 				steps: swap(test.part.steps), throw: swap(test.part.throw), stop: swap(test.part.stop), close: swap(test.part.close),
 			}})
 			var opts scheduler.GroupOptions[string]
@@ -330,7 +330,7 @@ func TestGroup_RecoverPanics(t *testing.T) {
 		})
 	}
 	t.Run("fail fast", (&groupPlay{
-		deps: "a b c", parts: map[string]part{"a": {steps: ". ."}, "b": {steps: ". P"}, "c": {steps: ". ."}},
+		deps: "a b c", parts: map[string]part{"a": {steps: "next next"}, "b": {steps: "next panic"}, "c": {steps: "next next"}},
 		opts:   scheduler.GroupOptions[string]{RecoverPanics: true},
 		rounds: []string{"a1, b1, c1", "a2, b2, a close, c close"},
 		err:    "b: panic: oops", errors: "b: panic: oops", states: "a=cancelled b=failed c=cancelled",
@@ -338,8 +338,8 @@ func TestGroup_RecoverPanics(t *testing.T) {
 	t.Run("panics in Stop fail others, too", (&groupPlay{
 		deps: "a b c d e", throws: map[int]error{2: errOther},
 		parts: map[string]part{
-			"a": {steps: ". . .", stop: "P"}, "b": {steps: ". . .", stop: "P"}, "c": {steps: ". . ."},
-			"d": {steps: ". . .", stop: "."}, "e": {steps: ". . .", stop: "P"},
+			"a": {steps: "next*3", stop: "panic"}, "b": {steps: "next*3", stop: "panic"}, "c": {steps: "next*3"},
+			"d": {steps: "next*3", stop: "ignore"}, "e": {steps: "next*3", stop: "panic"},
 		},
 		opts: scheduler.GroupOptions[string]{
 			RecoverPanics: true,
@@ -363,7 +363,7 @@ func TestGroup_RecoverPanics(t *testing.T) {
 		require.Contains(t, string(p.Stack), "panicForTest")
 	})
 	t.Run("Goexit is not recovered", func(t *testing.T) {
-		s := newStage(t, map[string]part{"a": {steps: ". ."}, "b": {steps: "G"}})
+		s := newStage(t, map[string]part{"a": {steps: "next next"}, "b": {steps: "goexit"}})
 		s.make("a b", &scheduler.GroupOptions[string]{RecoverPanics: true})
 		returned, panicked := onGoroutine(func() { _, _ = s.group.Step(s.ctx) })
 		require.False(t, returned)

@@ -113,20 +113,20 @@ func TestGroup_parking_details(t *testing.T) {
 					return scheduler.Next, nil
 				})
 			case "b":
-				return &fakeThrower{
-					fakeTask: fakeTask{step: func(context.Context) (scheduler.Yield, error) {
+				return &fakeTask{
+					step: func(context.Context) (scheduler.Yield, error) {
 						steps++
 						return scheduler.On(&left), nil
-					}},
+					},
 					throw: func(ctx context.Context, err error) (scheduler.Yield, error) {
 						thrown++
 						return goOn(ctx, err)
 					},
 				}
 			}
-			return &fakeThrower{fakeTask: fakeTask{step: func(context.Context) (scheduler.Yield, error) {
+			return &fakeTask{step: func(context.Context) (scheduler.Yield, error) {
 				return scheduler.On(&waited), nil
-			}}, throw: goOn}
+			}, throw: goOn}
 		}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour, Timeout: func(k string) time.Duration {
 			return map[string]time.Duration{"b": time.Minute, "c": time.Second}[k]
 		}})
@@ -154,9 +154,9 @@ func TestGroup_parking_details(t *testing.T) {
 		g, err := scheduler.NewDependencyTaskGroup(graph("a:c b:c"), func(k string) scheduler.Task {
 			switch k {
 			case "a": // gets notice right after its first step, when it is woken already
-				return &fakeStopper{
-					fakeTask: fakeTask{step: func(context.Context) (scheduler.Yield, error) { return scheduler.On(&set), nil }},
-					stop:     func(context.Context, error) { panic(errOops) },
+				return &fakeTask{
+					step: func(context.Context) (scheduler.Yield, error) { return scheduler.On(&set), nil },
+					stop: func(context.Context, error) { panic(errOops) },
 				}
 			case "b":
 				return counted(&steps, nil, scheduler.After(time.Hour))
@@ -244,57 +244,57 @@ func TestGroup_parking(t *testing.T) {
 	}{
 		{
 			"rounds",
-			map[string]part{"a": {steps: "r3 r2"}},
+			map[string]part{"a": {steps: "rounds-3 rounds-2"}},
 			[]string{"a1", "", "", "a2", "", "a3"},
 			[]string{"n", "n", "n", "n", "n", ""},
 		},
-		{"time", map[string]part{"a": {steps: "t3 t1"}}, []string{"a1", "", "", "a2", "a3"}, []string{"3", "3", "3", "4", ""}},
+		{"time", map[string]part{"a": {steps: "after-3 after-1"}}, []string{"a1", "", "", "a2", "a3"}, []string{"3", "3", "3", "4", ""}},
 		{
 			"earliest time",
-			map[string]part{"a": {steps: "t3"}, "b": {steps: "t2"}, "c": {steps: "t4"}},
+			map[string]part{"a": {steps: "after-3"}, "b": {steps: "after-2"}, "c": {steps: "after-4"}},
 			[]string{"a1, b1, c1", "", "b2", "a2", "c2"},
 			[]string{"2", "2", "3", "4", ""},
 		},
 		{
 			"next and time",
-			map[string]part{"a": {steps: "t3"}, "b": {steps: ". . ."}},
+			map[string]part{"a": {steps: "after-3"}, "b": {steps: "next*3"}},
 			[]string{"a1, b1", "b2", "b3", "a2, b4"},
 			[]string{"n3", "n3", "n3", ""},
 		},
-		{"rounds or time", map[string]part{"a": {steps: "r2|t5 r5|t2"}}, []string{"a1", "", "a2", "", "a3"}, []string{"n5", "n5", "n4", "n4", ""}},
+		{"rounds or time", map[string]part{"a": {steps: "rounds-2|after-5 rounds-5|after-2"}}, []string{"a1", "", "a2", "", "a3"}, []string{"n5", "n5", "n4", "n4", ""}},
 		{
 			"rounds put off",
-			map[string]part{"a": {steps: "r3|t1 r4"}, "b": {steps: "r3|t1 t3"}, "c": {steps: "r9|t1 r2"}},
+			map[string]part{"a": {steps: "rounds-3|after-1 rounds-4"}, "b": {steps: "rounds-3|after-1 after-3"}, "c": {steps: "rounds-9|after-1 rounds-2"}},
 			[]string{"a1, b1, c1", "a2, b2, c2", "", "c3", "b3", "a3"},
 			[]string{"n1", "n4", "n4", "n4", "n", ""},
 		},
 		{
 			"rounds given up",
-			map[string]part{"a": {steps: "r9|t1"}, "b": {steps: "r3|t1 t8"}},
+			map[string]part{"a": {steps: "rounds-9|after-1"}, "b": {steps: "rounds-3|after-1 after-8"}},
 			[]string{"a1, b1", "a2, b2", "", "", "", "", "", "", "", "b3"},
 			[]string{"n1", "9", "9", "9", "9", "9", "9", "9", "9", ""},
 		},
 		{
 			"times put off",
-			map[string]part{"a": {steps: "r2|t5 t9"}, "b": {steps: "t5"}},
+			map[string]part{"a": {steps: "rounds-2|after-5 after-9"}, "b": {steps: "after-5"}},
 			[]string{"a1, b1", "", "a2", "", "", "b2", "", "", "", "", "", "a3"},
 			[]string{"n5", "n5", "5", "5", "5", "11", "11", "11", "11", "11", "11", ""},
 		},
 		{
 			"times brought forward",
-			map[string]part{"a": {steps: "r2|t9 t2"}, "b": {steps: "t10"}},
+			map[string]part{"a": {steps: "rounds-2|after-9 after-2"}, "b": {steps: "after-10"}},
 			[]string{"a1, b1", "", "a2", "", "a3", "", "", "", "", "", "b2"},
 			[]string{"n9", "n9", "4", "4", "10", "10", "10", "10", "10", "10", ""},
 		},
 		{
 			"times given up",
-			map[string]part{"a": {steps: "r2|t5 r9"}, "b": {steps: "t5"}},
+			map[string]part{"a": {steps: "rounds-2|after-5 rounds-9"}, "b": {steps: "after-5"}},
 			[]string{"a1, b1", "", "a2", "", "", "b2", "", "", "", "", "", "a3"},
 			[]string{"n5", "n5", "n5", "n5", "n5", "n", "n", "n", "n", "n", "n", ""},
 		},
 		{
 			"later and later",
-			map[string]part{"a": {steps: "t1|t9 t2 t3 t4 . t1"}},
+			map[string]part{"a": {steps: "after-1|after-9 after-2 after-3 after-4 next after-1"}},
 			[]string{"a1", "a2", "", "a3", "", "", "a4", "", "", "", "a5", "a6", "a7"},
 			[]string{"1", "3", "3", "6", "6", "6", "10", "10", "10", "10", "n", "12", ""},
 		},
@@ -343,7 +343,7 @@ func TestGroup_parking(t *testing.T) {
 		require.Equal(t, 3, steps)
 	})
 	t.Run("the limit of a parked member", func(t *testing.T) {
-		s := newStage(t, map[string]part{"a": {steps: "e"}})
+		s := newStage(t, map[string]part{"a": {steps: "event"}})
 		s.make("a", &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return 5 * time.Second }})
 		y, _, err := s.round()
 		require.NoError(t, err)
@@ -356,7 +356,7 @@ func TestGroup_parking(t *testing.T) {
 }
 
 func TestGroup_events(t *testing.T) {
-	s := newStage(t, map[string]part{"a": {steps: "e e"}, "b": {steps: "e|r3"}, "c": {steps: "t3"}})
+	s := newStage(t, map[string]part{"a": {steps: "event event"}, "b": {steps: "event|rounds-3"}, "c": {steps: "after-3"}})
 	s.make("a b c", nil)
 	step := func(want, asks string) scheduler.Yield {
 		t.Helper()
@@ -381,7 +381,7 @@ func TestGroup_events(t *testing.T) {
 	s.ended()
 
 	t.Run("set before anybody waits", func(t *testing.T) {
-		s := newStage(t, map[string]part{"a": {steps: "e"}})
+		s := newStage(t, map[string]part{"a": {steps: "event"}})
 		s.event("a").Set()
 		s.make("a", nil)
 		y, _, err := s.round()
@@ -393,7 +393,7 @@ func TestGroup_events(t *testing.T) {
 		require.Equal(t, "a2", what)
 	})
 	t.Run("reset before the round", func(t *testing.T) {
-		s := newStage(t, map[string]part{"a": {steps: "e"}})
+		s := newStage(t, map[string]part{"a": {steps: "event"}})
 		s.make("a", nil)
 		_, _, err := s.round()
 		require.NoError(t, err)
@@ -404,7 +404,7 @@ func TestGroup_events(t *testing.T) {
 		require.Equal(t, "a2", what, "who was woken gets its step all the same")
 	})
 	t.Run("of an earlier wait does not count", func(t *testing.T) {
-		s := newStage(t, map[string]part{"a": {steps: "e|t1 t100 ."}})
+		s := newStage(t, map[string]part{"a": {steps: "event|after-1 after-100 next"}})
 		s.make("a", nil)
 		_, _, err := s.round()
 		require.NoError(t, err)
@@ -418,7 +418,7 @@ func TestGroup_events(t *testing.T) {
 		require.NoError(t, s.group.Close())
 	})
 	t.Run("set in a step of the same round", func(t *testing.T) {
-		s := newStage(t, map[string]part{"z": {steps: "e ."}, "b": {steps: "e ."}})
+		s := newStage(t, map[string]part{"z": {steps: "event next"}, "b": {steps: "event next"}})
 		g, err := scheduler.NewDependencyTaskGroup(graph("z a b"), func(k string) scheduler.Task {
 			if k != "a" {
 				return s.task(k)
@@ -472,7 +472,7 @@ func TestGroup_does_not_touch_the_parked(t *testing.T) {
 		})
 	}, nil)
 	require.NoError(t, err)
-	clock := &handClock{now: time.Unix(0, 0)}
+	clock := schedulertest.NewClock(time.Unix(0, 0))
 	ctx := scheduler.WithClock(t.Context(), clock)
 	for range 100 {
 		_, err := g.Step(ctx)
@@ -481,7 +481,7 @@ func TestGroup_does_not_touch_the_parked(t *testing.T) {
 	require.Equal(t, 100, steps[0])
 	require.Equal(t, slices.Repeat([]int{1}, n-1), steps[1:])
 	event.Set()
-	clock.advance(time.Hour)
+	clock.Advance(time.Hour)
 	_, err = g.Step(ctx)
 	require.NoError(t, err)
 	require.Equal(t, n/3, g.Count(scheduler.StateRunning))
@@ -539,7 +539,7 @@ func TestGroup_Next_or_something_earlier(t *testing.T) {
 // Times that a member has put off, or brought forward, are right also after a
 // jump of the clock over several of them.
 func TestGroup_parking_and_a_jump_of_the_clock(t *testing.T) {
-	s := newStage(t, map[string]part{"a": {steps: "r2|t5 t9"}, "b": {steps: "t4"}, "c": {steps: "r2|t9 t5"}, "d": {steps: "r2|t30"}})
+	s := newStage(t, map[string]part{"a": {steps: "rounds-2|after-5 after-9"}, "b": {steps: "after-4"}, "c": {steps: "rounds-2|after-9 after-5"}, "d": {steps: "rounds-2|after-30"}})
 	s.make("a b c d", nil)
 	for _, want := range []string{"a1, b1, c1, d1", "", "a2, c2, d2"} { // a: at 11, c: at 7
 		_, what, err := s.round()
@@ -548,7 +548,7 @@ func TestGroup_parking_and_a_jump_of_the_clock(t *testing.T) {
 	}
 	jump := func(to int64, want string) scheduler.Yield {
 		t.Helper()
-		s.clock.now = time.Unix(1_000_000+to, 0)
+		s.clock.Advance(time.Unix(1_000_000+to, 0).Sub(s.clock.Now()))
 		y, err := s.group.Step(s.ctx)
 		require.NoError(t, err)
 		require.Equal(t, want, s.take())
@@ -563,7 +563,7 @@ func TestGroup_parking_and_a_jump_of_the_clock(t *testing.T) {
 	require.Equal(t, int64(11), at(jump(10, "c3")))
 	require.Equal(t, scheduler.Done, jump(20, "a3"))
 
-	s = newStage(t, map[string]part{"a": {steps: "r2|t9"}, "b": {steps: "r2 r2 r2"}})
+	s = newStage(t, map[string]part{"a": {steps: "rounds-2|after-9"}, "b": {steps: "rounds-2*3"}})
 	s.make("a b", nil)
 	_, err := s.group.Step(s.ctx)
 	require.NoError(t, err)

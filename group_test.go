@@ -12,11 +12,12 @@ import (
 	"time"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
 	"github.com/stretchr/testify/require"
 )
 
 func TestGroup_order(t *testing.T) {
-	two := part{steps: ". ."}
+	two := part{steps: "next next"}
 	diamond := "b:a c:a d:b,c"
 	twos := map[string]part{"a": two, "b": two, "c": two, "d": two}
 	reverse := scheduler.GroupOptions[string]{Reverse: true}
@@ -42,7 +43,7 @@ func TestGroup_order(t *testing.T) {
 		},
 		{
 			name: "key order, not that of starting", deps: "b c:a",
-			parts:  map[string]part{"a": {steps: ". . ."}, "b": {steps: ". . . . . ."}, "c": {steps: ". ."}},
+			parts:  map[string]part{"a": {steps: "next*3"}, "b": {steps: "next*6"}, "c": {steps: "next next"}},
 			rounds: []string{"b1, a1", "b2, a2", "b3, a3", "b4, a4, c1", "b5, c2", "b6, c3", "b7"},
 		},
 		{
@@ -68,12 +69,12 @@ func TestGroup_Completed(t *testing.T) {
 		{name: "all", deps: deps, opts: scheduler.GroupOptions[string]{Completed: done("a b c d e")}, rounds: []string{""}},
 		{
 			name: "one that requires what is not", deps: deps, opts: scheduler.GroupOptions[string]{Completed: done("d")},
-			parts:  map[string]part{"a": {steps: "."}},
+			parts:  map[string]part{"a": {steps: "next"}},
 			rounds: []string{"a1, e1", "a2, b1, c1"},
 		},
 		{
 			name: "is never skipped", deps: deps, opts: scheduler.GroupOptions[string]{Completed: done("d"), AggregateErrors: true},
-			parts:  map[string]part{"a": {steps: ". !"}, "e": {steps: ". . ."}},
+			parts:  map[string]part{"a": {steps: "next fail"}, "e": {steps: "next*3"}},
 			rounds: []string{"a1, e1", "a2, e2", "e3", "e4"},
 			err:    "1 task failed:\n- a: oops a", errors: "a: oops a",
 			states: "a=failed b=skipped c=skipped d=succeeded e=succeeded",
@@ -91,7 +92,7 @@ func TestGroup_Completed(t *testing.T) {
 		require.Equal(t, "a1, b1, c1", what)
 	})
 	t.Run("roll-back", func(t *testing.T) {
-		s := newStage(t, map[string]part{"a": {steps: "."}, "b": {steps: ". ."}, "c": {steps: ". !"}})
+		s := newStage(t, map[string]part{"a": {steps: "next"}, "b": {steps: "next next"}, "c": {steps: "next fail"}})
 		s.make(deps, nil)
 		var err error
 		for err == nil {
@@ -122,7 +123,7 @@ func TestGroup_Completed(t *testing.T) {
 func TestGroup_Budget(t *testing.T) {
 	for seed := range uint64(100) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		deps, parts := randomPlay(random, []string{".", ".", ".", "r2", "r3", "!"})
+		deps, parts := randomPlay(random, []string{"next", "next", "next", "rounds-2", "rounds-3", "fail"})
 		run := func(budget int) (trace, result, states string, rounds int) {
 			s := newStage(t, parts)
 			opts := &scheduler.GroupOptions[string]{
@@ -176,15 +177,15 @@ func TestGroup_Budget(t *testing.T) {
 func TestGroup_Budget_nested(t *testing.T) {
 	parts := map[string]part{}
 	for i := range 10 {
-		parts[fmt.Sprint(i)] = part{steps: "."}
+		parts[fmt.Sprint(i)] = part{steps: "next"}
 	}
 	s := newStage(t, parts)
 	s.make("0 1 2 3 4 5 6 7 8 9", &scheduler.GroupOptions[string]{Budget: 3})
 	outer := scheduler.All(scheduler.NewTaskRunner(s.group, nil).AsTask(0))
-	begin := s.clock.now
+	begin := s.clock.Now()
 	require.NoError(t, scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: s.clock, Wait: time.Second}))
 	require.Equal(t, 2, s.group.Rounds())
-	require.Equal(t, time.Second, s.clock.now.Sub(begin), "one pause, between the two rounds")
+	require.Equal(t, time.Second, s.clock.Now().Sub(begin), "one pause, between the two rounds")
 }
 
 func TestGroup_Context(t *testing.T) {
@@ -196,19 +197,17 @@ func TestGroup_Context(t *testing.T) {
 	}
 	asked := 0
 	member := func(k string) scheduler.Task {
-		return struct {
-			*fakeThrower
-			stopping
-		}{&fakeThrower{
-			fakeTask: fakeTask{step: func(ctx context.Context) (scheduler.Yield, error) {
+		return &fakeTask{
+			step: func(ctx context.Context) (scheduler.Yield, error) {
 				look(ctx, k+" step")
 				return scheduler.Next, ctx.Err()
-			}},
+			},
 			throw: func(ctx context.Context, _ error) (scheduler.Yield, error) {
 				look(ctx, k+" throw")
 				return scheduler.Next, nil
 			},
-		}, stopping{func(ctx context.Context, _ error) { look(ctx, k+" stop") }}}
+			stop: func(ctx context.Context, _ error) { look(ctx, k+" stop") },
+		}
 	}
 	inner := func(k string) scheduler.Task {
 		g, err := scheduler.NewDependencyTaskGroup(graph("x"), func(x string) scheduler.Task { return member(k + "/" + x) },
@@ -218,7 +217,7 @@ func TestGroup_Context(t *testing.T) {
 		require.NoError(t, err)
 		return g
 	}
-	clock := &handClock{now: time.Unix(1, 0)}
+	clock := schedulertest.NewClock(time.Unix(1, 0))
 	g, err := scheduler.NewDependencyTaskGroup(graph("a b c"), func(k string) scheduler.Task {
 		if k == "b" {
 			return inner(k)
@@ -247,7 +246,7 @@ func TestGroup_Context(t *testing.T) {
 	_, err = g.Step(context.WithValue(ctx, key{}, "step"))
 	require.NoError(t, err)
 	require.Equal(t, "a step va, b/x step vb/x, c step vc", j.take())
-	clock.advance(2 * time.Second)
+	clock.Advance(2 * time.Second)
 	_, err = g.Step(ctx)
 	require.NoError(t, err)
 	require.Equal(t, "a throw va, b/x step vb/x, c step vc", j.take())
@@ -259,7 +258,7 @@ func TestGroup_Context(t *testing.T) {
 }
 
 func TestGroup_nil_task(t *testing.T) {
-	s := newStage(t, map[string]part{"a": {steps: ". ."}})
+	s := newStage(t, map[string]part{"a": {steps: "next next"}})
 	g, err := scheduler.NewDependencyTaskGroup(graph("a b"), func(k string) scheduler.Task {
 		if k == "b" {
 			return nil
@@ -337,7 +336,7 @@ func TestGroup_misuse(t *testing.T) {
 	}
 	for name, call := range tests {
 		t.Run(name+" inside a step", func(t *testing.T) {
-			s := newStage(t, map[string]part{"a": {steps: ". ."}})
+			s := newStage(t, map[string]part{"a": {steps: "next next"}})
 			g, err := scheduler.NewDependencyTaskGroup(graph("a b c:b"), func(k string) scheduler.Task {
 				if k == "b" {
 					return scheduler.Func(func(context.Context) error { call(s); return nil })
@@ -412,19 +411,19 @@ func TestAll_is_a_group(t *testing.T) {
 		require.Equal(t, scheduler.Done, y)
 	})
 	t.Run("side by side", func(t *testing.T) {
-		clock := &handClock{now: time.Unix(0, 0)}
+		clock := schedulertest.NewClock(time.Unix(0, 0))
 		task := scheduler.All(
 			scheduler.Pause(scheduler.After(time.Second)),
 			scheduler.Pause(scheduler.After(3*time.Second)),
 			scheduler.Pause(scheduler.After(2*time.Second)),
 		)
 		require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Clock: clock}))
-		require.Equal(t, time.Unix(3, 0), clock.now)
+		require.Equal(t, time.Unix(3, 0), clock.Now())
 	})
 	t.Run("the first failure closes the others", func(t *testing.T) {
 		var j journal
 		err := scheduler.Run(t.Context(), scheduler.All(
-			&fakeTask{close: func() error { j.add("close 0"); return nil }},
+			&fakeTask{step: forever, close: func() error { j.add("close 0"); return nil }},
 			scheduler.Func(func(context.Context) error { return errOops }),
 			&fakeTask{step: func(context.Context) (scheduler.Yield, error) { j.add("step 2"); return scheduler.Next, nil }},
 		), nil)
@@ -447,7 +446,7 @@ func TestAll_is_a_group(t *testing.T) {
 }
 
 func TestGroup_queries(t *testing.T) {
-	s := newStage(t, map[string]part{"a": {steps: ". ."}, "b": {steps: ". . . ."}, "d": {steps: ". !"}})
+	s := newStage(t, map[string]part{"a": {steps: "next next"}, "b": {steps: "next*4"}, "d": {steps: "next fail"}})
 	s.make("c:a,b d e:d f:e,c", &scheduler.GroupOptions[string]{AggregateErrors: true, Name: "G"})
 	g := s.group
 	waits := func(k string) string { return strings.Join(slices.Collect(g.WaitsFor(k)), "") }

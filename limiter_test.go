@@ -287,7 +287,7 @@ func TestClaims_are_held_until_Close_has_returned(t *testing.T) {
 	l := limiter(1)
 	during := 0
 	group, err := scheduler.NewDependencyTaskGroup(graph("a1"), func(string) scheduler.Task {
-		return &closeTask{close: func() { during = l.InUse() }}
+		return &fakeTask{step: forever, close: func() error { during = l.InUse(); return nil }}
 	}, &scheduler.GroupOptions[string]{Claims: claim(l)})
 	require.NoError(t, err)
 	d := schedulertest.NewDriver(t, group, nil)
@@ -296,12 +296,6 @@ func TestClaims_are_held_until_Close_has_returned(t *testing.T) {
 	require.Equal(t, 1, during)
 	require.Zero(t, l.InUse())
 }
-
-type closeTask struct{ close func() }
-
-func (c *closeTask) Step(context.Context) (scheduler.Yield, error) { return scheduler.Next, nil }
-
-func (c *closeTask) Close() error { c.close(); return nil }
 
 // A panic gives back what is held.
 func TestClaims_after_a_panic(t *testing.T) {

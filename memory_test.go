@@ -113,7 +113,7 @@ func TestGroup_keeps_nothing_of_its_tasks(t *testing.T) {
 				})
 			}, &test.opts)
 			require.NoError(t, err)
-			r := scheduler.NewTaskRunner(g, &scheduler.RunnerOptions{Clock: &handClock{now: time.Unix(0, 0)}})
+			r := scheduler.NewTaskRunner(g, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Unix(0, 0))})
 			if test.run != nil {
 				test.run(t, r)
 			} else {

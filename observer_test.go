@@ -50,7 +50,7 @@ func (w *watcher) Observe(t scheduler.Transition) {
 // Every change of state is told, those of nodes that never start too, and each
 // node's changes make a way from pending to where it stands.
 func TestObserver_transitions(t *testing.T) {
-	run := part{steps: ". . . . ."}
+	run := part{steps: "next*5"}
 	tests := []struct {
 		name   string
 		deps   string
@@ -60,11 +60,11 @@ func TestObserver_transitions(t *testing.T) {
 		rounds []string
 	}{
 		{
-			name: "success", deps: "b:a c", parts: map[string]part{"a": {steps: "."}},
+			name: "success", deps: "b:a c", parts: map[string]part{"a": {steps: "next"}},
 			rounds: []string{"a running, c running, c succeeded", "a succeeded, b running, b succeeded"},
 		},
 		{
-			name: "fail fast", deps: "a b c:a d:c", parts: map[string]part{"a": {steps: ". . .", close: "!"}, "b": {steps: ". !"}},
+			name: "fail fast", deps: "a b c:a d:c", parts: map[string]part{"a": {steps: "next*3", close: "fail"}, "b": {steps: "next fail"}},
 			rounds: []string{
 				"a running, b running",
 				"b failed (oops b), c cancelled, d cancelled, a cancelled (close a)",
@@ -72,7 +72,7 @@ func TestObserver_transitions(t *testing.T) {
 		},
 		{
 			name: "grace", deps: "a b c e", opts: scheduler.GroupOptions[string]{ErrorWaitTime: time.Second},
-			parts: map[string]part{"a": run, "b": {steps: ". !"}, "c": {steps: ". . ."}, "e": {steps: ". . .", stop: "^"}},
+			parts: map[string]part{"a": run, "b": {steps: "next fail"}, "c": {steps: "next*3"}, "e": {steps: "next*3", stop: "cause"}},
 			rounds: []string{
 				"a running, b running, c running, e running",
 				"b failed (oops b), e cancelled (b: oops b)",
@@ -81,7 +81,7 @@ func TestObserver_transitions(t *testing.T) {
 		},
 		{
 			name: "skipped, in key order", deps: "c:b b:a d:a e z:e", opts: scheduler.GroupOptions[string]{AggregateErrors: true},
-			parts: map[string]part{"a": {steps: "!"}},
+			parts: map[string]part{"a": {steps: "fail"}},
 			rounds: []string{
 				"a running, a failed (oops a), b skipped, c skipped, d skipped, e running, e succeeded, z running, z succeeded",
 			},
@@ -128,7 +128,7 @@ func TestObserver_transitions(t *testing.T) {
 			rounds: []string{"a running", "b cancelled, a cancelled"},
 		},
 		{
-			name: "panic", deps: "a b c:a", parts: map[string]part{"a": run, "b": {steps: ". P"}},
+			name: "panic", deps: "a b c:a", parts: map[string]part{"a": run, "b": {steps: "next panic"}},
 			act: func(s *stage, round int) {
 				if round == 2 {
 					panicOf(s.T, func() { _, _ = s.group.Step(s.ctx) })
@@ -140,7 +140,7 @@ func TestObserver_transitions(t *testing.T) {
 			name: "nil task", deps: "a", opts: scheduler.GroupOptions[string]{
 				Context: func(ctx context.Context, _ string) context.Context { return ctx },
 			},
-			parts: map[string]part{"a": {steps: "?"}}, rounds: []string{"a running, a failed (" + scheduler.ErrNoYield.Error() + ")"},
+			parts: map[string]part{"a": {steps: "nothing"}}, rounds: []string{"a running, a failed (" + scheduler.ErrNoYield.Error() + ")"},
 		},
 	}
 	for _, test := range tests {
@@ -182,7 +182,7 @@ func TestObserver_transitions(t *testing.T) {
 }
 
 func TestTransition(t *testing.T) {
-	clock := &handClock{now: time.Unix(500, 0)}
+	clock := schedulertest.NewClock(time.Unix(500, 0))
 	var j journal
 	note := scheduler.ObserverFunc(func(tr scheduler.Transition) {
 		j.add("%d@%d %s: %s %v %q", tr.Round(), tr.Time().Unix(), tr.Group(), tr.Path(), tr.To, tr.Task())
@@ -190,7 +190,7 @@ func TestTransition(t *testing.T) {
 	member := func(k string) scheduler.Task {
 		steps := 0
 		return &fakeTask{name: "task of " + k, step: func(context.Context) (scheduler.Yield, error) {
-			clock.advance(time.Second)
+			clock.Advance(time.Second)
 			if steps++; steps == 2 {
 				return scheduler.Done, nil
 			}
@@ -222,7 +222,7 @@ func TestTransition(t *testing.T) {
 		require.NoError(t, err)
 		rounds = append(rounds, strings.Join(j.lines, "\n"))
 		j.lines = nil
-		clock.advance(10 * time.Second)
+		clock.Advance(10 * time.Second)
 	}
 	require.Equal(t, []string{
 		`1@500 outer: x running ""
@@ -236,17 +236,6 @@ func TestTransition(t *testing.T) {
 3@525 middle: x/m succeeded "DependencyTaskGroup"
 3@525 outer: x succeeded "scheduler_test.TestTransition.func4.1"`,
 	}, rounds)
-}
-
-// countingClock counts how often it is read.
-type countingClock struct {
-	handClock
-	reads int
-}
-
-func (c *countingClock) Now() time.Time {
-	c.reads++
-	return c.handClock.Now()
 }
 
 // Time costs something only where somebody wants it: once a round.
@@ -263,8 +252,8 @@ func TestGroup_reads_the_clock(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			clock := &countingClock{}
-			run := part{steps: ". . . ."}
+			clock := &countedClock{Clock: schedulertest.NewClock(time.Time{})}
+			run := part{steps: "next*4"}
 			s := newStage(t, map[string]part{"a": run, "b": run, "c": run})
 			s.make("a b c", &test.opts)
 			ctx := scheduler.WithClock(t.Context(), clock)

@@ -1,7 +1,6 @@
 package scheduler_test
 
 import (
-	"context"
 	"os/exec"
 	"slices"
 	"strings"
@@ -37,48 +36,25 @@ type calls struct {
 	waited, read         bool
 }
 
-// countedTask yields and yields, and counts its calls.
-type countedTask struct {
-	calls
-
-	yield scheduler.Yield
-	last  int // the step in which it is done
-}
-
-func (c *countedTask) Step(context.Context) (scheduler.Yield, error) {
-	if c.steps++; c.steps == c.last {
-		return scheduler.Done, nil
-	}
-	return c.yield, nil
-}
-
-func (c *countedTask) Stop(context.Context, error) { c.stops++ }
-
-func (c *countedTask) Close() error {
-	c.closes++
-	return nil
-}
-
 // TestWhat_blocks is the table in doc.go, a subtest for each row.
 func TestWhat_blocks(t *testing.T) {
 	t.Parallel()
 	hour := scheduler.After(time.Hour)
 	var clock *countedClock
-	var task *countedTask
+	var task *fakeTask
 	var runner *scheduler.TaskRunner
 	start := func(t *testing.T, yield scheduler.Yield) {
 		clock = &countedClock{Clock: schedulertest.NewClock(time.Time{})}
-		task = &countedTask{yield: yield, last: 3}
+		task = &fakeTask{yields: []scheduler.Yield{yield, yield}}
 		runner = scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Clock: clock, Grace: time.Minute})
 		require.NoError(t, runner.Start(t.Context(), 0))
 	}
 	// does returns what a call did.
 	does := func(call func()) calls {
-		task.calls = calls{}
+		task.steps, task.causes, task.closes = 0, nil, 0
 		clock.reads, clock.waits = 0, 0
 		call()
-		task.waited, task.read = clock.waits > 0, clock.reads > 0
-		return task.calls
+		return calls{task.steps, len(task.causes), task.closes, clock.waits > 0, clock.reads > 0}
 	}
 	t.Run("Run, TaskRunner.Run, RunToCompletion", func(t *testing.T) {
 		start(t, hour)

@@ -66,14 +66,14 @@ func TestRun_pauses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			clock := newClock()
-			require.NoError(t, scheduler.Run(t.Context(), &bareTask{yields: c.yields}, &scheduler.RunnerOptions{Clock: drained{clock}, Wait: c.wait}))
+			require.NoError(t, scheduler.Run(t.Context(), &fakeTask{yields: c.yields}, &scheduler.RunnerOptions{Clock: drained{clock}, Wait: c.wait}))
 			require.Equal(t, c.want, clock.Pauses(), "the first pause after a round is zero")
 
 			if c.yields == nil {
 				return
 			}
 			clock = newClock()
-			r := scheduler.NewTaskRunner(&bareTask{yields: c.yields}, &scheduler.RunnerOptions{Clock: drained{clock}})
+			r := scheduler.NewTaskRunner(&fakeTask{yields: c.yields}, &scheduler.RunnerOptions{Clock: drained{clock}})
 			require.NoError(t, r.Start(t.Context(), 0))
 			if due := r.Due(); due.Rounds() == 0 {
 				require.NoError(t, r.RunToCompletion(t.Context(), c.wait))
@@ -92,7 +92,7 @@ func TestRun_is_woken(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			var event scheduler.Event
-			task := &bareTask{yields: []scheduler.Yield{scheduler.On(&event)}}
+			task := &fakeTask{yields: []scheduler.Yield{scheduler.On(&event)}}
 			start := time.Now()
 			go func() {
 				time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
@@ -107,7 +107,7 @@ func TestRun_is_woken(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			var event scheduler.Event
-			task := &bareTask{yields: []scheduler.Yield{scheduler.Next, scheduler.Next.Or(scheduler.On(&event)), scheduler.Next.Or(scheduler.After(time.Second))}}
+			task := &fakeTask{yields: []scheduler.Yield{scheduler.Next, scheduler.Next.Or(scheduler.On(&event)), scheduler.Next.Or(scheduler.After(time.Second))}}
 			start := time.Now()
 			go func() {
 				time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
@@ -121,7 +121,7 @@ func TestRun_is_woken(t *testing.T) {
 	t.Run("by its time although its event never comes", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			task := &bareTask{yields: []scheduler.Yield{scheduler.On(new(scheduler.Event)).Or(scheduler.After(time.Minute))}}
+			task := &fakeTask{yields: []scheduler.Yield{scheduler.On(new(scheduler.Event)).Or(scheduler.After(time.Minute))}}
 			start := time.Now()
 			require.NoError(t, scheduler.Run(t.Context(), task, nil))
 			require.Equal(t, time.Minute, time.Since(start))
@@ -132,7 +132,7 @@ func TestRun_is_woken(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			var first, second scheduler.Event
-			task := &bareTask{yields: []scheduler.Yield{scheduler.On(&first), scheduler.On(&second)}}
+			task := &fakeTask{yields: []scheduler.Yield{scheduler.On(&first), scheduler.On(&second)}}
 			r := scheduler.NewTaskRunner(task, nil)
 			start := time.Now()
 			go func() {
@@ -155,7 +155,7 @@ func TestRun_context(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(errBoom)
-		task := &bareTask{}
+		task := &fakeTask{}
 		r := scheduler.NewTaskRunner(task, nil)
 		require.Equal(t, errBoom, r.Run(ctx, 0, 0))
 		require.False(t, r.Started())
@@ -166,8 +166,8 @@ func TestRun_context(t *testing.T) {
 	t.Run("that ended before RunToCompletion: it is stopped before its next step", func(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithCancelCause(t.Context())
-		task := &stopperTask{}
-		task.onStep = func(ctx context.Context) (scheduler.Yield, error) {
+		task := &fakeTask{}
+		task.step = func(ctx context.Context) (scheduler.Yield, error) {
 			require.NoError(t, ctx.Err())
 			if len(task.causes) > 0 {
 				return scheduler.Done, nil
@@ -186,7 +186,7 @@ func TestRun_context(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		clock := newClock()
 		start := clock.Now()
-		task := &bareTask{onStep: func(context.Context) (scheduler.Yield, error) {
+		task := &fakeTask{step: func(context.Context) (scheduler.Yield, error) {
 			cancel(errBoom)
 			return scheduler.After(time.Hour), nil
 		}}
@@ -200,8 +200,8 @@ func TestRun_context(t *testing.T) {
 			type key struct{}
 			ctx, cancel := context.WithTimeoutCause(context.WithValue(t.Context(), key{}, "v"), time.Minute, errBoom)
 			defer cancel()
-			task := &stopperTask{}
-			task.onStep = func(ctx context.Context) (scheduler.Yield, error) {
+			task := &fakeTask{}
+			task.step = func(ctx context.Context) (scheduler.Yield, error) {
 				require.NoError(t, ctx.Err(), "later steps get a context that has not ended")
 				require.Equal(t, "v", ctx.Value(key{}))
 				if len(task.causes) == 0 {
@@ -209,7 +209,7 @@ func TestRun_context(t *testing.T) {
 				}
 				return scheduler.After(time.Second), nil
 			}
-			task.onStop = func(ctx context.Context) { require.NoError(t, ctx.Err()) }
+			task.stop = func(ctx context.Context, _ error) { require.NoError(t, ctx.Err()) }
 			start := time.Now()
 			err := scheduler.Run(ctx, task, &scheduler.RunnerOptions{Grace: 10 * time.Second})
 			require.Equal(t, errBoom, err)
@@ -236,14 +236,14 @@ func TestRun_context(t *testing.T) {
 	t.Run("that ends after: nothing happens", func(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithCancel(t.Context())
-		require.NoError(t, scheduler.Run(ctx, &bareTask{yields: []scheduler.Yield{scheduler.Next}}, nil))
+		require.NoError(t, scheduler.Run(ctx, &fakeTask{yields: []scheduler.Yield{scheduler.Next}}, nil))
 		cancel()
 	})
 	t.Run("that has ended is no matter for Step", func(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		r := scheduler.NewTaskRunner(&bareTask{yields: []scheduler.Yield{scheduler.Next}}, nil)
+		r := scheduler.NewTaskRunner(&fakeTask{yields: []scheduler.Yield{scheduler.Next}}, nil)
 		require.NoError(t, r.Start(ctx, 0))
 		done, err := r.Step(ctx)
 		require.True(t, done)
@@ -254,7 +254,7 @@ func TestRun_context(t *testing.T) {
 func TestRun_inside_a_step_is_refused(t *testing.T) {
 	t.Parallel()
 	inner := func(ctx context.Context) error {
-		return scheduler.Run(ctx, &bareTask{}, &scheduler.RunnerOptions{Name: "inner"})
+		return scheduler.Run(ctx, &fakeTask{}, &scheduler.RunnerOptions{Name: "inner"})
 	}
 	check := func(t *testing.T, err error, outer string) {
 		t.Helper()
@@ -269,7 +269,7 @@ func TestRun_inside_a_step_is_refused(t *testing.T) {
 	})
 	t.Run("RunToCompletion", func(t *testing.T) {
 		t.Parallel()
-		r := scheduler.NewTaskRunner(&bareTask{onStep: forever}, &scheduler.RunnerOptions{Name: "inner"})
+		r := scheduler.NewTaskRunner(&fakeTask{step: forever}, &scheduler.RunnerOptions{Name: "inner"})
 		require.NoError(t, r.Start(t.Context(), 0))
 		check(t, scheduler.Run(t.Context(), scheduler.Func(func(ctx context.Context) error {
 			return r.RunToCompletion(ctx, 0)
@@ -296,14 +296,14 @@ func TestRun_inside_a_step_is_refused(t *testing.T) {
 	})
 	t.Run("nor between steps", func(t *testing.T) {
 		t.Parallel()
-		outer := scheduler.NewTaskRunner(&bareTask{yields: []scheduler.Yield{scheduler.Next}}, nil)
+		outer := scheduler.NewTaskRunner(&fakeTask{yields: []scheduler.Yield{scheduler.Next}}, nil)
 		require.NoError(t, outer.Start(t.Context(), 0))
 		require.NoError(t, inner(t.Context()))
 		require.NoError(t, outer.RunToCompletion(t.Context(), 0))
 	})
 	t.Run("nor by hand", func(t *testing.T) {
 		t.Parallel()
-		r := scheduler.NewTaskRunner(&bareTask{yields: []scheduler.Yield{scheduler.Next}}, nil)
+		r := scheduler.NewTaskRunner(&fakeTask{yields: []scheduler.Yield{scheduler.Next}}, nil)
 		require.NoError(t, scheduler.Run(t.Context(), scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
 			if !r.Started() {
 				return scheduler.Next, r.Start(ctx, 0)

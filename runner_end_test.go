@@ -30,7 +30,7 @@ func TestStop_is_forwarded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			told := false
-			task := wrap(&stopTask{answer: func(error) error { told = true; return nil }})
+			task := wrap(untilStopped(func(error) error { told = true; return nil }))
 			d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Grace: time.Minute})
 			d.Step()
 			require.True(t, d.Parked())
@@ -104,8 +104,10 @@ func TestStop_has_the_clock_of_the_run(t *testing.T) {
 	t.Parallel()
 	clock := schedulertest.NewClock(time.Time{})
 	var noticed time.Time
-	r := scheduler.NewTaskRunner(&noticedTask{stop: func(ctx context.Context) { noticed = scheduler.Now(ctx) }},
-		&scheduler.RunnerOptions{Clock: clock, Grace: time.Hour})
+	r := scheduler.NewTaskRunner(&fakeTask{
+		yields: []scheduler.Yield{scheduler.After(time.Hour), scheduler.After(time.Hour)},
+		stop:   func(ctx context.Context, _ error) { noticed = scheduler.Now(ctx) },
+	}, &scheduler.RunnerOptions{Clock: clock, Grace: time.Hour})
 	require.NoError(t, r.Start(t.Context(), 0))
 	r.Stop(nil)
 	_, err := r.Step(t.Context())
@@ -125,54 +127,54 @@ func TestTaskRunner_timeout(t *testing.T) {
 		after  time.Duration
 	}{
 		"without Throw": {
-			task: &bareTask{onStep: forever}, result: "Timeout", err: "Timeout", after: limit,
+			task: (&fakeTask{step: forever}).task(), result: "Timeout", err: "Timeout", after: limit,
 		},
 		"without Throw, close fails": {
-			task:   &bareTask{onStep: forever, onClose: func() error { return errBoom }},
+			task:   (&fakeTask{step: forever, close: func() error { return errBoom }}).task(),
 			result: "Timeout+boom", err: "Timeout+boom", after: limit,
 		},
 		"passed on": {
-			task: &throwerTask{bareTask: bareTask{onStep: forever}}, result: "Timeout", err: "Timeout", after: limit,
+			task: (&fakeTask{step: forever, throw: passOn}).task(), result: "Timeout", err: "Timeout", after: limit,
 		},
 		"answered by another error": {
-			task:   &throwerTask{bareTask: bareTask{onStep: forever}, onThrow: always(scheduler.Yield{}, errOther)},
+			task:   (&fakeTask{step: forever, throw: always(scheduler.Yield{}, errOther)}).task(),
 			result: "other", err: "other", after: limit,
 		},
 		"answered by ending": {
-			task:   &throwerTask{bareTask: bareTask{onStep: forever}, onThrow: always(scheduler.Done, nil)},
+			task:   (&fakeTask{step: forever, throw: always(scheduler.Done, nil)}).task(),
 			result: "nil", err: "Timeout", after: limit,
 		},
 		"answered by going on": {
-			task:   &throwerTask{bareTask: bareTask{onStep: forever}, onThrow: always(scheduler.Next, nil)},
+			task:   (&fakeTask{step: forever, throw: always(scheduler.Next, nil)}).task(),
 			result: "nil", err: "Timeout", after: limit,
 		},
 		"answered by going on, close fails": {
-			task: &throwerTask{
-				bareTask: bareTask{onStep: forever, onClose: func() error { return errBoom }},
-				onThrow:  always(scheduler.Next, nil),
-			},
+			task: (&fakeTask{
+				step: forever, close: func() error { return errBoom },
+				throw: always(scheduler.Next, nil),
+			}).task(),
 			result: "boom", err: "Timeout+boom", after: limit,
 		},
 		"answered by the zero Yield": {
-			task:   &throwerTask{bareTask: bareTask{onStep: forever}, onThrow: always(scheduler.Yield{}, nil)},
+			task:   (&fakeTask{step: forever, throw: always(scheduler.Yield{}, nil)}).task(),
 			result: scheduler.ErrNoYield.Error(), err: scheduler.ErrNoYield.Error(), after: limit,
 		},
 		"grace, passed on": {
-			task: &throwerTask{bareTask: bareTask{onStep: forever}}, grace: grace, result: "Timeout", err: "Timeout", after: limit,
+			task: (&fakeTask{step: forever, throw: passOn}).task(), grace: grace, result: "Timeout", err: "Timeout", after: limit,
 		},
 		"grace, goes on for ever": {
-			task:  &throwerTask{bareTask: bareTask{onStep: forever}, onThrow: always(scheduler.Next, nil)},
+			task:  (&fakeTask{step: forever, throw: always(scheduler.Next, nil)}).task(),
 			grace: grace, result: "Timeout", err: "Timeout", after: limit + grace + time.Second,
 		},
 		"grace, goes on parked for ever": {
-			task:  &throwerTask{bareTask: bareTask{onStep: forever}, onThrow: always(scheduler.On(new(scheduler.Event)), nil)},
+			task:  (&fakeTask{step: forever, throw: always(scheduler.On(new(scheduler.Event)), nil)}).task(),
 			grace: grace, result: "Timeout", err: "Timeout", after: limit + grace,
 		},
 		"grace, close fails": {
-			task: &throwerTask{
-				bareTask: bareTask{onStep: forever, onClose: func() error { return errBoom }},
-				onThrow:  always(scheduler.On(new(scheduler.Event)), nil),
-			},
+			task: (&fakeTask{
+				step: forever, close: func() error { return errBoom },
+				throw: always(scheduler.On(new(scheduler.Event)), nil),
+			}).task(),
 			grace: grace, result: "Timeout+boom", err: "Timeout+boom", after: limit + grace,
 		},
 		"grace, ends in it": {
@@ -214,14 +216,14 @@ func TestTaskRunner_timeout_is_over(t *testing.T) {
 	t.Parallel()
 	t.Run("strictly after its time", func(t *testing.T) {
 		t.Parallel()
-		task := &bareTask{onStep: forever}
-		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: time.Second})
+		task := &fakeTask{step: forever}
+		d := schedulertest.NewDriver(t, task.task(), &scheduler.RunnerOptions{Timeout: time.Second})
 		d.Step()
 		d.Clock.Advance(time.Second)
 		require.False(t, d.Step())
 		d.Clock.Advance(1)
 		require.True(t, d.Step())
-		require.Equal(t, "bare: timed out after 1s", d.Err().Error())
+		require.Equal(t, "fake: timed out after 1s", d.Err().Error())
 		require.Equal(t, 2, task.steps)
 		require.Equal(t, 1, task.closes)
 	})
@@ -238,7 +240,7 @@ func TestTaskRunner_timeout_is_over(t *testing.T) {
 	t.Run("before the first line if negative", func(t *testing.T) {
 		t.Parallel()
 		for _, opts := range []*scheduler.RunnerOptions{nil, {Timeout: time.Hour}, {Timeout: -time.Second}} {
-			task := &throwerTask{}
+			task := &fakeTask{}
 			r := scheduler.NewTaskRunner(task, opts)
 			err := r.Run(t.Context(), -1, 0)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -249,7 +251,7 @@ func TestTaskRunner_timeout_is_over(t *testing.T) {
 	})
 	t.Run("for a parked task, which its own deadline wakes", func(t *testing.T) {
 		t.Parallel()
-		task := &throwerTask{bareTask: bareTask{yields: []scheduler.Yield{scheduler.On(new(scheduler.Event))}}}
+		task := &fakeTask{yields: []scheduler.Yield{scheduler.On(new(scheduler.Event))}}
 		clock := newClock()
 		start := clock.Now()
 		err := scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Timeout: time.Minute, Clock: clock})
@@ -259,7 +261,7 @@ func TestTaskRunner_timeout_is_over(t *testing.T) {
 	})
 	t.Run("while rounds are counted", func(t *testing.T) {
 		t.Parallel()
-		d := schedulertest.NewDriver(t, &bareTask{yields: []scheduler.Yield{scheduler.Rounds(100)}}, &scheduler.RunnerOptions{Timeout: time.Second})
+		d := schedulertest.NewDriver(t, &fakeTask{yields: []scheduler.Yield{scheduler.Rounds(100)}}, &scheduler.RunnerOptions{Timeout: time.Second})
 		d.Step()
 		d.Clock.Advance(time.Second + 1)
 		require.True(t, d.Step())
@@ -269,7 +271,7 @@ func TestTaskRunner_timeout_is_over(t *testing.T) {
 		t.Parallel()
 		for _, limits := range [][2]time.Duration{{time.Second, time.Hour}, {time.Hour, time.Second}} {
 			clock := newClock()
-			r := scheduler.NewTaskRunner(&bareTask{onStep: forever}, &scheduler.RunnerOptions{Timeout: limits[0], Clock: clock})
+			r := scheduler.NewTaskRunner(&fakeTask{step: forever}, &scheduler.RunnerOptions{Timeout: limits[0], Clock: clock})
 			var timeout *scheduler.Timeout
 			require.ErrorAs(t, r.Run(t.Context(), limits[1], time.Minute), &timeout)
 			require.Equal(t, time.Second, timeout.Limit)
@@ -283,7 +285,7 @@ func TestTaskRunner_deadlines_only_come_nearer(t *testing.T) {
 	parked := []scheduler.Yield{scheduler.On(new(scheduler.Event))}
 	t.Run("CancelAfter before the timeout", func(t *testing.T) {
 		t.Parallel()
-		task := &throwerTask{bareTask: bareTask{yields: parked}}
+		task := &fakeTask{yields: parked}
 		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: time.Hour})
 		d.Step()
 		d.Runner.CancelAfter(time.Minute)
@@ -296,7 +298,7 @@ func TestTaskRunner_deadlines_only_come_nearer(t *testing.T) {
 	})
 	t.Run("CancelAfter whose close fails", func(t *testing.T) {
 		t.Parallel()
-		task := &bareTask{yields: parked, onClose: func() error { return errBoom }}
+		task := &fakeTask{yields: parked, close: func() error { return errBoom }}
 		r := scheduler.NewTaskRunner(task, nil)
 		require.NoError(t, r.Start(t.Context(), 0))
 		r.CancelAfter(-1)
@@ -307,7 +309,7 @@ func TestTaskRunner_deadlines_only_come_nearer(t *testing.T) {
 	})
 	t.Run("CancelAfter beside an earlier timeout with a grace", func(t *testing.T) {
 		t.Parallel()
-		task := &throwerTask{bareTask: bareTask{yields: parked}, onThrow: always(parked[0], nil)}
+		task := &fakeTask{yields: parked, throw: always(parked[0], nil)}
 		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: time.Minute, Grace: time.Hour})
 		d.Step()
 		d.Runner.CancelAfter(2 * time.Minute)
@@ -318,7 +320,7 @@ func TestTaskRunner_deadlines_only_come_nearer(t *testing.T) {
 	})
 	t.Run("Stop beside an earlier timeout", func(t *testing.T) {
 		t.Parallel()
-		task := &stopperTask{throwerTask: throwerTask{bareTask: bareTask{yields: parked}, onThrow: always(parked[0], nil)}}
+		task := &fakeTask{yields: parked, throw: always(parked[0], nil)}
 		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: 50 * time.Second, Grace: time.Minute})
 		d.Step()
 		d.Runner.Stop(errOther)
@@ -329,7 +331,7 @@ func TestTaskRunner_deadlines_only_come_nearer(t *testing.T) {
 	})
 	t.Run("Stop in the grace of a timeout", func(t *testing.T) {
 		t.Parallel()
-		task := &throwerTask{bareTask: bareTask{yields: parked}, onThrow: always(scheduler.On(new(scheduler.Event)), nil)}
+		task := &fakeTask{yields: parked, throw: always(scheduler.On(new(scheduler.Event)), nil)}
 		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: time.Minute, Grace: time.Hour})
 		d.Step()
 		d.StepUntil(func() bool { return len(task.thrown) > 0 })
@@ -342,7 +344,7 @@ func TestTaskRunner_Stop(t *testing.T) {
 	t.Parallel()
 	t.Run("gives notice and a grace", func(t *testing.T) {
 		t.Parallel()
-		task := &stopperTask{throwerTask: throwerTask{bareTask: bareTask{onStep: forever}}}
+		task := &fakeTask{step: forever}
 		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Grace: time.Minute})
 		d.Step()
 		d.Runner.Stop(errBoom)
@@ -361,7 +363,7 @@ func TestTaskRunner_Stop(t *testing.T) {
 	})
 	t.Run("without grace closes at once", func(t *testing.T) {
 		t.Parallel()
-		task := &stopperTask{throwerTask: throwerTask{bareTask: bareTask{yields: []scheduler.Yield{scheduler.After(time.Hour)}}}}
+		task := &fakeTask{yields: []scheduler.Yield{scheduler.After(time.Hour)}}
 		d := schedulertest.NewDriver(t, task, nil)
 		d.Step()
 		d.Runner.Stop(nil)
@@ -383,7 +385,7 @@ func TestTaskRunner_Stop(t *testing.T) {
 	})
 	t.Run("joins the cause with what failed meanwhile", func(t *testing.T) {
 		t.Parallel()
-		task := &bareTask{onStep: forever, onClose: func() error { return errOther }}
+		task := &fakeTask{step: forever, close: func() error { return errOther }}
 		d := schedulertest.NewDriver(t, task, nil)
 		d.Step()
 		d.Runner.Stop(errBoom)
@@ -392,9 +394,9 @@ func TestTaskRunner_Stop(t *testing.T) {
 	})
 	t.Run("whose notice panics", func(t *testing.T) {
 		t.Parallel()
-		task := &stopperTask{
-			throwerTask: throwerTask{bareTask: bareTask{onStep: forever}},
-			onStop:      func(context.Context) { panic("no") },
+		task := &fakeTask{
+			step: forever,
+			stop: func(context.Context, error) { panic("no") },
 		}
 		r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Grace: 1})
 		require.NoError(t, r.Start(t.Context(), 0))
@@ -416,7 +418,7 @@ func TestTaskRunner_Cancel(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			task := &bareTask{onStep: forever, onClose: c.close}
+			task := &fakeTask{step: forever, close: c.close}
 			r := scheduler.NewTaskRunner(task, nil)
 			require.NoError(t, r.Start(t.Context(), 0))
 			require.Equal(t, c.result, short(r.Cancel()))
@@ -433,7 +435,7 @@ func TestTaskRunner_Interrupt(t *testing.T) {
 	parked := []scheduler.Yield{scheduler.After(time.Hour), scheduler.Next}
 	t.Run("reaches a parked task in place of the step", func(t *testing.T) {
 		t.Parallel()
-		task := &throwerTask{bareTask: bareTask{yields: parked}, onThrow: always(scheduler.Rounds(2), nil)}
+		task := &fakeTask{yields: parked, throw: always(scheduler.Rounds(2), nil)}
 		d := schedulertest.NewDriver(t, task, nil)
 		d.Step()
 		d.Runner.Interrupt(errBoom)
@@ -449,7 +451,7 @@ func TestTaskRunner_Interrupt(t *testing.T) {
 	})
 	t.Run("comes before a deadline that has passed", func(t *testing.T) {
 		t.Parallel()
-		task := &throwerTask{bareTask: bareTask{yields: parked}, onThrow: always(scheduler.Next, nil)}
+		task := &fakeTask{yields: parked, throw: always(scheduler.Next, nil)}
 		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: time.Second})
 		d.Step()
 		d.Clock.Advance(time.Minute)
@@ -461,7 +463,7 @@ func TestTaskRunner_Interrupt(t *testing.T) {
 	})
 	t.Run("before the start no code of the task runs", func(t *testing.T) {
 		t.Parallel()
-		task := &throwerTask{}
+		task := &fakeTask{}
 		r := scheduler.NewTaskRunner(task, nil)
 		r.Interrupt(errBoom)
 		require.Equal(t, errBoom, r.Start(t.Context(), 0))
@@ -472,7 +474,7 @@ func TestTaskRunner_Interrupt(t *testing.T) {
 	t.Run("with ErrClosed closes the task", func(t *testing.T) {
 		t.Parallel()
 		for _, closing := range []error{nil, errBoom} {
-			task := &throwerTask{bareTask: bareTask{yields: parked, onClose: func() error { return closing }}}
+			task := &fakeTask{yields: parked, close: func() error { return closing }}
 			d := schedulertest.NewDriver(t, task, nil)
 			d.Step()
 			d.Runner.Interrupt(scheduler.ErrClosed)
@@ -484,7 +486,7 @@ func TestTaskRunner_Interrupt(t *testing.T) {
 			require.Empty(t, task.thrown)
 			require.Equal(t, 1, task.closes)
 		}
-		task := &throwerTask{}
+		task := &fakeTask{}
 		r := scheduler.NewTaskRunner(task, nil)
 		r.Interrupt(scheduler.ErrClosed)
 		require.Equal(t, scheduler.ErrCancelled, r.Run(t.Context(), 0, 0), "one that was not started never ran")
@@ -495,9 +497,9 @@ func TestTaskRunner_Interrupt(t *testing.T) {
 	t.Run("from many goroutines", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			task := &throwerTask{bareTask: bareTask{onStep: func(context.Context) (scheduler.Yield, error) {
+			task := &fakeTask{step: func(context.Context) (scheduler.Yield, error) {
 				return scheduler.On(new(scheduler.Event)), nil
-			}}}
+			}}
 			woken := make(chan struct{}, 100)
 			r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Wake: func() { woken <- struct{}{} }})
 			var interrupts sync.WaitGroup

@@ -111,7 +111,7 @@ func TestTaskRunner_states(t *testing.T) {
 		for i, event := range events {
 			t.Run(state.name+"/"+event.name, func(t *testing.T) {
 				t.Parallel()
-				task := &throwerTask{bareTask: bareTask{yields: []scheduler.Yield{scheduler.Next, scheduler.Next, scheduler.Next}}}
+				task := &fakeTask{yields: []scheduler.Yield{scheduler.Next, scheduler.Next, scheduler.Next}}
 				r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Clock: newClock()})
 				state.reach(t, r)
 				result := event.do(r)
@@ -160,7 +160,7 @@ func ended(err, start string) []string {
 
 func TestTaskRunner_of_an_ended_task_drops_it(t *testing.T) {
 	t.Parallel()
-	task := &bareTask{}
+	task := &fakeTask{}
 	r := scheduler.NewTaskRunner(task, nil)
 	require.NoError(t, r.Run(t.Context(), 0, 0))
 	done, err := r.Step(t.Context())
@@ -169,12 +169,12 @@ func TestTaskRunner_of_an_ended_task_drops_it(t *testing.T) {
 	require.NoError(t, r.Cancel())
 	require.Equal(t, 1, task.steps, "it is never called again")
 	require.Zero(t, task.closes)
-	require.Equal(t, "bare", r.String())
+	require.Equal(t, "fake", r.String())
 }
 
 func TestNewTaskRunner_panics_for_bad_options(t *testing.T) {
 	t.Parallel()
-	task := &bareTask{}
+	task := &fakeTask{}
 	for name, c := range map[string]struct {
 		task scheduler.Task
 		opts *scheduler.RunnerOptions
@@ -207,7 +207,7 @@ func TestNewTaskRunner_panics_for_bad_options(t *testing.T) {
 
 func TestTaskRunner_steps(t *testing.T) {
 	t.Parallel()
-	task := &bareTask{yields: []scheduler.Yield{
+	task := &fakeTask{yields: []scheduler.Yield{
 		scheduler.Next, scheduler.Rounds(3), scheduler.After(time.Second), scheduler.Rounds(2).Or(scheduler.After(time.Hour)),
 	}}
 	d := schedulertest.NewDriver(t, task, nil)
@@ -243,7 +243,7 @@ func TestTaskRunner_Progress(t *testing.T) {
 	t.Run("is called before each step but the first", func(t *testing.T) {
 		t.Parallel()
 		for _, how := range []string{"Run", "RunToCompletion", "AsTask"} {
-			task := &bareTask{yields: []scheduler.Yield{scheduler.Next, scheduler.Next, scheduler.Next}}
+			task := &fakeTask{yields: []scheduler.Yield{scheduler.Next, scheduler.Next, scheduler.Next}}
 			var at []int
 			clock := newClock()
 			r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{
@@ -271,7 +271,7 @@ func TestTaskRunner_Progress(t *testing.T) {
 	t.Run("its error is thrown in place of the step", func(t *testing.T) {
 		t.Parallel()
 		for _, asTask := range []bool{false, true} {
-			task := &throwerTask{bareTask: bareTask{yields: []scheduler.Yield{scheduler.Rounds(100)}}}
+			task := &fakeTask{yields: []scheduler.Yield{scheduler.Rounds(100)}}
 			r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{
 				Progress: func(context.Context) error { return errBoom },
 			})
@@ -291,7 +291,7 @@ func TestTaskRunner_AsTask(t *testing.T) {
 	t.Run("has a deadline of its own", func(t *testing.T) {
 		t.Parallel()
 		clock := newClock()
-		inner := scheduler.NewTaskRunner(&bareTask{yields: []scheduler.Yield{scheduler.After(time.Hour)}}, &scheduler.RunnerOptions{Name: "inner"})
+		inner := scheduler.NewTaskRunner(&fakeTask{yields: []scheduler.Yield{scheduler.After(time.Hour)}}, &scheduler.RunnerOptions{Name: "inner"})
 		err := scheduler.Run(t.Context(), inner.AsTask(time.Minute), &scheduler.RunnerOptions{Clock: clock})
 		require.EqualError(t, err, "inner: timed out after 1m0s")
 		require.Equal(t, time.Minute+1, clock.Slept())
@@ -300,7 +300,7 @@ func TestTaskRunner_AsTask(t *testing.T) {
 		t.Parallel()
 		for limit, want := range map[time.Duration]time.Duration{time.Second: time.Second, time.Hour: time.Minute} {
 			clock := newClock()
-			task := &bareTask{yields: []scheduler.Yield{scheduler.Next, scheduler.On(new(scheduler.Event))}}
+			task := &fakeTask{yields: []scheduler.Yield{scheduler.Next, scheduler.On(new(scheduler.Event))}}
 			r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Clock: clock})
 			require.NoError(t, r.Start(t.Context(), time.Minute))
 			d := schedulertest.NewDriver(t, r.AsTask(limit), &scheduler.RunnerOptions{Clock: clock})
@@ -313,7 +313,7 @@ func TestTaskRunner_AsTask(t *testing.T) {
 	t.Run("is driven by events from outside", func(t *testing.T) {
 		t.Parallel()
 		clock := newClock()
-		inner := scheduler.NewTaskRunner(&throwerTask{bareTask: bareTask{yields: []scheduler.Yield{scheduler.On(new(scheduler.Event))}}}, nil)
+		inner := scheduler.NewTaskRunner(&fakeTask{yields: []scheduler.Yield{scheduler.On(new(scheduler.Event))}}, nil)
 		d := schedulertest.NewDriver(t, inner.AsTask(0), &scheduler.RunnerOptions{Clock: clock})
 		d.Step()
 		require.True(t, d.Parked())
@@ -323,7 +323,7 @@ func TestTaskRunner_AsTask(t *testing.T) {
 	})
 	t.Run("passes on throw, stop and close", func(t *testing.T) {
 		t.Parallel()
-		task := &stopperTask{throwerTask: throwerTask{bareTask: bareTask{onStep: forever}, onThrow: always(scheduler.Next, nil)}}
+		task := &fakeTask{step: forever, throw: always(scheduler.Next, nil)}
 		inner := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Name: "inner"})
 		d := schedulertest.NewDriver(t, inner.AsTask(0), &scheduler.RunnerOptions{Grace: time.Hour})
 		require.Equal(t, "inner", d.Runner.String())
@@ -340,7 +340,7 @@ func TestTaskRunner_AsTask(t *testing.T) {
 	})
 	t.Run("ends if the runner was cancelled meanwhile", func(t *testing.T) {
 		t.Parallel()
-		inner := scheduler.NewTaskRunner(&bareTask{onStep: forever}, nil)
+		inner := scheduler.NewTaskRunner(&fakeTask{step: forever}, nil)
 		d := schedulertest.NewDriver(t, inner.AsTask(0), nil)
 		d.Step()
 		require.NoError(t, inner.Cancel())
@@ -355,7 +355,7 @@ func TestTaskRunner_AsTask(t *testing.T) {
 			read = append(read, scheduler.Now(ctx))
 			return scheduler.Next, nil
 		}
-		inner := scheduler.NewTaskRunner(&stopperTask{throwerTask: throwerTask{bareTask: bareTask{onStep: look}}},
+		inner := scheduler.NewTaskRunner(&fakeTask{step: look},
 			&scheduler.RunnerOptions{Clock: own})
 		d := schedulertest.NewDriver(t, inner.AsTask(0), &scheduler.RunnerOptions{Grace: time.Hour})
 		d.Step()
@@ -372,11 +372,11 @@ func TestTaskRunner_panics_if_methods_overlap(t *testing.T) {
 		"Step":   func(ctx context.Context, r *scheduler.TaskRunner) { _, _ = r.Step(ctx) },
 		"Cancel": func(_ context.Context, r *scheduler.TaskRunner) { _ = r.Cancel() },
 	} {
-		want := "scheduler: TaskRunner." + name + " of bare called during a step"
+		want := "scheduler: TaskRunner." + name + " of fake called during a step"
 		t.Run("inside a step/"+name, func(t *testing.T) {
 			t.Parallel()
 			var r *scheduler.TaskRunner
-			task := &bareTask{onStep: func(ctx context.Context) (scheduler.Yield, error) {
+			task := &fakeTask{step: func(ctx context.Context) (scheduler.Yield, error) {
 				require.PanicsWithValue(t, want, func() { method(ctx, r) })
 				return scheduler.Done, nil
 			}}
@@ -386,7 +386,7 @@ func TestTaskRunner_panics_if_methods_overlap(t *testing.T) {
 		t.Run("from another goroutine/"+name, func(t *testing.T) {
 			t.Parallel()
 			var r *scheduler.TaskRunner
-			task := &bareTask{onStep: func(ctx context.Context) (scheduler.Yield, error) {
+			task := &fakeTask{step: func(ctx context.Context) (scheduler.Yield, error) {
 				var other sync.WaitGroup
 				other.Go(func() {
 					defer func() { require.Equal(t, want, recover()) }()
@@ -402,7 +402,7 @@ func TestTaskRunner_panics_if_methods_overlap(t *testing.T) {
 	t.Run("and can go on afterwards", func(t *testing.T) {
 		t.Parallel()
 		var r *scheduler.TaskRunner
-		task := &bareTask{onStep: func(ctx context.Context) (scheduler.Yield, error) {
+		task := &fakeTask{step: func(ctx context.Context) (scheduler.Yield, error) {
 			_, err := r.Step(ctx)
 			return scheduler.Done, err
 		}}
@@ -425,13 +425,13 @@ func TestTaskRunner_panic_of_the_task(t *testing.T) {
 	}{
 		"in Step": {
 			func() scheduler.Task {
-				return &bareTask{onStep: func(context.Context) (scheduler.Yield, error) { return scheduler.Next, panics() }}
+				return &fakeTask{step: func(context.Context) (scheduler.Yield, error) { return scheduler.Next, panics() }}
 			},
 			func(ctx context.Context, r *scheduler.TaskRunner) { _ = r.Start(ctx, 0) }, scheduler.ErrAborted,
 		},
 		"in Throw": {
 			func() scheduler.Task {
-				return &throwerTask{bareTask: bareTask{onStep: forever}, onThrow: func(error) (scheduler.Yield, error) { return scheduler.Next, panics() }}
+				return &fakeTask{step: forever, throw: func(context.Context, error) (scheduler.Yield, error) { return scheduler.Next, panics() }}
 			},
 			func(ctx context.Context, r *scheduler.TaskRunner) {
 				r.Interrupt(errBoom)
@@ -439,11 +439,11 @@ func TestTaskRunner_panic_of_the_task(t *testing.T) {
 			}, scheduler.ErrAborted,
 		},
 		"in Close by Cancel": {
-			func() scheduler.Task { return &bareTask{onStep: forever, onClose: panics} },
+			func() scheduler.Task { return &fakeTask{step: forever, close: panics} },
 			func(_ context.Context, r *scheduler.TaskRunner) { _ = r.Cancel() }, scheduler.ErrCancelled,
 		},
 		"in Close by a step": {
-			func() scheduler.Task { return &bareTask{onStep: forever, onClose: panics} },
+			func() scheduler.Task { return &fakeTask{step: forever, close: panics} },
 			func(ctx context.Context, r *scheduler.TaskRunner) {
 				r.Stop(nil)
 				_, _ = r.Step(ctx)
@@ -451,7 +451,7 @@ func TestTaskRunner_panic_of_the_task(t *testing.T) {
 		},
 		"in Close after the zero Yield": {
 			func() scheduler.Task {
-				return &bareTask{yields: make([]scheduler.Yield, 1), onClose: panics}
+				return &fakeTask{yields: make([]scheduler.Yield, 1), close: panics}
 			},
 			func(ctx context.Context, r *scheduler.TaskRunner) { _ = r.Start(ctx, 0) }, scheduler.ErrAborted,
 		},
@@ -507,7 +507,7 @@ func TestTaskRunner_Goexit_of_the_task(t *testing.T) {
 
 func TestTaskRunner_zero_Yield(t *testing.T) {
 	t.Parallel()
-	task := &bareTask{yields: []scheduler.Yield{scheduler.Next, {}}, onClose: func() error { return errBoom }}
+	task := &fakeTask{yields: []scheduler.Yield{scheduler.Next, {}}, close: func() error { return errBoom }}
 	err := scheduler.Run(t.Context(), task, nil)
 	require.ErrorIs(t, err, scheduler.ErrNoYield)
 	require.ErrorIs(t, err, errBoom)
@@ -519,7 +519,7 @@ func TestTaskRunner_driven_by_another_loop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var event scheduler.Event
-		task := &bareTask{yields: []scheduler.Yield{
+		task := &fakeTask{yields: []scheduler.Yield{
 			scheduler.After(time.Minute), scheduler.Next, scheduler.On(&event), scheduler.On(&event).Or(scheduler.After(time.Hour)),
 		}}
 		wake := make(chan struct{}, 1)

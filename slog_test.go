@@ -13,10 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
 )
 
 // logTo returns a logger that writes lines without times into b.
@@ -33,7 +32,7 @@ func withoutTime(groups []string, a slog.Attr) slog.Attr {
 
 func TestLogObserver(t *testing.T) {
 	t.Parallel()
-	hour := part{steps: ". . . . ."}
+	hour := part{steps: "next*5"}
 	for _, test := range []struct {
 		name  string
 		deps  string
@@ -44,14 +43,14 @@ func TestLogObserver(t *testing.T) {
 		want  string
 	}{
 		{
-			name: "quiet at info", deps: "b:a c", parts: map[string]part{"a": {steps: "."}},
+			name: "quiet at info", deps: "b:a c", parts: map[string]part{"a": {steps: "next"}},
 			want: `
 level=INFO msg="group started" group.name=site group.nodes=3 group.completed=0
 level=INFO msg="group ended" group.name=site group.rounds=2 group.took=1s group.succeeded=3`,
 		},
 		{
 			name: "failures at info", deps: "a b c:a d:c", level: slog.LevelInfo,
-			parts: map[string]part{"a": {steps: ". . .", close: "!"}, "b": {steps: ". !"}},
+			parts: map[string]part{"a": {steps: "next*3", close: "fail"}, "b": {steps: "next fail"}},
 			want: `
 level=INFO msg="group started" group.name=site group.nodes=4 group.completed=0
 level=WARN msg="node failed" group.name=site group.round=2 node.path=b node.from=running node.task="player b" error="oops b"
@@ -59,7 +58,7 @@ level=INFO msg="node cancelled" group.name=site group.round=2 node.path=a node.f
 level=INFO msg="group ended" group.name=site group.rounds=2 group.took=1s group.failed=1 group.cancelled=3`,
 		},
 		{
-			name: "warnings alone", deps: "a b", level: slog.LevelWarn, parts: map[string]part{"a": {steps: "!"}},
+			name: "warnings alone", deps: "a b", level: slog.LevelWarn, parts: map[string]part{"a": {steps: "fail"}},
 			want: `
 level=WARN msg="node failed" group.name=site group.round=1 node.path=a node.from=running node.task="player a" error="oops a"`,
 		},
@@ -97,7 +96,7 @@ level=INFO msg="group ended" group.name=site group.rounds=1 group.took=0s group.
 			name: "nothing to do", deps: "a", opts: scheduler.GroupOptions[string]{Completed: func(string) bool { return true }},
 		},
 		{
-			name: "drained", deps: "a b:a", parts: map[string]part{"a": {steps: ". ."}},
+			name: "drained", deps: "a b:a", parts: map[string]part{"a": {steps: "next next"}},
 			act: func(s *stage, round int) {
 				if round == 2 {
 					s.group.Drain()
@@ -119,7 +118,7 @@ level=INFO msg="group started" group.name=site group.nodes=2 group.completed=0
 level=INFO msg="group ended" group.name=site group.rounds=1 group.took=1s group.cancelled=2`,
 		},
 		{
-			name: "panic", deps: "a b:a", parts: map[string]part{"a": {steps: "P"}},
+			name: "panic", deps: "a b:a", parts: map[string]part{"a": {steps: "panic"}},
 			act: func(s *stage, _ int) { panicOf(s.T, func() { _, _ = s.group.Step(s.ctx) }) },
 			want: `
 level=INFO msg="group started" group.name=site group.nodes=2 group.completed=0
@@ -286,11 +285,17 @@ func TestLogObserver_does_not_allocate(t *testing.T) {
 		for i := range 2 * changes {
 			deps.Add(i+1, i)
 		}
-		task := new(twoSteps)
+		steps := 0 // of one node after another: each is done in its second one
+		task := &fakeTask{step: func(context.Context) (scheduler.Yield, error) {
+			if steps++; steps%2 == 0 {
+				return scheduler.Done, nil
+			}
+			return scheduler.Next, nil
+		}}
 		group, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return task },
 			&scheduler.GroupOptions[int]{Name: "chain", Observer: log})
 		require.NoError(t, err)
-		ctx := scheduler.WithClock(t.Context(), &handClock{})
+		ctx := scheduler.WithClock(t.Context(), schedulertest.NewClock(time.Time{}))
 		step := func() { // a node ends, and the next one starts
 			if _, err := group.Step(ctx); err != nil {
 				panic(err)
@@ -305,19 +310,6 @@ func TestLogObserver_does_not_allocate(t *testing.T) {
 		require.Equal(t, started, b.String())
 	}
 }
-
-// twoSteps is a task for any number of nodes, one after another: each is done in
-// its second step.
-type twoSteps struct{ n int }
-
-func (s *twoSteps) Step(context.Context) (scheduler.Yield, error) {
-	if s.n++; s.n%2 == 0 {
-		return scheduler.Done, nil
-	}
-	return scheduler.Next, nil
-}
-
-func (s *twoSteps) Close() error { return nil }
 
 func ExampleLogObserver() {
 	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: withoutTime}))

@@ -138,7 +138,7 @@ func TestYield_far_times(t *testing.T) {
 		scheduler.After(math.MaxInt64),
 		scheduler.At(time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)),
 	} {
-		task := &bareTask{yields: []scheduler.Yield{y.Or(scheduler.Rounds(2))}}
+		task := &fakeTask{yields: []scheduler.Yield{y.Or(scheduler.Rounds(2))}}
 		d := schedulertest.NewDriver(t, task, nil)
 		d.Step()
 		at, timed := d.Runner.Due().Time()
@@ -147,7 +147,7 @@ func TestYield_far_times(t *testing.T) {
 		d.Step()
 		require.True(t, d.Step())
 	}
-	d := schedulertest.NewDriver(t, &bareTask{yields: []scheduler.Yield{scheduler.After(math.MinInt64)}}, nil)
+	d := schedulertest.NewDriver(t, &fakeTask{yields: []scheduler.Yield{scheduler.After(math.MinInt64)}}, nil)
 	d.Step()
 	require.False(t, d.Parked())
 	require.True(t, d.Step())
@@ -214,7 +214,7 @@ func TestAll(t *testing.T) {
 	})
 	t.Run("first failure closes the others", func(t *testing.T) {
 		t.Parallel()
-		other := &bareTask{onStep: forever}
+		other := &fakeTask{step: forever}
 		err := scheduler.Run(t.Context(), scheduler.All(other, scheduler.Func(func(context.Context) error { return errBoom })), nil)
 		var task *scheduler.TaskError
 		require.ErrorAs(t, err, &task)

@@ -8,16 +8,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
 )
 
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
-	runner := scheduler.NewTaskRunner(&bareTask{}, &scheduler.RunnerOptions{Name: "disk", Clock: clock})
+	runner := scheduler.NewTaskRunner(&fakeTask{}, &scheduler.RunnerOptions{Name: "disk", Clock: clock})
 	timeout := scheduler.NewTimeout(runner, time.Minute)
 
 	require.Equal(t, "disk: timed out after 1m0s", timeout.Error())
@@ -32,7 +31,7 @@ func TestTimeout(t *testing.T) {
 	require.NotErrorIs(t, err, net.ErrClosed)
 
 	require.True(t, timeout.Of(runner))
-	require.False(t, timeout.Of(scheduler.NewTaskRunner(&bareTask{}, nil)))
+	require.False(t, timeout.Of(scheduler.NewTaskRunner(&fakeTask{}, nil)))
 	require.False(t, timeout.Of(nil))
 	require.False(t, (&scheduler.Timeout{}).Of(nil))
 	require.False(t, (&scheduler.Timeout{}).Expired())
@@ -49,7 +48,7 @@ func TestTimeout(t *testing.T) {
 
 func TestTimeout_of_a_runner_without_a_clock(t *testing.T) {
 	t.Parallel()
-	runner := scheduler.NewTaskRunner(&bareTask{}, nil)
+	runner := scheduler.NewTaskRunner(&fakeTask{}, nil)
 	require.True(t, scheduler.NewTimeout(runner, -time.Hour).Expired(), "by the system's clock")
 	require.False(t, scheduler.NewTimeout(runner, time.Hour).Expired())
 }
@@ -58,29 +57,24 @@ func TestTimeout_Trigger(t *testing.T) {
 	t.Parallel()
 	failing := func() error { return errBoom }
 	for name, c := range map[string]struct {
-		task   scheduler.Task
+		task   *fakeTask
 		want   string
 		closes int
 	}{
-		"without Throw":               {&bareTask{}, "Timeout", 1},
-		"without Throw, close fails":  {&bareTask{onClose: failing}, "Timeout+boom", 1},
-		"passed on":                   {&throwerTask{}, "Timeout", 0},
-		"answered by an error":        {&throwerTask{onThrow: always(scheduler.Yield{}, errOther)}, "other", 0},
-		"answered by ending":          {&throwerTask{onThrow: always(scheduler.Done, nil)}, "nil", 0},
-		"answered by going on":        {&throwerTask{onThrow: always(scheduler.Next, nil)}, "nil", 1},
-		"answered by going on, fails": {&throwerTask{bareTask: bareTask{onClose: failing}, onThrow: always(scheduler.Next, nil)}, "boom", 1},
+		"without Throw":               {&fakeTask{}, "Timeout", 1},
+		"without Throw, close fails":  {&fakeTask{close: failing}, "Timeout+boom", 1},
+		"passed on":                   {&fakeTask{throw: passOn}, "Timeout", 0},
+		"answered by an error":        {&fakeTask{throw: always(scheduler.Yield{}, errOther)}, "other", 0},
+		"answered by ending":          {&fakeTask{throw: always(scheduler.Done, nil)}, "nil", 0},
+		"answered by going on":        {&fakeTask{throw: always(scheduler.Next, nil)}, "nil", 1},
+		"answered by going on, fails": {&fakeTask{close: failing, throw: always(scheduler.Next, nil)}, "boom", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			runner := scheduler.NewTaskRunner(&bareTask{}, nil)
-			require.Equal(t, c.want, short(scheduler.NewTimeout(runner, 0).Trigger(t.Context(), c.task)))
-			task, ok := c.task.(*bareTask)
-			if !ok {
-				thrower := c.task.(*throwerTask)
-				require.Len(t, thrower.thrown, 1)
-				task = &thrower.bareTask
-			}
-			require.Equal(t, c.closes, task.closes)
+			runner := scheduler.NewTaskRunner(&fakeTask{}, nil)
+			require.Equal(t, c.want, short(scheduler.NewTimeout(runner, 0).Trigger(t.Context(), c.task.task())))
+			require.Equal(t, c.task.throw != nil, len(c.task.thrown) == 1)
+			require.Equal(t, c.closes, c.task.closes)
 		})
 	}
 }
@@ -88,7 +82,7 @@ func TestTimeout_Trigger(t *testing.T) {
 func TestTimedCancel(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
-	task := &throwerTask{bareTask: bareTask{onClose: func() error { return errBoom }}}
+	task := &fakeTask{close: func() error { return errBoom }}
 	runner := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Clock: clock})
 	cancel := scheduler.NewTimedCancel(runner, time.Minute)
 	require.Equal(t, time.Minute, cancel.Grace)
@@ -112,7 +106,7 @@ func TestTimeout_Of_nested_runners(t *testing.T) {
 		{time.Second, time.Minute, "inner: timed out after 1s"},
 		{time.Minute, time.Second, "outer: timed out after 1s"},
 	} {
-		inner := scheduler.NewTaskRunner(&bareTask{onStep: forever}, &scheduler.RunnerOptions{Name: "inner"})
+		inner := scheduler.NewTaskRunner(&fakeTask{step: forever}, &scheduler.RunnerOptions{Name: "inner"})
 		outer := scheduler.NewTaskRunner(inner.AsTask(c.inner), &scheduler.RunnerOptions{Name: "outer", Clock: newClock()})
 		err := outer.Run(t.Context(), c.outer, time.Hour)
 		require.EqualError(t, err, c.want)
@@ -127,8 +121,8 @@ func TestTimeout_Of_nested_runners(t *testing.T) {
 // The outer grace reaches the inner task by way of the answer.
 func TestTimeout_grace_of_an_outer_runner(t *testing.T) {
 	t.Parallel()
-	task := &throwerTask{bareTask: bareTask{onStep: forever}, onThrow: always(scheduler.After(time.Second), nil)}
-	task.onStep = func(context.Context) (scheduler.Yield, error) {
+	task := &fakeTask{step: forever, throw: always(scheduler.After(time.Second), nil)}
+	task.step = func(context.Context) (scheduler.Yield, error) {
 		if len(task.thrown) > 0 {
 			return scheduler.Done, nil
 		}

@@ -19,8 +19,8 @@ import (
 func TestFound_panicInAnswerToFailedClose(t *testing.T) {
 	for name, answer := range map[string]*fakeTask{
 		"step":                 {step: func(context.Context) (scheduler.Yield, error) { panic(errOops) }},
-		"close":                {close: func() error { panic(errOops) }},
-		"close, then a Goexit": {close: func() error { panic(errOops) }},
+		"close":                {step: forever, close: func() error { panic(errOops) }},
+		"close, then a Goexit": {step: forever, close: func() error { panic(errOops) }},
 	} {
 		goexit := strings.HasSuffix(name, "Goexit")
 		t.Run(name, func(t *testing.T) {
@@ -39,7 +39,7 @@ func TestFound_panicInAnswerToFailedClose(t *testing.T) {
 								runtime.Goexit()
 							}
 						}()
-						_ = co.Await(&fakeTask{close: func() error { return errOops }})
+						_ = co.Await(&fakeTask{step: forever, close: func() error { return errOops }})
 						return co.Await(answer)
 					}))
 				})
@@ -161,7 +161,7 @@ func TestWrap_Close_with_a_failing_subtask(t *testing.T) {
 			count := countGoroutines(t)
 			var came error
 			task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-				came = co.Await(&fakeTask{close: func() error { return errOops }})
+				came = co.Await(&fakeTask{step: forever, close: func() error { return errOops }})
 				return test.answer(co, came)
 			})
 			_, err := task.Step(t.Context())
@@ -371,17 +371,17 @@ func TestWrap_panic_of_a_subtask(t *testing.T) {
 		},
 		{
 			"in Throw",
-			&fakeThrower{throw: func(ctx context.Context, _ error) (scheduler.Yield, error) { return step(ctx) }},
+			&fakeTask{step: forever, throw: func(ctx context.Context, _ error) (scheduler.Yield, error) { return step(ctx) }},
 			func(ctx context.Context, task scheduler.Task) { _, _ = throwIn(ctx, task, errOther) },
 		},
 		{
 			"in Close",
-			&fakeTask{close: func() error { panic(errOops) }},
+			&fakeTask{step: forever, close: func() error { panic(errOops) }},
 			func(_ context.Context, task scheduler.Task) { _ = task.Close() },
 		},
 		{
 			"in Stop",
-			&fakeStopper{stop: func(context.Context, error) { panic(errOops) }},
+			&fakeTask{step: forever, stop: func(context.Context, error) { panic(errOops) }},
 			func(ctx context.Context, task scheduler.Task) { task.(scheduler.Stopper).Stop(ctx, errOther) },
 		},
 	}

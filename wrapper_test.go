@@ -338,27 +338,28 @@ func TestWrap_Throw_into_another_kind_of_subtask(t *testing.T) {
 		log   string
 	}{
 		{"no Thrower", func(j *journal) scheduler.Task {
-			return &fakeTask{close: func() error { j.add("closed"); return nil }}
+			return (&fakeTask{step: forever, close: func() error { j.add("closed"); return nil }}).task()
 		}, "", errOops, "closed"},
 		{"no Thrower, fails to close", func(j *journal) scheduler.Task {
-			return &fakeTask{close: func() error { j.add("closed"); return errOther }}
+			return (&fakeTask{step: forever, close: func() error { j.add("closed"); return errOther }}).task()
 		}, "", errOther, "closed"},
 		{"swallows", func(j *journal) scheduler.Task {
-			return &fakeThrower{throw: func(_ context.Context, err error) (scheduler.Yield, error) {
+			return &fakeTask{step: forever, throw: func(_ context.Context, err error) (scheduler.Yield, error) {
 				j.add("thrown %v", err)
 				return scheduler.Rounds(9), nil
 			}}
 		}, "9 rounds", nil, "thrown oops"},
 		{"ends", func(*journal) scheduler.Task {
-			return &fakeThrower{throw: func(context.Context, error) (scheduler.Yield, error) { return scheduler.Done, nil }}
+			return &fakeTask{step: forever, throw: func(context.Context, error) (scheduler.Yield, error) { return scheduler.Done, nil }}
 		}, "", nil, ""},
 		{"fails", func(*journal) scheduler.Task {
-			return &fakeThrower{throw: func(context.Context, error) (scheduler.Yield, error) { return scheduler.Yield{}, errOther }}
+			return &fakeTask{step: forever, throw: func(context.Context, error) (scheduler.Yield, error) { return scheduler.Yield{}, errOther }}
 		}, "", errOther, ""},
 		{"yields nothing", func(j *journal) scheduler.Task {
-			return &fakeThrower{
-				fakeTask: fakeTask{close: func() error { j.add("closed"); return nil }},
-				throw:    func(context.Context, error) (scheduler.Yield, error) { return scheduler.Yield{}, nil },
+			return &fakeTask{
+				step:  forever,
+				close: func() error { j.add("closed"); return nil },
+				throw: func(context.Context, error) (scheduler.Yield, error) { return scheduler.Yield{}, nil },
 			}
 		}, "", scheduler.ErrNoYield, "closed"},
 	}
@@ -656,7 +657,7 @@ func TestCoroutine_Stopping(t *testing.T) {
 	})
 	t.Run("hands the notice to the subtask", func(t *testing.T) {
 		var j journal
-		child := &fakeStopper{stop: func(_ context.Context, cause error) { j.add("stop %v", cause) }}
+		child := &fakeTask{step: forever, stop: func(_ context.Context, cause error) { j.add("stop %v", cause) }}
 		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
 			return co.Await(scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(child) }))
 		})
