@@ -1,0 +1,286 @@
+package proof_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/steptask/scheduler"
+)
+
+type modelEngine struct {
+	modelTrace
+	clock   modelEngineClock
+	events  []scheduler.Event
+	runners []*scheduler.TaskRunner
+	groups  []*scheduler.DependencyTaskGroup[int]
+	ids     []int
+}
+
+type modelEngineClock struct{ t int64 }
+
+func (c *modelEngineClock) Now() time.Time { return time.Unix(0, c.t) }
+
+func (c *modelEngineClock) Wait(time.Time, <-chan struct{}) { panic("the test drives it") }
+
+func newModelEngine(run *modelRun) *modelEngine {
+	e := &modelEngine{events: make([]scheduler.Event, run.events)}
+	e.clock.t = modelStart
+	e.runners = append(e.runners, nil)
+	e.runners[0] = scheduler.NewTaskRunner(e.task(run.root), &scheduler.RunnerOptions{
+		Name: "root", Clock: &e.clock, Grace: time.Duration(run.grace),
+	})
+	return e
+}
+
+func (e *modelEngine) written() []byte { return e.b }
+
+func (e *modelEngine) now() int64 { return e.clock.t }
+
+func (e *modelEngine) trace(id int, what, detail string) { e.add(id, what, detail, e.clock.t) }
+
+func (e *modelEngine) advance(by int64) { e.clock.t += by }
+
+func (e *modelEngine) touch(event int) {
+	if event > 0 {
+		e.events[event-1].Set()
+	} else {
+		e.events[-event-1].Reset()
+	}
+}
+
+func (e *modelEngine) render(err error) string {
+	return modelRendered(err, func(err error) string {
+		switch err := err.(type) { //nolint:errorlint // One level at a time.
+		case *scheduler.TaskError:
+			return fmt.Sprint(err.Key) + ":" + e.render(err.Err)
+		case *scheduler.ExceptionGroup:
+			return "group"
+		case *scheduler.Timeout:
+			return "timeout"
+		case modelErr:
+			return string(err)
+		case interface{ Unwrap() []error }:
+			return "join"
+		}
+		switch {
+		case errors.Is(err, scheduler.ErrNoYield):
+			return "no yield"
+		}
+		return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "scheduler: "), "already ")
+	})
+}
+
+func (e *modelEngine) start(timeout int64) error {
+	return e.runners[0].Start(context.Background(), time.Duration(timeout))
+}
+
+func (e *modelEngine) step() (bool, error) { return e.runners[0].Step(context.Background()) }
+
+func (e *modelEngine) done() bool { return e.runners[0].Done() }
+
+func (e *modelEngine) due() (rounds bool, at int64, ready bool) {
+	due := e.runners[0].Due()
+	if t, ok := due.Time(); ok && !due.Ready() {
+		at = t.UnixNano()
+	}
+	return due.Rounds() > 0, at, due.Ready()
+}
+
+func (e *modelEngine) op(what modelWhat, n int) {
+	r := e.runners[n%len(e.runners)]
+	switch what {
+	case modelInterrupt:
+		r.Interrupt(modelErr("i" + strconv.Itoa(n)))
+	case modelInterruptClosed:
+		r.Interrupt(scheduler.ErrClosed)
+	case modelStop:
+		r.Stop(modelErr("s" + strconv.Itoa(n)))
+	case modelCancel:
+		e.trace(0, "cancelled", e.render(r.Cancel()))
+	case modelCancelAfter:
+		r.CancelAfter(time.Duration(n))
+	case modelAdvance:
+		e.advance(int64(n))
+	case modelSet:
+		if len(e.events) > 0 {
+			e.events[n%len(e.events)].Set()
+		}
+	case modelReset:
+		if len(e.events) > 0 {
+			e.events[n%len(e.events)].Reset()
+		}
+	case modelDrain:
+		if len(e.groups) > 0 {
+			e.groups[n%len(e.groups)].Drain()
+		}
+	case modelEarly:
+	}
+}
+
+func (e *modelEngine) finish() {
+	for i, r := range e.runners {
+		if r.Done() {
+			e.trace(i, "err", e.render(r.Err()))
+		} else {
+			e.trace(i, "not done", "")
+		}
+	}
+	for i, g := range e.groups {
+		e.b = append(e.b, "group "...)
+		e.b = strconv.AppendInt(e.b, int64(e.ids[i]), 10)
+		for k := range g.Len() {
+			e.b = append(e.b, ' ')
+			e.b = strconv.AppendInt(e.b, int64(g.State(k)), 10)
+			e.b = strconv.AppendBool(e.b, g.Started(k))
+		}
+		for _, err := range g.Errors() {
+			e.b = append(e.b, ' ')
+			e.b = append(e.b, e.render(err)...)
+		}
+		e.b = append(e.b, '\n')
+	}
+}
+
+func (e *modelEngine) task(spec *modelSpec) scheduler.Task {
+	switch {
+	case spec.group != nil:
+		return e.group(spec)
+	case spec.runner != nil:
+		r := spec.runner
+		progressed := 0
+		runner := scheduler.NewTaskRunner(e.task(r.task), &scheduler.RunnerOptions{
+			Timeout: time.Duration(r.timeout), Grace: time.Duration(r.grace),
+			Progress: func(context.Context) error {
+				if progressed++; progressed == r.progressFails {
+					return modelErr("p" + strconv.Itoa(spec.id))
+				}
+				return nil
+			},
+		})
+		e.runners = append(e.runners, runner)
+		return runner.AsTask(time.Duration(r.asTask))
+	}
+	leaf := modelEngineLeaf{e: e, s: modelScript{leaf: spec.leaf, world: e, id: spec.id}}
+	switch {
+	case spec.leaf.throws && spec.leaf.stops:
+		return &modelEngineBoth{modelEngineStopper{leaf}}
+	case spec.leaf.throws:
+		return &modelEngineThrower{leaf}
+	case spec.leaf.stops:
+		return &modelEngineStopper{leaf}
+	}
+	return &leaf
+}
+
+func (e *modelEngine) group(spec *modelSpec) scheduler.Task {
+	return e.groupOf(spec, modelDependencies(spec.group.requires))
+}
+
+// modelDependencies returns the graph, its nodes entered in their order.
+func modelDependencies(requires [][]int) *scheduler.Dependencies[int] {
+	deps := scheduler.NewDependencies[int]()
+	for k := range requires {
+		deps.Add(k)
+	}
+	for k, required := range requires {
+		deps.Add(k, required...)
+	}
+	return deps
+}
+
+func (e *modelEngine) groupOf(spec *modelSpec, deps *scheduler.Dependencies[int]) *scheduler.DependencyTaskGroup[int] {
+	s := spec.group
+	opts := &scheduler.GroupOptions[int]{
+		Reverse: s.reverse, AggregateErrors: s.aggregate, ErrorWaitTime: time.Duration(s.grace),
+		Limit: s.limit, Budget: s.budget,
+		Observer: modelObserver{e, spec.id},
+	}
+	if s.graces != nil {
+		opts.ErrorWaitTimeFor = func(k int) time.Duration {
+			e.trace(spec.id, "asked for grace of "+strconv.Itoa(k), "")
+			return time.Duration(s.graces[k])
+		}
+	}
+	if s.onError != nil {
+		opts.OnError = func(k int, _ error) scheduler.Disposition { return s.onError[k] }
+	}
+	if s.timeouts != nil {
+		opts.Timeout = func(k int) time.Duration { return time.Duration(s.timeouts[k]) }
+	}
+	if s.estimates != nil && s.limit > 0 {
+		opts.Estimate = func(k int) time.Duration { return time.Duration(s.estimates[k]) }
+	}
+	if s.completed != nil {
+		opts.Completed = func(k int) bool { return s.completed[k] }
+	}
+	g, err := scheduler.NewDependencyTaskGroup(deps, func(k int) scheduler.Task { return e.task(s.nodes[k]) }, opts)
+	if err != nil {
+		panic(err)
+	}
+	e.groups, e.ids = append(e.groups, g), append(e.ids, spec.id)
+	return g
+}
+
+type modelObserver struct {
+	e  *modelEngine
+	id int
+}
+
+func (o modelObserver) Observe(t scheduler.Transition) {
+	o.e.transition(o.id, t.Key().(int), int(t.From), int(t.To), o.e.render(t.Err))
+}
+
+type modelEngineLeaf struct {
+	e *modelEngine
+	s modelScript
+}
+
+func (l *modelEngineLeaf) Step(context.Context) (scheduler.Yield, error) { return l.answer(nil) }
+
+func (l *modelEngineLeaf) Close() error { return l.s.close() }
+
+func (l *modelEngineLeaf) answer(thrown error) (scheduler.Yield, error) {
+	act := l.s.enter(thrown)
+	if err := l.s.failure(act); err != nil {
+		return scheduler.Yield{}, err
+	}
+	switch act.does {
+	case modelNext:
+		return scheduler.Next, nil
+	case modelRounds:
+		return scheduler.Rounds(act.n), nil
+	case modelAfter:
+		return scheduler.After(time.Duration(act.n)), nil
+	case modelEvent:
+		return scheduler.On(&l.e.events[act.n%len(l.e.events)]), nil
+	case modelEither:
+		return scheduler.After(time.Duration(act.n)).Or(scheduler.Rounds(act.n)).
+			Or(scheduler.On(&l.e.events[act.n%len(l.e.events)])), nil
+	case modelNothing:
+		return scheduler.Yield{}, nil
+	case modelSkips:
+		return scheduler.Yield{}, scheduler.ErrSkip
+	case modelEnds, modelFails, modelObeys:
+	}
+	return scheduler.Done, nil
+}
+
+type modelEngineThrower struct{ modelEngineLeaf }
+
+func (l *modelEngineThrower) Throw(_ context.Context, err error) (scheduler.Yield, error) {
+	return l.answer(err)
+}
+
+type modelEngineStopper struct{ modelEngineLeaf }
+
+func (l *modelEngineStopper) Stop(_ context.Context, cause error) { l.s.stop(cause) }
+
+type modelEngineBoth struct{ modelEngineStopper }
+
+func (l *modelEngineBoth) Throw(_ context.Context, err error) (scheduler.Yield, error) {
+	return l.answer(err)
+}

@@ -1,0 +1,217 @@
+package proof_test
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/steptask/scheduler/internal/model"
+)
+
+type modelModel struct {
+	modelTrace
+	clock   model.Clock
+	events  []model.Event
+	runners []*model.Runner
+	groups  []*model.Group
+	specs   []*modelSpec
+}
+
+func newModelModel(run *modelRun) *modelModel {
+	m := &modelModel{events: make([]model.Event, run.events)}
+	m.clock.Now = modelStart
+	m.runners = append(m.runners, &model.Runner{Clock: &m.clock, Grace: run.grace})
+	m.runners[0].Task = m.task(run.root)
+	return m
+}
+
+func (m *modelModel) written() []byte { return m.b }
+
+func (m *modelModel) now() int64 { return m.clock.Now }
+
+func (m *modelModel) trace(id int, what, detail string) { m.add(id, what, detail, m.clock.Now) }
+
+func (m *modelModel) advance(by int64) { m.clock.Now += by }
+
+func (m *modelModel) start(timeout int64) error { return m.runners[0].Start(timeout) }
+
+func (m *modelModel) step() (bool, error) { return m.runners[0].Step() }
+
+func (m *modelModel) done() bool { return m.runners[0].Done() }
+
+func (m *modelModel) touch(event int) {
+	if event > 0 {
+		m.events[event-1].Set()
+	} else {
+		m.events[-event-1].Reset()
+	}
+}
+
+func (m *modelModel) render(err error) string {
+	return modelRendered(err, func(err error) string {
+		switch err := err.(type) { //nolint:errorlint // One level at a time.
+		case *model.TaskError:
+			return fmt.Sprint(err.Key) + ":" + m.render(err.Err)
+		case *model.ExceptionGroup:
+			return "group"
+		case interface{ Unwrap() []error }:
+			return "join"
+		}
+		return err.Error()
+	})
+}
+
+func (m *modelModel) due() (rounds bool, at int64, ready bool) {
+	due := m.runners[0].Due()
+	return due.Rounds > 0, due.At, due.Ready != nil && due.Ready() || due.At != 0 && due.At <= model.Past+1
+}
+
+func (m *modelModel) op(what modelWhat, n int) {
+	r := m.runners[n%len(m.runners)]
+	switch what {
+	case modelInterrupt:
+		r.Interrupt(modelErr("i" + strconv.Itoa(n)))
+	case modelInterruptClosed:
+		r.Interrupt(model.ErrClosed)
+	case modelStop:
+		r.Stop(modelErr("s" + strconv.Itoa(n)))
+	case modelCancel:
+		m.trace(0, "cancelled", m.render(r.Cancel()))
+	case modelCancelAfter:
+		r.CancelAfter(int64(n))
+	case modelAdvance:
+		m.advance(int64(n))
+	case modelSet:
+		if len(m.events) > 0 {
+			m.events[n%len(m.events)].Set()
+		}
+	case modelReset:
+		if len(m.events) > 0 {
+			m.events[n%len(m.events)].Reset()
+		}
+	case modelDrain:
+		if len(m.groups) > 0 {
+			m.groups[n%len(m.groups)].Drain()
+		}
+	case modelEarly:
+	}
+}
+
+func (m *modelModel) finish() {
+	for i, r := range m.runners {
+		if r.Done() {
+			m.trace(i, "err", m.render(r.Err()))
+		} else {
+			m.trace(i, "not done", "")
+		}
+	}
+	for i, g := range m.groups {
+		m.b = append(m.b, "group "...)
+		m.b = strconv.AppendInt(m.b, int64(m.specs[i].id), 10)
+		for k := range m.specs[i].group.nodes {
+			m.b = append(m.b, ' ')
+			m.b = strconv.AppendInt(m.b, int64(g.State(k)), 10)
+			m.b = strconv.AppendBool(m.b, g.Started(k))
+		}
+		for _, err := range g.Errors() {
+			m.b = append(m.b, ' ')
+			m.b = append(m.b, m.render(err)...)
+		}
+		m.b = append(m.b, '\n')
+	}
+}
+
+func (m *modelModel) task(spec *modelSpec) model.Task {
+	switch {
+	case spec.group != nil:
+		return m.group(spec)
+	case spec.runner != nil:
+		r := spec.runner
+		progressed := 0
+		runner := &model.Runner{
+			Clock: &m.clock, Task: m.task(r.task), Timeout: r.timeout, Grace: r.grace,
+			Progress: func() error {
+				if progressed++; progressed == r.progressFails {
+					return modelErr("p" + strconv.Itoa(spec.id))
+				}
+				return nil
+			},
+		}
+		m.runners = append(m.runners, runner)
+		return runner.AsTask(r.asTask)
+	}
+	s := &modelScript{leaf: spec.leaf, world: m, id: spec.id}
+	task := model.Task{
+		Step:  func() (model.Yield, error) { return m.answer(s, nil) },
+		Close: s.close,
+	}
+	if spec.leaf.throws {
+		task.Throw = func(err error) (model.Yield, error) { return m.answer(s, err) }
+	}
+	if spec.leaf.stops {
+		task.Stop = func(cause error, _ bool) { s.stop(cause) }
+	}
+	return task
+}
+
+func (m *modelModel) answer(s *modelScript, thrown error) (model.Yield, error) {
+	act := s.enter(thrown)
+	if err := s.failure(act); err != nil {
+		return model.Yield{}, err
+	}
+	rounds := max(act.n, 1)
+	at := m.clock.Now + int64(act.n)
+	on := func() func() bool { return model.On(&m.events[act.n%len(m.events)]) }
+	switch act.does {
+	case modelNext:
+		return model.Yield{Rounds: 1}, nil
+	case modelRounds:
+		return model.Yield{Rounds: rounds}, nil
+	case modelAfter:
+		return model.Yield{At: at}, nil
+	case modelEvent:
+		return model.Yield{Ready: on()}, nil
+	case modelEither:
+		return model.Yield{At: at, Rounds: rounds, Ready: on()}, nil
+	case modelNothing:
+		return model.Yield{}, nil
+	case modelSkips:
+		return model.Yield{}, model.ErrSkip
+	case modelEnds, modelFails, modelObeys:
+	}
+	return model.Yield{Done: true}, nil
+}
+
+func (m *modelModel) group(spec *modelSpec) model.Task {
+	s := spec.group
+	opts := model.Options{
+		Clock: &m.clock, Requires: s.requires, Reverse: s.reverse, Aggregate: s.aggregate, Limit: s.limit,
+		Task: func(k int) model.Task { return m.task(s.nodes[k]) },
+		Observe: func(k int, from, to model.State, err error) {
+			m.transition(spec.id, k, int(from), int(to), m.render(err))
+		},
+	}
+	if s.grace != 0 {
+		opts.Grace = func(int) int64 { return s.grace }
+	}
+	if s.graces != nil {
+		opts.Grace = func(k int) int64 {
+			m.trace(spec.id, "asked for grace of "+strconv.Itoa(k), "")
+			return s.graces[k]
+		}
+	}
+	if s.onError != nil {
+		opts.OnError = func(k int, _ error) model.Disposition { return model.Disposition(s.onError[k]) }
+	}
+	if s.timeouts != nil {
+		opts.Timeout = func(k int) int64 { return s.timeouts[k] }
+	}
+	if s.estimates != nil && s.limit > 0 {
+		opts.Estimate = func(k int) int64 { return s.estimates[k] }
+	}
+	if s.completed != nil {
+		opts.Completed = func(k int) bool { return s.completed[k] }
+	}
+	g := model.NewGroup(opts)
+	m.groups, m.specs = append(m.groups, g), append(m.specs, spec)
+	return g.Task()
+}

@@ -1,0 +1,166 @@
+package proof_test
+
+import (
+	"flag"
+	"strings"
+	"testing"
+
+	"github.com/steptask/scheduler"
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	modelCases   = flag.Int("model.cases", unlessReduced(20_000, 2000), "random runs of TestModel_random")
+	modelSeed    = flag.Uint64("model.seed", 0, "replay one random run of TestModel_random")
+	modelChoices = flag.String("model.choices", "", "replay the run of TestModel_random with these choices")
+)
+
+// randomModelRun makes a run with everything that the model knows.
+func randomModelRun(c *choices) *modelRun {
+	run := &modelRun{events: 1 + c.pick(2), wait: int64(c.pick(3))}
+	run.root = run.spec(c, 3)
+	run.timeout = modelSpan(c, 3)
+	run.grace = int64(c.pick(3) * c.pick(5))
+	for range c.pick(4) {
+		run.ops = append(run.ops, modelOp{step: 1 + c.pick(12), what: modelWhat(c.pick(modelWhats)), n: c.pick(6)})
+	}
+	return run
+}
+
+// modelSpan is a time limit: usually none, seldom a negative one.
+func modelSpan(c *choices, n int) int64 {
+	if !c.one(n) {
+		return 0
+	}
+	return int64(c.pick(12)) - 1
+}
+
+func (run *modelRun) spec(c *choices, depth int) *modelSpec {
+	run.specs++
+	spec := &modelSpec{id: run.specs}
+	kinds := 1
+	if depth > 0 {
+		kinds = 4
+	}
+	switch kind := c.pick(kinds); {
+	case kind == 1 || kind == 2 || depth == 3 && kind == 0:
+		spec.group = run.groupSpec(c, depth-1)
+	case kind == 3:
+		spec.runner = &modelRunner{
+			task: run.spec(c, depth-1), timeout: modelSpan(c, 3), asTask: modelSpan(c, 3),
+			grace: int64(c.pick(3) * c.pick(5)), progressFails: c.pick(2) * c.pick(6),
+		}
+	default:
+		spec.leaf = run.leafSpec(c)
+	}
+	return spec
+}
+
+func (run *modelRun) leafSpec(c *choices) *modelLeaf {
+	leaf := &modelLeaf{throws: c.one(2), stops: c.one(2), closeFails: c.one(8)}
+	for range c.pick(5) {
+		act := modelAct{does: modelDoes(c.pick(modelKinds)), n: c.pick(5)}
+		if c.one(6) {
+			act.takes = int64(c.pick(4))
+		}
+		if c.one(5) {
+			act.touch = c.pick(2*run.events) - run.events
+			if act.touch >= 0 {
+				act.touch++
+			}
+		}
+		leaf.acts = append(leaf.acts, act)
+	}
+	return leaf
+}
+
+func (run *modelRun) groupSpec(c *choices, depth int) *modelGroup {
+	g := &modelGroup{reverse: c.one(2), aggregate: c.one(3)}
+	n := c.pick(6)
+	order := make([]int, n) // so that edges go either way
+	for k := range n {
+		at := c.pick(k + 1)
+		copy(order[at+1:], order[at:k])
+		order[at] = k
+	}
+	g.requires = make([][]int, n)
+	for i := range n {
+		for j := range i {
+			if c.one(3) {
+				g.requires[order[i]] = append(g.requires[order[i]], order[j])
+			}
+		}
+	}
+	for range n {
+		g.nodes = append(g.nodes, run.spec(c, depth))
+	}
+	each := func(odds int, value func() int64) []int64 {
+		if !c.one(odds) {
+			return nil
+		}
+		values := make([]int64, n)
+		for k := range values {
+			values[k] = value()
+		}
+		return values
+	}
+	if g.graces = each(4, func() int64 { return int64(c.pick(6)) - 1 }); g.graces == nil {
+		g.grace = int64(c.pick(2) * c.pick(6))
+	}
+	if dispositions := each(3, func() int64 { return int64(c.pick(4)) }); dispositions != nil && !g.aggregate {
+		for _, d := range dispositions {
+			g.onError = append(g.onError, scheduler.Disposition(d))
+		}
+	}
+	g.timeouts = each(4, func() int64 { return modelSpan(c, 2) })
+	if c.one(3) {
+		g.limit = 1 + c.pick(3)
+		g.estimates = each(2, func() int64 { return int64(c.pick(5)) - 1 })
+	}
+	for _, done := range each(6, func() int64 { return int64(c.pick(2)) }) {
+		g.completed = append(g.completed, done == 1)
+	}
+	return g
+}
+
+// differs reports whether the run of these choices differs from the model's.
+func modelDiffers(c *choices) (differs bool) {
+	defer func() { differs = differs || recover() != nil }()
+	engine, model := randomModelRun(c).compare()
+	return string(engine) != string(model)
+}
+
+// TestModel_random compares random runs of the engine with the model.
+func TestModel_random(t *testing.T) {
+	t.Parallel()
+	if *modelChoices != "" {
+		c, err := parseChoices(*modelChoices)
+		require.NoError(t, err)
+		checkModelRun(t, c)
+		return
+	}
+	first, last := uint64(1), uint64(*modelCases)
+	if *modelSeed != 0 {
+		first, last = *modelSeed, *modelSeed
+	}
+	events := 0
+	for seed := first; seed <= last; seed++ {
+		c := randomChoices(seed)
+		engine, model := randomModelRun(c).compare()
+		if string(engine) != string(model) {
+			t.Logf("seed %d differs; replay: go test -run '^TestModel_random$' -model.seed=%d ./internal/proof", seed, seed)
+			small := c.shrink(modelDiffers)
+			t.Logf("smaller: go test -run '^TestModel_random$' -model.choices=%s ./internal/proof", small)
+			checkModelRun(t, small)
+		}
+		events += strings.Count(string(engine), "\n")
+	}
+	t.Logf("%d runs, %d events in the engine's traces, all as in the model's", last-first+1, events)
+}
+
+func checkModelRun(t *testing.T, c *choices) {
+	t.Helper()
+	run := randomModelRun(&choices{tape: append(c.tape, c.made...)})
+	engine, model := run.compare()
+	require.Equal(t, string(model), string(engine), "expected is the model's\n%s", run)
+}

@@ -1,0 +1,485 @@
+package proof_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"testing/synctest"
+	"time"
+
+	"github.com/steptask/scheduler"
+)
+
+// simTask is a task of any kind under observation.
+type simTask struct {
+	s       *simulation
+	id      int
+	task    scheduler.Task
+	started bool
+	ended   bool
+	running bool
+}
+
+// enter begins a call of the task; what it returns ends it.
+func (t *simTask) enter(what string) func(y scheduler.Yield, err error) {
+	s := t.s
+	s.taskSteps++
+	s.note("task %d: %s", t.id, what)
+	s.require(!t.ended, "task %d was called after its end: %s", t.id, what)
+	s.require(!t.running, "task %d was called inside its own call: %s", t.id, what)
+	s.require(t.started || what == "step", "task %d was called before its start: %s", t.id, what)
+	t.started, t.running = true, true
+	return func(y scheduler.Yield, err error) {
+		t.running = false
+		t.ended = t.ended || err != nil || y == scheduler.Done || y == scheduler.Yield{} && what == "panic"
+		s.note("task %d: = %v %v", t.id, y.Rounds(), err)
+	}
+}
+
+// call calls the task. A panic is its end.
+func (t *simTask) call(what string, code func() (scheduler.Yield, error)) (y scheduler.Yield, err error) {
+	leave, returned := t.enter(what), false
+	defer func() {
+		if !returned {
+			t.ended, t.running = true, false
+			return
+		}
+		leave(y, err)
+	}()
+	y, err = code()
+	returned = true
+	return y, err
+}
+
+func (t *simTask) Step(ctx context.Context) (scheduler.Yield, error) {
+	t.s.read(scheduler.Now(ctx))
+	return t.call("step", func() (scheduler.Yield, error) { return t.task.Step(ctx) })
+}
+
+func (t *simTask) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
+	t.s.read(scheduler.Now(ctx))
+	return t.call("throw", func() (scheduler.Yield, error) {
+		if thrower, ok := t.task.(scheduler.Thrower); ok {
+			return thrower.Throw(ctx, err)
+		}
+		return scheduler.Yield{}, errors.Join(err, t.task.Close())
+	})
+}
+
+func (t *simTask) Stop(ctx context.Context, cause error) {
+	_, _ = t.call("stop", func() (scheduler.Yield, error) {
+		if stopper, ok := t.task.(scheduler.Stopper); ok {
+			stopper.Stop(ctx, cause)
+		}
+		return scheduler.Next, nil
+	})
+}
+
+func (t *simTask) Close() error {
+	_, err := t.call("close", func() (scheduler.Yield, error) {
+		return scheduler.Done, t.task.Close()
+	})
+	t.ended = true
+	return err
+}
+
+func (t *simTask) String() string { return fmt.Sprint("task ", t.id) }
+
+// simGroup is a group under observation.
+type simGroup struct {
+	s       *simulation
+	id      int
+	g       *scheduler.DependencyTaskGroup[int]
+	needs   [][]int // by key: what must be done before, in the walked direction
+	limit   int
+	state   []scheduler.State
+	ignored []bool
+	errs    []error
+	looks   bool
+}
+
+func (g *simGroup) task() scheduler.Task { return g.s.observed(g.g) }
+
+// Observe checks each change against what was seen before.
+func (g *simGroup) Observe(t scheduler.Transition) {
+	k := t.Key().(int)
+	g.s.note("group %d: %d %v > %v %v", g.id, k, t.From, t.To, t.Err)
+	g.s.require(t.From == g.state[k], "group %d: node %d goes from %v, and was %v", g.id, k, t.From, g.state[k])
+	g.s.require(!t.From.Ended(), "group %d: node %d changes after its end", g.id, k)
+	g.s.require(g.g.State(k) == t.To, "group %d: node %d is not what it changed to", g.id, k)
+	g.state[k] = t.To
+	switch {
+	case t.To == scheduler.StateRunning:
+		g.s.require(t.From == scheduler.StatePending, "group %d: node %d starts twice", g.id, k)
+		for _, q := range g.needs[k] {
+			g.s.require(g.state[q] == scheduler.StateSucceeded || g.ignored[q],
+				"group %d: node %d starts before %d is done", g.id, k, q)
+		}
+	case t.To.Ended():
+		g.s.ended[t.To]++
+		if t.Err != nil && !errors.Is(t.Err, scheduler.ErrSkip) {
+			g.errs = append(g.errs, t.Err)
+		}
+	}
+	if g.looks {
+		g.look()
+	}
+}
+
+func (g *simGroup) ObserveSlowStep(scheduler.SlowStep) {}
+
+// look asks for all that there is to ask, in the middle of a round too.
+func (g *simGroup) look() {
+	g.check()
+	_, _ = g.g.WriteTo(io.Discard)
+	snapshot := g.g.Snapshot()
+	g.s.require(len(snapshot.Completed) == g.g.Count(scheduler.StateSucceeded), "a snapshot of what is not so")
+	for o := range g.g.Outcomes() {
+		g.s.require(o.State == g.state[o.Key], "an outcome of what is not so")
+	}
+}
+
+func (g *simGroup) check() {
+	tally := map[scheduler.State]int{}
+	for k, state := range g.g.All() {
+		tally[state]++
+		g.s.require(state == g.state[k], "group %d: node %d is %v, was seen as %v", g.id, k, state, g.state[k])
+		g.s.require(state == scheduler.StatePending || g.g.Started(k) == (state == scheduler.StateRunning) || state.Ended(),
+			"group %d: node %d is %v", g.id, k, state)
+	}
+	sum := 0
+	for state := scheduler.StatePending; state <= scheduler.StateSkipped; state++ {
+		g.s.require(g.g.Count(state) == tally[state], "group %d: %d are %v, counted %d", g.id, tally[state], state, g.g.Count(state))
+		sum += g.g.Count(state)
+	}
+	g.s.require(sum == g.g.Len(), "group %d: counts do not add up", g.id)
+	g.s.require(g.limit == 0 || tally[scheduler.StateRunning] <= g.limit, "group %d: limit exceeded", g.id)
+}
+
+func (g *simGroup) finish() {
+	g.s.require(g.g.Count(scheduler.StateRunning) == 0, "group %d: a node still runs", g.id)
+	kept := errors.Join(g.g.Errors()...)
+	for _, err := range g.errs {
+		g.s.require(errors.Is(kept, err), "group %d: lost: %v", g.id, err)
+	}
+}
+
+type simKey struct{}
+
+type simBackOff struct{ s *simulation }
+
+func (b simBackOff) NextBackOff() time.Duration {
+	if b.s.c.one(3) {
+		return b.s.span()
+	}
+	return -1
+}
+
+// simLeaf takes a decision each time it is called.
+type simLeaf struct {
+	s    *simulation
+	acts int
+}
+
+func (l *simLeaf) Step(context.Context) (scheduler.Yield, error) {
+	s := l.s
+	if l.acts == 0 {
+		return scheduler.Done, nil
+	}
+	l.acts--
+	switch s.c.pick(24) {
+	case 23:
+		return scheduler.Yield{}, s.err("error")
+	case 22:
+		if s.c.one(4) {
+			panic("simulated")
+		}
+	case 21:
+		l.s.events[s.c.pick(len(s.events))].Set()
+	case 20:
+		l.s.events[s.c.pick(len(s.events))].Reset()
+	case 19:
+		time.Sleep(s.span() / 2) //nolint:forbidigo // in a bubble: a step that takes long
+		synctest.Wait()          // and calls that end at this very instant have ended
+	case 18:
+		return scheduler.Yield{}, fmt.Errorf("%w: %w", scheduler.ErrSkip, s.err("skip"))
+	case 17:
+		s.groups[s.c.pick(len(s.groups))].look()
+	case 16:
+		if s.c.one(4) {
+			return scheduler.Yield{}, nil
+		}
+	case 15:
+		if s.c.one(4) {
+			s.runner.Interrupt(s.err("from inside"))
+		}
+	case 14:
+		if s.c.one(4) {
+			s.groups[s.c.pick(len(s.groups))].g.Drain()
+		}
+	}
+	return s.yield(), nil
+}
+
+func (l *simLeaf) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
+	switch l.s.c.pick(4) {
+	case 1:
+		return scheduler.Done, nil
+	case 2:
+		return l.s.yield(), nil
+	case 3:
+		return l.Step(ctx)
+	}
+	return scheduler.Yield{}, err
+}
+
+func (l *simLeaf) Stop(context.Context, error) {
+	if l.s.c.one(2) {
+		l.acts = 0
+	}
+}
+
+func (l *simLeaf) Close() error {
+	switch l.s.c.pick(12) {
+	case 11:
+		panic("simulated in Close")
+	case 10, 9:
+		return l.s.err("close")
+	}
+	return nil
+}
+
+// simCallEnds ends a call one way or another.
+func simCallEnds(how int, err error) error {
+	switch how {
+	case 7:
+		panic("simulated in a call")
+	case 6:
+		runtime.Goexit()
+	case 5:
+		return err
+	}
+	return nil
+}
+
+func (s *simulation) observed(task scheduler.Task) scheduler.Task {
+	t := &simTask{s: s, id: len(s.tasks), task: task}
+	s.tasks = append(s.tasks, t)
+	return t
+}
+
+func (s *simulation) group(depth int) *simGroup {
+	n := s.c.pick(5)
+	if depth == 2 {
+		n += 2
+	}
+	g := &simGroup{s: s, id: len(s.groups), looks: s.c.one(4), needs: make([][]int, n), ignored: make([]bool, n)}
+	s.groups = append(s.groups, g)
+	opts := &scheduler.GroupOptions[int]{
+		Name: fmt.Sprint("group ", g.id), Observer: g,
+		Reverse: s.c.one(2), AggregateErrors: s.c.one(3), RecoverPanics: s.c.one(3),
+		Budget: s.c.pick(2) * s.c.pick(4), Limit: s.c.pick(2) * s.c.pick(4),
+	}
+	g.limit = opts.Limit
+	deps := scheduler.NewDependencies[int]()
+	for k := range n {
+		deps.Add(k)
+		for q := range k {
+			if s.c.one(3) {
+				deps.Add(k, q)
+				if opts.Reverse {
+					g.needs[q] = append(g.needs[q], k)
+				} else {
+					g.needs[k] = append(g.needs[k], q)
+				}
+			}
+		}
+	}
+	if s.c.one(3) {
+		opts.ErrorWaitTimeFor = func(int) time.Duration { return s.span() }
+	} else {
+		opts.ErrorWaitTime = s.span() * time.Duration(s.c.pick(2))
+	}
+	if s.c.one(3) && !opts.AggregateErrors {
+		opts.OnError = func(k int, _ error) scheduler.Disposition {
+			d := scheduler.Disposition(1 + s.c.pick(3))
+			g.ignored[k] = g.ignored[k] || d == scheduler.IgnoreError
+			return d
+		}
+	}
+	if s.c.one(4) {
+		opts.Timeout = func(int) time.Duration { return s.span() - time.Second }
+	}
+	if s.c.one(3) {
+		opts.Claims = func(int) []scheduler.Claim { return s.claims() }
+	}
+	if (opts.Claims != nil || opts.Limit > 0) && s.c.one(2) {
+		opts.Estimate = func(k int) time.Duration { return time.Duration(k%3) * time.Second }
+	}
+	if s.c.one(6) {
+		opts.Completed = func(k int) bool { return k%3 == 0 }
+	}
+	if s.c.one(4) {
+		opts.SlowStep = time.Second
+	}
+	if s.c.one(6) {
+		opts.Context = func(ctx context.Context, k int) context.Context { return context.WithValue(ctx, simKey{}, k) }
+	}
+	var err error
+	g.g, err = scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task {
+		if s.c.one(40) {
+			return nil
+		}
+		return s.task(depth - 1)
+	}, opts)
+	if err != nil {
+		panic(err) // of the test
+	}
+	for k := range n {
+		g.state = append(g.state, g.g.State(k))
+	}
+	return g
+}
+
+func (s *simulation) claims() []scheduler.Claim {
+	var claims []scheduler.Claim
+	for i, l := range s.limiters {
+		if s.c.one(2) {
+			claims = append(claims, scheduler.Claim{Limiter: l, Weight: 1 + s.c.pick(s.capacity[i])})
+		}
+	}
+	return claims
+}
+
+// task makes a task of a random kind, each of its parts under observation.
+func (s *simulation) task(depth int) scheduler.Task {
+	kinds := 5
+	if depth >= 0 {
+		kinds = 12
+	}
+	switch s.c.pick(kinds) {
+	case 1:
+		return s.observed(scheduler.Pause(s.yield()))
+	case 2:
+		return s.observed(s.blockingTask())
+	case 3:
+		return s.blockingTask() // as it is: those are closed side by side
+	case 4:
+		return s.observed(s.poll())
+	case 5:
+		return s.observed(s.coroutine(depth))
+	case 6:
+		return s.group(depth).task()
+	case 7:
+		g := s.group(depth)
+		return g.g // as it is
+	case 8:
+		r := scheduler.NewTaskRunner(s.task(depth-1), &scheduler.RunnerOptions{
+			Timeout: s.span() * time.Duration(s.c.pick(2)), Grace: s.span() * time.Duration(s.c.pick(2)),
+		})
+		return s.observed(r.AsTask(0))
+	case 9:
+		return s.observed(scheduler.Sequence(s.task(depth-1), s.task(depth-1)))
+	case 10:
+		return s.observed(scheduler.Finally(s.task(depth-1), s.task(depth-1)))
+	case 11:
+		return s.observed(scheduler.Retry(simBackOff{s}, func(int, error) scheduler.Task { return s.task(depth - 1) }))
+	}
+	return s.observed(&simLeaf{s: s, acts: s.c.pick(7)})
+}
+
+func (s *simulation) yield() scheduler.Yield {
+	switch s.c.pick(6) {
+	case 1:
+		return scheduler.Rounds(s.c.pick(4))
+	case 2:
+		return scheduler.After(s.span())
+	case 3:
+		return scheduler.On(&s.events[s.c.pick(len(s.events))])
+	case 4:
+		return scheduler.After(s.span()).Or(scheduler.On(&s.events[0], &s.events[1]))
+	case 5:
+		return scheduler.Rounds(s.c.pick(4)).Or(scheduler.At(time.Now().Add(s.span())))
+	}
+	return scheduler.Next
+}
+
+// callDelay is how long a call takes at least, each another time: none ends in the
+// middle of the step that has begun it, or has told it to end, nor together with
+// another. Which comes first would be up to chance.
+func (s *simulation) callDelay() time.Duration {
+	s.blocking++
+	return time.Millisecond + time.Duration(s.blocking)*time.Microsecond
+}
+
+// blockingTask is a call that ends after some time, when it is told to, or when its
+// context ends; what it does is settled beforehand, as it runs on its own.
+func (s *simulation) blockingTask() scheduler.Task {
+	span, obeys, ends := s.span(), s.c.one(2), s.c.pick(8)
+	delay, err := s.callDelay(), s.err("call")
+	return scheduler.Blocking(func(ctx context.Context) error {
+		stopping := scheduler.Stopping(ctx)
+		if !obeys {
+			stopping = nil
+		}
+		timer := time.NewTimer(span + delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return simCallEnds(ends, err)
+		case <-stopping:
+		case <-ctx.Done():
+		}
+		time.Sleep(delay) //nolint:forbidigo // in a bubble
+		return nil
+	})
+}
+
+func (s *simulation) poll() scheduler.Task {
+	delay := s.callDelay()
+	left := 1 + s.c.pick(3) // only its calls touch it, one after the other
+	return scheduler.Poll(s.span(), func(context.Context) (bool, error) {
+		time.Sleep(delay) //nolint:forbidigo // in a bubble
+		left--
+		return left == 0, nil
+	})
+}
+
+// coroutine yields, awaits and calls, and treats the errors as it likes.
+func (s *simulation) coroutine(depth int) scheduler.Task {
+	parts := s.c.pick(4)
+	ignores := s.c.one(8)
+	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		for range parts {
+			var err error
+			switch s.c.pick(5) {
+			case 1:
+				err = co.Await(s.task(depth - 1))
+			case 2:
+				err = co.Await(s.coroutine(depth - 1))
+			case 3:
+				span := s.span() + s.callDelay()
+				_, err = scheduler.Call(co, func(context.Context) (int, error) {
+					time.Sleep(span) //nolint:forbidigo // in a bubble
+					return 0, nil
+				})
+			case 4:
+				err = co.Yield(s.yield().Or(scheduler.On(co.Stopping())))
+			default:
+				err = co.Yield(s.yield())
+			}
+			if err != nil && !ignores && !s.c.one(4) {
+				return err
+			}
+			if errors.Is(err, scheduler.ErrClosed) && !ignores {
+				return s.err("closing")
+			}
+			if s.c.one(40) {
+				panic("simulated in a coroutine")
+			}
+		}
+		return nil
+	})
+}
