@@ -331,4 +331,3 @@ func (s *simulation) finish() {
 		s.require(l.InUse() == 0 && l.Waiting() == 0, "something is left claimed: %d, or in line: %d", l.InUse(), l.Waiting())
 	}
 }
-

@@ -26,8 +26,10 @@ type mutant struct {
 	from, to string
 }
 
+// String names the mutant by its function and the change: code that moves to
+// another line or file keeps the names of its mutants.
 func (m mutant) String() string {
-	return fmt.Sprintf("`%s` %s: `%s` → `%s`", m.file, m.fn, m.from, m.to)
+	return fmt.Sprintf("%s: %s → %s", m.fn, m.from, m.to)
 }
 
 // instrumented is a package with all its mutants in it: mutant n is number n+1.

@@ -2,30 +2,36 @@
 // notices. It changes the package in one small way after the other, runs the
 // tests, and lists the changes with which all of them still pass.
 //
-//	mutate [-files regexp] [-again file] [-explained file] [-tags tags]
+//	mutate [-files regexp] [-again file] [-equivalent file] [-tags tags] [package ...]
 //
 // All changes are compiled in at once, and a variable of the environment says
 // which is the active one; and only those tests run that get to the place of the
 // change, the quickest first. So a mutant takes as long as a test needs to fail,
 // and nothing to build. It needs Linux.
 //
-// It exits with 1 if a change survives that the -explained file does not quote.
+// The tests are those of the packages named, by default of the one that is
+// changed. The -equivalent file lists the changes that no test can notice, a line
+// each, as survivors are printed; lines that begin with # are comments, and say
+// why. It exits with 1 if a change survives that is not listed, or if a run of all
+// finds one listed that does not exist.
 package main
 
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
 
 var (
-	files     = flag.String("files", "", "mutate files with names that match only")
-	tags      = flag.String("tags", "", "build tags")
-	again     = flag.String("again", "", "file with the output of an earlier run: try only what survived in it")
-	explained = flag.String("explained", "", "file that quotes the mutants that may survive, and says why")
+	files      = flag.String("files", "", "mutate files with names that match only")
+	tags       = flag.String("tags", "", "build tags")
+	again      = flag.String("again", "", "file with the output of an earlier run: try only what survived in it")
+	equivalent = flag.String("equivalent", "", "file that lists the mutants that may survive, and says why")
 )
 
 func main() {
@@ -40,13 +46,13 @@ func main() {
 	}
 }
 
-// mutate tries all mutants and reports whether all survivors are explained.
+// mutate tries all mutants and reports whether all survivors are listed.
 func mutate() (ok bool, err error) {
 	of, err := regexp.Compile(*files)
 	if err != nil {
 		return false, err
 	}
-	why, err := contents(*explained)
+	listed, err := readList(*equivalent)
 	if err != nil {
 		return false, err
 	}
@@ -58,17 +64,24 @@ func mutate() (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	var stale []string
+	if *files == "" && *again == "" { // all of them are looked at
+		stale = listed.without(in.mutants)
+	}
+	for _, line := range stale {
+		fmt.Printf("no such mutant: %s\n", line)
+	}
 	dir, err := os.MkdirTemp("", "mutate")
 	if err != nil {
 		return false, err
 	}
 	defer os.RemoveAll(dir)
-	s, err := newSuite(in, dir)
+	s, err := newSuite(in, tested(), dir)
 	if err != nil {
 		return false, err
 	}
 	began := time.Now()
-	tried, killed, unexplained := 0, 0, 0
+	tried, killed, unlisted := 0, 0, 0
 	for i, m := range in.mutants {
 		if !of.MatchString(m.file) || *again != "" && !survivedIn(survived, m) {
 			continue
@@ -79,18 +92,49 @@ func mutate() (ok bool, err error) {
 		switch {
 		case verdict != "":
 			killed++
-		case strings.Contains(why, m.String()):
-			mark = "explained"
+		case listed[m.String()]:
+			mark = "listed   "
 		default:
-			unexplained++
+			unlisted++
 			mark = "SURVIVED "
 		}
 		fmt.Printf("%s %s:%d %s %s\n", mark, m.file, m.line, m, verdict)
 	}
-	lived := tried - killed - unexplained
-	fmt.Printf("%d mutants: %d killed (%.1f %%), %d survived and explained, %d survived; %v\n",
-		tried, killed, 100*float64(killed)/float64(max(tried, 1)), lived, unexplained, time.Since(began).Round(time.Second))
-	return unexplained == 0, nil
+	lived := tried - killed - unlisted
+	fmt.Printf("%d mutants: %d killed (%.1f %%), %d survived and listed, %d survived; %v\n",
+		tried, killed, 100*float64(killed)/float64(max(tried, 1)), lived, unlisted, time.Since(began).Round(time.Second))
+	return unlisted+len(stale) == 0, nil
+}
+
+// tested returns the packages whose tests count.
+func tested() []string {
+	if flag.NArg() == 0 {
+		return []string{"."}
+	}
+	return flag.Args()
+}
+
+// list is the names of mutants.
+type list map[string]bool
+
+func readList(file string) (list, error) {
+	text, err := contents(file)
+	l := list{}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			l[line] = true
+		}
+	}
+	return l, err
+}
+
+// without returns the names in l that none of the mutants has, sorted.
+func (l list) without(mutants []mutant) []string {
+	left := maps.Clone(l)
+	for _, m := range mutants {
+		delete(left, m.String())
+	}
+	return slices.Sorted(maps.Keys(left))
 }
 
 // contents returns what is in a file, if one is named.

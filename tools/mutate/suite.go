@@ -14,55 +14,75 @@ import (
 	"time"
 )
 
-// suite is the tests of the instrumented package.
+// suite is the tests that run the instrumented package.
 type suite struct {
-	binary string
-	tests  []test // the quickest first
+	tests []test // the quickest first
 }
 
 type test struct {
+	binary  *binary
 	name    string
 	took    time.Duration
 	reached []byte // by mutant: 1 if the test gets there
 }
 
-// newSuite builds the tests and runs each by itself, to see which mutants it
-// gets to.
-func newSuite(in *instrumented, dir string) (*suite, error) {
-	binary, err := build(in, dir)
+// binary is the compiled tests of a package.
+type binary struct {
+	path string
+	dir  string // of the package: its tests run there
+}
+
+// newSuite builds the tests of packages and runs each by itself, to see which
+// mutants it gets to.
+func newSuite(in *instrumented, packages []string, dir string) (*suite, error) {
+	list, err := overlay(in, dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &suite{binary: binary}
-	list, err := exec.Command(binary, "-test.list", ".").Output()
-	if err != nil {
-		return nil, err
-	}
-	reached := filepath.Join(dir, "reached")
-	for _, name := range strings.Fields(string(list)) {
-		if strings.HasPrefix(name, "Benchmark") {
-			continue
-		}
-		if err := os.WriteFile(reached, make([]byte, len(in.mutants)+1), 0o600); err != nil {
+	s := &suite{}
+	for i, path := range packages {
+		b, err := build(path, list, filepath.Join(dir, fmt.Sprint("tests", i)))
+		if err != nil {
 			return nil, err
 		}
-		began := time.Now()
-		if verdict := s.run(0, "^"+name+"$", time.Minute, "MUTANTS_REACHED="+reached); verdict != "" {
-			return nil, fmt.Errorf("without a mutant: %s fails", verdict)
-		}
-		t := test{name: name, took: time.Since(began)}
-		if t.reached, err = os.ReadFile(reached); err != nil {
+		if err := s.add(b, len(in.mutants), filepath.Join(dir, "reached")); err != nil {
 			return nil, err
 		}
-		s.tests = append(s.tests, t)
 	}
 	slices.SortStableFunc(s.tests, func(a, b test) int { return int(a.took - b.took) })
 	fmt.Printf("%d mutants, %d tests\n", len(in.mutants), len(s.tests))
 	return s, nil
 }
 
-// build compiles the tests, with the instrumented files in place of the others.
-func build(in *instrumented, dir string) (string, error) {
+// add adds the tests of a package. File reached is where the instrumented package
+// notes which mutants a test gets to.
+func (s *suite) add(b *binary, mutants int, reached string) error {
+	list, err := exec.Command(b.path, "-test.list", ".").Output()
+	if err != nil {
+		return err
+	}
+	for _, name := range strings.Fields(string(list)) {
+		if strings.HasPrefix(name, "Benchmark") {
+			continue
+		}
+		if err := os.WriteFile(reached, make([]byte, mutants+1), 0o600); err != nil {
+			return err
+		}
+		began := time.Now()
+		if verdict := b.run(0, "^"+name+"$", time.Minute, "MUTANTS_REACHED="+reached); verdict != "" {
+			return fmt.Errorf("without a mutant: %s fails", verdict)
+		}
+		t := test{binary: b, name: name, took: time.Since(began)}
+		if t.reached, err = os.ReadFile(reached); err != nil {
+			return err
+		}
+		s.tests = append(s.tests, t)
+	}
+	return nil
+}
+
+// overlay writes the instrumented files and a list of what they take the place of.
+func overlay(in *instrumented, dir string) (string, error) {
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
 	for path, source := range in.files {
 		to := filepath.Join(dir, filepath.Base(path))
@@ -79,33 +99,57 @@ func build(in *instrumented, dir string) (string, error) {
 	if err := os.WriteFile(list, b, 0o600); err != nil {
 		return "", err
 	}
-	binary := filepath.Join(dir, "tests")
-	cmd := exec.Command("go", "test", "-c", "-vet=off", "-tags", *tags, "-overlay", list, "-o", binary, ".")
+	return list, nil
+}
+
+// build compiles the tests of a package, with an overlay.
+func build(path, overlay, to string) (*binary, error) {
+	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", path).Output()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command("go", "test", "-c", "-vet=off", "-tags", *tags, "-overlay", overlay, "-o", to, path)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	return binary, cmd.Run()
+	return &binary{to, strings.TrimSpace(string(dir))}, cmd.Run()
 }
 
 // try runs the tests that get to a mutant, and returns what killed it, or "".
 func (s *suite) try(n int) string {
-	var names []string
+	var batch []test
 	var together time.Duration
 	most := 100 * time.Millisecond // the first some, then ten times as long, and so on
 	for _, t := range s.tests {
 		if t.reached[n] == 0 {
 			continue
 		}
-		names, together = append(names, t.name), together+t.took
+		batch, together = append(batch, t), together+t.took
 		if together > most {
-			if verdict := s.run(n, pattern(names), limitOf(together)); verdict != "" {
+			if verdict := runBatch(n, batch); verdict != "" {
 				return verdict
 			}
-			names, together, most = nil, 0, most*10
+			batch, together, most = nil, 0, most*10
 		}
 	}
-	if len(names) == 0 {
-		return ""
+	return runBatch(n, batch)
+}
+
+// runBatch runs tests, those of one package together.
+func runBatch(n int, batch []test) string {
+	for len(batch) > 0 {
+		b := batch[0].binary
+		var names []string
+		var together time.Duration
+		batch = slices.DeleteFunc(batch, func(t test) bool {
+			if t.binary == b {
+				names, together = append(names, t.name), together+t.took
+			}
+			return t.binary == b
+		})
+		if verdict := b.run(n, pattern(names), limitOf(together)); verdict != "" {
+			return verdict
+		}
 	}
-	return s.run(n, pattern(names), limitOf(together))
+	return ""
 }
 
 // limitOf is how much time on a processor tests may take that take so long.
@@ -115,9 +159,10 @@ func pattern(names []string) string { return "^(" + strings.Join(names, "|") + "
 
 // run runs tests until one fails, and returns its name. A mutant may never end,
 // or fill the memory.
-func (s *suite) run(n int, tests string, limit time.Duration, env ...string) string {
-	cmd := exec.Command("sh", "-c", `ulimit -v 6000000; exec "$@"`, "sh", s.binary,
+func (b *binary) run(n int, tests string, limit time.Duration, env ...string) string {
+	cmd := exec.Command("sh", "-c", `ulimit -v 6000000; exec "$@"`, "sh", b.path,
 		"-test.v", "-test.failfast", "-test.parallel=1", "-test.run", tests)
+	cmd.Dir = b.dir
 	cmd.Env = append(append(os.Environ(), fmt.Sprintf("MUTANT=%d", n), "GOMAXPROCS=2"), env...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
