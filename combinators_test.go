@@ -289,7 +289,7 @@ func TestPoll_closed_together(t *testing.T) {
 	})
 }
 
-func TestRetry_details(t *testing.T) {
+func TestRetry_pauses_and_attempts(t *testing.T) {
 	t.Parallel()
 	t.Run("each argument is needed", func(t *testing.T) {
 		require.PanicsWithValue(t, "scheduler: Retry: nil argument", func() { scheduler.Retry(&backOffs{}, nil) })

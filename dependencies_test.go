@@ -1,7 +1,6 @@
 package scheduler_test
 
 import (
-	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -14,69 +13,6 @@ import (
 	"github.com/steptask/scheduler"
 	"github.com/stretchr/testify/require"
 )
-
-func ExampleDependencies() {
-	deps := scheduler.NewDependencies[string]()
-	deps.Add("server", "network", "volume")
-	deps.Add("volume", "pool")
-	deps.Add("bucket")
-
-	fmt.Println("create:", slices.Collect(deps.All()))
-	fmt.Println("delete:", slices.Collect(deps.Backward()))
-	fmt.Println("volume requires:", slices.Collect(deps.Requires("volume")))
-	fmt.Println("volume is required by:", slices.Collect(deps.RequiredBy("volume")))
-	// Output:
-	// create: [network pool volume server bucket]
-	// delete: [server network volume pool bucket]
-	// volume requires: [pool]
-	// volume is required by: [server]
-}
-
-func ExampleDependencies_From() {
-	deps := scheduler.NewDependencies[string]()
-	deps.Add("server", "network", "volume")
-	deps.Add("address", "server")
-	deps.Add("bucket")
-
-	// What has to be made anew with the network.
-	fmt.Println(slices.Collect(deps.From("network").All()))
-	// Output:
-	// [network server address]
-}
-
-func ExampleDependencies_Validate() {
-	deps := scheduler.NewDependencies[string]()
-	deps.Add("server", "network")
-	deps.Add("network", "router")
-	deps.Add("router", "server", "address")
-
-	err := deps.Validate()
-	fmt.Println(err)
-	fmt.Println(errors.Is(err, scheduler.ErrCircularDependency))
-
-	var circular *scheduler.CircularDependencyError[string]
-	if errors.As(err, &circular) {
-		fmt.Println(circular.Path)
-	}
-	// Output:
-	// scheduler: circular dependency: network -> router -> server -> network
-	// true
-	// [network router server network]
-}
-
-func ExampleTranslate() {
-	type resource struct{ kind, name string }
-	deps := scheduler.NewDependencies[resource]()
-	deps.Add(resource{"server", "web"}, resource{"network", "front"})
-	deps.Add(resource{"server", "db"}, resource{"network", "back"})
-
-	kinds := scheduler.Translate(deps, func(r resource) string { return r.kind })
-	for requirer, required := range kinds.Edges() {
-		fmt.Println(requirer, "requires", required)
-	}
-	// Output:
-	// server requires network
-}
 
 // edgesOf makes Dependencies from edges in the form "a<-b c": a is required by
 // b and c; "a" alone is a node.

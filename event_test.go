@@ -253,7 +253,7 @@ func TestEvent_loses_no_wake(t *testing.T) {
 
 // An event that a task waited for beside something else, and does not wait for
 // any more, cuts no pause between rounds short.
-func TestFound_eventOfEarlierWait(t *testing.T) {
+func TestEvent_of_an_earlier_wait_cuts_no_pause_short(t *testing.T) {
 	t.Parallel()
 	var event scheduler.Event
 	steps := 0
@@ -282,7 +282,7 @@ func TestFound_eventOfEarlierWait(t *testing.T) {
 }
 
 // The same for a task without a group, which sets the event in its own step.
-func TestFound_ownEventOfEarlierWait(t *testing.T) {
+func TestEvent_of_an_earlier_wait_that_the_task_sets_itself(t *testing.T) {
 	t.Parallel()
 	var event scheduler.Event
 	steps := 0

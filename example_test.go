@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/steptask/scheduler"
@@ -516,4 +518,199 @@ func ExampleExceptionGroup_Split() {
 	fmt.Println(match.Errors, rest.Errors)
 	// Output:
 	// [a: quota] [b: network]
+}
+
+func ExampleDependencies() {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network", "volume")
+	deps.Add("volume", "pool")
+	deps.Add("bucket")
+
+	fmt.Println("create:", slices.Collect(deps.All()))
+	fmt.Println("delete:", slices.Collect(deps.Backward()))
+	fmt.Println("volume requires:", slices.Collect(deps.Requires("volume")))
+	fmt.Println("volume is required by:", slices.Collect(deps.RequiredBy("volume")))
+	// Output:
+	// create: [network pool volume server bucket]
+	// delete: [server network volume pool bucket]
+	// volume requires: [pool]
+	// volume is required by: [server]
+}
+
+func ExampleDependencies_From() {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network", "volume")
+	deps.Add("address", "server")
+	deps.Add("bucket")
+
+	// What has to be made anew with the network.
+	fmt.Println(slices.Collect(deps.From("network").All()))
+	// Output:
+	// [network server address]
+}
+
+func ExampleDependencies_Validate() {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network")
+	deps.Add("network", "router")
+	deps.Add("router", "server", "address")
+
+	err := deps.Validate()
+	fmt.Println(err)
+	fmt.Println(errors.Is(err, scheduler.ErrCircularDependency))
+
+	var circular *scheduler.CircularDependencyError[string]
+	if errors.As(err, &circular) {
+		fmt.Println(circular.Path)
+	}
+	// Output:
+	// scheduler: circular dependency: network -> router -> server -> network
+	// true
+	// [network router server network]
+}
+
+func ExampleTranslate() {
+	type resource struct{ kind, name string }
+	deps := scheduler.NewDependencies[resource]()
+	deps.Add(resource{"server", "web"}, resource{"network", "front"})
+	deps.Add(resource{"server", "db"}, resource{"network", "back"})
+
+	kinds := scheduler.Translate(deps, func(r resource) string { return r.kind })
+	for requirer, required := range kinds.Edges() {
+		fmt.Println(requirer, "requires", required)
+	}
+	// Output:
+	// server requires network
+}
+
+func ExampleDependencies_WriteDOT() {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network")
+	deps.Add("network", "router")
+	deps.Add("router", "network")
+
+	if err := deps.WriteDOT(os.Stdout); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// digraph dependencies {
+	// 	n0 [label="network", color=red]
+	// 	n1 [label="server"]
+	// 	n2 [label="router", color=red]
+	// 	n0 -> n2 [color=red]
+	// 	n1 -> n0
+	// 	n2 -> n0 [color=red]
+	// }
+}
+
+func ExampleDependencies_WriteMermaid() {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network")
+	deps.Add("network", "router")
+	deps.Add("router", "network")
+
+	if err := deps.WriteMermaid(os.Stdout); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// flowchart TD
+	// 	n0["network"]:::cycle
+	// 	n1["server"]
+	// 	n2["router"]:::cycle
+	// 	n0 ==> n2
+	// 	n1 --> n0
+	// 	n2 ==> n0
+	// 	classDef cycle stroke:red
+}
+
+// Where does a run stand? Whether the text is put into a Markdown page or given
+// to Graphviz, it is a picture.
+func ExampleDependencyTaskGroup_WriteMermaid() {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network", "volume")
+	deps.Add("dns", "server")
+	group, err := scheduler.NewDependencyTaskGroup(deps, func(name string) scheduler.Task {
+		if name == "network" {
+			return scheduler.Func(func(context.Context) error { return nil })
+		}
+		return scheduler.Pause(scheduler.After(time.Minute))
+	}, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r := scheduler.NewTaskRunner(group, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{})})
+	if err := r.Start(context.Background(), 0); err != nil { // the first round
+		fmt.Println(err)
+	}
+	if err := group.WriteMermaid(os.Stdout); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(r.Cancel())
+	// Output:
+	// flowchart TD
+	// 	n0["network<br>succeeded"]:::succeeded
+	// 	n1["volume<br>running"]:::running
+	// 	n2["server<br>pending"]:::pending
+	// 	n3["dns<br>pending"]:::pending
+	// 	n2 --> n0
+	// 	n2 --> n1
+	// 	n3 --> n2
+	// 	classDef pending fill:#ffffff,stroke:#8c959f,color:#000
+	// 	classDef running fill:#fff3b0,stroke:#b08800,color:#000
+	// 	classDef succeeded fill:#c8e6c9,stroke:#2e7d32,color:#000
+	// <nil>
+}
+
+// A log, and a count of failures of one's own.
+func ExampleObservers() {
+	failures := 0
+	count := scheduler.ObserverFunc(func(t scheduler.Transition) {
+		if t.To == scheduler.StateFailed {
+			failures++
+		}
+	})
+	say := scheduler.ObserverFunc(func(t scheduler.Transition) { fmt.Println(t.Path(), t.To) })
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "volume")
+	group, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error { return fmt.Errorf("quota exceeded") })
+	}, &scheduler.GroupOptions[string]{Observer: scheduler.Observers(count, say)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(scheduler.Run(context.Background(), group, nil))
+	fmt.Println(failures)
+	// Output:
+	// volume running
+	// volume failed
+	// server cancelled
+	// volume: quota exceeded
+	// 1
+}
+
+func ExampleLogObserver() {
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
+	group, err := scheduler.NewDependencyTaskGroup(site(), func(name string) scheduler.Task {
+		if name == "volume" {
+			return scheduler.Func(func(context.Context) error { return errors.New("quota exceeded") })
+		}
+		return scheduler.Pause(scheduler.After(time.Minute))
+	}, &scheduler.GroupOptions[string]{
+		Name: "site", AggregateErrors: true, Observer: scheduler.NewLogObserver(logger),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	err = scheduler.Run(context.Background(), group, &scheduler.RunnerOptions{Clock: clock})
+	fmt.Println(err)
+	// Output:
+	// level=INFO msg="group started" group.name=site group.nodes=5 group.completed=0
+	// level=WARN msg="node failed" group.name=site group.round=1 node.path=volume node.from=running node.task=scheduler_test.ExampleLogObserver.func1.1 error="quota exceeded"
+	// level=INFO msg="group ended" group.name=site group.rounds=2 group.took=1m0s group.succeeded=2 group.failed=1 group.skipped=2
+	// 1 task failed:
+	// - volume: quota exceeded
 }

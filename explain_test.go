@@ -126,7 +126,7 @@ c: cancelled since round 1`, explain())
 }
 
 // An Observer may ask for anything, at a start as well.
-func TestFound_explainAtStart(t *testing.T) {
+func TestGroup_Explain_by_an_Observer_of_a_start(t *testing.T) {
 	t.Parallel()
 	deps := scheduler.NewDependencies[int]()
 	deps.Add(0)
@@ -173,7 +173,7 @@ func TestGroup_Explain_from_inside(t *testing.T) {
 	require.Zero(t, group.Count(scheduler.State(99)))
 }
 
-func TestExplanation_details(t *testing.T) {
+func TestExplanation_reasons(t *testing.T) {
 	t.Parallel()
 	t.Run("the limit is the reason only if it is the last one", func(t *testing.T) {
 		l := limiter(1)

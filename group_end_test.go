@@ -219,7 +219,7 @@ func TestGroup_Outcomes_of_timeouts(t *testing.T) {
 	require.NoError(t, g.Close())
 }
 
-func TestGroup_details(t *testing.T) {
+func TestGroup_ends_of_members(t *testing.T) {
 	t.Parallel()
 	step := func(step func(ctx context.Context) (scheduler.Yield, error)) scheduler.Task {
 		return scheduler.StepFunc(step)

@@ -18,7 +18,7 @@ import (
 
 // A group that makes room for more members, after one began to wait for rounds,
 // ends them like any other.
-func TestFound_roomAfterRounds(t *testing.T) {
+func TestGroup_makes_room_after_a_wait_for_rounds(t *testing.T) {
 	t.Parallel()
 	deps := scheduler.NewDependencies[int]()
 	deps.Add(0)
@@ -35,7 +35,7 @@ func TestFound_roomAfterRounds(t *testing.T) {
 	require.NoError(t, schedulertest.NewDriver(t, g, nil).RunToEnd())
 }
 
-func TestGroup_parking_details(t *testing.T) {
+func TestGroup_parking_forgets_earlier_waits(t *testing.T) {
 	t.Parallel()
 	// counted yields what is next in line, and is counted.
 	counted := func(steps *int, act func(), yields ...scheduler.Yield) scheduler.Task {

@@ -394,34 +394,6 @@ func TestObservers(t *testing.T) {
 	}
 }
 
-// A log, and a count of failures of one's own.
-func ExampleObservers() {
-	failures := 0
-	count := scheduler.ObserverFunc(func(t scheduler.Transition) {
-		if t.To == scheduler.StateFailed {
-			failures++
-		}
-	})
-	say := scheduler.ObserverFunc(func(t scheduler.Transition) { fmt.Println(t.Path(), t.To) })
-	deps := scheduler.NewDependencies[string]()
-	deps.Add("server", "volume")
-	group, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task {
-		return scheduler.Func(func(context.Context) error { return fmt.Errorf("quota exceeded") })
-	}, &scheduler.GroupOptions[string]{Observer: scheduler.Observers(count, say)})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(scheduler.Run(context.Background(), group, nil))
-	fmt.Println(failures)
-	// Output:
-	// volume running
-	// volume failed
-	// server cancelled
-	// volume: quota exceeded
-	// 1
-}
-
 func TestGroup_SlowStep(t *testing.T) {
 	clock := schedulertest.NewClock(time.Time{}).Alone()
 	observer := &slowObserver{Recorder: schedulertest.NewRecorder(clock)}

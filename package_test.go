@@ -1,9 +1,12 @@
 package scheduler_test
 
 import (
+	"context"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -169,4 +172,270 @@ func TestImports(t *testing.T) {
 	require.Equal(t, []string{
 		"", "/internal/bitset", "/internal/coro", "/internal/digraph", "/internal/index", "/internal/wheel",
 	}, ours)
+}
+
+// collector counts which of the things given to it are still reachable.
+type collector struct {
+	t       *testing.T
+	tracked int64
+	gone    *atomic.Int64
+}
+
+func newCollector(t *testing.T) *collector { return &collector{t, 0, new(atomic.Int64)} }
+
+// heavy is something to be tracked, which no other allocation shares.
+type heavy struct {
+	fakeTask
+	_ [1 << 10]byte
+}
+
+func (c *collector) task(step func(ctx context.Context) (scheduler.Yield, error)) *heavy {
+	h := &heavy{fakeTask: fakeTask{step: step}}
+	c.tracked++
+	runtime.AddCleanup(h, func(gone *atomic.Int64) { gone.Add(1) }, c.gone)
+	return h
+}
+
+// want says how many are left once all garbage is collected.
+func (c *collector) want(left int64) {
+	c.t.Helper()
+	for range 100 {
+		if runtime.GC(); c.tracked-c.gone.Load() <= left {
+			break
+		}
+		runtime.Gosched()
+	}
+	require.Equal(c.t, left, c.tracked-c.gone.Load(), "tasks that are still reachable")
+}
+
+// After a run nothing of its tasks hangs on the group, the runner, or an event.
+func TestGroup_keeps_nothing_of_its_tasks(t *testing.T) {
+	type key struct{}
+	const n = 50
+	var events [n]scheduler.Event
+	tests := []struct {
+		name string
+		opts scheduler.GroupOptions[int]
+		run  func(t *testing.T, r *scheduler.TaskRunner)
+		last scheduler.Yield // of the last member's second step
+	}{
+		{name: "success", last: scheduler.Done},
+		{name: "failure"},
+		{name: "failure in the grace", opts: scheduler.GroupOptions[int]{ErrorWaitTime: time.Second}},
+		{name: "aggregate", opts: scheduler.GroupOptions[int]{AggregateErrors: true}},
+		{name: "with limits", opts: scheduler.GroupOptions[int]{Timeout: func(int) time.Duration { return time.Minute }}},
+		{name: "with contexts", last: scheduler.Done, opts: scheduler.GroupOptions[int]{
+			Context: func(ctx context.Context, k int) context.Context {
+				return context.WithValue(ctx, key{}, &heavy{})
+			},
+		}},
+		{name: "observed", opts: scheduler.GroupOptions[int]{
+			Observer: scheduler.ObserverFunc(func(tr scheduler.Transition) { _ = tr.Task() }),
+		}},
+		{name: "cancelled", run: func(t *testing.T, r *scheduler.TaskRunner) {
+			require.NoError(t, r.Start(t.Context(), 0))
+			require.NoError(t, r.Cancel())
+		}},
+		{name: "interrupted", run: func(t *testing.T, r *scheduler.TaskRunner) {
+			require.NoError(t, r.Start(t.Context(), 0))
+			r.Interrupt(errOops)
+			require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), errOops)
+		}},
+		{name: "timed out", run: func(t *testing.T, r *scheduler.TaskRunner) {
+			require.ErrorIs(t, r.Run(t.Context(), time.Nanosecond, time.Second), context.DeadlineExceeded)
+		}},
+		{name: "panic", run: func(t *testing.T, r *scheduler.TaskRunner) {
+			panicOf(t, func() { _ = r.Run(t.Context(), 0, 0) })
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := newCollector(t)
+			deps := scheduler.NewDependencies[int]()
+			for i := range n {
+				deps.Add(i)
+			}
+			g, err := scheduler.NewDependencyTaskGroup(deps, func(i int) scheduler.Task {
+				steps := 0
+				return c.task(func(context.Context) (scheduler.Yield, error) {
+					if steps++; steps > 1 {
+						switch {
+						case i < n-1 || test.last == scheduler.Done:
+							return scheduler.Done, nil
+						case test.name == "panic":
+							panic(errOops)
+						}
+						return scheduler.Yield{}, errOops
+					}
+					return []scheduler.Yield{
+						scheduler.Next, scheduler.Rounds(2), scheduler.After(time.Second),
+						scheduler.On(&events[i]).Or(scheduler.After(time.Second)),
+						scheduler.On(&events[i], &events[0]).Or(scheduler.Rounds(3)),
+					}[i%5], nil
+				})
+			}, &test.opts)
+			require.NoError(t, err)
+			r := scheduler.NewTaskRunner(g, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Unix(0, 0))})
+			if test.run != nil {
+				test.run(t, r)
+			} else {
+				err := r.Run(t.Context(), 0, 0)
+				require.Equal(t, test.last != scheduler.Done, err != nil)
+			}
+			require.True(t, r.Done())
+			require.Equal(t, int64(n), c.tracked)
+			c.want(0)
+			runtime.KeepAlive(g)
+			runtime.KeepAlive(r)
+			runtime.KeepAlive(&events)
+		})
+	}
+}
+
+// What a node's function returned is dropped when the node ends, not later.
+func TestGroup_drops_a_task_when_it_ends(t *testing.T) {
+	c := newCollector(t)
+	deps := scheduler.NewDependencies[int]()
+	for i := range 10 {
+		deps.Add(i)
+	}
+	g, err := scheduler.NewDependencyTaskGroup(deps, func(i int) scheduler.Task {
+		steps := 0
+		return c.task(func(context.Context) (scheduler.Yield, error) {
+			if steps++; steps > i {
+				return scheduler.Done, nil
+			}
+			return scheduler.Next, nil
+		})
+	}, nil)
+	require.NoError(t, err)
+	for i := range 10 {
+		_, err := g.Step(t.Context())
+		require.NoError(t, err)
+		c.want(int64(9 - i))
+	}
+	runtime.KeepAlive(g)
+}
+
+func TestTaskRunner_keeps_nothing_of_its_task(t *testing.T) {
+	c := newCollector(t)
+	var event scheduler.Event
+	r := scheduler.NewTaskRunner(c.task(func(context.Context) (scheduler.Yield, error) {
+		return scheduler.On(&event), nil
+	}), nil)
+	require.NoError(t, r.Start(t.Context(), 0))
+	c.want(1)
+	require.NoError(t, r.Cancel())
+	c.want(0)
+	runtime.KeepAlive(r)
+	runtime.KeepAlive(&event)
+}
+
+// A Wrap drops a subtask, and its own function, when they end.
+func TestWrap_keeps_nothing_of_its_subtasks(t *testing.T) {
+	c := newCollector(t)
+	done := func(context.Context) (scheduler.Yield, error) { return scheduler.Done, nil }
+	task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		for range 3 {
+			if err := co.Await(c.task(done)); err != nil {
+				return err
+			}
+			if err := co.Await(scheduler.All(c.task(done), c.task(nil), c.task(func(context.Context) (scheduler.Yield, error) {
+				return scheduler.Yield{}, errOops
+			}))); err == nil {
+				return errOther
+			}
+		}
+		return co.Yield(scheduler.Next)
+	})
+	_, err := task.Step(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, int64(12), c.tracked)
+	c.want(0)
+	require.NoError(t, task.Close())
+	runtime.KeepAlive(task)
+}
+
+// A step and a round cost no allocation, whoever is stepped and whatever it
+// waits for. (Not parallel: other tests' allocations would count.)
+func TestStep_does_not_allocate(t *testing.T) {
+	for name, ctx := range map[string]context.Context{
+		"Background":    context.Background(),
+		"WithoutCancel": context.WithoutCancel(t.Context()), // that of a run whose context has ended
+		"a pointer":     t.Context(),
+	} {
+		t.Run(name, func(t *testing.T) { testAllocs(ctx, t) })
+	}
+}
+
+type contextKey struct{}
+
+func testAllocs(ctx context.Context, t *testing.T) {
+	t.Helper()
+	event := new(scheduler.Event)
+	both := scheduler.On(event, new(scheduler.Event)) // made once: On of several allocates
+	step := func(y scheduler.Yield) scheduler.Task {
+		return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+			event.Reset()
+			return y, nil
+		})
+	}
+	members := func(y scheduler.Yield) scheduler.Task {
+		tasks := make([]scheduler.Task, 20)
+		for i := range tasks {
+			tasks[i] = step(y)
+		}
+		return scheduler.All(tasks...)
+	}
+	within := func(y scheduler.Yield) scheduler.Task {
+		g, err := scheduler.NewDependencyTaskGroup(graph("a b"), func(string) scheduler.Task { return step(y) },
+			&scheduler.GroupOptions[string]{Context: func(ctx context.Context, k string) context.Context {
+				return context.WithValue(ctx, contextKey{}, k)
+			}})
+		require.NoError(t, err)
+		return g
+	}
+	wrapped := func(y scheduler.Yield) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			return co.Await(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				for {
+					event.Reset()
+					if err := co.Yield(y); err != nil {
+						return err
+					}
+				}
+			}))
+		})
+	}
+	nested := func(y scheduler.Yield) scheduler.Task {
+		return scheduler.All(scheduler.NewTaskRunner(scheduler.All(step(y)), nil).AsTask(time.Hour))
+	}
+	for name, make := range map[string]func(scheduler.Yield) scheduler.Task{
+		"a task": step, "a coroutine in another": wrapped, "a group of 20": members,
+		"a group with contexts": within, "a group in a runner in a group": nested,
+	} {
+		for _, y := range []scheduler.Yield{
+			scheduler.Next, scheduler.Rounds(3), scheduler.After(time.Second), scheduler.On(event), both,
+			scheduler.On(event).Or(scheduler.After(time.Second)),
+		} {
+			for _, limit := range []time.Duration{0, time.Hour} {
+				clock := schedulertest.NewClock(time.Time{})
+				r := scheduler.NewTaskRunner(make(y), &scheduler.RunnerOptions{Clock: clock, Wake: func() {}})
+				require.NoError(t, r.Start(ctx, limit))
+				round := func() {
+					clock.Advance(time.Millisecond)
+					event.Set()
+					if _, err := r.Step(ctx); err != nil {
+						t.Fatal(err)
+					}
+					_ = r.Due()
+				}
+				for range 150 { // until what grows has grown
+					round()
+				}
+				require.Zero(t, testing.AllocsPerRun(100, round), "%s that yields %v, with limit %v", name, y, limit)
+				require.NoError(t, r.Cancel())
+			}
+		}
+	}
 }

@@ -7,43 +7,8 @@ import (
 	"time"
 
 	"github.com/steptask/scheduler"
-	"github.com/steptask/scheduler/schedulertest"
 	"github.com/stretchr/testify/require"
 )
-
-// The run that another one is refused in is the outermost, whatever clocks there
-// are on the way.
-func TestNestedRunError_names_the_outermost_run(t *testing.T) {
-	t.Parallel()
-	refused := func(ctx context.Context, nest func(scheduler.Task) *scheduler.TaskRunner) string {
-		var nested *scheduler.NestedRunError
-		err := nest(scheduler.Func(func(ctx context.Context) error {
-			return scheduler.Run(ctx, scheduler.Pause(scheduler.Next), &scheduler.RunnerOptions{Name: "refused"})
-		})).Run(ctx, 0, 0)
-		require.ErrorAs(t, err, &nested)
-		return nested.Outer
-	}
-	clock := schedulertest.NewClock(time.Time{})
-	outer := func(task scheduler.Task) *scheduler.TaskRunner {
-		return scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Name: "outer"})
-	}
-	require.Equal(t, "outer", refused(t.Context(), outer))
-	require.Equal(t, "outer", refused(scheduler.WithClock(t.Context(), clock), outer))
-	require.Equal(t, "outer", refused(t.Context(), func(task scheduler.Task) *scheduler.TaskRunner {
-		inner := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Name: "inner", Clock: clock})
-		return outer(inner.AsTask(0))
-	}))
-}
-
-// A Wait that ends early ends no pause.
-func TestRun_goes_on_waiting_after_an_early_end(t *testing.T) {
-	t.Parallel()
-	clock := &earlyClock{Clock: schedulertest.NewClock(time.Time{})}
-	began := clock.Now()
-	err := scheduler.Run(t.Context(), scheduler.Pause(scheduler.Rounds(5)), &scheduler.RunnerOptions{Clock: clock, Wait: time.Second})
-	require.NoError(t, err)
-	require.Equal(t, 4*time.Second, clock.Now().Sub(began), "the first pause is none")
-}
 
 func TestRun_pauses(t *testing.T) {
 	t.Parallel()

@@ -16,8 +16,8 @@ import (
 )
 
 // TestTaskRunner_states holds the runner to the table in the comment of
-// TaskRunner, written out: in each state, what each method returns, and the state
-// after it: n(ew), s(tarted), d(one), and Err.
+// TaskRunner, written out: in each state, what each method returns, and after it
+// whether the runner has started or ended, and Err.
 func TestTaskRunner_states(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -83,28 +83,28 @@ func TestTaskRunner_states(t *testing.T) {
 	want := map[string][]string{
 		// in the order of events
 		"new": {
-			"nil s nil", "false ErrNotStarted n nil", "nil sd nil", "ErrNotStarted n nil",
-			"false nil s nil", "false boom n nil", "nil d ErrCancelled",
-			" d ErrCancelled", "true nil d ErrCancelled", "nil d ErrCancelled", " d ErrCancelled", "true nil d ErrCancelled",
-			" n nil", "false ErrNotStarted n nil",
+			"nil; started; nil", "false ErrNotStarted; new; nil", "nil; ended; nil", "ErrNotStarted; new; nil",
+			"false nil; started; nil", "false boom; new; nil", "nil; never started; ErrCancelled",
+			"; never started; ErrCancelled", "true nil; never started; ErrCancelled", "nil; never started; ErrCancelled", "; never started; ErrCancelled", "true nil; never started; ErrCancelled",
+			"; new; nil", "false ErrNotStarted; new; nil",
 		},
 		"started": {
-			"ErrStarted s nil", "false nil s nil", "ErrStarted s nil", "nil sd nil",
-			"false nil s nil", "false boom sd boom", "nil sd ErrCancelled",
-			" s nil", "true other sd other", "nil sd ErrCancelled", " s nil", "true nil sd ErrCancelled",
-			" s nil", "true boom sd boom",
+			"ErrStarted; started; nil", "false nil; started; nil", "ErrStarted; started; nil", "nil; ended; nil",
+			"false nil; started; nil", "false boom; ended; boom", "nil; ended; ErrCancelled",
+			"; started; nil", "true other; ended; other", "nil; ended; ErrCancelled", "; started; nil", "true nil; ended; ErrCancelled",
+			"; started; nil", "true boom; ended; boom",
 		},
 		"stopped": {
-			"ErrStarted s nil", "true other sd other", "ErrStarted s nil", "other sd other",
-			"false other sd other", "false boom+other sd boom+other", "nil sd ErrCancelled",
-			" s nil", "true other sd other", "nil sd ErrCancelled", " s nil", "true other sd other",
-			" s nil", "true boom+other sd boom+other",
+			"ErrStarted; started; nil", "true other; ended; other", "ErrStarted; started; nil", "other; ended; other",
+			"false other; ended; other", "false boom+other; ended; boom+other", "nil; ended; ErrCancelled",
+			"; started; nil", "true other; ended; other", "nil; ended; ErrCancelled", "; started; nil", "true other; ended; other",
+			"; started; nil", "true boom+other; ended; boom+other",
 		},
-		"complete":      ended("nil", "ErrStarted sd"),
-		"failed":        ended("boom", "ErrStarted sd"),
-		"timed out":     ended("Timeout", "ErrStarted sd"),
-		"cancelled":     ended("ErrCancelled", "ErrStarted sd"),
-		"never started": ended("ErrCancelled", "ErrCancelled d"),
+		"complete":      ended("nil"),
+		"failed":        ended("boom"),
+		"timed out":     ended("Timeout"),
+		"cancelled":     ended("ErrCancelled"),
+		"never started": neverStarted(),
 	}
 	for _, state := range states {
 		require.Len(t, want[state.name], len(events))
@@ -115,17 +115,7 @@ func TestTaskRunner_states(t *testing.T) {
 				r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Clock: newClock()})
 				state.reach(t, r)
 				result := event.do(r)
-				flags := ""
-				if r.Started() {
-					flags += "s"
-				}
-				if r.Done() {
-					flags += "d"
-				}
-				if flags == "" {
-					flags = "n"
-				}
-				require.Equal(t, want[state.name][i], fmt.Sprintf("%s %s %s", result, flags, short(r.Err())))
+				require.Equal(t, want[state.name][i], fmt.Sprintf("%s; %s; %s", result, phaseOf(r), short(r.Err())))
 				require.Equal(t, r.Done(), r.Due() == scheduler.Done)
 				if !r.Started() && !r.Done() {
 					require.True(t, r.Due().Ready())
@@ -138,24 +128,43 @@ func TestTaskRunner_states(t *testing.T) {
 	}
 }
 
+// phaseOf names what Started and Done say.
+func phaseOf(r *scheduler.TaskRunner) string {
+	switch {
+	case r.Started() && r.Done():
+		return "ended"
+	case r.Done():
+		return "never started"
+	case r.Started():
+		return "started"
+	}
+	return "new"
+}
+
 // ended is the row of a state in which the runner has ended: nothing changes it.
-func ended(err, start string) []string {
-	flags := start[strings.IndexByte(start, ' ')+1:]
-	again := start[:strings.IndexByte(start, ' ')]
-	run := "nil"
-	asTask := "true nil"
-	if flags == "d" { // never started: it never will be
-		run, asTask = "ErrNotStarted", "false ErrCancelled"
-	}
-	results := []string{
-		again, "true nil", again, run, asTask, "false boom", "nil",
-		"", "true nil", "nil", "", "true nil", "", "true nil",
-	}
-	row := make([]string, len(results))
+func ended(err string) []string {
+	return row("ended; "+err,
+		"ErrStarted", "true nil", "ErrStarted", "nil",
+		"true nil", "false boom", "nil",
+		"", "true nil", "nil", "", "true nil",
+		"", "true nil")
+}
+
+// neverStarted is the row of a runner that was cancelled instead of started.
+func neverStarted() []string {
+	return row("never started; ErrCancelled",
+		"ErrCancelled", "true nil", "ErrCancelled", "ErrNotStarted",
+		"false ErrCancelled", "false boom", "nil",
+		"", "true nil", "nil", "", "true nil",
+		"", "true nil")
+}
+
+// row puts the state after an event, always the same, behind each result.
+func row(after string, results ...string) []string {
 	for i, result := range results {
-		row[i] = fmt.Sprintf("%s %s %s", result, flags, err)
+		results[i] = result + "; " + after
 	}
-	return row
+	return results
 }
 
 func TestTaskRunner_of_an_ended_task_drops_it(t *testing.T) {
@@ -559,7 +568,7 @@ func TestTaskRunner_driven_by_another_loop(t *testing.T) {
 
 // Who drives a runner by AsTask is woken when it is cancelled, also if all that
 // it waits for is an event that never comes.
-func TestFound_cancelWakesAsTask(t *testing.T) {
+func TestTaskRunner_Cancel_wakes_who_drives_AsTask(t *testing.T) {
 	t.Parallel()
 	var never scheduler.Event
 	inner := scheduler.NewTaskRunner(scheduler.Pause(scheduler.On(&never)), nil)
@@ -596,4 +605,38 @@ func TestAsTask_Progress_after_the_end(t *testing.T) {
 			Progress: func(context.Context) error { calls++; return fails },
 		})
 	}
+}
+
+// The run that another one is refused in is the outermost, whatever clocks there
+// are on the way.
+func TestNestedRunError_names_the_outermost_run(t *testing.T) {
+	t.Parallel()
+	refused := func(ctx context.Context, nest func(scheduler.Task) *scheduler.TaskRunner) string {
+		var nested *scheduler.NestedRunError
+		err := nest(scheduler.Func(func(ctx context.Context) error {
+			return scheduler.Run(ctx, scheduler.Pause(scheduler.Next), &scheduler.RunnerOptions{Name: "refused"})
+		})).Run(ctx, 0, 0)
+		require.ErrorAs(t, err, &nested)
+		return nested.Outer
+	}
+	clock := schedulertest.NewClock(time.Time{})
+	outer := func(task scheduler.Task) *scheduler.TaskRunner {
+		return scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Name: "outer"})
+	}
+	require.Equal(t, "outer", refused(t.Context(), outer))
+	require.Equal(t, "outer", refused(scheduler.WithClock(t.Context(), clock), outer))
+	require.Equal(t, "outer", refused(t.Context(), func(task scheduler.Task) *scheduler.TaskRunner {
+		inner := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Name: "inner", Clock: clock})
+		return outer(inner.AsTask(0))
+	}))
+}
+
+// A Wait that ends early ends no pause.
+func TestRun_goes_on_waiting_after_an_early_end(t *testing.T) {
+	t.Parallel()
+	clock := &earlyClock{Clock: schedulertest.NewClock(time.Time{})}
+	began := clock.Now()
+	err := scheduler.Run(t.Context(), scheduler.Pause(scheduler.Rounds(5)), &scheduler.RunnerOptions{Clock: clock, Wait: time.Second})
+	require.NoError(t, err)
+	require.Equal(t, 4*time.Second, clock.Now().Sub(began), "the first pause is none")
 }

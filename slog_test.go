@@ -3,10 +3,8 @@ package scheduler_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -309,29 +307,4 @@ func TestLogObserver_does_not_allocate(t *testing.T) {
 		}
 		require.Equal(t, started, b.String())
 	}
-}
-
-func ExampleLogObserver() {
-	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
-	group, err := scheduler.NewDependencyTaskGroup(site(), func(name string) scheduler.Task {
-		if name == "volume" {
-			return scheduler.Func(func(context.Context) error { return errors.New("quota exceeded") })
-		}
-		return scheduler.Pause(scheduler.After(time.Minute))
-	}, &scheduler.GroupOptions[string]{
-		Name: "site", AggregateErrors: true, Observer: scheduler.NewLogObserver(logger),
-	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	clock := schedulertest.NewClock(time.Time{}).Alone()
-	err = scheduler.Run(context.Background(), group, &scheduler.RunnerOptions{Clock: clock})
-	fmt.Println(err)
-	// Output:
-	// level=INFO msg="group started" group.name=site group.nodes=5 group.completed=0
-	// level=WARN msg="node failed" group.name=site group.round=1 node.path=volume node.from=running node.task=scheduler_test.ExampleLogObserver.func1.1 error="quota exceeded"
-	// level=INFO msg="group ended" group.name=site group.rounds=2 group.took=1m0s group.succeeded=2 group.failed=1 group.skipped=2
-	// 1 task failed:
-	// - volume: quota exceeded
 }

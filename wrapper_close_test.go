@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/steptask/scheduler"
 	"github.com/stretchr/testify/require"
@@ -16,7 +17,7 @@ import (
 
 // A coroutine that answers the failed close of one subtask with another one is
 // unwound also if that one panics, in its only step or when it is closed in turn.
-func TestFound_panicInAnswerToFailedClose(t *testing.T) {
+func TestWrap_panic_in_the_answer_to_a_failed_close(t *testing.T) {
 	for name, answer := range map[string]*fakeTask{
 		"step":                 {step: func(context.Context) (scheduler.Yield, error) { panic(errOops) }},
 		"close":                {step: forever, close: func() error { panic(errOops) }},
@@ -469,4 +470,86 @@ func TestWrap_Goexit(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestCoroutine_Stopping(t *testing.T) {
+	t.Run("is one event at every depth", func(t *testing.T) {
+		var events []*scheduler.Event
+		task := chain(3, func(co *scheduler.Coroutine, _ int, await func() error) error {
+			events = append(events, co.Stopping())
+			return await()
+		})
+		_, err := task.Step(t.Context())
+		require.NoError(t, err)
+		require.Len(t, events, 3)
+		for _, e := range events {
+			require.Same(t, events[0], e)
+			require.False(t, e.IsSet())
+		}
+		task.(scheduler.Stopper).Stop(t.Context(), errOops)
+		require.True(t, events[0].IsSet())
+		require.NoError(t, task.Close())
+	})
+	t.Run("stays set for who asks later", func(t *testing.T) {
+		stopped := false
+		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			_ = co.Yield(scheduler.Next)
+			stopped = co.Stopping().IsSet()
+			return nil
+		})
+		_, err := task.Step(t.Context())
+		require.NoError(t, err)
+		task.(scheduler.Stopper).Stop(t.Context(), errOops)
+		_, err = task.Step(t.Context())
+		require.NoError(t, err)
+		require.True(t, stopped)
+	})
+	t.Run("hands the notice to the subtask", func(t *testing.T) {
+		var j journal
+		child := &fakeTask{step: forever, stop: func(_ context.Context, cause error) { j.add("stop %v", cause) }}
+		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			return co.Await(scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(child) }))
+		})
+		_, err := task.Step(t.Context())
+		require.NoError(t, err)
+		task.(scheduler.Stopper).Stop(t.Context(), errOops)
+		require.Equal(t, "stop oops", j.take())
+		require.NoError(t, task.Close())
+	})
+	t.Run("wakes who waits for it", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			begin := time.Now()
+			task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				return co.Yield(scheduler.On(co.Stopping()).Or(scheduler.After(time.Hour)))
+			})
+			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errOops)
+			defer cancel()
+			err := scheduler.Run(ctx, task, &scheduler.RunnerOptions{Grace: time.Hour})
+			require.Equal(t, errOops, err)
+			require.Equal(t, time.Minute, time.Since(begin))
+		})
+	})
+}
+
+// A coroutine learns why it is to stop. What it fails with because of that is no
+// failure of its own.
+func TestCoroutine_StopCause(t *testing.T) {
+	var before, after error
+	group, _, err := played(t, "a b", func(k string) scheduler.Task {
+		if k == "a" {
+			return lasting(1, errSpace)
+		}
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			before = co.StopCause()
+			if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
+				return err
+			}
+			after = co.StopCause()
+			return fmt.Errorf("gave up: %w", co.StopCause())
+		})
+	}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Minute}, nil)
+	require.EqualError(t, err, "a: no space")
+	require.NoError(t, before)
+	require.EqualError(t, after, "a: no space")
+	require.Equal(t, "a failed: a: no space\nb cancelled: b: gave up: a: no space, stopped", outcomes(group))
 }

@@ -623,62 +623,83 @@ func TestCoroutine_Context(t *testing.T) {
 	require.Equal(t, []any{1, 1, 2, 2, 2, 3}, seen)
 }
 
-func TestCoroutine_Stopping(t *testing.T) {
-	t.Run("is one event at every depth", func(t *testing.T) {
-		var events []*scheduler.Event
-		task := chain(3, func(co *scheduler.Coroutine, _ int, await func() error) error {
-			events = append(events, co.Stopping())
-			return await()
-		})
-		_, err := task.Step(t.Context())
-		require.NoError(t, err)
-		require.Len(t, events, 3)
-		for _, e := range events {
-			require.Same(t, events[0], e)
-			require.False(t, e.IsSet())
-		}
-		task.(scheduler.Stopper).Stop(t.Context(), errOops)
-		require.True(t, events[0].IsSet())
-		require.NoError(t, task.Close())
+// A goroutine that is locked to its thread may drive a Wrap if it is so for all
+// of its steps.
+func TestWrap_locked_thread(t *testing.T) {
+	var errs []error
+	returned, panicked := onGoroutine(func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		pass := func(_ *scheduler.Coroutine, _ int, await func() error) error { return await() }
+		errs = append(errs, scheduler.Run(context.Background(), chain(3, pass), nil))
+		task := chain(3, pass)
+		_, err := task.Step(context.Background())
+		errs = append(errs, err, task.Close())
 	})
-	t.Run("stays set for who asks later", func(t *testing.T) {
-		stopped := false
+	require.True(t, returned)
+	require.Nil(t, panicked)
+	require.Equal(t, []error{nil, nil, nil}, errs)
+}
+
+func TestWrap_String(t *testing.T) {
+	task := scheduler.Wrap(waitForNothing)
+	require.Equal(t, "scheduler_test.waitForNothing", scheduler.TaskDescription(task))
+	require.NoError(t, scheduler.Run(t.Context(), task, nil))
+	require.Equal(t, "scheduler_test.waitForNothing", scheduler.TaskDescription(task), "also after its end")
+
+	g, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return scheduler.Wrap(failAtOnce) }, nil)
+	require.NoError(t, err)
+	err = scheduler.Run(t.Context(), g, nil)
+	require.Equal(t, &scheduler.TaskError{Key: "a", Task: "scheduler_test.failAtOnce", Err: errOops}, err)
+}
+
+func waitForNothing(*scheduler.Coroutine) error { return nil }
+
+func failAtOnce(*scheduler.Coroutine) error { return errOops }
+
+func TestWrap_step_allocates_nothing(t *testing.T) {
+	task := chain(3, func(co *scheduler.Coroutine, level int, await func() error) error {
+		for level == 0 {
+			if err := co.Yield(scheduler.Next); err != nil {
+				return err
+			}
+		}
+		return await()
+	})
+	ctx := t.Context()
+	_, err := task.Step(ctx)
+	require.NoError(t, err)
+	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = task.Step(ctx) }))
+	require.NoError(t, task.Close())
+}
+
+func TestWrap_zero_Yield_and_early_notice(t *testing.T) {
+	t.Parallel()
+	t.Run("no yield of one that is awaited is its failure", func(t *testing.T) {
+		var awaited error
+		err := scheduler.Run(t.Context(), scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			awaited = co.Await(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				if err := co.Yield(scheduler.Next); err != nil {
+					return err
+				}
+				return co.Yield(scheduler.Yield{})
+			}))
+			return co.Yield(scheduler.Next)
+		}), nil)
+		require.NoError(t, err)
+		require.ErrorIs(t, awaited, scheduler.ErrNoYield)
+	})
+	t.Run("notice before the first step", func(t *testing.T) {
+		var cause error
 		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-			_ = co.Yield(scheduler.Next)
-			stopped = co.Stopping().IsSet()
+			cause = co.StopCause()
 			return nil
 		})
-		_, err := task.Step(t.Context())
-		require.NoError(t, err)
 		task.(scheduler.Stopper).Stop(t.Context(), errOops)
-		_, err = task.Step(t.Context())
+		y, err := task.Step(t.Context())
 		require.NoError(t, err)
-		require.True(t, stopped)
-	})
-	t.Run("hands the notice to the subtask", func(t *testing.T) {
-		var j journal
-		child := &fakeTask{step: forever, stop: func(_ context.Context, cause error) { j.add("stop %v", cause) }}
-		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-			return co.Await(scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(child) }))
-		})
-		_, err := task.Step(t.Context())
-		require.NoError(t, err)
-		task.(scheduler.Stopper).Stop(t.Context(), errOops)
-		require.Equal(t, "stop oops", j.take())
-		require.NoError(t, task.Close())
-	})
-	t.Run("wakes who waits for it", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			begin := time.Now()
-			task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-				return co.Yield(scheduler.On(co.Stopping()).Or(scheduler.After(time.Hour)))
-			})
-			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errOops)
-			defer cancel()
-			err := scheduler.Run(ctx, task, &scheduler.RunnerOptions{Grace: time.Hour})
-			require.Equal(t, errOops, err)
-			require.Equal(t, time.Minute, time.Since(begin))
-		})
+		require.Equal(t, scheduler.Done, y)
+		require.Equal(t, errOops, cause)
 	})
 }
 
@@ -744,108 +765,5 @@ func TestCall(t *testing.T) {
 		})
 		p := panicOf(t, func() { _, _ = task.Step(t.Context()) }).(*scheduler.PanicError)
 		require.Equal(t, "scheduler: Fetch: nil function", p.Value)
-	})
-}
-
-// A goroutine that is locked to its thread may drive a Wrap if it is so for all
-// of its steps.
-func TestWrap_locked_thread(t *testing.T) {
-	var errs []error
-	returned, panicked := onGoroutine(func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		pass := func(_ *scheduler.Coroutine, _ int, await func() error) error { return await() }
-		errs = append(errs, scheduler.Run(context.Background(), chain(3, pass), nil))
-		task := chain(3, pass)
-		_, err := task.Step(context.Background())
-		errs = append(errs, err, task.Close())
-	})
-	require.True(t, returned)
-	require.Nil(t, panicked)
-	require.Equal(t, []error{nil, nil, nil}, errs)
-}
-
-func TestWrap_String(t *testing.T) {
-	task := scheduler.Wrap(waitForNothing)
-	require.Equal(t, "scheduler_test.waitForNothing", scheduler.TaskDescription(task))
-	require.NoError(t, scheduler.Run(t.Context(), task, nil))
-	require.Equal(t, "scheduler_test.waitForNothing", scheduler.TaskDescription(task), "also after its end")
-
-	g, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return scheduler.Wrap(failAtOnce) }, nil)
-	require.NoError(t, err)
-	err = scheduler.Run(t.Context(), g, nil)
-	require.Equal(t, &scheduler.TaskError{Key: "a", Task: "scheduler_test.failAtOnce", Err: errOops}, err)
-}
-
-func waitForNothing(*scheduler.Coroutine) error { return nil }
-
-func failAtOnce(*scheduler.Coroutine) error { return errOops }
-
-func TestWrap_step_allocates_nothing(t *testing.T) {
-	task := chain(3, func(co *scheduler.Coroutine, level int, await func() error) error {
-		for level == 0 {
-			if err := co.Yield(scheduler.Next); err != nil {
-				return err
-			}
-		}
-		return await()
-	})
-	ctx := t.Context()
-	_, err := task.Step(ctx)
-	require.NoError(t, err)
-	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = task.Step(ctx) }))
-	require.NoError(t, task.Close())
-}
-
-// A coroutine learns why it is to stop. What it fails with because of that is no
-// failure of its own.
-func TestCoroutine_StopCause(t *testing.T) {
-	var before, after error
-	group, _, err := played(t, "a b", func(k string) scheduler.Task {
-		if k == "a" {
-			return lasting(1, errSpace)
-		}
-		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
-			before = co.StopCause()
-			if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
-				return err
-			}
-			after = co.StopCause()
-			return fmt.Errorf("gave up: %w", co.StopCause())
-		})
-	}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Minute}, nil)
-	require.EqualError(t, err, "a: no space")
-	require.NoError(t, before)
-	require.EqualError(t, after, "a: no space")
-	require.Equal(t, "a failed: a: no space\nb cancelled: b: gave up: a: no space, stopped", outcomes(group))
-}
-
-func TestWrap_details(t *testing.T) {
-	t.Parallel()
-	t.Run("no yield of one that is awaited is its failure", func(t *testing.T) {
-		var awaited error
-		err := scheduler.Run(t.Context(), scheduler.Wrap(func(co *scheduler.Coroutine) error {
-			awaited = co.Await(scheduler.Wrap(func(co *scheduler.Coroutine) error {
-				if err := co.Yield(scheduler.Next); err != nil {
-					return err
-				}
-				return co.Yield(scheduler.Yield{})
-			}))
-			return co.Yield(scheduler.Next)
-		}), nil)
-		require.NoError(t, err)
-		require.ErrorIs(t, awaited, scheduler.ErrNoYield)
-	})
-	t.Run("notice before the first step", func(t *testing.T) {
-		var cause error
-		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-			cause = co.StopCause()
-			return nil
-		})
-		task.(scheduler.Stopper).Stop(t.Context(), errOops)
-		y, err := task.Step(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, scheduler.Done, y)
-		require.Equal(t, errOops, cause)
 	})
 }

@@ -1,4 +1,4 @@
-package scheduler_test
+package proof_test
 
 import (
 	"iter"
