@@ -109,8 +109,8 @@ type call struct {
 func (c *call) Step(ctx context.Context) (Yield, error) {
 	if c.step == nil {
 		c.step = ctx
-		if s := scopeOf(ctx); s != nil && s.calls != nil {
-			s.calls.begin(c)
+		if p := poolOf(ctx); p != nil {
+			p.workers.begin(c)
 		} else {
 			go c.run()
 		}

@@ -119,6 +119,9 @@ type batch[K comparable] struct {
 type edge struct{ requirer, required uint8 }
 
 func (b *batch[K]) enter(k index.Hashed[K]) uint8 {
+	if b.keys == nil {
+		b.keys = make([]index.Hashed[K], 0, index.Batch/2)
+	}
 	b.keys = append(b.keys, k)
 	return uint8(len(b.keys) - 1)
 }

@@ -50,6 +50,7 @@ type engine struct {
 	byRound  []turnAt        // by slot, once one waits for rounds other than the next
 	byTime   []turnAt        // by slot, once one waits for a time
 	waiters  []*waiter       // by slot, once one waits for an event; made when it first does
+	unused   []waiter        // made beside those, and not in the table yet
 
 	// A member that is not due is parked: found by the round, the time or the
 	// event that it waits for.
@@ -72,6 +73,7 @@ type engine struct {
 
 	clock     timeSource
 	ctx       scopeCache
+	pool      pool    // in use if this is the outermost
 	outer     *engine // the group that this one is a member of, or nil
 	outerNode int32
 	round     int
@@ -351,7 +353,7 @@ func (g *engine) enter(ctx context.Context, method string) context.Context {
 			inner = *s
 		}
 		if inner.driver == nil {
-			inner.driver, inner.calls = g, new(workers)
+			inner.driver, inner.pool = g, &g.pool
 		}
 		inner.clock, inner.group = g.clock, g
 		return inner
@@ -501,10 +503,11 @@ func (g *engine) end() {
 	g.ended = true
 	g.task, g.opts.Context = nil, nil
 	g.tasks, g.slots, g.contexts, g.held, g.limits = nil, nil, nil, nil, nil
-	g.byRound, g.byTime, g.waiters = nil, nil, nil
+	g.byRound, g.byTime, g.waiters, g.unused = nil, nil, nil, nil
 	g.leaveLines()
 	g.rounds, g.timers, g.deadlines = wheel.Wheel{}, wheel.Wheel{}, wheel.Wheel{}
 	g.ctx = scopeCache{}
+	g.pool.close()
 }
 
 // stepDue is the running pass: a step for each running member that is due, in

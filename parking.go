@@ -129,10 +129,21 @@ func (g *engine) await(slot int32, e *Event) {
 	}
 	w := g.waiters[slot]
 	if w == nil {
-		w = &waiter{owner: g, slot: slot}
+		w = g.newWaiter()
+		w.owner, w.slot = g, slot
 		g.waiters[slot] = w
 	}
 	w.wait(e)
+}
+
+// newWaiter makes waiters by the dozen: where one member waits, most do.
+func (g *engine) newWaiter() *waiter {
+	if len(g.unused) == 0 {
+		g.unused = make([]waiter, min(cap(g.slots), 32))
+	}
+	w := &g.unused[0]
+	g.unused = g.unused[1:]
+	return w
 }
 
 // unwait ends its waiting for an event, if it does.
@@ -224,6 +235,9 @@ func (g *engine) parked(slot int32) bool {
 // wake makes the group a waker: the event that a member waits for was set.
 func (g *engine) wake(slot int32, turn uint32) {
 	g.mu.Lock()
+	if g.inbox == nil {
+		g.inbox = make([]wakeup, 0, 16)
+	}
 	g.inbox = append(g.inbox, wakeup{slot, turn})
 	g.mu.Unlock()
 	g.event.Set()

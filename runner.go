@@ -76,6 +76,7 @@ type TaskRunner struct {
 
 	clock timeSource
 	ctx   scopeCache
+	pool  pool // in use if this is the outermost
 
 	waiter waiter        // for the event that the task waits for
 	woken  atomic.Uint32 // last turn of waiter whose event was set
@@ -251,7 +252,7 @@ func (r *TaskRunner) scoped(ctx context.Context) context.Context {
 			inner = *s
 		}
 		if inner.driver == nil {
-			inner.driver, inner.calls = r, new(workers)
+			inner.driver, inner.pool = r, &r.pool
 		}
 		inner.clock = r.clock
 		return inner
@@ -404,6 +405,7 @@ func (r *TaskRunner) end(err error) {
 	r.task = nil
 	r.y = Done
 	r.ctx = scopeCache{}
+	r.pool.close()
 }
 
 // Due returns when the next Step is worth calling: [Next] for the next round,

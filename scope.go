@@ -12,7 +12,7 @@ type scope struct {
 	driver fmt.Stringer // what is being stepped on this goroutine; nil outside a step
 	group  *engine      // the innermost group whose member is being stepped, or nil
 	ending bool         // in Stop: nothing new is to start, at any depth
-	calls  *workers     // the goroutines of the run's calls; nil outside a run
+	pool   *pool        // of the run; nil outside of one
 
 	outer  *scope // the one around it, or nil
 	maker  maker  // asked for the notice and the limit of what it is stepping; nil: none

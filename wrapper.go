@@ -165,7 +165,7 @@ func (b *body) Run() { b.passed = b.fn((*Coroutine)(b)) }
 func (co *Coroutine) resume(passed error) bool {
 	co.passed = passed
 	if !co.coro.Started() {
-		co.coro.Init((*body)(co))
+		co.coro.Init(stacksOf(co.top.ctx), (*body)(co))
 	}
 	alive := co.coro.Resume()
 	co.checkPanic()
@@ -201,7 +201,7 @@ func (c *coroutine) Step(ctx context.Context) (Yield, error) {
 	}
 	// This is advance without its frames: see coro.Suspending.
 	if !leaf.coro.Started() {
-		leaf.coro.Init((*body)(leaf))
+		leaf.coro.Init(stacksOf(ctx), (*body)(leaf))
 	}
 	leaf.passed = nil
 	alive := leaf.coro.Resume()

@@ -58,6 +58,8 @@ func TestWorks(t *testing.T) {
 		"others":            library.ParkedOthers(library.Timers, 100, 30),
 		"coroutine steps":   coroutines,
 		"coroutines, whole": library.CoroutineWhole(3),
+		"coroutines, a run": library.CoroutineRun(3),
+		"whole calls":       library.WholeCalls(g.Nodes(), func(string) error { return nil }),
 		"deep coroutines":   deep,
 		"round trips":       library.RoundTrips(3),
 		"Blocking calls":    library.BlockingCalls(10, 3, call),

@@ -56,15 +56,26 @@ type unwind struct{}
 // would be an allocation.)
 type Body interface{ Run() }
 
-// Init sets the function. Nothing runs and nothing is held until the first
-// Resume.
-func (c *Coro) Init(body Body) {
+// Init sets the function. Nothing runs before the first Resume, and nothing is
+// held but a stack of the pool. A nil pool is none: the stack is new, and gone
+// when the function has ended.
+func (c *Coro) Init(pool *Pool, body Body) {
 	c.body = body
-	c.next, _ = iter.Pull(c.run)
+	if pool == nil {
+		c.next, _ = iter.Pull(c.run)
+		return
+	}
+	s := pool.take()
+	s.coro, c.next, c.Switch = c, s.next, s.yield
 }
 
+// run runs the function on a stack of its own.
 func (c *Coro) run(yield func(struct{}) bool) {
 	c.Switch = yield
+	c.call()
+}
+
+func (c *Coro) call() {
 	defer c.finish()
 	c.body.Run()
 }

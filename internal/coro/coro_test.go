@@ -68,7 +68,7 @@ func TestCoro_states(t *testing.T) {
 	count.want(0)
 
 	var log []string
-	c.Init(body(func() {
+	c.Init(nil, body(func() {
 		log = append(log, "a")
 		require.True(t, c.Running())
 		require.False(t, c.Suspended())
@@ -100,7 +100,7 @@ func TestCoro_states(t *testing.T) {
 func TestCoro_ends_in_the_first_Resume(t *testing.T) {
 	count := newCounter(t)
 	var c coro.Coro
-	c.Init(body(func() {}))
+	c.Init(nil, body(func() {}))
 	require.False(t, c.Resume())
 	require.True(t, c.Started())
 	require.False(t, c.Suspended())
@@ -137,7 +137,7 @@ func TestCoro_ends(t *testing.T) {
 			t.Run(test.name, func(t *testing.T) {
 				count := newCounter(t)
 				var c coro.Coro
-				c.Init(body(func() {
+				c.Init(nil, body(func() {
 					for range suspends {
 						c.Suspend()
 					}
@@ -284,7 +284,7 @@ func TestCoro_Kill(t *testing.T) {
 			count := newCounter(t)
 			var log []string
 			var c coro.Coro
-			c.Init(body(func() { test.body(&c, func(s string) { log = append(log, s) }) }))
+			c.Init(nil, body(func() { test.body(&c, func(s string) { log = append(log, s) }) }))
 			require.True(t, c.Resume())
 			count.want(1)
 			c.Kill()
@@ -307,7 +307,7 @@ func TestCoro_Kill(t *testing.T) {
 func TestCoro_Kill_with_Goexit(t *testing.T) {
 	count := newCounter(t)
 	var c coro.Coro
-	c.Init(body(func() {
+	c.Init(nil, body(func() {
 		defer runtime.Goexit()
 		c.Suspend()
 	}))
@@ -331,7 +331,7 @@ func TestCoro_nested(t *testing.T) {
 	coros := make([]coro.Coro, depth)
 	ended := 0
 	for i := range coros {
-		coros[i].Init(body(func() {
+		coros[i].Init(nil, body(func() {
 			defer func() { ended++ }()
 			if i+1 < depth {
 				for coros[i+1].Resume() {
@@ -358,7 +358,7 @@ func TestCoro_Kill_nested(t *testing.T) {
 	count := newCounter(t)
 	coros := make([]coro.Coro, depth)
 	for i := range coros {
-		coros[i].Init(body(func() {
+		coros[i].Init(nil, body(func() {
 			if i+1 < depth {
 				coros[i+1].Resume()
 			}
@@ -377,8 +377,8 @@ func TestCoro_Kill_nested(t *testing.T) {
 func TestCoro_nested_panic(t *testing.T) {
 	count := newCounter(t)
 	var outer, inner coro.Coro
-	inner.Init(body(func() { panic("inner") }))
-	outer.Init(body(func() {
+	inner.Init(nil, body(func() { panic("inner") }))
+	outer.Init(nil, body(func() {
 		inner.Resume()
 		outer.Suspend()
 	}))
@@ -400,11 +400,11 @@ func TestCoro_locked_thread(t *testing.T) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		var c coro.Coro
-		c.Init(body(func() { c.Suspend() }))
+		c.Init(nil, body(func() { c.Suspend() }))
 		alive[0] = c.Resume()
 		alive[1] = c.Resume()
 		var killed coro.Coro
-		killed.Init(body(func() { killed.Suspend() }))
+		killed.Init(nil, body(func() { killed.Suspend() }))
 		killed.Resume()
 		killed.Kill()
 	}()
@@ -417,7 +417,7 @@ func TestCoro_can_be_resumed_by_any_goroutine(t *testing.T) {
 	newCounter(t)
 	var c coro.Coro
 	n := 0
-	c.Init(body(func() {
+	c.Init(nil, body(func() {
 		for ; n < 5; n++ {
 			c.Suspend()
 		}
@@ -436,7 +436,7 @@ func TestCoro_can_be_resumed_by_any_goroutine(t *testing.T) {
 func TestCoro_Resume_allocates_nothing(t *testing.T) {
 	newCounter(t)
 	var c coro.Coro
-	c.Init(body(func() {
+	c.Init(nil, body(func() {
 		for {
 			c.Suspend()
 		}

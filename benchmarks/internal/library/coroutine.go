@@ -84,3 +84,19 @@ func CoroutineWhole(n int) measure.Work {
 		}
 	}}
 }
+
+// CoroutineRun is CoroutineWhole inside a run, where a coroutine takes over what
+// one that has ended leaves.
+func CoroutineRun(n int) measure.Work {
+	makeTask := Coroutines[int](3)
+	return measure.Work{Units: n, Ready: func() func() {
+		return func() {
+			run(scheduler.Func(func(ctx context.Context) error {
+				for i := range n {
+					driveIn(ctx, makeTask(i))
+				}
+				return nil
+			}))
+		}
+	}}
+}

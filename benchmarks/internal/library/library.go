@@ -150,10 +150,11 @@ func newGroup[K comparable](
 }
 
 // drive steps a group whose members never wait, to its end.
-func drive(group scheduler.Task) {
-	ctx := context.Background()
+func drive(group scheduler.Task) { driveIn(context.Background(), group) }
+
+func driveIn(ctx context.Context, task scheduler.Task) {
 	for {
-		y, err := group.Step(ctx)
+		y, err := task.Step(ctx)
 		if err != nil {
 			panic(err)
 		}
