@@ -116,10 +116,13 @@ func (c *call) Step(ctx context.Context) (Yield, error) {
 		}
 		return On(&c.done), nil // also if it has ended: steps do not hang on its speed
 	}
-	if !c.done.IsSet() {
-		return On(&c.done), nil
+	switch {
+	case c.done.IsSet():
+		return c.finish(c.thrown())
+	case c.thrown() != nil:
+		return Ending(&c.done), nil
 	}
-	return c.finish(c.thrown())
+	return On(&c.done), nil
 }
 
 // run makes the call, on the goroutine of a worker.
@@ -175,18 +178,17 @@ func (c *call) finish(cause error) (Yield, error) {
 // Throw ends the call's context. The call then has the grace of whoever threw.
 func (c *call) Throw(_ context.Context, err error) (Yield, error) {
 	c.told().cancel(err)
-	if t, ok := err.(*Timeout); ok && t.grace == 0 { //nolint:errorlint // That very one, as thrown.
-		// To yield would be to swallow it: we would be closed at once.
-		c.wait()
-		return c.finish(err)
-	}
-	return On(&c.done), nil
+	return Ending(&c.done), nil // not swallowed
 }
 
 func (c *call) Close() error {
 	c.told().cancel(ErrClosed)
 	c.wait()
-	_, err := c.finish(ErrClosed)
+	cause := ErrClosed
+	if t, ok := c.thrown().(*Timeout); ok && t.grace == 0 { //nolint:errorlint // That very one, as thrown.
+		cause = t // it had no step to answer it
+	}
+	_, err := c.finish(cause)
 	return dropClosed(err)
 }
 

@@ -224,7 +224,7 @@ func TestBlocking_Throw(t *testing.T) {
 				})
 				r := scheduler.NewTaskRunner(task, nil)
 				time.AfterFunc(time.Second, func() { r.Interrupt(errOops) })
-				err := r.Run(t.Context(), 0, 0)
+				err := r.RunWith(t.Context(), 0, 0)
 				require.Equal(t, 4*time.Second, time.Since(begin), "it is waited for, without a block")
 				require.Equal(t, errOops, cause)
 				for _, is := range test.is {
@@ -613,7 +613,7 @@ func TestFetch_then(t *testing.T) {
 		{"throw", wait, func(t *testing.T, task scheduler.Task) error {
 			r := scheduler.NewTaskRunner(task, nil)
 			time.AfterFunc(time.Second, func() { r.Interrupt(errOops) })
-			return r.Run(t.Context(), 0, 0)
+			return r.RunWith(t.Context(), 0, 0)
 		}, "half", []error{errOops, errOther}},
 		{"throw and close", wait, func(t *testing.T, task scheduler.Task) error {
 			_, err := task.Step(t.Context())
@@ -656,6 +656,12 @@ func TestFetch_then(t *testing.T) {
 					switch {
 					case strings.HasPrefix(test.name, "timeout with too"):
 						require.ErrorIs(t, err, context.DeadlineExceeded)
+					case swallow && strings.HasPrefix(test.name, "timeout"):
+						require.ErrorIs(t, err, context.DeadlineExceeded, "Run says so all the same")
+					case swallow && strings.HasPrefix(test.name, "timeout"):
+						require.ErrorIs(t, err, context.DeadlineExceeded, "Run says so all the same")
+					case swallow && strings.HasPrefix(test.name, "timeout"):
+						require.ErrorIs(t, err, context.DeadlineExceeded, "Run says so all the same")
 					case swallow:
 						require.NoError(t, err, "what then returns is the task's error")
 					default:

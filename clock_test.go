@@ -64,11 +64,11 @@ func TestWithClock(t *testing.T) {
 	require.NoError(t, g.Close())
 
 	r := scheduler.NewTaskRunner(scheduler.Pause(scheduler.After(time.Hour)), nil)
-	require.NoError(t, r.Run(ctx, 0, 0))
+	require.NoError(t, r.RunWith(ctx, 0, 0))
 	require.Equal(t, time.Hour, inner.Slept(), "and so does a runner without one")
 
 	r = scheduler.NewTaskRunner(scheduler.Pause(scheduler.After(time.Minute)), &scheduler.RunnerOptions{Clock: outer})
-	require.NoError(t, r.Run(ctx, 0, 0))
+	require.NoError(t, r.RunWith(ctx, 0, 0))
 	require.Equal(t, time.Minute, outer.Slept(), "one of its own comes first")
 
 	require.NoError(t, scheduler.Run(t.Context(), scheduler.Func(func(ctx context.Context) error {

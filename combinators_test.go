@@ -255,7 +255,7 @@ func TestFinally_after_Stop(t *testing.T) {
 	d := schedulertest.NewDriver(t, scheduler.Finally(task, cleanup), &scheduler.RunnerOptions{Grace: time.Minute})
 	d.Step()
 	d.Runner.Stop(errSpace)
-	require.EqualError(t, d.RunToEnd(), "gave up: no space")
+	require.EqualError(t, d.RunToEnd(), "no space", "the notice with more words is the notice")
 	require.False(t, told)
 }
 

@@ -1,8 +1,10 @@
 package scheduler
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -27,7 +29,10 @@ var (
 	// ErrClosed is what a coroutine's Yield and Await return when the
 	// coroutine is being closed: it must return, and whatever wraps ErrClosed
 	// is dropped from its error.
-	ErrClosed = errors.New("scheduler: closed")
+	//
+	// It is the cause of the context of a call that is closed, so it is a
+	// [context.Canceled] for errors.Is.
+	ErrClosed error = closedError{}
 
 	// ErrIgnoredClose is returned by Close when a coroutine yielded again
 	// after it was told that it is being closed. It was ended by force.
@@ -56,6 +61,21 @@ var (
 	// runtime.Goexit, as testing.T.FailNow does.
 	ErrGoexit = errors.New("scheduler: call ended its goroutine with runtime.Goexit")
 )
+
+type closedError struct{}
+
+func (closedError) Error() string { return "scheduler: closed" }
+
+func (closedError) Is(target error) bool { return target == context.Canceled }
+
+// runnerError names the runner that refused a call.
+type runnerError struct {
+	name string
+	err  error
+}
+
+func (e *runnerError) Error() string { return e.err.Error() + ": " + e.name }
+func (e *runnerError) Unwrap() error { return e.err }
 
 // ExceptionGroup holds the errors of several tasks in the order in which they
 // occurred. An aggregating group returns it whenever anything failed, also for
@@ -226,43 +246,79 @@ func dropClosed(err error) error { return drop(err, ErrClosed) }
 // drop returns err without what: nil if it is what or only adds words to it, and
 // without those branches of a joined error.
 func drop(err, what error) error {
-	if err == nil || !errors.Is(err, what) {
-		return err
+	if err == nil || isSame(err, what) {
+		return nil
 	}
 	switch e := err.(type) { //nolint:errorlint // One level at a time.
 	case interface{ Unwrap() error }:
-		if drop(e.Unwrap(), what) != nil {
-			return err
+		if inner := e.Unwrap(); inner != nil && drop(inner, what) == nil {
+			return nil
 		}
 	case interface{ Unwrap() []error }:
-		var kept []error
-		for _, branch := range e.Unwrap() {
-			if branch = drop(branch, what); branch != nil {
-				kept = append(kept, branch)
-			}
-		}
-		if len(kept) == 1 {
-			return kept[0]
-		}
-		return errors.Join(kept...)
+		return dropBranches(err, e.Unwrap(), what)
 	}
-	return nil
+	return err
+}
+
+// dropBranches is drop of an error that joins branches.
+func dropBranches(err error, branches []error, what error) error {
+	var kept []error
+	changed := false
+	for _, branch := range branches {
+		left := drop(branch, what)
+		changed = changed || !isSame(left, branch)
+		if left != nil {
+			kept = append(kept, left)
+		}
+	}
+	switch {
+	case !changed:
+		return err
+	case len(kept) == 1:
+		return kept[0]
+	}
+	return errors.Join(kept...)
 }
 
 // join returns err with more added behind it. Unlike errors.Join it returns a
-// single error as it is, and adds nothing that err says already.
+// single error as it is, and an error that is part of the other is not repeated.
+// Only the very same value is one: two errors of the same kind are two.
 func join(err, more error) error {
 	switch {
 	case more == nil:
 		return err
 	case err == nil:
 		return more
-	case errors.Is(err, more):
+	case contains(err, more):
 		return err
-	case errors.Is(more, err):
+	case contains(more, err):
 		return more
 	}
 	return errors.Join(err, more)
+}
+
+// isSame reports whether two errors are the very same value. Of those of a type
+// that == panics for no two are.
+func isSame(a, b error) (equal bool) {
+	defer func() { _ = recover() }()
+	return a == b //nolint:errorlint // That very value.
+}
+
+// contains reports whether part is err or one of the errors inside it.
+func contains(err, part error) bool {
+	if err == nil {
+		return false
+	}
+	if isSame(err, part) {
+		return true
+	}
+	switch e := err.(type) { //nolint:errorlint // One level at a time.
+	case interface{ Unwrap() error }:
+		return contains(e.Unwrap(), part)
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), func(branch error) bool { return contains(branch, part) })
+	}
+	return false
 }
 
 // checkDuration returns an OptionError for a negative duration.

@@ -135,7 +135,7 @@ func ExampleTaskRunner_Interrupt() {
 		fmt.Println("thrown in:", err)
 		return nil
 	}), nil)
-	fmt.Println(r.Run(context.Background(), 0, 0))
+	fmt.Println(r.RunWith(context.Background(), 0, 0))
 	// Output:
 	// thrown in: a new version of the update
 	// <nil>

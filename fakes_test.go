@@ -72,7 +72,7 @@ func (f *fakeTask) Throw(ctx context.Context, err error) (scheduler.Yield, error
 }
 
 func (f *fakeTask) Stop(ctx context.Context, cause error) {
-	f.causes = append(f.causes, cause)
+	f.causes = append(f.causes, errors.Unwrap(cause)) // of the notice
 	if f.stop != nil {
 		f.stop(ctx, cause)
 	}
@@ -551,7 +551,7 @@ func outcomes(group *scheduler.DependencyTaskGroup[string]) string {
 		if o.Err != nil {
 			line += fmt.Sprintf(": %v", o.Err)
 		}
-		if o.Because != o.Key {
+		if o.Because != "" {
 			line += " because of " + o.Because
 		}
 		if o.Stopped {

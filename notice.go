@@ -14,6 +14,8 @@ type StopError struct {
 	// final is set if the stop is that of the run, or of the node itself, and
 	// not the failure of another node: then nothing new starts, at any depth.
 	final bool
+
+	deadline bool // the deadline of Run's context has passed
 }
 
 // Error returns the text of the cause.

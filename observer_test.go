@@ -296,7 +296,7 @@ func TestObserver_may_end_the_run(t *testing.T) {
 		})
 		require.NoError(t, err)
 		runner = scheduler.NewTaskRunner(group, &scheduler.RunnerOptions{Clock: newClock()})
-		err = runner.Run(t.Context(), 0, 0)
+		err = runner.RunWith(t.Context(), 0, 0)
 		require.Zero(t, group.Count(scheduler.StateRunning))
 		return changes, late, err
 	}

@@ -67,7 +67,7 @@ func TestWhat_blocks(t *testing.T) {
 		}))
 		require.Equal(t, whole, does(func() {
 			r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Clock: clock})
-			require.NoError(t, r.Run(t.Context(), 0, 0))
+			require.NoError(t, r.RunWith(t.Context(), 0, 0))
 		}))
 		require.Equal(t, whole, does(func() { require.NoError(t, runner.RunToCompletion(t.Context(), 0)) }))
 	})
@@ -242,10 +242,10 @@ func TestGroup_keeps_nothing_of_its_tasks(t *testing.T) {
 			require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), errOops)
 		}},
 		{name: "timed out", run: func(t *testing.T, r *scheduler.TaskRunner) {
-			require.ErrorIs(t, r.Run(t.Context(), time.Nanosecond, time.Second), context.DeadlineExceeded)
+			require.ErrorIs(t, r.RunWith(t.Context(), time.Nanosecond, time.Second), context.DeadlineExceeded)
 		}},
 		{name: "panic", run: func(t *testing.T, r *scheduler.TaskRunner) {
-			panicOf(t, func() { _ = r.Run(t.Context(), 0, 0) })
+			panicOf(t, func() { _ = r.RunWith(t.Context(), 0, 0) })
 		}},
 	}
 	for _, test := range tests {
@@ -279,7 +279,7 @@ func TestGroup_keeps_nothing_of_its_tasks(t *testing.T) {
 			if test.run != nil {
 				test.run(t, r)
 			} else {
-				err := r.Run(t.Context(), 0, 0)
+				err := r.RunWith(t.Context(), 0, 0)
 				require.Equal(t, test.last != scheduler.Done, err != nil)
 			}
 			require.True(t, r.Done())

@@ -107,7 +107,7 @@ func TestRun_is_woken(t *testing.T) {
 				}
 				second.Set()
 			}()
-			require.NoError(t, r.Run(t.Context(), 0, 0))
+			require.NoError(t, r.RunWith(t.Context(), 0, 0))
 			require.Equal(t, 10*time.Second, time.Since(start))
 			require.Equal(t, 3, task.steps)
 		})
@@ -122,11 +122,11 @@ func TestRun_context(t *testing.T) {
 		cancel(errBoom)
 		task := &fakeTask{}
 		r := scheduler.NewTaskRunner(task, nil)
-		require.Equal(t, errBoom, r.Run(ctx, 0, 0))
+		require.Equal(t, errBoom, r.RunWith(ctx, 0, 0))
 		require.False(t, r.Started())
 		require.Zero(t, task.steps)
 		require.Equal(t, errBoom, scheduler.Run(ctx, task, nil))
-		require.NoError(t, r.Run(t.Context(), 0, 0), "and can be started yet")
+		require.NoError(t, r.RunWith(t.Context(), 0, 0), "and can be started yet")
 	})
 	t.Run("that ended before RunToCompletion: it is stopped before its next step", func(t *testing.T) {
 		t.Parallel()

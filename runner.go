@@ -2,8 +2,18 @@ package scheduler
 
 import (
 	"context"
+	"math"
 	"sync/atomic"
 	"time"
+)
+
+const (
+	// NoLimit is a duration that never passes: a limit or a grace without end.
+	NoLimit time.Duration = math.MaxInt64
+
+	// NoGrace says that there is no grace, where leaving the option out would
+	// mean that it is inherited.
+	NoGrace time.Duration = math.MinInt64
 )
 
 // RunnerOptions are the options of a [TaskRunner]. The zero value of each field
@@ -13,21 +23,37 @@ type RunnerOptions struct {
 	// [TaskDescription] calls its task.
 	Name string
 
-	// Timeout is a time limit for the task, counted from its start. Start
-	// takes another: the earlier one counts. A negative limit is over at once.
+	// Timeout is a time limit for the task, counted from its start. If Start
+	// is given another, the earlier one counts. A negative limit has passed at
+	// once.
 	Timeout time.Duration
 
-	// Wait is the longest pause between rounds for the function [Run].
+	// Wait is the longest pause between rounds when the runner runs its task:
+	// Run, and RunWith and RunToCompletion with a wait of 0.
 	Wait time.Duration
 
-	// Grace is how long the task may go on after Stop, after the end of Run's
-	// context, and after a timeout that it answered by going on. Without it
-	// the task is closed at once.
+	// Grace is how long the task may continue after Stop, after the end of
+	// Run's context, and after a timeout to which it reacted by continuing.
+	// Without it the task is closed at once. Groups inside that have no grace
+	// of their own inherit it. [NoGrace] is no grace, and is inherited.
 	Grace time.Duration
 
-	// Progress is called by Run, RunToCompletion and AsTask before each step
-	// but the first that they make. Its error is thrown into the task in
-	// place of the step.
+	// EndCalls ends the contexts of the calls inside ([Blocking] and its kin)
+	// with the notice of a stop instead of with the grace: for calls that know
+	// nothing but their context. The grace is then how long they are waited
+	// for.
+	EndCalls bool
+
+	// Abandon is how long a call inside may run on after the notice, or after
+	// it was closed where there was no notice, before it is left behind. The
+	// call then counts as failed with an [*AbandonedError], and its goroutine
+	// is the only thing that a run can leave behind. Abandon needs the
+	// system's clock: with another one the start fails with an [*OptionError].
+	Abandon time.Duration
+
+	// Progress is called by Run, RunWith, RunToCompletion and AsTask before
+	// each step but the first that they make. Its error is thrown into the
+	// task in place of the step.
 	Progress func(ctx context.Context) error
 
 	// Wake is called, from any goroutine, when the runner may have become due
@@ -36,13 +62,13 @@ type RunnerOptions struct {
 	Wake func()
 
 	// Clock is where the runner and everything stepped below take their time
-	// from. By default it is inherited, for the outermost runner the system's
+	// from. By default it is inherited; the outermost runner has the system's
 	// monotonic clock.
 	Clock Clock
 }
 
 // TaskRunner drives one task: it starts it, steps it when it is due, and ends
-// it when its time is over or it is cancelled.
+// it when its time has passed or it is cancelled.
 //
 //	           Start            Step                      Cancel
 //	new        first step       ErrNotStarted             ended, ErrCancelled from Start
@@ -53,26 +79,39 @@ type RunnerOptions struct {
 //
 // A TaskRunner is for one goroutine at a time, the one that drives it. Methods
 // that run the task's code panic if they overlap: a Step inside a step of the
-// same runner, or from two goroutines at once. Interrupt may be called from any
+// same runner, a Step from two goroutines at once, or a Cancel while Run on
+// another goroutine drives it. Interrupt and Kill may be called from any
 // goroutine.
+//
+// A step never waits for a task to end. A task that takes time to end, because
+// it has a call that has not returned, is asked to end and then closing: the
+// runner becomes due when the task can be closed without waiting. Only Cancel, the
+// Close of a task, and a panic on its way up wait.
 //
 // If the task panics, or calls runtime.Goexit, that goes up from Start or Step,
 // and the runner has ended with [ErrAborted].
 type TaskRunner struct {
 	opts RunnerOptions
-	task Task // nil once it has ended
-	busy atomic.Bool
+	task Task         // nil once it has ended
+	busy atomic.Int32 // a busyness
 
 	started  bool // Start was called
 	entered  bool // the task had its first step
+	inside   bool // code of the task is running
 	done     bool
-	notice   bool // the task is to be told that it is stopped
+	isKilled bool // Kill was seen before the task had ended
+	scopes   bool // it has something to say to what is inside, apart from limits
+	phase    endPhase
+
 	y        Yield
 	rounds   uint64 // steps to be let pass before y is due by rounds
 	deadline deadline
-	closeBy  int64 // the end of the grace of Stop or CancelAfter, kept beside an earlier timeout
-	cause    error // of Stop
-	err      error
+	closeBy  int64      // the end of the grace of Stop or CancelAfter, kept beside an earlier timeout
+	cause    error      // of Stop
+	notice   *StopError // of Stop, if it gave a grace
+	untold   bool       // the task has not got the notice yet
+	failed   error      // with what the runner fails once the task is closed, beside the error of Close
+	err      error      // what Err returns; before the end the Timeout that the task swallowed
 
 	clock timeSource
 	ctx   scopeCache
@@ -81,13 +120,14 @@ type TaskRunner struct {
 	waiter waiter        // for the event that the task waits for
 	woken  atomic.Uint32 // last turn of waiter whose event was set
 	thrown atomic.Pointer[error]
+	killed atomic.Bool
 	kick   Event                 // set when the runner becomes due from outside
 	loop   atomic.Pointer[alarm] // of the Run that drives it
 }
 
 // NewTaskRunner returns a runner for the task; nil options are the defaults.
 // Nothing runs before Start. It panics with an [*OptionError] if task is nil or
-// Wait or Grace is negative.
+// an option is out of range.
 func NewTaskRunner(task Task, opts *RunnerOptions) *TaskRunner {
 	r := &TaskRunner{task: task, closeBy: never}
 	if opts != nil {
@@ -110,30 +150,25 @@ func checkRunner(task Task, opts *RunnerOptions) error {
 	if err := checkDuration("RunnerOptions.Wait", opts.Wait); err != nil {
 		return err
 	}
+	if err := checkDuration("RunnerOptions.Abandon", opts.Abandon); err != nil {
+		return err
+	}
+	if opts.Abandon > 0 && opts.Clock != nil {
+		return errAbandonClock
+	}
+	if opts.Grace == NoGrace {
+		return nil
+	}
 	return checkDuration("RunnerOptions.Grace", opts.Grace)
 }
 
-// Run starts task and runs it to its end: the one call most programs need. It
-// blocks until the task has ended and returns its error. While the task is
-// parked it sleeps; between rounds it pauses for opts.Wait.
-//
-// When ctx ends the task is stopped: it gets notice if it is a [Stopper], and
-// opts.Grace, and then is closed; the result is the cause, joined with what
-// failed meanwhile. Called inside a step of another run it returns a
-// [*NestedRunError] and the task is not started. Bad options are an
-// [*OptionError].
-func Run(ctx context.Context, task Task, opts *RunnerOptions) error {
-	if opts == nil {
-		opts = &RunnerOptions{}
-	}
-	if err := checkRunner(task, opts); err != nil {
-		return err
-	}
-	return NewTaskRunner(task, opts).Run(ctx, 0, opts.Wait)
-}
+var errAbandonClock = &OptionError{Option: "RunnerOptions.Abandon", Reason: "needs the system's clock, and the run has another"}
+
+// grace is how long the task may continue.
+func (r *TaskRunner) grace() time.Duration { return max(r.opts.Grace, 0) }
 
 // Start runs the task's first step. timeout is its time limit from now on: 0
-// is none, and a negative one is already over, so that the task fails before
+// is none, and a negative one has passed already, so that the task fails before
 // its first line. The result is the task's error if it fails at once,
 // [ErrStarted] if the runner was started before, and [ErrCancelled] if it was
 // cancelled before; then nothing has changed.
@@ -142,25 +177,33 @@ func (r *TaskRunner) Start(ctx context.Context, timeout time.Duration) error {
 	defer r.leave()
 	switch {
 	case r.started:
-		return ErrStarted
+		return &runnerError{r.opts.Name, ErrStarted}
 	case r.done:
-		return ErrCancelled
+		return &runnerError{r.opts.Name, ErrCancelled}
 	}
-	r.begin(ctx, timeout)
+	if err := r.begin(ctx, timeout); err != nil {
+		return err
+	}
 	_, err := r.step(ctx)
 	return err
 }
 
 // begin sets what counts from the start on.
-func (r *TaskRunner) begin(ctx context.Context, timeout time.Duration) {
+func (r *TaskRunner) begin(ctx context.Context, timeout time.Duration) error {
+	clock := clockOf(ctx)
 	if r.opts.Clock != nil {
-		r.clock = r.opts.Clock
-	} else {
-		r.clock = clockOf(ctx)
+		clock = r.opts.Clock
 	}
+	if _, ok := clock.(*systemClock); !ok && r.opts.Abandon > 0 {
+		return errAbandonClock
+	}
+	r.clock = clock
 	r.started = true
+	o := &r.opts
+	r.scopes = o.Clock != nil || o.Grace != 0 || o.Abandon > 0 || o.EndCalls
 	r.offerTimeout(r.opts.Timeout)
 	r.offerTimeout(timeout)
+	return nil
 }
 
 func (r *TaskRunner) offerTimeout(limit time.Duration) {
@@ -171,14 +214,14 @@ func (r *TaskRunner) offerTimeout(limit time.Duration) {
 
 // Step gives the task a step if it is due, and reports whether it has ended;
 // with an error if it ended with one. A call that comes too early does nothing.
-// A runner that has ended answers true and nil. Before Start the result is
-// [ErrNotStarted].
+// A runner that has ended returns true and nil. Before Start the result is
+// [ErrNotStarted]. Step does not block.
 //
-// When the task's time is over a [*Timeout] is thrown into it. It may end or
-// fail in answer. If it goes on, it has its Grace, after which it is closed and
-// Step returns the *Timeout. With no grace it is closed at once and Step returns
-// true and the error of Close, if any: what a task swallows is not reported
-// (recorded behaviour); Err has the *Timeout.
+// When the task's time has passed, a [*Timeout] is thrown into it. It may end or
+// fail in answer. If it continues, it has its Grace, after which it is closed and
+// Step returns the *Timeout. Without a grace it is closed at once, and Step
+// returns true and the error of Close, if any: a timeout that the task swallowed
+// is not reported by Step. Err has it, and the result of [TaskRunner.Run].
 func (r *TaskRunner) Step(ctx context.Context) (done bool, err error) {
 	r.enter("Step")
 	defer r.leave()
@@ -186,22 +229,34 @@ func (r *TaskRunner) Step(ctx context.Context) (done bool, err error) {
 	case r.done:
 		return true, nil
 	case !r.started:
-		return false, ErrNotStarted
+		return false, &runnerError{r.opts.Name, ErrNotStarted}
 	}
 	return r.step(ctx)
 }
 
+// What a runner can be busy with.
+const (
+	idle int32 = iota
+	stepping
+	sleeping // in a pause of Run
+)
+
 // enter makes the runner busy, until leave.
 func (r *TaskRunner) enter(method string) {
-	if !r.busy.CompareAndSwap(false, true) {
-		panic("scheduler: TaskRunner." + method + " of " + r.opts.Name + " called during a step")
+	if r.busy.CompareAndSwap(idle, stepping) {
+		return
 	}
+	why := " called during a step"
+	if r.busy.Load() == sleeping {
+		why = " called while Run drives it"
+	}
+	panic("scheduler: TaskRunner." + method + " of " + r.opts.Name + why)
 }
 
-func (r *TaskRunner) leave() { r.busy.Store(false) }
+func (r *TaskRunner) leave() { r.busy.Store(idle) }
 
-// step is one attempt to step. What comes first wins: an error to throw, a
-// deadline; only then it matters whether the task is parked.
+// step is one attempt to step. What comes first wins: an order to end, an error
+// to throw, a deadline; only then it matters whether the task is parked.
 func (r *TaskRunner) step(ctx context.Context) (bool, error) {
 	if r.kick.set.Load() {
 		r.kick.Reset() // before a look at what it stands for
@@ -209,121 +264,93 @@ func (r *TaskRunner) step(ctx context.Context) (bool, error) {
 	ctx = r.scoped(ctx)
 	settled := false
 	defer func() {
-		if !settled { // a panic or Goexit of the task goes up
-			r.end(ErrAborted)
+		if !settled { // a panic or Goexit goes up
+			r.abort()
 		}
 	}()
-	r.notify(ctx)
-	var y Yield
-	var err error
-	switch {
-	case r.thrown.Load() != nil:
-		y, err = r.throw(ctx, *r.thrown.Swap(nil))
-	case r.deadline.kind != noDeadline && instant(r.now()) > r.deadline.at:
-		y, err = r.expire(ctx)
-	case !r.due():
-		settled = true
-		return false, nil
-	default:
-		r.entered = true
-		y, err = stepTask(ctx, r.task)
-	}
+	y, due, err := r.turn(ctx)
 	settled = true
-	if err == nil && y.code&yieldDone == 0 {
+	switch {
+	case !due:
+		return false, nil
+	case err == nil && y.code&yieldDone == 0:
 		r.park(y)
 		return false, nil
 	}
 	return true, r.finish(err)
 }
 
-// scoped returns the context for the task's steps. Only the outermost runner,
-// and one with a clock of its own, has something to add.
+// turn runs the code of the task for which it is time, and reports whether it was.
+func (r *TaskRunner) turn(ctx context.Context) (y Yield, due bool, err error) {
+	if r.phase != inForce {
+		return r.endingTurn(ctx)
+	}
+	if r.untold {
+		r.tell(ctx)
+	}
+	switch {
+	case r.killed.Load():
+		r.isKilled = true
+		y, err = r.beginClose(r.err)
+	case r.thrown.Load() != nil:
+		y, err = r.throw(ctx, *r.thrown.Swap(nil))
+	case r.deadline.kind != noDeadline && instant(r.now()) > r.deadline.at:
+		y, err = r.expire(ctx)
+	case !r.due():
+		return Yield{}, false, nil
+	default:
+		r.entered, r.inside = true, true
+		y, err = stepTask(ctx, r.task)
+		r.inside = false
+	}
+	return y, true, err
+}
+
+// abort ends the runner because of a panic or a Goexit. If that did not come out
+// of the task, the task is closed.
+func (r *TaskRunner) abort() {
+	task := r.task
+	r.end(ErrAborted)
+	if task != nil && r.entered && !r.inside {
+		_ = task.Close() // The panic is on its way up already.
+	}
+}
+
+// scoped returns the context for the task's steps. A runner inside another that
+// has nothing to add needs none of its own.
 func (r *TaskRunner) scoped(ctx context.Context) context.Context {
 	if r.ctx.inner != nil && same(ctx, r.ctx.outer) {
 		return r.ctx.inner
 	}
 	s := scopeOf(ctx)
-	if s != nil && s.driver != nil && r.opts.Clock == nil {
+	if s != nil && s.driver != nil && !r.scopes && r.deadline.kind == noDeadline && r.notice == nil {
 		return ctx
 	}
 	return r.ctx.derive(ctx, func() scope {
-		inner := scope{}
-		if s != nil {
-			inner = *s
-		}
+		inner := within(s)
+		inner.maker, inner.clock = r, r.clock
 		if inner.driver == nil {
 			inner.driver, inner.pool = r, &r.pool
 		}
-		inner.clock = r.clock
+		if r.opts.Grace != 0 {
+			inner.grace = r.grace()
+		}
+		if r.opts.Abandon > 0 {
+			inner.abandon = r.opts.Abandon
+		}
+		inner.endCalls = inner.endCalls || r.opts.EndCalls
 		return inner
 	})
 }
 
-// notify tells the task, once, that it was stopped.
-func (r *TaskRunner) notify(ctx context.Context) {
-	if !r.notice {
-		return
-	}
-	r.notice = false
-	if s, ok := lookFor[Stopper](r.task); ok && r.entered {
-		s.Stop(ending(ctx), r.cause)
-	}
-}
+// noticeHere makes the runner a maker of scopes.
+func (r *TaskRunner) noticeHere() *StopError { return r.notice }
 
-// throw throws err into the task, whether it is parked or not. A task that was
-// never entered cannot handle it: no code of it runs.
-func (r *TaskRunner) throw(ctx context.Context, err error) (Yield, error) {
-	switch {
-	case err == ErrClosed: //nolint:errorlint // That very one is the order to close.
-		if !r.entered {
-			return Yield{}, ErrCancelled
-		}
-		r.err = ErrCancelled
-		return Done, r.task.Close()
-	case !r.entered:
-		return Yield{}, err
+func (r *TaskRunner) limitHere() int64 {
+	if r.deadline.kind == noDeadline {
+		return never
 	}
-	return throwInto(ctx, r.task, err)
-}
-
-// expire is the step of a task whose deadline has passed.
-func (r *TaskRunner) expire(ctx context.Context) (Yield, error) {
-	switch r.deadline.kind {
-	case closeTimedOut:
-		return Yield{}, join(r.err, r.task.Close())
-	case closeCancel:
-		if r.err != nil { // its Timeout, after which it had a grace
-			return Yield{}, join(r.err, r.task.Close())
-		}
-		if r.cause == nil {
-			r.err = ErrCancelled
-		}
-		return Done, r.task.Close()
-	default:
-		return r.timeOut(ctx)
-	}
-}
-
-// timeOut throws a Timeout into the task, and gives it its grace.
-func (r *TaskRunner) timeOut(ctx context.Context) (Yield, error) {
-	t := &Timeout{
-		Task: r.opts.Name, Limit: r.deadline.span,
-		runner: r, at: r.deadline.at, grace: r.opts.Grace,
-	}
-	y, err := r.throw(ctx, t)
-	if err != nil {
-		return y, err
-	}
-	r.err = t // the task has swallowed it
-	if y.code&yieldDone != 0 {
-		return y, nil
-	}
-	if r.opts.Grace == 0 {
-		return Done, r.task.Close()
-	}
-	at := min(later(instant(r.now()), r.opts.Grace), r.closeBy)
-	r.deadline = deadline{at: at, span: r.opts.Grace, kind: closeTimedOut}
-	return y, nil
+	return r.deadline.at
 }
 
 // due reports whether the task is to be stepped, and counts the round.
@@ -345,6 +372,14 @@ func (r *TaskRunner) isWoken() bool {
 	return r.y.event != nil && (r.y.event.IsSet() || r.woken.Load() == r.waiter.turn)
 }
 
+// isCalled reports whether something from outside makes the task due.
+func (r *TaskRunner) isCalled() bool {
+	if r.phase == inForce && (r.untold || r.killed.Load() || r.thrown.Load() != nil) {
+		return true
+	}
+	return r.isWoken()
+}
+
 // park notes when the task wants its next step.
 func (r *TaskRunner) park(y Yield) {
 	r.y = y.absolute(r.clock)
@@ -359,7 +394,7 @@ func (r *TaskRunner) park(y Yield) {
 		// Perhaps by an event that the task waited for before this step: set
 		// meanwhile, it would cut the pause before the next one short.
 		r.kick.Reset()
-		if r.notice || r.thrown.Load() != nil || r.isWoken() {
+		if r.isCalled() {
 			r.kick.Set()
 		}
 	}
@@ -377,7 +412,7 @@ func (r *TaskRunner) wake(_ int32, turn uint32) {
 	r.signal()
 }
 
-// signal tells whoever drives the runner that it has become due.
+// signal tells the loop that drives the runner that it has become due.
 func (r *TaskRunner) signal() {
 	r.kick.Set()
 	if loop := r.loop.Load(); loop != nil {
@@ -389,9 +424,16 @@ func (r *TaskRunner) signal() {
 }
 
 // finish ends the runner with the error that came out of its task, and returns
-// what the step returns. A runner that was stopped fails with the cause.
+// what the step returns. A runner that was stopped fails with the cause, and not
+// with the notice that it made of it.
 func (r *TaskRunner) finish(err error) error {
-	if r.cause != nil {
+	if r.notice != nil {
+		err = drop(err, r.notice)
+	}
+	switch {
+	case r.isKilled:
+		err = join(join(ErrCancelled, r.cause), err)
+	case r.cause != nil:
 		err = join(r.cause, err)
 	}
 	r.end(join(r.err, err)) // Err remembers also what is not reported
@@ -410,7 +452,7 @@ func (r *TaskRunner) end(err error) {
 
 // Due returns when the next Step is worth calling: [Next] for the next round,
 // a time, or both; and an event that is set when the runner becomes due from
-// outside. Ready tells whether it is due already. Times are absolute; deadlines
+// outside. Ready reports whether it is due already. Times are absolute; deadlines
 // of the runner and of its grace count. It is Done once the task has ended.
 func (r *TaskRunner) Due() Yield {
 	switch {
@@ -419,323 +461,31 @@ func (r *TaskRunner) Due() Yield {
 	case !r.started:
 		return now
 	}
-	due := Yield{event: &r.kick, at: r.y.at, code: r.y.code&(yieldNext|yieldAt|yieldClaims) | yieldEvent}
+	due := Yield{event: &r.kick, at: r.y.at, code: r.y.code&(yieldNext|yieldAt|yieldClaims|yieldEnding) | yieldEvent}
 	if r.rounds > 0 {
 		due.code |= yieldNext // rounds are counted by steps
 	}
-	if r.deadline.kind != noDeadline {
+	if r.phase == inForce && r.deadline.kind != noDeadline {
 		due.at = earlierOf(due.at, due.code&yieldAt, r.deadline.timer(), yieldAt)
 		due.code |= yieldAt
 	}
-	if r.notice || r.thrown.Load() != nil || r.isWoken() {
+	if r.isCalled() {
 		due.at = past
 		due.code |= yieldAt
 	}
 	return due
 }
 
-// Run starts the task and runs it to its end, as RunToCompletion does but that
-// the pause after the first step is zero (recorded behaviour). timeout is that
-// of Start, and so are the errors of a runner that cannot be started. If ctx
-// has ended already the result is its cause, and the task is not started.
-func (r *TaskRunner) Run(ctx context.Context, timeout, wait time.Duration) error {
-	if err := r.checkRun(ctx, wait); err != nil {
-		return err
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return r.drive(ctx, 0, wait, func() (bool, error) {
-		err := r.Start(ctx, timeout)
-		return r.done, err
-	})
-}
-
-// RunToCompletion runs a started task to its end and returns its error. It
-// blocks, sleeping while the task is parked. Its first step comes at once; wait
-// is the longest pause between rounds, cut short by a time or an event that the
-// task waits for; 0 is no pause.
-//
-// When ctx ends the runner is stopped as by Stop with the cause of ctx; later
-// steps get a context that has not ended. The errors of a call that runs
-// nothing are [ErrNotStarted], [*OptionError] for a negative wait, and
-// [*NestedRunError] inside a step of another run.
-func (r *TaskRunner) RunToCompletion(ctx context.Context, wait time.Duration) error {
-	if !r.started {
-		return ErrNotStarted
-	}
-	if err := r.checkRun(ctx, wait); err != nil {
-		return err
-	}
-	if ctx.Err() != nil {
-		r.Stop(context.Cause(ctx))
-		ctx = context.WithoutCancel(ctx)
-	}
-	return r.drive(ctx, wait, wait, func() (bool, error) { return r.Step(ctx) })
-}
-
-func (r *TaskRunner) checkRun(ctx context.Context, wait time.Duration) error {
-	if s := scopeOf(ctx); s != nil && s.driver != nil {
-		return &NestedRunError{Outer: s.driver.String(), Inner: r.opts.Name}
-	}
-	return checkDuration("wait", wait)
-}
-
-// drive is the loop of Run and RunToCompletion. It needs Step, Due, Stop,
-// Interrupt, Wake and a Clock, so anyone can write another.
-func (r *TaskRunner) drive(ctx context.Context, pause, wait time.Duration, first func() (bool, error)) error {
-	loop := &alarm{wake: make(chan struct{}, 1)}
-	defer loop.stop()
-	r.loop.Store(loop)
-	defer r.loop.Store(nil)
-	defer signalAtEnd(ctx, loop.signal)()
-
-	done, err := first()
-	for ; !done && err == nil; pause = wait {
-		until := r.until(ctx, pause)
-		for over := false; !over; over = r.isOver(ctx, until) {
-			if loop.set(r.clock, until) {
-				<-loop.wake // here, since a switch makes each return after it slow
-			}
-		}
-		if ctx.Err() != nil {
-			r.Stop(context.Cause(ctx))
-			ctx = context.WithoutCancel(ctx)
-		}
-		if r.opts.Progress != nil {
-			if e := r.opts.Progress(r.scoped(ctx)); e != nil {
-				r.Interrupt(e)
-			}
-		}
-		done, err = r.Step(ctx)
-	}
-	return err
-}
-
-// signalAtEnd calls signal when ctx ends. What it returns ends that, and leaves
-// no goroutine.
-func signalAtEnd(ctx context.Context, signal func()) (stop func()) {
-	if ctx.Done() == nil {
-		return func() {}
-	}
-	signalled := make(chan struct{})
-	cancel := context.AfterFunc(ctx, func() {
-		signal()
-		close(signalled)
-	})
-	return func() {
-		if !cancel() {
-			<-signalled
-		}
-	}
-}
-
-// until returns when the pause ends unless something happens; past is for none.
-func (r *TaskRunner) until(ctx context.Context, wait time.Duration) int64 {
-	due := r.Due()
-	if ctx.Err() != nil || due.Ready() { // the wake for it may still be on its way
-		return past
-	}
-	at := never
-	if due.code&yieldAt != 0 {
-		at = due.at
-	}
-	if due.code&yieldNext != 0 {
-		at = min(at, later(instantOf(r.clock), wait))
-	}
-	return at
-}
-
-// isOver reports whether a pause is: the wait may have been cut short by what
-// the last step has seen to, or for no reason.
-func (r *TaskRunner) isOver(ctx context.Context, until int64) bool {
-	return until == past || ctx.Err() != nil || r.Due().Ready() ||
-		until != never && instantOf(r.clock) >= until
-}
-
-// AsTask returns a task that drives the runner: it starts it, if nobody has,
-// and steps it to its end, so that a task within a task has a deadline of its
-// own. timeout is one more time limit, from the first step on; 0 is none. A
-// runner that is started already is stepped at once (recorded behaviour).
-//
-// Closing the task cancels the runner; what is thrown into it is thrown into
-// the runner's task, parked or not.
-func (r *TaskRunner) AsTask(timeout time.Duration) Task {
-	return &runnerTask{r: r, timeout: timeout}
-}
-
-type runnerTask struct {
-	r       *TaskRunner
-	timeout time.Duration
-	begun   bool
-}
-
-func (t *runnerTask) Step(ctx context.Context) (Yield, error) {
-	r := t.r
-	if !t.begun {
-		t.begun = true
-		if !r.started {
-			return t.answer(r.Start(ctx, t.timeout))
-		}
-		if !r.done {
-			r.offerTimeout(t.timeout)
-		}
-	} else if r.opts.Progress != nil {
-		if err := r.opts.Progress(ctx); err != nil {
-			return t.Throw(ctx, err)
-		}
-	}
-	_, err := r.Step(ctx)
-	return t.answer(err)
-}
-
-// answer turns the outcome of a step of the runner into one of the task.
-func (t *runnerTask) answer(err error) (Yield, error) {
-	if err != nil {
-		return Yield{}, err
-	}
-	return t.r.Due(), nil
-}
-
-func (t *runnerTask) Throw(ctx context.Context, err error) (Yield, error) {
-	if t.r.done || !t.r.started {
-		return Yield{}, err
-	}
-	t.r.thrown.Store(&err)
-	_, err = t.r.Step(ctx)
-	return t.answer(err)
-}
-
-func (t *runnerTask) Close() error {
-	t.r.enter("Cancel")
-	defer t.r.leave()
-	if t.r.done {
-		return nil
-	}
-	return t.r.cancel()
-}
-
-// BeginClose asks the runner's task to end.
-func (t *runnerTask) BeginClose() *Event {
-	if t.r.done || !t.r.entered {
-		return nil
-	}
-	return beginClose(t.r.task)
-}
-
-// Stop hands the notice on. How long the task then has is up to the outer
-// runner, who gave it.
-func (t *runnerTask) Stop(ctx context.Context, cause error) {
-	if s, ok := lookFor[Stopper](t.r.task); ok && t.r.entered {
-		s.Stop(t.r.scoped(ctx), cause)
-	}
-}
-
-func (t *runnerTask) String() string { return t.r.String() }
-
-// Stop asks the task to end: with the next step it gets notice, if it is a
-// [Stopper], nothing new starts at any depth, and when Grace is over it is
-// closed. The runner then fails with cause, joined with what the task failed
-// with meanwhile; nil stands for [ErrCancelled]. Of several causes the first
-// counts. A runner that was not started is cancelled.
-//
-// Stop returns at once and runs no task's code. It is for the driving
-// goroutine; from another one, end Run's context or use Interrupt.
-func (r *TaskRunner) Stop(cause error) {
-	switch {
-	case r.done:
-		return
-	case !r.started:
-		r.end(ErrCancelled)
-		return
-	}
-	if r.cause == nil {
-		if cause == nil {
-			cause = ErrCancelled
-		}
-		r.cause, r.notice = cause, r.opts.Grace > 0
-	}
-	at := past // without grace, whatever the clock says
-	if r.opts.Grace > 0 {
-		at = later(instant(r.now()), r.opts.Grace)
-	}
-	r.offerCancel(at, r.opts.Grace)
-}
-
-// Cancel ends the runner now. A task that has started is closed; the result is
-// the error of that, and the runner has ended all the same. A runner that was
-// not started never can be. Cancel of an ended runner does nothing. It must not
-// be called inside the task's own step: that panics.
-func (r *TaskRunner) Cancel() error {
-	r.enter("Cancel")
-	defer r.leave()
-	if r.done {
-		return nil
-	}
-	defer r.kick.Set() // who drives it by AsTask may wait for that alone
-	return r.cancel()
-}
-
-func (r *TaskRunner) cancel() error {
-	task, entered := r.task, r.entered
-	r.end(ErrCancelled) // whatever Close does (recorded behaviour)
-	if !entered {
-		return nil
-	}
-	err := task.Close()
-	r.err = join(r.err, err)
-	return err
-}
-
-// CancelAfter lets the task go on for grace, without notice: it is closed by
-// the first step after that unless it has ended before. Step then returns true
-// and the error of Close, if any. A deadline that is not later stays in force.
-// A runner that was not started is cancelled at once. (Recorded behaviour; a
-// grace with notice is that of [TaskRunner.Stop].)
-func (r *TaskRunner) CancelAfter(grace time.Duration) {
-	switch {
-	case r.done:
-		return
-	case !r.started:
-		r.end(ErrCancelled)
-		return
-	}
-	r.offerCancel(later(instant(r.now()), grace), grace)
-}
-
-func (r *TaskRunner) offerCancel(at int64, grace time.Duration) {
-	r.closeBy = min(r.closeBy, at)
-	r.deadline.offer(at, grace, closeCancel)
-	r.signal()
-}
-
-// Interrupt throws err into the task at the runner's next step, in place of the
-// step, and wakes the loop that drives it. It may be called from any goroutine;
-// of several errors before that step the last one wins. An ended runner ignores
-// it. [ErrClosed] closes the task instead, as Cancel does, and a task that was
-// not started fails with [ErrCancelled]: a hard end from outside, for who cannot
-// wait for a grace. It panics if err is nil.
-//
-// A [DependencyTaskGroup] that is thrown into stops, and its members have its
-// ErrorWaitTime, which a second Interrupt does not prolong.
-func (r *TaskRunner) Interrupt(err error) {
-	if err == nil {
-		panic("scheduler: TaskRunner.Interrupt: nil error")
-	}
-	r.thrown.Store(&err)
-	r.signal()
-}
-
 // Started reports whether the runner was started.
 func (r *TaskRunner) Started() bool { return r.started }
 
 // Done reports whether the runner has ended: its task is complete, failed,
-// timed out or cancelled, or was cancelled before it was started. (It is no
-// channel, as Done is elsewhere; the name is that of the original.)
+// timed out or cancelled, or was cancelled before it was started. Unlike
+// context.Context.Done, it returns a bool.
 func (r *TaskRunner) Done() bool { return r.done }
 
 // Err returns how the runner ended: nil if its task is complete, or has not
-// ended; what it failed with; the [*Timeout] also where the task swallowed it;
+// ended; the error it failed with; the [*Timeout] even if the task swallowed it;
 // [ErrCancelled], joined with the error of Close, if it was cancelled.
 func (r *TaskRunner) Err() error {
 	if !r.done {

@@ -49,9 +49,9 @@ func TestStop_second_one_shortens(t *testing.T) {
 	for name, harder := range map[string]func(d *schedulertest.Driver){
 		"CancelAfter": func(d *schedulertest.Driver) { d.Runner.CancelAfter(time.Second) },
 		"Cancel":      func(d *schedulertest.Driver) { require.NoError(t, d.Runner.Cancel()) },
-		"Interrupt with ErrClosed, from anywhere": func(d *schedulertest.Driver) {
+		"Kill, from anywhere": func(d *schedulertest.Driver) {
 			done := make(chan struct{})
-			go func() { d.Runner.Interrupt(scheduler.ErrClosed); close(done) }()
+			go func() { d.Runner.Kill(); close(done) }()
 			<-done
 		},
 	} {
@@ -205,7 +205,7 @@ func TestTaskRunner_timeout(t *testing.T) {
 			clock := newClock()
 			start := clock.Now()
 			r := scheduler.NewTaskRunner(c.task, &scheduler.RunnerOptions{Grace: c.grace, Clock: clock})
-			require.Equal(t, c.result, short(r.Run(t.Context(), limit, time.Second)))
+			require.Equal(t, c.result, short(r.RunWith(t.Context(), limit, time.Second)))
 			require.Equal(t, c.err, short(r.Err()))
 			// A deadline has passed when the clock reads strictly more.
 			require.WithinDuration(t, start.Add(c.after), clock.Now(), time.Second)
@@ -244,7 +244,7 @@ func TestTaskRunner_timeout_is_over(t *testing.T) {
 		for _, opts := range []*scheduler.RunnerOptions{nil, {Timeout: time.Hour}, {Timeout: -time.Second}} {
 			task := &fakeTask{}
 			r := scheduler.NewTaskRunner(task, opts)
-			err := r.Run(t.Context(), -1, 0)
+			err := r.RunWith(t.Context(), -1, 0)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.Zero(t, task.steps)
 			require.Empty(t, task.thrown)
@@ -275,7 +275,7 @@ func TestTaskRunner_timeout_is_over(t *testing.T) {
 			clock := newClock()
 			r := scheduler.NewTaskRunner(&fakeTask{step: forever}, &scheduler.RunnerOptions{Timeout: limits[0], Clock: clock})
 			var timeout *scheduler.Timeout
-			require.ErrorAs(t, r.Run(t.Context(), limits[1], time.Minute), &timeout)
+			require.ErrorAs(t, r.RunWith(t.Context(), limits[1], time.Minute), &timeout)
 			require.Equal(t, time.Second, timeout.Limit)
 			require.True(t, timeout.Of(r))
 		}
@@ -473,25 +473,25 @@ func TestTaskRunner_Interrupt(t *testing.T) {
 		require.Empty(t, task.thrown)
 		require.True(t, r.Done())
 	})
-	t.Run("with ErrClosed closes the task", func(t *testing.T) {
+	t.Run("Kill closes the task", func(t *testing.T) {
 		t.Parallel()
 		for _, closing := range []error{nil, errBoom} {
 			task := &fakeTask{yields: parked, close: func() error { return closing }}
 			d := schedulertest.NewDriver(t, task, nil)
 			d.Step()
-			d.Runner.Interrupt(scheduler.ErrClosed)
+			d.Runner.Kill()
 			done, err := d.Runner.Step(t.Context())
 			require.True(t, done)
-			require.Equal(t, closing, err)
-			require.ErrorIs(t, d.Err(), scheduler.ErrCancelled)
+			require.ErrorIs(t, err, scheduler.ErrCancelled)
+			require.Equal(t, err, d.Err())
 			require.Equal(t, closing != nil, errors.Is(d.Err(), errBoom))
 			require.Empty(t, task.thrown)
 			require.Equal(t, 1, task.closes)
 		}
 		task := &fakeTask{}
 		r := scheduler.NewTaskRunner(task, nil)
-		r.Interrupt(scheduler.ErrClosed)
-		require.Equal(t, scheduler.ErrCancelled, r.Run(t.Context(), 0, 0), "one that was not started never ran")
+		r.Kill()
+		require.Equal(t, scheduler.ErrCancelled, r.RunWith(t.Context(), 0, 0), "one that was not started never ran")
 		require.Equal(t, scheduler.ErrCancelled, r.Err())
 		require.Zero(t, task.steps)
 		require.Zero(t, task.closes)
@@ -512,7 +512,7 @@ func TestTaskRunner_Interrupt(t *testing.T) {
 				})
 			}
 			start := time.Now()
-			require.Equal(t, errBoom, r.Run(t.Context(), 0, time.Hour))
+			require.Equal(t, errBoom, r.RunWith(t.Context(), 0, time.Hour))
 			require.Equal(t, time.Minute, time.Since(start), "it wakes a sleeping run at once")
 			interrupts.Wait()
 			require.Len(t, woken, 8, "Wake is called for each")
@@ -615,7 +615,7 @@ func TestTimeout_Of_nested_runners(t *testing.T) {
 	} {
 		inner := scheduler.NewTaskRunner(&fakeTask{step: forever}, &scheduler.RunnerOptions{Name: "inner"})
 		outer := scheduler.NewTaskRunner(inner.AsTask(c.inner), &scheduler.RunnerOptions{Name: "outer", Clock: newClock()})
-		err := outer.Run(t.Context(), c.outer, time.Hour)
+		err := outer.RunWith(t.Context(), c.outer, time.Hour)
 		require.EqualError(t, err, c.want)
 		var timeout *scheduler.Timeout
 		require.True(t, errors.As(err, &timeout))

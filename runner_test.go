@@ -35,7 +35,7 @@ func TestTaskRunner_states(t *testing.T) {
 			r.Stop(errOther)
 		}},
 		{"complete", func(t *testing.T, r *runner) {
-			require.NoError(t, r.Run(ctx, 0, 0))
+			require.NoError(t, r.RunWith(ctx, 0, 0))
 		}},
 		{"failed", func(t *testing.T, r *runner) {
 			require.NoError(t, r.Start(ctx, 0))
@@ -61,7 +61,7 @@ func TestTaskRunner_states(t *testing.T) {
 	}{
 		{"Start", func(r *runner) string { return short(r.Start(ctx, 0)) }},
 		{"Step", func(r *runner) string { return step(r.Step(ctx)) }},
-		{"Run", func(r *runner) string { return short(r.Run(ctx, 0, 0)) }},
+		{"Run", func(r *runner) string { return short(r.RunWith(ctx, 0, 0)) }},
 		{"RunToCompletion", func(r *runner) string { return short(r.RunToCompletion(ctx, 0)) }},
 		{"AsTask", func(r *runner) string {
 			y, err := r.AsTask(0).Step(ctx)
@@ -171,7 +171,7 @@ func TestTaskRunner_of_an_ended_task_drops_it(t *testing.T) {
 	t.Parallel()
 	task := &fakeTask{}
 	r := scheduler.NewTaskRunner(task, nil)
-	require.NoError(t, r.Run(t.Context(), 0, 0))
+	require.NoError(t, r.RunWith(t.Context(), 0, 0))
 	done, err := r.Step(t.Context())
 	require.True(t, done)
 	require.NoError(t, err)
@@ -204,13 +204,13 @@ func TestNewTaskRunner_panics_for_bad_options(t *testing.T) {
 	t.Run("negative wait of a run", func(t *testing.T) {
 		t.Parallel()
 		r := scheduler.NewTaskRunner(task, nil)
-		require.EqualError(t, r.Run(t.Context(), 0, -1), "scheduler: wait: negative duration -1ns")
+		require.EqualError(t, r.RunWith(t.Context(), 0, -1), "scheduler: wait: negative duration -1ns")
 		require.False(t, r.Started())
 	})
 	t.Run("nil interrupt", func(t *testing.T) {
 		t.Parallel()
 		r := scheduler.NewTaskRunner(task, nil)
-		require.PanicsWithValue(t, "scheduler: TaskRunner.Interrupt: nil error", func() { r.Interrupt(nil) })
+		require.PanicsWithValue(t, "scheduler: TaskRunner.Interrupt of fake: nil error", func() { r.Interrupt(nil) })
 	})
 }
 
@@ -265,7 +265,7 @@ func TestTaskRunner_Progress(t *testing.T) {
 			})
 			switch how {
 			case "Run":
-				require.NoError(t, r.Run(t.Context(), 0, 0))
+				require.NoError(t, r.RunWith(t.Context(), 0, 0))
 				require.Equal(t, []int{1, 2, 3}, at, how)
 			case "RunToCompletion":
 				require.NoError(t, r.Start(t.Context(), 0))
@@ -287,7 +287,7 @@ func TestTaskRunner_Progress(t *testing.T) {
 			if asTask {
 				require.Equal(t, errBoom, scheduler.Run(t.Context(), r.AsTask(0), nil))
 			} else {
-				require.Equal(t, errBoom, r.Run(t.Context(), 0, 0))
+				require.Equal(t, errBoom, r.RunWith(t.Context(), 0, 0))
 			}
 			require.Equal(t, 1, task.steps)
 			require.Equal(t, []error{errBoom}, task.thrown)
@@ -506,7 +506,7 @@ func TestTaskRunner_Goexit_of_the_task(t *testing.T) {
 	returned := false
 	var driver sync.WaitGroup
 	driver.Go(func() {
-		_ = r.Run(context.Background(), 0, 0)
+		_ = r.RunWith(context.Background(), 0, 0)
 		returned = true
 	})
 	driver.Wait()
@@ -615,7 +615,7 @@ func TestNestedRunError_names_the_outermost_run(t *testing.T) {
 		var nested *scheduler.NestedRunError
 		err := nest(scheduler.Func(func(ctx context.Context) error {
 			return scheduler.Run(ctx, scheduler.Pause(scheduler.Next), &scheduler.RunnerOptions{Name: "refused"})
-		})).Run(ctx, 0, 0)
+		})).RunWith(ctx, 0, 0)
 		require.ErrorAs(t, err, &nested)
 		return nested.Outer
 	}

@@ -17,6 +17,10 @@ type scope struct {
 	outer  *scope // the one around it, or nil
 	maker  maker  // asked for the notice and the limit of what it is stepping; nil: none
 	shield bool   // no notice from further out gets in
+
+	grace    time.Duration // of the nearest runner that has one
+	abandon  time.Duration // after which calls are left behind; 0: never
+	endCalls bool          // the contexts of calls end with the notice
 }
 
 // maker is what made a scope. It answers for the task that it is stepping, on the
@@ -110,20 +114,14 @@ func scopeOf(ctx context.Context) *scope {
 // [TaskRunner], and runners that have no Clock of their own, take their time
 // from clock.
 func WithClock(ctx context.Context, clock Clock) context.Context {
-	inner := &scopeContext{Context: ctx}
-	if s := scopeOf(ctx); s != nil {
-		inner.scope = *s
-	}
+	inner := &scopeContext{Context: ctx, scope: within(scopeOf(ctx))}
 	inner.scope.clock = clock
 	return inner
 }
 
 // ending returns a context that tells groups, in Stop, to start nothing more.
 func ending(ctx context.Context) context.Context {
-	inner := &scopeContext{Context: ctx}
-	if s := scopeOf(ctx); s != nil {
-		inner.scope = *s
-	}
+	inner := &scopeContext{Context: ctx, scope: within(scopeOf(ctx))}
 	inner.scope.ending = true
 	return inner
 }

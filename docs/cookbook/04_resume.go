@@ -55,7 +55,7 @@ func up(ctx context.Context, cloud *cloud, state string, say say) error {
 		return err
 	}
 	runner = scheduler.NewTaskRunner(group, nil)
-	return runner.Run(ctx, 0, 0)
+	return runner.Run(ctx)
 }
 
 func load(path string) (s scheduler.Snapshot[string], err error) {

@@ -40,7 +40,7 @@ func (u *updater) run(ctx context.Context) error {
 		if update == nil {
 			return err // nil: there is nothing newer
 		}
-		err = update.Run(ctx, 0, 0)
+		err = update.Run(ctx)
 		switch {
 		case err == nil:
 			reached = version

@@ -84,9 +84,9 @@ func TestCleanUpUnderGrace_second_interrupt(t *testing.T) {
 		}), &scheduler.RunnerOptions{Grace: time.Minute})
 		ctx, interrupt := context.WithTimeout(t.Context(), time.Second)
 		defer interrupt()
-		time.AfterFunc(3*time.Second, func() { runner.Interrupt(scheduler.ErrClosed) })
+		time.AfterFunc(3*time.Second, func() { runner.Kill() })
 
-		require.ErrorIs(t, runner.Run(ctx, 0, 0), context.DeadlineExceeded)
+		require.ErrorIs(t, runner.Run(ctx), context.DeadlineExceeded)
 		require.Equal(t, time.Second, noticed)
 		require.Equal(t, 3*time.Second, time.Since(start))
 	})

@@ -107,7 +107,7 @@ func (p *replay) perform(op opSpec) (result string, err error) {
 		runner.CancelAfter(op.Grace.limit())
 		return "ok", nil
 	case "call":
-		err := runner.Run(ctx, op.Timeout.limit(), p.wait())
+		err := runner.RunWith(ctx, op.Timeout.limit(), p.wait())
 		if err == nil {
 			err = p.posted(rootID, op.Post)
 		}

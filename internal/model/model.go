@@ -69,7 +69,6 @@ var (
 	ErrStarted    = errors.New("started")
 	ErrNotStarted = errors.New("not started")
 	ErrCancelled  = errors.New("cancelled")
-	ErrClosed     = errors.New("closed")
 	ErrEnded      = errors.New("ended")
 	ErrNoYield    = errors.New("no yield")
 	ErrSkip       = errors.New("skip")
@@ -102,14 +101,14 @@ func (*ExceptionGroup) Error() string { return "exceptions" }
 // Unwrap returns all the errors.
 func (g *ExceptionGroup) Unwrap() []error { return g.Errors }
 
-// join adds more behind err, unless one of them says it already.
+// join adds more behind err, unless one of them is part of the other.
 func join(err, more error) error {
 	switch {
 	case more == nil:
 		return err
 	case err == nil:
 		return more
-	case errors.Is(err, more):
+	case errors.Is(err, more): // the very same value: no error here has more of an Is
 		return err
 	case errors.Is(more, err):
 		return more

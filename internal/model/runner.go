@@ -15,7 +15,9 @@ type Runner struct {
 	cause    error // of Stop
 	notice   bool  // still to be given
 	thrown   error // by Interrupt
-	signal   bool  // something from outside is to be looked at
+	killed   bool
+	isKilled bool // and the task had not ended
+	signal   bool // something from outside is to be looked at
 	yield    Yield
 	rounds   int // steps to be let pass
 	deadline deadline
@@ -70,6 +72,12 @@ func (r *Runner) Step() (done bool, err error) {
 	r.notice = false
 	var y Yield
 	switch thrown := r.thrown; {
+	case r.killed:
+		r.isKilled = true
+		if r.entered {
+			err = join(r.err, r.Task.Close())
+		}
+		y = Yield{Done: true}
 	case thrown != nil:
 		r.thrown = nil
 		y, err = r.throw(thrown)
@@ -85,7 +93,10 @@ func (r *Runner) Step() (done bool, err error) {
 		r.yield, r.rounds = y, y.Rounds
 		return false, nil
 	}
-	if r.cause != nil { // stopped: that is what it fails with
+	switch {
+	case r.isKilled:
+		err = join(join(ErrCancelled, r.cause), err)
+	case r.cause != nil: // stopped: that is what it fails with
 		err = join(r.cause, err)
 	}
 	r.done, r.err = true, join(r.err, err)
@@ -105,15 +116,9 @@ func (r *Runner) isDue() bool {
 }
 
 // throw throws err into the task, whether it is due or not. No code runs of one
-// that never had a step. ErrClosed is the order to close.
+// that never had a step.
 func (r *Runner) throw(err error) (Yield, error) {
-	switch {
-	case err == ErrClosed && !r.entered: //nolint:errorlint // That very one.
-		return Yield{}, ErrCancelled
-	case err == ErrClosed: //nolint:errorlint // That very one.
-		r.err = ErrCancelled
-		return Yield{Done: true}, r.Task.Close()
-	case !r.entered:
+	if !r.entered {
 		return Yield{}, err
 	}
 	return r.Task.throw(err)
@@ -165,7 +170,7 @@ func (r *Runner) Due() Yield {
 		due.At = d.at + 1
 	}
 	due.Ready = func() bool {
-		return r.signal || r.notice || r.thrown != nil || r.yield.Ready != nil && r.yield.Ready()
+		return r.signal || r.notice || r.killed || r.thrown != nil || r.yield.Ready != nil && r.yield.Ready()
 	}
 	return due
 }
@@ -226,6 +231,9 @@ func (r *Runner) Cancel() error {
 	r.err = join(r.err, err)
 	return err
 }
+
+// Kill closes the task at the next step.
+func (r *Runner) Kill() { r.killed, r.signal = true, true }
 
 // Interrupt throws err into the task at the next step; the last one wins.
 func (r *Runner) Interrupt(err error) { r.thrown, r.signal = err, true }

@@ -214,7 +214,7 @@ func TestExhaustive_outside(t *testing.T) {
 						requires: requires, nodes: nodes,
 						reverse: variant&1 != 0, aggregate: variant&2 != 0, grace: int64(variant&4) / 2,
 					}
-					what := []modelWhat{modelInterrupt, modelStop, modelInterruptClosed, modelDrain, modelSet, modelEarly}[variant>>3]
+					what := []modelWhat{modelInterrupt, modelStop, modelKill, modelDrain, modelSet, modelEarly}[variant>>3]
 					for step := 1; step <= 6; step++ {
 						run := &modelRun{
 							wait: 1, events: 1, root: &modelSpec{id: 9, group: group},

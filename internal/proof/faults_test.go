@@ -134,13 +134,13 @@ func TestFaults_interrupts(t *testing.T) {
 					runtime.Gosched()
 				}
 				if (i+g)%4 == 0 {
-					r.Interrupt(scheduler.ErrClosed)
+					r.Kill()
 				} else {
 					r.Interrupt(errStorm)
 				}
 			})
 		}
-		err = r.Run(t.Context(), 0, 0)
+		err = r.RunWith(t.Context(), 0, 0)
 		outside.Wait()
 		require.True(t, r.Done())
 		require.Zero(t, live.Load(), "run %d", i)

@@ -61,6 +61,8 @@ func (e *modelEngine) render(err error) string {
 			return "group"
 		case *scheduler.Timeout:
 			return "timeout"
+		case *scheduler.StopError:
+			return e.render(err.Cause)
 		case modelErr:
 			return string(err)
 		case interface{ Unwrap() []error }:
@@ -95,8 +97,8 @@ func (e *modelEngine) op(what modelWhat, n int) {
 	switch what {
 	case modelInterrupt:
 		r.Interrupt(modelErr("i" + strconv.Itoa(n)))
-	case modelInterruptClosed:
-		r.Interrupt(scheduler.ErrClosed)
+	case modelKill:
+		r.Kill()
 	case modelStop:
 		r.Stop(modelErr("s" + strconv.Itoa(n)))
 	case modelCancel:

@@ -70,8 +70,8 @@ func (m *modelModel) op(what modelWhat, n int) {
 	switch what {
 	case modelInterrupt:
 		r.Interrupt(modelErr("i" + strconv.Itoa(n)))
-	case modelInterruptClosed:
-		r.Interrupt(model.ErrClosed)
+	case modelKill:
+		r.Kill()
 	case modelStop:
 		r.Stop(modelErr("s" + strconv.Itoa(n)))
 	case modelCancel:

@@ -90,7 +90,7 @@ const (
 	modelSet
 	modelReset
 	modelAdvance
-	modelInterruptClosed
+	modelKill
 	modelEarly // an attempt to step that comes too early
 	modelDrain
 	modelWhats int = iota

@@ -87,7 +87,7 @@ func playRandom(t *testing.T, seed uint64, nest func(*scheduler.TaskRunner) *sch
 	task.clock.todo = append(task.clock.todo, outside{task.start.Add(time.Minute), func() { r.CancelAfter(0) }})
 
 	ctx := scheduler.WithClock(t.Context(), task.clock)
-	err := nest(r).Run(ctx, 0, time.Second/8+span(10))
+	err := nest(r).RunWith(ctx, 0, time.Second/8+span(10))
 	require.True(t, r.Done())
 	require.True(t, task.ended, "seed %d", seed)
 	task.note("result %t, %v", err == nil, r.Err())

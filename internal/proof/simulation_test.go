@@ -299,7 +299,7 @@ func (s *simulation) fromOutside(cancel context.CancelCauseFunc) {
 		e := &s.events[s.c.pick(len(s.events))]
 		go e.Set()
 	case 7:
-		s.runner.Interrupt(scheduler.ErrClosed)
+		s.runner.Kill()
 	default:
 		s.recovered(func() { _ = s.runner.Cancel() })
 	}

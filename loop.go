@@ -1,0 +1,186 @@
+package scheduler
+
+import (
+	"cmp"
+	"context"
+	"time"
+)
+
+// Run starts task and runs it to its end: the one call most programs need. It
+// blocks until the task has ended and returns its error. While the task is
+// parked it sleeps; between rounds it pauses for opts.Wait.
+//
+// When ctx ends the task is stopped: it gets notice if it is a [Stopper], and
+// opts.Grace, and then is closed; the result is the cause, joined with what
+// failed meanwhile. The result is never nil if the task timed out or was killed,
+// whatever the task made of that. Called inside a step of another run, Run
+// returns a [*NestedRunError] and does not start the task. Bad options are an
+// [*OptionError].
+func Run(ctx context.Context, task Task, opts *RunnerOptions) error {
+	if opts == nil {
+		opts = &RunnerOptions{}
+	}
+	if err := checkRunner(task, opts); err != nil {
+		return err
+	}
+	return NewTaskRunner(task, opts).Run(ctx)
+}
+
+// Run starts the runner's task and runs it to its end, as the function [Run]
+// does. The errors of a runner that cannot be started are those of Start.
+func (r *TaskRunner) Run(ctx context.Context) error {
+	err := r.RunWith(ctx, 0, 0)
+	if err == nil {
+		return r.Err()
+	}
+	return err
+}
+
+// RunWith starts the task and runs it to its end, as RunToCompletion does, but
+// the pause after the first step is zero. timeout is that of Start. If ctx has
+// ended already the result is its cause, and the task is not started.
+//
+// A timeout that the task swallowed is not reported; Err has it.
+func (r *TaskRunner) RunWith(ctx context.Context, timeout, wait time.Duration) error {
+	if err := r.checkRun(ctx, wait); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return r.drive(ctx, 0, cmp.Or(wait, r.opts.Wait), func() (bool, error) {
+		err := r.Start(ctx, timeout)
+		return r.done, err
+	})
+}
+
+// RunToCompletion runs a started task to its end and returns its error. It
+// blocks, sleeping while the task is parked. Its first step comes at once; wait
+// is the longest pause between rounds, cut short by a time or an event that the
+// task waits for; 0 stands for [RunnerOptions.Wait].
+//
+// When ctx ends the runner is stopped as by Stop with the cause of ctx; later
+// steps get a context that has not ended. The errors of a call that runs
+// nothing are [ErrNotStarted], [*OptionError] for a negative wait, and
+// [*NestedRunError] inside a step of another run. A timeout that the task
+// swallowed is not reported; Err has it.
+func (r *TaskRunner) RunToCompletion(ctx context.Context, wait time.Duration) error {
+	if !r.started {
+		return &runnerError{r.opts.Name, ErrNotStarted}
+	}
+	if err := r.checkRun(ctx, wait); err != nil {
+		return err
+	}
+	wait = cmp.Or(wait, r.opts.Wait)
+	ctx = r.stopAtEnd(ctx)
+	return r.drive(ctx, wait, wait, func() (bool, error) { return r.Step(ctx) })
+}
+
+func (r *TaskRunner) checkRun(ctx context.Context, wait time.Duration) error {
+	if s := scopeOf(ctx); s != nil && s.driver != nil {
+		return &NestedRunError{Outer: s.driver.String(), Inner: r.opts.Name}
+	}
+	return checkDuration("wait", wait)
+}
+
+// stopAtEnd stops the runner if ctx has ended, and returns the context for the
+// next step.
+func (r *TaskRunner) stopAtEnd(ctx context.Context) context.Context {
+	err := ctx.Err()
+	if err == nil {
+		return ctx
+	}
+	r.stop(context.Cause(ctx), err == context.DeadlineExceeded) //nolint:errorlint // As a context says it.
+	return context.WithoutCancel(ctx)
+}
+
+// drive is the loop of Run and RunToCompletion. It needs Step, Due, Stop,
+// Interrupt, Wake and a Clock, so anyone can write another.
+func (r *TaskRunner) drive(ctx context.Context, pause, wait time.Duration, first func() (bool, error)) error {
+	loop := &alarm{wake: make(chan struct{}, 1)}
+	defer loop.stop()
+	r.loop.Store(loop)
+	defer r.loop.Store(nil)
+	defer signalAtEnd(ctx, loop.signal)()
+	completed := false
+	defer func() {
+		if !completed && !r.done { // a panic of Progress or the Clock
+			r.busy.Store(idle)
+			r.abort()
+		}
+	}()
+
+	done, err := first()
+	for ; !done && err == nil; pause = wait {
+		until := r.until(ctx, pause)
+		for over := false; !over; over = r.isOver(ctx, until) {
+			r.sleep(loop, until)
+		}
+		ctx = r.stopAtEnd(ctx)
+		if r.opts.Progress != nil {
+			if e := r.opts.Progress(r.scoped(ctx)); e != nil {
+				r.Interrupt(e)
+			}
+		}
+		done, err = r.Step(ctx)
+	}
+	completed = true
+	return err
+}
+
+// sleep waits once for the time or a wake. Meanwhile the runner is busy for
+// everybody else.
+func (r *TaskRunner) sleep(loop *alarm, until int64) {
+	if clock, ok := r.clock.(Clock); ok {
+		r.busy.Store(sleeping)
+		loop.waitBy(clock, until)
+		r.busy.Store(idle)
+		return
+	}
+	if loop.set(r.clock, until) {
+		r.busy.Store(sleeping)
+		<-loop.wake
+		r.busy.Store(idle)
+	}
+}
+
+// signalAtEnd calls signal when ctx ends. What it returns ends that, and leaves
+// no goroutine.
+func signalAtEnd(ctx context.Context, signal func()) (stop func()) {
+	if ctx.Done() == nil {
+		return func() {}
+	}
+	signalled := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		signal()
+		close(signalled)
+	})
+	return func() {
+		if !cancel() {
+			<-signalled
+		}
+	}
+}
+
+// until returns when the pause ends unless something happens; past is for none.
+func (r *TaskRunner) until(ctx context.Context, wait time.Duration) int64 {
+	due := r.Due()
+	if ctx.Err() != nil || due.Ready() { // the wake for it may still be on its way
+		return past
+	}
+	at := never
+	if due.code&yieldAt != 0 {
+		at = due.at
+	}
+	if due.code&yieldNext != 0 {
+		at = min(at, later(instantOf(r.clock), wait))
+	}
+	return at
+}
+
+// isOver reports whether a pause is: the wait may have been cut short by what
+// the last step has seen to, or for no reason.
+func (r *TaskRunner) isOver(ctx context.Context, until int64) bool {
+	return until == past || ctx.Err() != nil || r.Due().Ready() ||
+		until != never && instantOf(r.clock) >= until
+}

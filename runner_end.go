@@ -1,0 +1,239 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+)
+
+// endPhase says how far the end of a runner's task has come, if it takes time.
+type endPhase uint8
+
+const (
+	inForce   endPhase = iota
+	answering          // a Timeout without grace was thrown; the task's answer comes when its event is set
+	closing            // the task was asked to end; it is closed when its event is set
+)
+
+// Stop asks the task to end: with the next step it gets notice, if it is a
+// [Stopper]; nothing new starts at any depth, unless [Shield] protects it; and
+// when Grace has passed it is closed. The runner then fails with cause, joined
+// with what the task failed with meanwhile; nil stands for [ErrCancelled]. Of
+// several causes the first counts. A runner that was not started is cancelled,
+// and one whose task is being closed already ignores it.
+//
+// Stop returns at once and runs none of the task's code. It is for the driving
+// goroutine. From another one, end Run's context or use Kill.
+func (r *TaskRunner) Stop(cause error) { r.stop(cause, false) }
+
+// stop is Stop. deadline says that the cause is the deadline of Run's context.
+func (r *TaskRunner) stop(cause error, deadline bool) {
+	switch {
+	case r.done || r.phase != inForce:
+		return
+	case !r.started:
+		r.end(ErrCancelled)
+		return
+	}
+	if r.cause == nil {
+		if cause == nil {
+			cause = ErrCancelled
+		}
+		r.cause = cause
+		if r.grace() > 0 {
+			r.notice, r.untold = &StopError{Cause: cause, final: true, deadline: deadline}, true
+		}
+	}
+	at := past // without grace, whatever the clock says
+	if r.grace() > 0 {
+		at = later(instant(r.now()), r.grace())
+	}
+	r.offerCancel(at, r.grace())
+}
+
+// Kill closes the task now, without notice or grace. The runner ends with
+// [ErrCancelled], joined with the cause of an earlier Stop and with what the
+// task fails with; a task that has calls which have not returned ends with the
+// last of them. A runner that was not started fails with ErrCancelled when it
+// is started, and one that has ended ignores it.
+//
+// Kill returns at once and may be called from any goroutine: the goroutine that
+// drives the runner is woken and closes the task.
+func (r *TaskRunner) Kill() {
+	r.killed.Store(true)
+	r.signal()
+}
+
+// Cancel ends the runner now. A task that has started is closed; the result is
+// the error of that, and the runner has ended all the same. Cancel waits for
+// calls of the task that have not returned. A runner that was not started never
+// can be. Cancel of an ended runner does nothing.
+//
+// Cancel panics inside the task's own step, and from another goroutine while
+// Run drives the runner; use [TaskRunner.Kill] there.
+func (r *TaskRunner) Cancel() error {
+	r.enter("Cancel")
+	defer r.leave()
+	if r.done {
+		return nil
+	}
+	defer r.kick.Set() // who drives it by AsTask may wait for that alone
+	return r.cancel()
+}
+
+func (r *TaskRunner) cancel() error {
+	task, entered := r.task, r.entered
+	r.end(ErrCancelled) // whatever Close does
+	if !entered {
+		return nil
+	}
+	err := task.Close()
+	r.err = join(r.err, err)
+	return err
+}
+
+// CancelAfter lets the task continue for grace, without notice: it is closed by
+// the first step after that unless it has ended before. Step then returns true
+// and the error of Close, if any. A deadline that is not later stays in force.
+// A runner that was not started is cancelled at once. For a grace with notice
+// use [TaskRunner.Stop].
+func (r *TaskRunner) CancelAfter(grace time.Duration) {
+	switch {
+	case r.done || r.phase != inForce:
+		return
+	case !r.started:
+		r.end(ErrCancelled)
+		return
+	}
+	r.offerCancel(later(instant(r.now()), grace), grace)
+}
+
+func (r *TaskRunner) offerCancel(at int64, grace time.Duration) {
+	r.closeBy = min(r.closeBy, at)
+	r.deadline.offer(at, grace, closeCancel)
+	r.signal()
+}
+
+// Interrupt throws err into the task at the runner's next step, in place of the
+// step, and wakes the loop that drives it. It may be called from any goroutine;
+// of several errors before that step the last one wins. A runner that has ended,
+// or whose task is being closed, ignores it. It panics if err is nil.
+//
+// A [DependencyTaskGroup] that is thrown into stops, and its members have its
+// grace, which a second Interrupt does not prolong.
+func (r *TaskRunner) Interrupt(err error) {
+	if err == nil {
+		panic("scheduler: TaskRunner.Interrupt of " + r.opts.Name + ": nil error")
+	}
+	r.thrown.Store(&err)
+	r.signal()
+}
+
+// tell gives the task the notice, once.
+func (r *TaskRunner) tell(ctx context.Context) {
+	r.untold = false
+	if s, ok := lookFor[Stopper](r.task); ok && r.entered {
+		r.inside = true
+		s.Stop(ending(ctx), r.notice)
+		r.inside = false
+	}
+}
+
+// throw throws err into the task, whether it is parked or not. A task that was
+// never entered cannot handle it: no code of it runs.
+func (r *TaskRunner) throw(ctx context.Context, err error) (Yield, error) {
+	if !r.entered {
+		return Yield{}, err
+	}
+	r.inside = true
+	y, err := throwInto(ctx, r.task, err)
+	r.inside = false
+	return y, err
+}
+
+// expire is the step of a task whose deadline has passed.
+func (r *TaskRunner) expire(ctx context.Context) (Yield, error) {
+	switch {
+	case r.deadline.kind == throwTimeout:
+		return r.timeOut(ctx)
+	case r.err != nil: // its Timeout, after which it had a grace
+		return r.beginClose(r.err)
+	case r.cause == nil: // by CancelAfter
+		r.err = ErrCancelled
+	}
+	return r.beginClose(nil)
+}
+
+// timeOut throws a Timeout into the task, and gives it its grace.
+func (r *TaskRunner) timeOut(ctx context.Context) (Yield, error) {
+	t := &Timeout{
+		Task: r.opts.Name, Limit: r.deadline.span,
+		runner: r, at: r.deadline.at, grace: r.grace(),
+	}
+	y, err := r.throw(ctx, t)
+	switch {
+	case err != nil:
+		return y, err
+	case y.code&yieldEnding != 0 && t.grace == 0:
+		r.phase, r.failed = answering, t
+		return y, nil
+	case y.code&yieldDone != 0:
+		r.err = t // the task has swallowed it
+		return y, nil
+	case t.grace == 0:
+		r.err = t
+		return r.beginClose(nil)
+	}
+	r.err = t
+	at := min(later(instant(r.now()), t.grace), r.closeBy)
+	r.deadline = deadline{at: at, span: t.grace, kind: closeTimedOut}
+	return y, nil
+}
+
+// beginClose closes the task, or asks it to end if that takes time. The runner
+// then fails with failed; nil: with what Close returns. No code of a task that was
+// never entered runs.
+func (r *TaskRunner) beginClose(failed error) (Yield, error) {
+	if !r.entered {
+		return Done, failed
+	}
+	r.failed = failed
+	r.inside = true
+	e := beginClose(r.task)
+	r.inside = false
+	if e == nil {
+		return r.close()
+	}
+	r.phase = closing
+	return Ending(e), nil
+}
+
+func (r *TaskRunner) close() (Yield, error) {
+	r.inside = true
+	err := r.task.Close()
+	r.inside = false
+	return Done, join(r.failed, err)
+}
+
+// endingTurn is turn for a task whose end takes time.
+func (r *TaskRunner) endingTurn(ctx context.Context) (y Yield, due bool, err error) {
+	r.thrown.Store(nil) // too late
+	r.isKilled = r.isKilled || r.killed.Load()
+	if !r.isWoken() {
+		return Yield{}, false, nil
+	}
+	if r.phase == closing {
+		y, err = r.close()
+		return y, true, err
+	}
+	r.inside = true
+	y, err = stepTask(ctx, r.task)
+	r.inside = false
+	if err != nil || y.code&yieldEnding != 0 {
+		return y, true, err
+	}
+	r.err = r.failed // the Timeout, which the task has swallowed
+	if y.code&yieldDone == 0 {
+		y, err = r.beginClose(nil)
+	}
+	return y, true, err
+}

@@ -1,0 +1,161 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+)
+
+// Subrun returns a Task that starts the runner and drives it to its end, so that
+// a task within a task has a time limit, a grace or a clock of its own. Its error
+// is that of the runner: unlike with AsTask, a runner that was killed, cancelled
+// or timed out fails the task, whatever the runner's task made of that.
+//
+// The runner must not have been started: if it was, the task fails with
+// [ErrStarted]. Closing the task cancels the runner; an error thrown into it is
+// thrown into the runner's task, parked or not.
+func Subrun(r *TaskRunner) Task {
+	if r == nil {
+		panic("scheduler: Subrun: nil TaskRunner")
+	}
+	return &subrun{runnerTask: runnerTask{r: r}}
+}
+
+// subrun is the Task of Subrun.
+type subrun struct {
+	runnerTask
+	owns bool // it has started the runner
+}
+
+func (t *subrun) Step(ctx context.Context) (Yield, error) {
+	if !t.owns {
+		if err := t.begin(); err != nil {
+			return Yield{}, err
+		}
+	}
+	y, err := t.runnerTask.Step(ctx)
+	return t.ended(y, err)
+}
+
+func (t *subrun) begin() error {
+	r := t.r
+	switch {
+	case r.started:
+		return &runnerError{r.opts.Name, ErrStarted}
+	case r.done:
+		return &runnerError{r.opts.Name, ErrCancelled}
+	}
+	t.owns = true
+	return nil
+}
+
+func (t *subrun) Throw(ctx context.Context, err error) (Yield, error) {
+	if !t.owns {
+		return Yield{}, err
+	}
+	y, err := t.runnerTask.Throw(ctx, err)
+	return t.ended(y, err)
+}
+
+// ended makes what the runner does not report the error of the task.
+func (t *subrun) ended(y Yield, err error) (Yield, error) {
+	if err == nil && t.r.done && t.r.err != nil {
+		return Yield{}, t.r.err
+	}
+	return y, err
+}
+
+// AsTask returns a task that drives the runner: it starts it, if nobody has,
+// and steps it to its end, so that a task within a task has a deadline of its
+// own. timeout is one more time limit, from the first step on; 0 is none. A
+// runner that is started already is stepped at once.
+//
+// It reports what Step reports: a runner that was cancelled, or whose task
+// swallowed a timeout, is a success. [Subrun] fails then.
+//
+// Closing the task cancels the runner; an error thrown into it is thrown into
+// the runner's task, parked or not.
+func (r *TaskRunner) AsTask(timeout time.Duration) Task {
+	return &runnerTask{r: r, timeout: timeout}
+}
+
+type runnerTask struct {
+	r       *TaskRunner
+	timeout time.Duration
+	begun   bool
+}
+
+func (t *runnerTask) Step(ctx context.Context) (Yield, error) {
+	r := t.r
+	if !t.begun {
+		t.begun = true
+		if !r.started {
+			return t.answer(r.Start(ctx, t.timeout))
+		}
+		if !r.done {
+			r.offerTimeout(t.timeout)
+		}
+	} else if r.opts.Progress != nil {
+		if err := t.progress(ctx); err != nil {
+			return t.Throw(ctx, err)
+		}
+	}
+	_, err := r.Step(ctx)
+	return t.answer(err)
+}
+
+// progress calls Progress. If that panics, the runner's task is closed.
+func (t *runnerTask) progress(ctx context.Context) error {
+	completed := false
+	defer func() {
+		if !completed && !t.r.done {
+			t.r.abort()
+		}
+	}()
+	err := t.r.opts.Progress(ctx)
+	completed = true
+	return err
+}
+
+// answer turns the outcome of a step of the runner into one of the task.
+func (t *runnerTask) answer(err error) (Yield, error) {
+	if err != nil {
+		return Yield{}, err
+	}
+	return t.r.Due(), nil
+}
+
+func (t *runnerTask) Throw(ctx context.Context, err error) (Yield, error) {
+	if t.r.done || !t.r.started {
+		return Yield{}, err
+	}
+	t.r.thrown.Store(&err)
+	_, err = t.r.Step(ctx)
+	return t.answer(err)
+}
+
+func (t *runnerTask) Close() error {
+	t.r.enter("Cancel")
+	defer t.r.leave()
+	if t.r.done {
+		return nil
+	}
+	return t.r.cancel()
+}
+
+// BeginClose asks the runner's task to end.
+func (t *runnerTask) BeginClose() *Event {
+	if t.r.done || !t.r.entered {
+		return nil
+	}
+	return beginClose(t.r.task)
+}
+
+// Stop hands the notice on. How long the task then has is up to the outer
+// runner, which gave it.
+func (t *runnerTask) Stop(ctx context.Context, cause error) {
+	if s, ok := lookFor[Stopper](t.r.task); ok && t.r.entered {
+		s.Stop(t.r.scoped(ctx), cause)
+	}
+}
+
+func (t *runnerTask) String() string { return t.r.String() }
