@@ -15,7 +15,7 @@ type claimQueue struct {
 	waiting    []*class   // those that have nodes waiting
 	intervalAt int64      // when one of them can start at the earliest, or never
 	recheck    bool       // something was given back
-	holding    *holding   // of the node that is starting or ending, without a slot
+	holding    *holding   // of the node that is starting
 	held       []*holding // by slot
 	around     []*holding // what the nodes around the group hold, nearest first
 	claimTree  *claimTree // shared by the outermost group and all inside
@@ -75,7 +75,7 @@ func (g *engine) claimTime(c *class) int64 {
 // classFor returns the class of a node, asking for its claims the first time.
 func (g *engine) classFor(p int32) (*class, error) {
 	if g.classOf == nil {
-		g.classOf = make([]*class, len(g.state))
+		g.classOf = make([]*class, g.nodes.len())
 		g.classes = map[Claim][]*class{}
 	}
 	if c := g.classOf[p]; c != nil {
@@ -103,8 +103,8 @@ func (g *engine) classWith(merged []Claim) *class {
 	c.ticket = &ticket{
 		claims: merged,
 		around: g.around,
-		wake:   g.event.Set,
-		who:    func() string { return g.pathOf(g.nodeAt(c.nodes[0])) },
+		wake:   g.parking.event.Set,
+		who:    func() string { return g.pathOf(g.starter.nodeAt(c.nodes[0])) },
 	}
 	g.classes[merged[0]] = append(g.classes[merged[0]], c)
 	g.inOrder = append(g.inOrder, c)
@@ -116,7 +116,7 @@ func (g *engine) classWith(merged []Claim) *class {
 func (g *engine) serve() int {
 	g.recheck = false
 	g.intervalAt = never
-	first := len(g.state)
+	first := g.nodes.len()
 	for _, c := range slices.Clone(g.waiting) {
 		if c.open {
 			continue
@@ -127,7 +127,7 @@ func (g *engine) serve() int {
 		}
 		rank := c.pop()
 		c.open = true
-		g.ready.Add(rank)
+		g.starter.ready.Add(rank)
 		first = min(first, int(rank>>6))
 		if len(c.nodes) == 0 {
 			g.leaveLine(c)
@@ -154,11 +154,35 @@ func (g *engine) leaveLines() {
 	g.waiting, g.intervalAt = nil, never
 }
 
-// giveBack gives back what the node holds that has just ended.
+// giveBack gives back what the node holds that is starting, if it does not run on.
 func (g *engine) giveBack() {
 	if h := g.holding; h != nil {
 		g.holding, g.recheck = nil, true
 		h.release()
+	}
+}
+
+// giveBackOf gives back what the member in a slot holds.
+func (g *engine) giveBackOf(slot int32) {
+	if h := g.held[slot]; h != nil {
+		g.held[slot], g.recheck = nil, true
+		h.release()
+	}
+}
+
+// holdInSlot makes what the starting node holds that of the slot, of so many.
+func (g *engine) holdInSlot(slot int32, slots int) {
+	if int(slot) >= len(g.held) {
+		g.held = extended(g.held, slots)
+	}
+	g.held[slot], g.holding = g.holding, nil
+}
+
+// pauseLines lets others pass while the group is full: what runs here may need
+// what is kept for those that wait.
+func (g *engine) pauseLines() {
+	for _, c := range g.inOrder {
+		c.ticket.pause()
 	}
 }
 
@@ -173,31 +197,29 @@ func (g *engine) nextInterval() int64 {
 // waitsForClaims reports whether all that could go on in the group waits for
 // claims, here or in groups inside.
 func (g *engine) waitsForClaims() bool {
-	return len(g.waiting)+g.byClaims > 0 &&
-		g.byClaims == g.counts[StateRunning] &&
-		g.timeouts|g.graces == 0 &&
+	return len(g.waiting)+g.parking.forClaims > 0 &&
+		g.parking.forClaims == g.nodes.count(StateRunning) &&
+		g.deadlines.none() &&
 		g.nextInterval() == never &&
-		(g.ready.Empty() || g.isFull())
+		(g.starter.ready.Empty() || g.isFull())
 }
 
 // checkDeadlock fails an outermost group that can never go on.
 func (g *engine) checkDeadlock() {
-	if g.outer != nil || !g.waitsForClaims() || g.event.IsSet() {
+	if g.outer != nil || !g.waitsForClaims() || g.parking.event.IsSet() {
 		return
 	}
 	if err := g.claimTree.deadlock(); err != nil {
-		g.note(failure{err: err, node: noNode})
+		g.failures.add(failure{err: err, node: noNode})
 		g.closeAll()
 		g.cancelPending()
 	}
 }
 
-func (g *engine) tree() *claimTree { return g.claimTree }
-
 // holdings returns what a running node and those around it hold.
 func (g *engine) holdings(p int32) []*holding {
 	own := g.holding
-	if slot := g.cell[p]; slot != noNode {
+	if slot := g.nodes.slot(p); slot != noSlot {
 		own = nil
 		if g.held != nil {
 			own = g.held[slot]

@@ -1,10 +1,10 @@
 package scheduler
 
 import (
-	"errors"
 	"fmt"
 	"iter"
 	"math"
+	"math/bits"
 	"slices"
 	"strings"
 	"sync"
@@ -45,6 +45,10 @@ type Dependencies[K comparable] struct {
 	// The edges in the order in which they were added, by entry number of
 	// their ends; an edge added twice is in here twice.
 	edges digraph.Edges // forwards
+
+	// By entry number, which nodes were added without requirements: those that
+	// require something are known by that.
+	alone []uint64
 
 	// Whether some edge leads, by entry number, from its required node up to
 	// its requirer, or down; for a node that requires itself both are set. As
@@ -87,7 +91,7 @@ func (d *Dependencies[K]) Add(requirer K, required ...K) {
 	d.change()
 	if len(required) == 0 {
 		d.reserve(1)
-		d.added.enter(d.index.Hash(requirer))
+		d.added.alone |= 1 << d.added.enter(d.index.Hash(requirer))
 	}
 	for _, k := range required {
 		d.reserve(2)
@@ -112,7 +116,8 @@ func (d *Dependencies[K]) change() {
 type batch[K comparable] struct {
 	keys     []index.Hashed[K]
 	edges    []edge
-	requirer uint8 // of the last edge
+	requirer uint8  // of the last edge
+	alone    uint32 // bit by place of the key: it was added without requirements
 }
 
 // edge is an edge by place of its ends among the keys of a batch.
@@ -154,8 +159,27 @@ func (d *Dependencies[K]) settle() {
 	for _, e := range d.added.edges {
 		d.connect(numbers[e.requirer], numbers[e.required])
 	}
+	for alone := d.added.alone; alone != 0; alone &= alone - 1 {
+		d.declare(numbers[bits.TrailingZeros32(alone)])
+	}
+	d.added.alone = 0
 	clear(d.added.keys) // they may hold on to memory
 	d.added.keys, d.added.edges = d.added.keys[:0], d.added.edges[:0]
+}
+
+// declare notes that a node was added without requirements.
+func (d *Dependencies[K]) declare(number int32) {
+	word := int(number) / 64
+	if word >= len(d.alone) {
+		d.alone = append(d.alone, make([]uint64, word+1-len(d.alone))...)
+	}
+	d.alone[word] |= 1 << (number % 64)
+}
+
+// isAlone reports whether a node was added without requirements.
+func (d *Dependencies[K]) isAlone(number int32) bool {
+	word := int(number) / 64
+	return word < len(d.alone) && d.alone[word]>>(number%64)&1 != 0
 }
 
 // connect adds an edge between nodes given by entry number.
@@ -256,6 +280,21 @@ func (d *Dependencies[K]) Roots() iter.Seq[K] {
 	return d.where(func(g *digraph.Graph, number int32) bool { return len(g.Row(number)) == 0 })
 }
 
+// Undeclared gives the nodes that others require and that were never added
+// themselves, in order of entry: no [Dependencies.Add] had one of them as the
+// requirer. In a graph that is read from a file these are the names that nothing
+// in it defines. The nodes of [DependenciesOf] are added by being keys of the map.
+func (d *Dependencies[K]) Undeclared() iter.Seq[K] {
+	return func(yield func(K) bool) {
+		g := d.graph(forwards)
+		for number, k := range d.keys() {
+			if g.Degree[number] == 0 && !d.isAlone(int32(number)) && !yield(k) {
+				return
+			}
+		}
+	}
+}
+
 // where gives the nodes that match in the graph as it is walked forwards.
 func (d *Dependencies[K]) where(match func(g *digraph.Graph, number int32) bool) iter.Seq[K] {
 	return func(yield func(K) bool) {
@@ -284,50 +323,28 @@ func (d *Dependencies[K]) Edges() iter.Seq2[K, K] {
 	}
 }
 
-// From returns new Dependencies with k and all that directly or indirectly
-// requires it, in the same order of entry, and the edges between them; what
-// else these nodes require is left out. From a root that is the root alone, and
-// from a key that has not been entered nothing. The time it takes is linear in
-// the size of d, also where cycles or many paths lead to k.
-func (d *Dependencies[K]) From(k K) *Dependencies[K] {
-	part := NewDependencies[K]()
-	start, ok := d.settled().Find(k)
-	if !ok {
-		return part
-	}
-	within := d.graph(forwards).Reach(start)
-	part.change()
-	numbers := make([]int32, len(within)) // by old entry number, the new one
-	for old, k := range d.keys() {
-		if within[old] {
-			numbers[old] = part.index.Enter(k)
+// String gives a line for each node in order of entry: the node, and after an
+// arrow what it requires, in the order of [Dependencies.Requires].
+//
+//	db
+//	web -> db, cache
+//	cache
+func (d *Dependencies[K]) String() string {
+	g, keys := d.graph(backwards), d.keys()
+	var b strings.Builder
+	for number, k := range keys {
+		if number > 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprint(&b, k)
+		sep := " -> "
+		for _, required := range g.Row(int32(number)) {
+			b.WriteString(sep)
+			fmt.Fprint(&b, keys[required])
+			sep = ", "
 		}
 	}
-	for required, requirer := range d.edges.All() {
-		// Its requirer is within then as well.
-		if within[required] {
-			part.connect(numbers[requirer], numbers[required])
-		}
-	}
-	return part
-}
-
-// Translate returns new Dependencies with f(k) in place of each node k of deps,
-// in the same order of entry. Nodes that f gives the same key become one node
-// with the edges of all of them, at the place of the first, which can give
-// cycles. f is called once for each node, in order of entry.
-func Translate[K, L comparable](deps *Dependencies[K], f func(K) L) *Dependencies[L] {
-	translated := NewDependencies[L]()
-	translated.change()
-	keys := deps.keys()
-	numbers := make([]int32, len(keys)) // by old entry number, the new one
-	for old, k := range keys {
-		numbers[old] = translated.index.Enter(f(k))
-	}
-	for required, requirer := range deps.edges.All() {
-		translated.connect(numbers[requirer], numbers[required])
-	}
-	return translated
+	return b.String()
 }
 
 // Validate returns nil if the nodes can be put in order, and otherwise a
@@ -361,153 +378,4 @@ func (d *Dependencies[K]) graphLocked(way direction) *digraph.Graph {
 		d.graphs[way] = digraph.New(nodes, d.edges.Len(), edges)
 	}
 	return d.graphs[way]
-}
-
-// plan is a graph made ready to be walked in one direction. It does not change
-// and is shared by all groups that are made from it, on whatever goroutine.
-//
-// Nodes are known by position, that is by their place in the promised key
-// order. So what a node frees always comes after it, and a walk goes through
-// memory in one direction.
-type plan[K comparable] struct {
-	keys  []K             // by position
-	graph *digraph.Graph  // by position: from a node to those that it frees
-	index *index.Index[K] // from key to entry number
-
-	position []int32 // from entry number to position; nil if they are the same
-
-	turned func() *digraph.Graph // the same edges by the node that waits; made when asked for
-}
-
-// plan returns the plan for a walk, or a *CircularDependencyError[K].
-func (d *Dependencies[K]) plan(reverse bool) (*plan[K], error) {
-	way := forwards
-	if reverse {
-		way = backwards
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	p := d.walkLocked(way)
-	if len(p.keys) < d.index.Len() {
-		return nil, d.cycleLocked()
-	}
-	return p, nil
-}
-
-// walk returns the plan for a walk, or, on a cycle, one that has no more than
-// the keys before it.
-func (d *Dependencies[K]) walk(way direction) *plan[K] {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.walkLocked(way)
-}
-
-func (d *Dependencies[K]) walkLocked(way direction) *plan[K] {
-	if d.plans[way] == nil {
-		g := d.graphLocked(way)
-		against := d.down
-		if way == backwards {
-			against = d.up
-		}
-		if against {
-			d.plans[way] = d.sortedPlan(g)
-		} else {
-			d.plans[way] = d.newPlan(d.index.Keys(), g, nil)
-		}
-	}
-	return d.plans[way]
-}
-
-// sortedPlan renumbers the nodes to key order. That costs a few times what a
-// single walk does but makes it, and each further one, that much faster.
-func (d *Dependencies[K]) sortedPlan(g *digraph.Graph) *plan[K] {
-	sorted, position := g.Sort()
-	keys := make([]K, d.index.Len())
-	out := 0
-	for number, k := range d.index.Keys() {
-		if p := position[number]; p >= 0 {
-			keys[p] = k
-			out++
-		}
-	}
-	if sorted == nil {
-		return &plan[K]{keys: keys[:out]}
-	}
-	return d.newPlan(keys, sorted, position)
-}
-
-func (d *Dependencies[K]) newPlan(keys []K, g *digraph.Graph, position []int32) *plan[K] {
-	return &plan[K]{
-		keys:     keys,
-		graph:    g,
-		index:    d.index,
-		position: position,
-		turned:   sync.OnceValue(g.Transpose),
-	}
-}
-
-// find returns the position of k.
-func (p *plan[K]) find(k K) (pos int32, ok bool) {
-	pos, ok = p.index.Find(k)
-	if ok && p.position != nil {
-		pos = p.position[pos]
-	}
-	return pos, ok
-}
-
-// required returns the positions of what the node at pos waits for, in key
-// order.
-func (p *plan[K]) required(pos int32) []int32 { return p.turned().Row(pos) }
-
-// ErrCircularDependency is what every [*CircularDependencyError] is, whatever
-// its type of key.
-var ErrCircularDependency = errors.New("scheduler: circular dependency")
-
-// CircularDependencyError says that nodes require each other, so that none of
-// them can ever be ready. errors.Is finds [ErrCircularDependency] in it.
-type CircularDependencyError[K comparable] struct {
-	// Path is one of the shortest cycles: each node requires the next one. It
-	// begins, and ends, with that node of the cycle which was entered first.
-	Path []K
-}
-
-// pathShown is the number of nodes from which on a cycle is shortened in the
-// text of an error.
-const pathShown = 12
-
-// Error gives the path, with "a -> b" for a requires b. Of a long one only the
-// first ten nodes and the last are given.
-func (e *CircularDependencyError[K]) Error() string {
-	var b strings.Builder
-	b.WriteString("scheduler: circular dependency: ")
-	for i, k := range e.Path {
-		last := i == len(e.Path)-1
-		if i >= pathShown-2 && len(e.Path) > pathShown && !last {
-			continue
-		}
-		if last && len(e.Path) > pathShown {
-			fmt.Fprintf(&b, " -> ... (%d more) ...", len(e.Path)-pathShown+1)
-		}
-		if i > 0 {
-			b.WriteString(" -> ")
-		}
-		fmt.Fprint(&b, k)
-	}
-	return b.String()
-}
-
-// Is reports whether target is [ErrCircularDependency].
-func (e *CircularDependencyError[K]) Is(target error) bool { return target == ErrCircularDependency }
-
-// cycleLocked returns the error for a graph that has a cycle.
-func (d *Dependencies[K]) cycleLocked() error {
-	if d.cycle == nil {
-		cycle, keys := d.graphLocked(backwards).ShortestCycle(), d.index.Keys()
-		path := make([]K, 0, len(cycle)+1)
-		for _, number := range cycle {
-			path = append(path, keys[number])
-		}
-		d.cycle = &CircularDependencyError[K]{Path: append(path, path[0])}
-	}
-	return d.cycle
 }

@@ -52,7 +52,7 @@ func (d *Dependencies[K]) diagram() *diagram {
 func (g *DependencyTaskGroup[K]) diagram() *diagram {
 	d := &diagram{title: `"` + escapeDOT(g.String()) + `"`, names: labels(g.plan.keys), required: g.plan.required}
 	if g.engine.opts.Reverse {
-		d.required = g.engine.frees
+		d.required = g.plan.graph.Row
 	}
 	for _, state := range g.All() {
 		d.states = append(d.states, state)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 )
@@ -53,68 +54,80 @@ func (g *DependencyTaskGroup[K]) ExplainNode(k K) Explanation[K] {
 	return g.explain(p, g.engine.waitingClasses())
 }
 
+// explanation is an Explanation by position.
+type explanation struct {
+	state    State
+	since    int
+	err      error
+	requires []int32
+	claims   []ClaimWait
+	limited  bool
+	until    Yield
+	deadline time.Time
+	stopped  bool
+	inside   fmt.Stringer
+}
+
+func (g *DependencyTaskGroup[K]) explain(p int32, waiting map[int32]*class) Explanation[K] {
+	e := g.engine.explain(p, waiting)
+	explained := Explanation[K]{
+		Key: g.plan.keys[p], State: e.state, Since: e.since, Err: e.err,
+		Claims: e.claims, Limited: e.limited,
+		Until: e.until, Deadline: e.deadline, Stopped: e.stopped, Inside: e.inside,
+	}
+	for _, q := range e.requires {
+		explained.Requires = append(explained.Requires, g.plan.keys[q])
+	}
+	return explained
+}
+
 // waitingClasses returns, by node, what the pending nodes in line wait for.
 func (g *engine) waitingClasses() map[int32]*class {
 	waiting := map[int32]*class{}
 	for _, c := range g.waiting {
 		for _, rank := range c.nodes {
-			waiting[g.nodeAt(rank)] = c
+			waiting[g.starter.nodeAt(rank)] = c
 		}
 	}
 	return waiting
 }
 
-func (g *DependencyTaskGroup[K]) explain(p int32, waiting map[int32]*class) Explanation[K] {
-	k := g.plan.keys[p]
-	e := Explanation[K]{Key: k, State: g.engine.state[p] & onlyState, Since: int(g.engine.since[p])}
-	e.Stopped = g.engine.state[p]&wasStopped != 0
-	switch e.State {
+func (g *engine) explain(p int32, waiting map[int32]*class) explanation {
+	e := explanation{
+		state: g.nodes.state(p), since: g.nodes.sinceRound(p), stopped: g.nodes.has(p, wasStopped),
+	}
+	switch e.state {
 	case StatePending:
-		for q := range g.WaitsFor(k) {
-			e.Requires = append(e.Requires, q)
-		}
+		e.requires = slices.Collect(g.waitsFor(p))
 		if c := waiting[p]; c != nil {
-			e.Claims = c.ticket.waits()
-			for i := range e.Claims {
-				e.Claims[i].Node = g.engine.pathOf(p)
+			e.claims = c.ticket.waits()
+			for i := range e.claims {
+				e.claims[i].Node = g.pathOf(p)
 			}
 		}
-		e.Limited = len(e.Requires) == 0 && e.Claims == nil && g.engine.isFull()
+		e.limited = len(e.requires) == 0 && e.claims == nil && g.isFull()
 	case StateRunning:
 		g.explainMember(p, &e)
 	default:
-		e.Err = g.Err(k)
+		e.err = g.errOf(p)
 	}
 	return e
 }
 
 // explainMember says what a running member waits for.
-func (g *DependencyTaskGroup[K]) explainMember(p int32, e *Explanation[K]) {
-	slot := g.engine.cell[p]
-	if slot == noNode { // in its first step, or its last
-		e.Until = Next
+func (g *engine) explainMember(p int32, e *explanation) {
+	slot := g.nodes.slot(p)
+	if slot == noSlot { // in its first step
+		e.until = Next
 		return
 	}
-	m := &g.engine.slots[slot]
-	if group, ok := g.engine.tasks[slot].(enclosed); ok {
-		e.Inside = group
+	if group, ok := g.parking.task(slot).(enclosed); ok {
+		e.inside = group
 	}
-	if m.kind != noDeadline {
-		e.Deadline = time.Unix(0, g.engine.limits[slot].at)
+	if d := g.deadlines.of(slot); d.kind != noDeadline {
+		e.deadline = time.Unix(0, d.at)
 	}
-	if g.engine.due.Has(p) {
-		e.Until = Next
-		return
-	}
-	if m.flags&parkedByRounds != 0 {
-		e.Until = e.Until.Or(Rounds(int(g.engine.byRound[slot].at) - g.engine.round))
-	}
-	if at := timeOf(g.engine.byTime, slot); at != none {
-		e.Until = e.Until.Or(Yield{at: at, code: yieldAt})
-	}
-	if wait := g.engine.waiter(slot); wait != nil && wait.event != nil {
-		e.Until = e.Until.Or(Yield{event: wait.event, code: yieldEvent})
-	}
+	e.until = g.parking.until(slot, g.round)
 }
 
 // enclosed is a group of any type of key.
@@ -172,7 +185,7 @@ func list[K any](keys []K) string {
 // each, after a line of counts: the answer to "why does it not go on?".
 func (g *DependencyTaskGroup[K]) WriteTo(w io.Writer) (int64, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: round %d", g, g.engine.round)
+	fmt.Fprintf(&b, "%s: round %d", g, g.Rounds())
 	for s := StatePending; s <= StateSkipped; s++ {
 		if n := g.Count(s); n > 0 {
 			fmt.Fprintf(&b, ", %d %s", n, s)

@@ -551,7 +551,7 @@ func outcomes(group *scheduler.DependencyTaskGroup[string]) string {
 		if o.Err != nil {
 			line += fmt.Sprintf(": %v", o.Err)
 		}
-		if o.Because != "" {
+		if o.Because != o.Key {
 			line += " because of " + o.Because
 		}
 		if o.Stopped {

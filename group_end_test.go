@@ -35,10 +35,10 @@ func TestGroup_Outcomes_of_a_stop(t *testing.T) {
 	}, &scheduler.GroupOptions[string]{ErrorWaitTime: 3 * time.Second, Limit: 3}, nil)
 	require.EqualError(t, err, "fails: no space")
 	require.Equal(t, `fails failed: fails: no space
-early succeeded, stopped
-late cancelled, stopped, cut off
-never cancelled
-polite cancelled`, outcomes(group))
+early succeeded because of fails, stopped
+late cancelled because of fails, stopped, cut off
+never cancelled because of fails
+polite cancelled because of fails`, outcomes(group))
 }
 
 func TestGroup_Drain(t *testing.T) {
@@ -49,7 +49,7 @@ func TestGroup_Drain(t *testing.T) {
 	require.NoError(t, r.Start(t.Context(), 0))
 	group.Drain()
 	require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), scheduler.ErrDrained)
-	require.Equal(t, scheduler.Snapshot[string]{Completed: []string{"a", "d"}}, group.Snapshot())
+	require.Equal(t, scheduler.Snapshot[string]{Completed: []string{"a", "d"}, Started: []string{}}, group.Snapshot())
 	require.Equal(t, 2, group.Count(scheduler.StatePending), "what is left stays pending")
 
 	rest, err := scheduler.NewDependencyTaskGroup(graph("b:a c:b d"), func(string) scheduler.Task { return lasting(1, nil) },

@@ -21,8 +21,8 @@ func TestGroup_OnError(t *testing.T) {
 		err      string
 		outcomes string
 	}{
-		{"stops the group", scheduler.StopGroup, "1 task failed:\n- a: no space", "a failed: a: no space\nb cancelled\nc cancelled, stopped, cut off"},
-		{"anything else stops it too", 77, "1 task failed:\n- a: no space", "a failed: a: no space\nb cancelled\nc cancelled, stopped, cut off"},
+		{"stops the group", scheduler.StopGroup, "1 task failed:\n- a: no space", "a failed: a: no space\nb cancelled because of a\nc cancelled because of a, stopped, cut off"},
+		{"anything else stops it too", 77, "1 task failed:\n- a: no space", "a failed: a: no space\nb cancelled because of a\nc cancelled because of a, stopped, cut off"},
 		{"skips dependents", scheduler.SkipDependents, "1 task failed:\n- a: no space", "a failed: a: no space\nb skipped: a: no space because of a"},
 		{"ignores the error", scheduler.IgnoreError, "", "a failed: a: no space"},
 	} {
@@ -103,7 +103,7 @@ func TestGroup_ErrSkip(t *testing.T) {
 1s 2 c: pending -> skipped
 2s 3 d: running -> succeeded
 `, trace)
-		require.Equal(t, `a skipped: a: not wanted here: scheduler: skip because of a
+		require.Equal(t, `a skipped: a: not wanted here: scheduler: skip
 b skipped: a: not wanted here: scheduler: skip because of a
 c skipped: a: not wanted here: scheduler: skip because of a`, outcomes(group))
 		require.Empty(t, group.Errors(), "nothing went wrong")
@@ -121,7 +121,7 @@ func TestGroup_notice_is_the_cause(t *testing.T) {
 	}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Minute}, nil)
 	require.EqualError(t, err, "a: no space")
 	require.EqualError(t, seen, "a: no space")
-	require.Equal(t, "a failed: a: no space\nb cancelled: b: gave up: a: no space, stopped", outcomes(group))
+	require.Equal(t, "a failed: a: no space\nb cancelled: b: gave up: a: no space because of a, stopped", outcomes(group))
 	require.Len(t, group.Errors(), 2)
 }
 

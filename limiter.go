@@ -482,7 +482,7 @@ func (c *claimTree) hasHope() bool {
 		hope := t.fitsAll()
 		for _, claim := range t.claims {
 			for _, p := range claim.Limiter.held {
-				hope = hope || p.of.group.tree() != c
+				hope = hope || p.of.group.claimTree != c
 			}
 			for _, earlier := range claim.Limiter.queue {
 				if earlier == t {

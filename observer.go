@@ -88,7 +88,7 @@ func (t Transition) Key() any { return t.group.key(t.node) }
 
 // Task returns what [TaskDescription] calls the node's task; "" as long as there
 // is none: of a node that starts, or was never started.
-func (t Transition) Task() string { return t.group.taskOf() }
+func (t Transition) Task() string { return t.group.subjectName() }
 
 // Path returns the keys that lead from the outermost group to this node, with
 // slashes between them.
@@ -98,8 +98,56 @@ func (t Transition) Path() string { return t.group.pathOf(t.node) }
 func (t Transition) Group() string { return t.group.String() }
 
 // Round returns the number of the group's round, from 1 on.
-func (t Transition) Round() int { return t.group.Rounds() }
+func (t Transition) Round() int { return t.group.round }
 
 // Time returns, by the run's clock, when the round began, or the call that stops
 // or closes the group.
 func (t Transition) Time() time.Time { return time.Unix(0, t.at) }
+
+// Observers returns an Observer that tells each of observers, in that order; nil
+// ones are left out. It is a [SlowStepObserver] if one of them is, and warns
+// those that are. Of a single one it returns that one, and of none nil, for
+// which a group pays nothing.
+func Observers(observers ...Observer) Observer {
+	var all observerList
+	var slow slowStepList
+	for _, o := range observers {
+		if o == nil {
+			continue
+		}
+		all = append(all, o)
+		if s, ok := o.(SlowStepObserver); ok {
+			slow.warned = append(slow.warned, s)
+		}
+	}
+	switch {
+	case len(all) == 0:
+		return nil
+	case len(all) == 1:
+		return all[0]
+	case len(slow.warned) == 0:
+		return all
+	}
+	slow.observerList = all
+	return slow
+}
+
+type observerList []Observer
+
+func (l observerList) Observe(t Transition) {
+	for _, o := range l {
+		o.Observe(t)
+	}
+}
+
+// slowStepList is a list some of which are warned of slow steps.
+type slowStepList struct {
+	observerList
+	warned []SlowStepObserver
+}
+
+func (l slowStepList) ObserveSlowStep(s SlowStep) {
+	for _, o := range l.warned {
+		o.ObserveSlowStep(s)
+	}
+}

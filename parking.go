@@ -1,405 +1,410 @@
 package scheduler
 
 import (
-	"context"
+	"slices"
+	"sync"
 
+	"github.com/steptask/scheduler/internal/bitset"
 	"github.com/steptask/scheduler/internal/wheel"
 )
 
-// This file is about where a group's running members wait until they are due.
+// parking has the running members of a group that did not end in their first
+// step, and knows which of them are due. One that is not due is parked: it is
+// found again by the round, the time or the event that it waits for, and is not
+// looked at before.
+//
+// Each member has a slot. Its task is in a table apart: a round of members that
+// want the next one looks at nothing else.
+type parking struct {
+	tasks []Task // by slot; nil while it is free
+	slots []member
+	free  int32       // the first slot that was given back, linked by node, or noSlot
+	due   *bitset.Set // nodes to be stepped in the next round, or in this one
 
-// occupy gives a member a slot.
-func (g *engine) occupy(p int32, task Task, limit limitAt, values context.Context) {
-	slot := g.free
-	if slot == noNode {
-		slot = g.newSlot()
+	// By slot, each made once a member waits in that way.
+	byRound []alarmKey
+	byTime  []alarmKey
+	waiters []*waiter
+	unused  []waiter // made beside those, and not in the table yet
+
+	rounds    wheel.Wheel // keys: rounds
+	times     wheel.Wheel // keys: instants
+	forRounds int         // members parked for rounds
+	forClaims int         // members parked for nothing but claims
+	popped    []wheel.Entry
+	early     []int32
+	isTimer   func(wheel.Entry) bool // made once: no allocation in a round
+
+	event Event // set when a member becomes due by an event
+	mu    sync.Mutex
+	inbox []wakeup // guarded by mu
+	woken []wakeup // the other half of a pair of buffers
+}
+
+// member is what belongs to a running node, beside its task, in 8 bytes. What few
+// members need is in tables of its own.
+type member struct {
+	node  int32 // the next free slot while it is free
+	flags memberFlags
+}
+
+type memberFlags uint8
+
+const (
+	parkedForRounds memberFlags = 1 << iota
+	parkedForClaims
+	hasNotice // it was told that the group, or it alone, is being stopped
+)
+
+// alarmKey is the round or time at which a parked member wants to be stepped, and
+// the key under which it is in the wheel; either may be never. A member that puts
+// its time off again and again is in the wheel once: it is put back when it comes
+// out early.
+type alarmKey struct {
+	at, key int64
+}
+
+// wakeup says that the event which a member waits for was set.
+type wakeup struct {
+	slot       int32
+	generation uint32 // of its waiter: an older one is void
+}
+
+func (k *parking) init(nodes int) {
+	k.due = bitset.New(nodes)
+	k.free = noSlot
+	k.isTimer = k.checkTimer
+}
+
+// occupy gives a member a slot. If there is none, room is made for as many as
+// more says will be wanted soon: doubling again and again would cost more than all
+// the steps of a large group.
+func (k *parking) occupy(p int32, task Task, more func(slots int) int) int32 {
+	slot := k.free
+	if slot != noSlot {
+		k.free = k.slots[slot].node
 	} else {
-		g.free = g.slots[slot].node
+		slot = int32(len(k.slots))
+		if len(k.slots) == cap(k.slots) {
+			k.grow(more(len(k.slots)))
+		}
+		k.slots, k.tasks = k.slots[:slot+1], k.tasks[:slot+1]
 	}
-	m := &g.slots[slot]
-	g.tasks[slot] = task
-	m.node, m.kind, m.flags = p, noDeadline, 0
-	g.cell[p] = slot
-	if limit.span != 0 {
-		m.kind = throwTimeout
-		*g.deadline(slot) = limit
-		g.timeouts++
-		g.deadlines.Add(later(limit.at, 1), uint32(slot))
-	}
-	if g.opts.Context != nil {
-		g.contexts[slot].values = values
-	}
-	if g.opts.Claims != nil {
-		g.held[slot], g.holding = g.holding, nil
-	}
+	k.slots[slot] = member{node: p}
+	k.tasks[slot] = task
+	return slot
 }
 
-// newSlot adds a slot.
-func (g *engine) newSlot() int32 {
-	n := len(g.slots)
-	if n == cap(g.slots) {
-		g.grow()
-	}
-	g.slots, g.tasks = g.slots[:n+1], g.tasks[:n+1]
-	return int32(n)
-}
-
-// grow makes room. All that is ready now may want a slot in this very pass, and
-// doubling again and again would cost more than all their steps.
-func (g *engine) grow() {
-	n := len(g.slots)
-	more := min(max(1+g.ready.Len(), n/2, 4), len(g.state)-n)
-	if g.opts.Limit > 0 {
-		more = min(more, max(g.opts.Limit-n, 1))
-	}
+func (k *parking) grow(more int) {
+	n := len(k.slots)
 	slots, tasks := make([]member, n, n+more), make([]Task, n, n+more)
-	copy(slots, g.slots)
-	copy(tasks, g.tasks)
-	g.slots, g.tasks = slots, tasks
-	if g.opts.Context != nil {
-		g.contexts = extend(g.contexts, cap(slots))
-	}
-	if g.opts.Claims != nil {
-		g.held = extend(g.held, cap(slots))
-	}
+	copy(slots, k.slots)
+	copy(tasks, k.tasks)
+	k.slots, k.tasks = slots, tasks
 }
 
-// extend makes a table by slot as long as the slots will be before they grow again.
-func extend[T any](table []T, slots int) []T {
+// capacity returns how many slots there are before they grow again: how long
+// tables by slot should be.
+func (k *parking) capacity() int { return cap(k.slots) }
+
+// extended returns a table by slot that is as long as the slots will be before
+// they grow again.
+func extended[T any](table []T, slots int) []T {
 	return append(table, make([]T, slots-len(table))...)
 }
 
-// release takes a member's slot back and returns its task. What the member holds
-// is kept for giveBack.
-func (g *engine) release(p int32) Task {
-	slot := g.cell[p]
-	m := &g.slots[slot]
-	task := g.tasks[slot]
-	g.uncount(m)
-	g.unpark(m)
-	g.unwait(slot)
-	g.tasks[slot] = nil
-	m.node = g.free
-	g.free = slot
-	endTurn(g.byRound, slot)
-	endTurn(g.byTime, slot)
-	g.cell[p] = noNode
-	g.due.Remove(p)
-	if g.opts.Context != nil {
-		g.contexts[slot] = memberContext{}
-	}
-	if g.opts.Claims != nil {
-		g.holding, g.held[slot] = g.held[slot], nil
-	}
-	return task
+// release takes a member's slot back.
+func (k *parking) release(slot int32) {
+	m := &k.slots[slot]
+	k.due.Remove(m.node)
+	k.unpark(m)
+	k.unwait(slot)
+	endAlarm(k.byRound, slot)
+	endAlarm(k.byTime, slot)
+	k.tasks[slot] = nil
+	m.node = k.free
+	k.free = slot
 }
 
-// park lets a member wait for what it yielded.
-func (g *engine) park(p int32, y Yield) {
-	slot := g.cell[p]
-	m := &g.slots[slot]
-	g.due.Remove(p)
-	if int(slot) < len(g.byTime) {
-		g.byTime[slot].at = none
+// task returns the task of the member in a slot, and node its node.
+func (k *parking) task(slot int32) Task  { return k.tasks[slot] }
+func (k *parking) node(slot int32) int32 { return k.slots[slot].node }
+
+// has reports whether the member in a slot has a flag, and add gives it one.
+func (k *parking) has(slot int32, flag memberFlags) bool { return k.slots[slot].flags&flag != 0 }
+func (k *parking) add(slot int32, flag memberFlags)      { k.slots[slot].flags |= flag }
+
+// members returns the nodes that have a slot, in key order.
+func (k *parking) members() []int32 {
+	var found []int32
+	for slot, task := range k.tasks {
+		if task != nil {
+			found = append(found, k.slots[slot].node)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// park lets a member wait for what it yielded in a round.
+func (k *parking) park(slot int32, y Yield, round int, clock timeSource) {
+	m := &k.slots[slot]
+	k.due.Remove(m.node)
+	if int(slot) < len(k.byTime) {
+		k.byTime[slot].at = never
 	}
 	if rounds := y.rounds(); rounds > 0 {
-		g.byRounds++
-		m.flags |= parkedByRounds
-		g.parkUntil(&g.byRound, &g.rounds, slot, int64(g.round)+int64(rounds))
+		k.forRounds++
+		m.flags |= parkedForRounds
+		k.parkUntil(&k.byRound, &k.rounds, slot, int64(round)+int64(rounds))
 	}
-	if y = y.absolute(g.clock); y.code&yieldAt != 0 {
-		g.parkUntil(&g.byTime, &g.timers, slot, min(y.at, none-1))
+	if y = y.absolute(clock); y.code&yieldAt != 0 {
+		k.parkUntil(&k.byTime, &k.times, slot, min(y.at, never-1))
 	}
 	const timed = yieldNext | yieldRounds | yieldAt
 	if y.code&yieldClaims != 0 && y.code&timed == 0 {
-		g.byClaims++
-		m.flags |= parkedByClaims
+		k.forClaims++
+		m.flags |= parkedForClaims
 	}
 	if y.event != nil {
-		g.await(slot, y.event)
+		k.await(slot, y.event)
 	} else {
-		g.unwait(slot)
+		k.unwait(slot)
 	}
 }
 
-// await lets the member in the slot wait for an event.
-func (g *engine) await(slot int32, e *Event) {
-	if int(slot) >= len(g.waiters) {
-		g.waiters = extend(g.waiters, cap(g.slots))
+// parkUntil lets the member in a slot wait for a round or a time.
+func (k *parking) parkUntil(alarms *[]alarmKey, w *wheel.Wheel, slot int32, at int64) {
+	if n := len(*alarms); int(slot) >= n {
+		*alarms = extended(*alarms, k.capacity())
+		for i := range (*alarms)[n:] {
+			(*alarms)[n+i] = alarmKey{never, never}
+		}
 	}
-	w := g.waiters[slot]
+	a := &(*alarms)[slot]
+	a.at = at
+	if at < a.key {
+		a.key = at
+		w.Add(at, uint32(slot))
+	}
+}
+
+// endAlarm makes void what is left in the wheel for a member that ends.
+func endAlarm(alarms []alarmKey, slot int32) {
+	if int(slot) < len(alarms) { // it may be a slot that is newer
+		alarms[slot] = alarmKey{never, never}
+	}
+}
+
+// await lets the member in a slot wait for an event.
+func (k *parking) await(slot int32, e *Event) {
+	if int(slot) >= len(k.waiters) {
+		k.waiters = extended(k.waiters, k.capacity())
+	}
+	w := k.waiters[slot]
 	if w == nil {
-		w = g.newWaiter()
-		w.owner, w.slot = g, slot
-		g.waiters[slot] = w
+		w = k.newWaiter()
+		w.owner, w.slot = k, slot
+		k.waiters[slot] = w
 	}
 	w.wait(e)
 }
 
 // newWaiter makes waiters by the dozen: where one member waits, most do.
-func (g *engine) newWaiter() *waiter {
-	if len(g.unused) == 0 {
-		g.unused = make([]waiter, min(cap(g.slots), 32))
+func (k *parking) newWaiter() *waiter {
+	if len(k.unused) == 0 {
+		k.unused = make([]waiter, min(k.capacity(), 32))
 	}
-	w := &g.unused[0]
-	g.unused = g.unused[1:]
+	w := &k.unused[0]
+	k.unused = k.unused[1:]
 	return w
 }
 
 // unwait ends its waiting for an event, if it does.
-func (g *engine) unwait(slot int32) {
-	if w := g.waiter(slot); w != nil {
+func (k *parking) unwait(slot int32) {
+	if w := k.waiter(slot); w != nil {
 		w.leave()
 	}
 }
 
-// waiter returns what the member in the slot waits for events with, or nil.
-func (g *engine) waiter(slot int32) *waiter {
-	if int(slot) >= len(g.waiters) {
+// waiter returns what the member in a slot waits for events with, or nil.
+func (k *parking) waiter(slot int32) *waiter {
+	if int(slot) >= len(k.waiters) {
 		return nil
 	}
-	return g.waiters[slot]
-}
-
-// parkUntil lets the member in the slot wait for a round or a time.
-func (g *engine) parkUntil(turns *[]turnAt, w *wheel.Wheel, slot int32, at int64) {
-	if n := len(*turns); int(slot) >= n {
-		*turns = extend(*turns, cap(g.slots))
-		for i := range (*turns)[n:] {
-			(*turns)[n+i] = turnAt{none, none}
-		}
-	}
-	t := &(*turns)[slot]
-	t.at = at
-	if at < t.key {
-		t.key = at
-		w.Add(at, uint32(slot))
-	}
-}
-
-// endTurn makes void what is left in the wheel for a member that ends.
-func endTurn(turns []turnAt, slot int32) {
-	if int(slot) < len(turns) { // it may be a slot that is newer
-		turns[slot] = turnAt{none, none}
-	}
-}
-
-// timeOf returns what the member in the slot waits for by these turns, or none.
-func timeOf(turns []turnAt, slot int32) int64 {
-	if int(slot) >= len(turns) {
-		return none
-	}
-	return turns[slot].at
-}
-
-// deadline returns the place for the deadline of the member in the slot.
-func (g *engine) deadline(slot int32) *limitAt {
-	if int(slot) >= len(g.limits) {
-		g.limits = extend(g.limits, cap(g.slots))
-	}
-	return &g.limits[slot]
+	return k.waiters[slot]
 }
 
 // unpark makes the counts right when a member becomes due or ends.
-func (g *engine) unpark(m *member) {
-	if m.flags&parkedByRounds != 0 {
-		m.flags &^= parkedByRounds
-		g.byRounds--
+func (k *parking) unpark(m *member) {
+	if m.flags&parkedForRounds != 0 {
+		m.flags &^= parkedForRounds
+		k.forRounds--
 	}
-	if m.flags&parkedByClaims != 0 {
-		m.flags &^= parkedByClaims
-		g.byClaims--
+	if m.flags&parkedForClaims != 0 {
+		m.flags &^= parkedForClaims
+		k.forClaims--
 	}
 }
 
-// makeDue ends a member's parking.
-func (g *engine) makeDue(slot int32) {
-	m := &g.slots[slot]
-	g.unpark(m)
-	g.due.Add(m.node)
+// makeDue ends a member's parking because its event was set.
+func (k *parking) makeDue(slot int32) {
+	m := &k.slots[slot]
+	k.unpark(m)
+	k.due.Add(m.node)
 }
 
 // makeDueEarly ends a member's parking before the event that it may wait for as
 // well: set later, that would cut short the pause before a round that nobody in
 // the group waits for.
-func (g *engine) makeDueEarly(slot int32) {
-	g.unwait(slot)
-	g.makeDue(slot)
+func (k *parking) makeDueEarly(slot int32) {
+	k.unwait(slot)
+	k.makeDue(slot)
 }
 
-// parked reports whether there is a member in the slot that is not due.
-func (g *engine) parked(slot int32) bool {
-	return g.tasks[slot] != nil && !g.due.Has(g.slots[slot].node)
+// isParked reports whether there is a member in a slot that is not due.
+func (k *parking) isParked(slot int32) bool {
+	return k.tasks[slot] != nil && !k.due.Has(k.slots[slot].node)
 }
 
-// wake makes the group a waker: the event that a member waits for was set.
-func (g *engine) wake(slot int32, turn uint32) {
-	g.mu.Lock()
-	if g.inbox == nil {
-		g.inbox = make([]wakeup, 0, 16)
+// wantsRound reports whether a member waits for a round of its own accord.
+func (k *parking) wantsRound() bool { return k.forRounds > 0 || !k.due.Empty() }
+
+// wake makes parking a waker: the event that a member waits for was set. It may
+// be called from any goroutine.
+func (k *parking) wake(slot int32, generation uint32) {
+	k.mu.Lock()
+	if k.inbox == nil {
+		k.inbox = make([]wakeup, 0, 16)
 	}
-	g.inbox = append(g.inbox, wakeup{slot, turn})
-	g.mu.Unlock()
-	g.event.Set()
+	k.inbox = append(k.inbox, wakeup{slot, generation})
+	k.mu.Unlock()
+	k.event.Set()
 }
 
-// collect begins a round: it finds the members that have become due.
-func (g *engine) collect() {
-	g.round++
-	if g.event.set.Load() {
-		g.event.Reset() // before a look into the inbox
-		g.collectEvents()
+// beginRound finds the members that have become due by their events, or by the
+// number of the round.
+func (k *parking) beginRound(round int) {
+	if k.event.set.Load() {
+		k.event.Reset() // before a look into the inbox
+		k.takeWakeups()
 	}
-	if g.rounds.Len() > 0 {
-		g.collectRounds()
-	}
-	if g.timers.Len()+g.deadlines.Len() > 0 || g.opts.Observer != nil {
-		g.now = instantOf(g.clock)
-		g.collectTimers()
-		g.expireLimits()
+	if k.rounds.Len() > 0 {
+		k.takeRounds(int64(round))
 	}
 }
 
-func (g *engine) collectEvents() {
-	g.mu.Lock()
-	g.inbox, g.woken = g.woken[:0], g.inbox
-	g.mu.Unlock()
-	for _, w := range g.woken {
-		// One that waits for something else by now has another turn.
-		if wait := g.waiter(w.slot); g.parked(w.slot) && wait != nil && wait.turn == w.turn {
-			g.makeDue(w.slot)
+func (k *parking) takeWakeups() {
+	k.mu.Lock()
+	k.inbox, k.woken = k.woken[:0], k.inbox
+	k.mu.Unlock()
+	for _, w := range k.woken {
+		if wait := k.waiter(w.slot); k.isParked(w.slot) && wait != nil && wait.turn == w.generation {
+			k.makeDue(w.slot)
 		}
 	}
 }
 
-func (g *engine) collectRounds() {
-	g.popped = g.rounds.Advance(int64(g.round), g.popped[:0])
-	for _, e := range g.popped {
-		m, t := &g.slots[e.Item], &g.byRound[e.Item]
-		if t.key != e.Key {
+func (k *parking) takeRounds(round int64) {
+	k.popped = k.rounds.Advance(round, k.popped[:0])
+	for _, e := range k.popped {
+		m, a := &k.slots[e.Item], &k.byRound[e.Item]
+		if a.key != e.Key {
 			continue
 		}
-		t.key = none
+		a.key = never
 		switch {
-		case m.flags&parkedByRounds == 0:
-		case t.at <= int64(g.round):
-			g.makeDueEarly(int32(e.Item))
+		case m.flags&parkedForRounds == 0:
+		case a.at <= round:
+			k.makeDueEarly(int32(e.Item))
 		default:
-			t.key = t.at
-			g.rounds.Add(t.at, e.Item)
+			a.key = a.at
+			k.rounds.Add(a.at, e.Item)
 		}
 	}
 }
 
-func (g *engine) collectTimers() {
-	g.popped = g.timers.Advance(g.now, g.popped[:0])
-	for _, e := range g.popped {
-		t := &g.byTime[e.Item]
-		if t.key != e.Key {
+// hasTimes reports whether takeTimes may find somebody.
+func (k *parking) hasTimes() bool { return k.times.Len() > 0 }
+
+// takeTimes finds the members that have become due by the time.
+func (k *parking) takeTimes(now int64) {
+	k.popped = k.times.Advance(now, k.popped[:0])
+	for _, e := range k.popped {
+		a := &k.byTime[e.Item]
+		if a.key != e.Key {
 			continue
 		}
-		t.key = none
+		a.key = never
 		switch {
-		case !g.parked(int32(e.Item)) || t.at == none:
-		case t.at <= g.now:
-			g.makeDueEarly(int32(e.Item))
+		case !k.isParked(int32(e.Item)) || a.at == never:
+		case a.at <= now:
+			k.makeDueEarly(int32(e.Item))
 		default:
-			t.key = t.at
-			g.timers.Add(t.at, e.Item)
+			a.key = a.at
+			k.times.Add(a.at, e.Item)
 		}
 	}
 }
 
-// expireLimits makes due whose deadline has passed: it has its turn in this
-// round if that is still to come.
-func (g *engine) expireLimits() {
-	g.popped = g.deadlines.Advance(g.now, g.popped[:0])
-	for _, e := range g.popped {
-		if g.checkLimit(e) {
-			g.makeDueEarly(int32(e.Item))
-		}
-	}
-}
-
-// checkLimit reports whether an entry of the deadlines still stands for one.
-func (g *engine) checkLimit(e wheel.Entry) bool {
-	return g.slots[e.Item].kind != noDeadline && later(g.limits[e.Item].at, 1) == e.Key
-}
-
-// nextLimit returns the instant from which on the earliest deadline has passed.
-func (g *engine) nextLimit() int64 {
-	if g.deadlines.Len() == 0 {
-		return never
-	}
-	if at, ok := g.deadlines.Min(g.isLimit); ok {
-		return at
-	}
-	return never
-}
-
-// nextTimer returns the earliest time that a parked member waits for.
-func (g *engine) nextTimer() int64 {
-	for g.timers.Len() > 0 {
-		at, ok := g.timers.Min(g.isTimer)
-		if len(g.rearm) == 0 {
+// nextTime returns the earliest time that a parked member waits for, or never.
+func (k *parking) nextTime() int64 {
+	for k.times.Len() > 0 {
+		at, ok := k.times.Min(k.isTimer)
+		if len(k.early) == 0 {
 			if ok {
 				return at
 			}
 			break
 		}
 		// Some were in the wheel too early, for a time that they have put off.
-		for _, slot := range g.rearm {
-			t := &g.byTime[slot]
-			t.key = t.at
-			g.timers.Add(t.at, uint32(slot))
+		for _, slot := range k.early {
+			a := &k.byTime[slot]
+			a.key = a.at
+			k.times.Add(a.at, uint32(slot))
 		}
-		g.rearm = g.rearm[:0]
+		k.early = k.early[:0]
 	}
 	return never
 }
 
-// checkTimer reports whether an entry of the timers is for the time that its
-// member waits for. One that is early is kept for later.
-func (g *engine) checkTimer(e wheel.Entry) bool {
-	t := &g.byTime[e.Item]
+// checkTimer reports whether an entry of times is for the time that its member
+// waits for. One that is early is kept for later.
+func (k *parking) checkTimer(e wheel.Entry) bool {
+	a := &k.byTime[e.Item]
 	switch {
-	case t.key != e.Key:
+	case a.key != e.Key:
 		return false
-	case t.at == e.Key && g.parked(int32(e.Item)):
+	case a.at == e.Key && k.isParked(int32(e.Item)):
 		return true
 	}
-	t.key = none
-	if t.at != none && g.parked(int32(e.Item)) {
-		g.rearm = append(g.rearm, int32(e.Item))
+	a.key = never
+	if a.at != never && k.isParked(int32(e.Item)) {
+		k.early = append(k.early, int32(e.Item))
 	}
 	return false
 }
 
-// memberScope is the context of a member's step: with the values that
-// GroupOptions.Context gave, and the end of the step's.
-type memberScope struct {
-	context.Context
-	values context.Context
+// until says what the member in a slot waits for.
+func (k *parking) until(slot int32, round int) (y Yield) {
+	m := &k.slots[slot]
+	if k.due.Has(m.node) {
+		return Next
+	}
+	if m.flags&parkedForRounds != 0 {
+		y = y.Or(Rounds(int(k.byRound[slot].at) - round))
+	}
+	if int(slot) < len(k.byTime) && k.byTime[slot].at != never {
+		y = y.Or(Yield{at: k.byTime[slot].at, code: yieldAt})
+	}
+	if wait := k.waiter(slot); wait != nil && wait.event != nil {
+		y = y.Or(Yield{event: wait.event, code: yieldEvent})
+	}
+	return y
 }
 
-func (c *memberScope) Value(key any) any {
-	if key == (scopeKey{}) {
-		return c.Context.Value(key)
-	}
-	return c.values.Value(key)
-}
-
-func (c *memberScope) String() string { return "scheduler.member" }
-
-// contextOf returns the context for a step of the member in the slot.
-func (g *engine) contextOf(ctx context.Context, slot int32) context.Context {
-	if g.opts.Context == nil {
-		return ctx
-	}
-	c := &g.contexts[slot]
-	if c.joined == nil || !same(ctx, c.step) {
-		c.step = ctx
-		c.joined = &memberScope{Context: ctx, values: c.values}
-	}
-	return c.joined
+// end lets go of everything. The event stays.
+func (k *parking) end() {
+	k.tasks, k.slots, k.byRound, k.byTime, k.waiters, k.unused = nil, nil, nil, nil, nil, nil
+	k.rounds, k.times = wheel.Wheel{}, wheel.Wheel{}
 }

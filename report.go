@@ -8,9 +8,7 @@ import (
 // This file is about what a group tells of itself.
 
 // Len returns the number of nodes.
-func (g *DependencyTaskGroup[K]) Len() int { return g.engine.Len() }
-
-func (g *engine) Len() int { return len(g.state) }
+func (g *DependencyTaskGroup[K]) Len() int { return g.engine.nodes.len() }
 
 // State returns where a node stands; 0 for a key that is not in the group.
 func (g *DependencyTaskGroup[K]) State(k K) State {
@@ -18,7 +16,7 @@ func (g *DependencyTaskGroup[K]) State(k K) State {
 	if !ok {
 		return 0
 	}
-	return g.engine.state[p] & onlyState
+	return g.engine.nodes.state(p)
 }
 
 // Started reports whether a node was started, whatever became of it since. A
@@ -26,24 +24,17 @@ func (g *DependencyTaskGroup[K]) State(k K) State {
 // the group.
 func (g *DependencyTaskGroup[K]) Started(k K) bool {
 	p, ok := g.plan.find(k)
-	return ok && g.engine.state[p]&hasStarted != 0
+	return ok && g.engine.nodes.has(p, hasStarted)
 }
 
 // Count returns how many nodes are in a state.
-func (g *DependencyTaskGroup[K]) Count(s State) int { return g.engine.Count(s) }
-
-func (g *engine) Count(s State) int {
-	if int(s) >= len(g.counts) {
-		return 0
-	}
-	return g.counts[s]
-}
+func (g *DependencyTaskGroup[K]) Count(s State) int { return g.engine.nodes.count(s) }
 
 // All returns the nodes with their states, in key order.
 func (g *DependencyTaskGroup[K]) All() iter.Seq2[K, State] {
 	return func(yield func(K, State) bool) {
 		for p, k := range g.plan.keys {
-			if !yield(k, g.engine.state[p]&onlyState) {
+			if !yield(k, g.engine.nodes.state(int32(p))) {
 				return
 			}
 		}
@@ -63,15 +54,31 @@ func (g *DependencyTaskGroup[K]) Running() iter.Seq[K] {
 
 // WaitsFor returns the nodes that a pending node is waiting for, in key order:
 // those that it requires, in the walked direction, and that are not done. For
-// any other node, and a key that is not in the group, there are none.
+// any other node, and a key that is not in the group, there are none. A node
+// that [GroupOptions.Completed] named is waited for until all that it requires
+// itself is done.
 func (g *DependencyTaskGroup[K]) WaitsFor(k K) iter.Seq[K] {
 	return func(yield func(K) bool) {
 		p, ok := g.plan.find(k)
-		if !ok || g.engine.state[p] != StatePending {
+		if !ok {
 			return
 		}
-		for _, q := range g.plan.required(p) {
-			if !(g.engine.state[q] & onlyState).Ended() && !yield(g.plan.keys[q]) {
+		for q := range g.engine.waitsFor(p) {
+			if !yield(g.plan.keys[q]) {
+				return
+			}
+		}
+	}
+}
+
+// waitsFor returns what a pending node waits for.
+func (g *engine) waitsFor(p int32) iter.Seq[int32] {
+	return func(yield func(int32) bool) {
+		if g.nodes.state(p) != StatePending {
+			return
+		}
+		for _, q := range g.required(p) {
+			if !g.nodes.isFreeing(q) && !yield(q) {
 				return
 			}
 		}
@@ -81,17 +88,7 @@ func (g *DependencyTaskGroup[K]) WaitsFor(k K) iter.Seq[K] {
 // Errors returns everything that went wrong, in order of occurrence: failures
 // and errors of Close as [*TaskError], and errors thrown in as they were. It
 // includes what is no part of the group's result.
-func (g *DependencyTaskGroup[K]) Errors() []error { return g.engine.Errors() }
-
-func (g *engine) Errors() []error {
-	var errs []error
-	for _, f := range g.failures {
-		if !f.skip {
-			errs = append(errs, f.err)
-		}
-	}
-	return errs
-}
+func (g *DependencyTaskGroup[K]) Errors() []error { return g.engine.failures.errors() }
 
 // Err returns why a node has not succeeded: the [*TaskError] with which it
 // failed or was closed, or of the node because of which it was skipped. It is
@@ -101,23 +98,24 @@ func (g *DependencyTaskGroup[K]) Err(k K) error {
 	if !ok {
 		return nil
 	}
-	if g.engine.skips != nil && g.engine.skips[p] != 0 {
-		return g.engine.failures[g.engine.skips[p]-1].err
+	return g.engine.errOf(p)
+}
+
+func (g *engine) errOf(p int32) error {
+	if g.nodes.state(p) == StateSucceeded && !g.nodes.has(p, hasStarted) {
+		return nil // done beforehand, whatever became of what it requires
 	}
-	if i, ok := g.engine.failed[p]; ok {
-		return g.engine.failures[i].err
-	}
-	return nil
+	f, _ := g.failures.of(p)
+	return f.err
 }
 
 // Rounds returns the number of rounds made so far, the one under way included.
-func (g *DependencyTaskGroup[K]) Rounds() int { return g.engine.Rounds() }
-
-func (g *engine) Rounds() int { return g.round }
+func (g *DependencyTaskGroup[K]) Rounds() int { return g.engine.round }
 
 // String returns the group's name.
 func (g *DependencyTaskGroup[K]) String() string { return g.engine.String() }
 
+// String makes the engine fit to be the driver of a scope.
 func (g *engine) String() string {
 	if g.opts.Name == "" {
 		return "DependencyTaskGroup"
@@ -125,7 +123,8 @@ func (g *engine) String() string {
 	return g.opts.Name
 }
 
-func (g *engine) taskOf() string {
+// subjectName says what the task is called whose change of state is observed.
+func (g *engine) subjectName() string {
 	if g.subject == nil {
 		return ""
 	}
@@ -133,16 +132,13 @@ func (g *engine) taskOf() string {
 }
 
 // pathOf returns the keys from the outermost group to the node.
-func (g *engine) pathOf(node int32) string {
-	key := fmt.Sprint(g.key(node))
+func (g *engine) pathOf(p int32) string {
+	key := fmt.Sprint(g.key(p))
 	if g.outer == nil {
 		return key
 	}
 	return g.outer.pathOf(g.outerNode) + "/" + key
 }
-
-// member returns the node whose code is running.
-func (g *engine) member() int32 { return g.current }
 
 // Outcome is how a node ended that did not simply succeed.
 type Outcome[K comparable] struct {
@@ -152,8 +148,11 @@ type Outcome[K comparable] struct {
 	// skipped, or was closed; for a node skipped because of another one, that
 	// one's.
 	Err error
-	// Because is the node whose failure a skipped node owes it to; for a node
-	// that asked for it, the node itself.
+	// Because is the node that this one owes its state to: for a skipped node
+	// the one whose failure it was skipped for, for a node that was running or
+	// pending when the group was stopped the one whose failure stopped it. It is
+	// the node itself if it failed or asked to be skipped, and if the group was
+	// stopped from outside.
 	Because K
 	// Stopped says that it was running when the group was stopped. It ended
 	// within its grace then, unless CutOff says that it was closed.
@@ -167,22 +166,8 @@ type Outcome[K comparable] struct {
 // if they succeeded.
 func (g *DependencyTaskGroup[K]) Outcomes() iter.Seq[Outcome[K]] {
 	return func(yield func(Outcome[K]) bool) {
-		for _, f := range g.engine.failures {
-			if f.node == noNode {
-				continue
-			}
-			if s := g.engine.state[f.node] & onlyState; s != StateFailed && s != StateTimedOut {
-				continue
-			}
-			if !yield(g.outcome(f.node)) {
-				return
-			}
-		}
-		for p, state := range g.engine.state {
-			switch s := state & onlyState; {
-			case s == StateFailed || s == StateTimedOut || !s.Ended():
-			case s == StateSucceeded && state&wasStopped == 0:
-			case !yield(g.outcome(int32(p))):
+		for p := range g.engine.outcomes() {
+			if !yield(g.outcome(p)) {
 				return
 			}
 		}
@@ -190,16 +175,43 @@ func (g *DependencyTaskGroup[K]) Outcomes() iter.Seq[Outcome[K]] {
 }
 
 func (g *DependencyTaskGroup[K]) outcome(p int32) Outcome[K] {
-	k, state := g.plan.keys[p], g.engine.state[p]
-	o := Outcome[K]{
-		Key: k, State: state & onlyState, Err: g.Err(k),
-		Stopped: state&wasStopped != 0, CutOff: state&wasCutOff != 0,
+	n := &g.engine.nodes
+	return Outcome[K]{
+		Key: g.plan.keys[p], State: n.state(p), Err: g.engine.errOf(p), Because: g.plan.keys[g.engine.because(p)],
+		Stopped: n.has(p, wasStopped), CutOff: n.has(p, wasCutOff),
 	}
-	if o.State == StateSkipped {
-		o.Because = k
-		if g.engine.skips != nil && g.engine.skips[p] != 0 {
-			o.Because = g.plan.keys[g.engine.failures[g.engine.skips[p]-1].node]
+}
+
+// outcomes returns the nodes that Outcomes is about, in its order.
+func (g *engine) outcomes() iter.Seq[int32] {
+	return func(yield func(int32) bool) {
+		for _, f := range g.failures.list {
+			if f.node != noNode && hasFailed(g.nodes.state(f.node)) && !yield(f.node) {
+				return
+			}
+		}
+		for p := range int32(g.nodes.len()) {
+			switch s := g.nodes.state(p); {
+			case hasFailed(s) || !s.Ended():
+			case s == StateSucceeded && !g.nodes.has(p, wasStopped):
+			case !yield(p):
+				return
+			}
 		}
 	}
-	return o
+}
+
+func hasFailed(s State) bool { return s == StateFailed || s == StateTimedOut }
+
+// because returns the node that a node owes its state to.
+func (g *engine) because(p int32) int32 {
+	switch s := g.nodes.state(p); {
+	case s == StateSkipped:
+		if f, ok := g.failures.of(p); ok {
+			return f.node
+		}
+	case !hasFailed(s) && g.ending.blame != noNode:
+		return g.ending.blame
+	}
+	return p
 }

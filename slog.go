@@ -51,11 +51,6 @@ func NewLogObserver(logger *slog.Logger) *LogObserver {
 	return &LogObserver{logger: logger, began: map[*engine]time.Time{}}
 }
 
-// isOver reports whether nothing of the group is left to be done.
-func (g *engine) isOver() bool {
-	return g.Count(StateRunning) == 0 && (g.draining || g.Count(StatePending) == 0)
-}
-
 // Observe writes what the level lets through of a change of a node's state, and
 // of the group, if it starts or ends with that.
 func (l *LogObserver) Observe(t Transition) {
@@ -105,7 +100,7 @@ func (l *LogObserver) begin(group *engine, t Transition) {
 		return
 	}
 	l.write(slog.LevelInfo, t, "group started", groupAttr(t,
-		slog.Int("nodes", group.Len()), slog.Int("completed", group.Count(StateSucceeded))))
+		slog.Int("nodes", group.nodes.len()), slog.Int("completed", group.nodes.count(StateSucceeded))))
 }
 
 // end tells of a group with the last change in it.
@@ -117,9 +112,9 @@ func (l *LogObserver) end(group *engine, t Transition) {
 	began := l.began[group]
 	delete(l.began, group)
 	l.mu.Unlock()
-	attrs := []slog.Attr{slog.Int("rounds", group.Rounds()), slog.Duration("took", t.Time().Sub(began))}
+	attrs := []slog.Attr{slog.Int("rounds", group.round), slog.Duration("took", t.Time().Sub(began))}
 	for s := StatePending; s <= StateSkipped; s++ {
-		if n := group.Count(s); n > 0 {
+		if n := group.nodes.count(s); n > 0 {
 			attrs = append(attrs, slog.Int(s.String(), n))
 		}
 	}

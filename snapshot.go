@@ -16,13 +16,13 @@ type Snapshot[K comparable] struct {
 // the driving goroutine, by an Observer as well, so that each change can be
 // stored.
 func (g *DependencyTaskGroup[K]) Snapshot() Snapshot[K] {
-	var s Snapshot[K]
-	for p, state := range g.engine.state {
-		switch {
-		case state&onlyState == StateSucceeded:
-			s.Completed = append(s.Completed, g.plan.keys[p])
-		case state&hasStarted != 0:
-			s.Started = append(s.Started, g.plan.keys[p])
+	s := Snapshot[K]{Completed: []K{}, Started: []K{}}
+	for p, k := range g.plan.keys {
+		switch n := &g.engine.nodes; {
+		case n.state(int32(p)) == StateSucceeded:
+			s.Completed = append(s.Completed, k)
+		case n.has(int32(p), hasStarted):
+			s.Started = append(s.Started, k)
 		}
 	}
 	return s
@@ -32,13 +32,14 @@ func (g *DependencyTaskGroup[K]) Snapshot() Snapshot[K] {
 // that had started, and this one has not completed, counts as started.
 func (s Snapshot[K]) After(earlier Snapshot[K]) Snapshot[K] {
 	known := s.set(true)
+	started := append([]K{}, s.Started...)
 	for _, k := range slices.Concat(earlier.Completed, earlier.Started) {
 		if !known[k] {
-			s.Started = append(slices.Clip(s.Started), k)
+			started = append(started, k)
 			known[k] = true
 		}
 	}
-	return s
+	return Snapshot[K]{Completed: append([]K{}, s.Completed...), Started: started}
 }
 
 // Resume returns a function for [GroupOptions.Completed] by which a group of

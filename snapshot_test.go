@@ -47,10 +47,10 @@ func TestSnapshot_at_every_step(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[string]bool{
-		`{"completed":null,"started":["a","e"]}: 0s a, 0s e, 1s b, 1s c, 2s d`: true,
-		`{"completed":["a","e"],"started":["b","c"]}: 0s b, 0s c, 1s d`:        true,
-		`{"completed":["a","b","c","e"],"started":["d"]}: 0s d`:                true,
-		`{"completed":["a","b","c","d","e"],"started":null}: `:                 true,
+		`{"completed":[],"started":["a","e"]}: 0s a, 0s e, 1s b, 1s c, 2s d`: true,
+		`{"completed":["a","e"],"started":["b","c"]}: 0s b, 0s c, 1s d`:      true,
+		`{"completed":["a","b","c","e"],"started":["d"]}: 0s d`:              true,
+		`{"completed":["a","b","c","d","e"],"started":[]}: `:                 true,
 	}, seen)
 }
 

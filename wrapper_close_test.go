@@ -551,5 +551,5 @@ func TestCoroutine_StopCause(t *testing.T) {
 	require.EqualError(t, err, "a: no space")
 	require.NoError(t, before)
 	require.EqualError(t, after, "a: no space")
-	require.Equal(t, "a failed: a: no space\nb cancelled: b: gave up: a: no space, stopped", outcomes(group))
+	require.Equal(t, "a failed: a: no space\nb cancelled: b: gave up: a: no space because of a, stopped", outcomes(group))
 }

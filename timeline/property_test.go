@@ -63,6 +63,11 @@ func newSmall(rnd *rand.Rand) *small {
 	}
 	for k := range walk {
 		g.order = append(g.order, k)
+		for i := 0; i < len(g.requires[k]); i++ { // what does not run hands on what it waits for
+			if q := g.requires[k][i]; g.unrun[q] {
+				g.requires[k] = append(g.requires[k], g.requires[q]...)
+			}
+		}
 	}
 	return g
 }

@@ -59,8 +59,8 @@ type Link[K comparable] struct {
 // same key the last one counts. The spans must be in the order of their starts.
 // They may be from elsewhere than a [Recorder].
 //
-// A node that did not run counts as one that takes no time and keeps nobody
-// waiting, as with GroupOptions.Completed. What was waited for without a limit
+// A node that did not run counts as one that takes no time: what requires it
+// waits only for what it requires itself, as with GroupOptions.Completed. What was waited for without a limit
 // being the cause, such as the rest of a round, counts as held up by it all the
 // same. The report keeps deps, which must not be changed as long as it is used.
 //
@@ -112,21 +112,34 @@ func (r *Report[K]) choose(spans []Span) {
 // began is the first start; there must be one.
 func (r *Report[K]) began() time.Time { return r.spans[0].Start }
 
-// connect finds the edges between spans, in the walked direction.
+// connect finds the edges between spans, in the walked direction. A node that did
+// not run hands on what it waited for.
 func (r *Report[K]) connect() {
 	r.requires, r.frees = make([][]int, len(r.spans)), make([][]int, len(r.spans))
-	for requirer, k := range r.keys {
-		for q := range r.deps.Requires(k) {
-			required, ran := r.at[q]
-			if !ran {
-				continue
+	walk, before := r.deps.All(), r.deps.Requires
+	if r.opts.Reverse {
+		walk, before = r.deps.Backward(), r.deps.RequiredBy
+	}
+	handedOn := map[K][]int{}
+	for k := range walk {
+		var from []int
+		for q := range before(k) {
+			if i, ran := r.at[q]; ran {
+				from = append(from, i)
+			} else {
+				from = append(from, handedOn[q]...)
 			}
-			first, then := required, requirer
-			if r.opts.Reverse {
-				first, then = then, first
-			}
-			r.requires[then] = append(r.requires[then], first)
-			r.frees[first] = append(r.frees[first], then)
+		}
+		slices.Sort(from)
+		from = slices.Compact(from)
+		i, ran := r.at[k]
+		if !ran {
+			handedOn[k] = from
+			continue
+		}
+		r.requires[i] = from
+		for _, j := range from {
+			r.frees[j] = append(r.frees[j], i)
 		}
 	}
 }

@@ -6,6 +6,7 @@ package digraph
 import (
 	"iter"
 	"math/bits"
+	"slices"
 )
 
 // Graph is a directed graph in compressed rows: three flat slices that the
@@ -169,12 +170,14 @@ type unsorted struct {
 // allOut is the place of a node that waits for nothing any more.
 const allOut = ^int32(0)
 
-// Reach returns, by node, whether a path leads to it from start, which counts
-// as reached.
-func (g *Graph) Reach(start int32) []bool {
+// Reach returns, by node, whether a path leads to it from one of the starts, which
+// count as reached.
+func (g *Graph) Reach(starts ...int32) []bool {
 	reached := make([]bool, g.Len())
-	reached[start] = true
-	found := []int32{start}
+	for _, start := range starts {
+		reached[start] = true
+	}
+	found := slices.Clone(starts)
 	for len(found) > 0 {
 		i := found[len(found)-1]
 		found = found[:len(found)-1]

@@ -58,6 +58,7 @@ type Group struct {
 	signal   bool // a round is wanted though nobody is due
 	draining bool
 	stopping bool  // nothing new starts
+	graced   bool  // the running members were asked for their graces in this step
 	notice   error // what members are told
 	cause    error // of a Stop of the whole run
 	thrown   error // the last one
@@ -71,6 +72,7 @@ type node struct {
 	state    State
 	started  bool
 	freed    bool // done, or its failure is ignored: what requires it may start
+	before   bool // it was done beforehand: it frees once all that it requires does
 	path     int64
 
 	// While it runs.
@@ -80,6 +82,7 @@ type node struct {
 	turn     bool // it is due
 	told     bool // it had its notice
 	deadline deadline
+	graceEnd int64 // of a grace that comes after its own limit; 0 is none
 }
 
 type failure struct {
@@ -115,7 +118,7 @@ func NewGroup(opts Options) *Group {
 	}
 	for _, n := range g.nodes {
 		if opts.Completed != nil && opts.Completed(n.key) {
-			n.state, n.freed = Succeeded, true
+			n.state, n.before = Succeeded, true
 		}
 	}
 	for _, n := range slices.Backward(g.nodes) {
@@ -162,7 +165,7 @@ func (g *Group) step() (Yield, error) {
 	if g.ended {
 		return Yield{}, ErrEnded
 	}
-	g.begun, g.signal = true, false
+	g.begun, g.signal, g.graced = true, false, false
 	g.round++
 	now := g.opts.Clock.Now
 	for _, n := range g.running() {
@@ -213,6 +216,9 @@ func (n *node) isWoken() bool {
 	return n.state == Running && !n.turn && n.yield.Ready != nil && n.yield.Ready()
 }
 
+// frees reports whether a node is done for those that require it.
+func (n *node) frees() bool { return n.freed || n.before && all(n.requires, (*node).frees) }
+
 func (n *node) hasGrace() bool { return n.deadline.kind > throwTimeout }
 
 func (n *node) isDue(round int, now int64) bool {
@@ -256,7 +262,7 @@ func (g *Group) nextReady() *node {
 	}
 	var next *node
 	for _, n := range g.nodes {
-		if n.state == Pending && all(n.requires, func(q *node) bool { return q.freed }) &&
+		if n.state == Pending && all(n.requires, (*node).frees) &&
 			(next == nil || n.path > next.path) {
 			next = n
 		}
@@ -297,7 +303,7 @@ func (g *Group) fail(n *node, err error) {
 
 // handle does what a failure asks for.
 func (g *Group) handle(n *node, err error) {
-	if errors.Is(err, ErrSkip) {
+	if isSkip(err) {
 		g.note(n, err, failure{aside: true, skip: true})
 		g.set(n, Skipped, err)
 		g.skip(n)
@@ -327,6 +333,18 @@ func (g *Group) handle(n *node, err error) {
 	}
 }
 
+// isSkip reports whether err says nothing but that its node is to be skipped.
+func isSkip(err error) bool {
+	switch e := err.(type) { //nolint:errorlint // One level at a time.
+	case interface{ Unwrap() error }:
+		return isSkip(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		errs := e.Unwrap()
+		return len(errs) > 0 && !slices.ContainsFunc(errs, func(err error) bool { return !isSkip(err) })
+	}
+	return err == ErrSkip //nolint:errorlint // That very one.
+}
+
 func (g *Group) note(n *node, err error, f failure) {
 	f.err = &TaskError{Key: n.key, Err: err}
 	g.failures = append(g.failures, f)
@@ -336,7 +354,12 @@ func (g *Group) note(n *node, err error, f failure) {
 func (g *Group) skip(n *node) {
 	lost := []*node{n}
 	for _, q := range g.nodes {
-		if q.state == Pending && slices.ContainsFunc(q.requires, func(r *node) bool { return slices.Contains(lost, r) }) {
+		if !slices.ContainsFunc(q.requires, func(r *node) bool { return slices.Contains(lost, r) }) {
+			continue
+		}
+		if q.before {
+			lost = append(lost, q) // it will never free what waits for it
+		} else if q.state == Pending {
 			lost = append(lost, q)
 			g.set(q, Skipped, nil)
 		}
@@ -347,6 +370,10 @@ func (g *Group) skip(n *node) {
 // or closes it.
 func (g *Group) stopAll(cause error) {
 	g.cancelPending()
+	if g.graced {
+		return // in this step
+	}
+	g.graced = true
 	if g.notice == nil {
 		g.notice = cause
 	}
@@ -356,12 +383,24 @@ func (g *Group) stopAll(cause error) {
 			if n.deadline.kind == closeTimedOut {
 				end = closeTimedOut // it has its end already, now it only comes earlier
 			}
-			n.deadline.offer(g.opts.Clock.Now+grace, end)
+			if at := g.opts.Clock.Now + grace; n.deadline.kind == throwTimeout && at >= n.deadline.at {
+				n.graceEnd = earliest(n.graceEnd, at)
+			} else {
+				n.deadline.offer(at, end)
+			}
 			g.tell(n, cause, false)
 		} else {
 			g.cutOff(n)
 		}
 	}
+}
+
+// earliest returns the earlier one of two times, of which 0 is none.
+func earliest(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 func (g *Group) graceOf(n *node) int64 {
@@ -391,13 +430,16 @@ func (g *Group) expire(n *node) {
 		return
 	case throwTimeout:
 		grace := max(g.graceOf(n), 0)
+		if n.graceEnd != 0 { // it was granted one before, which this does not prolong
+			grace = min(grace, max(n.graceEnd-g.opts.Clock.Now, 0))
+		}
 		y, err := n.task.throw(&Timeout{Grace: grace})
 		if err != nil || y.Done {
 			g.settle(n, y, err)
 			return
 		}
 		if grace > 0 {
-			n.deadline = deadline{g.opts.Clock.Now + grace, closeTimedOut}
+			n.deadline = deadline{earliest(g.opts.Clock.Now+grace, n.graceEnd), closeTimedOut}
 			g.settle(n, y, nil)
 			return
 		}
@@ -509,7 +551,7 @@ func (g *Group) result() error {
 		return errs[0]
 	}
 	switch {
-	case unfinished:
+	case unfinished && g.cause != nil:
 		return g.cause
 	case g.count(Pending) > 0:
 		return ErrDrained
@@ -524,6 +566,7 @@ func (g *Group) throw(err error) (Yield, error) {
 		g.ended = true
 		return Yield{}, err
 	}
+	g.graced = false
 	t, isTimeout := err.(*Timeout) //nolint:errorlint // That very type.
 	g.failures = append(g.failures, failure{err: err, aside: isTimeout})
 	switch {

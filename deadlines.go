@@ -1,0 +1,146 @@
+package scheduler
+
+import (
+	"time"
+
+	"github.com/steptask/scheduler/internal/wheel"
+)
+
+// deadlines are the limits and graces of a group's running members, whether they
+// are due or parked.
+type deadlines struct {
+	bySlot []deadline  // made once a member has one
+	graces []int64     // by slot: the end of a grace that comes after the member's own limit; 0: none
+	wheel  wheel.Wheel // keys: the instants from which on a deadline has passed
+	popped []wheel.Entry
+	isLive func(wheel.Entry) bool // made once: no allocation in a round
+
+	limited int // members with a limit of their own
+	graced  int // members with a grace
+}
+
+func (d *deadlines) init() { d.isLive = d.check }
+
+// none reports whether no member has a deadline.
+func (d *deadlines) none() bool { return d.limited|d.graced == 0 }
+
+// limit gives the member in a slot, of so many, its own limit.
+func (d *deadlines) limit(slot int32, slots int, at int64, span time.Duration) {
+	*d.place(slot, slots) = deadline{at: at, span: span, kind: throwTimeout}
+	d.limited++
+	d.wheel.Add(later(at, 1), uint32(slot))
+}
+
+// grant offers the member in a slot, of so many, a grace that ends at an instant,
+// as kind says. Deadlines only come nearer.
+func (d *deadlines) grant(slot int32, slots int, kind deadlineKind, at int64) {
+	has := d.place(slot, slots)
+	switch {
+	case has.kind == throwTimeout && at >= has.at: // to be kept after its Timeout
+		if len(d.graces) <= int(slot) {
+			d.graces = extended(d.graces, slots)
+		}
+		if end := d.graces[slot]; end == 0 || at < end {
+			d.graces[slot] = at
+		}
+		return
+	case has.kind != noDeadline && at >= has.at:
+		return
+	case has.kind == closeTimedOut:
+		kind = closeTimedOut // it has its end already, now it only comes earlier
+	}
+	d.uncount(has)
+	has.at, has.kind = at, kind
+	d.graced++
+	d.wheel.Add(later(at, 1), uint32(slot))
+}
+
+// graceEnd returns the end of a grace that the member in a slot was granted and
+// that comes after its own limit, or never.
+func (d *deadlines) graceEnd(slot int32) int64 {
+	if int(slot) >= len(d.graces) || d.graces[slot] == 0 {
+		return never
+	}
+	return d.graces[slot]
+}
+
+func (d *deadlines) place(slot int32, slots int) *deadline {
+	if int(slot) >= len(d.bySlot) {
+		d.bySlot = extended(d.bySlot, slots)
+	}
+	return &d.bySlot[slot]
+}
+
+// of returns the deadline of the member in a slot.
+func (d *deadlines) of(slot int32) deadline {
+	if int(slot) >= len(d.bySlot) {
+		return deadline{}
+	}
+	return d.bySlot[slot]
+}
+
+// mayHavePassed reports whether a member's deadline is to be looked at, by a
+// reading that may be some steps old: a grace is always.
+func (d *deadlines) mayHavePassed(slot int32, now int64) bool {
+	if int(slot) >= len(d.bySlot) {
+		return false
+	}
+	has := &d.bySlot[slot]
+	return has.kind != noDeadline && (has.kind != throwTimeout || now > has.at)
+}
+
+// clear ends the deadline of the member in a slot, if it has one.
+func (d *deadlines) clear(slot int32) {
+	if int(slot) < len(d.bySlot) {
+		d.uncount(&d.bySlot[slot])
+	}
+	if int(slot) < len(d.graces) {
+		d.graces[slot] = 0
+	}
+}
+
+// uncount makes a deadline none. Its span stays: a Timeout may still ask for it.
+func (d *deadlines) uncount(has *deadline) {
+	switch has.kind {
+	case noDeadline:
+	case throwTimeout:
+		d.limited--
+	default:
+		d.graced--
+	}
+	has.kind = noDeadline
+}
+
+// passed returns the members whose deadline has passed since it was asked last.
+// The result is good until the next call.
+func (d *deadlines) passed(now int64) []wheel.Entry {
+	d.popped = d.wheel.Advance(now, d.popped[:0])
+	live := d.popped[:0]
+	for _, e := range d.popped {
+		if d.check(e) {
+			live = append(live, e)
+		}
+	}
+	return live
+}
+
+// check reports whether an entry of the wheel still stands for a deadline.
+func (d *deadlines) check(e wheel.Entry) bool {
+	has := &d.bySlot[e.Item]
+	return has.kind != noDeadline && later(has.at, 1) == e.Key
+}
+
+// next returns the instant from which on the earliest deadline has passed, or
+// never.
+func (d *deadlines) next() int64 {
+	if d.wheel.Len() == 0 {
+		return never
+	}
+	if at, ok := d.wheel.Min(d.isLive); ok {
+		return at
+	}
+	return never
+}
+
+// end lets go of everything.
+func (d *deadlines) end() { *d = deadlines{} }

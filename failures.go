@@ -1,0 +1,92 @@
+package scheduler
+
+// failures is what went wrong in a group, in order of occurrence.
+type failures struct {
+	list       []failure
+	byNode     map[int32]int // the first failure of a node, by index
+	skippedFor []int32       // by node: 1 + the index of the failure that it was skipped for; 0: none
+}
+
+// failure is an error and where it comes from.
+type failure struct {
+	err    error
+	node   int32 // noNode: it was thrown into the group, or is the group's own
+	kept   bool  // no part of the result, only kept
+	isSkip bool  // a node's wish to be skipped: nothing went wrong
+}
+
+// add keeps a failure and returns its index.
+func (f *failures) add(failed failure) int {
+	i := len(f.list)
+	if failed.node != noNode {
+		if f.byNode == nil {
+			f.byNode = map[int32]int{}
+		}
+		if _, ok := f.byNode[failed.node]; !ok {
+			f.byNode[failed.node] = i
+		}
+	}
+	f.list = append(f.list, failed)
+	return i
+}
+
+// keepOnly takes a failure out of the result.
+func (f *failures) keepOnly(i int) { f.list[i].kept = true }
+
+// skip remembers that a node, of n, was skipped for the last failure. It reports
+// whether that is news.
+func (f *failures) skip(p int32, n int) bool {
+	if f.skippedFor == nil {
+		f.skippedFor = make([]int32, n)
+	}
+	if f.skippedFor[p] != 0 {
+		return false
+	}
+	f.skippedFor[p] = int32(len(f.list))
+	return true
+}
+
+// of returns the failure that a node owes its end to: the one that it was skipped
+// for, else its own first one.
+func (f *failures) of(p int32) (failed failure, ok bool) {
+	if f.skippedFor != nil && f.skippedFor[p] != 0 {
+		return f.list[f.skippedFor[p]-1], true
+	}
+	if i, ok := f.byNode[p]; ok {
+		return f.list[i], true
+	}
+	return failure{}, false
+}
+
+// errors returns everything that went wrong.
+func (f *failures) errors() []error {
+	var errs []error
+	for _, failed := range f.list {
+		if !failed.isSkip {
+			errs = append(errs, failed.err)
+		}
+	}
+	return errs
+}
+
+// first returns the first error that is part of the result, or nil.
+func (f *failures) first() error {
+	for _, failed := range f.list {
+		if !failed.kept {
+			return failed.err
+		}
+	}
+	return nil
+}
+
+// group returns all errors that are part of the result as an *ExceptionGroup, or
+// nil.
+func (f *failures) group() error {
+	var errs []error
+	for _, failed := range f.list {
+		if !failed.kept {
+			errs = append(errs, failed.err)
+		}
+	}
+	return orNil(groupOf(errs))
+}

@@ -1,0 +1,63 @@
+package scheduler
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/steptask/scheduler/internal/bitset"
+	"github.com/steptask/scheduler/internal/digraph"
+)
+
+// starter says which node of a group starts next.
+//
+// It has the pending nodes of which all that they require is done, by rank,
+// except those that wait for claims. Rank is position, or with Estimate the place
+// in the order of the longest remaining path. Either way what a node frees has a
+// higher rank than the node.
+type starter struct {
+	ready  *bitset.Set
+	ranks  []int32 // rank by position; nil: the same
+	byRank []int32 // position by rank
+}
+
+func (s *starter) init(n int) { s.ready = bitset.New(n) }
+
+// rankBy orders the nodes by the longest remaining path.
+func (s *starter) rankBy(graph *digraph.Graph, estimate func(int32) time.Duration) {
+	n := graph.Len()
+	remaining := make([]int64, n)
+	s.byRank = make([]int32, n)
+	for p := n - 1; p >= 0; p-- {
+		s.byRank[p] = int32(p)
+		for _, q := range graph.Row(int32(p)) {
+			remaining[p] = max(remaining[p], remaining[q])
+		}
+		remaining[p] = later(remaining[p], max(estimate(int32(p)), 0))
+	}
+	slices.SortFunc(s.byRank, func(a, b int32) int {
+		return cmp.Or(cmp.Compare(remaining[b], remaining[a]), cmp.Compare(a, b))
+	})
+	s.ranks = make([]int32, n)
+	for r, p := range s.byRank {
+		s.ranks[p] = int32(r)
+	}
+}
+
+// rankOf returns the rank of a node, and nodeAt the node of a rank.
+func (s *starter) rankOf(p int32) int32 {
+	if s.ranks == nil {
+		return p
+	}
+	return s.ranks[p]
+}
+
+func (s *starter) nodeAt(rank int32) int32 {
+	if s.byRank == nil {
+		return rank
+	}
+	return s.byRank[rank]
+}
+
+// add makes a node ready.
+func (s *starter) add(p int32) { s.ready.Add(s.rankOf(p)) }
