@@ -36,8 +36,9 @@ import (
 type engine struct {
 	opts     options
 	task     func(p int32) Task
-	key      func(p int32) any // for errors and observers
-	graph    *digraph.Graph    // from a node to those that it frees
+	direct   func(ctx context.Context, w int) // startDirectly, with keys
+	key      func(p int32) any                // for errors and observers
+	graph    *digraph.Graph                   // from a node to those that it frees
 	required func(p int32) []int32
 
 	nodes      nodes       // where each node stands
@@ -353,7 +354,7 @@ func (g *engine) nextStep() Yield {
 func (g *engine) end() {
 	g.endNodes()
 	g.phase = phaseEnded
-	g.task, g.opts.Context = nil, nil
+	g.task, g.direct, g.opts.Context = nil, nil, nil
 	g.parking.end()
 	g.deadlines.end()
 	g.contexts = contexts{}

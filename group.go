@@ -153,6 +153,7 @@ func NewDependencyTaskGroup[K comparable](
 	g.engine = engine{
 		opts:     positional,
 		task:     func(p int32) Task { return task(keys[p]) },
+		direct:   func(ctx context.Context, w int) { startDirectly(ctx, &g.engine, w, keys, task) },
 		key:      func(p int32) any { return keys[p] },
 		graph:    g.plan.graph,
 		required: g.plan.required,

@@ -69,7 +69,7 @@ func TestGroup_Completed(t *testing.T) {
 		{name: "all", deps: deps, opts: scheduler.GroupOptions[string]{Completed: done("a b c d e")}, rounds: []string{""}},
 		{
 			name: "one that requires what is not", deps: deps, opts: scheduler.GroupOptions[string]{Completed: done("d")},
-parts:  map[string]part{"a": {steps: "next"}},
+			parts:  map[string]part{"a": {steps: "next"}},
 			rounds: []string{"a1", "a2, b1, c1, e1"},
 		},
 		{

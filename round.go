@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/bits"
 	"runtime/debug"
 	"time"
@@ -243,7 +244,7 @@ func (g *engine) sweep(ctx context.Context) bool {
 	direct, ready := g.startsDirectly(), g.starter.ready
 	for w := ready.NextWord(0); w >= 0; w = ready.NextWord(w) {
 		if direct {
-			g.startDirectly(ctx, w)
+			g.direct(ctx, w)
 		}
 		for word := ready.Word(w); word != 0; word = ready.Word(w) {
 			rank := int32(w<<6 | bits.TrailingZeros64(word))
@@ -272,26 +273,38 @@ func (g *engine) sweep(ctx context.Context) bool {
 	return true
 }
 
-// startsDirectly reports whether nothing is asked at a start.
+// startsDirectly reports whether nothing is asked at a start, and the number of the
+// round fits into the tables.
 func (g *engine) startsDirectly() bool {
 	o := &g.opts
-	return o.Timeout == nil && o.Context == nil && o.Claims == nil &&
+	return g.round <= math.MaxInt32 && o.Timeout == nil && o.Context == nil && o.Claims == nil &&
 		!o.RecoverPanics && o.SlowStep == 0 && o.Budget == 0 && o.Limit == 0
 }
 
 // startDirectly is start for such a group, for all ready nodes of a word and in
-// one piece: a large group of short tasks spends most of its time here.
-func (g *engine) startDirectly(ctx context.Context, w int) {
+// one piece: a large group of short tasks spends most of its time here. So it
+// works on the tables of nodes themselves, and is compiled for each type of key: a
+// call through a function of positions would be a tenth of what a node costs.
+func startDirectly[K comparable](ctx context.Context, g *engine, w int, keys []K, task func(K) Task) {
+	// Of slices that are known to be as long as each other only the first is checked.
+	n := uint(len(g.nodes.states))
+	states, since, cells, keys := g.nodes.states[:n], g.nodes.since[:n], g.nodes.cells[:n], keys[:n]
+	start, to := g.graph.Start[:n+1], g.graph.To
 	words, told := g.starter.ready.Words(), g.opts.Observer != nil
 	for words[w] != 0 && g.phase == phaseRunning {
 		p := int32(w<<6 | bits.TrailingZeros64(words[w]))
+		i := uint(p)
 		words[w] &= words[w] - 1 // as Drop does
-		g.nodes.start(p, g.round)
+		states[i] = StateRunning | hasStarted
+		since[i] = int32(g.round)
+		cells[i] = noSlot
+		g.nodes.counts[StatePending]--
+		g.nodes.counts[StateRunning]++
 		if told {
 			g.observe(p, StatePending, StateRunning, nil, nil)
 		}
 		g.current = p
-		task := g.task(p)
+		task := task(keys[i])
 		if task == nil {
 			g.current = noNode
 			g.handle(ctx, p, nil, ErrNilTask)
@@ -303,17 +316,23 @@ func (g *engine) startDirectly(ctx context.Context, w int) {
 			g.applyFirst(ctx, p, task, y, err, deadline{}, nil)
 			continue
 		}
-		g.nodes.change(p, StateSucceeded, g.round)
+		states[i] = StateSucceeded | hasStarted
+		g.nodes.counts[StateRunning]--
+		g.nodes.counts[StateSucceeded]++
 		if told {
 			g.observe(p, StateRunning, StateSucceeded, task, nil)
 		}
-		for _, q := range g.graph.Row(p) {
+		for _, q := range to[start[i]:start[i+1]] {
+			if cells[q]--; cells[q] != 0 {
+				continue
+			}
 			switch {
-			case !g.nodes.requirementDone(q):
-			case int(q>>6) == w && g.nodes.state(q) == StatePending: // marked above until Leave
+			case states[q] != StatePending:
+				g.makeReady(q)
+			case int(q>>6) == w: // marked above until Leave
 				words[w] |= 1 << (q & 63)
 			default:
-				g.makeReady(q)
+				g.starter.ready.Add(q)
 			}
 		}
 	}
