@@ -52,6 +52,14 @@ prepare: ## what make test needs: a Temporal server is built, and Chromium insta
 race: ## the same with the race detector, in random order, each module by itself
 	$(call each,GOWORK=off go test -vet=off -race -shuffle=on $(TESTFLAGS) $(call quick,./...))
 
+# The tests with 32 bits run on Linux and Windows on x86.
+.PHONY: portable
+portable: ## short tests of the root module with 32 bits; all modules built for other systems
+	GOARCH=386 GOWORK=off go test -vet=off -short ./...
+	GOOS=windows GOARCH=amd64 go build $(ALL)
+	GOOS=darwin GOARCH=arm64 go build $(ALL)
+	GOOS=linux GOARCH=arm64 go build $(ALL)
+
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZTIME (5s) each
 	FUZZTIME=$(FUZZTIME) .ci/fuzz

@@ -2,6 +2,7 @@ package digraph_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -100,7 +101,7 @@ next:
 // paths returns the lengths of the shortest paths of one edge or more (Floyd
 // and Warshall).
 func (e edges) paths() [][]int {
-	const far = 1 << 30
+	const far = math.MaxInt / 2 // twice that is no overflow
 	d := make([][]int, e.n)
 	for i := range d {
 		d[i] = slices.Repeat([]int{far}, e.n)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -70,7 +71,7 @@ type limitsCase struct {
 	t        *testing.T
 	seed     uint64
 	rng      *rand.Rand
-	clock    *limitsClock
+	clock    *schedulertest.Clock
 	limiters []*scheduler.Limiter
 	capacity []int
 	used     []int // by running leaves, counted apart from the Limiter's own books
@@ -86,7 +87,7 @@ type limitsCase struct {
 }
 
 func newLimitsCase(t *testing.T, seed uint64) *limitsCase {
-	c := &limitsCase{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), clock: &limitsClock{now: time.Unix(0, 0)}}
+	c := &limitsCase{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), clock: schedulertest.NewClock(time.Time{}).Alone()}
 	for range 1 + c.rng.IntN(3) {
 		c.capacity = append(c.capacity, 1+c.rng.IntN(3))
 		c.limiters = append(c.limiters, scheduler.NewLimiter(scheduler.LimiterOptions{
@@ -96,24 +97,6 @@ func newLimitsCase(t *testing.T, seed uint64) *limitsCase {
 		c.used = append(c.used, 0)
 	}
 	return c
-}
-
-// limitsClock jumps. It panics where a run would sleep for ever.
-type limitsClock struct{ now time.Time }
-
-func (c *limitsClock) Now() time.Time { return c.now }
-
-func (c *limitsClock) Wait(until time.Time, wake <-chan struct{}) {
-	select {
-	case <-wake:
-	default:
-		if until.IsZero() {
-			panic("nothing would ever happen again")
-		}
-		if until.After(c.now) {
-			c.now = until
-		}
-	}
 }
 
 func (c *limitsCase) run() {
