@@ -81,8 +81,7 @@ func TestBlocking_panics(t *testing.T) {
 		}
 		// Also one that panics when it is closed.
 		task := call(func(ctx context.Context) error { <-ctx.Done(); panic(errOops) })
-		_, err := task.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), task)
 		require.ErrorIs(t, panicOf(t, func() { _ = task.Close() }).(error), errOops)
 	})
 }
@@ -92,15 +91,13 @@ func TestBlocking_parks(t *testing.T) {
 	bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
 		task := call(func(context.Context) error { sleep(time.Second); return nil })
 		for range 3 { // early steps are harmless
-			y, err := task.Step(t.Context())
-			require.NoError(t, err)
+			y := mustStep(t, t.Context(), task)
 			require.Equal(t, "event", y.String())
 			require.False(t, y.Ready())
 		}
 		sleep(time.Second)
 		synctest.Wait()
-		y, err := task.Step(t.Context())
-		require.NoError(t, err)
+		y := mustStep(t, t.Context(), task)
 		require.Equal(t, scheduler.Done, y)
 
 		begin, steps := time.Now(), 0
@@ -165,10 +162,9 @@ func TestBlocking_Close(t *testing.T) {
 					returned = true
 					return test.fn(ctx)
 				})
-				_, err := task.Step(t.Context())
-				require.NoError(t, err)
+				mustStep(t, t.Context(), task)
 				sleep(time.Second)
-				err = task.Close()
+				err := task.Close()
 				require.True(t, returned, "Close waits for the call")
 				require.Equal(t, 4*time.Second, time.Since(begin))
 				require.Equal(t, scheduler.ErrClosed, cause)
@@ -189,8 +185,7 @@ func TestBlocking_Close(t *testing.T) {
 func TestBlocking_Close_of_one_that_has_returned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		task := scheduler.Blocking(func(context.Context) error { return errOops })
-		_, err := task.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), task)
 		synctest.Wait()
 		require.Equal(t, errOops, task.Close())
 	})
@@ -242,8 +237,7 @@ func TestBlocking_Throw(t *testing.T) {
 func TestBlocking_Throw_does_not_block(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		task := scheduler.Blocking(stubborn(time.Second))
-		_, err := task.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), task)
 		begin := time.Now()
 		y, err := throwIn(t.Context(), task, errOops)
 		require.NoError(t, err)
@@ -352,12 +346,10 @@ func TestBlocking_context(t *testing.T) {
 			require.NoError(t, ctx.Err())
 			return context.Cause(ctx)
 		})
-		_, err := task.Step(ctx)
-		require.NoError(t, err)
+		mustStep(t, ctx, task)
 		sleep(2 * time.Hour)
 		synctest.Wait()
-		_, err = task.Step(ctx)
-		require.NoError(t, err)
+		mustStep(t, ctx, task)
 		require.False(t, ended)
 	})
 }
@@ -390,8 +382,7 @@ func TestBlocking_derived_contexts(t *testing.T) {
 			require.NoError(t, never.Err())
 			return nil
 		})
-		_, err := task.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), task)
 		synctest.Wait()
 		require.NoError(t, task.Close())
 		require.Equal(t, []error{scheduler.ErrClosed, scheduler.ErrClosed, scheduler.ErrClosed}, causes)
@@ -414,8 +405,7 @@ func TestBlocking_context_asked_late(t *testing.T) {
 			require.Equal(t, scheduler.ErrClosed, context.Cause(derived))
 			return nil
 		})
-		_, err := task.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), task)
 		require.NoError(t, task.Close())
 	})
 }
@@ -462,14 +452,12 @@ func TestStopping(t *testing.T) {
 				<-scheduler.Stopping(ctx)
 				return nil
 			})
-			_, err := task.Step(t.Context())
-			require.NoError(t, err)
+			mustStep(t, t.Context(), task)
 			task.(scheduler.Stopper).Stop(t.Context(), errOops)
 			task.(scheduler.Stopper).Stop(t.Context(), errOther)
 			sleep(2 * time.Second)
 			synctest.Wait()
-			y, err := task.Step(t.Context())
-			require.NoError(t, err)
+			y := mustStep(t, t.Context(), task)
 			require.Equal(t, scheduler.Done, y)
 		})
 	})
@@ -537,8 +525,7 @@ func TestBlocking_many_closed_side_by_side(t *testing.T) {
 	}{
 		{"Close", func(t *testing.T) {
 			g := group(t, members(), nil)
-			_, err := g.Step(t.Context())
-			require.NoError(t, err)
+			mustStep(t, t.Context(), g)
 			require.NoError(t, g.Close())
 		}, stubbornness},
 		{"failure", func(t *testing.T) {
@@ -587,8 +574,7 @@ func TestFetch_then(t *testing.T) {
 		return "half", errOther
 	}
 	closed := func(t *testing.T, task scheduler.Task) error {
-		_, err := task.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), task)
 		return task.Close()
 	}
 	run := func(opts scheduler.RunnerOptions) func(*testing.T, scheduler.Task) error {
@@ -616,9 +602,8 @@ func TestFetch_then(t *testing.T) {
 			return r.RunWith(t.Context(), 0, 0)
 		}, "half", []error{errOops, errOther}},
 		{"throw and close", wait, func(t *testing.T, task scheduler.Task) error {
-			_, err := task.Step(t.Context())
-			require.NoError(t, err)
-			_, err = throwIn(t.Context(), task, errOops)
+			mustStep(t, t.Context(), task)
+			_, err := throwIn(t.Context(), task, errOops)
 			require.NoError(t, err)
 			return task.Close()
 		}, "half", []error{scheduler.ErrClosed, errOther}},
@@ -729,8 +714,7 @@ func TestBlocking_nested_run(t *testing.T) {
 			}), nil)
 			return nil
 		})
-		_, err := task.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), task)
 		require.NoError(t, task.Close())
 		require.ErrorIs(t, inner, scheduler.ErrClosed, "the inner run ends with its context")
 	})
@@ -753,8 +737,7 @@ func TestBlocking_has_the_clock_of_the_run(t *testing.T) {
 					return nil
 				}), nil)
 			})
-			_, err := task.Step(ctx)
-			require.NoError(t, err)
+			mustStep(t, ctx, task)
 			synctest.Wait()
 			y, err := task.Step(ctx)
 			require.NoError(t, err, name)
@@ -798,8 +781,7 @@ func TestGroup_calls_deep_inside_are_closed_side_by_side(t *testing.T) {
 			}), hours(""))
 		}
 		g := scheduler.All(inside(), inside(), inside())
-		_, err := g.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), g)
 		began := time.Now()
 		require.NoError(t, g.Close())
 		require.Equal(t, time.Second, time.Since(began))

@@ -56,8 +56,7 @@ func TestWithClock(t *testing.T) {
 	deps.Add("a")
 	g, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task { return scheduler.Pause(scheduler.After(time.Hour)) }, nil)
 	require.NoError(t, err)
-	y, err := g.Step(ctx)
-	require.NoError(t, err)
+	y := mustStep(t, ctx, g)
 	at, timed := y.Time()
 	require.True(t, timed)
 	require.True(t, at.Equal(inner.Now().Add(time.Hour)), "a task without a runner takes its time from it")
@@ -97,8 +96,7 @@ func TestContext_that_cannot_be_compared(t *testing.T) {
 	r := scheduler.NewTaskRunner(scheduler.All(&fakeTask{step: forever}), &scheduler.RunnerOptions{Clock: clock})
 	require.NoError(t, r.Start(ctx, 0))
 	for range 3 {
-		_, err := r.Step(ctx)
-		require.NoError(t, err)
+		mustStep(t, ctx, r)
 	}
 	require.NoError(t, r.Cancel())
 }
@@ -234,8 +232,7 @@ func TestNow_of_no_clock_is_the_systems(t *testing.T) {
 	ctx := scheduler.WithClock(t.Context(), nil)
 	require.False(t, scheduler.Now(ctx).Before(before))
 	group := claiming(t, "a", nil, hours)
-	_, err := group.Step(ctx)
-	require.NoError(t, err)
+	mustStep(t, ctx, group)
 	require.NoError(t, group.Close())
 }
 

@@ -45,8 +45,7 @@ func TestCloser(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				task := put(call(2 * time.Second))
-				_, err := task.Step(t.Context())
-				require.NoError(t, err)
+				mustStep(t, t.Context(), task)
 				synctest.Wait()
 				begin := time.Now()
 				closer := task
@@ -86,8 +85,7 @@ func TestCloser_nothing_to_wait_for(t *testing.T) {
 		scheduler.All(scheduler.Pause(scheduler.Next), scheduler.Pause(scheduler.Next)),
 		scheduler.NewTaskRunner(scheduler.Pause(scheduler.Next), nil).AsTask(0),
 	} {
-		_, err := task.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), task)
 		require.Nil(t, task.(scheduler.Closer).BeginClose())
 		require.NoError(t, task.Close())
 	}

@@ -144,9 +144,8 @@ func TestDiagrams_of_the_page(t *testing.T) {
 func TestDependencyTaskGroup_diagrams_in_reverse(t *testing.T) {
 	t.Parallel()
 	for _, reverse := range []bool{false, true} {
-		group, err := scheduler.NewDependencyTaskGroup(graph("b:a c:a,b"), func(string) scheduler.Task { return nil },
+		group := newGroup(t, "b:a c:a,b", func(string) scheduler.Task { return nil },
 			&scheduler.GroupOptions[string]{Name: `a "name"`, Reverse: reverse})
-		require.NoError(t, err)
 		var dot strings.Builder
 		require.NoError(t, group.WriteDOT(&dot))
 		text := dot.String()

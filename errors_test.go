@@ -266,9 +266,8 @@ func TestErrClosed_is_dropped(t *testing.T) {
 				require.Equal(t, scheduler.ErrClosed, err)
 				return c.returns(err)
 			})
-			_, err := task.Step(t.Context())
-			require.NoError(t, err)
-			if err = task.Close(); c.want == "" {
+			mustStep(t, t.Context(), task)
+			if err := task.Close(); c.want == "" {
 				require.NoError(t, err)
 			} else {
 				require.EqualError(t, err, c.want)
@@ -285,8 +284,7 @@ func TestErrClosed_besides_an_error_of_close(t *testing.T) {
 		seen = co.Await(&fakeTask{step: forever, close: func() error { return errBoom }})
 		return seen
 	})
-	_, err := task.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), task)
 	require.Equal(t, errBoom, task.Close())
 	require.ErrorIs(t, seen, errBoom)
 	require.ErrorIs(t, seen, scheduler.ErrClosed)

@@ -323,8 +323,7 @@ func TestEvent_of_several_leaves_nothing_behind(t *testing.T) {
 	require.NoError(t, r.Start(t.Context(), 0))
 	before := heap()
 	for range waits {
-		_, err := r.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), r)
 	}
 	require.Less(t, int64(heap())-int64(before), int64(waits*50), "bytes")
 	require.NoError(t, r.Cancel())
@@ -345,8 +344,7 @@ func TestTaskRunner_forgets_an_event_of_an_earlier_wait(t *testing.T) {
 		return scheduler.Next, nil
 	}), nil)
 	require.NoError(t, r.Start(t.Context(), 0))
-	_, err := r.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), r)
 	event.Set()
 	require.False(t, r.Due().Ready())
 	require.NoError(t, r.Cancel())
@@ -365,14 +363,11 @@ func TestEvent_of_several_is_left_by_one(t *testing.T) {
 		}
 		return scheduler.Pause(both)
 	})
-	_, err := g.Step(ctx)
-	require.NoError(t, err)
+	mustStep(t, ctx, g)
 	clock.Advance(time.Second)
-	_, err = g.Step(ctx)
-	require.NoError(t, err)
+	mustStep(t, ctx, g)
 	b.Set()
-	_, err = g.Step(ctx)
-	require.NoError(t, err)
+	mustStep(t, ctx, g)
 	require.Equal(t, scheduler.StateSucceeded, g.State("stays"))
 	require.Equal(t, scheduler.StateRunning, g.State("leaves"))
 	require.NoError(t, g.Close())

@@ -15,8 +15,7 @@ import (
 func TestGroup_Explain(t *testing.T) {
 	l := limiter(1)
 	event := new(scheduler.Event)
-	inner, err := scheduler.NewDependencyTaskGroup(graph("x1"), second, &scheduler.GroupOptions[string]{Name: "inner", Claims: claim(l)})
-	require.NoError(t, err)
+	inner := newGroup(t, "x1", second, &scheduler.GroupOptions[string]{Name: "inner", Claims: claim(l)})
 	group, err := scheduler.NewDependencyTaskGroup(
 		graph("timer event rounds next holds1 waits1 group needs:timer,event fails skipped:fails done limited"),
 		func(k string) scheduler.Task {
@@ -97,10 +96,9 @@ func TestGroup_Explain(t *testing.T) {
 }
 
 func TestGroup_Explain_of_a_stop_and_a_limit(t *testing.T) {
-	group, err := scheduler.NewDependencyTaskGroup(graph("a b c"), func(string) scheduler.Task {
+	group := newGroup(t, "a b c", func(string) scheduler.Task {
 		return scheduler.Pause(scheduler.After(time.Hour))
 	}, &scheduler.GroupOptions[string]{Limit: 1, ErrorWaitTime: time.Minute})
-	require.NoError(t, err)
 	var lines []string
 	explain := func() string {
 		lines = nil
@@ -149,7 +147,7 @@ func TestGroup_Explain_by_an_Observer_of_a_start(t *testing.T) {
 func TestGroup_Explain_from_inside(t *testing.T) {
 	var group *scheduler.DependencyTaskGroup[string]
 	var inside string
-	group, err := scheduler.NewDependencyTaskGroup(graph("a b c d e f g:a,b,c,d,e,f"), func(k string) scheduler.Task {
+	group = newGroup(t, "a b c d e f g:a,b,c,d,e,f", func(k string) scheduler.Task {
 		return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
 			for e := range group.Explain() {
 				if e.Key == k && inside == "" {
@@ -159,7 +157,6 @@ func TestGroup_Explain_from_inside(t *testing.T) {
 			return scheduler.Next, nil
 		})
 	}, nil)
-	require.NoError(t, err)
 	d := schedulertest.NewDriver(t, group, nil)
 	d.Step()
 	require.Equal(t, "a: running since round 1", inside)
@@ -178,14 +175,11 @@ func TestExplanation_reasons(t *testing.T) {
 	t.Run("the limit is the reason only if it is the last one", func(t *testing.T) {
 		l := limiter(1)
 		busy := claiming(t, "x", map[string][]scheduler.Claim{"x": {{Limiter: l, Weight: 1}}}, hours)
-		_, err := busy.Step(t.Context())
-		require.NoError(t, err)
-		g, err := scheduler.NewDependencyTaskGroup(graph("claims1 a needs:a free"), hours, &scheduler.GroupOptions[string]{
+		mustStep(t, t.Context(), busy)
+		g := newGroup(t, "claims1 a needs:a free", hours, &scheduler.GroupOptions[string]{
 			Limit: 1, Claims: claimIf(l),
 		})
-		require.NoError(t, err)
-		_, err = g.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), g)
 		limited := map[string]bool{}
 		for e := range g.Explain() {
 			limited[e.Key] = e.Limited
@@ -199,11 +193,9 @@ func TestExplanation_reasons(t *testing.T) {
 		g := claiming(t, "a", nil, func(string) scheduler.Task {
 			return scheduler.Sequence(scheduler.Pause(scheduler.On(&event)), scheduler.Pause(scheduler.After(time.Minute)))
 		})
-		_, err := g.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), g)
 		event.Set()
-		_, err = g.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), g)
 		for e := range g.Explain() {
 			require.NotContains(t, e.String(), "event")
 			require.Contains(t, e.String(), "waits: at ")
@@ -212,9 +204,8 @@ func TestExplanation_reasons(t *testing.T) {
 	})
 	t.Run("what has ended was not asked to", func(t *testing.T) {
 		g := claiming(t, "a", nil, hours)
-		_, err := g.Step(t.Context())
-		require.NoError(t, err)
-		_, err = g.Throw(t.Context(), errOops)
+		mustStep(t, t.Context(), g)
+		_, err := g.Throw(t.Context(), errOops)
 		require.ErrorIs(t, err, errOops)
 		for e := range g.Explain() {
 			require.True(t, e.Stopped)

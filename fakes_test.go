@@ -301,6 +301,27 @@ func graph(text string) *scheduler.Dependencies[string] {
 	return deps
 }
 
+// newGroup makes a group of the graph that a text describes.
+func newGroup(
+	t *testing.T, deps string, task func(string) scheduler.Task, opts *scheduler.GroupOptions[string],
+) *scheduler.DependencyTaskGroup[string] {
+	t.Helper()
+	g, err := scheduler.NewDependencyTaskGroup(graph(deps), task, opts)
+	require.NoError(t, err)
+	return g
+}
+
+// mustStep makes a step of a task or a runner, in which nothing fails.
+func mustStep[T any](t *testing.T, ctx context.Context, s interface {
+	Step(ctx context.Context) (T, error)
+},
+) T {
+	t.Helper()
+	result, err := s.Step(ctx)
+	require.NoError(t, err)
+	return result
+}
+
 // make makes the group.
 func (s *stage) make(deps string, opts *scheduler.GroupOptions[string]) {
 	s.Helper()

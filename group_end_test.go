@@ -43,8 +43,7 @@ polite cancelled because of fails`, outcomes(group))
 
 func TestGroup_Drain(t *testing.T) {
 	clock := schedulertest.NewClock(time.Time{}).Alone()
-	group, err := scheduler.NewDependencyTaskGroup(graph("b:a c:b d"), func(string) scheduler.Task { return lasting(1, nil) }, nil)
-	require.NoError(t, err)
+	group := newGroup(t, "b:a c:b d", func(string) scheduler.Task { return lasting(1, nil) }, nil)
 	r := scheduler.NewTaskRunner(group, &scheduler.RunnerOptions{Clock: clock})
 	require.NoError(t, r.Start(t.Context(), 0))
 	group.Drain()
@@ -52,16 +51,14 @@ func TestGroup_Drain(t *testing.T) {
 	require.Equal(t, scheduler.Snapshot[string]{Completed: []string{"a", "d"}, Started: []string{}}, group.Snapshot())
 	require.Equal(t, 2, group.Count(scheduler.StatePending), "what is left stays pending")
 
-	rest, err := scheduler.NewDependencyTaskGroup(graph("b:a c:b d"), func(string) scheduler.Task { return lasting(1, nil) },
+	rest := newGroup(t, "b:a c:b d", func(string) scheduler.Task { return lasting(1, nil) },
 		&scheduler.GroupOptions[string]{Completed: group.Snapshot().Resume()})
-	require.NoError(t, err)
 	require.NoError(t, scheduler.Run(t.Context(), rest, &scheduler.RunnerOptions{Clock: clock}))
 	require.False(t, rest.Started("a"))
 	require.True(t, rest.Started("c"))
 
 	rest.Drain() // ended: nothing happens
-	finished, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return lasting(1, nil) }, nil)
-	require.NoError(t, err)
+	finished := newGroup(t, "a", func(string) scheduler.Task { return lasting(1, nil) }, nil)
 	r = scheduler.NewTaskRunner(finished, &scheduler.RunnerOptions{Clock: clock})
 	require.NoError(t, r.Start(t.Context(), 0))
 	finished.Drain()
@@ -71,9 +68,8 @@ func TestGroup_Drain(t *testing.T) {
 // A group that is drained between two steps, with nothing running, ends with
 // the next one.
 func TestGroup_Drain_when_nothing_runs(t *testing.T) {
-	group, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return lasting(1, nil) },
+	group := newGroup(t, "a", func(string) scheduler.Task { return lasting(1, nil) },
 		&scheduler.GroupOptions[string]{Budget: 1})
-	require.NoError(t, err)
 	group.Drain()
 	require.ErrorIs(t, scheduler.Run(t.Context(), group, nil), scheduler.ErrDrained)
 	require.False(t, group.Started("a"))
@@ -90,9 +86,8 @@ func TestGroup_error_of_a_close_after_the_grace(t *testing.T) {
 		return lasting(9, nil)
 	}
 	t.Run("aggregating", func(t *testing.T) {
-		group, err := scheduler.NewDependencyTaskGroup(graph("a"), member,
+		group := newGroup(t, "a", member,
 			&scheduler.GroupOptions[string]{AggregateErrors: true, ErrorWaitTime: time.Second})
-		require.NoError(t, err)
 		d := schedulertest.NewDriver(t, group, nil)
 		d.Step()
 		d.Runner.Interrupt(errSpace)
@@ -104,12 +99,11 @@ func TestGroup_error_of_a_close_after_the_grace(t *testing.T) {
 	})
 	t.Run("failing fast", func(t *testing.T) {
 		var asked []string
-		group, err := scheduler.NewDependencyTaskGroup(graph("a b"), member,
+		group := newGroup(t, "a b", member,
 			&scheduler.GroupOptions[string]{ErrorWaitTimeFor: func(k string) time.Duration {
 				asked = append(asked, k)
 				return map[string]time.Duration{"a": time.Second, "b": time.Minute}[k]
 			}})
-		require.NoError(t, err)
 		d := schedulertest.NewDriver(t, group, nil)
 		d.Step()
 		d.Runner.Interrupt(errSpace)
@@ -128,9 +122,8 @@ func TestGroup_grace_of_two_interrupts(t *testing.T) {
 		"all errors": {ErrorWaitTime: 10 * time.Second, AggregateErrors: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			group, err := scheduler.NewDependencyTaskGroup(graph("b:a"),
+			group := newGroup(t, "b:a",
 				func(string) scheduler.Task { return lasting(60, nil) }, &opts)
-			require.NoError(t, err)
 			d := schedulertest.NewDriver(t, group, nil)
 			start := d.Clock.Now()
 			d.Step()
@@ -150,8 +143,7 @@ func TestGroup_grace_of_two_interrupts(t *testing.T) {
 
 // A deadlock is no failure of a node, so it is in no Outcome.
 func TestGroup_Outcomes_without_what_was_thrown_in(t *testing.T) {
-	group, err := scheduler.NewDependencyTaskGroup(graph("a"), second, nil)
-	require.NoError(t, err)
+	group := newGroup(t, "a", second, nil)
 	d := schedulertest.NewDriver(t, group, nil)
 	d.Step()
 	d.Runner.Interrupt(errSpace)
@@ -195,22 +187,19 @@ func TestGroup_Outcomes_of_timeouts(t *testing.T) {
 	t.Parallel()
 	clock := schedulertest.NewClock(time.Time{})
 	ctx := scheduler.WithClock(t.Context(), clock)
-	g, err := scheduler.NewDependencyTaskGroup(graph("a b c:a"), hours, &scheduler.GroupOptions[string]{
+	g := newGroup(t, "a b c:a", hours, &scheduler.GroupOptions[string]{
 		AggregateErrors: true,
 		Timeout: func(k string) time.Duration {
 			return map[string]time.Duration{"a": time.Minute}[k]
 		},
 	})
-	require.NoError(t, err)
-	_, err = g.Step(ctx)
-	require.NoError(t, err)
+	mustStep(t, ctx, g)
 	for o := range g.Outcomes() {
 		t.Errorf("%v has not ended", o.Key)
 	}
 	require.Zero(t, g.Count(scheduler.StateSkipped+1))
 	clock.Advance(2 * time.Minute)
-	_, err = g.Step(ctx)
-	require.NoError(t, err)
+	mustStep(t, ctx, g)
 	var outcomes []string
 	for o := range g.Outcomes() {
 		outcomes = append(outcomes, fmt.Sprint(o.Key, " ", o.State))
@@ -239,7 +228,7 @@ func TestGroup_ends_of_members(t *testing.T) {
 		clock := schedulertest.NewClock(time.Time{})
 		ctx := scheduler.WithClock(t.Context(), clock)
 		slow := false
-		g, err := scheduler.NewDependencyTaskGroup(graph("a b"), func(k string) scheduler.Task {
+		g := newGroup(t, "a b", func(k string) scheduler.Task {
 			if k == "b" {
 				return scheduler.Pause(scheduler.After(time.Hour))
 			}
@@ -252,19 +241,16 @@ func TestGroup_ends_of_members(t *testing.T) {
 		}, &scheduler.GroupOptions[string]{ErrorWaitTimeFor: func(k string) time.Duration {
 			return map[string]time.Duration{"a": time.Hour, "b": time.Second}[k]
 		}})
-		require.NoError(t, err)
-		_, err = g.Step(ctx)
-		require.NoError(t, err)
-		_, err = g.Throw(ctx, errOops)
+		mustStep(t, ctx, g)
+		_, err := g.Throw(ctx, errOops)
 		require.NoError(t, err)
 		slow = true
-		_, err = g.Step(ctx)
-		require.NoError(t, err)
+		mustStep(t, ctx, g)
 		require.Equal(t, scheduler.StateCancelled, g.State("b"), "in the same round")
 		require.NoError(t, g.Close())
 	})
 	t.Run("who had no notice does not end because of it", func(t *testing.T) {
-		g, err := scheduler.NewDependencyTaskGroup(graph("a b"), func(k string) scheduler.Task {
+		g := newGroup(t, "a b", func(k string) scheduler.Task {
 			first := true
 			return step(func(context.Context) (scheduler.Yield, error) {
 				if k == "a" && !first {
@@ -274,13 +260,10 @@ func TestGroup_ends_of_members(t *testing.T) {
 				return scheduler.Next, nil
 			})
 		}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour})
+		mustStep(t, t.Context(), g)
+		_, err := g.Throw(t.Context(), errOops)
 		require.NoError(t, err)
-		_, err = g.Step(t.Context())
-		require.NoError(t, err)
-		_, err = g.Throw(t.Context(), errOops)
-		require.NoError(t, err)
-		_, err = g.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), g)
 		require.Equal(t, scheduler.StateFailed, g.State("a"))
 		require.NoError(t, g.Close())
 	})
@@ -300,7 +283,7 @@ func TestGroup_ends_of_members(t *testing.T) {
 	t.Run("a context of a member's own ends with that of the step", func(t *testing.T) {
 		type key struct{}
 		var seen error
-		g, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task {
+		g := newGroup(t, "a", func(string) scheduler.Task {
 			return step(func(ctx context.Context) (scheduler.Yield, error) {
 				require.Equal(t, "a", ctx.Value(key{}))
 				seen = ctx.Err()
@@ -309,12 +292,10 @@ func TestGroup_ends_of_members(t *testing.T) {
 		}, &scheduler.GroupOptions[string]{Context: func(ctx context.Context, k string) context.Context {
 			return context.WithValue(ctx, key{}, k)
 		}})
-		require.NoError(t, err)
 		over, cancel := context.WithCancel(t.Context())
 		cancel()
 		for _, ctx := range []context.Context{t.Context(), over, over, t.Context()} {
-			_, err = g.Step(ctx)
-			require.NoError(t, err)
+			mustStep(t, ctx, g)
 			require.Equal(t, ctx.Err(), seen)
 		}
 		require.NoError(t, g.Close())
@@ -322,13 +303,11 @@ func TestGroup_ends_of_members(t *testing.T) {
 	t.Run("of a limit and a grace that end together the limit stays", func(t *testing.T) {
 		clock := schedulertest.NewClock(time.Time{})
 		ctx := scheduler.WithClock(t.Context(), clock)
-		g, err := scheduler.NewDependencyTaskGroup(graph("a"), hours, &scheduler.GroupOptions[string]{
+		g := newGroup(t, "a", hours, &scheduler.GroupOptions[string]{
 			ErrorWaitTime: time.Minute, Timeout: func(string) time.Duration { return time.Minute },
 		})
-		require.NoError(t, err)
-		_, err = g.Step(ctx)
-		require.NoError(t, err)
-		_, err = g.Throw(ctx, errOops)
+		mustStep(t, ctx, g)
+		_, err := g.Throw(ctx, errOops)
 		require.NoError(t, err)
 		clock.Advance(time.Minute + 1)
 		_, err = g.Step(ctx)
@@ -619,8 +598,7 @@ func TestGroup_ignores_the_end_of_its_context(t *testing.T) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	cancel()
 	for _, want := range []string{"a1", "a2", "a3"} {
-		_, err := s.group.Step(ctx)
-		require.NoError(t, err)
+		mustStep(t, ctx, s.group)
 		require.Equal(t, want, s.take())
 	}
 	s.ended()
@@ -722,14 +700,13 @@ func TestGroup_stopped_by_its_runner(t *testing.T) {
 // have notice, those that start in the grace too.
 func TestGroup_stopped_by_an_outer_group(t *testing.T) {
 	outer := func(s *stage) *scheduler.DependencyTaskGroup[string] {
-		g, err := scheduler.NewDependencyTaskGroup(graph("inner fails"), func(k string) scheduler.Task {
+		g := newGroup(t, "inner fails", func(k string) scheduler.Task {
 			if k == "inner" {
 				return s.group
 			}
 			s.parts["f"] = part{steps: "next fail"}
 			return s.task("f")
 		}, &scheduler.GroupOptions[string]{ErrorWaitTime: 3 * time.Second})
-		require.NoError(t, err)
 		return g
 	}
 	play := func(s *stage, g *scheduler.DependencyTaskGroup[string]) (rounds []string, err error) {

@@ -535,7 +535,7 @@ func TestGroup_disasters(t *testing.T) {
 				if test.opts != nil {
 					opts = test.opts(way.disaster)
 				}
-				g, err := scheduler.NewDependencyTaskGroup(graph("a b c d:c w"), func(k string) scheduler.Task {
+				g := newGroup(t, "a b c d:c w", func(k string) scheduler.Task {
 					switch {
 					case k == "b" && test.task:
 						way.disaster()
@@ -546,7 +546,6 @@ func TestGroup_disasters(t *testing.T) {
 					}
 					return s.task(k)
 				}, &opts)
-				require.NoError(t, err)
 				s.group = g
 				for range test.steps {
 					_, _, err := s.round()
@@ -624,13 +623,12 @@ func TestGroup_RecoverPanics(t *testing.T) {
 				opts = test.opts(func() { panicForTest(errOops) })
 			}
 			opts.RecoverPanics, opts.AggregateErrors = true, true
-			g, err := scheduler.NewDependencyTaskGroup(graph("a b c d:b"), func(k string) scheduler.Task {
+			g := newGroup(t, "a b c d:b", func(k string) scheduler.Task {
 				if k == "b" && test.task {
 					panicForTest(errOops)
 				}
 				return s.task(k)
 			}, &opts)
-			require.NoError(t, err)
 			s.group = g
 			value, _ := stackOf(t, func() {
 				for range test.steps {
@@ -691,11 +689,10 @@ func TestGroup_RecoverPanics(t *testing.T) {
 		states: "a=failed b=failed c=cancelled d=succeeded e=failed",
 	}).run)
 	t.Run("a PanicError stays what it is", func(t *testing.T) {
-		g, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task {
+		g := newGroup(t, "a", func(string) scheduler.Task {
 			return scheduler.Wrap(func(*scheduler.Coroutine) error { panicForTest("inside"); return nil })
 		}, &scheduler.GroupOptions[string]{RecoverPanics: true})
-		require.NoError(t, err)
-		err = scheduler.Run(t.Context(), g, nil)
+		err := scheduler.Run(t.Context(), g, nil)
 		var p *scheduler.PanicError
 		require.ErrorAs(t, err, &p)
 		require.Equal(t, "inside", p.Value)

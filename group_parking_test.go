@@ -52,7 +52,7 @@ func TestGroup_parking_forgets_earlier_waits(t *testing.T) {
 			clock := schedulertest.NewClock(time.Time{})
 			ctx := scheduler.WithClock(t.Context(), clock)
 			a, b := 0, 0
-			g, err := scheduler.NewDependencyTaskGroup(graph("a b"), func(k string) scheduler.Task {
+			g := newGroup(t, "a b", func(k string) scheduler.Task {
 				if k == "a" {
 					return counted(&a, func() { clock.Advance(time.Minute) }, scheduler.Next)
 				}
@@ -60,11 +60,10 @@ func TestGroup_parking_forgets_earlier_waits(t *testing.T) {
 			}, &scheduler.GroupOptions[string]{RecoverPanics: careful, Timeout: func(k string) time.Duration {
 				return map[string]time.Duration{"b": 90 * time.Second}[k]
 			}})
-			require.NoError(t, err)
-			for range 4 {
-				require.NoError(t, err)
-				_, err = g.Step(ctx)
+			for range 3 {
+				mustStep(t, ctx, g)
 			}
+			_, err := g.Step(ctx)
 			require.Equal(t, 3, b, "also in the round in which the time ran out")
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 		}
@@ -84,12 +83,10 @@ func TestGroup_parking_forgets_earlier_waits(t *testing.T) {
 			}
 			return counted(&b, nil, scheduler.On(&left).Or(scheduler.After(time.Second)), scheduler.On(&waited))
 		})
-		_, err := g.Step(ctx)
-		require.NoError(t, err)
+		mustStep(t, ctx, g)
 		clock.Advance(time.Second)
 		for range 3 {
-			_, err = g.Step(ctx)
-			require.NoError(t, err)
+			mustStep(t, ctx, g)
 			require.Equal(t, 2, b)
 		}
 		require.NoError(t, g.Close())
@@ -101,7 +98,7 @@ func TestGroup_parking_forgets_earlier_waits(t *testing.T) {
 		ctx := scheduler.WithClock(t.Context(), clock)
 		goOn := func(context.Context, error) (scheduler.Yield, error) { return scheduler.On(&waited), nil }
 		late, steps, thrown := false, 0, 0
-		g, err := scheduler.NewDependencyTaskGroup(graph("c a b"), func(k string) scheduler.Task {
+		g := newGroup(t, "c a b", func(k string) scheduler.Task {
 			switch k {
 			case "a":
 				return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
@@ -130,19 +127,15 @@ func TestGroup_parking_forgets_earlier_waits(t *testing.T) {
 		}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour, Timeout: func(k string) time.Duration {
 			return map[string]time.Duration{"b": time.Minute, "c": time.Second}[k]
 		}})
-		require.NoError(t, err)
 		for range 2 {
-			_, err = g.Step(ctx)
-			require.NoError(t, err)
+			mustStep(t, ctx, g)
 			clock.Advance(2 * time.Second)
 		}
 		late = true
-		_, err = g.Step(ctx)
-		require.NoError(t, err)
+		mustStep(t, ctx, g)
 		require.Equal(t, 1, thrown, "in the round in which its time ran out")
 		for range 3 {
-			_, err = g.Step(ctx)
-			require.NoError(t, err)
+			mustStep(t, ctx, g)
 			require.Equal(t, 1, steps)
 		}
 		require.NoError(t, g.Close())
@@ -151,7 +144,7 @@ func TestGroup_parking_forgets_earlier_waits(t *testing.T) {
 		var set scheduler.Event
 		set.Set()
 		steps := 0
-		g, err := scheduler.NewDependencyTaskGroup(graph("a:c b:c"), func(k string) scheduler.Task {
+		g := newGroup(t, "a:c b:c", func(k string) scheduler.Task {
 			switch k {
 			case "a": // gets notice right after its first step, when it is woken already
 				return &fakeTask{
@@ -163,13 +156,10 @@ func TestGroup_parking_forgets_earlier_waits(t *testing.T) {
 			}
 			return scheduler.Pause(scheduler.Next)
 		}, &scheduler.GroupOptions[string]{RecoverPanics: true, AggregateErrors: true})
-		require.NoError(t, err)
-		_, err = g.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), g)
 		g.Stop(t.Context(), errOops)
 		for range 3 {
-			_, err = g.Step(t.Context())
-			require.NoError(t, err)
+			mustStep(t, t.Context(), g)
 			require.Equal(t, 1, steps)
 		}
 		require.Equal(t, scheduler.StateFailed, g.State("a"))
@@ -180,7 +170,7 @@ func TestGroup_parking_forgets_earlier_waits(t *testing.T) {
 		clock := schedulertest.NewClock(time.Time{})
 		ctx := scheduler.WithClock(t.Context(), clock)
 		steps := 0
-		g, err := scheduler.NewDependencyTaskGroup(graph("b:a"), func(k string) scheduler.Task {
+		g := newGroup(t, "b:a", func(k string) scheduler.Task {
 			if k == "a" {
 				return scheduler.Pause(scheduler.After(time.Second))
 			}
@@ -188,10 +178,8 @@ func TestGroup_parking_forgets_earlier_waits(t *testing.T) {
 		}, &scheduler.GroupOptions[string]{Timeout: func(k string) time.Duration {
 			return map[string]time.Duration{"a": 10 * time.Second, "b": time.Hour}[k]
 		}})
-		require.NoError(t, err)
 		for range 20 {
-			_, err = g.Step(ctx)
-			require.NoError(t, err)
+			mustStep(t, ctx, g)
 			clock.Advance(time.Second)
 		}
 		require.Equal(t, 1, steps)
@@ -330,7 +318,7 @@ func TestGroup_parking(t *testing.T) {
 	t.Run("a time in the past", func(t *testing.T) {
 		steps := 0
 		s := newStage(t, nil)
-		g, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task {
+		g := newGroup(t, "a", func(string) scheduler.Task {
 			return &fakeTask{step: func(context.Context) (scheduler.Yield, error) {
 				if steps++; steps == 3 {
 					return scheduler.Done, nil
@@ -338,7 +326,6 @@ func TestGroup_parking(t *testing.T) {
 				return at(s, -100), nil
 			}}
 		}, nil)
-		require.NoError(t, err)
 		require.NoError(t, scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Clock: s.clock}))
 		require.Equal(t, 3, steps)
 	})
@@ -419,7 +406,7 @@ func TestGroup_events(t *testing.T) {
 	})
 	t.Run("set in a step of the same round", func(t *testing.T) {
 		s := newStage(t, map[string]part{"z": {steps: "event next"}, "b": {steps: "event next"}})
-		g, err := scheduler.NewDependencyTaskGroup(graph("z a b"), func(k string) scheduler.Task {
+		g := newGroup(t, "z a b", func(k string) scheduler.Task {
 			if k != "a" {
 				return s.task(k)
 			}
@@ -433,7 +420,6 @@ func TestGroup_events(t *testing.T) {
 				return scheduler.Done, nil
 			})
 		}, nil)
-		require.NoError(t, err)
 		s.group = g
 		for _, want := range []string{"z1, b1", "set", "z2, b2", "z3, b3"} {
 			_, what, err := s.round()
@@ -475,22 +461,18 @@ func TestGroup_does_not_touch_the_parked(t *testing.T) {
 	clock := schedulertest.NewClock(time.Unix(0, 0))
 	ctx := scheduler.WithClock(t.Context(), clock)
 	for range 100 {
-		_, err := g.Step(ctx)
-		require.NoError(t, err)
+		mustStep(t, ctx, g)
 	}
 	require.Equal(t, 100, steps[0])
 	require.Equal(t, slices.Repeat([]int{1}, n-1), steps[1:])
 	event.Set()
 	clock.Advance(time.Hour)
-	_, err = g.Step(ctx)
-	require.NoError(t, err)
+	mustStep(t, ctx, g)
 	require.Equal(t, n/3, g.Count(scheduler.StateRunning))
 	for range 899 {
-		_, err := g.Step(ctx)
-		require.NoError(t, err)
+		mustStep(t, ctx, g)
 	}
-	y, err := g.Step(ctx)
-	require.NoError(t, err)
+	y := mustStep(t, ctx, g)
 	require.Equal(t, scheduler.Done, y)
 }
 
@@ -549,8 +531,7 @@ func TestGroup_parking_and_a_jump_of_the_clock(t *testing.T) {
 	jump := func(to int64, want string) scheduler.Yield {
 		t.Helper()
 		s.clock.Advance(time.Unix(1_000_000+to, 0).Sub(s.clock.Now()))
-		y, err := s.group.Step(s.ctx)
-		require.NoError(t, err)
+		y := mustStep(t, s.ctx, s.group)
 		require.Equal(t, want, s.take())
 		return y
 	}
@@ -565,11 +546,9 @@ func TestGroup_parking_and_a_jump_of_the_clock(t *testing.T) {
 
 	s = newStage(t, map[string]part{"a": {steps: "rounds-2|after-9"}, "b": {steps: "rounds-2*3"}})
 	s.make("a b", nil)
-	_, err := s.group.Step(s.ctx)
-	require.NoError(t, err)
+	mustStep(t, s.ctx, s.group)
 	for range 2 {
-		y, err := s.group.Step(s.ctx)
-		require.NoError(t, err)
+		y := mustStep(t, s.ctx, s.group)
 		_, timed := y.Time()
 		require.Equal(t, s.group.Count(scheduler.StateRunning) == 2, timed, "the time of one that has ended is gone")
 	}

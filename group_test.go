@@ -210,15 +210,14 @@ func TestGroup_Context(t *testing.T) {
 		}
 	}
 	inner := func(k string) scheduler.Task {
-		g, err := scheduler.NewDependencyTaskGroup(graph("x"), func(x string) scheduler.Task { return member(k + "/" + x) },
+		g := newGroup(t, "x", func(x string) scheduler.Task { return member(k + "/" + x) },
 			&scheduler.GroupOptions[string]{Context: func(ctx context.Context, x string) context.Context {
 				return context.WithValue(ctx, key{}, fmt.Sprint(ctx.Value(key{}), "/", x))
 			}})
-		require.NoError(t, err)
 		return g
 	}
 	clock := schedulertest.NewClock(time.Unix(1, 0))
-	g, err := scheduler.NewDependencyTaskGroup(graph("a b c"), func(k string) scheduler.Task {
+	g := newGroup(t, "a b c", func(k string) scheduler.Task {
 		if k == "b" {
 			return inner(k)
 		}
@@ -235,22 +234,18 @@ func TestGroup_Context(t *testing.T) {
 			return ctx
 		},
 	})
-	require.NoError(t, err)
 	ctx := scheduler.WithClock(t.Context(), clock)
 	for range 2 {
-		_, err = g.Step(ctx)
-		require.NoError(t, err)
+		mustStep(t, ctx, g)
 		require.Equal(t, "a step va, b/x step vb/x, c step vc", j.take())
 	}
 	// Another context for the step: its end is seen, the values stay.
-	_, err = g.Step(context.WithValue(ctx, key{}, "step"))
-	require.NoError(t, err)
+	mustStep(t, context.WithValue(ctx, key{}, "step"), g)
 	require.Equal(t, "a step va, b/x step vb/x, c step vc", j.take())
 	clock.Advance(2 * time.Second)
-	_, err = g.Step(ctx)
-	require.NoError(t, err)
+	mustStep(t, ctx, g)
 	require.Equal(t, "a throw va, b/x step vb/x, c step vc", j.take())
-	_, err = g.Throw(ctx, errOops)
+	_, err := g.Throw(ctx, errOops)
 	require.NoError(t, err)
 	require.Equal(t, "a stop va, b/x stop vb/x, c stop vc", j.take())
 	require.Equal(t, 3, asked)
@@ -259,14 +254,13 @@ func TestGroup_Context(t *testing.T) {
 
 func TestGroup_nil_task(t *testing.T) {
 	s := newStage(t, map[string]part{"a": {steps: "next next"}})
-	g, err := scheduler.NewDependencyTaskGroup(graph("a b"), func(k string) scheduler.Task {
+	g := newGroup(t, "a b", func(k string) scheduler.Task {
 		if k == "b" {
 			return nil
 		}
 		return s.task(k)
 	}, nil)
-	require.NoError(t, err)
-	_, err = g.Step(s.ctx)
+	_, err := g.Step(s.ctx)
 	require.ErrorIs(t, err, scheduler.ErrNilTask)
 	require.Equal(t, &scheduler.TaskError{Key: "b", Err: scheduler.ErrNilTask}, err)
 	require.Equal(t, "a1, a close", s.take())
@@ -322,8 +316,7 @@ func TestGroup_keeps_its_view_of_the_graph(t *testing.T) {
 	deps.Add("a", "c")
 	deps.Add("c", "b")
 	require.Equal(t, 2, g.Len())
-	_, err = g.Step(s.ctx)
-	require.NoError(t, err)
+	mustStep(t, s.ctx, g)
 	require.Equal(t, "a1, b1", s.take())
 }
 
@@ -337,13 +330,12 @@ func TestGroup_misuse(t *testing.T) {
 	for name, call := range tests {
 		t.Run(name+" inside a step", func(t *testing.T) {
 			s := newStage(t, map[string]part{"a": {steps: "next next"}})
-			g, err := scheduler.NewDependencyTaskGroup(graph("a b c:b"), func(k string) scheduler.Task {
+			g := newGroup(t, "a b c:b", func(k string) scheduler.Task {
 				if k == "b" {
 					return scheduler.Func(func(context.Context) error { call(s); return nil })
 				}
 				return s.task(k)
 			}, &scheduler.GroupOptions[string]{Name: "G"})
-			require.NoError(t, err)
 			s.group = g
 			require.Equal(t, "scheduler: DependencyTaskGroup."+name+" of G called during a step",
 				panicOf(t, func() { _, _ = g.Step(s.ctx) }))
@@ -383,10 +375,9 @@ func TestGroup_nested(t *testing.T) {
 							return scheduler.Done, nil
 						})
 					}
-					g, err := scheduler.NewDependencyTaskGroup(graph("a b c:a d:b,c"), func(k string) scheduler.Task {
+					g := newGroup(t, "a b c:a d:b,c", func(k string) scheduler.Task {
 						return makeTask(depth-1, path+k)
 					}, nil)
-					require.NoError(t, err)
 					return g
 				}
 				require.NoError(t, scheduler.Run(t.Context(), makeTask(depth, ""), &scheduler.RunnerOptions{Wait: time.Hour}))
@@ -508,7 +499,7 @@ func TestGroup_queries(t *testing.T) {
 func TestGroup_queries_inside_steps(t *testing.T) {
 	var j journal
 	var g *scheduler.DependencyTaskGroup[string]
-	g, err := scheduler.NewDependencyTaskGroup(graph("b:a c:a"), func(k string) scheduler.Task {
+	g = newGroup(t, "b:a c:a", func(k string) scheduler.Task {
 		look := func() {
 			var states []string
 			for _, state := range g.All() {
@@ -525,7 +516,6 @@ func TestGroup_queries_inside_steps(t *testing.T) {
 			return err
 		})
 	}, nil)
-	require.NoError(t, err)
 	require.NoError(t, scheduler.Run(t.Context(), g, nil))
 	require.Equal(t, []string{
 		"a in 1: rpp, [a] running, c waits for [a]",

@@ -34,14 +34,13 @@ func TestGroup_Limit_nested(t *testing.T) {
 	var nest func(depth int) scheduler.Task
 	leaves := 0
 	nest = func(depth int) scheduler.Task {
-		group, err := scheduler.NewDependencyTaskGroup(graph("a b"), func(string) scheduler.Task {
+		group := newGroup(t, "a b", func(string) scheduler.Task {
 			if depth == 1 {
 				leaves++
 				return lasting(1, nil)
 			}
 			return nest(depth - 1)
 		}, &scheduler.GroupOptions[string]{Limit: 1})
-		require.NoError(t, err)
 		return group
 	}
 	d := schedulertest.NewDriver(t, nest(4), nil)
@@ -141,16 +140,14 @@ func TestClaims_are_lent(t *testing.T) {
 	l := limiter(1)
 	clock := schedulertest.NewClock(time.Time{}).Alone()
 	recorder := schedulertest.NewRecorder(clock)
-	outer, err := scheduler.NewDependencyTaskGroup(graph("a1 b1"), func(k string) scheduler.Task {
+	outer := newGroup(t, "a1 b1", func(k string) scheduler.Task {
 		if k != "a1" {
 			return lasting(1, nil)
 		}
-		inner, err := scheduler.NewDependencyTaskGroup(graph("x1 y1"), second,
+		inner := newGroup(t, "x1 y1", second,
 			&scheduler.GroupOptions[string]{Claims: claim(l), Observer: recorder})
-		require.NoError(t, err)
 		return inner
 	}, &scheduler.GroupOptions[string]{Claims: claim(l), Observer: recorder})
-	require.NoError(t, err)
 	require.NoError(t, scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: clock}))
 	require.Equal(t, "0s a1, 0s a1/x1, 1s a1/y1, 2s b1", starts(recorder.String()))
 }
@@ -159,18 +156,16 @@ func TestClaims_are_lent(t *testing.T) {
 func TestClaims_deadlock(t *testing.T) {
 	l := limiter(2)
 	clock := schedulertest.NewClock(time.Time{}).Alone()
-	outer, err := scheduler.NewDependencyTaskGroup(graph("a1 b1 c1"), func(string) scheduler.Task {
+	outer := newGroup(t, "a1 b1 c1", func(string) scheduler.Task {
 		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
 			if err := co.Yield(scheduler.After(time.Second)); err != nil {
 				return err
 			}
-			inner, err := scheduler.NewDependencyTaskGroup(graph("x2"), second, &scheduler.GroupOptions[string]{Claims: claim(l)})
-			require.NoError(t, err)
+			inner := newGroup(t, "x2", second, &scheduler.GroupOptions[string]{Claims: claim(l)})
 			return co.Await(inner)
 		})
 	}, &scheduler.GroupOptions[string]{Claims: claim(l)})
-	require.NoError(t, err)
-	err = scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: clock})
+	err := scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: clock})
 	require.EqualError(t, err, "scheduler: waiting for claims that can never be had: "+
 		"a1/x2 waits for 2 of volumes (capacity 2) held by a1: 1, b1: 1; "+
 		"b1/x2 waits for 2 of volumes (capacity 2) held by a1: 1, b1: 1; "+
@@ -269,8 +264,7 @@ func TestClaims_of_a_stopped_group(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := limiter(1)
-			group, err := scheduler.NewDependencyTaskGroup(graph("a1 b1"), second, &scheduler.GroupOptions[string]{Claims: claim(l)})
-			require.NoError(t, err)
+			group := newGroup(t, "a1 b1", second, &scheduler.GroupOptions[string]{Claims: claim(l)})
 			d := schedulertest.NewDriver(t, group, nil)
 			d.Step()
 			require.Equal(t, 1, l.InUse())
@@ -286,10 +280,9 @@ func TestClaims_of_a_stopped_group(t *testing.T) {
 func TestClaims_are_held_until_Close_has_returned(t *testing.T) {
 	l := limiter(1)
 	during := 0
-	group, err := scheduler.NewDependencyTaskGroup(graph("a1"), func(string) scheduler.Task {
+	group := newGroup(t, "a1", func(string) scheduler.Task {
 		return &fakeTask{step: forever, close: func() error { during = l.InUse(); return nil }}
 	}, &scheduler.GroupOptions[string]{Claims: claim(l)})
-	require.NoError(t, err)
 	d := schedulertest.NewDriver(t, group, nil)
 	d.Step()
 	require.NoError(t, d.Runner.Cancel())
@@ -300,7 +293,7 @@ func TestClaims_are_held_until_Close_has_returned(t *testing.T) {
 // A panic gives back what is held.
 func TestClaims_after_a_panic(t *testing.T) {
 	l := limiter(2)
-	group, err := scheduler.NewDependencyTaskGroup(graph("a1 b1"), func(k string) scheduler.Task {
+	group := newGroup(t, "a1 b1", func(k string) scheduler.Task {
 		return scheduler.Func(func(context.Context) error {
 			if k == "b1" {
 				panic("out of luck")
@@ -308,7 +301,6 @@ func TestClaims_after_a_panic(t *testing.T) {
 			return nil
 		})
 	}, &scheduler.GroupOptions[string]{Claims: claim(l)})
-	require.NoError(t, err)
 	require.Panics(t, func() { _ = scheduler.Run(t.Context(), group, nil) })
 	require.Zero(t, l.InUse())
 	require.Zero(t, l.Waiting())
@@ -319,15 +311,13 @@ func TestClaims_after_a_panic(t *testing.T) {
 func TestClaims_of_a_full_group(t *testing.T) {
 	l := limiter(1)
 	clock := schedulertest.NewClock(time.Time{}).Alone()
-	outer, err := scheduler.NewDependencyTaskGroup(graph("a1 b0 c1"), func(k string) scheduler.Task {
+	outer := newGroup(t, "a1 b0 c1", func(k string) scheduler.Task {
 		if k != "b0" {
 			return lasting(1, nil)
 		}
-		inner, err := scheduler.NewDependencyTaskGroup(graph("x1"), second, &scheduler.GroupOptions[string]{Claims: claim(l)})
-		require.NoError(t, err)
+		inner := newGroup(t, "x1", second, &scheduler.GroupOptions[string]{Claims: claim(l)})
 		return scheduler.Sequence(lasting(2, nil), inner)
 	}, &scheduler.GroupOptions[string]{Claims: claim(l), Limit: 2})
-	require.NoError(t, err)
 	require.NoError(t, scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: clock}))
 }
 
@@ -382,15 +372,14 @@ func TestDeadlockError_is_one_of_an_aggregating_group(t *testing.T) {
 	}
 	other := limiter(1)
 	// a holds l and wants other inside; b the other way round.
-	outer, err := scheduler.NewDependencyTaskGroup(graph("fails a b"), func(k string) scheduler.Task {
+	outer := newGroup(t, "fails a b", func(k string) scheduler.Task {
 		if k == "fails" {
 			return scheduler.Func(func(context.Context) error { return errSpace })
 		}
 		wants := map[string]*scheduler.Limiter{"a": other, "b": l}[k]
-		inner, err := scheduler.NewDependencyTaskGroup(graph("x"), second, &scheduler.GroupOptions[string]{
+		inner := newGroup(t, "x", second, &scheduler.GroupOptions[string]{
 			Claims: func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: wants, Weight: 1}} },
 		})
-		require.NoError(t, err)
 		return scheduler.Sequence(lasting(1, nil), inner)
 	}, &scheduler.GroupOptions[string]{AggregateErrors: true, Claims: func(k string) []scheduler.Claim {
 		if k == "b" {
@@ -398,8 +387,7 @@ func TestDeadlockError_is_one_of_an_aggregating_group(t *testing.T) {
 		}
 		return claims(k)
 	}})
-	require.NoError(t, err)
-	err = scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: clock})
+	err := scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: clock})
 	var group *scheduler.ExceptionGroup
 	require.ErrorAs(t, err, &group)
 	require.Len(t, group.Errors, 2)
@@ -428,13 +416,11 @@ func TestClaims_deadlock_after_others_have_left(t *testing.T) {
 		})
 		time.Sleep(time.Second) //nolint:forbidigo // in a bubble
 		start := time.Now()
-		outer, err := scheduler.NewDependencyTaskGroup(graph("a1 b1"), func(string) scheduler.Task {
-			inner, err := scheduler.NewDependencyTaskGroup(graph("y3"), second, &scheduler.GroupOptions[string]{Claims: claim(l)})
-			require.NoError(t, err)
+		outer := newGroup(t, "a1 b1", func(string) scheduler.Task {
+			inner := newGroup(t, "y3", second, &scheduler.GroupOptions[string]{Claims: claim(l)})
 			return scheduler.Sequence(lasting(1, nil), inner)
 		}, &scheduler.GroupOptions[string]{Claims: claim(l)})
-		require.NoError(t, err)
-		err = scheduler.Run(t.Context(), outer, nil)
+		err := scheduler.Run(t.Context(), outer, nil)
 		var deadlock *scheduler.DeadlockError
 		require.ErrorAs(t, err, &deadlock)
 		require.Equal(t, 9*time.Second, time.Since(start), "there was hope until then")
@@ -446,10 +432,9 @@ func TestClaims_deadlock_after_others_have_left(t *testing.T) {
 // What waits for claims can come from behind: it starts in the same round.
 func TestClaims_served_from_behind(t *testing.T) {
 	l, m := limiter(1), limiter(1)
-	other, err := scheduler.NewDependencyTaskGroup(graph("x"), second, &scheduler.GroupOptions[string]{
+	other := newGroup(t, "x", second, &scheduler.GroupOptions[string]{
 		Claims: func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: l, Weight: 1}} },
 	})
-	require.NoError(t, err)
 	holder := scheduler.NewTaskRunner(other, nil)
 	require.NoError(t, holder.Start(t.Context(), 0))
 	deps := scheduler.NewDependencies[int]()
@@ -524,15 +509,13 @@ func TestClaims_that_are_lent_whole_wait_for_nobody(t *testing.T) {
 	t.Parallel()
 	l := limiter(4)
 	other := claiming(t, "other", map[string][]scheduler.Claim{"other": {{Limiter: l, Weight: 2}}}, hours)
-	_, err := other.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), other)
 	inner := claiming(t, "x y", map[string][]scheduler.Claim{
 		"x": {{Limiter: l, Weight: 3}}, "y": {{Limiter: l, Weight: 2}},
 	}, hours)
 	box := claiming(t, "box", map[string][]scheduler.Claim{"box": {{Limiter: l, Weight: 2}}},
 		func(string) scheduler.Task { return inner })
-	_, err = box.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), box)
 	require.False(t, inner.Started("x"), "one of its three is another's")
 	require.True(t, inner.Started("y"))
 	require.NoError(t, box.Close())
@@ -544,15 +527,13 @@ func TestClaims_that_are_lent_are_not_kept_free_besides(t *testing.T) {
 	t.Parallel()
 	l, m := limiter(6), limiter(1)
 	other := claiming(t, "other", map[string][]scheduler.Claim{"other": {{Limiter: m, Weight: 1}}}, hours)
-	_, err := other.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), other)
 	inner := claiming(t, "x y", map[string][]scheduler.Claim{
 		"x": {{Limiter: l, Weight: 4}, {Limiter: m, Weight: 1}}, "y": {{Limiter: l, Weight: 3}},
 	}, hours)
 	box := claiming(t, "box", map[string][]scheduler.Claim{"box": {{Limiter: l, Weight: 2}}},
 		func(string) scheduler.Task { return inner })
-	_, err = box.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), box)
 	require.False(t, inner.Started("x"))
 	require.True(t, inner.Started("y"), "x is kept two of four that are free, y needs one")
 	require.NoError(t, box.Close())
@@ -608,14 +589,12 @@ func TestClaims_wait_behind_another_run(t *testing.T) {
 	own := claiming(t, "behind", map[string][]scheduler.Claim{"behind": {{Limiter: l, Weight: 1}}}, hours)
 	for range 2 {
 		for _, g := range []*scheduler.DependencyTaskGroup[string]{other, own} {
-			_, err := g.Step(t.Context())
-			require.NoError(t, err)
+			mustStep(t, t.Context(), g)
 		}
 	}
 	require.Equal(t, scheduler.StatePending, own.State("behind"))
 	require.NoError(t, other.Close())
-	_, err := own.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), own)
 	require.Equal(t, scheduler.StateRunning, own.State("behind"))
 	require.NoError(t, own.Close())
 }
@@ -665,7 +644,7 @@ func TestGroup_full_does_not_wait_for_an_Interval(t *testing.T) {
 	t.Parallel()
 	l := scheduler.NewLimiter(scheduler.LimiterOptions{Interval: time.Second})
 	clock := schedulertest.NewClock(time.Time{})
-	g, err := scheduler.NewDependencyTaskGroup(graph("a b c"), func(k string) scheduler.Task {
+	g := newGroup(t, "a b c", func(k string) scheduler.Task {
 		if k == "c" {
 			return hours(k)
 		}
@@ -673,9 +652,7 @@ func TestGroup_full_does_not_wait_for_an_Interval(t *testing.T) {
 	}, &scheduler.GroupOptions[string]{Limit: 1, Claims: func(k string) []scheduler.Claim {
 		return map[string][]scheduler.Claim{"a": {{Limiter: l, Weight: 1}}, "b": {{Limiter: l, Weight: 1}}}[k]
 	}})
-	require.NoError(t, err)
-	y, err := g.Step(scheduler.WithClock(t.Context(), clock))
-	require.NoError(t, err)
+	y := mustStep(t, scheduler.WithClock(t.Context(), clock), g)
 	at, ok := y.Time()
 	require.True(t, ok)
 	require.Equal(t, time.Hour, at.Sub(clock.Now()))
@@ -695,7 +672,7 @@ func TestClaims_deadlock_and_limits(t *testing.T) {
 			return scheduler.Sequence(scheduler.Pause(scheduler.Rounds(3)),
 				scheduler.NewTaskRunner(inner, &scheduler.RunnerOptions{Timeout: limit}).AsTask(0))
 		}
-		outer, err := scheduler.NewDependencyTaskGroup(graph(strings.Join(append([]string{"a b"}, more...), " ")), func(k string) scheduler.Task {
+		outer := newGroup(t, strings.Join(append([]string{"a b"}, more...), " "), func(k string) scheduler.Task {
 			switch k {
 			case "limited": // goes on after its Timeout, if it has one, and ends in its grace
 				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
@@ -716,7 +693,6 @@ func TestClaims_deadlock_and_limits(t *testing.T) {
 				"first": {{Limiter: slow, Weight: 1}}, "later": {{Limiter: slow, Weight: 1}},
 			}[k]
 		}})
-		require.NoError(t, err)
 		defer func() { later = outer.State("later") }()
 		return scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{}).Alone()})
 	}

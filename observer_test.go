@@ -198,9 +198,8 @@ func TestTransition(t *testing.T) {
 		}}
 	}
 	group := func(name, deps string, task func(k string) scheduler.Task) *scheduler.DependencyTaskGroup[string] {
-		g, err := scheduler.NewDependencyTaskGroup(graph(deps), task,
+		g := newGroup(t, deps, task,
 			&scheduler.GroupOptions[string]{Name: name, Observer: note})
-		require.NoError(t, err)
 		return g
 	}
 	outer := group("outer", "x y", func(k string) scheduler.Task {
@@ -217,9 +216,7 @@ func TestTransition(t *testing.T) {
 	ctx := scheduler.WithClock(t.Context(), clock)
 	var rounds []string
 	for y := scheduler.Next; y != scheduler.Done; {
-		var err error
-		y, err = outer.Step(ctx)
-		require.NoError(t, err)
+		y = mustStep(t, ctx, outer)
 		rounds = append(rounds, strings.Join(j.lines, "\n"))
 		j.lines = nil
 		clock.Advance(10 * time.Second)
@@ -258,9 +255,7 @@ func TestGroup_reads_the_clock(t *testing.T) {
 			s.make("a b c", &test.opts)
 			ctx := scheduler.WithClock(t.Context(), clock)
 			for y := scheduler.Next; y != scheduler.Done; {
-				var err error
-				y, err = s.group.Step(ctx)
-				require.NoError(t, err)
+				y = mustStep(t, ctx, s.group)
 			}
 			require.Equal(t, 5, s.group.Rounds())
 			require.Equal(t, test.reads, clock.reads)
@@ -282,7 +277,7 @@ func TestObserver_may_end_the_run(t *testing.T) {
 	// play calls act at the nth change, and returns how the run ended and how
 	// many nodes started after that.
 	play := func(n int, act func()) (changes, late int, err error) {
-		group, err = scheduler.NewDependencyTaskGroup(graph("b:a d:c e"), task, &scheduler.GroupOptions[string]{
+		group = newGroup(t, "b:a d:c e", task, &scheduler.GroupOptions[string]{
 			AggregateErrors: true, Limit: 2,
 			Observer: scheduler.ObserverFunc(func(change scheduler.Transition) {
 				if changes++; changes > n && change.To == scheduler.StateRunning {
@@ -294,7 +289,6 @@ func TestObserver_may_end_the_run(t *testing.T) {
 				}
 			}),
 		})
-		require.NoError(t, err)
 		runner = scheduler.NewTaskRunner(group, &scheduler.RunnerOptions{Clock: newClock()})
 		err = runner.RunWith(t.Context(), 0, 0)
 		require.Zero(t, group.Count(scheduler.StateRunning))
@@ -382,13 +376,12 @@ func TestObservers(t *testing.T) {
 	} {
 		told = nil
 		clock := schedulertest.NewClock(time.Time{})
-		group, err := scheduler.NewDependencyTaskGroup(graph("k"), func(string) scheduler.Task {
+		group := newGroup(t, "k", func(string) scheduler.Task {
 			return scheduler.Func(func(context.Context) error {
 				clock.Advance(2 * time.Second)
 				return nil
 			})
 		}, &scheduler.GroupOptions[string]{Observer: test.observer, SlowStep: test.slowStep})
-		require.NoError(t, err)
 		require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
 		require.Equal(t, test.told, told)
 	}
@@ -397,7 +390,7 @@ func TestObservers(t *testing.T) {
 func TestGroup_SlowStep(t *testing.T) {
 	clock := schedulertest.NewClock(time.Time{}).Alone()
 	observer := &slowObserver{Recorder: schedulertest.NewRecorder(clock)}
-	group, err := scheduler.NewDependencyTaskGroup(graph("quick slow"), func(k string) scheduler.Task {
+	group := newGroup(t, "quick slow", func(k string) scheduler.Task {
 		steps := 0
 		return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
 			if steps++; steps > 2 {
@@ -411,7 +404,6 @@ func TestGroup_SlowStep(t *testing.T) {
 			return scheduler.Next, nil
 		})
 	}, &scheduler.GroupOptions[string]{Observer: observer, SlowStep: time.Second})
-	require.NoError(t, err)
 	require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
 	require.Len(t, observer.slow, 2, "the first step and a later one")
 	for _, s := range observer.slow {

@@ -82,8 +82,7 @@ func TestWhat_blocks(t *testing.T) {
 			}))
 			clock.Advance(time.Hour)
 			require.Equal(t, step, does(func() {
-				done, err := runner.Step(t.Context())
-				require.NoError(t, err)
+				done := mustStep(t, t.Context(), runner)
 				require.False(t, done)
 			}))
 		}
@@ -93,8 +92,7 @@ func TestWhat_blocks(t *testing.T) {
 		require.Equal(t, calls{closes: 1}, does(func() { require.NoError(t, runner.Cancel()) }))
 		start(t, hour)
 		group := scheduler.All(task)
-		_, err := group.Step(scheduler.WithClock(t.Context(), clock))
-		require.NoError(t, err)
+		mustStep(t, scheduler.WithClock(t.Context(), clock), group)
 		require.Equal(t, calls{closes: 1}, does(func() { require.NoError(t, group.Close()) }))
 	})
 	t.Run("TaskRunner.Stop, CancelAfter", func(t *testing.T) {
@@ -117,7 +115,7 @@ func TestWhat_blocks(t *testing.T) {
 		start(t, hour)
 		var asked []string
 		require.Equal(t, calls{}, does(func() {
-			_, err := scheduler.NewDependencyTaskGroup(graph("b:a"), func(k string) scheduler.Task {
+			_ = newGroup(t, "b:a", func(k string) scheduler.Task {
 				asked = append(asked, "task of "+k)
 				return task
 			}, &scheduler.GroupOptions[string]{
@@ -135,7 +133,6 @@ func TestWhat_blocks(t *testing.T) {
 					return 0
 				},
 			})
-			require.NoError(t, err)
 		}))
 		require.ElementsMatch(t, []string{"completed a", "completed b", "estimate of a", "estimate of b"}, asked)
 	})
@@ -310,8 +307,7 @@ func TestGroup_drops_a_task_when_it_ends(t *testing.T) {
 	}, nil)
 	require.NoError(t, err)
 	for i := range 10 {
-		_, err := g.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), g)
 		c.want(int64(9 - i))
 	}
 	runtime.KeepAlive(g)
@@ -348,8 +344,7 @@ func TestWrap_keeps_nothing_of_its_subtasks(t *testing.T) {
 		}
 		return co.Yield(scheduler.Next)
 	})
-	_, err := task.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), task)
 	require.Equal(t, int64(12), c.tracked)
 	c.want(0)
 	require.NoError(t, task.Close())
@@ -388,11 +383,10 @@ func testAllocs(ctx context.Context, t *testing.T) {
 		return scheduler.All(tasks...)
 	}
 	within := func(y scheduler.Yield) scheduler.Task {
-		g, err := scheduler.NewDependencyTaskGroup(graph("a b"), func(string) scheduler.Task { return step(y) },
+		g := newGroup(t, "a b", func(string) scheduler.Task { return step(y) },
 			&scheduler.GroupOptions[string]{Context: func(ctx context.Context, k string) context.Context {
 				return context.WithValue(ctx, contextKey{}, k)
 			}})
-		require.NoError(t, err)
 		return g
 	}
 	wrapped := func(y scheduler.Yield) scheduler.Task {

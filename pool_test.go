@@ -5,10 +5,9 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/steptask/scheduler"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
-
-	"github.com/steptask/scheduler"
 )
 
 // stepper is a coroutine of so many steps.
@@ -64,16 +63,14 @@ func TestRun_leaves_no_coroutine(t *testing.T) {
 			r := scheduler.NewTaskRunner(members(t, succeed), nil)
 			require.NoError(t, r.Start(t.Context(), 0))
 			for range 10 {
-				_, err := r.Step(t.Context())
-				require.NoError(t, err)
+				mustStep(t, t.Context(), r)
 			}
 			require.NoError(t, r.Cancel())
 		},
 		"a group that is driven by hand": func(t *testing.T) {
 			task := members(t, succeed)
 			for {
-				y, err := task.Step(t.Context())
-				require.NoError(t, err)
+				y := mustStep(t, t.Context(), task)
 				if y == scheduler.Done {
 					break
 				}
@@ -82,8 +79,7 @@ func TestRun_leaves_no_coroutine(t *testing.T) {
 		"a group that is closed by hand": func(t *testing.T) {
 			task := members(t, succeed)
 			for range 10 {
-				_, err := task.Step(t.Context())
-				require.NoError(t, err)
+				mustStep(t, t.Context(), task)
 			}
 			require.NoError(t, task.Close())
 		},
@@ -91,8 +87,7 @@ func TestRun_leaves_no_coroutine(t *testing.T) {
 			r := scheduler.NewTaskRunner(members(t, succeed), nil)
 			require.NoError(t, r.Start(context.WithoutCancel(t.Context()), 0))
 			for !r.Done() {
-				_, err := r.Step(context.WithValue(t.Context(), contextKey{}, 1))
-				require.NoError(t, err)
+				mustStep(t, context.WithValue(t.Context(), contextKey{}, 1), r)
 			}
 		},
 	}

@@ -82,15 +82,13 @@ func TestStop_of_a_run_starts_nothing_new_at_any_depth(t *testing.T) {
 			return co.Yield(scheduler.After(10 * time.Second))
 		})
 	}
-	inner, err := scheduler.NewDependencyTaskGroup(graph("y:x"), func(k string) scheduler.Task { return leaf("inner " + k) }, nil)
-	require.NoError(t, err)
-	outer, err := scheduler.NewDependencyTaskGroup(graph("b:a"), func(k string) scheduler.Task {
+	inner := newGroup(t, "y:x", func(k string) scheduler.Task { return leaf("inner " + k) }, nil)
+	outer := newGroup(t, "b:a", func(k string) scheduler.Task {
 		if k == "a" {
 			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(inner) })
 		}
 		return leaf("outer " + k)
 	}, nil)
-	require.NoError(t, err)
 	d := schedulertest.NewDriver(t, outer, &scheduler.RunnerOptions{Grace: time.Minute})
 	d.Step()
 	d.Runner.Stop(errSpace)
@@ -112,8 +110,7 @@ func TestStop_has_the_clock_of_the_run(t *testing.T) {
 	}, &scheduler.RunnerOptions{Clock: clock, Grace: time.Hour})
 	require.NoError(t, r.Start(t.Context(), 0))
 	r.Stop(nil)
-	_, err := r.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), r)
 	require.Equal(t, clock.Now(), noticed)
 	require.NoError(t, r.Cancel())
 }

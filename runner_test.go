@@ -556,8 +556,7 @@ func TestTaskRunner_driven_by_another_loop(t *testing.T) {
 				case <-timer:
 				}
 			}
-			_, err := r.Step(t.Context())
-			require.NoError(t, err)
+			mustStep(t, t.Context(), r)
 			attempts++
 		}
 		require.Equal(t, 10*time.Minute, time.Since(start))
@@ -592,12 +591,11 @@ func TestAsTask_Progress_after_the_end(t *testing.T) {
 	})
 	for _, fails = range []error{nil, errSpace} {
 		task := r.AsTask(0)
-		y, err := task.Step(t.Context())
-		require.NoError(t, err)
+		y := mustStep(t, t.Context(), task)
 		require.Equal(t, 1, y.Rounds())
 		require.NoError(t, r.Cancel())
 		calls = 0
-		y, err = task.Step(t.Context())
+		y, err := task.Step(t.Context())
 		require.Equal(t, fails, err)
 		require.Equal(t, fails == nil, y == scheduler.Done)
 		require.Equal(t, 1, calls)

@@ -150,8 +150,7 @@ func TestLogObserver_nested_groups(t *testing.T) {
 	log := scheduler.NewLogObserver(logTo(&b, slog.LevelInfo))
 	ran := 0
 	group := func(name, deps string, task func(k string) scheduler.Task) scheduler.Task {
-		g, err := scheduler.NewDependencyTaskGroup(graph(deps), task, &scheduler.GroupOptions[string]{Name: name, Observer: log})
-		require.NoError(t, err)
+		g := newGroup(t, deps, task, &scheduler.GroupOptions[string]{Name: name, Observer: log})
 		return g
 	}
 	leaf := func(string) scheduler.Task {
@@ -188,10 +187,9 @@ func TestLogObserver_time(t *testing.T) {
 			return a
 		},
 	}))
-	group, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task {
+	group := newGroup(t, "a", func(string) scheduler.Task {
 		return scheduler.Pause(scheduler.After(24 * time.Hour))
 	}, &scheduler.GroupOptions[string]{Observer: scheduler.NewLogObserver(log)})
-	require.NoError(t, err)
 	d := schedulertest.NewDriver(t, group, nil)
 	began := d.Clock.Now()
 	require.NoError(t, d.RunToEnd())
@@ -207,10 +205,9 @@ func TestLogObserver_concurrent_use(t *testing.T) {
 	log := scheduler.NewLogObserver(logTo(&b, slog.LevelDebug))
 	var runs sync.WaitGroup
 	for i := range 4 {
-		group, err := scheduler.NewDependencyTaskGroup(graph("b:a c"), func(string) scheduler.Task {
+		group := newGroup(t, "b:a c", func(string) scheduler.Task {
 			return scheduler.Pause(scheduler.Next)
 		}, &scheduler.GroupOptions[string]{Name: fmt.Sprint(i), Observer: log})
-		require.NoError(t, err)
 		runs.Go(func() {
 			if err := scheduler.Run(context.Background(), group, nil); err != nil {
 				t.Error(err)
@@ -229,7 +226,7 @@ func TestLogObserver_slow_steps(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
 	clock := schedulertest.NewClock(time.Time{}).Alone()
-	group, err := scheduler.NewDependencyTaskGroup(graph("quick slow"), func(k string) scheduler.Task {
+	group := newGroup(t, "quick slow", func(k string) scheduler.Task {
 		return scheduler.Func(func(context.Context) error {
 			if k == "slow" {
 				clock.Advance(2 * time.Second)
@@ -237,7 +234,6 @@ func TestLogObserver_slow_steps(t *testing.T) {
 			return nil
 		})
 	}, &scheduler.GroupOptions[string]{Observer: scheduler.NewLogObserver(logTo(&b, slog.LevelWarn)), SlowStep: time.Second})
-	require.NoError(t, err)
 	require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
 	require.Equal(t, "level=WARN msg=\"slow step\" node.path=slow node.task=scheduler_test.TestLogObserver_slow_steps.func1.1 took=2s\n", b.String())
 }

@@ -24,8 +24,7 @@ func TestSnapshot_at_every_step(t *testing.T) {
 	// would have had, and nothing runs twice that was completed.
 	seen := map[string]bool{}
 	for steps := 1; ; steps++ {
-		group, err := scheduler.NewDependencyTaskGroup(graph(deps), second, nil)
-		require.NoError(t, err)
+		group := newGroup(t, deps, second, nil)
 		d := schedulertest.NewDriver(t, group, nil)
 		for range steps {
 			if d.Runner.Done() {
@@ -86,7 +85,7 @@ func TestSnapshot_during_a_run_by_an_observer(t *testing.T) {
 	var group *scheduler.DependencyTaskGroup[string]
 	var last scheduler.Snapshot[string]
 	clock := schedulertest.NewClock(time.Time{}).Alone()
-	group, err := scheduler.NewDependencyTaskGroup(graph("b:a"), second, &scheduler.GroupOptions[string]{
+	group = newGroup(t, "b:a", second, &scheduler.GroupOptions[string]{
 		Observer: scheduler.ObserverFunc(func(tr scheduler.Transition) {
 			last = group.Snapshot()
 			if tr.To == scheduler.StateRunning {
@@ -94,7 +93,6 @@ func TestSnapshot_during_a_run_by_an_observer(t *testing.T) {
 			}
 		}),
 	})
-	require.NoError(t, err)
 	require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
 	require.Equal(t, []string{"a", "b"}, last.Completed)
 }

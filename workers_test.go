@@ -8,10 +8,9 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/steptask/scheduler"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
-
-	"github.com/steptask/scheduler"
 )
 
 // manyCalls returns a group of n calls that are independent of one another.
@@ -95,10 +94,9 @@ func TestBlocking_panic_beside_other_calls(t *testing.T) {
 func TestBlocking_without_a_run(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		task := scheduler.Blocking(func(context.Context) error { return errOops })
-		_, err := task.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), task)
 		synctest.Wait()
-		_, err = task.Step(t.Context())
+		_, err := task.Step(t.Context())
 		require.Equal(t, errOops, err)
 	})
 }

@@ -44,8 +44,7 @@ func TestWrap_panic_in_the_answer_to_a_failed_close(t *testing.T) {
 						return co.Await(answer)
 					}))
 				})
-				_, err := task.Step(t.Context())
-				require.NoError(t, err)
+				mustStep(t, t.Context(), task)
 				returned, panicked := onGoroutine(func() { _ = task.Close() })
 				require.False(t, returned)
 				if !goexit { // which takes the place of the panic
@@ -99,9 +98,8 @@ func TestWrap_Close_returns(t *testing.T) {
 				}
 				return test.err
 			})
-			_, err := task.Step(t.Context())
-			require.NoError(t, err)
-			err = task.Close()
+			mustStep(t, t.Context(), task)
+			err := task.Close()
 			count.want(0)
 			if test.is == nil {
 				require.Equal(t, test.want, err)
@@ -165,9 +163,8 @@ func TestWrap_Close_with_a_failing_subtask(t *testing.T) {
 				came = co.Await(&fakeTask{step: forever, close: func() error { return errOops }})
 				return test.answer(co, came)
 			})
-			_, err := task.Step(t.Context())
-			require.NoError(t, err)
-			err = task.Close()
+			mustStep(t, t.Context(), task)
+			err := task.Close()
 			require.ErrorIs(t, came, errOops)
 			require.ErrorIs(t, came, scheduler.ErrClosed)
 			require.EqualError(t, came, "oops")
@@ -244,8 +241,7 @@ func TestWrap_Close_ignored(t *testing.T) {
 						return err
 					})
 				}
-				_, err := task.Step(t.Context())
-				require.NoError(t, err)
+				mustStep(t, t.Context(), task)
 				count.want(depth + 1)
 				require.ErrorIs(t, task.Close(), scheduler.ErrIgnoredClose)
 				require.Len(t, came, depth)
@@ -318,8 +314,7 @@ func TestWrap_panics(t *testing.T) {
 						return err
 					})
 				}
-				_, err := task.Step(t.Context())
-				require.NoError(t, err)
+				mustStep(t, t.Context(), task)
 				p, ok := panicOf(t, func() { test.act(t.Context(), task) }).(*scheduler.PanicError)
 				require.True(t, ok)
 				require.Same(t, errOops, p.Value)
@@ -330,7 +325,7 @@ func TestWrap_panics(t *testing.T) {
 					require.Equal(t, scheduler.ErrClosed, err, "who awaits it is closed")
 				}
 				count.want(0)
-				_, err = task.Step(t.Context())
+				_, err := task.Step(t.Context())
 				require.ErrorIs(t, err, scheduler.ErrEnded)
 				require.NoError(t, task.Close())
 			})
@@ -401,8 +396,7 @@ func TestWrap_panic_of_a_subtask(t *testing.T) {
 					})
 				}
 				p := panicOf(t, func() {
-					_, err := task.Step(t.Context())
-					require.NoError(t, err)
+					mustStep(t, t.Context(), task)
 					test.act(t.Context(), task)
 				})
 				require.Same(t, errOops, p)
@@ -446,8 +440,7 @@ func TestWrap_Goexit(t *testing.T) {
 						})
 					}
 					if at != "first step" {
-						_, err := task.Step(t.Context())
-						require.NoError(t, err)
+						mustStep(t, t.Context(), task)
 					}
 					returned, panicked := onGoroutine(func() {
 						switch at {
@@ -479,8 +472,7 @@ func TestCoroutine_Stopping(t *testing.T) {
 			events = append(events, co.Stopping())
 			return await()
 		})
-		_, err := task.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), task)
 		require.Len(t, events, 3)
 		for _, e := range events {
 			require.Same(t, events[0], e)
@@ -497,11 +489,9 @@ func TestCoroutine_Stopping(t *testing.T) {
 			stopped = co.Stopping().IsSet()
 			return nil
 		})
-		_, err := task.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), task)
 		task.(scheduler.Stopper).Stop(t.Context(), errOops)
-		_, err = task.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), task)
 		require.True(t, stopped)
 	})
 	t.Run("hands the notice to the subtask", func(t *testing.T) {
@@ -510,8 +500,7 @@ func TestCoroutine_Stopping(t *testing.T) {
 		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
 			return co.Await(scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(child) }))
 		})
-		_, err := task.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), task)
 		task.(scheduler.Stopper).Stop(t.Context(), errOops)
 		require.Equal(t, "stop oops", j.take())
 		require.NoError(t, task.Close())

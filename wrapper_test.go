@@ -40,12 +40,10 @@ func TestWrap_yields(t *testing.T) {
 					inner := task
 					task = scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(inner) })
 				}
-				got, err := task.Step(t.Context())
-				require.NoError(t, err)
+				got := mustStep(t, t.Context(), task)
 				require.Equal(t, y, got, "a Yield comes out as it is")
 				require.False(t, resumed)
-				got, err = task.Step(t.Context())
-				require.NoError(t, err)
+				got = mustStep(t, t.Context(), task)
 				require.Equal(t, scheduler.Done, got)
 				require.True(t, resumed)
 			})
@@ -68,8 +66,7 @@ func TestWrap_ends(t *testing.T) {
 				})
 				count.want(0)
 				for range yields {
-					y, err := task.Step(t.Context())
-					require.NoError(t, err)
+					y := mustStep(t, t.Context(), task)
 					require.Equal(t, scheduler.Next, y)
 					count.want(1)
 				}
@@ -181,8 +178,7 @@ func TestCoroutine_Await(t *testing.T) {
 					task = scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(inner) })
 				}
 				for i, want := range test.steps {
-					y, err := task.Step(t.Context())
-					require.NoError(t, err)
+					y := mustStep(t, t.Context(), task)
 					require.Equal(t, want, y.String(), "step %d", i)
 				}
 				require.ErrorIs(t, got, test.err)
@@ -211,8 +207,7 @@ func TestCoroutine_Await_one_after_another(t *testing.T) {
 		return nil
 	})
 	for _, want := range []string{"await 0", "await 1", "await 2", "end"} {
-		_, err := task.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), task)
 		require.Equal(t, want, j.take())
 	}
 }
@@ -224,15 +219,13 @@ func TestCoroutine_Await_of_one_in_use(t *testing.T) {
 	}{
 		{"suspended", func(t *testing.T) scheduler.Task {
 			task := scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Yield(scheduler.Next) })
-			_, err := task.Step(t.Context())
-			require.NoError(t, err)
+			mustStep(t, t.Context(), task)
 			t.Cleanup(func() { require.NoError(t, task.Close()) })
 			return task
 		}},
 		{"ended", func(t *testing.T) scheduler.Task {
 			task := scheduler.Wrap(func(*scheduler.Coroutine) error { return nil })
-			_, err := task.Step(t.Context())
-			require.NoError(t, err)
+			mustStep(t, t.Context(), task)
 			return task
 		}},
 	}
@@ -260,15 +253,13 @@ func TestCoroutine_Await_of_one_in_use(t *testing.T) {
 	t.Run("one that another chain drives", func(t *testing.T) {
 		inner := scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Yield(scheduler.Next) })
 		outer := scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(inner) })
-		_, err := outer.Step(t.Context())
-		require.NoError(t, err)
-		_, err = inner.Step(t.Context())
+		mustStep(t, t.Context(), outer)
+		_, err := inner.Step(t.Context())
 		require.ErrorIs(t, err, scheduler.ErrEnded)
 		_, err = throwIn(t.Context(), inner, errOops)
 		require.Equal(t, errOops, err)
 		require.NoError(t, inner.Close())
-		y, err := outer.Step(t.Context())
-		require.NoError(t, err)
+		y := mustStep(t, t.Context(), outer)
 		require.Equal(t, scheduler.Done, y)
 	})
 }
@@ -312,8 +303,7 @@ func TestWrap_Throw(t *testing.T) {
 				j.add("outer: %v", err)
 				return test.outer(co, err)
 			})
-			_, err := task.Step(t.Context())
-			require.NoError(t, err)
+			mustStep(t, t.Context(), task)
 			count.want(2)
 			y, err := throwIn(t.Context(), task, errOops)
 			require.ErrorIs(t, err, test.err)
@@ -372,8 +362,7 @@ func TestWrap_Throw_into_another_kind_of_subtask(t *testing.T) {
 				returned = true
 				return nil
 			})
-			_, err := task.Step(t.Context())
-			require.NoError(t, err)
+			mustStep(t, t.Context(), task)
 			y, err := throwIn(t.Context(), task, errOops)
 			require.NoError(t, err)
 			require.Equal(t, test.log, j.take())
@@ -428,11 +417,9 @@ func TestWrap_deep(t *testing.T) {
 				seen, errs = nil, nil
 				count := countGoroutines(t)
 				task := chain(depth, pass)
-				_, err := task.Step(t.Context())
-				require.NoError(t, err)
+				mustStep(t, t.Context(), task)
 				count.want(depth)
-				y, err := task.Step(t.Context())
-				require.NoError(t, err)
+				y := mustStep(t, t.Context(), task)
 				require.Equal(t, scheduler.Done, y)
 				require.Equal(t, inOrder, seen)
 				count.want(0)
@@ -441,9 +428,8 @@ func TestWrap_deep(t *testing.T) {
 				seen, errs = nil, nil
 				count := countGoroutines(t)
 				task := chain(depth, pass)
-				_, err := task.Step(t.Context())
-				require.NoError(t, err)
-				_, err = throwIn(t.Context(), task, errOops)
+				mustStep(t, t.Context(), task)
+				_, err := throwIn(t.Context(), task, errOops)
 				require.Equal(t, errOops, err)
 				require.Equal(t, inOrder, seen, "innermost first, then outwards")
 				count.want(0)
@@ -452,8 +438,7 @@ func TestWrap_deep(t *testing.T) {
 				seen, errs = nil, nil
 				count := countGoroutines(t)
 				task := chain(depth, pass)
-				_, err := task.Step(t.Context())
-				require.NoError(t, err)
+				mustStep(t, t.Context(), task)
 				require.NoError(t, task.Close())
 				require.Equal(t, inOrder, seen, "innermost first, then outwards")
 				for _, err := range errs {
@@ -473,19 +458,17 @@ func TestWrap_deep(t *testing.T) {
 					}
 					return err
 				})
-				_, err := task.Step(t.Context())
-				require.NoError(t, err)
+				mustStep(t, t.Context(), task)
 				for i := range depth {
 					seen = nil
-					_, err = throwIn(t.Context(), task, errOops)
+					_, err := throwIn(t.Context(), task, errOops)
 					require.NoError(t, err)
 					require.Equal(t, []int{i}, seen)
 					if depth < 1000 {
 						count.want(depth - i)
 					}
 				}
-				y, err := task.Step(t.Context())
-				require.NoError(t, err)
+				y := mustStep(t, t.Context(), task)
 				require.Equal(t, scheduler.Done, y)
 				count.want(0)
 			})
@@ -500,8 +483,7 @@ func TestWrap_deep(t *testing.T) {
 					seen, errs = append(seen, level), append(errs, err)
 					return err
 				})
-				_, err := task.Step(t.Context())
-				require.NoError(t, err)
+				mustStep(t, t.Context(), task)
 				p := panicOf(t, func() { _, _ = task.Step(t.Context()) })
 				require.ErrorIs(t, p.(error), errOops)
 				require.Equal(t, inOrder[1:], append([]int{}, seen...))
@@ -531,9 +513,7 @@ func TestWrap_step_goes_to_the_innermost(t *testing.T) {
 	})
 	steps := 0
 	for y := scheduler.Next; y != scheduler.Done; steps++ {
-		var err error
-		y, err = task.Step(t.Context())
-		require.NoError(t, err)
+		y = mustStep(t, t.Context(), task)
 	}
 	require.Equal(t, 102, steps)
 	require.Equal(t, slices.Repeat([]int{1}, 20), entered)
@@ -554,11 +534,9 @@ func TestCoroutine_misuse(t *testing.T) {
 				inside = co
 				return co.Yield(scheduler.Next)
 			})
-			_, err := task.Step(t.Context())
-			require.NoError(t, err)
+			mustStep(t, t.Context(), task)
 			require.Equal(t, text, panicOf(t, func() { method(inside) }))
-			y, err := task.Step(t.Context())
-			require.NoError(t, err)
+			y := mustStep(t, t.Context(), task)
 			require.Equal(t, scheduler.Done, y, "it is not harmed")
 			require.Equal(t, text, panicOf(t, func() { method(inside) }), "after the end")
 		})
@@ -614,11 +592,9 @@ func TestCoroutine_Context(t *testing.T) {
 		return err
 	})
 	step := func(n int) context.Context { return context.WithValue(t.Context(), key{}, n) }
-	_, err := task.Step(step(1))
-	require.NoError(t, err)
-	_, err = task.Step(step(2))
-	require.NoError(t, err)
-	_, err = throwIn(step(3), task, errOops)
+	mustStep(t, step(1), task)
+	mustStep(t, step(2), task)
+	_, err := throwIn(step(3), task, errOops)
 	require.NoError(t, err)
 	require.Equal(t, []any{1, 1, 2, 2, 2, 3}, seen)
 }
@@ -647,9 +623,8 @@ func TestWrap_String(t *testing.T) {
 	require.NoError(t, scheduler.Run(t.Context(), task, nil))
 	require.Equal(t, "scheduler_test.waitForNothing", scheduler.TaskDescription(task), "also after its end")
 
-	g, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return scheduler.Wrap(failAtOnce) }, nil)
-	require.NoError(t, err)
-	err = scheduler.Run(t.Context(), g, nil)
+	g := newGroup(t, "a", func(string) scheduler.Task { return scheduler.Wrap(failAtOnce) }, nil)
+	err := scheduler.Run(t.Context(), g, nil)
 	require.Equal(t, &scheduler.TaskError{Key: "a", Task: "scheduler_test.failAtOnce", Err: errOops}, err)
 }
 
@@ -667,8 +642,7 @@ func TestWrap_step_allocates_nothing(t *testing.T) {
 		return await()
 	})
 	ctx := t.Context()
-	_, err := task.Step(ctx)
-	require.NoError(t, err)
+	mustStep(t, ctx, task)
 	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = task.Step(ctx) }))
 	require.NoError(t, task.Close())
 }
@@ -696,8 +670,7 @@ func TestWrap_zero_Yield_and_early_notice(t *testing.T) {
 			return nil
 		})
 		task.(scheduler.Stopper).Stop(t.Context(), errOops)
-		y, err := task.Step(t.Context())
-		require.NoError(t, err)
+		y := mustStep(t, t.Context(), task)
 		require.Equal(t, scheduler.Done, y)
 		require.Equal(t, errOops, cause)
 	})
@@ -751,8 +724,7 @@ func TestCall(t *testing.T) {
 				})
 				return came
 			})
-			_, err := task.Step(t.Context())
-			require.NoError(t, err)
+			mustStep(t, t.Context(), task)
 			require.NoError(t, task.Close())
 			require.Equal(t, "half created", value)
 			require.ErrorIs(t, came, scheduler.ErrClosed)
