@@ -2,13 +2,8 @@ package temporal
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -67,13 +62,6 @@ const (
 	// DefaultBudget is how many steps of members Walk makes without a look at
 	// the deadlock detector, unless the group's options say otherwise.
 	DefaultBudget = 100
-
-	// QueryExplain is the name of the query that Drive answers with what the
-	// task, if it is a group, says of itself: which node is in which state and
-	// waits for what, and what is pending at the server.
-	//
-	//	temporal workflow query --name explain --workflow-id ...
-	QueryExplain = "explain"
 )
 
 // ErrNotDriven fails a task of this package that is stepped by anything else
@@ -168,7 +156,7 @@ func drive(ctx workflow.Context, task scheduler.Task, opts Options, unread *[]Un
 		}
 		return ctx.Err()
 	}
-	return failure(err)
+	return failureOf(err)
 }
 
 // Context returns the context of the workflow in which Drive steps the task to
@@ -402,51 +390,4 @@ func (d *driver) cancelClosed() {
 		cancel()
 	}
 	d.cancels = nil
-}
-
-// explanationMost keeps the answer to the query below the size of a payload.
-const explanationMost = 1 << 20
-
-// explain is the answer to QueryExplain.
-func (d *driver) explain(task scheduler.Task) string {
-	var b strings.Builder
-	if w, ok := task.(io.WriterTo); ok {
-		if _, err := w.WriteTo(&b); err != nil {
-			return err.Error()
-		}
-	} else {
-		b.WriteString(scheduler.TaskDescription(task) + "\n")
-	}
-	if d.stopped {
-		b.WriteString("the workflow was asked to cancel\n")
-	}
-	if d.draining {
-		b.WriteString("draining, to continue as new\n")
-	}
-	if len(d.line) > 0 {
-		b.WriteString(strconv.Itoa(len(d.line)) + " more wait for the limit of " + strconv.Itoa(d.opts.Limit) + " pending\n")
-	}
-	for _, c := range d.pending {
-		b.WriteString("pending: " + c.String() + "\n")
-	}
-	text := b.String()
-	if len(text) > explanationMost {
-		cut := strings.LastIndexByte(text[:explanationMost], '\n') + 1
-		text = text[:cut] + fmt.Sprintf("(%d more lines)\n", strings.Count(text[cut:], "\n"))
-	}
-	return text
-}
-
-// takeUnread takes a signal that an earlier run of the workflow has received.
-func (d *driver) takeUnread(name string) (json.RawMessage, bool) {
-	if d.unread == nil {
-		return nil, false
-	}
-	for i, s := range *d.unread {
-		if s.Name == name {
-			*d.unread = slices.Delete(*d.unread, i, i+1)
-			return s.Value, true
-		}
-	}
-	return nil, false
 }

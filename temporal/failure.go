@@ -4,97 +4,221 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
+	"go.temporal.io/api/failure/v1"
 	sdk "go.temporal.io/sdk/temporal"
 
 	"github.com/steptask/scheduler"
 )
 
 // NodeFailed is the type of the application error with which a workflow fails
-// because nodes have failed.
+// because nodes have failed. It is bounded, since the server terminates a workflow
+// whose failure is larger than 2 MB: see [FailedNodes] and [FailedCount].
 const NodeFailed = "NodeFailed"
 
 // NodeFailure says which node failed, as [FailedNodes] has it.
 type NodeFailure struct {
 	Node    string `json:"node"`    // its key; inside of other groups after theirs, with slashes
-	Message string `json:"message"` // the error's text
+	Message string `json:"message"` // the error's text, or its beginning
 }
+
+const (
+	nodesMost   = 512 << 10 // bytes, of a list of failed nodes
+	messageMost = 1 << 10   // of one text in it
+	failureMost = 1 << 20   // of an error, as the server gets it
+	levelsMost  = 64        // of errors inside one another, in one that was cut
+)
 
 // FailedNodes returns which nodes have failed, in order of occurrence, from the
 // error of a workflow: inside of it, in a parent, or at a client. There are none
 // if it did not fail because of nodes.
-func FailedNodes(err error) []NodeFailure {
+//
+// Messages are cut off after some 1,000 bytes, or less if many nodes have failed,
+// so that the keys of all have room. The list ends when the keys alone take 512
+// KB; [FailedCount] has the number of all.
+func FailedNodes(err error) []NodeFailure { return failuresOf(err).nodes }
+
+// FailedCount returns how many nodes have failed, from the error of a workflow as
+// [FailedNodes], which may have room for fewer.
+func FailedCount(err error) int { return failuresOf(err).count() }
+
+// failures are those of nodes, in order of occurrence.
+type failures struct {
+	nodes []NodeFailure
+	more  int // that nodes has no room for
+}
+
+func (f failures) count() int { return len(f.nodes) + f.more }
+
+// failuresOf returns what the details of an error of type NodeFailed have.
+func failuresOf(err error) failures {
 	var app *sdk.ApplicationError
 	for errors.As(err, &app) {
-		var nodes []NodeFailure
-		if app.Type() == NodeFailed && app.HasDetails() && app.Details(&nodes) == nil {
-			return nodes
+		var f failures
+		if app.Type() == NodeFailed && app.HasDetails() && app.Details(&f.nodes, &f.more) == nil {
+			return f
 		}
 		err = errors.Unwrap(app)
 	}
-	return nil
+	return failures{}
 }
 
-// failure makes of the error of a run what a workflow can return. The SDK knows
+// add appends others to f.
+func (f *failures) add(others failures) {
+	f.nodes = append(f.nodes, others.nodes...)
+	f.more += others.more
+}
+
+// bounded returns f with nodesMost bytes at most. It rather gives up parts of
+// messages than keys.
+func (f failures) bounded() failures {
+	const overhead = 48 // the names of fields, and what cut adds
+	size, n := 0, 0
+	for _, node := range f.nodes {
+		size += encodedLen(cut(node.Node, messageMost)) + overhead
+		if size > nodesMost {
+			break
+		}
+		n++
+	}
+	if n == 0 {
+		return f
+	}
+	each := min(messageMost, max(0, nodesMost-size)/n)
+	b := failures{nodes: make([]NodeFailure, n), more: f.count() - n}
+	for i := range b.nodes {
+		b.nodes[i] = NodeFailure{cut(f.nodes[i].Node, messageMost), cut(f.nodes[i].Message, each)}
+	}
+	return b
+}
+
+// failureOf makes of the error of a run what a workflow can return. The SDK knows
 // an error by its outermost type and follows Unwrap() error alone: a joined
 // error or an ExceptionGroup would lose all that is inside.
-func failure(err error) error {
+func failureOf(err error) error {
 	if err == nil || errors.Is(err, scheduler.ErrDrained) {
 		return err
 	}
-	nodes, first := flatten("", err, nil)
-	if len(nodes) == 0 && first == err { //nolint:errorlint // Whether it is that very error.
-		return err
+	var nodes failures
+	first := nodes.flatten("", err)
+	if nodes.count() == 0 && first == err { //nolint:errorlint // Whether it is that very error.
+		return small(err)
 	}
 	return nodesFailed(first, nodes)
 }
 
 // nodesFailed returns the error of type NodeFailed.
-func nodesFailed(first error, nodes []NodeFailure) error {
-	if len(nodes) == 0 {
-		return first
+func nodesFailed(first error, f failures) error {
+	if len(f.nodes) == 0 {
+		return small(first)
 	}
-	message := "node " + nodes[0].Node
-	if len(nodes) > 1 {
-		message = fmt.Sprintf("%d nodes, the first is %s", len(nodes), nodes[0].Node)
+	f = f.bounded()
+	message := "node " + f.nodes[0].Node
+	if f.count() > 1 {
+		message = fmt.Sprintf("%d nodes, the first is %s", f.count(), f.nodes[0].Node)
 	}
 	return sdk.NewApplicationErrorWithOptions(message, NodeFailed, sdk.ApplicationErrorOptions{
 		NonRetryable: isFinal(first),
-		Cause:        withoutCancel(first),
-		Details:      []any{nodes},
+		Cause:        withoutCancel(small(first)),
+		Details:      []any{f.nodes, f.more},
 	})
 }
 
-// flatten finds the failures of nodes in an error, in order, and the error of
-// the first.
-func flatten(path string, err error, nodes []NodeFailure) ([]NodeFailure, error) {
+// flatten adds the failures of nodes in an error, in order, and returns the error
+// of the first.
+func (f *failures) flatten(path string, err error) error {
 	switch e := err.(type) { //nolint:errorlint // One level at a time.
 	case *scheduler.TaskError:
-		return flatten(path+"/"+fmt.Sprint(e.Key), e.Err, nodes)
+		return f.flatten(path+"/"+fmt.Sprint(e.Key), e.Err)
 	case interface{ Unwrap() []error }:
 		var first error
 		for _, branch := range e.Unwrap() {
-			var one error
-			nodes, one = flatten(path, branch, nodes)
-			if first == nil {
+			if one := f.flatten(path, branch); first == nil {
 				first = one
 			}
 		}
 		if first != nil {
-			return nodes, first
+			return first
 		}
 	}
 	if path == "" {
-		return nodes, err
+		return err
 	}
 	path = strings.TrimPrefix(path, "/")
-	if inside := FailedNodes(err); len(inside) > 0 { // a child workflow
-		for _, n := range inside {
-			nodes = append(nodes, NodeFailure{Node: path + "/" + n.Node, Message: n.Message})
-		}
-		return nodes, err
+	inside := failuresOf(err) // of a child workflow
+	for i, n := range inside.nodes {
+		inside.nodes[i].Node = path + "/" + n.Node
 	}
-	return append(nodes, NodeFailure{Node: path, Message: err.Error()}), err
+	if inside.count() == 0 {
+		inside.nodes = []NodeFailure{{path, err.Error()}}
+	}
+	f.add(inside)
+	return err
+}
+
+// small returns err, or if that is too large for the server one like it: with the
+// same types, but without details, and with texts that are cut off.
+func small(err error) error {
+	converter := sdk.GetDefaultFailureConverter()
+	f := converter.ErrorToFailure(err)
+	if f.Size() <= failureMost {
+		return err
+	}
+	level := f
+	for range levelsMost {
+		shrink(level)
+		if level.Cause == nil {
+			return converter.FailureToError(f)
+		}
+		level = level.Cause
+	}
+	level.Reset()
+	level.Message = "(and what was inside)"
+	return converter.FailureToError(f)
+}
+
+// shrink lets a failure lose what may be large, but for its cause.
+func shrink(f *failure.Failure) {
+	f.Message, f.StackTrace = cut(f.Message, messageMost), cut(f.StackTrace, messageMost)
+	f.EncodedAttributes = nil
+	switch info := f.FailureInfo.(type) {
+	case *failure.Failure_ApplicationFailureInfo:
+		info.ApplicationFailureInfo.Details = nil
+		info.ApplicationFailureInfo.Type = cut(info.ApplicationFailureInfo.Type, messageMost)
+	case *failure.Failure_CanceledFailureInfo:
+		info.CanceledFailureInfo.Details = nil
+	case *failure.Failure_TimeoutFailureInfo:
+		info.TimeoutFailureInfo.LastHeartbeatDetails = nil
+	}
+}
+
+// cut returns the beginning of a text whose rest takes more than most bytes of
+// JSON, with how much is missing.
+func cut(text string, most int) string {
+	size := 0
+	for i, r := range text {
+		if size += encodedRune(r); size > most {
+			return text[:i] + fmt.Sprintf("... (%d bytes more)", len(text)-i)
+		}
+	}
+	return text
+}
+
+func encodedLen(text string) int {
+	size := 0
+	for _, r := range text {
+		size += encodedRune(r)
+	}
+	return size
+}
+
+// encodedRune returns how many bytes of JSON a character may take.
+func encodedRune(r rune) int {
+	if r < ' ' || r == utf8.RuneError || strings.ContainsRune("\"\\<>&\u2028\u2029", r) {
+		return len(`\u0000`)
+	}
+	return utf8.RuneLen(r)
 }
 
 // isFinal reports whether an error says that it is not to be retried.

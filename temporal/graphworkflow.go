@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -57,8 +59,12 @@ type NodeInput struct {
 // what they do: see [Node]. It has a log of failures, the query of [Drive], and
 // continues as new when it has become long.
 //
-// What an activity returns has to be JSON. The results that later nodes need
-// are carried along when it continues as new. A node's Graph is run by a child
+// What an activity or a child workflow returns, and the value of a signal, is
+// handed on as JSON: what Go and the SDK encode as JSON as it is, protobuf messages
+// in their JSON form, bytes as a string in base64. A node with a result that has
+// no such form fails. The results that later nodes need are carried along when it
+// continues as new, and have to fit into its input beside the graph: more than
+// about 2 MB fail the workflow with an error of type [CheckpointTooLarge]. A node's Graph is run by a child
 // workflow of this same kind, with the same Settings; its results stay inside.
 func GraphWorkflow(ctx workflow.Context, in GraphInput) error {
 	w := graphWorkflow{in: &in, results: map[string]json.RawMessage{}}
@@ -82,6 +88,9 @@ func GraphWorkflow(ctx workflow.Context, in GraphInput) error {
 	if in.Checkpoint.Data, err = encode(w.needed()); err != nil {
 		return err
 	}
+	if err := tooLarge(in); err != nil {
+		return err
+	}
 	return workflow.NewContinueAsNewError(ctx, GraphType, in)
 }
 
@@ -92,7 +101,7 @@ type graphWorkflow struct {
 
 // task returns what a node does.
 func (w *graphWorkflow) task(n Node) scheduler.Task {
-	var c *Call[json.RawMessage]
+	var c *Call[converter.RawValue]
 	switch {
 	case n.Activity != "":
 		opts := workflow.ActivityOptions{
@@ -101,25 +110,40 @@ func (w *graphWorkflow) task(n Node) scheduler.Task {
 		if opts.StartToCloseTimeout == 0 {
 			opts.StartToCloseTimeout = DefaultTimeout
 		}
-		c = Activity[json.RawMessage](n.Key, opts, n.Activity, w.input(n))
+		c = Activity[converter.RawValue](n.Key, opts, n.Activity, w.input(n))
 	case n.Workflow != "":
-		c = ChildWorkflow[json.RawMessage](n.Key, workflow.ChildWorkflowOptions{TaskQueue: n.Queue}, n.Workflow, w.input(n))
+		c = ChildWorkflow[converter.RawValue](n.Key, workflow.ChildWorkflowOptions{TaskQueue: n.Queue}, n.Workflow, w.input(n))
 	case n.Graph != nil:
-		c = ChildWorkflow[json.RawMessage](n.Key, workflow.ChildWorkflowOptions{TaskQueue: n.Queue}, GraphType,
+		c = ChildWorkflow[converter.RawValue](n.Key, workflow.ChildWorkflowOptions{TaskQueue: n.Queue}, GraphType,
 			GraphInput{Run: Run{Graph: *n.Graph}, Settings: w.in.Settings})
 	case n.Signal != "":
-		c = Signal[json.RawMessage](n.Signal)
+		c = Signal[converter.RawValue](n.Signal)
 	case n.Timer > 0:
 		return Timer(n.Key, n.Timer)
 	default:
 		return scheduler.Func(nothing)
 	}
-	return c.Then(func(result json.RawMessage) error {
+	return c.Then(func(value converter.RawValue) error {
+		result, err := resultOf(value.Payload())
 		if len(result) > 0 {
 			w.results[n.Key] = result
 		}
-		return nil
+		return err
 	})
+}
+
+// resultOf returns the JSON form of a value, or nil if there is none.
+func resultOf(value *common.Payload) (json.RawMessage, error) {
+	switch encoding := string(value.GetMetadata()[converter.MetadataEncoding]); encoding {
+	case "", converter.MetadataEncodingNil:
+		return nil, nil
+	case converter.MetadataEncodingJSON, converter.MetadataEncodingProtoJSON:
+		return value.GetData(), nil
+	case converter.MetadataEncodingBinary:
+		return encode(value.GetData())
+	default:
+		return nil, fmt.Errorf("temporal: a result of encoding %q, which has no JSON form", encoding)
+	}
 }
 
 // nothing is a node that only orders others.

@@ -2,6 +2,7 @@ package temporal
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -95,8 +96,9 @@ func LocalActivity[T any](id string, opts workflow.LocalActivityOptions, activit
 	return c
 }
 
-// ChildWorkflow returns a Task that runs a child workflow. Its WorkflowID is the
-// parent's, a slash and id, unless opts has one.
+// ChildWorkflow returns a Task that runs a child workflow. Its WorkflowID, unless
+// opts has one, is the parent's, a slash, and id with its slashes escaped as in a
+// URL: so the child "db" of the child "web" is never taken for the child "web/db".
 //
 // WaitForCancellation is set, and the ParentClosePolicy, if opts has none, is to
 // ask the child to cancel: it has its own grace.
@@ -108,13 +110,16 @@ func ChildWorkflow[T any](id string, opts workflow.ChildWorkflowOptions, child a
 	c := newCall[T]("child workflow", id, func(ctx workflow.Context) workflow.Future {
 		opts := opts
 		if opts.WorkflowID == "" {
-			opts.WorkflowID = workflow.GetInfo(ctx).WorkflowExecution.ID + "/" + id
+			opts.WorkflowID = workflow.GetInfo(ctx).WorkflowExecution.ID + "/" + escape.Replace(id)
 		}
 		return workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, opts), child, args...)
 	})
 	c.limited = true
 	return c
 }
+
+// escape makes one segment of an ID; no two become the same.
+var escape = strings.NewReplacer("%", "%25", "/", "%2F")
 
 // Timer returns a Task that is complete when d has passed, with a timer of its
 // own at the server which shows id. A Task that yields [scheduler.After] shares
@@ -124,41 +129,6 @@ func Timer(id string, d time.Duration) *Call[struct{}] {
 		return workflow.NewTimerWithOptions(ctx, d, workflow.TimerOptions{Summary: id})
 	})
 	c.finish = func(ctx workflow.Context, future workflow.Future) error { return future.Get(ctx, nil) }
-	return c
-}
-
-// Signal returns a Task that is complete when the workflow has received a
-// signal of that name, with its value. Of several that wait for one name, the
-// one that was started first has the first.
-func Signal[T any](name string) *Call[T] {
-	c := &Call[T]{call: call{kind: "signal", id: name, isSignal: true}}
-	var values workflow.ReceiveChannel
-	var err error
-	received := false
-	c.begin = func(ctx workflow.Context) workflow.Future {
-		values = workflow.GetSignalChannel(ctx, name)
-		return nil
-	}
-	c.look = func() bool {
-		if received || c.isOver() {
-			return received
-		}
-		if value, ok := c.d.takeUnread(name); ok {
-			received = true
-			if len(value) > 0 {
-				err = decode(value, &c.value)
-			}
-		} else {
-			received = values.ReceiveAsync(&c.value)
-		}
-		return received
-	}
-	c.finish = func(workflow.Context, workflow.Future) error {
-		if err != nil || c.then == nil {
-			return err
-		}
-		return c.then(c.value)
-	}
 	return c
 }
 

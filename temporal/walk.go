@@ -28,16 +28,13 @@ type Checkpoint struct {
 	Runs      int    `json:"runs"` // that were made
 	Completed Bitmap `json:"completed,omitempty"`
 	// Over are nodes that will never start, or have failed.
-	Over    Bitmap          `json:"over,omitempty"`
-	Failed  []NodeFailure   `json:"failed,omitempty"`
-	Signals []UnreadSignal  `json:"signals,omitempty"`
-	Data    json.RawMessage `json:"data,omitempty"` // the workflow's own
-}
-
-// UnreadSignal is a signal that came for a node which had not started.
-type UnreadSignal struct {
-	Name  string          `json:"name"`
-	Value json.RawMessage `json:"value,omitempty"`
+	Over Bitmap `json:"over,omitempty"`
+	// Failed are the failures, as [FailedNodes] has them, and FailedMore is the
+	// number of those for which it has no room.
+	Failed     []NodeFailure   `json:"failed,omitempty"`
+	FailedMore int             `json:"failedMore,omitempty"`
+	Signals    []UnreadSignal  `json:"signals,omitempty"`
+	Data       json.RawMessage `json:"data,omitempty"` // the workflow's own
 }
 
 // GraphChanged is the type of the application error with which Walk refuses to
@@ -60,7 +57,9 @@ const GraphChanged = "GraphChanged"
 //
 // What later nodes need of the results of earlier ones goes into
 // Checkpoint.Data, which Walk leaves as it is, or into a store: all of the
-// input has to fit into 2 MB. A node that takes hours holds the drain up for
+// input has to fit into 2 MB. If the rest alone does not, Walk fails with an
+// application error of type [CheckpointTooLarge] that says what takes how much,
+// and leaves run as it was. A node that takes hours holds the drain up for
 // hours: let it be a child workflow in a graph that is not so long.
 //
 // A checkpoint of another graph fails with an application error of type
@@ -96,14 +95,23 @@ func Walk(
 		(aggregates || errors.Is(err, scheduler.ErrDrained)) {
 		return w.suspend(ctx, g, err)
 	}
-	if w.before != nil && len(w.before.Failed) > 0 {
-		nodes := append(slices.Clip(w.before.Failed), FailedNodes(err)...)
+	if failed := w.before.failures(); len(failed.nodes) > 0 {
 		if err == nil {
-			err = errors.New(nodes[0].Message)
+			err = errors.New(failed.nodes[0].Message)
+		} else {
+			failed.add(failuresOf(err))
 		}
-		return nodesFailed(err, nodes)
+		return nodesFailed(err, failed)
 	}
 	return err
+}
+
+// failures returns those of earlier runs. There is no checkpoint in the first.
+func (c *Checkpoint) failures() failures {
+	if c == nil {
+		return failures{}
+	}
+	return failures{slices.Clip(c.Failed), c.FailedMore}
 }
 
 // walk is one call of Walk.
@@ -193,20 +201,50 @@ func (w *walk) suspend(ctx workflow.Context, g *scheduler.DependencyTaskGroup[st
 			c.Over = c.Over.add(i)
 		}
 	}
-	c.Failed = append(slices.Clip(c.Failed), FailedNodes(err)...)
-	c.Signals = w.unread
-	names := workflow.GetUnhandledSignalNames(ctx)
-	slices.Sort(names)
-	for _, name := range names {
-		channel := workflow.GetSignalChannel(ctx, name)
-		for {
-			var value json.RawMessage
-			if !channel.ReceiveAsync(&value) {
-				break
-			}
-			c.Signals = append(c.Signals, UnreadSignal{Name: name, Value: value})
-		}
+	failed := w.before.failures()
+	failed.add(failuresOf(err))
+	failed = failed.bounded()
+	c.Failed, c.FailedMore = failed.nodes, failed.more
+	c.Signals = append(w.unread, receiveUnread(ctx)...)
+	if err := tooLarge(GraphInput{Run: Run{w.run.Graph, c.withoutData()}}); err != nil {
+		return err
 	}
 	w.run.Checkpoint = c
 	return scheduler.ErrDrained
+}
+
+func (c *Checkpoint) withoutData() *Checkpoint {
+	without := *c
+	without.Data = nil
+	return &without
+}
+
+// CheckpointTooLarge is the type of the application error with which a workflow
+// fails that would have to continue as new with more than the server takes.
+const CheckpointTooLarge = "CheckpointTooLarge"
+
+// inputMost is the server's limit, with room for what else belongs to an input.
+const inputMost = 2<<20 - 64<<10
+
+// tooLarge returns an error if the server would refuse the input, and with that
+// terminate the workflow.
+func tooLarge(in GraphInput) error {
+	text, err := encode(in)
+	if err != nil || len(text) <= inputMost {
+		return err
+	}
+	c := in.Checkpoint
+	size := func(v any) int {
+		text, err := encode(v)
+		if err != nil {
+			return 0 // it was encoded a moment ago, as a part of in
+		}
+		return len(text)
+	}
+	return sdk.NewNonRetryableApplicationError(fmt.Sprintf(
+		"temporal: it cannot continue as new: the input would have %d bytes, and the limit is %d: "+
+			"the graph of %d nodes has %d, %d unread signals %d, %d failures %d, results %d",
+		len(text), inputMost, len(in.Graph.Nodes), size(in.Graph), len(c.Signals), size(c.Signals),
+		c.failures().count(), size(c.Failed), len(c.Data),
+	), CheckpointTooLarge, nil)
 }

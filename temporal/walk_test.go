@@ -147,22 +147,6 @@ func TestWalk_continuesAsNew(t *testing.T) {
 		require.Equal(t, "n3", keys[0])
 		require.LessOrEqual(t, len(keys), 2) // n95 is skipped, or not
 	})
-	t.Run("with signals that came early", func(t *testing.T) {
-		g := layers(4, 10, "Result")
-		g.Nodes = append(g.Nodes, temporal.Node{Key: "last", Signal: "early", Requires: []string{"n30"}})
-		env := newEnv(t)
-		env.RegisterActivityWithOptions(func(context.Context, temporal.NodeInput) (string, error) { return "result", nil }, named("Result"))
-		countEvents(env)
-		env.RegisterDelayedCallback(func() { env.SignalWorkflow("early", "bird") }, 0)
-		env.ExecuteWorkflow(temporal.GraphType, temporal.GraphInput{Run: temporal.Run{Graph: g}, Settings: temporal.Settings{MaxHistory: 20}})
-		var next *workflow.ContinueAsNewError
-		require.ErrorAs(t, env.GetWorkflowError(), &next)
-		var in temporal.GraphInput
-		require.NoError(t, dataConverter.FromPayloads(next.Input, &in))
-		require.Equal(t, []temporal.UnreadSignal{{Name: "early", Value: json.RawMessage(`"bird"`)}}, in.Checkpoint.Signals)
-		_, err := again(t, in, nil)
-		require.NoError(t, err)
-	})
 	t.Run("never with another graph", func(t *testing.T) {
 		g := layers(2, 2, "Work")
 		hash, err := g.Hash()

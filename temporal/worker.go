@@ -2,23 +2,33 @@ package temporal
 
 import (
 	"context"
+	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 )
 
-// WorkerOptions returns options for a worker that runs nodes: given ones with an
-// interceptor that heartbeats for each activity while it runs, and with
-// heartbeats that are not held back for longer than a second
-// (MaxHeartbeatThrottleInterval), unless given otherwise. So an activity that does
-// nothing about it is told of a cancellation within about a second, by its
-// context, and is known to be lost when its worker is.
+// WorkerOptions returns the options of a worker that runs nodes: those given, with
+// an interceptor that sends heartbeats for each activity while it runs, and with
+// heartbeats that are held back for a second at most
+// (MaxHeartbeatThrottleInterval), unless the options given say otherwise. An
+// activity that sends no heartbeats of its own then learns of a cancellation
+// within about a second, through its context, and is known to be lost when its
+// worker is.
 //
-// An activity that hangs goes on to heartbeat: what ends it is its
-// StartToCloseTimeout.
+// The details of an activity's own heartbeats are kept: while it records nothing
+// new, its latest details are sent again, or those that the attempt before had
+// left. Details with pointers, slices or maps in them are sent again as the SDK's
+// default converter encodes them at the time of the call, so that the activity may
+// change them afterwards.
+//
+// An activity that hangs continues to send heartbeats: its StartToCloseTimeout
+// ends it.
 func WorkerOptions(o worker.Options) worker.Options {
 	if o.MaxHeartbeatThrottleInterval == 0 {
 		o.MaxHeartbeatThrottleInterval = time.Second
@@ -32,18 +42,26 @@ type heartbeats struct {
 	interceptor.WorkerInterceptorBase
 }
 
-// InterceptActivity is asked for each activity.
+// InterceptActivity is called for each attempt of an activity.
 func (h *heartbeats) InterceptActivity(
 	_ context.Context, next interceptor.ActivityInboundInterceptor,
 ) interceptor.ActivityInboundInterceptor {
-	return &heartbeating{interceptor.ActivityInboundInterceptorBase{Next: next}}
+	return &heartbeating{ActivityInboundInterceptorBase: interceptor.ActivityInboundInterceptorBase{Next: next}}
 }
 
+// heartbeating is one attempt of an activity.
 type heartbeating struct {
 	interceptor.ActivityInboundInterceptorBase
+	details heartbeatDetails
 }
 
-// ExecuteActivity heartbeats beside the activity, and leaves no goroutine.
+// Init puts the details into the way of what the activity records.
+func (h *heartbeating) Init(out interceptor.ActivityOutboundInterceptor) error {
+	h.details.Next = out
+	return h.Next.Init(&h.details)
+}
+
+// ExecuteActivity sends heartbeats beside the activity, and leaves no goroutine.
 func (h *heartbeating) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	info := activity.GetInfo(ctx)
 	if info.IsLocalActivity || info.HeartbeatTimeout == 0 {
@@ -52,7 +70,7 @@ func (h *heartbeating) ExecuteActivity(ctx context.Context, in *interceptor.Exec
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		// The SDK holds most of them back. After a cancellation they go on: the
+		// The SDK holds most of them back. After a cancellation they continue: the
 		// activity may be cleaning up.
 		ticker := time.NewTicker(min(info.HeartbeatTimeout/3, time.Second))
 		defer ticker.Stop()
@@ -61,7 +79,7 @@ func (h *heartbeating) ExecuteActivity(ctx context.Context, in *interceptor.Exec
 			case <-end:
 				return
 			case <-ticker.C:
-				activity.RecordHeartbeat(ctx)
+				h.details.repeat(ctx)
 			}
 		}
 	}()
@@ -70,4 +88,114 @@ func (h *heartbeating) ExecuteActivity(ctx context.Context, in *interceptor.Exec
 		<-ended
 	}()
 	return h.Next.ExecuteActivity(ctx, in)
+}
+
+// heartbeatDetails is what an attempt has recorded last. Each heartbeat replaces
+// the details that the server has, so one without would erase them.
+type heartbeatDetails struct {
+	interceptor.ActivityOutboundInterceptorBase
+
+	mu     sync.Mutex // also orders the heartbeats themselves
+	fresh  bool       // recorded since the last repetition
+	read   bool       // latest is what the activity has recorded, or the attempt before
+	lost   bool       // what the activity has recorded could not be copied
+	latest []any
+}
+
+// RecordHeartbeat is called by the activity.
+func (h *heartbeatDetails) RecordHeartbeat(ctx context.Context, details ...any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.Next.RecordHeartbeat(ctx, details...)
+	h.fresh, h.read = true, true
+	var err error
+	h.latest, err = frozen(details)
+	h.lost = err != nil
+}
+
+// repeat sends the latest details again, unless the activity has just sent them.
+// It sends nothing if these are unknown: a missing heartbeat may be made up for,
+// one without details erases them.
+func (h *heartbeatDetails) repeat(ctx context.Context) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.fresh || h.lost {
+		h.fresh = false
+		return
+	}
+	// A panic of the user's codec must not end the process.
+	defer func() {
+		if v := recover(); v != nil {
+			activity.GetLogger(ctx).Warn("No heartbeat: encoding its details has panicked", "Panic", v)
+		}
+	}()
+	if !h.read {
+		var err error
+		if h.latest, err = h.earlier(ctx); err != nil {
+			activity.GetLogger(ctx).Warn("No heartbeat: the details of the earlier attempt cannot be read", "Error", err)
+			return
+		}
+		h.read = true
+	}
+	h.Next.RecordHeartbeat(ctx, h.latest...)
+}
+
+// earlier returns the details that the attempt before has left, as they are.
+func (h *heartbeatDetails) earlier(ctx context.Context) ([]any, error) {
+	if !h.Next.HasHeartbeatDetails(ctx) {
+		return nil, nil
+	}
+	for n := 8; ; n *= 2 { // there is no way to ask how many they are
+		values := make([]converter.RawValue, n)
+		targets := make([]any, n)
+		for i := range values {
+			targets[i] = &values[i]
+		}
+		if err := h.Next.GetHeartbeatDetails(ctx, targets...); err != nil {
+			return nil, err
+		}
+		if values[n-1].Payload() != nil {
+			continue
+		}
+		var details []any
+		for _, v := range values {
+			if v.Payload() != nil {
+				details = append(details, v)
+			}
+		}
+		return details, nil
+	}
+}
+
+// frozen returns details that later changes by the activity do not reach.
+func frozen(details []any) ([]any, error) {
+	kept := slices.Clone(details)
+	for i, d := range kept {
+		if d == nil || isFlat(reflect.TypeOf(d)) {
+			continue
+		}
+		payload, err := converter.GetDefaultDataConverter().ToPayload(d)
+		if err != nil {
+			return nil, err
+		}
+		kept[i] = converter.NewRawValue(payload)
+	}
+	return kept, nil
+}
+
+// isFlat reports whether the values of a type refer to nothing that can change.
+func isFlat(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Array:
+		return isFlat(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if !isFlat(t.Field(i).Type) {
+				return false
+			}
+		}
+		return true
+	default:
+		return t.Kind() <= reflect.Complex128 || t.Kind() == reflect.String
+	}
 }

@@ -35,7 +35,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 
 // RegisterActivities registers all activities.
 func RegisterActivities(r worker.ActivityRegistry) {
-	for _, activity := range []any{Work, Slow, Fail, Patient} {
+	for _, activity := range []any{Work, Slow, Fail, Patient, Copy} {
 		r.RegisterActivity(activity)
 	}
 }
@@ -210,4 +210,11 @@ func Patient(ctx context.Context, cleanup time.Duration) (string, error) {
 	<-time.After(cleanup)
 	activity.GetLogger(ctx).Info("cleaned up")
 	return "", ctx.Err()
+}
+
+// Copy notes how far it is, once, and then waits for its cancellation.
+func Copy(ctx context.Context, _ temporal.NodeInput) error {
+	activity.RecordHeartbeat(ctx, map[string]int{"parts": 3})
+	<-ctx.Done()
+	return ctx.Err()
 }

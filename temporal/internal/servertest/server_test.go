@@ -15,8 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	sdk "go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/temporal"
@@ -236,6 +238,62 @@ func TestContinueAsNew_short(t *testing.T) {
 	next := h.Events[len(h.Events)-1].GetWorkflowExecutionContinuedAsNewEventAttributes().GetNewExecutionRunId()
 	require.NotEmpty(t, next)
 	replay(t, events(t, shared, run.GetID(), next), run.GetID(), "continued-2")
+}
+
+// Signals that come before anybody waits for them are handed on to the next run,
+// whatever they carry.
+func TestContinueAsNew_signals(t *testing.T) {
+	t.Parallel()
+	queue := startHere(t, shared)
+	graph := grid(6, 5, "Work")
+	graph.Nodes = append(graph.Nodes,
+		temporal.Node{Key: "bytes", Signal: "bytes", Requires: []string{"n29"}},
+		temporal.Node{Key: "protobuf", Signal: "protobuf", Requires: []string{"bytes"}},
+		temporal.Node{Key: "last", Activity: "Work", Requires: []string{"bytes", "protobuf"}})
+	run := begin(t, shared, queue, temporal.GraphType, input(graph, temporal.Settings{MaxHistory: 80}))
+	first := run.GetRunID() // later that of the last run
+	for name, value := range map[string]any{"bytes": []byte("\x00raw"), "protobuf": wrapperspb.String("approved")} {
+		require.NoError(t, shared.SignalWorkflow(t.Context(), run.GetID(), first, name, value))
+	}
+	require.NoError(t, finish(t, shared, run, nil))
+	var last temporal.NodeInput
+	for i, id := 1, first; id != ""; i++ {
+		h := events(t, shared, run.GetID(), id)
+		replay(t, h, run.GetID(), fmt.Sprintf("signals-%d", i))
+		id = ""
+		for _, e := range h.Events {
+			if a := e.GetActivityTaskScheduledEventAttributes(); a.GetActivityId() == "last" {
+				require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(a.GetInput(), &last))
+			}
+			id = e.GetWorkflowExecutionContinuedAsNewEventAttributes().GetNewExecutionRunId()
+		}
+	}
+	require.Equal(t, map[string]json.RawMessage{"bytes": json.RawMessage(`"AHJhdw=="`), "protobuf": json.RawMessage(`"approved"`)}, last.Results)
+}
+
+// The heartbeats of WorkerOptions keep what the activity has noted.
+func TestHeartbeats(t *testing.T) {
+	t.Parallel()
+	queue := startHere(t, shared)
+	graph := temporal.Graph{Nodes: []temporal.Node{{Key: "copy", Activity: "Copy"}}}
+	run := begin(t, shared, queue, temporal.GraphType, input(graph, temporal.Settings{Heartbeat: time.Second, Grace: time.Minute}))
+	beats := map[time.Time]bool{}
+	require.Eventually(t, func() bool {
+		d, err := shared.DescribeWorkflowExecution(t.Context(), run.GetID(), run.GetRunID())
+		for _, a := range d.GetPendingActivities() {
+			if a.GetLastHeartbeatTime() == nil {
+				continue
+			}
+			beats[a.GetLastHeartbeatTime().AsTime()] = true
+			var details map[string]int
+			if converter.GetDefaultDataConverter().FromPayloads(a.GetHeartbeatDetails(), &details) != nil || details["parts"] != 3 {
+				t.Errorf("details after %d heartbeats: %v", len(beats), a.GetHeartbeatDetails())
+			}
+		}
+		return err == nil && len(beats) >= 3
+	}, most, 20*time.Millisecond)
+	require.NoError(t, shared.CancelWorkflow(t.Context(), run.GetID(), run.GetRunID()))
+	require.Error(t, finish(t, shared, run, nil))
 }
 
 func TestChildren(t *testing.T) {
