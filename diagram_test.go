@@ -92,7 +92,7 @@ func office() *scheduler.Dependencies[string] {
 func officeGroup(t *testing.T, opts scheduler.GroupOptions[string]) (*scheduler.DependencyTaskGroup[string], *schedulertest.Driver) {
 	t.Helper()
 	opts.Name, opts.AggregateErrors = "office", true
-	opts.Timeout = func(name string) time.Duration { return map[string]time.Duration{"console": time.Second}[name] }
+	opts.Timeout = byKey(map[string]time.Duration{"console": time.Second})
 	group, err := scheduler.NewDependencyTaskGroup(office(), func(name string) scheduler.Task {
 		switch name {
 		case "network":

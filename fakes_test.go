@@ -322,6 +322,11 @@ func mustStep[T any](t *testing.T, ctx context.Context, s interface {
 	return result
 }
 
+// byKey is an option of a group that has a value for some of the nodes.
+func byKey[V any](values map[string]V) func(string) V {
+	return func(k string) V { return values[k] }
+}
+
 // make makes the group.
 func (s *stage) make(deps string, opts *scheduler.GroupOptions[string]) {
 	s.Helper()

@@ -43,7 +43,7 @@ polite cancelled because of fails`, outcomes(group))
 
 func TestGroup_Drain(t *testing.T) {
 	clock := schedulertest.NewClock(time.Time{}).Alone()
-	group := newGroup(t, "b:a c:b d", func(string) scheduler.Task { return lasting(1, nil) }, nil)
+	group := newGroup(t, "b:a c:b d", second, nil)
 	r := scheduler.NewTaskRunner(group, &scheduler.RunnerOptions{Clock: clock})
 	require.NoError(t, r.Start(t.Context(), 0))
 	group.Drain()
@@ -51,14 +51,14 @@ func TestGroup_Drain(t *testing.T) {
 	require.Equal(t, scheduler.Snapshot[string]{Completed: []string{"a", "d"}, Started: []string{}}, group.Snapshot())
 	require.Equal(t, 2, group.Count(scheduler.StatePending), "what is left stays pending")
 
-	rest := newGroup(t, "b:a c:b d", func(string) scheduler.Task { return lasting(1, nil) },
+	rest := newGroup(t, "b:a c:b d", second,
 		&scheduler.GroupOptions[string]{Completed: group.Snapshot().Resume()})
 	require.NoError(t, scheduler.Run(t.Context(), rest, &scheduler.RunnerOptions{Clock: clock}))
 	require.False(t, rest.Started("a"))
 	require.True(t, rest.Started("c"))
 
 	rest.Drain() // ended: nothing happens
-	finished := newGroup(t, "a", func(string) scheduler.Task { return lasting(1, nil) }, nil)
+	finished := newGroup(t, "a", second, nil)
 	r = scheduler.NewTaskRunner(finished, &scheduler.RunnerOptions{Clock: clock})
 	require.NoError(t, r.Start(t.Context(), 0))
 	finished.Drain()
@@ -68,7 +68,7 @@ func TestGroup_Drain(t *testing.T) {
 // A group that is drained between two steps, with nothing running, ends with
 // the next one.
 func TestGroup_Drain_when_nothing_runs(t *testing.T) {
-	group := newGroup(t, "a", func(string) scheduler.Task { return lasting(1, nil) },
+	group := newGroup(t, "a", second,
 		&scheduler.GroupOptions[string]{Budget: 1})
 	group.Drain()
 	require.ErrorIs(t, scheduler.Run(t.Context(), group, nil), scheduler.ErrDrained)
@@ -165,7 +165,7 @@ func TestGroup_timeout_gone_on_after_is_not_lost(t *testing.T) {
 				return co.Yield(scheduler.After(time.Hour))
 			})
 		}, &scheduler.GroupOptions[string]{
-			Timeout: func(k string) time.Duration { return map[string]time.Duration{"slow": time.Second}[k] },
+			Timeout: byKey(map[string]time.Duration{"slow": time.Second}),
 			ErrorWaitTimeFor: func() func(string) time.Duration {
 				asked := 0
 				return func(string) time.Duration {
@@ -189,9 +189,7 @@ func TestGroup_Outcomes_of_timeouts(t *testing.T) {
 	ctx := scheduler.WithClock(t.Context(), clock)
 	g := newGroup(t, "a b c:a", hours, &scheduler.GroupOptions[string]{
 		AggregateErrors: true,
-		Timeout: func(k string) time.Duration {
-			return map[string]time.Duration{"a": time.Minute}[k]
-		},
+		Timeout:         byKey(map[string]time.Duration{"a": time.Minute}),
 	})
 	mustStep(t, ctx, g)
 	for o := range g.Outcomes() {
@@ -238,9 +236,7 @@ func TestGroup_ends_of_members(t *testing.T) {
 				}
 				return scheduler.Next, nil
 			})
-		}, &scheduler.GroupOptions[string]{ErrorWaitTimeFor: func(k string) time.Duration {
-			return map[string]time.Duration{"a": time.Hour, "b": time.Second}[k]
-		}})
+		}, &scheduler.GroupOptions[string]{ErrorWaitTimeFor: byKey(map[string]time.Duration{"a": time.Hour, "b": time.Second})})
 		mustStep(t, ctx, g)
 		_, err := g.Throw(ctx, errOops)
 		require.NoError(t, err)
@@ -490,7 +486,7 @@ func TestGroup_timeout_of_the_runner(t *testing.T) {
 
 func TestGroup_Timeout_of_a_node(t *testing.T) {
 	limit := func(d time.Duration) func(string) time.Duration {
-		return func(k string) time.Duration { return map[string]time.Duration{"a": d}[k] }
+		return byKey(map[string]time.Duration{"a": d})
 	}
 	run := "next*12"
 	const text = "player a: timed out after 1s"
@@ -537,9 +533,7 @@ func TestGroup_Timeout_of_a_node(t *testing.T) {
 		},
 		{
 			name: "goes on with grace of its own, and ends", deps: "a b:a", parts: map[string]part{"a": {steps: "next*4", throw: "next"}},
-			opts: scheduler.GroupOptions[string]{Timeout: limit(time.Second), ErrorWaitTimeFor: func(k string) time.Duration {
-				return map[string]time.Duration{"a": time.Hour}[k]
-			}},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second), ErrorWaitTimeFor: byKey(map[string]time.Duration{"a": time.Hour})},
 			rounds: []string{"a1", "a2", "a throw", "a3", "a4", "a5, b1"}, states: "a=succeeded b=succeeded",
 		},
 		{

@@ -191,9 +191,7 @@ func TestGroup_fail_fast(t *testing.T) {
 		{
 			name: "grace for each node", deps: "a b c d e",
 			parts: map[string]part{"a": run, "b": fails, "c": run, "d": run, "e": run},
-			opts: scheduler.GroupOptions[string]{ErrorWaitTimeFor: func(k string) time.Duration {
-				return map[string]time.Duration{"a": time.Second, "b": time.Hour, "c": 0, "d": 3 * time.Second, "e": -1}[k]
-			}},
+			opts:  scheduler.GroupOptions[string]{ErrorWaitTimeFor: byKey(map[string]time.Duration{"a": time.Second, "b": time.Hour, "c": 0, "d": 3 * time.Second, "e": -1})},
 			rounds: []string{
 				"a1, b1, c1, d1, e1", "a2, b2, c close, e close, d2",
 				"a3, d3", "a close, d4", "d5", "d close",
@@ -389,9 +387,7 @@ var disasters = []struct {
 	{
 		name: "Throw", part: part{steps: "next*5", throw: "disaster"}, steps: 1,
 		opts: func(func()) scheduler.GroupOptions[string] {
-			return scheduler.GroupOptions[string]{Timeout: func(k string) time.Duration {
-				return map[string]time.Duration{"b": time.Nanosecond}[k]
-			}}
+			return scheduler.GroupOptions[string]{Timeout: byKey(map[string]time.Duration{"b": time.Nanosecond})}
 		},
 		journal: "a2, b throw, a close, c close", states: "failed", member: true,
 	},
@@ -419,9 +415,7 @@ var disasters = []struct {
 	{
 		name: "Close after its Timeout", part: part{steps: "next*5", close: "disaster"}, steps: 1,
 		opts: func(func()) scheduler.GroupOptions[string] {
-			return scheduler.GroupOptions[string]{Timeout: func(k string) time.Duration {
-				return map[string]time.Duration{"b": time.Nanosecond}[k]
-			}}
+			return scheduler.GroupOptions[string]{Timeout: byKey(map[string]time.Duration{"b": time.Nanosecond})}
 		},
 		journal: "a2, b close, a close, c close", states: "failed", member: true,
 	},
@@ -466,9 +460,7 @@ var disasters = []struct {
 		name: "ErrorWaitTimeFor after a Timeout", part: part{steps: "next*5", throw: "next"}, steps: 1,
 		opts: func(disaster func()) scheduler.GroupOptions[string] {
 			return scheduler.GroupOptions[string]{
-				Timeout: func(k string) time.Duration {
-					return map[string]time.Duration{"b": time.Nanosecond}[k]
-				},
+				Timeout:          byKey(map[string]time.Duration{"b": time.Nanosecond}),
 				ErrorWaitTimeFor: func(string) time.Duration { disaster(); return 0 },
 			}
 		},
@@ -679,10 +671,8 @@ func TestGroup_RecoverPanics(t *testing.T) {
 			"d": {steps: "next*3", stop: "ignore"}, "e": {steps: "next*3", stop: "panic"},
 		},
 		opts: scheduler.GroupOptions[string]{
-			RecoverPanics: true,
-			ErrorWaitTimeFor: func(k string) time.Duration {
-				return map[string]time.Duration{"a": time.Hour, "b": time.Hour, "d": time.Hour, "e": time.Hour}[k]
-			},
+			RecoverPanics:    true,
+			ErrorWaitTimeFor: byKey(map[string]time.Duration{"a": time.Hour, "b": time.Hour, "d": time.Hour, "e": time.Hour}),
 		},
 		rounds: []string{"a1, b1, c1, d1, e1", "a stop, b stop, c close, d stop, e stop", "d2", "d3", "d4"},
 		err:    "other", errors: "other; a: panic: oops; b: panic: oops; e: panic: oops",

@@ -57,9 +57,7 @@ func TestGroup_parking_forgets_earlier_waits(t *testing.T) {
 					return counted(&a, func() { clock.Advance(time.Minute) }, scheduler.Next)
 				}
 				return counted(&b, nil, scheduler.Next)
-			}, &scheduler.GroupOptions[string]{RecoverPanics: careful, Timeout: func(k string) time.Duration {
-				return map[string]time.Duration{"b": 90 * time.Second}[k]
-			}})
+			}, &scheduler.GroupOptions[string]{RecoverPanics: careful, Timeout: byKey(map[string]time.Duration{"b": 90 * time.Second})})
 			for range 3 {
 				mustStep(t, ctx, g)
 			}
@@ -124,9 +122,7 @@ func TestGroup_parking_forgets_earlier_waits(t *testing.T) {
 			return &fakeTask{step: func(context.Context) (scheduler.Yield, error) {
 				return scheduler.On(&waited), nil
 			}, throw: goOn}
-		}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour, Timeout: func(k string) time.Duration {
-			return map[string]time.Duration{"b": time.Minute, "c": time.Second}[k]
-		}})
+		}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour, Timeout: byKey(map[string]time.Duration{"b": time.Minute, "c": time.Second})})
 		for range 2 {
 			mustStep(t, ctx, g)
 			clock.Advance(2 * time.Second)
@@ -175,9 +171,7 @@ func TestGroup_parking_forgets_earlier_waits(t *testing.T) {
 				return scheduler.Pause(scheduler.After(time.Second))
 			}
 			return counted(&steps, nil, scheduler.On(&event))
-		}, &scheduler.GroupOptions[string]{Timeout: func(k string) time.Duration {
-			return map[string]time.Duration{"a": 10 * time.Second, "b": time.Hour}[k]
-		}})
+		}, &scheduler.GroupOptions[string]{Timeout: byKey(map[string]time.Duration{"a": 10 * time.Second, "b": time.Hour})})
 		for range 20 {
 			mustStep(t, ctx, g)
 			clock.Advance(time.Second)

@@ -224,9 +224,7 @@ func TestGroup_Context(t *testing.T) {
 		return member(k)
 	}, &scheduler.GroupOptions[string]{
 		ErrorWaitTime: time.Hour,
-		Timeout: func(k string) time.Duration {
-			return map[string]time.Duration{"a": time.Second}[k]
-		},
+		Timeout:       byKey(map[string]time.Duration{"a": time.Second}),
 		Context: func(ctx context.Context, k string) context.Context {
 			asked++
 			ctx, cancel := context.WithCancel(context.WithValue(ctx, key{}, "v"+k))

@@ -649,9 +649,7 @@ func TestGroup_full_does_not_wait_for_an_Interval(t *testing.T) {
 			return hours(k)
 		}
 		return scheduler.Func(func(context.Context) error { return nil })
-	}, &scheduler.GroupOptions[string]{Limit: 1, Claims: func(k string) []scheduler.Claim {
-		return map[string][]scheduler.Claim{"a": {{Limiter: l, Weight: 1}}, "b": {{Limiter: l, Weight: 1}}}[k]
-	}})
+	}, &scheduler.GroupOptions[string]{Limit: 1, Claims: byKey(map[string][]scheduler.Claim{"a": {{Limiter: l, Weight: 1}}, "b": {{Limiter: l, Weight: 1}}})})
 	y := mustStep(t, scheduler.WithClock(t.Context(), clock), g)
 	at, ok := y.Time()
 	require.True(t, ok)
@@ -687,12 +685,10 @@ func TestClaims_deadlock_and_limits(t *testing.T) {
 				return scheduler.Func(func(context.Context) error { return nil })
 			}
 			return box(l)
-		}, &scheduler.GroupOptions[string]{Timeout: timeout, ErrorWaitTime: time.Minute, Budget: budget, Claims: func(k string) []scheduler.Claim {
-			return map[string][]scheduler.Claim{
-				"a": {{Limiter: l, Weight: 1}}, "b": {{Limiter: m, Weight: 1}},
-				"first": {{Limiter: slow, Weight: 1}}, "later": {{Limiter: slow, Weight: 1}},
-			}[k]
-		}})
+		}, &scheduler.GroupOptions[string]{Timeout: timeout, ErrorWaitTime: time.Minute, Budget: budget, Claims: byKey(map[string][]scheduler.Claim{
+			"a": {{Limiter: l, Weight: 1}}, "b": {{Limiter: m, Weight: 1}},
+			"first": {{Limiter: slow, Weight: 1}}, "later": {{Limiter: slow, Weight: 1}},
+		})})
 		defer func() { later = outer.State("later") }()
 		return scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{}).Alone()})
 	}
@@ -715,9 +711,7 @@ func TestClaims_deadlock_and_limits(t *testing.T) {
 	for name, limit := range map[string]time.Duration{"had a limit": time.Minute, "had a grace": time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			var deadlock *scheduler.DeadlockError
-			require.ErrorAs(t, run(t, 0, func(k string) time.Duration {
-				return map[string]time.Duration{"limited": limit}[k]
-			}, 0, "limited"), &deadlock)
+			require.ErrorAs(t, run(t, 0, byKey(map[string]time.Duration{"limited": limit}), 0, "limited"), &deadlock)
 		})
 	}
 }

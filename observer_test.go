@@ -90,7 +90,7 @@ func TestObserver_transitions(t *testing.T) {
 			name: "timed out", deps: "a b:a c", parts: map[string]part{"a": run, "c": run},
 			opts: scheduler.GroupOptions[string]{
 				AggregateErrors: true,
-				Timeout:         func(k string) time.Duration { return map[string]time.Duration{"a": time.Second}[k] },
+				Timeout:         byKey(map[string]time.Duration{"a": time.Second}),
 			},
 			rounds: []string{
 				"a running, c running", "", "a timed out (player a: timed out after 1s), b skipped", "", "", "c succeeded",
