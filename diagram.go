@@ -28,11 +28,13 @@ func (d *Dependencies[K]) WriteMermaid(w io.Writer) error { return d.diagram().w
 // it requires, whichever way the group walks them. The same graph in the same
 // states gives the same text. It may be called at any time on the driving
 // goroutine. The error is that of w.
-func (g *DependencyTaskGroup[K]) WriteDOT(w io.Writer) error { return g.diagram().writeDOT(w) }
+func (g *DependencyTaskGroup[K]) WriteDOT(w io.Writer) error { return g.engine.diagram().writeDOT(w) }
 
 // WriteMermaid writes the same as a Mermaid flowchart. A node is of the class
 // that is called as its state is, "timedOut" in one word.
-func (g *DependencyTaskGroup[K]) WriteMermaid(w io.Writer) error { return g.diagram().writeMermaid(w) }
+func (g *DependencyTaskGroup[K]) WriteMermaid(w io.Writer) error {
+	return g.engine.diagram().writeMermaid(w)
+}
 
 // diagram is a graph to be drawn. Names are only labels, since two keys may
 // print alike: nodes are known by number.
@@ -49,13 +51,14 @@ func (d *Dependencies[K]) diagram() *diagram {
 	return &diagram{title: "dependencies", names: labels(d.keys()), required: g.Row, cycles: g.Cycles()}
 }
 
-func (g *DependencyTaskGroup[K]) diagram() *diagram {
-	d := &diagram{title: `"` + escapeDOT(g.String()) + `"`, names: labels(g.plan.keys), required: g.plan.required}
-	if g.engine.opts.Reverse {
-		d.required = g.plan.graph.Row
+func (g *engine) diagram() *diagram {
+	d := &diagram{title: `"` + escapeDOT(g.String()) + `"`, required: g.required}
+	if g.opts.Reverse {
+		d.required = g.graph.Row
 	}
-	for _, state := range g.All() {
-		d.states = append(d.states, state)
+	for p := range int32(g.nodes.len()) {
+		d.names = append(d.names, fmt.Sprint(g.key(p)))
+		d.states = append(d.states, g.nodes.state(p))
 	}
 	return d
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 )
@@ -33,9 +32,8 @@ type Explanation[K comparable] struct {
 // proportion to the graph.
 func (g *DependencyTaskGroup[K]) Explain() iter.Seq[Explanation[K]] {
 	return func(yield func(Explanation[K]) bool) {
-		waiting := g.engine.waitingClasses()
-		for p := range g.plan.keys {
-			if !yield(g.explain(int32(p), waiting)) {
+		for e := range g.engine.explainAll() {
+			if !yield(withKeys[K](&e)) {
 				return
 			}
 		}
@@ -51,34 +49,35 @@ func (g *DependencyTaskGroup[K]) ExplainNode(k K) Explanation[K] {
 	if !ok {
 		return Explanation[K]{Key: k}
 	}
-	return g.explain(p, g.engine.waitingClasses())
+	e := g.engine.explain(p, g.engine.waitingClasses())
+	return withKeys[K](&e)
 }
 
-// explanation is an Explanation by position.
-type explanation struct {
-	state    State
-	since    int
-	err      error
-	requires []int32
-	claims   []ClaimWait
-	limited  bool
-	until    Yield
-	deadline time.Time
-	stopped  bool
-	inside   fmt.Stringer
+// explanation is an Explanation whatever the type of keys.
+type explanation = Explanation[any]
+
+// withKeys returns e for keys of type K, which its keys are.
+func withKeys[K comparable](e *explanation) Explanation[K] {
+	typed := Explanation[K]{
+		Key: e.Key.(K), State: e.State, Since: e.Since, Err: e.Err, Claims: e.Claims, Limited: e.Limited,
+		Until: e.Until, Deadline: e.Deadline, Stopped: e.Stopped, Inside: e.Inside,
+	}
+	for _, k := range e.Requires {
+		typed.Requires = append(typed.Requires, k.(K))
+	}
+	return typed
 }
 
-func (g *DependencyTaskGroup[K]) explain(p int32, waiting map[int32]*class) Explanation[K] {
-	e := g.engine.explain(p, waiting)
-	explained := Explanation[K]{
-		Key: g.plan.keys[p], State: e.state, Since: e.since, Err: e.err,
-		Claims: e.claims, Limited: e.limited,
-		Until: e.until, Deadline: e.deadline, Stopped: e.stopped, Inside: e.inside,
+// explainAll explains all nodes in key order.
+func (g *engine) explainAll() iter.Seq[explanation] {
+	return func(yield func(explanation) bool) {
+		waiting := g.waitingClasses()
+		for p := range int32(g.nodes.len()) {
+			if !yield(g.explain(p, waiting)) {
+				return
+			}
+		}
 	}
-	for _, q := range e.requires {
-		explained.Requires = append(explained.Requires, g.plan.keys[q])
-	}
-	return explained
 }
 
 // waitingClasses returns, by node, what the pending nodes in line wait for.
@@ -94,22 +93,24 @@ func (g *engine) waitingClasses() map[int32]*class {
 
 func (g *engine) explain(p int32, waiting map[int32]*class) explanation {
 	e := explanation{
-		state: g.nodes.state(p), since: g.nodes.sinceRound(p), stopped: g.nodes.has(p, wasStopped),
+		Key: g.key(p), State: g.nodes.state(p), Since: g.nodes.sinceRound(p), Stopped: g.nodes.has(p, wasStopped),
 	}
-	switch e.state {
+	switch e.State {
 	case StatePending:
-		e.requires = slices.Collect(g.waitsFor(p))
+		for q := range g.waitsFor(p) {
+			e.Requires = append(e.Requires, g.key(q))
+		}
 		if c := waiting[p]; c != nil {
-			e.claims = c.ticket.waits()
-			for i := range e.claims {
-				e.claims[i].Node = g.pathOf(p)
+			e.Claims = c.ticket.waits()
+			for i := range e.Claims {
+				e.Claims[i].Node = g.pathOf(p)
 			}
 		}
-		e.limited = len(e.requires) == 0 && e.claims == nil && g.isFull()
+		e.Limited = len(e.Requires) == 0 && e.Claims == nil && g.isFull()
 	case StateRunning:
 		g.explainMember(p, &e)
 	default:
-		e.err = g.errOf(p)
+		e.Err = g.errOf(p)
 	}
 	return e
 }
@@ -118,16 +119,16 @@ func (g *engine) explain(p int32, waiting map[int32]*class) explanation {
 func (g *engine) explainMember(p int32, e *explanation) {
 	slot := g.nodes.slot(p)
 	if slot == noSlot { // in its first step
-		e.until = Next
+		e.Until = Next
 		return
 	}
 	if group, ok := g.parking.task(slot).(enclosed); ok {
-		e.inside = group
+		e.Inside = group
 	}
 	if d := g.deadlines.of(slot); d.kind != noDeadline {
-		e.deadline = time.Unix(0, d.at)
+		e.Deadline = time.Unix(0, d.at)
 	}
-	e.until = g.parking.until(slot, g.round)
+	e.Until = g.parking.until(slot, g.round)
 }
 
 // enclosed is a group of any type of key.
@@ -138,6 +139,18 @@ type enclosed interface {
 
 // String says it in one line, for a person.
 func (e Explanation[K]) String() string {
+	untyped := explanation{
+		Key: e.Key, State: e.State, Since: e.Since, Err: e.Err, Claims: e.Claims, Limited: e.Limited,
+		Until: e.Until, Deadline: e.Deadline, Stopped: e.Stopped, Inside: e.Inside,
+	}
+	for _, k := range e.Requires {
+		untyped.Requires = append(untyped.Requires, k)
+	}
+	return lineOf(&untyped)
+}
+
+// lineOf is String whatever the type of keys.
+func lineOf(e *explanation) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v: %s since round %d", e.Key, e.State, e.Since)
 	switch {
@@ -165,7 +178,7 @@ func (e Explanation[K]) String() string {
 }
 
 // list names a few keys and counts the others.
-func list[K any](keys []K) string {
+func list(keys []any) string {
 	const most = 5
 	var b strings.Builder
 	for i, k := range keys {
@@ -183,18 +196,20 @@ func list[K any](keys []K) string {
 
 // WriteTo writes the explanation of each node that has not succeeded, a line
 // each, after a line of counts: the answer to "why does it not go on?".
-func (g *DependencyTaskGroup[K]) WriteTo(w io.Writer) (int64, error) {
+func (g *DependencyTaskGroup[K]) WriteTo(w io.Writer) (int64, error) { return g.engine.writeTo(w) }
+
+func (g *engine) writeTo(w io.Writer) (int64, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: round %d", g, g.Rounds())
+	fmt.Fprintf(&b, "%s: round %d", g, g.round)
 	for s := StatePending; s <= StateSkipped; s++ {
-		if n := g.Count(s); n > 0 {
+		if n := g.nodes.count(s); n > 0 {
 			fmt.Fprintf(&b, ", %d %s", n, s)
 		}
 	}
 	b.WriteString("\n")
-	for e := range g.Explain() {
+	for e := range g.explainAll() {
 		if e.State != StateSucceeded {
-			fmt.Fprintf(&b, "  %s\n", e)
+			fmt.Fprintf(&b, "  %s\n", lineOf(&e))
 		}
 	}
 	n, err := io.WriteString(w, b.String())

@@ -27,8 +27,8 @@ type GroupOptions[K comparable] struct {
 	ErrorWaitTime time.Duration
 
 	// ErrorWaitTimeFor is the same for each node. It is asked when the group
-	// stops, and again at each further failure, for every node that is
-	// running then, in key order; what is not above 0 is no grace.
+	// stops, and again in each later step in which a node fails, for every
+	// node that is running then, in key order. Zero or less means no grace.
 	ErrorWaitTimeFor func(k K) time.Duration
 
 	// OnError decides, for each node that fails, what becomes of the group. It
@@ -59,8 +59,9 @@ type GroupOptions[K comparable] struct {
 	Estimate func(k K) time.Duration
 
 	// Completed says that a node counts as done and is never started, as when
-	// a run is resumed, or rolled back. It is asked once for each node, in key
-	// order, when the group is made.
+	// a run is resumed, or rolled back. Nodes that require it still wait for
+	// what it requires itself. It is asked once for each node, in key order,
+	// when the group is made.
 	Completed func(k K) bool
 
 	// Budget is the largest number of members' steps in one step of the group,

@@ -1,0 +1,384 @@
+package scheduler
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler/internal/digraph"
+)
+
+// The parts of the engine, each beside a plain model of it.
+
+func TestNodes_against_a_map(t *testing.T) {
+	t.Parallel()
+	type plain struct {
+		state State
+		flags nodeFlags
+		waits int32
+		since int
+	}
+	random := rand.New(rand.NewPCG(1, 1))
+	for range 200 {
+		waits := make([]int32, 1+random.IntN(8))
+		for p := range waits {
+			waits[p] = random.Int32N(3)
+		}
+		var n nodes
+		n.init(waits)
+		model := map[int32]*plain{}
+		for p, w := range waits {
+			model[int32(p)] = &plain{state: StatePending, waits: w}
+		}
+		round := math.MaxInt32 - 5
+		for range 60 {
+			round += random.IntN(2)
+			p := random.Int32N(int32(len(waits)))
+			m := model[p]
+			switch random.IntN(4) {
+			case 0:
+				if m.state == StatePending {
+					n.start(p, round)
+					*m = plain{state: StateRunning, flags: m.flags | hasStarted, since: round}
+					require.Equal(t, noSlot, n.slot(p))
+				}
+			case 1:
+				to := StateSucceeded + State(random.IntN(5))
+				require.Equal(t, m.state, n.change(p, to, round))
+				m.state, m.since = to, round
+			case 2:
+				n.add(p, wasStopped)
+				m.flags |= wasStopped
+			case 3:
+				if m.state == StatePending && m.waits > 0 {
+					m.waits--
+					require.Equal(t, m.waits == 0, n.requirementDone(p))
+				}
+			}
+			counts := map[State]int{}
+			for p, m := range model {
+				counts[m.state]++
+				require.Equal(t, m.state, n.state(p))
+				require.Equal(t, m.since, n.sinceRound(p))
+				for _, flag := range []nodeFlags{hasStarted, wasStopped, wasCutOff} {
+					require.Equal(t, m.flags&flag != 0, n.has(p, flag))
+				}
+				require.Equal(t, m.state == StatePending && m.flags == 0 && m.waits == 0, n.isReady(p))
+				require.Equal(t, m.state.Ended() && m.waits == 0, n.isFreeing(p))
+			}
+			for s := range StateSkipped + 1 {
+				require.Equal(t, counts[s], n.count(s))
+			}
+		}
+	}
+}
+
+// plainMember is a member of a parking by what it yielded.
+type plainMember struct {
+	node   int32
+	rounds int   // the round that it waits for; 0: none
+	at     int64 // the time that it waits for; 0: none
+	event  *Event
+	due    bool
+}
+
+func TestParking_against_a_list(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(300) {
+		random := rand.New(rand.NewPCG(seed, 2))
+		const nodes = 12
+		var k parking
+		k.init(nodes)
+		members := map[int32]*plainMember{} // by slot
+		events := []*Event{{}, {}, {}}
+		now := int64(1000)
+		clock := fixedClock{&now}
+		for round := 1; round < 60; round++ {
+			k.beginRound(round)
+			now += random.Int64N(4)
+			k.takeTimes(now)
+			for _, m := range members {
+				if m.event != nil && m.event.IsSet() || m.rounds == round || m.at != 0 && now >= m.at {
+					m.due = true
+				}
+			}
+			for _, e := range events {
+				e.Reset()
+			}
+			next := never
+			for slot, m := range members {
+				require.Equal(t, m.due, k.due.Has(m.node), "seed %d round %d node %d", seed, round, m.node)
+				require.Equal(t, !m.due, k.isParked(slot))
+				if !m.due && m.at != 0 {
+					next = min(next, m.at)
+				}
+			}
+			require.Equal(t, next, k.nextTime(), "seed %d", seed)
+			for slot, m := range members {
+				switch {
+				case random.IntN(8) == 0:
+					k.release(slot)
+					delete(members, slot)
+				case m.due:
+					var y Yield
+					*m, y = randomWait(random, m.node, round, now, events)
+					k.park(slot, y, round, clock)
+				}
+			}
+			for p := range int32(nodes) {
+				taken := slices.ContainsFunc(k.members(), func(q int32) bool { return q == p })
+				if taken || random.IntN(3) > 0 {
+					continue
+				}
+				slot := k.occupy(p, Pause(Next), func(int) int { return 1 + random.IntN(3) })
+				require.NotContains(t, members, slot)
+				m, y := randomWait(random, p, round, now, events)
+				k.park(slot, y, round, clock)
+				members[slot] = &m
+			}
+			if random.IntN(2) == 0 {
+				events[random.IntN(3)].Set()
+			}
+			var want []int32
+			rounds := false
+			for _, m := range members {
+				want = append(want, m.node)
+				rounds = rounds || m.rounds != 0
+			}
+			slices.Sort(want)
+			require.Equal(t, want, k.members())
+			require.Equal(t, rounds, k.wantsRound())
+		}
+	}
+}
+
+// randomWait returns a Yield and what it means in a round. Events are not set.
+func randomWait(random *rand.Rand, node int32, round int, now int64, events []*Event) (plainMember, Yield) {
+	m := plainMember{node: node}
+	var y Yield
+	for y == (Yield{}) {
+		if random.IntN(2) == 0 {
+			n := 2 + random.IntN(3)
+			m.rounds, y = round+n, y.Or(Rounds(n))
+		}
+		if random.IntN(2) == 0 {
+			m.at = now + 1 + random.Int64N(9)
+			y = y.Or(Yield{at: m.at, code: yieldAt})
+		}
+		if random.IntN(2) == 0 {
+			m.event = events[random.IntN(len(events))]
+			y = y.Or(On(m.event))
+		}
+	}
+	return m, y
+}
+
+// fixedClock shows a time that only the test moves.
+type fixedClock struct{ now *int64 }
+
+func (c fixedClock) Now() time.Time { return time.Unix(0, *c.now) }
+
+func TestDeadlines_against_a_list(t *testing.T) {
+	t.Parallel()
+	type plain struct {
+		deadline
+
+		grace int64
+	}
+	for seed := range uint64(300) {
+		random := rand.New(rand.NewPCG(seed, 3))
+		const slots = 5
+		var d deadlines
+		d.init()
+		var model [slots]plain
+		for now := int64(1); now < 80; now += random.Int64N(3) {
+			slot := random.Int32N(slots)
+			m := &model[slot]
+			at := now + random.Int64N(20)
+			switch random.IntN(4) {
+			case 0:
+				if m.kind == noDeadline {
+					d.limit(slot, slots, at, 7)
+					m.deadline = deadline{at, 7, throwTimeout}
+				}
+			case 1:
+				kind := []deadlineKind{closeCancel, closeTimedOut}[random.IntN(2)]
+				d.grant(slot, slots, kind, at)
+				switch {
+				case m.kind == throwTimeout && at >= m.at:
+					if m.grace == 0 || at < m.grace {
+						m.grace = at
+					}
+				case m.kind == noDeadline || at < m.at:
+					if m.kind != closeTimedOut {
+						m.kind = kind
+					}
+					m.at = at
+				}
+			case 2:
+				d.clear(slot)
+				m.kind, m.grace = noDeadline, 0
+			}
+			var passed []int32
+			for _, e := range d.passed(now) {
+				passed = append(passed, int32(e.Item))
+			}
+			next, none := never, true
+			for slot, m := range model {
+				if m.kind == noDeadline {
+					require.False(t, d.mayHavePassed(int32(slot), now))
+					continue
+				}
+				none = false
+				require.Equal(t, m.kind, d.of(int32(slot)).kind)
+				require.Equal(t, m.at, d.of(int32(slot)).at)
+				require.Equal(t, m.kind != throwTimeout || now > m.at, d.mayHavePassed(int32(slot), now))
+				if now > m.at { // it is told of once; the engine then ends it
+					require.Contains(t, passed, int32(slot), "seed %d", seed)
+					d.clear(int32(slot))
+					model[slot].kind, model[slot].grace = noDeadline, 0
+					continue
+				}
+				next = min(next, m.at+1)
+				if m.grace != 0 {
+					require.Equal(t, m.grace, d.graceEnd(int32(slot)))
+				}
+			}
+			require.Equal(t, next, d.next(), "seed %d", seed)
+			require.True(t, none == d.none() || d.none(), "what has passed is counted no more")
+		}
+	}
+}
+
+func TestStarter_ranks_by_the_longest_path(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(4, 4))
+	for range 300 {
+		n := 1 + random.IntN(8)
+		var edges [][2]int32
+		for p := range int32(n) {
+			for q := p + 1; q < int32(n); q++ {
+				if random.IntN(3) == 0 {
+					edges = append(edges, [2]int32{p, q})
+				}
+			}
+		}
+		graph := digraph.New(n, len(edges), func(yield func(int32, int32) bool) {
+			for _, e := range edges {
+				if !yield(e[0], e[1]) {
+					return
+				}
+			}
+		})
+		took := make([]time.Duration, n)
+		for p := range took {
+			took[p] = time.Duration(random.IntN(5) - 1)
+		}
+		var longest func(p int32) time.Duration
+		longest = func(p int32) (path time.Duration) {
+			for _, e := range edges {
+				if e[0] == p {
+					path = max(path, longest(e[1]))
+				}
+			}
+			return path + max(took[p], 0)
+		}
+		var s starter
+		s.init(n)
+		s.rankBy(graph, func(p int32) time.Duration { return took[p] })
+		for r := range int32(n) {
+			p := s.nodeAt(r)
+			require.Equal(t, r, s.rankOf(p))
+			if r > 0 {
+				before := s.nodeAt(r - 1)
+				require.True(t, longest(before) > longest(p) || longest(before) == longest(p) && before < p)
+			}
+			s.add(p)
+			require.True(t, s.ready.Has(r))
+		}
+		for _, e := range edges {
+			require.Less(t, s.rankOf(e[0]), s.rankOf(e[1]), "what a node frees comes after it")
+		}
+	}
+}
+
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	var f failures
+	require.NoError(t, f.first())
+	require.NoError(t, f.group())
+	errs := make([]error, 5)
+	for i := range errs {
+		errs[i] = fmt.Errorf("error %d", i)
+	}
+	f.add(failure{err: errs[0], node: 0, kept: true, isSkip: true})
+	require.True(t, f.skip(3, 5))
+	f.add(failure{err: errs[1], node: 1, kept: true})
+	i := f.add(failure{err: errs[2], node: 2})
+	require.True(t, f.skip(4, 5))
+	require.False(t, f.skip(3, 5), "it was skipped before")
+	f.add(failure{err: errs[3], node: 2})
+	f.add(failure{err: errs[4], node: noNode})
+
+	require.Equal(t, errs[1:], f.errors())
+	require.Equal(t, errs[2], f.first())
+	for p, want := range []error{errs[0], errs[1], errs[2], errs[0], errs[2]} {
+		failed, ok := f.of(int32(p))
+		require.True(t, ok)
+		require.Equal(t, want, failed.err, p)
+	}
+	f.keepOnly(i)
+	require.Equal(t, errs[3], f.first())
+	require.Equal(t, &ExceptionGroup{Errors: errs[3:]}, f.group())
+}
+
+func TestEnding_result(t *testing.T) {
+	t.Parallel()
+	failed, thrown, cause := errors.New("failed"), errors.New("thrown"), errors.New("cause")
+	timeout, graced := &Timeout{}, &Timeout{grace: 1}
+	group := &ExceptionGroup{Errors: []error{failed}}
+	for _, test := range []struct {
+		name                           string
+		ending                         groupEnding
+		failed                         error
+		aggregates, cancelled, pending bool
+		want                           error
+	}{
+		{name: "all succeeded"},
+		{name: "one failed", failed: failed, want: failed},
+		{name: "one failed, others are cancelled", failed: failed, cancelled: true, want: failed},
+		{name: "thrown into", ending: groupEnding{thrown: thrown}, failed: failed, cancelled: true, want: thrown},
+		{name: "aggregating", failed: failed, aggregates: true, want: group},
+		{name: "aggregating, thrown into", ending: groupEnding{thrown: thrown}, failed: failed, aggregates: true, want: group},
+		{name: "timed out", ending: groupEnding{timedOut: timeout}, failed: failed, want: timeout},
+		{name: "timed out, all ended in their grace", ending: groupEnding{timedOut: graced}},
+		{name: "timed out, some did not", ending: groupEnding{timedOut: graced}, cancelled: true, want: graced},
+		{name: "stopped", ending: groupEnding{cause: cause}, cancelled: true, want: cause},
+		{name: "stopped, all ended all the same", ending: groupEnding{cause: cause}},
+		{name: "drained", pending: true, want: ErrDrained},
+		{name: "drained, a member heeded a notice", cancelled: true, pending: true, want: ErrDrained},
+	} {
+		var f failures
+		if test.failed != nil {
+			f.add(failure{err: test.failed})
+		}
+		require.Equal(t, test.want, test.ending.result(&f, test.aggregates, test.cancelled, test.pending), test.name)
+	}
+}
+
+func TestEnding_asksGraces(t *testing.T) {
+	t.Parallel()
+	var fixed, differ groupEnding
+	require.True(t, fixed.asksGraces(false))
+	require.True(t, differ.asksGraces(true))
+	require.False(t, differ.asksGraces(true), "twice in a step")
+	fixed.asked, differ.asked = false, false // the next step
+	require.False(t, fixed.asksGraces(false))
+	require.True(t, differ.asksGraces(true))
+}
