@@ -8,23 +8,37 @@ import (
 )
 
 // Blocking turns a call that blocks, such as one of a cloud's SDK, into a Task.
-// Its first step calls fn on a goroutine of its own; the task is parked until
-// fn returns and then ends with fn's error.
+// Its first step calls fn on another goroutine; the task is parked until fn
+// returns, and then ends with fn's error.
 //
-// fn runs beside the tasks of the run and shares no state with them but what it
-// locks itself: give its results to [Fetch] or [Call]. Its context has the
-// values of the step's and never the step's end. It ends only if the task is
-// closed, with the cause [ErrClosed], or if an error is thrown into the task,
-// with that error as the cause; the task then fails with that error once fn has
-// returned. The notice of a stop is the channel of [Stopping].
+// fn runs beside the tasks of the run and must lock what it shares with them: give
+// results to [Fetch] or [Call] instead. Its context has the values of the step's
+// context, and as its deadline the earliest of the limits around the call: that
+// of Run's context, and the timeouts of runners and nodes by the system's clock.
+// Since the driver throws a [*Timeout] when more than the limit has passed, the
+// deadline is one nanosecond later.
 //
-// Close ends fn's context and returns when fn has returned, so a task that is
-// closed without grace stalls the run for as long as fn ignores its context.
-// Where many are closed, all are told before the first is waited for. A timeout
-// without grace does the same as Close.
+// The context ends when the call has to end. Err is then
+// [context.DeadlineExceeded] if the time of the task, or of the run around it, has
+// passed, and else [context.Canceled]; [context.Cause] is the [*Timeout], another
+// error that was thrown in, the [*StopError] of a stop, or [ErrClosed]. The notice
+// of a stop does not end it, so that a call can be completed within its grace, as
+// http.Server.Shutdown lets requests be: see [Stopping] and [StopCause]. With the
+// option EndCalls of the runner or the group it does.
+//
+// What fn returns counts even after the notice. If that is the notice itself, or
+// only says that the context has ended, the task counts as cancelled and its error
+// keeps fn's text; nil is a success; anything else is a failure. After a Timeout
+// or another error thrown in, and once the task is being closed, that is the
+// outcome, and an error of fn is joined with it.
+//
+// BeginClose ends fn's context. Close does, and returns when fn has returned, so
+// closing a call stalls the run for as long as fn ignores its context, unless the
+// driver uses BeginClose first ([Closer]).
 //
 // A panic in fn goes up from the step as a [*PanicError]; runtime.Goexit fails
-// the task with [ErrGoexit]. Blocking panics if fn is nil.
+// the task with [ErrGoexit]. Blocking panics if fn is nil. The task can be run
+// once: later steps return [ErrEnded].
 func Blocking(fn func(ctx context.Context) error) Task {
 	if fn == nil {
 		panic("scheduler: Blocking: nil function")
@@ -41,10 +55,12 @@ func (fn plainCall) String() string                { return funcName(fn) }
 
 // Fetch is [Blocking] for a call with a result. After fn has returned, then is
 // called with its value and error on the driving goroutine, where it may change
-// what tasks share without a lock; what it returns is the task's error. It is
-// called exactly once, also when the task is closed or an error was thrown in,
-// so that a value is never lost: err then is [ErrClosed], or that error, joined
-// with fn's own. It is not called if fn panics.
+// what tasks share without a lock; what it returns is the task's error.
+//
+// It is called exactly once, also when the task is closed or an error was thrown
+// in, so that a value is never lost: err is then [ErrClosed], or the error thrown
+// in, joined with fn's own. A [*Timeout] is the task's error whatever then returns.
+// It is not called if fn panics.
 func Fetch[T any](fn func(ctx context.Context) (T, error), then func(value T, err error) error) Task {
 	if fn == nil || then == nil {
 		panic("scheduler: Fetch: nil function")
@@ -94,35 +110,65 @@ type callBody interface {
 // call is the Task of Blocking and Fetch. There may be very many, so that what
 // most of them never need is made when it is first needed.
 type call struct {
-	body callBody
-	step context.Context         // of its first step; nil before
-	next *call                   // in the queue of workers
-	end  atomic.Pointer[callEnd] // nil while nothing was told or asked
-	done Event                   // set when the function has returned
+	body  callBody
+	step  context.Context         // of its first step; nil before
+	next  *call                   // in the queue of workers
+	limit int64                   // of its context, in nanoseconds since the epoch; 0: none
+	end   atomic.Pointer[callEnd] // nil while nothing was told or asked
+	done  Event                   // set when the function has returned
 
 	// Written before done is set, and read after it.
 	err      error // what the function returned, or its *PanicError
 	panicked bool
+
+	ends bool // its context ends with the notice
+	over bool // its outcome was made known
 }
 
 // Step begins the call, and later looks whether it has ended.
 func (c *call) Step(ctx context.Context) (Yield, error) {
-	if c.step == nil {
-		c.step = ctx
-		if p := poolOf(ctx); p != nil {
-			p.workers.begin(c)
-		} else {
-			go c.run()
-		}
-		return On(&c.done), nil // also if it has ended: steps do not hang on its speed
-	}
 	switch {
-	case c.done.IsSet():
-		return c.finish(c.thrown())
-	case c.thrown() != nil:
-		return Ending(&c.done), nil
+	case c.over:
+		return Yield{}, fmt.Errorf("%w: %s", ErrEnded, c)
+	case c.step == nil:
+		c.begin(ctx)
+		return On(&c.done), nil // also if it has ended: steps do not hang on its speed
+	case !c.done.IsSet():
+		return c.waiting(), nil
 	}
-	return On(&c.done), nil
+	return c.answer(c.finish(c.thrown()))
+}
+
+// begin has the function called. What it begins under is looked up here, on the
+// driving goroutine.
+func (c *call) begin(ctx context.Context) {
+	c.step = ctx
+	if at, ok := limitOf(ctx); ok {
+		c.limit = at.UnixNano()
+	}
+	s := scopeOf(ctx)
+	if s != nil {
+		c.ends = s.endCalls
+		if lent := s.holdings(); lent != nil {
+			c.told().lent = lent
+		}
+	}
+	if n := noticeOf(ctx); n != nil {
+		c.told().stop(n, c.ends)
+	}
+	if s != nil && s.pool != nil {
+		s.pool.workers.begin(c)
+	} else {
+		go c.run()
+	}
+}
+
+// waiting is what a call yields that has not ended.
+func (c *call) waiting() Yield {
+	if c.thrown() != nil {
+		return Ending(&c.done)
+	}
+	return On(&c.done)
 }
 
 // run makes the call, on the goroutine of a worker.
@@ -159,17 +205,35 @@ func (c *call) wait() {
 	}
 }
 
-// finish makes the outcome known. cause is why the call was ended early, or nil.
-func (c *call) finish(cause error) (Yield, error) {
+// thrown returns the last error thrown into the call, or nil.
+func (c *call) thrown() error {
+	if e := c.end.Load(); e != nil {
+		return e.lastThrown()
+	}
+	return nil
+}
+
+// finish returns the outcome of a call that has returned. reason is the error that
+// ended it early, or nil.
+func (c *call) finish(reason error) error {
+	c.over = true
 	if c.panicked {
 		panic(c.err)
 	}
 	err := c.err
-	if cause != nil {
-		// That it was cancelled is only what we told it.
-		err = join(cause, drop(err, context.Canceled))
+	if e := c.end.Load(); e != nil && err != nil {
+		err = e.own(err, reason)
 	}
-	if err = c.body.then(err); err != nil {
+	err = c.body.then(join(reason, err))
+	if t, ok := reason.(*Timeout); ok { //nolint:errorlint // That very one, as thrown.
+		err = join(t, err) // it was not for then to swallow
+	}
+	return err
+}
+
+// answer is what the last step returns.
+func (c *call) answer(err error) (Yield, error) {
+	if err != nil {
 		return Yield{}, err
 	}
 	return Done, nil
@@ -177,29 +241,38 @@ func (c *call) finish(cause error) (Yield, error) {
 
 // Throw ends the call's context. The call then has the grace of whoever threw.
 func (c *call) Throw(_ context.Context, err error) (Yield, error) {
-	c.told().cancel(err)
-	return Ending(&c.done), nil // not swallowed
+	if c.step == nil || c.over {
+		return Yield{}, err
+	}
+	c.told().throw(err)
+	return c.waiting(), nil
 }
 
+// Close ends the call's context and waits for the function.
 func (c *call) Close() error {
-	c.told().cancel(ErrClosed)
-	c.wait()
-	cause := ErrClosed
-	if t, ok := c.thrown().(*Timeout); ok && t.grace == 0 { //nolint:errorlint // That very one, as thrown.
-		cause = t // it had no step to answer it
+	if c.step == nil || c.over {
+		return nil
 	}
-	_, err := c.finish(cause)
-	return dropClosed(err)
+	c.told().close()
+	c.wait()
+	reason := ErrClosed
+	if t, ok := c.thrown().(*Timeout); ok && t.grace == 0 { //nolint:errorlint // That very one, as thrown.
+		reason = t // there was no step to answer it in
+	}
+	return dropClosed(c.finish(reason))
 }
 
 // BeginClose ends the call's context.
 func (c *call) BeginClose() *Event {
-	c.told().cancel(ErrClosed)
+	if c.step == nil || c.over {
+		return nil
+	}
+	c.told().close()
 	return &c.done
 }
 
-// Stop closes the channel of Stopping.
-func (c *call) Stop(_ context.Context, cause error) { c.told().stop(asNotice(cause, false)) }
+// Stop gives notice.
+func (c *call) Stop(_ context.Context, cause error) { c.told().stop(asNotice(cause, false), c.ends) }
 
 // String looks the name up when it is asked for: that takes longer than all the
 // rest of a short call.

@@ -2,28 +2,84 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // callContext is a call as the context that its function gets: the values of the
-// step's, and an end of its own.
+// step's, the deadline of what limits it, and an end of its own.
 type callContext call
 
 // callKey is the key under which the context of a call has the call.
 type callKey struct{}
 
-// callEnd is what a call was told, and what was asked of its context.
+// Deadline returns the earliest of what limits the call. It is when the call will be
+// told to end, not a timer: the context ends when the driver says so.
+func (c *callContext) Deadline() (time.Time, bool) {
+	at, ok := c.step.Deadline()
+	if c.limit == 0 {
+		return at, ok
+	}
+	if limit := time.Unix(0, c.limit); !ok || limit.Before(at) {
+		return limit, true
+	}
+	return at, true
+}
+
+func (c *callContext) Done() <-chan struct{} { return (*call)(c).told().made().Done() }
+
+func (c *callContext) Err() error {
+	if e := c.end.Load(); e != nil {
+		return e.ended()
+	}
+	return nil
+}
+
+func (c *callContext) Value(key any) any {
+	switch key {
+	case callKey{}:
+		return (*call)(c)
+	case scopeKey{}:
+		return (*call)(c).scope()
+	}
+	if e := c.end.Load(); e != nil {
+		return e.made().Value(key)
+	}
+	return context.WithoutCancel(c.step).Value(key)
+}
+
+func (c *callContext) String() string { return "scheduler.Blocking" }
+
+// scope returns what the function may know of the run. A call is outside of the
+// run's steps: it may block, also in a run of its own.
+func (c *call) scope() *scope {
+	s := &scope{clock: clockOf(c.step)}
+	if e := c.end.Load(); e != nil {
+		s.lent = e.lent
+	}
+	return s
+}
+
+// callEnd is what a call was told, and what was asked of its context: what most
+// calls never need.
 type callEnd struct {
 	call *call
+	lent []*holding // what the node of the call holds; never changed
 
-	mu      sync.Mutex
-	cause   error           // why the context has ended; nil before
-	thrown  error           // the last error thrown in
-	inner   context.Context // made when first asked for, as is what follows
-	cancels context.CancelCauseFunc
-	notice  chan struct{}
-	stopped *StopError    // the notice; nil before
+	mu     sync.Mutex
+	notice *StopError
+	thrown error // the last error thrown in
+
+	// The end of the context, and why it has ended.
+	err, cause error
+
+	// Made when first asked for.
+	inner   context.Context
+	release context.CancelFunc // of inner; it ends with the source
+	source  endSource
+	noticed chan struct{} // closed with the notice
 	left    chan struct{} // closed when the function has returned
 }
 
@@ -36,56 +92,157 @@ func (c *call) told() *callEnd {
 	return c.end.Load()
 }
 
-// thrown returns the last error thrown into the call, or nil.
-func (c *call) thrown() error {
-	e := c.end.Load()
-	if e == nil {
-		return nil
+// stop gives notice. The first one counts; ends says that the context ends
+// with it.
+func (e *callEnd) stop(notice *StopError, ends bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.notice == nil {
+		e.notice = notice
+		if e.noticed != nil {
+			close(e.noticed)
+		}
 	}
+	if ends {
+		e.cancel(e.notice)
+	}
+}
+
+// throw ends the context with an error that is thrown into the call.
+func (e *callEnd) throw(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.thrown = err
+	e.cancel(err)
+}
+
+// close ends the context because the call is being closed: with the notice of the
+// stop that it is closed for, if there is one.
+func (e *callEnd) close() {
+	if n := noticeOf(e.call.step); n != nil {
+		e.stop(n, true)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.notice != nil {
+		e.cancel(e.notice)
+	} else {
+		e.cancel(ErrClosed)
+	}
+}
+
+// cancel ends the context. The caller holds e.mu. Only package context runs in
+// it: nobody who derives a context gets to see the lock.
+func (e *callEnd) cancel(cause error) {
+	if e.err != nil {
+		return
+	}
+	e.err, e.cause = context.Canceled, cause
+	if isDeadline(cause) {
+		e.err = context.DeadlineExceeded
+	}
+	if e.inner != nil {
+		e.source.end(e.err, e.cause)
+	}
+}
+
+// isDeadline reports whether a call is told to end because the time of itself, or
+// of what is around it, has passed: by that very error, not by one that wraps
+// that of another node.
+func isDeadline(cause error) bool {
+	switch e := cause.(type) { //nolint:errorlint // See above.
+	case *Timeout:
+		return true
+	case *StopError:
+		return e.deadline || isDeadline(e.Cause)
+	}
+	return false
+}
+
+// ended returns the error of the context.
+func (e *callEnd) ended() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.err
+}
+
+// lastThrown returns the last error thrown in.
+func (e *callEnd) lastThrown() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.thrown
 }
 
-// cancel ends the call's context.
-func (e *callEnd) cancel(cause error) {
+// own returns what err, which is the function's, says beside what the call was
+// told; reason is the error that has ended the call early, or nil. Words around
+// what it was told are kept.
+func (e *callEnd) own(err, reason error) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if cause != ErrClosed { //nolint:errorlint // That very one.
-		e.thrown = cause
+	if e.err == nil {
+		return err
 	}
-	if e.cause == nil {
-		e.cause = cause
-		if e.cancels != nil {
-			e.cancels(cause)
+	onlyTold := drop(drop(err, e.err), e.cause) == nil
+	if onlyTold && e.notice != nil && e.thrown == nil && (reason == nil || reason == ErrClosed) { //nolint:errorlint // That very one.
+		return &toldError{err, e.notice}
+	}
+	return strip(strip(err, e.err), e.cause)
+}
+
+// strip returns err without what, and without those branches of a joined error that
+// are it. Unlike drop it keeps what adds words.
+func strip(err, what error) error {
+	if err == nil || isSame(err, what) {
+		return nil
+	}
+	e, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // One level at a time.
+	if !ok || errors.Join(e.Unwrap()...).Error() != err.Error() {
+		return err
+	}
+	var kept []error
+	for _, branch := range e.Unwrap() {
+		if branch = strip(branch, what); branch != nil {
+			kept = append(kept, branch)
 		}
 	}
+	switch len(kept) {
+	case len(e.Unwrap()):
+		return err
+	case 1:
+		return kept[0]
+	}
+	return errors.Join(kept...)
 }
+
+// toldError is the error of a call that only says that its context has ended,
+// after a notice: it counts as the notice does.
+type toldError struct {
+	err    error
+	notice *StopError
+}
+
+func (e *toldError) Error() string { return e.err.Error() }
+
+// Unwrap returns the notice, and nothing beside it: see drop.
+func (e *toldError) Unwrap() error { return e.notice }
+
+// Is reports whether the call's own error is target.
+func (e *toldError) Is(target error) bool { return errors.Is(e.err, target) }
+
+// As looks for target in the call's own error.
+func (e *toldError) As(target any) bool { return errors.As(e.err, target) }
 
 // stopping returns the channel of Stopping.
 func (e *callEnd) stopping() <-chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.notice == nil {
-		e.notice = make(chan struct{})
-		if e.stopped != nil {
-			close(e.notice)
+	if e.noticed == nil {
+		e.noticed = make(chan struct{})
+		if e.notice != nil {
+			close(e.noticed)
 		}
 	}
-	return e.notice
-}
-
-// stop gives notice. The first one counts.
-func (e *callEnd) stop(notice *StopError) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.stopped != nil {
-		return
-	}
-	e.stopped = notice
-	if e.notice != nil {
-		close(e.notice)
-	}
+	return e.noticed
 }
 
 // stopCause returns the notice, or nil.
@@ -96,10 +253,10 @@ func (c *call) stopCause() error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.stopped == nil {
+	if e.notice == nil {
 		return nil
 	}
-	return e.stopped
+	return e.notice
 }
 
 // waitFor returns a channel that leave closes.
@@ -120,52 +277,56 @@ func (e *callEnd) leave() {
 	}
 }
 
-// made returns the context of package context that ends with the call's.
+// made returns the context of package context that ends with the call's. Contexts
+// that are made from the call's are children of it.
 func (e *callEnd) made() context.Context {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.inner == nil {
-		e.inner, e.cancels = context.WithCancelCause(context.WithoutCancel(e.call.step))
-		if e.cause != nil {
-			e.cancels(e.cause)
+		e.source.Context = context.WithoutCancel(e.call.step)
+		e.inner, e.release = context.WithCancel(&e.source)
+		if e.err != nil {
+			e.source.end(e.err, e.cause)
 		}
 	}
 	return e.inner
 }
 
-func (e *callEnd) err() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.cause == nil {
-		return nil
-	}
-	return context.Canceled
+// endSource is a context that ends by whatever error, which those that package
+// context makes do not. Only the one that WithCancel makes of it is seen by others.
+type endSource struct {
+	context.Context
+	err   error
+	cause atomic.Pointer[context.Context] // ended: here context.Cause finds it
+	child func()                          // ends the one that was made of it
 }
 
-func (c *callContext) Deadline() (time.Time, bool) { return time.Time{}, false }
-
-func (c *callContext) Done() <-chan struct{} { return (*call)(c).told().made().Done() }
-
-func (c *callContext) Err() error {
-	if e := c.end.Load(); e != nil {
-		return e.err()
-	}
-	return nil
+func (s *endSource) end(err, cause error) {
+	inner, cancel := context.WithCancelCause(context.Background())
+	cancel(cause)
+	s.cause.Store(&inner)
+	s.err = err
+	s.child()
 }
 
-func (c *callContext) Value(key any) any {
-	switch key {
-	case callKey{}:
-		return (*call)(c)
-	case scopeKey{}:
-		// A call is outside the run's steps: it may block, in a run of its
-		// own too, and keeps only the clock.
-		return &scope{clock: clockOf(c.step)}
-	}
-	if e := c.end.Load(); e != nil {
-		return e.made().Value(key)
-	}
-	return context.WithoutCancel(c.step).Value(key)
+// open is a channel that is never closed.
+var open = make(chan struct{})
+
+// Done is asked only by WithCancel, and before the end. AfterFunc tells of that.
+func (s *endSource) Done() <-chan struct{} { return open }
+
+func (s *endSource) AfterFunc(child func()) (stop func() bool) {
+	s.child = child
+	return func() bool { return false }
 }
 
-func (c *callContext) String() string { return "scheduler.Blocking" }
+func (s *endSource) Err() error { return s.err }
+
+func (s *endSource) Value(key any) any {
+	if ended := s.cause.Load(); ended != nil {
+		if v := (*ended).Value(key); v != nil {
+			return v
+		}
+	}
+	return s.Context.Value(key)
+}

@@ -297,7 +297,9 @@ func (g *engine) begin(ctx context.Context, s *scope) {
 	if s != nil && s.group != nil {
 		g.outer, g.outerNode = s.group, s.group.current
 		g.claimTree = g.outer.claimTree
-		g.around = g.outer.holdings(g.outerNode)
+	}
+	if s != nil {
+		g.around = s.holdings()
 	}
 }
 

@@ -39,9 +39,8 @@ func (r *TaskRunner) stop(cause error, deadline bool) {
 			cause = ErrCancelled
 		}
 		r.cause = cause
-		if r.grace() > 0 {
-			r.notice, r.untold = &StopError{Cause: cause, final: true, deadline: deadline}, true
-		}
+		r.notice = &StopError{Cause: cause, final: true, deadline: deadline}
+		r.untold = r.grace() > 0
 	}
 	at := past // without grace, whatever the clock says
 	if r.grace() > 0 {

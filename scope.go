@@ -13,6 +13,7 @@ type scope struct {
 	group  *engine      // the innermost group whose member is being stepped, or nil
 	ending bool         // in Stop: nothing new is to start, at any depth
 	pool   *pool        // of the run; nil outside of one
+	lent   []*holding   // in a call: what its node holds
 
 	outer  *scope // the one around it, or nil
 	maker  maker  // asked for the notice and the limit of what it is stepping; nil: none
@@ -21,6 +22,14 @@ type scope struct {
 	grace    time.Duration // of the nearest runner that has one
 	abandon  time.Duration // after which calls are left behind; 0: never
 	endCalls bool          // the contexts of calls end with the notice
+}
+
+// holdings returns what the node that is being stepped, and those around it, hold.
+func (s *scope) holdings() []*holding {
+	if s.group == nil {
+		return s.lent
+	}
+	return s.group.holdings(s.group.current)
 }
 
 // maker is what made a scope. It answers for the task that it is stepping, on the

@@ -1,0 +1,514 @@
+package scheduler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+)
+
+// seen is what a call has seen of the end of its context.
+type seen struct {
+	err, cause error
+	derived    [][2]error // the same of contexts that were made from it
+	stop       error      // StopCause
+	noticed    bool       // the channel of Stopping was closed
+	at         time.Time
+}
+
+// watch waits for the end of ctx and of contexts that are made from it in all ways,
+// some before the end and one after it.
+func watch(ctx context.Context) seen {
+	a, cancelA := context.WithCancel(ctx)
+	defer cancelA()
+	b, cancelB := context.WithTimeout(context.WithValue(ctx, contextKey{}, 1), 1000*time.Hour)
+	defer cancelB()
+	c, cancelC := context.WithCancelCause(a)
+	defer cancelC(errOther)
+	<-ctx.Done()
+	d, cancelD := context.WithCancel(ctx)
+	defer cancelD()
+	s := seen{err: ctx.Err(), cause: context.Cause(ctx), stop: scheduler.StopCause(ctx), at: time.Now()}
+	for _, child := range []context.Context{a, b, c, d} {
+		<-child.Done()
+		s.derived = append(s.derived, [2]error{child.Err(), context.Cause(child)})
+	}
+	select {
+	case <-scheduler.Stopping(ctx):
+		s.noticed = true
+	default:
+	}
+	return s
+}
+
+// check compares what was seen.
+func (s seen) check(t *testing.T, wantErr error, wantCause func(err error) bool) {
+	t.Helper()
+	require.Equal(t, wantErr, s.err)
+	require.True(t, wantCause(s.cause), "cause: %v", s.cause)
+	require.Len(t, s.derived, 4)
+	for _, d := range s.derived {
+		require.Equal(t, [2]error{s.err, s.cause}, d)
+	}
+}
+
+func isTimeout(err error) bool {
+	_, ok := err.(*scheduler.Timeout) //nolint:errorlint // That very type.
+	return ok
+}
+
+// isStop returns a check for the notice of a stop with a cause.
+func isStop(cause error) func(error) bool {
+	return func(err error) bool {
+		stop, ok := err.(*scheduler.StopError) //nolint:errorlint // That very type.
+		return ok && errors.Is(stop.Cause, cause)
+	}
+}
+
+func is(want error) func(error) bool {
+	return func(err error) bool { return err == want } //nolint:errorlint // That very one.
+}
+
+func TestBlocking_end_of_the_context(t *testing.T) {
+	const second = time.Second
+	for _, tt := range []struct {
+		name  string
+		opts  scheduler.RunnerOptions
+		run   func(t *testing.T, r *scheduler.TaskRunner)
+		err   error
+		cause func(error) bool
+		after time.Duration
+	}{
+		{
+			name: "Timeout", opts: scheduler.RunnerOptions{Timeout: second},
+			err: context.DeadlineExceeded, cause: isTimeout, after: second + 1,
+		},
+		{
+			name: "Timeout with a grace", opts: scheduler.RunnerOptions{Timeout: second, Grace: time.Minute},
+			err: context.DeadlineExceeded, cause: isTimeout, after: second + 1,
+		},
+		{
+			name: "Interrupt", run: func(t *testing.T, r *scheduler.TaskRunner) {
+				t.Helper()
+				time.AfterFunc(second, func() { r.Interrupt(errOops) })
+				_ = r.Run(t.Context())
+			},
+			err: context.Canceled, cause: is(errOops), after: second,
+		},
+		{
+			name: "Interrupt with a deadline of somebody else's", run: func(t *testing.T, r *scheduler.TaskRunner) {
+				t.Helper()
+				time.AfterFunc(second, func() { r.Interrupt(fmt.Errorf("a lease: %w", context.DeadlineExceeded)) })
+				_ = r.Run(t.Context())
+			},
+			err: context.Canceled, cause: func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }, after: second,
+		},
+		{
+			name: "Kill", run: func(t *testing.T, r *scheduler.TaskRunner) {
+				t.Helper()
+				time.AfterFunc(second, r.Kill)
+				_ = r.Run(t.Context())
+			},
+			err: context.Canceled, cause: is(scheduler.ErrClosed), after: second,
+		},
+		{
+			name: "cancelled", run: runCancelled(second),
+			err: context.Canceled, cause: isStop(context.Canceled), after: second,
+		},
+		{
+			name: "cancelled, with a grace", opts: scheduler.RunnerOptions{Grace: time.Minute}, run: runCancelled(second),
+			err: context.Canceled, cause: isStop(context.Canceled), after: second + time.Minute + 1,
+		},
+		{
+			name: "cancelled, EndCalls", opts: scheduler.RunnerOptions{Grace: time.Minute, EndCalls: true}, run: runCancelled(second),
+			err: context.Canceled, cause: isStop(context.Canceled), after: second,
+		},
+		{
+			name: "deadline", run: runLimited(second),
+			err: context.DeadlineExceeded, cause: isStop(context.DeadlineExceeded), after: second,
+		},
+		{
+			name: "deadline, with a grace", opts: scheduler.RunnerOptions{Grace: time.Minute}, run: runLimited(second),
+			err: context.DeadlineExceeded, cause: isStop(context.DeadlineExceeded), after: second + time.Minute + 1,
+		},
+		{
+			name: "deadline, EndCalls", opts: scheduler.RunnerOptions{Grace: time.Minute, EndCalls: true}, run: runLimited(second),
+			err: context.DeadlineExceeded, cause: isStop(context.DeadlineExceeded), after: second,
+		},
+		{
+			name: "Stop with a deadline of somebody else's", opts: scheduler.RunnerOptions{Grace: time.Minute, EndCalls: true},
+			run: func(t *testing.T, r *scheduler.TaskRunner) {
+				t.Helper()
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(second, func() { cancel(context.DeadlineExceeded) })
+				_ = r.Run(ctx)
+			},
+			err: context.Canceled, cause: isStop(context.DeadlineExceeded), after: second,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+				var s seen
+				begin := time.Now()
+				r := scheduler.NewTaskRunner(call(func(ctx context.Context) error {
+					s = watch(ctx)
+					return nil
+				}), &tt.opts)
+				if tt.run != nil {
+					tt.run(t, r)
+				} else {
+					_ = r.Run(t.Context())
+				}
+				s.check(t, tt.err, tt.cause)
+				require.Equal(t, tt.after, s.at.Sub(begin))
+				stop, stopped := s.cause.(*scheduler.StopError) //nolint:errorlint // That very type.
+				require.Equal(t, stopped, s.noticed)
+				if stopped {
+					require.Same(t, stop, s.stop, "one notice")
+				} else {
+					require.NoError(t, s.stop)
+				}
+			})
+		})
+	}
+}
+
+// runCancelled runs with a context that is cancelled after d.
+func runCancelled(d time.Duration) func(t *testing.T, r *scheduler.TaskRunner) {
+	return func(t *testing.T, r *scheduler.TaskRunner) {
+		t.Helper()
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(d, cancel)
+		_ = r.Run(ctx)
+	}
+}
+
+// runLimited runs with a context whose deadline passes after d.
+func runLimited(d time.Duration) func(t *testing.T, r *scheduler.TaskRunner) {
+	return func(t *testing.T, r *scheduler.TaskRunner) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), d)
+		defer cancel()
+		_ = r.Run(ctx)
+	}
+}
+
+// Who asks for nothing before the end finds the same after it.
+func TestBlocking_end_of_a_context_that_was_asked_for_nothing(t *testing.T) {
+	bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+		var s seen
+		_ = scheduler.Run(t.Context(), call(func(ctx context.Context) error {
+			sleep(time.Hour)
+			s = watch(ctx)
+			return nil
+		}), &scheduler.RunnerOptions{Timeout: time.Second, Grace: scheduler.NoLimit})
+		s.check(t, context.DeadlineExceeded, isTimeout)
+	})
+}
+
+func TestBlocking_deadline(t *testing.T) {
+	const minute = time.Minute
+	for _, tt := range []struct {
+		name              string
+		ctx, outer, inner time.Duration // limits; 0: none
+		clock             bool          // simulated
+		want              time.Duration
+	}{
+		{name: "none"},
+		{name: "of the context", ctx: minute, want: minute},
+		{name: "of the runner", inner: minute, want: minute + 1},
+		{name: "of the runner around", outer: minute, want: minute + 1},
+		{name: "of both runners", outer: minute, inner: 2 * minute, want: minute + 1},
+		{name: "of both runners, the inner one first", outer: 3 * minute, inner: 2 * minute, want: 2*minute + 1},
+		{name: "of all", ctx: minute, outer: 3 * minute, inner: 2 * minute, want: minute},
+		{name: "of a simulated clock", clock: true, outer: 3 * minute, inner: 2 * minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+				ctx := t.Context()
+				if tt.ctx > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, tt.ctx)
+					defer cancel()
+				}
+				begin, called := time.Now(), false
+				task := call(func(ctx context.Context) error {
+					called = true
+					at, ok := ctx.Deadline()
+					require.Equal(t, tt.want != 0, ok)
+					if ok {
+						require.Equal(t, tt.want, at.Sub(begin))
+					}
+					child, cancel := context.WithTimeout(ctx, 10*minute)
+					defer cancel()
+					if childAt, _ := child.Deadline(); ok {
+						require.Equal(t, at, childAt)
+					}
+					return nil
+				})
+				task = scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Timeout: tt.inner}).AsTask(0)
+				opts := &scheduler.RunnerOptions{Timeout: tt.outer}
+				if tt.clock {
+					opts.Clock = schedulertest.NewClock(time.Time{})
+				}
+				r := scheduler.NewTaskRunner(task, opts) // by hand: a simulated clock does not wait for the call
+				require.NoError(t, r.Start(ctx, 0))
+				for !r.Done() {
+					synctest.Wait()
+					_, err := r.Step(ctx)
+					require.NoError(t, err)
+				}
+				require.True(t, called)
+			})
+		})
+	}
+}
+
+// What a call returns once its context has ended, and what becomes of it.
+func TestBlocking_results(t *testing.T) {
+	text := func(ctx context.Context) error { return fmt.Errorf("pulling s0: %w", ctx.Err()) }
+	mixed := func(ctx context.Context) error { return errors.Join(ctx.Err(), errOops) }
+	for _, tt := range []struct {
+		name string
+		opts scheduler.RunnerOptions
+		fn   func(ctx context.Context) error
+		want string
+		is   []error
+		not  []error
+	}{
+		{
+			name: "Timeout, nil", opts: scheduler.RunnerOptions{Timeout: 1},
+			fn:   func(context.Context) error { return nil },
+			want: "call: timed out after 1ns", is: []error{context.DeadlineExceeded},
+		},
+		{
+			name: "Timeout, Err", opts: scheduler.RunnerOptions{Timeout: 1}, fn: context.Context.Err,
+			want: "call: timed out after 1ns",
+		},
+		{
+			name: "Timeout, Cause", opts: scheduler.RunnerOptions{Timeout: 1}, fn: context.Cause,
+			want: "call: timed out after 1ns",
+		},
+		{
+			name: "Timeout, with words", opts: scheduler.RunnerOptions{Timeout: 1}, fn: text,
+			want: "call: timed out after 1ns\npulling s0: context deadline exceeded",
+		},
+		{
+			name: "Timeout, own error", opts: scheduler.RunnerOptions{Timeout: 1}, fn: func(context.Context) error { return errOops },
+			want: "call: timed out after 1ns\noops", is: []error{errOops, context.DeadlineExceeded},
+		},
+		{
+			name: "Timeout, own error beside Err", opts: scheduler.RunnerOptions{Timeout: 1}, fn: mixed,
+			want: "call: timed out after 1ns\noops", is: []error{errOops},
+		},
+		{
+			name: "Timeout with a grace, own error", opts: scheduler.RunnerOptions{Timeout: 1, Grace: 1},
+			fn:   func(context.Context) error { return errOops },
+			want: "call: timed out after 1ns\noops",
+		},
+		{
+			name: "notice, nil", opts: scheduler.RunnerOptions{Grace: 1, EndCalls: true},
+			fn:   func(context.Context) error { return nil },
+			want: "stopped",
+		},
+		{
+			name: "notice, Err", opts: scheduler.RunnerOptions{Grace: 1, EndCalls: true}, fn: context.Context.Err,
+			want: "stopped",
+		},
+		{
+			name: "notice, StopCause", opts: scheduler.RunnerOptions{Grace: 1, EndCalls: true}, fn: scheduler.StopCause,
+			want: "stopped", not: []error{context.Canceled},
+		},
+		{
+			name: "notice, own error", opts: scheduler.RunnerOptions{Grace: 1, EndCalls: true},
+			fn:   func(context.Context) error { return errOops },
+			want: "stopped\noops", is: []error{errOops},
+		},
+		{
+			name: "notice, a deadline of its own", opts: scheduler.RunnerOptions{Grace: 1, EndCalls: true},
+			fn:   func(context.Context) error { return context.DeadlineExceeded },
+			want: "stopped\ncontext deadline exceeded", is: []error{context.DeadlineExceeded},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(time.Second, func() { cancel(errors.New("stopped")) })
+				tt.opts.Name = "call"
+				err := scheduler.Run(ctx, call(func(ctx context.Context) error {
+					<-ctx.Done()
+					return tt.fn(ctx)
+				}), &tt.opts)
+				require.EqualError(t, err, tt.want)
+				for _, target := range tt.is {
+					require.ErrorIs(t, err, target)
+				}
+				for _, target := range tt.not {
+					require.NotErrorIs(t, err, target)
+				}
+			})
+		})
+	}
+}
+
+// With a grace a call continues after the notice, and its result counts.
+func TestBlocking_continues_after_the_notice(t *testing.T) {
+	bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+		ctx, cancel := context.WithCancel(t.Context())
+		made := false
+		err := scheduler.Run(ctx, call(func(ctx context.Context) error {
+			cancel()
+			<-scheduler.Stopping(ctx)
+			require.NoError(t, ctx.Err())
+			require.ErrorIs(t, scheduler.StopCause(ctx), context.Canceled)
+			sleep(time.Second)
+			require.NoError(t, ctx.Err())
+			made = true
+			return nil
+		}), &scheduler.RunnerOptions{Grace: time.Minute})
+		require.True(t, made)
+		require.Equal(t, context.Canceled, err)
+	})
+}
+
+// then gets the value once, whatever ends the call.
+func TestFetch_then_is_called_once(t *testing.T) {
+	for name, end := range map[string]func(t *testing.T, r *scheduler.TaskRunner) error{
+		"success": func(t *testing.T, r *scheduler.TaskRunner) error { t.Helper(); return r.Run(t.Context()) },
+		"Cancel": func(t *testing.T, r *scheduler.TaskRunner) error {
+			t.Helper()
+			require.NoError(t, r.Start(t.Context(), 0))
+			return r.Cancel()
+		},
+		"Kill": func(t *testing.T, r *scheduler.TaskRunner) error {
+			t.Helper()
+			time.AfterFunc(1, r.Kill)
+			return r.Run(t.Context())
+		},
+		"Timeout": func(t *testing.T, r *scheduler.TaskRunner) error {
+			t.Helper()
+			return r.RunWith(t.Context(), 1, 0)
+		},
+		"Interrupt": func(t *testing.T, r *scheduler.TaskRunner) error {
+			t.Helper()
+			time.AfterFunc(1, func() { r.Interrupt(errOther) })
+			return r.Run(t.Context())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var values []int
+				var got error
+				task := scheduler.Fetch(func(ctx context.Context) (int, error) {
+					select {
+					case <-ctx.Done():
+						return 17, fmt.Errorf("vm 17 has no address: %w", ctx.Err())
+					case <-time.After(time.Second):
+						return 17, nil
+					}
+				}, func(v int, err error) error {
+					values, got = append(values, v), err
+					return err
+				})
+				err := end(t, scheduler.NewTaskRunner(task, nil))
+				require.Equal(t, []int{17}, values)
+				if name == "success" {
+					require.NoError(t, err)
+				} else {
+					require.ErrorContains(t, got, "vm 17 has no address: context ")
+					require.ErrorContains(t, err, "vm 17 has no address: context ")
+				}
+				// After its end nothing is called again.
+				_, stepErr := task.Step(t.Context())
+				require.ErrorIs(t, stepErr, scheduler.ErrEnded)
+				require.NoError(t, task.Close())
+				_, throwErr := throwIn(t.Context(), task, errOops)
+				require.Equal(t, errOops, throwErr)
+				require.Nil(t, task.(scheduler.Closer).BeginClose())
+				require.Len(t, values, 1)
+			})
+		})
+	}
+}
+
+// A Timeout stands whatever then makes of it; another error thrown in does not.
+func TestFetch_then_cannot_swallow_a_Timeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fetch := func(then error) scheduler.Task {
+			return scheduler.Fetch(func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				return 0, nil
+			}, func(int, error) error { return then })
+		}
+		err := scheduler.Run(t.Context(), fetch(nil), &scheduler.RunnerOptions{Name: "x", Timeout: time.Second})
+		require.EqualError(t, err, "x: timed out after 1s")
+		err = scheduler.Run(t.Context(), fetch(errOops), &scheduler.RunnerOptions{Name: "x", Timeout: time.Second})
+		require.EqualError(t, err, "x: timed out after 1s\noops")
+
+		r := scheduler.NewTaskRunner(fetch(nil), nil)
+		time.AfterFunc(time.Second, func() { r.Interrupt(errOops) })
+		require.NoError(t, r.Run(t.Context()))
+	})
+}
+
+// A call that was never begun does nothing at its end.
+func TestBlocking_never_begun(t *testing.T) {
+	task := scheduler.Blocking(func(context.Context) error { panic("called") })
+	require.NoError(t, task.Close())
+	require.Nil(t, task.(scheduler.Closer).BeginClose())
+	_, err := throwIn(t.Context(), task, errOops)
+	require.Equal(t, errOops, err)
+}
+
+// What a node has claimed is lent to a run inside its call, at any depth.
+func TestRun_inside_a_call_has_the_claims_of_the_node(t *testing.T) {
+	bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+		limiter := scheduler.NewLimiter(scheduler.LimiterOptions{Name: "api", Capacity: 1})
+		claiming := func(task func() scheduler.Task) scheduler.Task {
+			deps := scheduler.NewDependencies[string]()
+			deps.Add("a")
+			g, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task { return task() },
+				&scheduler.GroupOptions[string]{Claims: func(string) []scheduler.Claim {
+					return []scheduler.Claim{{Limiter: limiter, Weight: 1}}
+				}})
+			require.NoError(t, err)
+			return g
+		}
+		depth := 0
+		var nested func() scheduler.Task
+		nested = func() scheduler.Task {
+			return call(func(ctx context.Context) error {
+				require.Equal(t, 1, limiter.InUse())
+				if depth++; depth == 4 {
+					return nil
+				}
+				return scheduler.Run(ctx, claiming(nested), nil)
+			})
+		}
+		require.NoError(t, scheduler.Run(t.Context(), claiming(nested), nil))
+		require.Equal(t, 4, depth)
+		require.Zero(t, limiter.InUse())
+	})
+}
+
+// A run inside a call ends with the call's context, and says why.
+func TestRun_inside_a_call_ends_with_it(t *testing.T) {
+	bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+		var inner error
+		err := scheduler.Run(t.Context(), call(func(ctx context.Context) error {
+			inner = scheduler.Run(ctx, call(stubborn(time.Second)), nil)
+			return inner
+		}), &scheduler.RunnerOptions{Name: "outer", Timeout: time.Minute})
+		require.ErrorIs(t, inner, context.DeadlineExceeded)
+		var timeout *scheduler.Timeout
+		require.ErrorAs(t, inner, &timeout)
+		require.EqualError(t, err, "outer: timed out after 1m0s")
+	})
+}
