@@ -512,3 +512,53 @@ func TestRun_inside_a_call_ends_with_it(t *testing.T) {
 		require.EqualError(t, err, "outer: timed out after 1m0s")
 	})
 }
+
+func TestPoll_notice_and_end(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []bool
+		polls := 0
+		task := scheduler.Poll(time.Second, func(ctx context.Context) (bool, error) {
+			polls++
+			told = append(told, scheduler.StopCause(ctx) != nil)
+			return polls == 4, nil
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(1500*time.Millisecond, cancel)
+		err := scheduler.Run(ctx, task, &scheduler.RunnerOptions{Grace: time.Minute})
+		require.Equal(t, context.Canceled, err)
+		require.Equal(t, []bool{false, false, true, true}, told, "polls continue, and those that begin later know")
+		_, err = task.Step(t.Context())
+		require.ErrorIs(t, err, scheduler.ErrEnded)
+		require.EqualError(t, err, "scheduler: already ended: "+scheduler.TaskDescription(task))
+		require.Equal(t, 4, polls)
+
+		// Driven by hand, too.
+		polls, told = 0, nil
+		task = scheduler.Poll(time.Second, func(ctx context.Context) (bool, error) {
+			told = append(told, errors.Is(scheduler.StopCause(ctx), errOops))
+			return false, nil
+		})
+		for i := range 3 {
+			if i == 1 {
+				task.(scheduler.Stopper).Stop(t.Context(), errOops)
+			}
+			_, err := task.Step(t.Context())
+			require.NoError(t, err)
+			synctest.Wait()
+			_, err = task.Step(t.Context())
+			require.NoError(t, err)
+		}
+		require.Equal(t, []bool{false, true, true}, told)
+		require.NoError(t, task.Close())
+	})
+}
+
+func TestPoll_after_a_Timeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		err := scheduler.Run(t.Context(), scheduler.Poll(time.Second, func(ctx context.Context) (bool, error) {
+			<-ctx.Done()
+			return true, nil // too late
+		}), &scheduler.RunnerOptions{Name: "volume", Timeout: time.Minute, Grace: time.Minute})
+		require.EqualError(t, err, "volume: timed out after 1m0s")
+	})
+}

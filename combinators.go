@@ -3,17 +3,18 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
 
 // Poll returns a Task that asks every so often whether something is ready, and
-// is done when it is. ready runs as the function of [Blocking] does, so it may
+// is done when it is. ready is called as the function of [Blocking] is, so it may
 // block; between two calls the task is parked. Its error is the task's. It
-// panics if ready is nil.
+// panics if ready is nil. The task can be run once.
 //
-// Notice goes to a call that is under way ([Stopping]); the task itself goes on
-// for its grace, since what it waits for may be about to end.
+// The notice of a stop goes to each call, under way or later ([Stopping]); the task
+// itself continues for its grace, since what it waits for may be about to end.
 func Poll(every time.Duration, ready func(ctx context.Context) (bool, error)) Task {
 	if ready == nil {
 		panic("scheduler: Poll: nil function")
@@ -33,25 +34,37 @@ type poll struct {
 	every   time.Duration
 	name    string
 	fetch   func() Task
-	call    Task // nil between two calls
+	call    Task       // nil between two calls
+	notice  *StopError // nil before
 	isReady bool
+	over    bool
 }
 
 func (p *poll) Step(ctx context.Context) (Yield, error) {
-	if p.call == nil {
-		p.call = p.fetch()
+	if p.over {
+		return Yield{}, fmt.Errorf("%w: %s", ErrEnded, p.name)
 	}
-	return p.answer(stepTask(ctx, p.call))
+	if p.call != nil {
+		return p.answer(stepTask(ctx, p.call))
+	}
+	p.call = p.fetch()
+	y, err := stepTask(ctx, p.call)
+	if p.notice != nil {
+		p.tell(ctx)
+	}
+	return p.answer(y, err)
 }
 
 // answer turns the outcome of a step of the call into one of the task.
 func (p *poll) answer(y Yield, err error) (Yield, error) {
 	switch {
 	case err != nil:
+		p.over = true
 		return Yield{}, err
 	case y.code&yieldDone == 0:
 		return y, nil
 	case p.isReady:
+		p.over = true
 		return Done, nil
 	}
 	p.call = nil
@@ -61,12 +74,14 @@ func (p *poll) answer(y Yield, err error) (Yield, error) {
 // Throw ends the call that is under way; the error comes out when it has ended.
 func (p *poll) Throw(ctx context.Context, err error) (Yield, error) {
 	if p.call == nil {
+		p.over = true
 		return Yield{}, err
 	}
 	return p.answer(throwInto(ctx, p.call, err))
 }
 
 func (p *poll) Close() error {
+	p.over = true
 	if p.call == nil {
 		return nil
 	}
@@ -81,9 +96,19 @@ func (p *poll) BeginClose() *Event {
 	return beginClose(p.call)
 }
 
+// Stop gives notice to the call that is under way, and to those that follow.
 func (p *poll) Stop(ctx context.Context, cause error) {
+	if p.notice == nil {
+		p.notice = asNotice(cause, false)
+	}
+	if p.call != nil {
+		p.tell(ctx)
+	}
+}
+
+func (p *poll) tell(ctx context.Context) {
 	if s, ok := lookFor[Stopper](p.call); ok {
-		s.Stop(ctx, cause)
+		s.Stop(ctx, p.notice)
 	}
 }
 
