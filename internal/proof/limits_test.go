@@ -105,7 +105,7 @@ func (c *limitsCase) run() {
 			for _, g := range c.groups {
 				_, _ = g.WriteTo(c.t.Output())
 			}
-			c.t.Fatalf("seed %d: %v\nreplay: go test -run '^TestLimits_random$' -limits.seed=%d ./internal/proof", c.seed, v, c.seed)
+			c.t.Fatalf("seed %d: %v\nreplay: go test ./internal/proof -run '^TestLimits_random$' -limits.seed=%d", c.seed, v, c.seed)
 		}
 	}()
 	group := c.group(3)

@@ -148,9 +148,9 @@ func TestModel_random(t *testing.T) {
 		c := randomChoices(seed)
 		engine, model := randomModelRun(c).compare()
 		if string(engine) != string(model) {
-			t.Logf("seed %d differs; replay: go test -run '^TestModel_random$' -model.seed=%d ./internal/proof", seed, seed)
+			t.Logf("seed %d differs; replay: go test ./internal/proof -run '^TestModel_random$' -model.seed=%d", seed, seed)
 			small := c.shrink(modelDiffers)
-			t.Logf("smaller: go test -run '^TestModel_random$' -model.choices=%s ./internal/proof", small)
+			t.Logf("smaller: go test ./internal/proof -run '^TestModel_random$' -model.choices=%s", small)
 			checkModelRun(t, small)
 		}
 		events += strings.Count(string(engine), "\n")

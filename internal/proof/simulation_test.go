@@ -44,7 +44,7 @@ func TestSimulation(t *testing.T) {
 	if *simulateSeed != 0 {
 		first, count = *simulateSeed, 1
 	}
-	t.Logf("from seed %d; replay: go test -run '^TestSimulation$' -simulate.seed=%d ./internal/proof", first, first)
+	t.Logf("from seed %d; replay: go test ./internal/proof -run '^TestSimulation$' -simulate.seed=%d", first, first)
 	began := time.Now()
 	var sum simulationSum
 	for seed := first; ; seed++ {
@@ -63,10 +63,10 @@ func TestSimulation(t *testing.T) {
 			}
 		}
 		if s.broken != "" {
-			t.Logf("seed %d: %s; replay: go test -run '^TestSimulation$' -simulate.seed=%d ./internal/proof", seed, s.broken, seed)
+			t.Logf("seed %d: %s; replay: go test ./internal/proof -run '^TestSimulation$' -simulate.seed=%d", seed, s.broken, seed)
 			small := s.c.shrink(func(c *choices) bool { return simulate(t, c).broken != "" })
 			s = simulate(t, &choices{tape: small.made})
-			t.Fatalf("smaller: go test -run '^TestSimulation$' -simulate.choices=%s ./internal/proof\n%s\n%s", small, s.broken, s.trace.String())
+			t.Fatalf("smaller: go test ./internal/proof -run '^TestSimulation$' -simulate.choices=%s\n%s\n%s", small, s.broken, s.trace.String())
 		}
 		sum.add(s)
 	}
