@@ -14,7 +14,7 @@ MODULES := $(sort $(patsubst %/go.mod,%,$(shell find . -name go.mod \
 BIN := .bin
 ALL := $(MODULES:%=%/...) # through go.work
 FUZZTIME ?= 5s
-COVERAGE_MIN ?= 95
+COVERAGE_MIN ?= 99.9
 
 # $(call each,command) runs a command in every module and stops at the first that fails.
 each = @for module in $(MODULES); do \
