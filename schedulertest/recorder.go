@@ -47,13 +47,30 @@ func (r *Recorder) Observe(t scheduler.Transition) {
 	r.lines = append(r.lines, text)
 }
 
-// Task returns a task that does what task does and records it, under a name.
+// Task returns a task that does what task does and records it, under a name. A run
+// with it is the run with task itself: it is a [scheduler.Stopper] if task is one, or
+// has one inside by Unwrap, and forwards Throw and BeginClose likewise.
 func (r *Recorder) Task(name string, task scheduler.Task) scheduler.Task {
 	t := recorded{recorder: r, name: name, task: task}
-	if s, ok := task.(scheduler.Stopper); ok {
+	if s, ok := lookFor[scheduler.Stopper](task); ok {
 		return &recordedStopper{recorded: t, stopper: s}
 	}
 	return &t
+}
+
+// lookFor returns the task, or the first one inside it by Unwrap, that is a T, as
+// drivers do.
+func lookFor[T scheduler.Task](task scheduler.Task) (t T, ok bool) {
+	for {
+		if t, ok = task.(T); ok {
+			return t, true
+		}
+		w, wraps := task.(interface{ Unwrap() scheduler.Task })
+		if !wraps {
+			return t, false
+		}
+		task = w.Unwrap()
+	}
 }
 
 // Lines returns what was recorded so far.
@@ -78,22 +95,25 @@ func (r *Recorder) record(name, call string, answer any) {
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
-// recorded is a task that is recorded. It is a Thrower whether its task is one
-// or not: to a task that is not it does what any driver does.
+// recorded is a task that is recorded. It is a Thrower and a Closer whether its
+// task is one or not: to a task that is not it does what any driver does.
 type recorded struct {
 	recorder *Recorder
 	name     string
 	task     scheduler.Task
 }
 
-var _ scheduler.Thrower = (*recorded)(nil)
+var (
+	_ scheduler.Thrower = (*recorded)(nil)
+	_ scheduler.Closer  = (*recorded)(nil)
+)
 
 func (t *recorded) Step(ctx context.Context) (scheduler.Yield, error) {
 	return t.answered("step", func() (scheduler.Yield, error) { return t.task.Step(ctx) })
 }
 
 func (t *recorded) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
-	thrower, ok := t.task.(scheduler.Thrower)
+	thrower, ok := lookFor[scheduler.Thrower](t.task)
 	if !ok {
 		return scheduler.Yield{}, joined(err, t.Close())
 	}
@@ -101,10 +121,27 @@ func (t *recorded) Throw(ctx context.Context, err error) (scheduler.Yield, error
 	return t.answered(call, func() (scheduler.Yield, error) { return thrower.Throw(ctx, err) })
 }
 
+func (t *recorded) BeginClose() *scheduler.Event {
+	closer, ok := lookFor[scheduler.Closer](t.task)
+	if !ok {
+		return nil
+	}
+	e := closer.BeginClose()
+	answer := "waits"
+	if e == nil {
+		answer = "ended"
+	}
+	t.recorder.record(t.name, "beginClose", answer)
+	return e
+}
+
 func (t *recorded) Close() error {
 	_, err := t.answered("close", func() (scheduler.Yield, error) { return scheduler.Done, t.task.Close() })
 	return err
 }
+
+// Unwrap returns the task that is recorded.
+func (t *recorded) Unwrap() scheduler.Task { return t.task }
 
 func (t *recorded) String() string { return scheduler.TaskDescription(t.task) }
 

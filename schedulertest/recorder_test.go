@@ -3,7 +3,11 @@ package schedulertest_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -155,6 +159,111 @@ func TestRecorder_Task(t *testing.T) {
 				require.EqualError(t, err, c.err)
 			}
 			require.Equal(t, c.want, rec.String())
+		})
+	}
+}
+
+// wrapper is around a task, and is none of what it may be.
+type wrapper struct{ scheduler.Task }
+
+func (w wrapper) Unwrap() scheduler.Task { return w.Task }
+
+func (w wrapper) String() string { return scheduler.TaskDescription(w.Task) }
+
+// A task that is recorded, or in a wrapper, or both, gives the run that it gives
+// alone.
+func TestRecorder_Task_changes_nothing(t *testing.T) {
+	t.Parallel()
+	type wrapping func(rec *schedulertest.Recorder, name string, task scheduler.Task) scheduler.Task
+	wrappings := map[string]wrapping{
+		"alone":    func(_ *schedulertest.Recorder, _ string, task scheduler.Task) scheduler.Task { return task },
+		"recorded": (*schedulertest.Recorder).Task,
+		"recorded in a wrapper": func(rec *schedulertest.Recorder, name string, task scheduler.Task) scheduler.Task {
+			return wrapper{rec.Task(name, task)}
+		},
+		"wrapper recorded": func(rec *schedulertest.Recorder, name string, task scheduler.Task) scheduler.Task {
+			return rec.Task(name, wrapper{task})
+		},
+		"recorded twice": func(rec *schedulertest.Recorder, name string, task scheduler.Task) scheduler.Task {
+			return rec.Task(name, rec.Task(name, task))
+		},
+	}
+	group := func(tasks map[string]scheduler.Task, o *scheduler.GroupOptions[string]) scheduler.Task {
+		deps := scheduler.NewDependencies[string]()
+		for _, k := range slices.Sorted(maps.Keys(tasks)) {
+			deps.Add(k)
+		}
+		g, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task { return tasks[k] }, o)
+		require.NoError(t, err)
+		return g
+	}
+	// Of two calls that are closed, one ends when the other has heard of it.
+	pair := func(wrap func(string, scheduler.Task) scheduler.Task, bad scheduler.Task) map[string]scheduler.Task {
+		gone := make(chan struct{})
+		return map[string]scheduler.Task{
+			"bad": bad,
+			"reader": wrap("reader", scheduler.Blocking(func(context.Context) error {
+				<-gone
+				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+				return nil
+			})),
+			"writer": wrap("writer", scheduler.Blocking(func(ctx context.Context) error {
+				<-ctx.Done()
+				close(gone)
+				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+				return ctx.Err()
+			})),
+		}
+	}
+	boom := scheduler.Func(func(context.Context) error { return errBoom })
+	for name, run := range map[string]func(ctx context.Context, wrap func(string, scheduler.Task) scheduler.Task) error{
+		"calls are closed together": func(ctx context.Context, wrap func(string, scheduler.Task) scheduler.Task) error {
+			return scheduler.Run(ctx, group(pair(wrap, boom), nil), nil)
+		},
+		"in a group inside": func(ctx context.Context, wrap func(string, scheduler.Task) scheduler.Task) error {
+			inner := wrap("inner", group(pair(wrap, scheduler.Pause(scheduler.After(time.Hour))), nil))
+			return scheduler.Run(ctx, group(map[string]scheduler.Task{"bad": boom, "inner": inner}, nil), nil)
+		},
+		"in a coroutine, at a time limit": func(ctx context.Context, wrap func(string, scheduler.Task) scheduler.Task) error {
+			return scheduler.Run(ctx, wrap("co", scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				return co.Await(wrap("all", group(pair(wrap, scheduler.Pause(scheduler.After(time.Hour))), nil)))
+			})), &scheduler.RunnerOptions{Timeout: time.Minute})
+		},
+		"a stop with grace": func(ctx context.Context, wrap func(string, scheduler.Task) scheduler.Task) error {
+			ctx, cancel := context.WithCancelCause(ctx)
+			time.AfterFunc(time.Second, func() { cancel(errBoom) })
+			return scheduler.Run(ctx, wrap("co", scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
+					return err
+				}
+				return co.Yield(scheduler.After(time.Second))
+			})), &scheduler.RunnerOptions{Grace: time.Minute})
+		},
+		"a limit that the task answers": func(ctx context.Context, wrap func(string, scheduler.Task) scheduler.Task) error {
+			return scheduler.Run(ctx, wrap("co", scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				err := co.Yield(scheduler.After(time.Hour))
+				return errors.Join(err, errBoom)
+			})), &scheduler.RunnerOptions{Timeout: time.Minute})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			type result struct {
+				text string
+				took time.Duration
+			}
+			results := map[string]result{}
+			for how, wrap := range wrappings {
+				synctest.Test(t, func(t *testing.T) {
+					start := time.Now()
+					rec := schedulertest.NewRecorder(schedulertest.NewClock(time.Time{}))
+					err := run(t.Context(), func(name string, task scheduler.Task) scheduler.Task { return wrap(rec, name, task) })
+					results[how] = result{fmt.Sprint(err), time.Since(start)}
+				})
+			}
+			for how, r := range results {
+				require.Equal(t, results["alone"], r, how)
+			}
 		})
 	}
 }
