@@ -149,7 +149,7 @@ func (w *world) compare() {
 			continue
 		}
 		p := w.model.people[i]
-		if h, _ := ticket.Take(p.name, 0); h != nil {
+		if h, _ := ticket.Take(int32(p.name), 0); h != nil {
 			w.holdings[p] = h
 			given = append(given, p)
 		}
@@ -266,19 +266,19 @@ func TestTicket_interval(t *testing.T) {
 	first := ask(claims.Claim{Limiter: slow, Weight: 2})
 	both := ask(claims.Claim{Limiter: slow, Weight: 1}, claims.Claim{Limiter: fast, Weight: 1})
 	last := ask(claims.Claim{Limiter: fast, Weight: 1})
-	h, at := last.Take("last", 100)
+	h, at := last.Take(0, 100)
 	require.Nil(t, h)
 	require.Equal(t, int64(math.MaxInt64), at, "it is behind both")
-	h, _ = first.Take("first", 100)
+	h, _ = first.Take(0, 100)
 	require.NotNil(t, h)
 	require.Equal(t, []*claims.Ticket{both}, told, "it is the first everywhere")
-	h, at = both.Take("both", 100)
+	h, at = both.Take(0, 100)
 	require.Nil(t, h)
 	require.Equal(t, int64(120), at, "a weight of 2 counts twice")
-	h, _ = both.Take("both", 120)
+	h, _ = both.Take(0, 120)
 	require.NotNil(t, h)
 	require.Equal(t, []*claims.Ticket{both, last}, told)
-	_, at = last.Take("last", 120)
+	_, at = last.Take(0, 120)
 	require.Equal(t, int64(123), at)
 	require.Equal(t, 1, fast.Waiting())
 	require.Equal(t, 1, fast.InUse(), "what is not started is not in use")
@@ -301,7 +301,7 @@ func TestAsker_full(t *testing.T) {
 	require.Equal(t, []*claims.Ticket{b}, told)
 	require.Equal(t, []*claims.Ticket{a}, full.SetRoom())
 	require.False(t, a.Ask(), "behind b")
-	h, _ := b.Take(nil, 0)
+	h, _ := b.Take(0, 0)
 	full.SetFull()
 	h.Release()
 	require.Zero(t, l.InUse())
@@ -325,10 +325,10 @@ func TestSums(t *testing.T) {
 	most := []claims.Claim{{Limiter: l, Weight: math.MaxInt}}
 	first, second := claims.NewTicket(a, nil, most), claims.NewTicket(a, nil, most)
 	require.True(t, first.Ask())
-	h, _ := first.Take(nil, 5)
+	h, _ := first.Take(0, 5)
 	require.NotNil(t, h)
 	require.True(t, second.Ask())
-	_, at := second.Take(nil, 5)
+	_, at := second.Take(0, 5)
 	require.Equal(t, int64(math.MaxInt64), at)
 	require.Equal(t, math.MaxInt, l.InUse())
 	h.Release()

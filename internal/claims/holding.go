@@ -5,7 +5,8 @@ type Holding struct {
 	asker  *Asker
 	place  *Holding // the one that it was asked for inside of
 	ticket *Ticket  // that it was given to, until it is taken
-	where  any      // who has it, for errors
+	owner  any      // of the ticket, and its node: who has it
+	node   int32
 	parts  []part
 	one    [1]part // most have no more
 }
@@ -111,7 +112,7 @@ func (h *Holding) giveBack() {
 			loan.from.lent.sub(loan.amount)
 			loan.from.refresh()
 		}
-		p.weight, p.own, p.lent, p.loans = amount{}, amount{}, amount{}, nil
+		p.weight, p.own, p.loans = amount{}, amount{}, nil
 		p.refresh()
 		books.change(l)
 	}

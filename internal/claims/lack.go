@@ -14,7 +14,8 @@ type Lack struct {
 
 // Holder is who has some of a Limiter.
 type Holder struct {
-	Where  any // as given to Take
+	Owner  any // of the ticket
+	Node   int32
 	Weight int
 }
 
@@ -66,7 +67,7 @@ func (k *Lacks) at(l *Limiter) Lack {
 		case h.asker.run != k.run:
 			others.add(p.value.own)
 		case len(lack.Holders) < most && h.ticket == nil:
-			lack.Holders = append(lack.Holders, Holder{h.where, p.value.weight.number()})
+			lack.Holders = append(lack.Holders, Holder{h.owner, h.node, p.value.weight.number()})
 		default:
 			more.add(p.value.own)
 		}

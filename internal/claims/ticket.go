@@ -267,25 +267,40 @@ func (t *Ticket) withdraw() {
 	t.holding = nil
 }
 
-// Take takes what t was given, at the instant now of the Limiters' time, for where.
-// If an interval does not let t start yet the instant is from when on it does, or
-// never if others have to start before it, or t is in line.
-func (t *Ticket) Take(where any, now int64) (*Holding, int64) {
+// Due returns when t can take what it was given, if it is now, an instant of the
+// Limiters' time: past, or the instant from when on an interval lets it start, or
+// never if others have to start before it, or t was given nothing.
+func (t *Ticket) Due(now int64) int64 {
 	books.Lock()
-	defer books.close()
+	defer books.Unlock()
+	return t.due(now)
+}
+
+func (t *Ticket) due(now int64) int64 {
 	if t.state != given || t.behind > 0 {
-		return nil, never
+		return never
 	}
-	h := t.holding
 	at := int64(past)
-	for i := range h.parts {
-		if p := &h.parts[i]; p.paces() {
+	for i := range t.holding.parts {
+		if p := &t.holding.parts[i]; p.paces() {
 			at = max(at, p.limiter.next)
 		}
 	}
 	if at > now {
+		return at
+	}
+	return past
+}
+
+// Take takes what t was given, for a node of its owner. If it is not due yet the
+// instant is that of Due.
+func (t *Ticket) Take(node int32, now int64) (*Holding, int64) {
+	books.Lock()
+	defer books.close()
+	if at := t.due(now); at != past {
 		return nil, at
 	}
+	h := t.holding
 	t.ungive()
 	for i := range h.parts {
 		p := &h.parts[i]
@@ -294,7 +309,7 @@ func (t *Ticket) Take(where any, now int64) (*Holding, int64) {
 			p.limiter.next = later(max(p.limiter.next, now), times(p.limiter.interval, p.own.number()))
 		}
 	}
-	h.ticket, h.where, t.holding = nil, where, nil
+	h.ticket, h.owner, h.node, t.holding = nil, t.Owner, node, nil
 	return h, past
 }
 
