@@ -149,8 +149,8 @@ func (c *call) begin(ctx context.Context) {
 	s := scopeOf(ctx)
 	if s != nil {
 		c.ends = s.endCalls
-		if held := heldAround(s); held != nil {
-			c.told().held = held
+		if lent := s.holdings(); lent != nil {
+			c.told().lent = lent
 		}
 	}
 	if n := noticeOf(ctx); n != nil {

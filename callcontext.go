@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/steptask/scheduler/internal/claims"
 )
 
 // callContext is a call as the context that its function gets: the values of the
@@ -59,7 +57,7 @@ func (c *callContext) String() string { return "scheduler.Blocking" }
 func (c *call) scope() *scope {
 	s := &scope{clock: clockOf(c.step)}
 	if e := c.end.Load(); e != nil {
-		s.held = e.held
+		s.lent = e.lent
 	}
 	return s
 }
@@ -68,7 +66,7 @@ func (c *call) scope() *scope {
 // calls never need.
 type callEnd struct {
 	call *call
-	held *claims.Holding // what the node of the call holds; never changed
+	lent []*holding // what the node of the call holds; never changed
 
 	mu     sync.Mutex
 	notice *StopError

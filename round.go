@@ -231,14 +231,15 @@ func (g *engine) isFull() bool {
 func (g *engine) startReady(ctx context.Context) bool {
 	completed := g.sweep(ctx)
 	if g.isFull() {
-		g.claims.setFull()
+		g.pauseLines()
 	}
 	return completed
 }
 
 func (g *engine) sweep(ctx context.Context) bool {
-	if (g.claims.hasNews() || g.claims.hasTimes()) && !g.isFull() {
-		g.serveClaims()
+	g.intervalAt = never
+	if len(g.waiting) > 0 && !g.isFull() {
+		g.serve()
 	}
 	direct, ready := g.startsDirectly(), g.starter.ready
 	for w := ready.NextWord(0); w >= 0; w = ready.NextWord(w) {
@@ -260,8 +261,8 @@ func (g *engine) sweep(ctx context.Context) bool {
 			}
 			g.budget--
 			g.start(ctx, p)
-			if g.claims.hasNews() && !g.isFull() {
-				if first := g.serveClaims(); first < w {
+			if g.recheck && len(g.waiting) > 0 && !g.isFull() {
+				if first := g.serve(); first < w {
 					ready.Leave(w)
 					w = first
 				}
@@ -346,7 +347,7 @@ func (g *engine) start(ctx context.Context, p int32) {
 	}
 	limit := g.limitOf(p)
 	if limit.span < 0 {
-		g.claims.release()
+		g.giveBack()
 		g.handle(ctx, p, nil, &Timeout{Task: fmt.Sprint(g.key(p)), Limit: limit.span, at: limit.at})
 		return
 	}
@@ -383,10 +384,10 @@ func (g *engine) applyFirst(
 ) {
 	switch {
 	case y.code == yieldDone && err == nil:
-		g.claims.release()
+		g.giveBack()
 		g.succeed(p, task)
 	case err != nil:
-		g.claims.release()
+		g.giveBack()
 		g.handle(ctx, p, task, err)
 	default:
 		g.occupy(p, task, limit, values)
@@ -421,7 +422,7 @@ func (g *engine) occupy(p int32, task Task, limit deadline, values context.Conte
 		g.contexts.set(slot, room, values)
 	}
 	if g.opts.Claims != nil {
-		g.claims.occupy(slot, room)
+		g.holdInSlot(slot, room)
 	}
 }
 
@@ -443,6 +444,6 @@ func (g *engine) vacate(p int32) {
 	g.contexts.clear(slot)
 	g.nodes.setSlot(p, noSlot)
 	if g.opts.Claims != nil {
-		g.claims.vacate(slot)
+		g.giveBackOf(slot)
 	}
 }

@@ -1,0 +1,27 @@
+package journal
+
+import (
+	"fmt"
+	"time"
+)
+
+// Commits returns how often a run has written.
+func Commits[K comparable](r *Run[K]) int { return r.log.w.commits }
+
+// LockPath returns the file that is locked while a run is open.
+func LockPath(j *Journal, run string) string { return j.lockPath(run) }
+
+// LimitPages makes the disk full once the file has so many pages.
+func LimitPages(j *Journal, pages int) { mustExec(j, fmt.Sprintf("PRAGMA max_page_count = %d", pages)) }
+
+// QueryOnly makes the file read-only.
+func QueryOnly(j *Journal, on bool) { mustExec(j, fmt.Sprintf("PRAGMA query_only = %v", on)) }
+
+func mustExec(j *Journal, statement string) {
+	if _, err := j.db.Exec(statement); err != nil {
+		panic(err)
+	}
+}
+
+// SetClock sets the clock of a journal.
+func SetClock(j *Journal, now func() time.Time) { j.now = now }

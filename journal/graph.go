@@ -1,0 +1,90 @@
+package journal
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/steptask/scheduler"
+)
+
+// graph is the graph of a group as the file has it: a line for each node, with
+// its path element and those of what it requires, sorted and with tabs between
+// them. Compact JSON has neither tabs nor line ends.
+type graph string
+
+// graphOf returns the graph, and the path element of each key.
+func graphOf[K comparable](run string, deps *scheduler.Dependencies[K]) (graph, map[K]string, error) {
+	elements := make(map[K]string, deps.Len())
+	seen := make(map[string]bool, deps.Len())
+	for k := range deps.Nodes() {
+		text, err := element(k)
+		if err == nil && seen[text] {
+			err = errTwins
+		}
+		if err != nil {
+			return "", nil, &ValueError{Run: run, What: fmt.Sprintf("key %v", k), Err: err}
+		}
+		elements[k], seen[text] = text, true
+	}
+	lines := make([]string, 0, len(elements))
+	for k := range deps.Nodes() {
+		var required []string
+		for q := range deps.Requires(k) {
+			required = append(required, elements[q])
+		}
+		slices.Sort(required)
+		lines = append(lines, strings.Join(append([]string{elements[k]}, required...), "\t"))
+	}
+	slices.Sort(lines)
+	return graph(strings.Join(lines, "\n")), elements, nil
+}
+
+// nodes returns what each node requires.
+func (g graph) nodes() map[string][]string {
+	nodes := map[string][]string{}
+	for line := range strings.SplitSeq(string(g), "\n") {
+		if node, required, _ := strings.Cut(line, "\t"); node != "" {
+			nodes[node] = nil
+			if required != "" {
+				nodes[node] = strings.Split(required, "\t")
+			}
+		}
+	}
+	return nodes
+}
+
+// difference says how g differs from the graph before; nil if it does not.
+func (g graph) difference(before graph) *GraphError {
+	if g == before {
+		return nil
+	}
+	e := &GraphError{}
+	old, now := before.nodes(), g.nodes()
+	for node := range old {
+		if _, ok := now[node]; !ok {
+			e.Gone = append(e.Gone, shown(node))
+		}
+	}
+	for node, required := range now {
+		were, ok := old[node]
+		if !ok {
+			e.Added = append(e.Added, shown(node))
+			continue
+		}
+		for _, r := range were {
+			if !slices.Contains(required, r) {
+				e.Changed = append(e.Changed, shown(node)+" no longer requires "+shown(r))
+			}
+		}
+		for _, r := range required {
+			if !slices.Contains(were, r) {
+				e.Changed = append(e.Changed, shown(node)+" now requires "+shown(r))
+			}
+		}
+	}
+	slices.Sort(e.Gone)
+	slices.Sort(e.Added)
+	slices.Sort(e.Changed)
+	return e
+}

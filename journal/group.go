@@ -1,0 +1,216 @@
+package journal
+
+import (
+	"context"
+	"time"
+
+	"github.com/steptask/scheduler"
+)
+
+// GroupOptions are the options of a [Run] or a [Group].
+type GroupOptions[K comparable] struct {
+	// Group has the options of the group itself. Nodes that its Completed names
+	// are not recorded. Its Timeout counts from when the node's code begins, not
+	// while the node's start is on its way to the disk. Its Observer hears of
+	// successes before they are on disk; see Recorded.
+	Group scheduler.GroupOptions[K]
+
+	// TakeOver is asked if the run was begun with another graph. If it returns
+	// nil the new graph counts from now on: nodes that are gone are left as they
+	// are, and new ones are run. Its error, or [GraphError] without TakeOver, is
+	// that of the constructor.
+	TakeOver func(change *GraphError) error
+
+	// Recorded is told of each record of the run once it is on disk, in order, on
+	// the driving goroutine. It must be quick. It is for a Run only, which tells
+	// the records of the groups inside as well.
+	Recorded func(r Record)
+}
+
+// Group is a group whose nodes are recorded: that of a [Run], or one inside a node.
+type Group[K comparable] struct {
+	*scheduler.DependencyTaskGroup[K]
+
+	log     *log
+	deps    *scheduler.Dependencies[K]
+	nodes   map[K]*Node[K]
+	changed bool  // the graph is not on file yet
+	graph   graph // if so
+	path    string
+}
+
+// NewSubgroup makes a group inside a node. Its nodes are recorded in the run of
+// that node, below it and the name: a later attempt of the node that makes the
+// group again goes on where it has come to. Two groups of one name inside one node
+// are the same group; while it runs, the nodes of a second one fail with
+// [ErrGroupRuns].
+//
+// Inside a node of a roll-back it makes the roll-back of the group of that name
+// that was made inside the same node.
+//
+// Errors are those of [NewGroup], apart from those of the run.
+func NewSubgroup[L, K comparable](
+	n *Node[K], name string, deps *scheduler.Dependencies[L], task func(n *Node[L]) scheduler.Task, opts *GroupOptions[L],
+) (*Group[L], error) {
+	if opts != nil && opts.Recorded != nil {
+		return nil, &scheduler.OptionError{Option: "GroupOptions.Recorded", Reason: "given for a group inside a node"}
+	}
+	part, err := element(name)
+	if err != nil {
+		return nil, err
+	}
+	g := groupMaker[L]{log: n.own.log, path: join(n.own.path, part), made: join(n.made.path, part)}
+	group, err := g.make(deps, task, opts)
+	if err != nil {
+		return nil, err
+	}
+	group.begin()
+	return group, nil
+}
+
+// groupMaker makes a group of what was recorded.
+type groupMaker[K comparable] struct {
+	log  *log
+	path string // of the group
+	made string // of the group that it rolls back; otherwise the same
+}
+
+func (m groupMaker[K]) rollsBack() bool { return m.path != m.made }
+
+func (m groupMaker[K]) make(
+	deps *scheduler.Dependencies[K], task func(*Node[K]) scheduler.Task, opts *GroupOptions[K],
+) (*Group[K], error) {
+	switch {
+	case deps == nil:
+		return nil, &scheduler.OptionError{Option: "deps", Reason: "nil Dependencies"}
+	case task == nil:
+		return nil, &scheduler.OptionError{Option: "task", Reason: "nil function"}
+	case opts == nil:
+		opts = &GroupOptions[K]{}
+	}
+	graph, elements, err := graphOf(m.log.name, deps)
+	if err != nil {
+		return nil, err
+	}
+	g := &Group[K]{log: m.log, deps: deps, path: m.path, graph: graph}
+	if g.changed, err = m.compare(graph, opts.TakeOver); err != nil {
+		return nil, err
+	}
+	m.enter(g, deps, elements)
+	inner := m.options(g, opts.Group)
+	g.DependencyTaskGroup, err = scheduler.NewDependencyTaskGroup(deps, func(k K) scheduler.Task {
+		n := g.nodes[k]
+		return &nodeTask{node: n.own, make: func() scheduler.Task { return limited(task(n), k, &opts.Group) }}
+	}, &inner)
+	return g, err
+}
+
+// compare looks whether the graph is the one on file, and reports whether it has
+// to be recorded.
+func (m groupMaker[K]) compare(now graph, takeOver func(*GraphError) error) (changed bool, err error) {
+	m.log.mu.Lock()
+	defer m.log.mu.Unlock()
+	before, known := m.log.graphs[m.path]
+	if !known && m.rollsBack() {
+		before = m.log.graphs[m.made]
+		if before == "" {
+			return true, nil // it was never begun
+		}
+	} else if !known {
+		return true, nil
+	}
+	change := now.difference(before)
+	if change == nil {
+		return !known, nil
+	}
+	change.Run, change.Group = m.log.name, shown(m.made)
+	if takeOver == nil {
+		return false, change
+	}
+	return true, takeOver(change)
+}
+
+// enter finds what was recorded of each node.
+func (m groupMaker[K]) enter(g *Group[K], deps *scheduler.Dependencies[K], elements map[K]string) {
+	m.log.mu.Lock()
+	defer m.log.mu.Unlock()
+	nodes := make([]Node[K], len(elements))
+	g.nodes = make(map[K]*Node[K], len(elements))
+	for k := range deps.Nodes() {
+		n := &nodes[0]
+		nodes = nodes[1:]
+		n.key, n.group = k, g
+		n.own = m.log.node(join(m.path, elements[k]))
+		n.made = n.own
+		if m.rollsBack() {
+			n.made = m.log.node(join(m.made, elements[k]))
+		}
+		g.nodes[k] = n
+	}
+}
+
+// options returns the options of the group itself.
+func (m groupMaker[K]) options(g *Group[K], o scheduler.GroupOptions[K]) scheduler.GroupOptions[K] {
+	back, completed, values := m.rollsBack(), o.Completed, o.Context
+	o.Reverse = o.Reverse != back
+	o.Timeout = nil // see limited
+	o.Completed = func(k K) bool {
+		n := g.nodes[k]
+		return n.own.state == nodeEnded || back && n.made.state == nodeNew || completed != nil && completed(k)
+	}
+	o.Context = func(ctx context.Context, k K) context.Context {
+		if values != nil {
+			ctx = values(ctx, k)
+		}
+		return context.WithValue(ctx, nodeKey{}, g.nodes[k].own)
+	}
+	return o
+}
+
+// limited returns the task with the node's time limit.
+func limited[K comparable](task scheduler.Task, k K, o *scheduler.GroupOptions[K]) scheduler.Task {
+	if o.Timeout == nil || task == nil {
+		return task
+	}
+	limit := o.Timeout(k)
+	if limit == 0 {
+		return task
+	}
+	return scheduler.Subrun(scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Timeout: limit, Grace: graceOf(k, o)}))
+}
+
+func graceOf[K comparable](k K, o *scheduler.GroupOptions[K]) time.Duration {
+	if o.ErrorWaitTimeFor != nil {
+		return max(o.ErrorWaitTimeFor(k), 0)
+	}
+	return o.ErrorWaitTime
+}
+
+// begin records the graph, with what is recorded next.
+func (g *Group[K]) begin() {
+	if !g.changed {
+		return
+	}
+	g.log.mu.Lock()
+	defer g.log.mu.Unlock()
+	g.log.graphs[g.path] = g.graph
+	g.log.w.add(Record{Kind: KindGroup, Data: []byte(g.graph), path: g.path})
+}
+
+// Unused returns the steps on record that nodes which have succeeded did not ask
+// for in their last attempt, as paths and names such as "server: create#1", in key
+// order. Their effects are there, and the code that has made them is not: it was
+// changed, or took another way. It is for the driving goroutine.
+func (g *Group[K]) Unused() []string {
+	g.log.mu.Lock()
+	defer g.log.mu.Unlock()
+	var unused []string
+	for k := range g.deps.All() {
+		if n := g.nodes[k]; n != nil && n.own.state == nodeEnded && n.own.attempt > 0 {
+			for _, step := range n.own.unused() {
+				unused = append(unused, shown(n.own.path)+": "+step)
+			}
+		}
+	}
+	return unused
+}

@@ -1,0 +1,181 @@
+package journal
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver, in pure Go
+	sqlitelib "modernc.org/sqlite/lib"
+)
+
+// Synchronous says what a record survives once it was committed.
+type Synchronous uint8
+
+const (
+	// Full survives the loss of power: each commit waits for the disk.
+	Full Synchronous = iota
+	// Normal survives the death of the process, but not of the machine, which
+	// may take back the last commits. It is several times as fast as Full.
+	Normal
+)
+
+// Options are the options of a [Journal].
+type Options struct {
+	// Synchronous is [Full] by default.
+	Synchronous Synchronous
+}
+
+// Journal is an open file with any number of runs. It is safe for concurrent use,
+// and several processes may have the same file open. It must be closed.
+type Journal struct {
+	path string
+	db   *sql.DB // with one connection: SQLite has one writer anyway
+	now  func() time.Time
+
+	insert *sql.Stmt // rowsMax records at once
+	one    *sql.Stmt
+
+	mu   sync.Mutex
+	open int // runs; -1: closed
+}
+
+// Open opens the file at path, or makes it. A file of an older schema is migrated.
+// opts may be nil.
+//
+// The error is a [*FileError]: [ErrNotJournal], [ErrNewer], [ErrCorrupt],
+// [ErrReadOnly], or what the system says. The file is unchanged then.
+func Open(path string, opts *Options) (*Journal, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	j, err := open(path, opts, nil)
+	if err != nil {
+		return nil, fileError(path, err)
+	}
+	return j, nil
+}
+
+// open is Open with further parameters for SQLite.
+func open(path string, opts *Options, more url.Values) (*Journal, error) {
+	path, err := canonical(path)
+	if err != nil {
+		return nil, err
+	}
+	pragmas := []string{"busy_timeout(10000)", "synchronous(normal)"}
+	if opts.Synchronous == Full {
+		pragmas = append(pragmas[:1], "synchronous(full)", "fullfsync(1)")
+	}
+	query := url.Values{"_txlock": {"immediate"}, "_pragma": pragmas}
+	for k, v := range more {
+		query[k] = v
+	}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+query.Encode())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	j := &Journal{path: path, db: db, now: time.Now}
+	if err := j.prepare(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return j, nil
+}
+
+// canonical returns the same path for the same file, whatever it was given as, and
+// an error if that cannot be opened for writing.
+func canonical(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		if info, e := os.Stat(path); e == nil && !info.IsDir() {
+			return "", fmt.Errorf("%w (%w)", ErrReadOnly, err)
+		}
+		return "", err
+	}
+	if err := f.Close(); err != nil {
+		return "", err
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return "", err
+	}
+	if path = filepath.ToSlash(path); !strings.HasPrefix(path, "/") {
+		path = "/" + path // C:/...
+	}
+	return path, nil
+}
+
+func (j *Journal) prepare() error {
+	// A stranger's file stays as it is.
+	if _, err := schemaOf(j.db); err != nil {
+		return err
+	}
+	// Several that open a new file at once may find it locked while it becomes a
+	// WAL file, and SQLite does not wait for that.
+	_, err := j.db.Exec(`PRAGMA journal_mode = wal`)
+	for end := time.Now().Add(10 * time.Second); isBusy(err) && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond) //nolint:forbidigo // Only while another process makes the file.
+		_, err = j.db.Exec(`PRAGMA journal_mode = wal`)
+	}
+	if err != nil {
+		return err
+	}
+	if err := migrate(j.db); err != nil {
+		return err
+	}
+	if j.insert, err = j.db.Prepare(insertSQL(rowsMax)); err != nil {
+		return err
+	}
+	j.one, err = j.db.Prepare(insertSQL(1))
+	return err
+}
+
+func isBusy(err error) bool {
+	return hasCode(err, sqlitelib.SQLITE_BUSY) || hasCode(err, sqlitelib.SQLITE_LOCKED)
+}
+
+// Close closes the file. It returns [ErrOpenRuns], and does nothing, if there are
+// runs that have not ended: run them to their end, or close them.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch {
+	case j.open < 0:
+		return nil
+	case j.open > 0:
+		return fmt.Errorf("%w (%d)", ErrOpenRuns, j.open)
+	}
+	j.open = -1
+	return j.fail(j.db.Close())
+}
+
+// fail makes an error of the file one that names it.
+func (j *Journal) fail(err error) error { return fileError(j.path, err) }
+
+var errJournalClosed = errors.New("journal: already closed")
+
+// enter counts an open run.
+func (j *Journal) enter() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.open < 0 {
+		return j.fail(errJournalClosed)
+	}
+	j.open++
+	return nil
+}
+
+func (j *Journal) leave() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.open--
+}

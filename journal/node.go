@@ -1,0 +1,191 @@
+package journal
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// Node is what the code of a node gets: its key, its attempt and its results. Its
+// methods may be called from the driving goroutine and from those of calls.
+type Node[K comparable] struct {
+	key   K
+	own   *node
+	made  *node // what a roll-back undoes; otherwise the same as own
+	group *Group[K]
+}
+
+// Key returns the node's key.
+func (n *Node[K]) Key() K { return n.key }
+
+// Attempt returns how often the node was started in this run, from 1 on. It is
+// counted before its code runs: after a crash in between it is one more.
+func (n *Node[K]) Attempt() int {
+	n.own.log.mu.Lock()
+	defer n.own.log.mu.Unlock()
+	return n.own.attempt
+}
+
+// ID returns the node's idempotency key, 32 hexadecimal digits: the same in each
+// attempt, and no other node's, in any run. In a roll-back it is another one.
+// Give it to what can recognize a request that was made before, with the name of
+// the step if the node has several.
+func (n *Node[K]) ID() string {
+	sum := sha256.Sum256([]byte(n.own.log.nonce + "/" + n.own.path))
+	return hex.EncodeToString(sum[:16])
+}
+
+// SetResult sets the result that is recorded with the node's success, as JSON. Of
+// several calls the last one counts. A value that is no JSON is a [*ValueError],
+// and changes nothing.
+func (n *Node[K]) SetResult(v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return &ValueError{Run: n.own.log.name, What: "result of " + shown(n.own.path), Err: err}
+	}
+	n.own.log.mu.Lock()
+	defer n.own.log.mu.Unlock()
+	n.own.result = data
+	return nil
+}
+
+// Rewind makes the steps that follow get what the first steps of those names have
+// recorded, as in a new attempt. A task that is made anew inside the node, such as
+// by [scheduler.Retry], calls it when it is made, so that what an earlier try has
+// done is not done again.
+func (n *Node[K]) Rewind() {
+	n.own.log.mu.Lock()
+	defer n.own.log.mu.Unlock()
+	n.own.asked = nil
+}
+
+type nodeState uint8
+
+const (
+	nodeNew nodeState = iota
+	nodeStarted
+	nodeEnded
+)
+
+// node is a node as the file has it, whatever the type of its key. It is guarded
+// by log.mu.
+type node struct {
+	log     *log
+	path    string
+	state   nodeState
+	attempt int
+	result  []byte
+	steps   map[string][]byte // by name and occurrence
+	asked   map[string]int    // occurrences in this attempt
+	last    *batch            // of the last record in this process
+	active  *nodeTask         // what runs it
+}
+
+type nodeKey struct{}
+
+// nodeOf returns the node whose code ctx belongs to.
+func nodeOf(ctx context.Context) (*node, error) {
+	n, _ := ctx.Value(nodeKey{}).(*node)
+	if n == nil {
+		return nil, ErrNoNode
+	}
+	return n, nil
+}
+
+// start records an attempt. No code of the node may run before the batch is on
+// disk.
+func (n *node) start() *batch {
+	n.log.mu.Lock()
+	defer n.log.mu.Unlock()
+	n.attempt++
+	n.state, n.asked = nodeStarted, nil
+	return n.record(KindStart, "", nil)
+}
+
+// end records the node's success. Nobody waits for that: what follows from it has
+// its own start in the same batch, or in a later one.
+func (n *node) end() {
+	n.log.mu.Lock()
+	defer n.log.mu.Unlock()
+	n.state = nodeEnded
+	n.record(KindEnd, "", n.result)
+}
+
+// fail records an error, for readers of the history.
+func (n *node) fail(err error) {
+	n.log.mu.Lock()
+	defer n.log.mu.Unlock()
+	n.record(KindFailure, "", []byte(err.Error()))
+}
+
+// record adds a record of the node. The caller holds log.mu.
+func (n *node) record(kind Kind, step string, data []byte) *batch {
+	n.last = n.log.w.add(Record{Kind: kind, Attempt: n.attempt, Step: step, Data: data, path: n.path})
+	return n.last
+}
+
+// ask returns the name of the next step, with its occurrence, and what was recorded
+// for it; otherwise the batch that has to be on disk before it.
+func (n *node) ask(name string) (step string, data []byte, before *batch) {
+	n.log.mu.Lock()
+	defer n.log.mu.Unlock()
+	if n.asked == nil {
+		n.asked = map[string]int{}
+	}
+	n.asked[name]++
+	step = occurrence(name, n.asked[name])
+	if data, ok := n.steps[step]; ok {
+		return step, data, nil
+	}
+	return step, nil, n.last
+}
+
+func occurrence(name string, n int) string { return name + "#" + strconv.Itoa(n) }
+
+// did records what a step returned.
+func (n *node) did(step string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return n.valueError(step, err)
+	}
+	n.log.mu.Lock()
+	defer n.log.mu.Unlock()
+	n.remember(step, data)
+	n.record(KindStep, step, data)
+	return nil
+}
+
+// remember keeps the result of a step. The caller holds log.mu.
+func (n *node) remember(step string, data []byte) {
+	if n.steps == nil {
+		n.steps = map[string][]byte{}
+	}
+	n.steps[step] = data
+}
+
+// unused returns the steps on record that the last attempt has not asked for, in
+// order of their names.
+func (n *node) unused() []string {
+	var unused []string
+	for step := range n.steps {
+		used := false
+		for name, times := range n.asked {
+			for i := 1; i <= times && !used; i++ {
+				used = step == occurrence(name, i)
+			}
+		}
+		if !used {
+			unused = append(unused, step)
+		}
+	}
+	slices.Sort(unused)
+	return unused
+}
+
+func (n *node) valueError(step string, err error) error {
+	return &ValueError{Run: n.log.name, What: fmt.Sprintf("step %s of %s", step, shown(n.path)), Err: err}
+}

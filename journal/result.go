@@ -1,0 +1,64 @@
+package journal
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Results is what results are taken from: a [Node], for those of its group, a
+// [Group] or a [Run].
+type Results[K comparable] interface {
+	recorded(key K) *node
+}
+
+func (n *Node[K]) recorded(key K) *node { return n.group.recorded(key) }
+
+func (g *Group[K]) recorded(key K) *node {
+	if n := g.nodes[key]; n != nil {
+		return n.made
+	}
+	return nil
+}
+
+// Result returns the result of a node that has succeeded, in this process or an
+// earlier one: what it gave to [Node.SetResult], read from JSON anew each time. In
+// a roll-back it is the result that the node had when it was made.
+//
+// A node may rely on the results of those that it requires. For a key that is not
+// in the group, or has recorded no result, the error is [ErrNoResult]; a result of
+// another type is a [*ValueError]. Result may be called from any goroutine.
+func Result[T any, K comparable](from Results[K], key K) (T, error) {
+	return read[T](from, key, "", func(n *node) ([]byte, bool) {
+		return n.result, n.state == nodeEnded && n.result != nil
+	})
+}
+
+// StepResult returns what the first step of that name has recorded in a node,
+// whether the node has succeeded or not: what a roll-back needs in order to undo a
+// node that was half made. Errors are those of [Result].
+func StepResult[T any, K comparable](from Results[K], key K, name string) (T, error) {
+	return read[T](from, key, "step "+name+" of ", func(n *node) ([]byte, bool) {
+		data, ok := n.steps[occurrence(name, 1)]
+		return data, ok
+	})
+}
+
+func read[T any, K comparable](from Results[K], key K, what string, data func(*node) ([]byte, bool)) (v T, err error) {
+	n := from.recorded(key)
+	if n == nil {
+		return v, fmt.Errorf("%w: %s%v: no such node", ErrNoResult, what, key)
+	}
+	n.log.mu.Lock()
+	text, ok := data(n)
+	n.log.mu.Unlock()
+	if !ok {
+		return v, fmt.Errorf("%w: %s%v", ErrNoResult, what, key)
+	}
+	if err := json.Unmarshal(text, &v); err != nil {
+		if what == "" {
+			what = "result of "
+		}
+		return v, &ValueError{Run: n.log.name, What: what + shown(n.path), Err: err}
+	}
+	return v, nil
+}

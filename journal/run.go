@@ -1,0 +1,221 @@
+package journal
+
+import (
+	"context"
+	"errors"
+
+	"github.com/steptask/scheduler"
+)
+
+// Run is a group that is recorded, as a Task: run it with [scheduler.Run], or as a
+// part of another task. A step of it is a round of the group; what the round has
+// recorded goes to the disk together, while the next one may begin.
+//
+// It ends when its last record is on disk. A Run that is not run has to be closed
+// with [Run.Close], since it is open in the Journal. Its other methods are those of
+// the group.
+type Run[K comparable] struct {
+	*Group[K]
+
+	listener func(Record)
+	failed   bool   // what could not be written was thrown into the group
+	over     *batch // the last one, once the group has ended
+	err      error  // of the group
+	ended    bool
+}
+
+// NewGroup makes a group that goes on where the run of that name has come to; if
+// there is none it begins one. task is called for a node when its start is on disk,
+// once for each attempt.
+//
+// Nodes that have succeeded are not run again. One that had started and not
+// succeeded is run again as a whole, with the same [Node.ID], and gets from Step
+// what its steps have recorded.
+//
+// The errors are [ErrHeld], [ErrRollingBack], [ErrGraphChanged], a [*ValueError]
+// for keys that are no JSON, a [*FileError], and those of
+// [scheduler.NewDependencyTaskGroup]. The file is unchanged then.
+//
+// NewGroup reads and writes the file: it is not for a step.
+func NewGroup[K comparable](
+	j *Journal, name string, deps *scheduler.Dependencies[K], task func(n *Node[K]) scheduler.Task, opts *GroupOptions[K],
+) (*Run[K], error) {
+	return newRun(j, name, false, deps, task, opts)
+}
+
+// NewRollback makes a group that undoes, in reverse order, what the run of that
+// name has started, in part or wholly, and leaves out what it never started. It
+// goes on where an earlier roll-back has come to. Once it was made the run cannot
+// go forward any more.
+//
+// In the nodes, [Result] and [StepResult] give what was recorded when they were
+// made. Errors are those of [NewGroup], and [ErrNoRun].
+func NewRollback[K comparable](
+	j *Journal, name string, deps *scheduler.Dependencies[K], task func(n *Node[K]) scheduler.Task, opts *GroupOptions[K],
+) (*Run[K], error) {
+	return newRun(j, name, true, deps, task, opts)
+}
+
+func newRun[K comparable](
+	j *Journal, name string, back bool, deps *scheduler.Dependencies[K], task func(n *Node[K]) scheduler.Task, opts *GroupOptions[K],
+) (*Run[K], error) {
+	if name == "" {
+		return nil, &scheduler.OptionError{Option: "name", Reason: "empty"}
+	}
+	l, err := openLog(j, name)
+	if err != nil {
+		return nil, err
+	}
+	r := &Run[K]{}
+	if opts != nil {
+		r.listener = opts.Recorded
+	}
+	m := groupMaker[K]{log: l}
+	switch {
+	case back && l.id == 0:
+		err = ErrNoRun
+	case back:
+		m.path = rollbackPath
+	case l.rollback:
+		err = ErrRollingBack
+	}
+	if err == nil {
+		r.Group, err = m.make(deps, task, opts)
+	}
+	if err == nil {
+		err = l.begin(deps.Len(), back)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.close())
+	}
+	r.begin()
+	return r, nil
+}
+
+// Step is a round of the group.
+func (r *Run[K]) Step(ctx context.Context) (scheduler.Yield, error) {
+	return r.round(ctx, r.Group.Step)
+}
+
+// Throw throws err into the group.
+func (r *Run[K]) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
+	if r.over != nil && !r.ended {
+		return r.Step(ctx) // it has its result already
+	}
+	return r.round(ctx, func(ctx context.Context) (scheduler.Yield, error) { return r.Group.Throw(ctx, err) })
+}
+
+func (r *Run[K]) round(ctx context.Context, step func(context.Context) (scheduler.Yield, error)) (scheduler.Yield, error) {
+	if r.ended {
+		return scheduler.Yield{}, scheduler.ErrEnded
+	}
+	returned := false
+	defer func() {
+		if !returned { // a panic or a Goexit is on its way up
+			_ = r.release()
+		}
+	}()
+	y, err := r.advance(ctx, step)
+	returned = true
+	return y, err
+}
+
+func (r *Run[K]) advance(ctx context.Context, step func(context.Context) (scheduler.Yield, error)) (scheduler.Yield, error) {
+	failure := r.publish()
+	if r.over != nil {
+		return r.finish()
+	}
+	y, err := scheduler.Next, error(nil)
+	if failure != nil && !r.failed {
+		r.failed = true
+		y, err = r.Group.Throw(ctx, failure) // nothing more starts
+	}
+	if err == nil && y != scheduler.Done {
+		y, err = step(ctx)
+	}
+	if err != nil || y == scheduler.Done {
+		r.end(err)
+		return r.finish()
+	}
+	r.log.w.flush()
+	return y.Or(scheduler.On(&r.log.w.news)), nil
+}
+
+// publish makes known what was committed, and returns the error after which
+// nothing is.
+func (r *Run[K]) publish() error {
+	batches, err := r.log.w.take()
+	for _, b := range batches {
+		b.done.Set()
+		if b.err != nil || r.listener == nil {
+			continue
+		}
+		for _, record := range b.records {
+			r.listener(record.public())
+		}
+	}
+	return err
+}
+
+// end records the end of the group.
+func (r *Run[K]) end(err error) {
+	r.err = err
+	text := ""
+	if err != nil {
+		if text = err.Error(); text == "" {
+			text = "failed"
+		}
+	}
+	r.over = r.log.w.add(Record{Kind: KindFinish, Data: []byte(text), path: r.path})
+	r.log.w.want(r.over)
+	r.log.w.flush()
+}
+
+// finish ends the run once its last record is on disk.
+func (r *Run[K]) finish() (scheduler.Yield, error) {
+	if !r.over.done.IsSet() {
+		return scheduler.On(&r.log.w.news), nil
+	}
+	if err := r.release(); err != nil && !errors.Is(r.err, err) {
+		r.err = errors.Join(r.err, err)
+	}
+	if r.err != nil {
+		return scheduler.Yield{}, r.err
+	}
+	return scheduler.Done, nil
+}
+
+// release lets go of the run.
+func (r *Run[K]) release() error {
+	r.ended = true
+	return r.log.close()
+}
+
+// Close closes the group, and waits until what was recorded is on disk. The run can
+// be opened again.
+func (r *Run[K]) Close() error {
+	if r.ended {
+		return nil
+	}
+	r.ended = true
+	var err error
+	if r.over == nil {
+		err = r.closeGroup()
+	}
+	err = errors.Join(err, r.log.close())
+	_ = r.publish() // the error is the same
+	return err
+}
+
+// closeGroup closes the group. If that panics the run is let go all the same.
+func (r *Run[K]) closeGroup() error {
+	returned := false
+	defer func() {
+		if !returned {
+			_ = r.log.close()
+		}
+	}()
+	err := r.Group.Close()
+	returned = true
+	return err
+}

@@ -1,0 +1,239 @@
+package journal
+
+import (
+	"database/sql"
+	"strings"
+	"sync"
+
+	"github.com/steptask/scheduler"
+)
+
+// batch is what was recorded between two flushes. All that wait for one of its
+// records wait for one event.
+type batch struct {
+	records []Record
+	wanted  bool            // something waits for it on the driving goroutine
+	done    scheduler.Event // set on the driving goroutine
+	written chan struct{}   // closed by the writer, for the goroutines of calls
+	err     error           // read after done or written
+}
+
+// writer writes records on a goroutine of its own. add and flush never wait for
+// the disk; what is flushed while a commit is under way goes into the next one, all
+// together.
+type writer struct {
+	log *log
+
+	mu      sync.Mutex
+	changed *sync.Cond // flushed, closed
+	seq     int64      // of the last record
+	open    *batch     // what was recorded since the last flush; nil: nothing
+	flushed []*batch
+	written []*batch // and not published yet
+	err     error    // of the first commit that failed: nothing is written after it
+	closed  bool
+	begun   bool
+
+	news scheduler.Event // set when publish has something to do that matters now
+	gone sync.WaitGroup  // the goroutine
+
+	commits int
+}
+
+func newWriter(log *log, seq int64) *writer {
+	w := &writer{log: log, seq: seq}
+	w.changed = sync.NewCond(&w.mu)
+	return w
+}
+
+// add takes a record and returns the batch that has it.
+func (w *writer) add(r Record) *batch {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.open == nil {
+		w.open = &batch{written: make(chan struct{})}
+	}
+	w.seq++
+	r.Seq = w.seq
+	w.open.records = append(w.open.records, r)
+	return w.open
+}
+
+// want says that somebody waits for the batch on the driving goroutine.
+func (w *writer) want(b *batch) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	select {
+	case <-b.written:
+		w.news.Set() // the writer did not know
+	default:
+		b.wanted = true
+	}
+}
+
+// flush hands over what was added.
+func (w *writer) flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.open == nil {
+		return
+	}
+	w.flushed = append(w.flushed, w.open)
+	w.open = nil
+	w.begin()
+	w.changed.Signal()
+}
+
+// begin starts the goroutine, once. The caller holds w.mu.
+func (w *writer) begin() {
+	if !w.begun {
+		w.begun = true
+		w.gone.Go(w.loop)
+	}
+}
+
+// take returns what was committed since it was last called, and the error after
+// which nothing is.
+//
+// It is called on the driving goroutine before each round, which then sets the
+// events: so all that wait for a batch go on in the same round. If the writer set
+// them, some would go on in a round that is under way and the rest in the next.
+func (w *writer) take() ([]*batch, error) {
+	w.news.Reset()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	batches := w.written
+	w.written = nil
+	return batches, w.err
+}
+
+// close flushes, waits for the disk and ends the goroutine.
+func (w *writer) close() error {
+	w.flush()
+	w.mu.Lock()
+	w.closed = true
+	w.changed.Signal()
+	w.mu.Unlock()
+	w.gone.Wait()
+	return w.err
+}
+
+func (w *writer) loop() {
+	for {
+		w.mu.Lock()
+		for len(w.flushed) == 0 && !w.closed {
+			w.changed.Wait()
+		}
+		batches, err := w.flushed, w.err
+		w.flushed = nil
+		w.mu.Unlock()
+		if len(batches) == 0 {
+			return
+		}
+		if err == nil {
+			err = w.commit(batches)
+		}
+		w.mu.Lock()
+		w.err = err
+		tell := err != nil
+		for _, b := range batches {
+			tell = tell || b.wanted
+			b.err = err
+			close(b.written)
+		}
+		w.written = append(w.written, batches...)
+		w.mu.Unlock()
+		if tell {
+			w.news.Set()
+		}
+	}
+}
+
+// commit writes batches in one transaction, and waits while another process has
+// one under way.
+func (w *writer) commit(batches []*batch) error {
+	for {
+		err := w.tryCommit(batches)
+		if err == nil {
+			w.commits++
+		}
+		if !isBusy(err) {
+			return w.log.journal.fail(err)
+		}
+	}
+}
+
+func (w *writer) tryCommit(batches []*batch) error {
+	tx, err := w.log.journal.db.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := w.log.checkEpoch(tx); err != nil {
+		return err
+	}
+	in := inserter{tx: tx, journal: w.log.journal, run: w.log.id}
+	for _, b := range batches {
+		for i := range b.records {
+			if err := in.add(&b.records[i]); err != nil {
+				return err
+			}
+		}
+	}
+	if err := in.flush(); err != nil {
+		return err
+	}
+	if r := last(batches); r.Kind == KindFinish {
+		if err := w.log.finish(tx, r); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+func last(batches []*batch) *Record {
+	records := batches[len(batches)-1].records
+	return &records[len(records)-1]
+}
+
+const (
+	rowsMax = 100
+	columns = 8
+)
+
+// inserter inserts records many at a time, which takes a third of the time.
+type inserter struct {
+	tx      *sql.Tx
+	journal *Journal
+	run     int64
+	args    []any
+}
+
+func (in *inserter) add(r *Record) error {
+	data := r.Data
+	if data == nil {
+		data = []byte{}
+	}
+	in.args = append(in.args, in.run, r.Seq, r.path, int(r.Kind), r.Attempt, r.Step, data, int64(r.sum()))
+	if len(in.args) < rowsMax*columns {
+		return nil
+	}
+	_, err := in.tx.Stmt(in.journal.insert).Exec(in.args...)
+	in.args = in.args[:0]
+	return err
+}
+
+func (in *inserter) flush() error {
+	one := in.tx.Stmt(in.journal.one)
+	for ; len(in.args) > 0; in.args = in.args[columns:] {
+		if _, err := one.Exec(in.args[:columns]...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func insertSQL(rows int) string {
+	return `INSERT INTO record(run, seq, node, kind, attempt, step, data, sum) VALUES ` +
+		strings.TrimSuffix(strings.Repeat("(?,?,?,?,?,?,?,?),", rows), ",")
+}
