@@ -123,45 +123,86 @@ type BackOff interface {
 
 // Retry returns a Task that makes a task and drives it, and makes another one
 // after a pause if it failed, until one succeeds. task is called with the
-// number of the attempt, from 1 on, and the error of the one before; nil in
-// return ends the attempts. The result then, and when backoff ends them, is the
-// last error.
+// number of the attempt, from 1 on, and the error of the one before. If it
+// returns nil, or backoff ends the attempts, the result is the last error. A
+// task can be used only once, so each attempt needs a new one.
 //
-// An error thrown into the task is not retried if it comes out again, nor is
-// one that is [ErrSkip] or comes after the task was asked to stop. Notice goes
-// to the attempt under way and ends a pause. It panics if an argument is nil.
+// An attempt is the last one if the task was asked to stop, exceeded its own
+// time limit, or is being closed; if an error that was thrown into it comes out
+// again; or if it fails with [ErrSkip]. If its error is only that it had to end
+// (see [Interrupted]), the error of the attempt before is joined with it. Notice
+// goes to the attempt under way and ends a pause. Retry panics if an argument is
+// nil.
 func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
 	if backoff == nil || task == nil {
 		panic("scheduler: Retry: nil argument")
 	}
 	return Wrap(func(co *Coroutine) error {
-		var last error
+		r := retry{co: co}
 		for attempt := 1; ; attempt++ {
-			next := task(attempt, last)
-			if next == nil {
-				return last
-			}
-			if last = co.Await(next); last == nil || co.isFinal(last) {
-				return last
+			done, err := r.attempt(task(attempt, r.last))
+			if done {
+				return err
 			}
 			pause := backoff.NextBackOff()
 			if pause < 0 {
-				return last
+				return r.last
 			}
 			if err := co.Yield(After(pause).Or(On(co.Stopping()))); err != nil {
-				return join(err, last)
+				return join(err, r.last)
 			}
-			if co.Stopping().IsSet() {
-				return last
+			if n := co.notice(); n != nil {
+				return join(n, r.last)
 			}
 		}
 	})
 }
 
+// retry is the state of a Retry.
+type retry struct {
+	co   *Coroutine
+	task Task  // of the last attempt
+	last error // with what that failed
+}
+
+// attempt makes one, and reports whether it is the last; err is then the result.
+func (r *retry) attempt(task Task) (done bool, err error) {
+	switch {
+	case task == nil && r.task == nil:
+		return true, ErrNilTask
+	case task == nil:
+		return true, r.last
+	case isSameTask(task, r.task):
+		return true, join(&namedError{TaskDescription(task) + ", by Retry", ErrStarted}, r.last)
+	}
+	err = r.co.Await(task)
+	if err != nil && !r.co.isFinal(err) {
+		r.task, r.last = task, err
+		return false, nil
+	}
+	if Interrupted(err) {
+		err = join(err, r.last)
+	}
+	return true, err
+}
+
+// isSameTask reports whether two tasks are the very same one, which it cannot
+// know of functions.
+func isSameTask(a, b Task) (same bool) {
+	defer func() { _ = recover() }()
+	return a == b
+}
+
 // isFinal reports whether an error of a subtask is the end of the coroutine too.
 func (co *Coroutine) isFinal(err error) bool {
-	return errors.Is(err, ErrClosed) || errors.Is(err, ErrSkip) || co.Stopping().IsSet() ||
-		co.top.tell().throwing != nil && errors.Is(err, co.top.told.throwing)
+	if co.closing || errors.Is(err, ErrSkip) || co.notice() != nil {
+		return true
+	}
+	if co.top.told == nil || co.top.told.throwing == nil {
+		return false
+	}
+	_, timedOut := co.top.told.throwing.(*Timeout) //nolint:errorlint // That very one.
+	return timedOut || errors.Is(err, co.top.told.throwing)
 }
 
 // All returns a Task that drives the given ones side by side, without a graph:
@@ -188,10 +229,15 @@ func All(tasks ...Task) Task {
 }
 
 // Sequence returns a Task that drives the given ones one after the other, up to
-// the first that fails. That one's error is the result.
+// the first that fails. That one's error is the result. When the run, or the node
+// that the Sequence is part of, is stopped, it begins none of the tasks that are
+// left, and ends with the notice.
 func Sequence(tasks ...Task) Task {
 	return Wrap(func(co *Coroutine) error {
 		for _, task := range tasks {
+			if n := co.notice(); n != nil && n.final {
+				return n
+			}
 			if err := co.Await(task); err != nil {
 				return err
 			}
@@ -203,18 +249,19 @@ func Sequence(tasks ...Task) Task {
 // Finally returns a Task that drives task to its end and then cleanup, whatever
 // came of task: it succeeded, failed, or ended by an error thrown in, such as a
 // [*Timeout], or because it was asked to stop. In the last two cases cleanup has
-// what is left of the grace; without one it gets only as far as its first
-// yield. The result is the error of task, joined with that of cleanup.
+// what is left of the grace, behind a [Shield]; without a grace it gets only as
+// far as its first yield. [Reserve] keeps a part of the grace for it. The result
+// is the error of task, joined with that of cleanup.
 //
 // After a Close there is no step left for cleanup: it does not run. What must be
-// undone even then belongs into a roll-back, for which a group knows what was
+// undone even then belongs in a roll-back, for which a group knows what was
 // started.
 func Finally(task, cleanup Task) Task {
 	return Wrap(func(co *Coroutine) error {
 		err := co.Await(task)
-		if errors.Is(err, ErrClosed) {
+		if co.closing {
 			return err
 		}
-		return join(err, co.Await(cleanup))
+		return join(err, co.Await(Shield(cleanup)))
 	})
 }

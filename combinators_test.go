@@ -109,7 +109,7 @@ func TestRetry(t *testing.T) {
 			return lasting(1, errors.Join(busy, last))
 		}, busy, 4 * time.Second},
 		{"until the backoff gives up", -1, func(int, error) scheduler.Task { return lasting(1, busy) }, busy, time.Second},
-		{"no attempt at all", 0, func(int, error) scheduler.Task { return nil }, nil, 0},
+		{"no attempt at all", 0, func(int, error) scheduler.Task { return nil }, scheduler.ErrNilTask, 0},
 		{"not of a task that is to be skipped", 0, func(int, error) scheduler.Task {
 			return lasting(1, scheduler.ErrSkip)
 		}, scheduler.ErrSkip, time.Second},

@@ -2,22 +2,37 @@ package scheduler
 
 // groupEnding is what a group has been told about its end.
 type groupEnding struct {
-	notice   error    // what running members, and those that start, are told
-	cause    error    // of a stop of the whole run
-	thrown   error    // the last error thrown in
-	timedOut *Timeout // thrown in
-	graced   bool     // all that run have what grace they get
-	asked    bool     // and were asked for in this step
-	blame    int32    // the node whose failure stopped the group, or noNode
+	notice   *StopError // what running members, and those that start, are told
+	first    *StopError // what they were told before, if a final notice came after it
+	cause    error      // of a stop of the whole run
+	thrown   error      // the last error thrown in
+	timedOut *Timeout   // thrown in
+	graced   bool       // all that run have what grace they get
+	asked    bool       // and were asked for in this step
+	blame    int32      // the node whose failure stopped the group, or noNode
 }
 
 func (e *groupEnding) init() { e.blame = noNode }
 
-// notify remembers the first notice.
-func (e *groupEnding) notify(cause error) {
-	if e.notice == nil {
-		e.notice = cause
+// notify keeps the notice, and returns the one that members are to be told: the
+// first, unless a final one comes after it.
+func (e *groupEnding) notify(n *StopError) *StopError {
+	switch {
+	case e.notice == nil:
+		e.notice = n
+	case n.final && !e.notice.final:
+		e.first, e.notice = e.notice, n
 	}
+	return e.notice
+}
+
+// isOnlyNotice reports whether an error of a member says nothing but that it was
+// told to end.
+func (e *groupEnding) isOnlyNotice(err error) bool {
+	return e.notice != nil && dropAll(err, func(err error) bool {
+		n, ok := err.(*StopError) //nolint:errorlint // One level at a time.
+		return ok && (n == e.notice || n == e.first)
+	}) == nil
 }
 
 // asksGraces reports whether a failure asks for graces: the first one always,

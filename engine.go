@@ -58,11 +58,12 @@ type engine struct {
 	outerNode int32
 
 	// The round under way.
-	round  int
-	pass   pass
-	at     int32 // where the running pass continues
-	budget int   // steps left in this step
-	now    int64 // the last reading of the clock
+	round      int
+	pass       pass
+	at         int32 // where the running pass continues
+	budget     int   // steps left in this step
+	now        int64 // the last reading of the clock
+	startLimit int64 // of the node in its first step, or never
 
 	busy      bool
 	current   int32 // the node whose code is running, or noNode
@@ -92,6 +93,7 @@ func (g *engine) init() {
 	g.parking.init(n)
 	g.deadlines.init()
 	g.ending.init()
+	g.startLimit = never
 	g.intervalAt = never
 	g.current = noNode
 	if g.opts.Estimate != nil {
@@ -197,11 +199,9 @@ func (g *engine) Stop(ctx context.Context, cause error) {
 	g.exclusively("Stop", func() {
 		ctx := g.enter(ctx)
 		g.readClock()
-		if scopeOf(ctx).ending && g.ending.cause == nil {
-			g.ending.cause = cause
-			g.cancelPending()
-		}
-		g.notifyAll(ctx, cause)
+		n := asNotice(cause, false)
+		g.haltBy(n)
+		g.notifyAll(ctx, n)
 		g.parking.event.Set() // it may have nothing left to do
 	})
 }
@@ -280,7 +280,7 @@ func (g *engine) enter(ctx context.Context) context.Context {
 		if inner.driver == nil {
 			inner.driver, inner.pool = g, &g.pool
 		}
-		inner.clock, inner.group = g.clock, g
+		inner.clock, inner.group, inner.maker = g.clock, g, g
 		return inner
 	})
 }
@@ -301,6 +301,36 @@ func (g *engine) begin(ctx context.Context, s *scope) {
 	if s != nil {
 		g.around = s.holdings()
 	}
+	if n := noticeOf(ctx); n != nil {
+		g.readClock()
+		g.ending.notify(n)
+		g.haltBy(n)
+	}
+}
+
+// haltBy ends the starting if the notice is final.
+func (g *engine) haltBy(n *StopError) {
+	if n.final && g.ending.cause == nil {
+		g.ending.cause = n
+		g.cancelPending()
+	}
+}
+
+// noticeHere makes the engine a maker of scopes.
+func (g *engine) noticeHere() *StopError { return g.ending.notice }
+
+func (g *engine) limitHere() int64 {
+	p := g.current
+	if p == noNode {
+		return never
+	}
+	if slot := g.nodes.slot(p); slot != noSlot {
+		if d := g.deadlines.of(slot); d.kind != noDeadline {
+			return d.at
+		}
+		return never
+	}
+	return g.startLimit
 }
 
 // readClock reads the time for the Observer, if there is one. A round does that

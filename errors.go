@@ -68,14 +68,14 @@ func (closedError) Error() string { return "scheduler: closed" }
 
 func (closedError) Is(target error) bool { return target == context.Canceled }
 
-// runnerError names the runner that refused a call.
-type runnerError struct {
+// namedError names the runner or task that refused a call.
+type namedError struct {
 	name string
 	err  error
 }
 
-func (e *runnerError) Error() string { return e.err.Error() + ": " + e.name }
-func (e *runnerError) Unwrap() error { return e.err }
+func (e *namedError) Error() string { return e.err.Error() + ": " + e.name }
+func (e *namedError) Unwrap() error { return e.err }
 
 // ExceptionGroup holds the errors of several tasks in the order in which they
 // occurred. An aggregating group returns it whenever anything failed, also for
@@ -246,26 +246,31 @@ func dropClosed(err error) error { return drop(err, ErrClosed) }
 // drop returns err without what: nil if it is what or only adds words to it, and
 // without those branches of a joined error.
 func drop(err, what error) error {
-	if err == nil || isSame(err, what) {
+	return dropAll(err, func(e error) bool { return isSame(e, what) })
+}
+
+// dropAll is drop of all that match.
+func dropAll(err error, match func(error) bool) error {
+	if err == nil || match(err) {
 		return nil
 	}
 	switch e := err.(type) { //nolint:errorlint // One level at a time.
 	case interface{ Unwrap() error }:
-		if inner := e.Unwrap(); inner != nil && drop(inner, what) == nil {
+		if inner := e.Unwrap(); inner != nil && dropAll(inner, match) == nil {
 			return nil
 		}
 	case interface{ Unwrap() []error }:
-		return dropBranches(err, e.Unwrap(), what)
+		return dropBranches(err, e.Unwrap(), match)
 	}
 	return err
 }
 
-// dropBranches is drop of an error that joins branches.
-func dropBranches(err error, branches []error, what error) error {
+// dropBranches is dropAll of an error that joins branches.
+func dropBranches(err error, branches []error, match func(error) bool) error {
 	var kept []error
 	changed := false
 	for _, branch := range branches {
-		left := drop(branch, what)
+		left := dropAll(branch, match)
 		changed = changed || !isSame(left, branch)
 		if left != nil {
 			kept = append(kept, left)
@@ -277,7 +282,25 @@ func dropBranches(err error, branches []error, what error) error {
 	case len(kept) == 1:
 		return kept[0]
 	}
+	if _, ok := err.(*ExceptionGroup); ok { //nolint:errorlint // One level at a time.
+		return orNil(groupOf(kept))
+	}
 	return errors.Join(kept...)
+}
+
+// Interrupted reports whether err only says that a task has to end: that it is
+// being closed ([ErrClosed]), that its time has passed (a [*Timeout]), or that it
+// was asked to stop (a [*StopError]). It is what a task checks before it swallows
+// an error, or tries again. An error with a failure beside that is not one, and
+// neither is nil.
+func Interrupted(err error) bool {
+	return err != nil && dropAll(err, func(e error) bool {
+		switch e.(type) { //nolint:errorlint // One level at a time.
+		case *StopError, *Timeout, closedError:
+			return true
+		}
+		return false
+	}) == nil
 }
 
 // join returns err with more added behind it. Unlike errors.Join it returns a

@@ -66,7 +66,7 @@ func (r *TaskRunner) RunWith(ctx context.Context, timeout, wait time.Duration) e
 // swallowed is not reported; Err has it.
 func (r *TaskRunner) RunToCompletion(ctx context.Context, wait time.Duration) error {
 	if !r.started {
-		return &runnerError{r.opts.Name, ErrNotStarted}
+		return &namedError{r.opts.Name, ErrNotStarted}
 	}
 	if err := r.checkRun(ctx, wait); err != nil {
 		return err

@@ -53,7 +53,8 @@ type memberFlags uint8
 const (
 	parkedForRounds memberFlags = 1 << iota
 	parkedForClaims
-	hasNotice // it was told that the group, or it alone, is being stopped
+	hasNotice      // it was told that the group, or it alone, is being stopped
+	hasFinalNotice // and that it is the run, so that it starts nothing more
 )
 
 // alarmKey is the round or time at which a parked member wants to be stepped, and

@@ -351,6 +351,10 @@ func (g *engine) start(ctx context.Context, p int32) {
 		g.handle(ctx, p, nil, &Timeout{Task: fmt.Sprint(g.key(p)), Limit: limit.span, at: limit.at})
 		return
 	}
+	g.startLimit = never
+	if limit.span != 0 {
+		g.startLimit = limit.at
+	}
 	var values context.Context
 	if g.opts.Context != nil {
 		g.current = p

@@ -110,6 +110,7 @@ type TaskRunner struct {
 	cause    error      // of Stop
 	notice   *StopError // of Stop, if it gave a grace
 	untold   bool       // the task has not got the notice yet
+	cutWith  error      // what it fails with if the task is closed after CancelAfter; nil: ErrCancelled
 	failed   error      // with what the runner fails once the task is closed, beside the error of Close
 	err      error      // what Err returns; before the end the Timeout that the task swallowed
 
@@ -177,9 +178,9 @@ func (r *TaskRunner) Start(ctx context.Context, timeout time.Duration) error {
 	defer r.leave()
 	switch {
 	case r.started:
-		return &runnerError{r.opts.Name, ErrStarted}
+		return &namedError{r.opts.Name, ErrStarted}
 	case r.done:
-		return &runnerError{r.opts.Name, ErrCancelled}
+		return &namedError{r.opts.Name, ErrCancelled}
 	}
 	if err := r.begin(ctx, timeout); err != nil {
 		return err
@@ -229,7 +230,7 @@ func (r *TaskRunner) Step(ctx context.Context) (done bool, err error) {
 	case r.done:
 		return true, nil
 	case !r.started:
-		return false, &runnerError{r.opts.Name, ErrNotStarted}
+		return false, &namedError{r.opts.Name, ErrNotStarted}
 	}
 	return r.step(ctx)
 }
@@ -328,7 +329,7 @@ func (r *TaskRunner) scoped(ctx context.Context) context.Context {
 	}
 	return r.ctx.derive(ctx, func() scope {
 		inner := within(s)
-		inner.maker, inner.clock = r, r.clock
+		inner.maker, inner.clock, inner.ownClock = r, r.clock, r.opts.Clock != nil
 		if inner.driver == nil {
 			inner.driver, inner.pool = r, &r.pool
 		}

@@ -132,7 +132,7 @@ func (r *TaskRunner) tell(ctx context.Context) {
 	r.untold = false
 	if s, ok := lookFor[Stopper](r.task); ok && r.entered {
 		r.inside = true
-		s.Stop(ending(ctx), r.notice)
+		s.Stop(ctx, r.notice)
 		r.inside = false
 	}
 }
@@ -156,6 +156,8 @@ func (r *TaskRunner) expire(ctx context.Context) (Yield, error) {
 		return r.timeOut(ctx)
 	case r.err != nil: // its Timeout, after which it had a grace
 		return r.beginClose(r.err)
+	case r.cutWith != nil:
+		return r.beginClose(r.cutWith)
 	case r.cause == nil: // by CancelAfter
 		r.err = ErrCancelled
 	}
@@ -167,6 +169,9 @@ func (r *TaskRunner) timeOut(ctx context.Context) (Yield, error) {
 	t := &Timeout{
 		Task: r.opts.Name, Limit: r.deadline.span,
 		runner: r, at: r.deadline.at, grace: r.grace(),
+	}
+	if t.grace > 0 { // what the task does in answer is to find it
+		r.grantAfterTimeout(t.grace)
 	}
 	y, err := r.throw(ctx, t)
 	switch {
@@ -183,9 +188,14 @@ func (r *TaskRunner) timeOut(ctx context.Context) (Yield, error) {
 		return r.beginClose(nil)
 	}
 	r.err = t
-	at := min(later(instant(r.now()), t.grace), r.closeBy)
-	r.deadline = deadline{at: at, span: t.grace, kind: closeTimedOut}
+	r.grantAfterTimeout(t.grace)
 	return y, nil
+}
+
+// grantAfterTimeout puts the grace in the place of the task's limit.
+func (r *TaskRunner) grantAfterTimeout(grace time.Duration) {
+	at := min(later(instant(r.now()), grace), r.closeBy)
+	r.deadline = deadline{at: at, span: grace, kind: closeTimedOut}
 }
 
 // beginClose closes the task, or asks it to end if that takes time. The runner

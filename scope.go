@@ -8,12 +8,12 @@ import (
 
 // scope is the one value that a run puts into the context of its steps.
 type scope struct {
-	clock  timeSource
-	driver fmt.Stringer // what is being stepped on this goroutine; nil outside a step
-	group  *engine      // the innermost group whose member is being stepped, or nil
-	ending bool         // in Stop: nothing new is to start, at any depth
-	pool   *pool        // of the run; nil outside of one
-	lent   []*holding   // in a call: what its node holds
+	clock    timeSource
+	ownClock bool         // it is not that of the scope around
+	driver   fmt.Stringer // what is being stepped on this goroutine; nil outside a step
+	group    *engine      // the innermost group whose member is being stepped, or nil
+	pool     *pool        // of the run; nil outside of one
+	lent     []*holding   // in a call: what its node holds
 
 	outer  *scope // the one around it, or nil
 	maker  maker  // asked for the notice and the limit of what it is stepping; nil: none
@@ -49,7 +49,7 @@ func within(s *scope) scope {
 		return scope{}
 	}
 	inner := *s
-	inner.outer, inner.maker, inner.shield = s, nil, false
+	inner.outer, inner.maker, inner.shield, inner.ownClock = s, nil, false, false
 	return inner
 }
 
@@ -78,19 +78,33 @@ func noticeOf(ctx context.Context) *StopError {
 // nanosecond is added: a call that keeps the deadline by itself must not be
 // earlier than its node.
 func limitOf(ctx context.Context) (time.Time, bool) {
-	at := never
-	for s := scopeOf(ctx); s != nil; s = s.outer {
-		if _, ok := s.clock.(*systemClock); !ok {
-			break
-		}
-		if s.maker != nil {
-			at = min(at, s.maker.limitHere())
-		}
+	s := scopeOf(ctx)
+	if s == nil {
+		return time.Time{}, false
 	}
+	if _, ok := s.clock.(*systemClock); !ok {
+		return time.Time{}, false
+	}
+	at := instantLimitOf(ctx)
 	if at >= never-1 {
 		return time.Time{}, false
 	}
 	return time.Unix(0, at+1), true
+}
+
+// instantLimitOf returns the same as an instant of the clock of ctx, or never.
+// Limits by another clock further out do not count.
+func instantLimitOf(ctx context.Context) int64 {
+	at := never
+	for s := scopeOf(ctx); s != nil; s = s.outer {
+		if s.maker != nil {
+			at = min(at, s.maker.limitHere())
+		}
+		if s.ownClock {
+			break
+		}
+	}
+	return at
 }
 
 type scopeKey struct{}
@@ -124,14 +138,7 @@ func scopeOf(ctx context.Context) *scope {
 // from clock.
 func WithClock(ctx context.Context, clock Clock) context.Context {
 	inner := &scopeContext{Context: ctx, scope: within(scopeOf(ctx))}
-	inner.scope.clock = clock
-	return inner
-}
-
-// ending returns a context that tells groups, in Stop, to start nothing more.
-func ending(ctx context.Context) context.Context {
-	inner := &scopeContext{Context: ctx, scope: within(scopeOf(ctx))}
-	inner.scope.ending = true
+	inner.scope.clock, inner.scope.ownClock = clock, true
 	return inner
 }
 

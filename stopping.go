@@ -17,9 +17,9 @@ func (g *engine) fail(ctx context.Context, p int32, err error) {
 		g.handle(ctx, p, nil, err)
 		return
 	}
-	told, task := g.parking.has(slot, hasNotice), g.parking.task(slot)
+	task := g.parking.task(slot)
 	g.vacate(p)
-	if told && g.phase != phaseRunning && errors.Is(err, g.ending.notice) {
+	if g.phase != phaseRunning && g.ending.isOnlyNotice(err) {
 		g.failures.add(failure{err: g.taskError(p, task, err), node: p, kept: true})
 		g.set(p, StateCancelled, task, err)
 		return
@@ -107,7 +107,7 @@ func (g *engine) stop(ctx context.Context, cause error, by int32) {
 	if !g.ending.asksGraces(g.opts.ErrorWaitTimeFor != nil) {
 		return
 	}
-	g.ending.notify(cause)
+	n := g.ending.notify(asNotice(cause, false))
 	var slow []int32
 	for _, p := range g.parking.members() {
 		slot := g.nodes.slot(p)
@@ -117,7 +117,7 @@ func (g *engine) stop(ctx context.Context, cause error, by int32) {
 		g.nodes.add(p, wasStopped)
 		if grace := g.graceOf(p); grace > 0 {
 			g.grant(slot, closeCancel, grace)
-			g.notify(ctx, p, cause)
+			g.notify(ctx, p, n)
 		} else if beginClose(g.taskOf(p)) != nil {
 			slow = append(slow, p)
 		} else {
@@ -138,27 +138,31 @@ func (g *engine) grant(slot int32, kind deadlineKind, grace time.Duration) {
 
 // notifyAll gives notice to all running members.
 func (g *engine) notifyAll(ctx context.Context, cause error) {
-	g.ending.notify(cause)
+	n := g.ending.notify(asNotice(cause, false))
 	for _, p := range g.parking.members() {
 		if g.nodes.slot(p) != noSlot {
 			g.nodes.add(p, wasStopped)
-			g.notify(ctx, p, cause)
+			g.notify(ctx, p, n)
 		}
 	}
 }
 
-// notify gives a running member notice, once. A panic that RecoverPanics makes an
+// notify gives a running member notice, once, and once more if it is final. A panic that RecoverPanics makes an
 // error of is a failure, which may close any other member.
-func (g *engine) notify(ctx context.Context, p int32, cause error) {
+func (g *engine) notify(ctx context.Context, p int32, n *StopError) {
 	slot := g.nodes.slot(p)
 	s, ok := lookFor[Stopper](g.parking.task(slot))
-	if !ok || g.parking.has(slot, hasNotice) {
+	given := hasNotice
+	if n.final {
+		given = hasFinalNotice
+	}
+	if !ok || g.parking.has(slot, given) {
 		return
 	}
-	g.parking.add(slot, hasNotice)
+	g.parking.add(slot, given|hasNotice)
 	inner := g.contexts.of(ctx, slot)
 	_, err := g.call(p, func() (Yield, error) {
-		s.Stop(inner, cause)
+		s.Stop(inner, n)
 		return Next, nil
 	})
 	if err != nil {
@@ -178,6 +182,9 @@ func (g *engine) expire(ctx context.Context, p int32) {
 	if kind == throwTimeout {
 		end := g.deadlines.graceEnd(slot)
 		t.grace = g.graceUntil(p, end)
+		if t.grace > 0 { // what the task does in answer is to find it
+			g.grantAfterTimeout(slot, t.grace, end)
+		}
 		ctx := g.contexts.of(ctx, slot)
 		y, err := g.call(p, func() (Yield, error) { return throwInto(ctx, task, t) })
 		if err != nil || y.code&yieldDone != 0 {
@@ -185,14 +192,19 @@ func (g *engine) expire(ctx context.Context, p int32) {
 			return
 		}
 		if t.grace > 0 {
-			g.deadlines.clear(slot)
-			g.deadlines.grant(slot, g.parking.capacity(), closeTimedOut, min(later(instantOf(g.clock), t.grace), end))
+			g.grantAfterTimeout(slot, t.grace, end)
 			g.apply(ctx, p, y, nil)
 			return
 		}
 	}
 	g.nodes.add(p, wasCutOff)
 	g.fail(ctx, p, join(t, g.closeTask(p, task)))
+}
+
+// grantAfterTimeout puts the grace of a member in the place of its own limit.
+func (g *engine) grantAfterTimeout(slot int32, grace time.Duration, end int64) {
+	g.deadlines.clear(slot)
+	g.deadlines.grant(slot, g.parking.capacity(), closeTimedOut, min(later(instantOf(g.clock), grace), end))
 }
 
 // graceUntil returns the grace of a member that ends at end at the latest.

@@ -24,10 +24,14 @@ func Subrun(r *TaskRunner) Task {
 type subrun struct {
 	runnerTask
 	owns bool // it has started the runner
+	over bool // it has ended
 }
 
 func (t *subrun) Step(ctx context.Context) (Yield, error) {
-	if !t.owns {
+	switch {
+	case t.over:
+		return Yield{}, &namedError{t.String(), ErrEnded}
+	case !t.owns:
 		if err := t.begin(); err != nil {
 			return Yield{}, err
 		}
@@ -40,9 +44,9 @@ func (t *subrun) begin() error {
 	r := t.r
 	switch {
 	case r.started:
-		return &runnerError{r.opts.Name, ErrStarted}
+		return &namedError{r.opts.Name, ErrStarted}
 	case r.done:
-		return &runnerError{r.opts.Name, ErrCancelled}
+		return &namedError{r.opts.Name, ErrCancelled}
 	}
 	t.owns = true
 	return nil
@@ -58,7 +62,7 @@ func (t *subrun) Throw(ctx context.Context, err error) (Yield, error) {
 
 // ended makes what the runner does not report the error of the task.
 func (t *subrun) ended(y Yield, err error) (Yield, error) {
-	if err == nil && t.r.done && t.r.err != nil {
+	if t.over = t.r.done; t.over && err == nil && t.r.err != nil {
 		return Yield{}, t.r.err
 	}
 	return y, err

@@ -19,6 +19,11 @@ import (
 // Close is called. After its end it is never called again. A task that was
 // never started is never closed.
 //
+// A task is used once: it keeps how far it has come. A task of this package that
+// is stepped again after its end, or by a second driver, fails with [ErrEnded].
+// Only Func has no state. So make a task where it starts, as the function given to
+// a group or to [Retry] does.
+//
 // Most tasks are made of ordinary Go by [Func], [StepFunc], [Blocking] and
 // [Wrap].
 type Task interface {
@@ -277,16 +282,19 @@ func (f StepFunc) String() string { return funcName(f) }
 func Pause(y Yield) Task { return &pause{y: y} }
 
 type pause struct {
-	y      Yield
-	yields bool
+	y     Yield
+	steps int
 }
 
 func (p *pause) Step(context.Context) (Yield, error) {
-	if p.yields {
+	p.steps++
+	switch p.steps {
+	case 1:
+		return p.y, nil
+	case 2:
 		return Done, nil
 	}
-	p.yields = true
-	return p.y, nil
+	return Yield{}, &namedError{p.String(), ErrEnded}
 }
 
 func (p *pause) Close() error { return nil }

@@ -292,3 +292,24 @@ func TestTimes_at_the_ends_of_the_scale_are_kept(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, -time.Second, at.Sub(clock.Now()))
 }
+
+// A task that has ended says so, by name, when it is used again.
+func TestTask_is_used_once(t *testing.T) {
+	group, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) },
+		&scheduler.GroupOptions[string]{Name: "group"})
+	require.NoError(t, err)
+	for name, task := range map[string]scheduler.Task{
+		"Pause(next)":    scheduler.Pause(scheduler.Next),
+		"scheduler_test": scheduler.Poll(0, func(context.Context) (bool, error) { return true, nil }),
+		"scheduler.":     scheduler.Sequence(scheduler.Pause(scheduler.Next)),
+		"group":          group,
+		"inner":          scheduler.Subrun(scheduler.NewTaskRunner(scheduler.Pause(scheduler.Next), &scheduler.RunnerOptions{Name: "inner"})),
+		"named":          scheduler.Named("named", scheduler.Pause(scheduler.Next)),
+		"Retry":          scheduler.Retry(constant(0), func(int, error) scheduler.Task { return scheduler.Pause(scheduler.Next) }),
+		"Shield":         scheduler.Shield(scheduler.Pause(scheduler.Next)),
+	} {
+		require.NoError(t, scheduler.Run(t.Context(), task, nil), name)
+		_, err := task.Step(t.Context())
+		require.ErrorIs(t, err, scheduler.ErrEnded, name)
+	}
+}

@@ -52,6 +52,7 @@ type Coroutine struct {
 	yield    Yield // what the function yields
 	coro     coro.Coro
 	stepping bool // a Step or Throw is under way; kept by the outermost
+	closing  bool // it was told that it is being closed
 
 	outer *Coroutine // who awaits this one; nil for the outermost
 	top   *Coroutine // the outermost, which has ctx
@@ -61,10 +62,33 @@ type Coroutine struct {
 
 // told is what a coroutine was told from outside.
 type told struct {
-	stop     Event // set once the task is asked to stop
-	cause    error // of the first Stop
-	throwing error // the last error thrown in
+	stop     Event      // set once the task is asked to stop
+	notice   *StopError // nil before; a final one takes the place of another
+	throwing error      // the last error thrown in
+	ctx      scopeCache
 }
+
+// notify keeps the notice of a stop.
+func (t *told) notify(n *StopError) {
+	if t.notice == nil || n.final && !t.notice.final {
+		t.notice = n
+	}
+	t.stop.Set()
+}
+
+// scoped returns the context for the steps after the notice, in which what begins
+// finds it.
+func (t *told) scoped(ctx context.Context) context.Context {
+	return t.ctx.derive(ctx, func() scope {
+		inner := within(scopeOf(ctx))
+		inner.maker = t
+		return inner
+	})
+}
+
+// noticeHere makes it a maker of scopes.
+func (t *told) noticeHere() *StopError { return t.notice }
+func (t *told) limitHere() int64       { return never }
 
 // coroutine is the Task side of a Coroutine, hidden from fn.
 //
@@ -98,7 +122,7 @@ func (co *Coroutine) Await(task Task) error {
 		return ErrNilTask
 	}
 	if c, ok := task.(*coroutine); ok && (c.co.top != nil || c.co.coro.Started()) {
-		return ErrStarted
+		return &namedError{c.String(), ErrStarted}
 	}
 	co.check("Await")
 	co.child = task
@@ -126,15 +150,24 @@ func (co *Coroutine) Stopping() *Event {
 	return &co.top.tell().stop
 }
 
-// StopCause returns why the task has been asked to stop, or nil if it has not.
-// A task of a group that fails with it, or with an error that wraps it, counts
-// as cancelled.
+// StopCause returns the notice of the task, a [*StopError], or nil if it has not
+// been asked to stop. A task that ends with it, returned as it is or wrapped,
+// counts as cancelled.
 func (co *Coroutine) StopCause() error {
 	co.check("StopCause")
-	if co.top.told == nil {
-		return nil
+	if n := co.notice(); n != nil {
+		return n
 	}
-	return co.top.told.cause
+	return nil
+}
+
+// notice returns the notice under which what the function begins now begins.
+func (co *Coroutine) notice() *StopError {
+	n := noticeOf(co.top.ctx)
+	if t := co.top.told; t != nil && t.notice != nil && (n == nil || t.notice.final) {
+		return t.notice
+	}
+	return n
 }
 
 // tell makes what most tasks never need.
@@ -183,9 +216,12 @@ func (co *Coroutine) checkPanic() {
 func (c *coroutine) Step(ctx context.Context) (Yield, error) {
 	co := &c.co
 	if co.leaf == nil {
-		if err := c.enter(); err != nil {
+		if err := c.enter(ctx); err != nil {
 			return Yield{}, err
 		}
+	}
+	if co.told != nil && co.told.notice != nil {
+		ctx = co.told.scoped(ctx)
 	}
 	co.ctx, co.stepping = ctx, true
 	defer c.unwind()
@@ -214,11 +250,14 @@ func (c *coroutine) Step(ctx context.Context) (Yield, error) {
 }
 
 // enter makes c the outermost of a chain of one.
-func (c *coroutine) enter() error {
+func (c *coroutine) enter(ctx context.Context) error {
 	if c.co.top != nil {
-		return ErrEnded // or inside another chain, which drives it
+		return &namedError{c.String(), ErrEnded} // or inside another chain, which drives it
 	}
 	c.co.top, c.co.leaf = &c.co, &c.co
+	if n := noticeOf(ctx); n != nil {
+		c.co.tell().notify(n)
+	}
 	return nil
 }
 
@@ -228,7 +267,11 @@ func (c *coroutine) Throw(ctx context.Context, err error) (Yield, error) {
 	if co.leaf == nil {
 		return Yield{}, err // never entered: no code of it runs
 	}
-	co.ctx, co.stepping, co.tell().throwing = ctx, true, err
+	co.tell().throwing = err
+	if co.told.notice != nil {
+		ctx = co.told.scoped(ctx)
+	}
+	co.ctx, co.stepping = ctx, true
 	defer c.unwind()
 	leaf := co.leaf
 	if leaf.child != nil {
@@ -362,6 +405,7 @@ func (co *Coroutine) close(childErr error) error {
 	if !co.coro.Suspended() {
 		return childErr // it is what panicked
 	}
+	co.closing = true
 	reason := ErrClosed
 	if childErr != nil {
 		reason = &closeError{childErr}
@@ -401,16 +445,13 @@ func (c *coroutine) BeginClose() *Event {
 
 // Stop sets the event of Stopping, keeps the cause, and hands the notice to the subtask.
 func (c *coroutine) Stop(ctx context.Context, cause error) {
-	told := c.co.tell()
-	if told.cause == nil {
-		told.cause = cause
-	}
-	told.stop.Set()
+	notice := asNotice(cause, false)
+	c.co.tell().notify(notice)
 	if co := c.co.leaf; co != nil && co.child != nil {
 		if s, ok := lookFor[Stopper](co.child); ok {
 			c.co.stepping = true
 			defer c.unwind()
-			s.Stop(ctx, cause)
+			s.Stop(ctx, notice)
 			c.co.stepping = false
 		}
 	}

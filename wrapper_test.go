@@ -672,7 +672,7 @@ func TestWrap_zero_Yield_and_early_notice(t *testing.T) {
 		task.(scheduler.Stopper).Stop(t.Context(), errOops)
 		y := mustStep(t, t.Context(), task)
 		require.Equal(t, scheduler.Done, y)
-		require.Equal(t, errOops, cause)
+		require.Equal(t, &scheduler.StopError{Cause: errOops}, cause)
 	})
 }
 

@@ -57,11 +57,12 @@ type Group struct {
 	ended    bool
 	signal   bool // a round is wanted though nobody is due
 	draining bool
-	stopping bool  // nothing new starts
-	graced   bool  // the running members were asked for their graces in this step
-	notice   error // what members are told
-	cause    error // of a Stop of the whole run
-	thrown   error // the last one
+	stopping bool    // nothing new starts
+	graced   bool    // the running members were asked for their graces in this step
+	notice   *Notice // what members are told
+	first    *Notice // what they were told before a final one
+	cause    error   // of a Stop of the whole run
+	thrown   error   // the last one
 	timedOut *Timeout
 	failures []failure
 }
@@ -80,7 +81,8 @@ type node struct {
 	yield    Yield
 	byRound  int  // the round in which it is due; 0 is none
 	turn     bool // it is due
-	told     bool // it had its notice
+	told     bool // it had a notice
+	halted   bool // and a final one
 	deadline deadline
 	graceEnd int64 // of a grace that comes after its own limit; 0 is none
 }
@@ -165,7 +167,14 @@ func (g *Group) step() (Yield, error) {
 	if g.ended {
 		return Yield{}, ErrEnded
 	}
-	g.begun, g.signal, g.graced = true, false, false
+	if !g.begun {
+		g.begun = true
+		if n := g.opts.Clock.notice(); n != nil {
+			g.heed(n)
+		}
+	}
+	defer g.opts.Clock.enter(func() *Notice { return g.notice })()
+	g.signal, g.graced = false, false
 	g.round++
 	now := g.opts.Clock.Now
 	for _, n := range g.running() {
@@ -287,13 +296,13 @@ func (g *Group) start(n *node) {
 	y, err := n.task.step()
 	g.settle(n, y, err)
 	if n.state == Running && g.notice != nil {
-		g.tell(n, g.notice, false)
+		g.tell(n)
 	}
 }
 
 // fail ends a member that failed.
 func (g *Group) fail(n *node, err error) {
-	if n.told && g.stopping && errors.Is(err, g.notice) { // it ended because it was asked to
+	if g.stopping && isOnly(err, g.isNotice) { // it ended because it was asked to
 		g.note(n, err, failure{aside: true})
 		g.set(n, Cancelled, err)
 		return
@@ -303,7 +312,7 @@ func (g *Group) fail(n *node, err error) {
 
 // handle does what a failure asks for.
 func (g *Group) handle(n *node, err error) {
-	if isSkip(err) {
+	if isOnly(err, func(err error) bool { return err == ErrSkip }) { //nolint:errorlint // That very one.
 		g.note(n, err, failure{aside: true, skip: true})
 		g.set(n, Skipped, err)
 		g.skip(n)
@@ -331,18 +340,6 @@ func (g *Group) handle(n *node, err error) {
 	default:
 		g.stopAll(g.failures[len(g.failures)-1].err)
 	}
-}
-
-// isSkip reports whether err says nothing but that its node is to be skipped.
-func isSkip(err error) bool {
-	switch e := err.(type) { //nolint:errorlint // One level at a time.
-	case interface{ Unwrap() error }:
-		return isSkip(e.Unwrap())
-	case interface{ Unwrap() []error }:
-		errs := e.Unwrap()
-		return len(errs) > 0 && !slices.ContainsFunc(errs, func(err error) bool { return !isSkip(err) })
-	}
-	return err == ErrSkip //nolint:errorlint // That very one.
 }
 
 func (g *Group) note(n *node, err error, f failure) {
@@ -374,9 +371,7 @@ func (g *Group) stopAll(cause error) {
 		return // in this step
 	}
 	g.graced = true
-	if g.notice == nil {
-		g.notice = cause
-	}
+	g.keep(&Notice{cause, false})
 	for _, n := range g.running() {
 		if grace := g.graceOf(n); grace > 0 {
 			end := closeCancel
@@ -388,7 +383,7 @@ func (g *Group) stopAll(cause error) {
 			} else {
 				n.deadline.offer(at, end)
 			}
-			g.tell(n, cause, false)
+			g.tell(n)
 		} else {
 			g.cutOff(n)
 		}
@@ -410,12 +405,36 @@ func (g *Group) graceOf(n *node) int64 {
 	return g.opts.Grace(n.key)
 }
 
-// tell gives a member notice, once.
-func (g *Group) tell(n *node, cause error, ending bool) {
-	if !n.told && n.task.Stop != nil {
-		n.told = true
-		n.task.Stop(cause, ending)
+// tell gives a member notice, once, and once more if it is final.
+func (g *Group) tell(n *node) {
+	if n.task.Stop != nil && (!n.told || g.notice.Final && !n.halted) {
+		n.told, n.halted = true, g.notice.Final
+		n.task.Stop(g.notice)
 	}
+}
+
+// keep remembers a notice: the first one, and a final one after that.
+func (g *Group) keep(n *Notice) {
+	if g.notice == nil {
+		g.notice = n
+	} else if n.Final && !g.notice.Final {
+		g.first, g.notice = g.notice, n
+	}
+}
+
+// heed is what a notice from outside does to the group itself.
+func (g *Group) heed(n *Notice) {
+	g.keep(n)
+	if n.Final && g.cause == nil {
+		g.cause = n
+		g.cancelPending()
+	}
+}
+
+// isNotice reports whether err is what members were told.
+func (g *Group) isNotice(err error) bool {
+	n, ok := err.(*Notice) //nolint:errorlint // That very one.
+	return ok && (n == g.notice || n == g.first)
 }
 
 // expire is the turn of a member after its deadline.
@@ -566,6 +585,7 @@ func (g *Group) throw(err error) (Yield, error) {
 		g.ended = true
 		return Yield{}, err
 	}
+	defer g.opts.Clock.enter(func() *Notice { return g.notice })()
 	g.graced = false
 	t, isTimeout := err.(*Timeout) //nolint:errorlint // That very type.
 	g.failures = append(g.failures, failure{err: err, aside: isTimeout})
@@ -576,7 +596,7 @@ func (g *Group) throw(err error) (Yield, error) {
 	case t.Grace > 0:
 		g.timedOut = t
 		g.cancelPending()
-		g.notify(err, false)
+		g.notify(&Notice{err, false})
 	default:
 		g.timedOut = t
 		g.cutOffAll()
@@ -586,24 +606,20 @@ func (g *Group) throw(err error) (Yield, error) {
 }
 
 // stop hands a notice on. The group goes on starting, unless the whole run ends.
-func (g *Group) stop(cause error, ending bool) {
+func (g *Group) stop(n *Notice) {
 	if g.ended || !g.begun {
 		return
 	}
-	if ending && g.cause == nil {
-		g.cause = cause
-		g.cancelPending()
-	}
-	g.notify(cause, ending)
+	defer g.opts.Clock.enter(func() *Notice { return g.notice })()
+	g.heed(n)
+	g.notify(n)
 	g.signal = true
 }
 
-func (g *Group) notify(cause error, ending bool) {
-	if g.notice == nil {
-		g.notice = cause
-	}
+func (g *Group) notify(n *Notice) {
+	g.keep(n)
 	for _, n := range g.running() {
-		g.tell(n, cause, ending)
+		g.tell(n)
 	}
 }
 

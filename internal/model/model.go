@@ -10,10 +10,38 @@
 // their own: claims, budgets, panics, coroutines, and calls that block.
 package model
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // Clock is the time of a run. It only moves when somebody moves it.
-type Clock struct{ Now int64 }
+type Clock struct {
+	Now    int64
+	around []func() *Notice // of what is being stepped, the innermost last
+}
+
+// enter says that what is stepped until leave is asked for has this notice.
+func (c *Clock) enter(notice func() *Notice) (leave func()) {
+	c.around = append(c.around, notice)
+	return func() { c.around = c.around[:len(c.around)-1] }
+}
+
+// notice is that under which something begins now: the innermost final one, else
+// the innermost.
+func (c *Clock) notice() *Notice {
+	var first *Notice
+	for _, of := range slices.Backward(c.around) {
+		n := of()
+		if n != nil && n.Final {
+			return n
+		}
+		if first == nil {
+			first = n
+		}
+	}
+	return first
+}
 
 // Past is before any time that a Clock should show. What was due then is due
 // without a look at the clock.
@@ -28,10 +56,20 @@ type Task struct {
 	// closed and the error propagates.
 	Throw func(err error) (Yield, error)
 
-	// Stop gives notice; without it the task gets none. ending says that the
-	// whole run ends, so that nothing new is to start at any depth.
-	Stop func(cause error, ending bool)
+	// Stop gives notice; without it the task gets none.
+	Stop func(n *Notice)
 }
+
+// Notice is why a task is asked to end. Each stop has its own.
+type Notice struct {
+	Cause error
+	Final bool // the whole run is stopped: nothing new starts at any depth
+}
+
+func (n *Notice) Error() string { return n.Cause.Error() }
+
+// Unwrap returns the cause.
+func (n *Notice) Unwrap() error { return n.Cause }
 
 // Yield is what a step returns: that the task is done, or when it wants its next
 // step: when the earliest of the other fields is due. The zero Yield says
@@ -114,6 +152,46 @@ func join(err, more error) error {
 		return more
 	}
 	return errors.Join(err, more)
+}
+
+// isOnly reports whether err is made of nothing but what matches.
+func isOnly(err error, match func(error) bool) bool {
+	if match(err) {
+		return true
+	}
+	switch e := err.(type) { //nolint:errorlint // One level at a time.
+	case interface{ Unwrap() error }:
+		return e.Unwrap() != nil && isOnly(e.Unwrap(), match)
+	case interface{ Unwrap() []error }:
+		errs := e.Unwrap()
+		return len(errs) > 0 && !slices.ContainsFunc(errs, func(err error) bool { return !isOnly(err, match) })
+	}
+	return false
+}
+
+// without leaves out of an error, or of those that it joins, what is nothing but n.
+func without(err error, n *Notice) error {
+	isNotice := func(err error) bool { return err == error(n) } //nolint:errorlint // That very one.
+	joined, ok := err.(interface{ Unwrap() []error })           //nolint:errorlint // One level at a time.
+	switch {
+	case err == nil || n == nil:
+		return err
+	case isOnly(err, isNotice):
+		return nil
+	case !ok:
+		return err
+	}
+	var left error
+	changed := false
+	for _, branch := range joined.Unwrap() {
+		kept := without(branch, n)
+		changed = changed || kept != branch //nolint:errorlint // That very one.
+		left = join(left, kept)
+	}
+	if !changed {
+		return err
+	}
+	return left
 }
 
 // step steps a task. One that yields nothing is closed and fails.

@@ -12,9 +12,10 @@ type Runner struct {
 	entered  bool // the task had a step
 	done     bool
 	err      error
-	cause    error // of Stop
-	notice   bool  // still to be given
-	thrown   error // by Interrupt
+	cause    error   // of Stop
+	notice   *Notice // of Stop, with a grace
+	untold   bool    // it is still to be given
+	thrown   error   // by Interrupt
 	killed   bool
 	isKilled bool // and the task had not ended
 	signal   bool // something from outside is to be looked at
@@ -65,11 +66,12 @@ func (r *Runner) Step() (done bool, err error) {
 	case !r.started:
 		return false, ErrNotStarted
 	}
+	defer r.Clock.enter(func() *Notice { return r.notice })()
 	r.signal = false
-	if r.notice && r.entered && r.Task.Stop != nil {
-		r.Task.Stop(r.cause, true)
+	if r.untold && r.entered && r.Task.Stop != nil {
+		r.Task.Stop(r.notice)
 	}
-	r.notice = false
+	r.untold = false
 	var y Yield
 	switch thrown := r.thrown; {
 	case r.killed:
@@ -93,6 +95,7 @@ func (r *Runner) Step() (done bool, err error) {
 		r.yield, r.rounds = y, y.Rounds
 		return false, nil
 	}
+	err = without(err, r.notice)
 	switch {
 	case r.isKilled:
 		err = join(join(ErrCancelled, r.cause), err)
@@ -170,7 +173,7 @@ func (r *Runner) Due() Yield {
 		due.At = d.at + 1
 	}
 	due.Ready = func() bool {
-		return r.signal || r.notice || r.killed || r.thrown != nil || r.yield.Ready != nil && r.yield.Ready()
+		return r.signal || r.untold || r.killed || r.thrown != nil || r.yield.Ready != nil && r.yield.Ready()
 	}
 	return due
 }
@@ -188,7 +191,10 @@ func (r *Runner) Stop(cause error) {
 		if cause == nil {
 			cause = ErrCancelled
 		}
-		r.cause, r.notice = cause, r.Grace > 0
+		r.cause = cause
+		if r.Grace > 0 {
+			r.notice, r.untold = &Notice{cause, true}, true
+		}
 	}
 	if r.Grace > 0 {
 		r.closeAfter(r.Grace)
@@ -279,9 +285,9 @@ func (r *Runner) AsTask(timeout int64) Task {
 			return step()
 		},
 		Throw: throw,
-		Stop: func(cause error, ending bool) {
+		Stop: func(n *Notice) {
 			if !r.done && r.entered && r.Task.Stop != nil {
-				r.Task.Stop(cause, ending)
+				r.Task.Stop(n)
 			}
 		},
 		Close: r.Cancel,

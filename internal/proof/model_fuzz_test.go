@@ -183,7 +183,7 @@ func (m *bareModel) bare(op bareOp, n int) {
 	case bareTimeout:
 		m.answer("timeout", func() (model.Yield, error) { return m.task.Throw(&model.Timeout{}) })
 	case bareStop:
-		m.task.Stop(modelErr("s"+strconv.Itoa(n)), false)
+		m.task.Stop(&model.Notice{Cause: modelErr("s" + strconv.Itoa(n))})
 	case bareClose:
 		m.trace(0, "closed", m.render(m.task.Close()))
 	case bareDrain:

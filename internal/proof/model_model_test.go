@@ -51,6 +51,8 @@ func (m *modelModel) render(err error) string {
 		switch err := err.(type) { //nolint:errorlint // One level at a time.
 		case *model.TaskError:
 			return fmt.Sprint(err.Key) + ":" + m.render(err.Err)
+		case *model.Notice:
+			return m.render(err.Cause)
 		case *model.ExceptionGroup:
 			return "group"
 		case interface{ Unwrap() []error }:
@@ -148,7 +150,7 @@ func (m *modelModel) task(spec *modelSpec) model.Task {
 		task.Throw = func(err error) (model.Yield, error) { return m.answer(s, err) }
 	}
 	if spec.leaf.stops {
-		task.Stop = func(cause error, _ bool) { s.stop(cause) }
+		task.Stop = func(n *model.Notice) { s.stop(n) }
 	}
 	return task
 }

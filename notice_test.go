@@ -1,0 +1,320 @@
+package scheduler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+)
+
+// lasts is a task that is deaf to the notice and notes when it begins.
+func lasts(log *[]string, name string, d time.Duration) scheduler.Task {
+	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		*log = append(*log, name)
+		return co.Yield(scheduler.After(d))
+	})
+}
+
+// nested puts a task into what may stand between a task and the run: a group, a
+// coroutine, a runner, a wrapper.
+func nested(task scheduler.Task) scheduler.Task {
+	return scheduler.Subrun(scheduler.NewTaskRunner(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		return co.Await(scheduler.All(renamed{scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task) }), "r"}))
+	}), &scheduler.RunnerOptions{Timeout: 24 * time.Hour}))
+}
+
+func groupOf(t *testing.T, deps string, make func(k string) scheduler.Task, opts *scheduler.GroupOptions[string]) *scheduler.DependencyTaskGroup[string] {
+	t.Helper()
+	g, err := scheduler.NewDependencyTaskGroup(graph(deps), make, opts)
+	require.NoError(t, err)
+	return g
+}
+
+// The notice of a run is a state: what begins under it begins nothing more,
+// whatever is in between, and what was running has its grace.
+func TestStop_of_a_run_is_a_state(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log []string
+		second := 10 * time.Second
+		group := func(name string) scheduler.Task {
+			return groupOf(t, "y:x", func(k string) scheduler.Task { return lasts(&log, name+k, second) }, nil)
+		}
+		root := nested(scheduler.Finally(
+			scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				err := co.Await(scheduler.Sequence(lasts(&log, "s1", second), lasts(&log, "s2", second)))
+				log = append(log, fmt.Sprint("sequence: ", err))
+				err = co.Await(nested(group("g")))
+				log = append(log, fmt.Sprint("group: ", err))
+				_, err = scheduler.Call(co, func(ctx context.Context) (int, error) {
+					return 0, errors.Join(ctx.Err(), scheduler.StopCause(ctx))
+				})
+				log = append(log, fmt.Sprint("call: ", err))
+				err = co.Await(scheduler.Subrun(scheduler.NewTaskRunner(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					require.True(t, co.Stopping().IsSet())
+					require.Equal(t, scheduler.StopCause(co.Context()), co.StopCause())
+					return errors.New("seen late")
+				}), nil)))
+				log = append(log, fmt.Sprint("late: ", err))
+				err = co.Await(scheduler.Shield(nested(scheduler.Sequence(lasts(&log, "t1", second), group("t")))))
+				log = append(log, fmt.Sprint("shielded: ", err))
+				attempts := 0
+				err = co.Await(scheduler.Retry(constant(0), func(int, error) scheduler.Task {
+					attempts++
+					return scheduler.Func(func(context.Context) error { return errOther })
+				}))
+				log = append(log, fmt.Sprint("retry: ", err, attempts))
+				return errOther
+			}),
+			nested(scheduler.Sequence(group("c"), scheduler.Blocking(func(ctx context.Context) error {
+				log = append(log, fmt.Sprint("cleanup call: ", scheduler.StopCause(ctx)))
+				return nil
+			}))),
+		))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(errOops) })
+		err := scheduler.Run(ctx, root, &scheduler.RunnerOptions{Grace: time.Hour})
+		require.ErrorIs(t, err, errOops)
+		require.ErrorIs(t, err, errOther)
+		require.Equal(t, []string{
+			"s1", "sequence: oops", "group: oops", "call: oops", "late: seen late", "t1", "tx", "ty", "shielded: <nil>",
+			"retry: other 1", "cx", "cy", "cleanup call: <nil>",
+		}, log)
+	})
+}
+
+// The failure of another node lets a Sequence and a group inside go on, and ends
+// the attempts of a Retry.
+func TestStop_by_a_failure_lets_go_on(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log []string
+		s := time.Second
+		inner := groupOf(t, "y:x", func(k string) scheduler.Task { return lasts(&log, k, s) }, nil)
+		late := groupOf(t, "q:p", func(k string) scheduler.Task { return lasts(&log, k, s) }, nil)
+		attempts := 0
+		g := groupOf(t, "fails runs sequence retries", func(k string) scheduler.Task {
+			switch k {
+			case "fails":
+				return scheduler.Sequence(scheduler.Pause(scheduler.After(s/2)), scheduler.Func(func(context.Context) error { return errOops }))
+			case "runs":
+				return nested(inner)
+			case "retries":
+				return scheduler.Retry(constant(0), func(int, error) scheduler.Task {
+					attempts++
+					return scheduler.Sequence(scheduler.Pause(scheduler.After(s)), scheduler.Func(func(context.Context) error { return errOther }))
+				})
+			}
+			return nested(scheduler.Sequence(lasts(&log, "s1", s), lasts(&log, "s2", s), late))
+		}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour})
+		require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), errOops)
+		require.ElementsMatch(t, []string{"s1", "x", "s2", "y", "p", "q"}, log)
+		require.Equal(t, 1, attempts)
+		for k, want := range map[string]scheduler.State{
+			"runs": scheduler.StateSucceeded, "sequence": scheduler.StateSucceeded, "retries": scheduler.StateFailed,
+		} {
+			require.Equal(t, want, g.State(k), k)
+		}
+	})
+}
+
+// Where a group failed first and then the whole run is stopped, the second notice
+// gets through.
+func TestStop_of_a_run_after_a_failure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log []string
+		inner := groupOf(t, "y:x", func(k string) scheduler.Task { return lasts(&log, k, 10*time.Second) }, nil)
+		g := groupOf(t, "fails runs", func(k string) scheduler.Task {
+			if k == "fails" {
+				return scheduler.Sequence(scheduler.Pause(scheduler.After(time.Second)), scheduler.Func(func(context.Context) error { return errOops }))
+			}
+			return nested(inner)
+		}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour})
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(2*time.Second, func() { cancel(errOther) })
+		err := scheduler.Run(ctx, g, &scheduler.RunnerOptions{Grace: time.Hour})
+		require.ErrorIs(t, err, errOops)
+		require.ErrorIs(t, err, errOther)
+		require.Equal(t, []string{"x"}, log)
+		require.Equal(t, scheduler.StateCancelled, inner.State("y"))
+	})
+}
+
+// A task that returns the notice is cancelled, whether it takes notice or only
+// looks for it; one that returns more has failed.
+func TestStopError_of_a_member(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer func(notice error) error
+		want   scheduler.State
+	}{
+		"as it is":             {func(n error) error { return n }, scheduler.StateCancelled},
+		"wrapped":              {func(n error) error { return fmt.Errorf("gave up: %w", n) }, scheduler.StateCancelled},
+		"beside a failure":     {func(n error) error { return errors.Join(n, errSpace) }, scheduler.StateFailed},
+		"its cause alone":      {errors.Unwrap, scheduler.StateFailed},
+		"an own deadline":      {func(error) error { return context.DeadlineExceeded }, scheduler.StateFailed},
+		"a notice of its own":  {func(n error) error { return &scheduler.StopError{Cause: errors.Unwrap(n)} }, scheduler.StateFailed},
+		"nothing: it finished": {func(error) error { return nil }, scheduler.StateSucceeded},
+	} {
+		for _, how := range []string{"StopCause of ctx", "Coroutine"} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					g := groupOf(t, "fails it", func(k string) scheduler.Task {
+						if k == "fails" {
+							return scheduler.Sequence(scheduler.Pause(scheduler.After(time.Second)),
+								scheduler.Func(func(context.Context) error { return context.DeadlineExceeded }))
+						}
+						if how == "Coroutine" {
+							return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+								if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
+									return err
+								}
+								return c.answer(co.StopCause())
+							})
+						}
+						return scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+							if n := scheduler.StopCause(ctx); n != nil {
+								return scheduler.Done, c.answer(n)
+							}
+							return scheduler.After(time.Second), nil
+						})
+					}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour})
+					require.Error(t, scheduler.Run(t.Context(), g, nil))
+					require.Equal(t, c.want, g.State("it"))
+					if c.want == scheduler.StateCancelled && name == "wrapped" {
+						require.ErrorContains(t, g.Err("it"), "gave up")
+					}
+				})
+			})
+		}
+	}
+}
+
+// What is left of the grace is the limit behind a Shield.
+func TestShield_has_what_is_left_of_the_grace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		begin := time.Now()
+		err := scheduler.Run(ctx, scheduler.Shield(scheduler.Pause(scheduler.After(time.Hour))), &scheduler.RunnerOptions{Grace: time.Minute})
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, 61*time.Second+1, time.Since(begin))
+	})
+	require.PanicsWithValue(t, "scheduler: Shield: nil Task", func() { scheduler.Shield(nil) })
+}
+
+// Reserve closes a body that is deaf to the notice, so that its clean-up has time.
+func TestReserve(t *testing.T) {
+	for name, c := range map[string]struct {
+		opts scheduler.RunnerOptions
+		stop bool
+		want error
+		at   time.Duration
+	}{
+		"stop":          {scheduler.RunnerOptions{Grace: time.Minute}, true, context.Canceled, 46 * time.Second},
+		"timeout":       {scheduler.RunnerOptions{Timeout: time.Second, Grace: time.Minute}, false, context.DeadlineExceeded, 46 * time.Second},
+		"ends in time":  {scheduler.RunnerOptions{Grace: time.Hour}, true, context.Canceled, 30 * time.Minute},
+		"never stopped": {scheduler.RunnerOptions{}, false, nil, 30 * time.Minute},
+	} {
+		for _, held := range []func(scheduler.Task) scheduler.Task{nested, func(task scheduler.Task) scheduler.Task { return task }} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					if c.stop {
+						time.AfterFunc(time.Second, cancel)
+					}
+					begin := time.Now()
+					var at time.Duration
+					cleaned := false
+					body := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+						for range 2 {
+							if err := co.Yield(scheduler.After(15 * time.Minute)); errors.Is(err, scheduler.ErrClosed) {
+								return err
+							}
+						}
+						return nil
+					})
+					task := scheduler.Finally(scheduler.Reserve(15*time.Second, body), scheduler.Wrap(func(co *scheduler.Coroutine) error {
+						at = time.Since(begin)
+						err := co.Yield(scheduler.After(14 * time.Second))
+						cleaned = err == nil
+						return err
+					}))
+					err := scheduler.Run(ctx, held(task), &c.opts)
+					if c.want == nil {
+						require.NoError(t, err)
+					} else {
+						require.ErrorIs(t, err, c.want)
+					}
+					require.True(t, cleaned)
+					require.Equal(t, c.at, at.Truncate(time.Second))
+				})
+			})
+		}
+	}
+	require.Panics(t, func() { scheduler.Reserve(-1, scheduler.Pause(scheduler.Next)) })
+	require.Panics(t, func() { scheduler.Reserve(1, nil) })
+}
+
+func TestNamed(t *testing.T) {
+	task := scheduler.Named("volume", scheduler.Pause(scheduler.Next))
+	require.Equal(t, "volume", scheduler.TaskDescription(task))
+	require.NoError(t, scheduler.Run(t.Context(), task, nil))
+	require.PanicsWithValue(t, "scheduler: Named: nil Task for x", func() { scheduler.Named("x", nil) })
+}
+
+func TestInterrupted(t *testing.T) {
+	timeout := &scheduler.Timeout{}
+	stop := &scheduler.StopError{Cause: errOops}
+	for _, err := range []error{
+		scheduler.ErrClosed, timeout, stop, fmt.Errorf("x: %w", stop), errors.Join(timeout, scheduler.ErrClosed),
+	} {
+		require.True(t, scheduler.Interrupted(err), "%v", err)
+	}
+	for _, err := range []error{nil, errOops, errors.Join(stop, errOops), context.Canceled, scheduler.ErrCancelled} {
+		require.False(t, scheduler.Interrupted(err), "%v", err)
+	}
+	require.ErrorIs(t, scheduler.ErrClosed, context.Canceled)
+}
+
+// Attempts of a Retry end with the limit of its own node, and the last real error
+// stays in the result.
+func TestRetry_ends_with_its_limit(t *testing.T) {
+	for _, grace := range []time.Duration{0, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			attempts := 0
+			err := scheduler.Run(t.Context(), scheduler.Retry(constant(time.Second), func(int, error) scheduler.Task {
+				attempts++
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					_ = co.Yield(scheduler.After(10 * time.Second)) // swallows
+					return fmt.Errorf("attempt %d", attempts)
+				})
+			}), &scheduler.RunnerOptions{Timeout: 15 * time.Second, Grace: grace})
+			require.Equal(t, 2, attempts)
+			require.ErrorContains(t, err, "attempt 2")
+		})
+		synctest.Test(t, func(t *testing.T) {
+			err := scheduler.Run(t.Context(), scheduler.Retry(constant(time.Second), func(attempt int, _ error) scheduler.Task {
+				if attempt == 1 {
+					return scheduler.Func(func(context.Context) error { return errSpace })
+				}
+				return scheduler.Pause(scheduler.After(time.Hour))
+			}), &scheduler.RunnerOptions{Timeout: 15 * time.Second, Grace: grace})
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorIs(t, err, errSpace)
+		})
+	}
+}
+
+func TestRetry_of_the_same_task(t *testing.T) {
+	calls := 0
+	task := scheduler.Blocking(func(context.Context) error { calls++; return errSpace })
+	err := scheduler.Run(t.Context(), scheduler.Retry(constant(0), func(int, error) scheduler.Task { return task }), nil)
+	require.ErrorIs(t, err, scheduler.ErrStarted)
+	require.ErrorIs(t, err, errSpace)
+	require.Equal(t, 1, calls)
+}

@@ -1,0 +1,123 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+)
+
+// Shield returns a Task that drives the given one and keeps the notice of a stop
+// from it: for work that has to be done all the same, such as a roll-back. The
+// task gets no notice from outside, and what it begins finds none, so a group in
+// it starts its nodes. Time limits still count: after a stop it has what is left
+// of the grace, and then it is closed. Shield panics if task is nil.
+func Shield(task Task) Task {
+	if task == nil {
+		panic("scheduler: Shield: nil Task")
+	}
+	return &shield{task: task}
+}
+
+// shield has no method Stop, and no Unwrap by which another could be found.
+type shield struct {
+	task Task
+	ctx  scopeCache
+}
+
+func (s *shield) scoped(ctx context.Context) context.Context {
+	return s.ctx.derive(ctx, func() scope {
+		inner := within(scopeOf(ctx))
+		inner.shield = true
+		return inner
+	})
+}
+
+func (s *shield) Step(ctx context.Context) (Yield, error) { return stepTask(s.scoped(ctx), s.task) }
+
+func (s *shield) Throw(ctx context.Context, err error) (Yield, error) {
+	return throwInto(s.scoped(ctx), s.task, err)
+}
+
+func (s *shield) Close() error       { return s.task.Close() }
+func (s *shield) BeginClose() *Event { return beginClose(s.task) }
+func (s *shield) String() string     { return TaskDescription(s.task) }
+
+// Named returns a Task that is the given one under another name: what errors and
+// logs call it, and what [TaskDescription] returns. It has the abilities of the
+// task, which Unwrap returns. Named panics if task is nil.
+func Named(name string, task Task) Task {
+	if task == nil {
+		panic("scheduler: Named: nil Task for " + name)
+	}
+	return &named{task, name}
+}
+
+type named struct {
+	Task
+	name string
+}
+
+func (n *named) Unwrap() Task   { return n.Task }
+func (n *named) String() string { return n.name }
+
+// Reserve returns a Task that drives the given one and keeps part of its grace
+// for what comes after it, such as the clean-up of [Finally]. Once the task was
+// asked to stop, or has exceeded its time limit, it is closed when no more than
+// part of the grace is left. It then ends with the notice, or the [*Timeout],
+// joined with the error of its Close. Reserve panics if task is nil or part is
+// negative.
+func Reserve(part time.Duration, task Task) Task {
+	if err := checkDuration("Reserve", part); err != nil {
+		panic(err)
+	}
+	r := NewTaskRunner(task, nil)
+	return &reserve{subrun: subrun{runnerTask: runnerTask{r: r}}, part: part}
+}
+
+// reserve is a Subrun whose runner is stopped before the limits around it.
+type reserve struct {
+	subrun
+	part time.Duration
+}
+
+func (t *reserve) Step(ctx context.Context) (Yield, error) {
+	if !t.owns {
+		if n := noticeOf(ctx); n != nil {
+			defer t.endBefore(ctx, n)
+		}
+	}
+	return t.subrun.Step(ctx)
+}
+
+func (t *reserve) Stop(ctx context.Context, cause error) {
+	t.subrun.Stop(ctx, cause)
+	t.endBefore(ctx, asNotice(cause, false))
+}
+
+func (t *reserve) Throw(ctx context.Context, err error) (Yield, error) {
+	y, e := t.subrun.Throw(ctx, err)
+	timeout, ok := err.(*Timeout) //nolint:errorlint // That very one.
+	if e != nil || y.code&yieldDone != 0 || !ok || timeout.grace == 0 {
+		return y, e
+	}
+	t.closeAt(later(instant(t.r.now()), timeout.grace), timeout)
+	return t.r.Due(), nil
+}
+
+// endBefore closes the task before the limits around it.
+func (t *reserve) endBefore(ctx context.Context, n *StopError) {
+	if at := instantLimitOf(ctx); at != never && !t.r.done && t.r.started {
+		t.closeAt(at, n)
+	}
+}
+
+// closeAt closes the task a part before an instant.
+func (t *reserve) closeAt(at int64, cause error) {
+	r := t.r
+	if r.phase != inForce {
+		return
+	}
+	if r.cutWith == nil {
+		r.cutWith = cause
+	}
+	r.offerCancel(later(at, -t.part), 0)
+}
