@@ -132,14 +132,26 @@ func fit(text string, width int) string {
 	return runewidth.FillRight(runewidth.Truncate(text, width, "…"), width)
 }
 
-// clean takes out of a text what would move the cursor or begin another line.
+// clean takes out of a text what would move the cursor, begin another line, or do
+// anything else to a terminal: control characters, also those that are a single
+// byte (which is not UTF-8), and those that change the direction of text.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
 			return ' '
 		}
 		return r
 	}, text)
+}
+
+// cleanLines is clean for a text that may have several lines. Those after the first
+// are indented, so that none is taken for one of the display's own.
+func cleanLines(text string) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	for i, line := range lines {
+		lines[i] = clean(line)
+	}
+	return strings.Join(lines, "\n          ")
 }
 
 // short writes a time for a person, with no more digits than it has time to show.

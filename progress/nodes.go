@@ -58,7 +58,7 @@ func (ns *nodes) expect(i id, estimate time.Duration) *node {
 	ns.byID[i] = n
 	ns.order = append(ns.order, n)
 	ns.counts[n.state]++
-	ns.width = max(ns.width, runewidth.StringWidth(n.name))
+	ns.width = max(ns.width, runewidth.StringWidth(clean(n.name)))
 	return n
 }
 
@@ -144,7 +144,7 @@ func (ns *nodes) line(n *node, t scheduler.Transition) string {
 		return ""
 	}
 	if t.Err != nil {
-		what += fmt.Sprintf(": %v", t.Err)
+		what += ": " + cleanLines(t.Err.Error())
 	}
-	return fmt.Sprintf("%7.3fs  %s  %s", t.Time().Sub(ns.first).Seconds(), runewidth.FillRight(n.name, ns.width), what)
+	return fmt.Sprintf("%7.3fs  %s  %s", t.Time().Sub(ns.first).Seconds(), runewidth.FillRight(clean(n.name), ns.width), what)
 }

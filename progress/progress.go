@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/steptask/scheduler"
 	"github.com/vbauerster/mpb/v8"
 	"golang.org/x/term"
@@ -45,7 +46,8 @@ type Options struct {
 
 	// Line returns the line that is written for a transition, without its end;
 	// "" is none. By default there is one for all that starts and ends, and in
-	// a live display for failures only.
+	// a live display for failures only. What Line returns is written as it is,
+	// with the escape sequences that are in it.
 	Line func(t scheduler.Transition) string
 
 	// Clock is that of the run, by default the system's.
@@ -55,6 +57,9 @@ type Options struct {
 // Progress shows how groups of nodes are doing. It is made by [New], told of
 // groups by [Watch], and ended by [Progress.Close]. What the program writes to it
 // comes above the display. It is safe for concurrent use.
+//
+// Control characters in keys, errors and notes, of which escape sequences are
+// made, are shown as spaces.
 type Progress struct {
 	w    io.Writer
 	opts Options
@@ -207,7 +212,7 @@ func (p *Progress) Note(path, text string) {
 		n.note = text
 		return
 	}
-	p.put(fmt.Appendf(nil, "%8s  %-*s  %s\n", "", p.nodes.width, path, text))
+	p.put(fmt.Appendf(nil, "%8s  %s  %s\n", "", runewidth.FillRight(clean(path), p.nodes.width), cleanLines(text)))
 }
 
 // Write writes lines of the program above the display. A line is shown when its

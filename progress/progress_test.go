@@ -1,9 +1,11 @@
 package progress_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -327,6 +329,59 @@ func TestLive_names(t *testing.T) {
 create [2J  0 of 4  2s`, s.String())
 			})
 	})
+}
+
+// TestNoEscapes: whatever is in keys, errors and notes, no sequence of it reaches
+// the terminal, in lines neither.
+func TestNoEscapes(t *testing.T) {
+	t.Parallel()
+	evil := []string{
+		"\x1b]52;c;cm0gLXJmIH4=\a", "\x1b]0;title\x1b\\", "\x1b[2J", "\x9b2J", "\u009b2J", "\x90q", "\r", "\b\b\b", "\x7f", "\u202e", "\u2066",
+	}
+	for _, mode := range []progress.Mode{progress.Plain, progress.Live} {
+		for _, text := range evil {
+			synctest.Test(t, func(t *testing.T) {
+				var b bytes.Buffer
+				p := progress.NewSized(&b, &progress.Options{Name: text, Mode: mode}, func() (int, int) { return 80, 24 })
+				deps := scheduler.NewDependencies[string]()
+				deps.Add("key" + text)
+				deps.Add("other" + text)
+				opts := &scheduler.GroupOptions[string]{AggregateErrors: true}
+				progress.Watch(p, opts)
+				g, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
+					return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+						p.Note(k, "running"+text)
+						if err := co.Yield(scheduler.After(time.Second)); err != nil {
+							return err
+						}
+						return errors.New("answer" + text)
+					})
+				}, opts)
+				require.NoError(t, err)
+				require.Error(t, scheduler.Run(t.Context(), g, nil))
+				p.Note("ended"+text, "note"+text)
+				require.NoError(t, p.Close())
+				shown := b.String()
+				require.Contains(t, shown, "answer")
+				require.Contains(t, shown, "note")
+				if mode == progress.Live { // which has sequences of its own, none of these
+					shown = strings.NewReplacer("\x1b[?2026h\r", "", "\x1b[?2026l", "", "\x1b[K", "", "\x1b[J", "").Replace(shown)
+					shown = regexp.MustCompile("\x1b\\[[0-9]+A").ReplaceAllString(shown, "")
+				}
+				require.NotContains(t, shown, text, "%q in mode %d", text, mode)
+				require.NotContains(t, shown, "\x1b", "%q in mode %d", text, mode)
+			})
+		}
+	}
+}
+
+// A text of several lines keeps them, with none that begins like one of ours.
+func TestPlain_lines(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	p := progress.New(&b, &progress.Options{Mode: progress.Plain})
+	p.Note("node", "one\n  0.000s  server  succeeded\n")
+	require.Equal(t, "          node  one\n            0.000s  server  succeeded\n", b.String())
 }
 
 // TestLive_slow_terminal: a terminal that takes nothing does not hold up the run,
