@@ -179,3 +179,25 @@ func Observed[K comparable]() *scheduler.GroupOptions[K] {
 type transitions struct{ n int }
 
 func (t *transitions) Observe(scheduler.Transition) { t.n++ }
+
+// Walk builds Dependencies from nodes as a program has them, and walks them.
+func Walk(nodes []graph.Node, fn func(key string) error) measure.Work {
+	return measure.Work{Units: len(nodes), Parallel: true, Ready: func() func() {
+		return func() {
+			err := scheduler.Walk(context.Background(), dependencies(nodes), func(_ context.Context, k string) error {
+				return fn(k)
+			}, nil)
+			if err != nil {
+				panic(err)
+			}
+		}
+	}}
+}
+
+func dependencies(nodes []graph.Node) *scheduler.Dependencies[string] {
+	deps := scheduler.NewDependencies[string]()
+	for i := range nodes {
+		deps.Add(nodes[i].Key, nodes[i].Requires...)
+	}
+	return deps
+}

@@ -1,0 +1,90 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+)
+
+// Walk calls fn for each node of deps once fn has returned nil for all nodes that
+// it requires, side by side where the graph allows it, and returns when all calls
+// have returned:
+//
+//	err := scheduler.Walk(ctx, deps, func(ctx context.Context, name string) error {
+//		return client.Create(ctx, name)
+//	}, nil)
+//
+// The first error of fn is the result, as a [*TaskError] with the node. No further
+// calls are made then, and the contexts of those under way end, with a
+// [*StopError] around that *TaskError as their cause. With the options
+// AggregateErrors or OnError a failure does what they say. The end of ctx stops the
+// walk in the same way: the result is its cause, joined with the errors of the calls
+// that it hit.
+//
+// fn is called on goroutines of the walk and must lock what its calls share. All
+// calls are waited for, however long they take, and their results count: nil is a
+// success even if it comes late. No goroutine is left when Walk returns. A panic
+// of fn goes up from Walk after all other calls have returned; see [Blocking].
+//
+// Everything that [GroupOptions] offers applies, such as Limit, Timeout, Reverse and
+// Observer; its functions run on the goroutine of Walk. Without a grace in opts
+// calls have as long as they need. nil options are the defaults.
+//
+// Walk returns a [*CircularDependencyError] if deps has a cycle, an [*OptionError]
+// if fn is nil or an option is out of range, and a [*NestedRunError] if it is
+// called inside a step of a run, where it would block: use it inside [Blocking],
+// or a [DependencyTaskGroup]. Nothing has been called then.
+func Walk[K comparable](
+	ctx context.Context, deps *Dependencies[K], fn func(ctx context.Context, k K) error, opts *GroupOptions[K],
+) error {
+	if fn == nil {
+		return &OptionError{Option: "fn", Reason: "nil function"}
+	}
+	var o GroupOptions[K]
+	if opts != nil {
+		o = *opts
+	}
+	if o.ErrorWaitTime == 0 && o.ErrorWaitTimeFor == nil {
+		o.ErrorWaitTime = NoLimit
+	}
+	g, err := NewDependencyTaskGroup(deps, func(k K) Task { return newWalkCall(fn, k) }, &o)
+	if err != nil {
+		return err
+	}
+	err = Run(ctx, g, &RunnerOptions{Name: o.Name, Grace: NoLimit, EndCalls: true})
+	if ctx.Err() != nil && contains(err, context.Cause(ctx)) {
+		err = withHit(err, g)
+	}
+	return err
+}
+
+// withHit returns the result of a walk whose context has ended, joined with the
+// errors of the calls that ended with it, in key order.
+func withHit[K comparable](result error, g *DependencyTaskGroup[K]) error {
+	parts := []error{result}
+	for k, state := range g.All() {
+		if err := g.Err(k); state == StateCancelled && err != nil {
+			parts = append(parts, err)
+		}
+	}
+	if len(parts) == 1 {
+		return result
+	}
+	return errors.Join(parts...)
+}
+
+// walkCall is the function of a Walk for one node.
+type walkCall[K comparable] struct {
+	call
+	fn  func(ctx context.Context, k K) error
+	key K
+}
+
+func newWalkCall[K comparable](fn func(ctx context.Context, k K) error, k K) Task {
+	w := &walkCall[K]{fn: fn, key: k}
+	w.body = w
+	return &w.call
+}
+
+func (w *walkCall[K]) run(ctx context.Context) error { return w.fn(ctx, w.key) }
+func (w *walkCall[K]) then(err error) error          { return err }
+func (w *walkCall[K]) String() string                { return funcName(w.fn) }

@@ -1,0 +1,310 @@
+package scheduler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/steptask/scheduler"
+)
+
+// notebook is what calls write down.
+type notebook struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (j *notebook) add(format string, args ...any) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lines = append(j.lines, fmt.Sprintf(format, args...))
+}
+
+func (j *notebook) sorted() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	slices.Sort(j.lines)
+	return strings.Join(j.lines, "; ")
+}
+
+func TestWalk_order(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, reverse := range []bool{false, true} {
+			begin := time.Now()
+			var j notebook
+			require.NoError(t, scheduler.Walk(t.Context(), graph("a b:a c:a d:b,c e"), func(_ context.Context, k string) error {
+				j.add("%v %s", time.Since(begin), k)
+				sleep(time.Second)
+				return nil
+			}, &scheduler.GroupOptions[string]{Reverse: reverse}))
+			want := "0s a; 0s e; 1s b; 1s c; 2s d"
+			if reverse {
+				want = "0s d; 0s e; 1s b; 1s c; 2s a"
+			}
+			require.Equal(t, want, j.sorted())
+			require.Equal(t, 3*time.Second, time.Since(begin))
+		}
+	})
+}
+
+func TestWalk_first_failure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		var j notebook
+		var cause, err2 error
+		err := scheduler.Walk(t.Context(), graph("fails deaf slow after:deaf last:fails"), func(ctx context.Context, k string) error {
+			switch k {
+			case "fails":
+				sleep(time.Second)
+				return errOops
+			case "deaf":
+				sleep(time.Minute)
+			case "slow":
+				<-ctx.Done()
+				cause, err2 = context.Cause(ctx), ctx.Err()
+				j.add("slow ended after %v", time.Since(begin))
+				return fmt.Errorf("slow: %w", ctx.Err())
+			}
+			j.add("%s returned", k)
+			return nil
+		}, nil)
+		require.EqualError(t, err, "fails: oops")
+		var e *scheduler.TaskError
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, "fails", e.Key)
+		require.Equal(t, "deaf returned; slow ended after 1s", j.sorted(), "nothing new begins, and all is waited for")
+		require.Equal(t, time.Minute, time.Since(begin))
+		require.Equal(t, context.Canceled, err2)
+		var stop *scheduler.StopError
+		require.ErrorAs(t, cause, &stop)
+		require.Same(t, e, stop.Cause, "the failure itself is the cause")
+	})
+}
+
+func TestWalk_all_failures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		err := scheduler.Walk(t.Context(), graph("a b c:a d:b,c e"), func(ctx context.Context, k string) error {
+			if k == "a" || k == "e" {
+				return fmt.Errorf("no %s", k)
+			}
+			sleep(time.Second)
+			return ctx.Err()
+		}, &scheduler.GroupOptions[string]{AggregateErrors: true})
+		var all *scheduler.ExceptionGroup
+		require.ErrorAs(t, err, &all)
+		require.Len(t, all.Errors, 2)
+		require.ErrorContains(t, err, "a: no a")
+		require.ErrorContains(t, err, "e: no e")
+	})
+}
+
+// When the context ends the result says so, and which calls it hit.
+func TestWalk_end_of_the_context(t *testing.T) {
+	fn := func(ctx context.Context, k string) error {
+		switch k {
+		case "done":
+			return nil
+		case "late":
+			<-ctx.Done()
+			sleep(time.Second)
+			return nil // it could complete what it had begun
+		case "other":
+			<-ctx.Done()
+			return errOops
+		}
+		<-ctx.Done()
+		return fmt.Errorf("pulling %s: %w", k, ctx.Err())
+	}
+	for name, tt := range map[string]struct {
+		end  func(ctx context.Context) (context.Context, context.CancelFunc)
+		want error
+	}{
+		"deadline": {
+			func(ctx context.Context) (context.Context, context.CancelFunc) {
+				return context.WithTimeout(ctx, time.Second)
+			}, context.DeadlineExceeded,
+		},
+		"cancelled": {
+			func(ctx context.Context) (context.Context, context.CancelFunc) {
+				ctx, cancel := context.WithCancel(ctx)
+				time.AfterFunc(time.Second, cancel)
+				return ctx, cancel
+			}, context.Canceled,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				for _, aggregate := range []bool{false, true} {
+					ctx, cancel := tt.end(t.Context())
+					err := scheduler.Walk(ctx, graph("done late s0 s1:done s2 after:s0"), fn,
+						&scheduler.GroupOptions[string]{AggregateErrors: aggregate})
+					cancel()
+					require.ErrorIs(t, err, tt.want)
+					require.EqualError(t, err, strings.ReplaceAll("X\ns0: pulling s0: X\ns1: pulling s1: X\ns2: pulling s2: X", "X", tt.want.Error()))
+					var e *scheduler.TaskError
+					require.ErrorAs(t, err, &e)
+
+					ctx, cancel = tt.end(t.Context())
+					err = scheduler.Walk(ctx, graph("other s0"), fn, &scheduler.GroupOptions[string]{AggregateErrors: aggregate})
+					cancel()
+					require.ErrorIs(t, err, tt.want)
+					require.ErrorIs(t, err, errOops, "its own failure counts")
+					require.ErrorContains(t, err, "s0: pulling s0: "+tt.want.Error())
+					require.Equal(t, 1, strings.Count(err.Error(), "oops"))
+				}
+			})
+		})
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Equal(t, context.Canceled, scheduler.Walk(ended, graph("a"), func(context.Context, string) error { panic("called") }, nil))
+}
+
+func TestWalk_limits_of_nodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		err := scheduler.Walk(t.Context(), graph("a"), func(ctx context.Context, k string) error {
+			<-ctx.Done()
+			return fmt.Errorf("pulling %s: %w", k, ctx.Err())
+		}, &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Minute }})
+		var timeout *scheduler.Timeout
+		require.ErrorAs(t, err, &timeout)
+		require.ErrorContains(t, err, "pulling a: context deadline exceeded")
+		require.Equal(t, time.Minute+1, time.Since(begin))
+	})
+}
+
+func TestWalk_panics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := false
+		p := panicOf(t, func() {
+			_ = scheduler.Walk(t.Context(), graph("a b"), func(ctx context.Context, k string) error {
+				if k == "a" {
+					sleep(time.Second)
+					panicForTest(errOops)
+				}
+				<-ctx.Done()
+				sleep(time.Second)
+				ended = true
+				return nil
+			}, nil)
+		})
+		require.ErrorIs(t, p.(error), errOops)
+		require.True(t, ended)
+	})
+}
+
+func TestWalk_refuses(t *testing.T) {
+	nothing := func(context.Context, string) error { panic("called") }
+	var option *scheduler.OptionError
+	require.ErrorAs(t, scheduler.Walk[string](t.Context(), graph("a"), nil, nil), &option)
+	require.EqualError(t, option, "scheduler: fn: nil function")
+	require.ErrorAs(t, scheduler.Walk(t.Context(), nil, nothing, nil), &option)
+	require.ErrorAs(t, scheduler.Walk(t.Context(), graph("a"), nothing, &scheduler.GroupOptions[string]{Limit: -1}), &option)
+	require.ErrorIs(t, scheduler.Walk(t.Context(), graph("a:b b:a"), nothing, nil), scheduler.ErrCircularDependency)
+	require.NoError(t, scheduler.Walk(t.Context(), graph(""), nothing, nil))
+	err := scheduler.Run(t.Context(), scheduler.Func(func(ctx context.Context) error {
+		return scheduler.Walk(ctx, graph("a"), nothing, nil)
+	}), nil)
+	var nested *scheduler.NestedRunError
+	require.ErrorAs(t, err, &nested)
+}
+
+// A walk inside a call of another one ends with it, and its errors come through.
+func TestWalk_inside_a_walk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		err := scheduler.Walk(t.Context(), graph("fails outer"), func(ctx context.Context, k string) error {
+			if k == "fails" {
+				sleep(time.Second)
+				return errOops
+			}
+			err := scheduler.Walk(ctx, graph("x y"), func(ctx context.Context, k string) error {
+				<-ctx.Done()
+				return fmt.Errorf("inner %s: %w", k, ctx.Err())
+			}, nil)
+			require.ErrorIs(t, err, context.Canceled)
+			require.ErrorContains(t, err, "x: inner x: context canceled")
+			require.ErrorContains(t, err, "y: inner y: context canceled")
+			return err
+		}, nil)
+		require.EqualError(t, err, "fails: oops")
+	})
+}
+
+// Every shape of graph, with calls of all lengths, and nothing left of it.
+func TestWalk_of_many(t *testing.T) {
+	const n = 2000
+	for _, requires := range []int{0, 1, 3} {
+		deps := scheduler.NewDependencies[int]()
+		for i := range n {
+			deps.Add(i)
+			for j := range min(requires, i) {
+				deps.Add(i, max(i-1-j*j, 0))
+			}
+		}
+		var mu sync.Mutex
+		done := map[int]bool{}
+		require.NoError(t, scheduler.Walk(t.Context(), deps, func(_ context.Context, k int) error {
+			mu.Lock()
+			defer mu.Unlock()
+			for required := range deps.Requires(k) {
+				if !done[required] {
+					return fmt.Errorf("%d began before %d had ended", k, required)
+				}
+			}
+			done[k] = true
+			return nil
+		}, nil))
+		require.Equal(t, n, len(done)) //nolint:testifylint // Len would print all.
+		goleak.VerifyNone(t)
+	}
+}
+
+// The calls of a walk are made side by side: each waits for all others of its
+// layer.
+func TestWalk_side_by_side(t *testing.T) {
+	const wide, deep = 50, 20
+	deps := scheduler.NewDependencies[int]()
+	for i := range wide * deep {
+		deps.Add(i)
+		for j := 0; i >= wide && j < wide; j++ {
+			deps.Add(i, i/wide*wide-wide+j)
+		}
+	}
+	begun := make([]sync.WaitGroup, deep)
+	for i := range begun {
+		begun[i].Add(wide)
+	}
+	require.NoError(t, scheduler.Walk(t.Context(), deps, func(_ context.Context, k int) error {
+		begun[k/wide].Done()
+		begun[k/wide].Wait()
+		return nil
+	}, nil))
+}
+
+func ExampleWalk() {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network", "volume")
+	deps.Add("network")
+	deps.Add("volume")
+
+	create := func(_ context.Context, name string) error {
+		if name == "volume" {
+			return errors.New("quota exceeded")
+		}
+		return nil
+	}
+	err := scheduler.Walk(context.Background(), deps, create, nil)
+	fmt.Println(err)
+	// Output:
+	// volume: quota exceeded
+}
