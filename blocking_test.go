@@ -290,8 +290,7 @@ func TestBlocking_timeouts(t *testing.T) {
 			require.Equal(t, test.took, time.Since(begin))
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.ErrorIs(t, cause, context.DeadlineExceeded, "the cause is the Timeout")
-			var timeout *scheduler.Timeout
-			require.ErrorAs(t, err, &timeout)
+			timeout := asError[*scheduler.Timeout](t, err)
 			require.Equal(t, limit, timeout.Limit)
 			for _, is := range test.err {
 				require.ErrorIs(t, err, is)

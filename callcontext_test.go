@@ -507,8 +507,7 @@ func TestRun_inside_a_call_ends_with_it(t *testing.T) {
 			return inner
 		}), &scheduler.RunnerOptions{Name: "outer", Timeout: time.Minute})
 		require.ErrorIs(t, inner, context.DeadlineExceeded)
-		var timeout *scheduler.Timeout
-		require.ErrorAs(t, inner, &timeout)
+		asError[*scheduler.Timeout](t, inner)
 		require.EqualError(t, err, "outer: timed out after 1m0s")
 	})
 }

@@ -46,8 +46,7 @@ func TestPoll_ends(t *testing.T) {
 					return false, nil
 				})
 				err := scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Timeout: 3 * time.Second})
-				var timeout *scheduler.Timeout
-				require.ErrorAs(t, err, &timeout)
+				timeout := asError[*scheduler.Timeout](t, err)
 				require.Equal(t, 3*time.Second, time.Since(start).Truncate(time.Second))
 				if during == "a call" {
 					require.Equal(t, timeout, cause)
@@ -63,8 +62,7 @@ func TestPoll_ends(t *testing.T) {
 					}
 					return false, nil
 				})
-				r := scheduler.NewTaskRunner(task, nil)
-				require.NoError(t, r.Start(t.Context(), 0))
+				r := startRunner(t, task, nil)
 				synctest.Wait()
 				mustStep(t, t.Context(), r)
 				require.NoError(t, r.Cancel())
@@ -280,8 +278,7 @@ func TestPoll_closed_together(t *testing.T) {
 				return false, nil
 			})
 		}
-		r := scheduler.NewTaskRunner(scheduler.All(slow(), slow(), slow()), nil)
-		require.NoError(t, r.Start(t.Context(), 0))
+		r := startRunner(t, scheduler.All(slow(), slow(), slow()), nil)
 		start := time.Now()
 		require.NoError(t, r.Cancel())
 		require.Equal(t, time.Second, time.Since(start))

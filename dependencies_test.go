@@ -367,8 +367,7 @@ func TestDependencies_long_chain(t *testing.T) {
 			require.Equal(t, n-10, deps.From(10).Len())
 
 			deps.Add(0, n-1)
-			var circular *scheduler.CircularDependencyError[int]
-			require.ErrorAs(t, deps.Validate(), &circular)
+			circular := asError[*scheduler.CircularDependencyError[int]](t, deps.Validate())
 			require.Len(t, circular.Path, n+1)
 			require.Less(t, len(circular.Error()), 200)
 		})
@@ -401,8 +400,7 @@ func TestCircularDependencyError(t *testing.T) {
 	wrapped := fmt.Errorf("stack: %w", edgesOf("a<-a").Validate())
 	require.ErrorIs(t, wrapped, scheduler.ErrCircularDependency)
 	require.NotErrorIs(t, wrapped, scheduler.ErrClosed)
-	var circular *scheduler.CircularDependencyError[string]
-	require.ErrorAs(t, wrapped, &circular)
+	circular := asError[*scheduler.CircularDependencyError[string]](t, wrapped)
 	require.Equal(t, []string{"a", "a"}, circular.Path)
 }
 

@@ -220,8 +220,7 @@ func TestExceptionGroup_Split(t *testing.T) {
 		t.Parallel()
 		matching, rest := group(&scheduler.TaskError{Key: 1, Task: "net", Err: group(boom, other)}).Split(identity(boom))
 		for _, half := range []*scheduler.ExceptionGroup{matching, rest} {
-			var task *scheduler.TaskError
-			require.ErrorAs(t, half, &task)
+			task := asError[*scheduler.TaskError](t, half)
 			require.Equal(t, "net", task.Task)
 		}
 	})
@@ -302,8 +301,7 @@ func TestErrors_are_joined_once(t *testing.T) {
 		{errBoom, nil, errBoom},
 		{errBoom, errOther, errors.Join(errBoom, errOther)},
 	} {
-		r := scheduler.NewTaskRunner(&fakeTask{step: forever, close: func() error { return c.closing }}, nil)
-		require.NoError(t, r.Start(t.Context(), 0))
+		r := startRunner(t, &fakeTask{step: forever, close: func() error { return c.closing }}, nil)
 		r.Stop(c.cause)
 		_, err := r.Step(t.Context())
 		require.Equal(t, c.want, err)

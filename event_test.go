@@ -296,8 +296,7 @@ func TestEvent_of_an_earlier_wait_that_the_task_sets_itself(t *testing.T) {
 		}
 		return scheduler.Done, nil
 	})
-	r := scheduler.NewTaskRunner(task, nil)
-	require.NoError(t, r.Start(t.Context(), 0))
+	r := startRunner(t, task, nil)
 	done, err := r.Step(t.Context())
 	require.False(t, done)
 	require.NoError(t, err)

@@ -311,6 +311,21 @@ func newGroup(
 	return g
 }
 
+// startRunner makes a runner and starts it.
+func startRunner(t *testing.T, task scheduler.Task, opts *scheduler.RunnerOptions) *scheduler.TaskRunner {
+	t.Helper()
+	r := scheduler.NewTaskRunner(task, opts)
+	require.NoError(t, r.Start(t.Context(), 0))
+	return r
+}
+
+// asError returns the first error of a type in the tree of err, which must be there.
+func asError[E error](t *testing.T, err error) (e E) {
+	t.Helper()
+	require.ErrorAs(t, err, &e)
+	return e
+}
+
 // mustStep makes a step of a task or a runner, in which nothing fails.
 func mustStep[T any](t *testing.T, ctx context.Context, s interface {
 	Step(ctx context.Context) (T, error)

@@ -44,8 +44,7 @@ polite cancelled because of fails`, outcomes(group))
 func TestGroup_Drain(t *testing.T) {
 	clock := schedulertest.NewClock(time.Time{}).Alone()
 	group := newGroup(t, "b:a c:b d", second, nil)
-	r := scheduler.NewTaskRunner(group, &scheduler.RunnerOptions{Clock: clock})
-	require.NoError(t, r.Start(t.Context(), 0))
+	r := startRunner(t, group, &scheduler.RunnerOptions{Clock: clock})
 	group.Drain()
 	require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), scheduler.ErrDrained)
 	require.Equal(t, scheduler.Snapshot[string]{Completed: []string{"a", "d"}, Started: []string{}}, group.Snapshot())
@@ -59,8 +58,7 @@ func TestGroup_Drain(t *testing.T) {
 
 	rest.Drain() // ended: nothing happens
 	finished := newGroup(t, "a", second, nil)
-	r = scheduler.NewTaskRunner(finished, &scheduler.RunnerOptions{Clock: clock})
-	require.NoError(t, r.Start(t.Context(), 0))
+	r = startRunner(t, finished, &scheduler.RunnerOptions{Clock: clock})
 	finished.Drain()
 	require.NoError(t, r.RunToCompletion(t.Context(), 0), "nothing was left")
 }
@@ -91,8 +89,7 @@ func TestGroup_error_of_a_close_after_the_grace(t *testing.T) {
 		d := schedulertest.NewDriver(t, group, nil)
 		d.Step()
 		d.Runner.Interrupt(errSpace)
-		var all *scheduler.ExceptionGroup
-		require.ErrorAs(t, d.RunToEnd(), &all)
+		all := asError[*scheduler.ExceptionGroup](t, d.RunToEnd())
 		require.Len(t, all.Errors, 2)
 		require.Equal(t, errSpace, all.Errors[0])
 		require.EqualError(t, all.Errors[1], "a: will not close")
@@ -177,8 +174,7 @@ func TestGroup_timeout_gone_on_after_is_not_lost(t *testing.T) {
 			}(),
 		}, nil)
 		require.EqualError(t, err, "fails: no space")
-		var timeout *scheduler.Timeout
-		require.ErrorAs(t, group.Err("slow"), &timeout)
+		asError[*scheduler.Timeout](t, group.Err("slow"))
 		require.Len(t, group.Errors(), 2)
 	}
 }
@@ -635,8 +631,7 @@ func TestGroup_stopped_by_its_runner(t *testing.T) {
 			t.Run(fmt.Sprint(test.name, " depth=", depth), func(t *testing.T) {
 				s := newStage(t, map[string]part{"a": test.part})
 				s.make("b:a", nil)
-				r := scheduler.NewTaskRunner(nested(s, depth), &scheduler.RunnerOptions{Clock: s.clock, Grace: 2 * time.Second})
-				require.NoError(t, r.Start(t.Context(), 0))
+				r := startRunner(t, nested(s, depth), &scheduler.RunnerOptions{Clock: s.clock, Grace: 2 * time.Second})
 				r.Stop(errOops)
 				var err error
 				for done := false; !done; {
@@ -659,8 +654,7 @@ func TestGroup_stopped_by_its_runner(t *testing.T) {
 	t.Run("nothing was left to start", func(t *testing.T) {
 		s := newStage(t, map[string]part{"a": {steps: "next next", stop: "done"}})
 		s.make("a", nil)
-		r := scheduler.NewTaskRunner(s.group, &scheduler.RunnerOptions{Clock: s.clock, Grace: time.Minute})
-		require.NoError(t, r.Start(t.Context(), 0))
+		r := startRunner(t, s.group, &scheduler.RunnerOptions{Clock: s.clock, Grace: time.Minute})
 		r.Stop(errOops)
 		require.Equal(t, errOops, r.RunToCompletion(t.Context(), 0))
 		require.Equal(t, "a=succeeded", s.states())
@@ -669,8 +663,7 @@ func TestGroup_stopped_by_its_runner(t *testing.T) {
 	t.Run("without grace", func(t *testing.T) {
 		s := newStage(t, map[string]part{"a": {steps: "next next", stop: "ignore"}})
 		s.make("b:a", nil)
-		r := scheduler.NewTaskRunner(s.group, &scheduler.RunnerOptions{Clock: s.clock})
-		require.NoError(t, r.Start(t.Context(), 0))
+		r := startRunner(t, s.group, &scheduler.RunnerOptions{Clock: s.clock})
 		r.Stop(errOops)
 		require.Equal(t, errOops, r.RunToCompletion(t.Context(), 0))
 		require.Equal(t, "a1, a close", s.take())
@@ -679,8 +672,7 @@ func TestGroup_stopped_by_its_runner(t *testing.T) {
 	t.Run("aggregate", func(t *testing.T) {
 		s := newStage(t, map[string]part{"a": {steps: "fail"}, "b": {steps: "next*3", stop: "done"}})
 		s.make("a b c:b", &scheduler.GroupOptions[string]{AggregateErrors: true})
-		r := scheduler.NewTaskRunner(s.group, &scheduler.RunnerOptions{Clock: s.clock, Grace: time.Minute})
-		require.NoError(t, r.Start(t.Context(), 0))
+		r := startRunner(t, s.group, &scheduler.RunnerOptions{Clock: s.clock, Grace: time.Minute})
 		r.Stop(errOops)
 		err := r.RunToCompletion(t.Context(), 0)
 		require.ErrorIs(t, err, errOops)

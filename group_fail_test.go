@@ -317,8 +317,7 @@ func TestGroup_Err(t *testing.T) {
 			require.EqualError(t, s.group.Err(k), want, k)
 		}
 	}
-	var e *scheduler.TaskError
-	require.ErrorAs(t, s.group.Err("a"), &e)
+	e := asError[*scheduler.TaskError](t, s.group.Err("a"))
 	require.Equal(t, "a", e.Key)
 	require.Equal(t, "player a", e.Task)
 }
@@ -342,8 +341,7 @@ func TestGroup_long_chain_fails(t *testing.T) {
 	require.NoError(t, err)
 	err = scheduler.Run(t.Context(), g, nil)
 	require.ErrorIs(t, err, errOops)
-	var all *scheduler.ExceptionGroup
-	require.ErrorAs(t, err, &all)
+	all := asError[*scheduler.ExceptionGroup](t, err)
 	require.Len(t, all.Errors, 1)
 	require.Equal(t, n-1, skipped)
 	require.Equal(t, n-1, g.Count(scheduler.StateSkipped))
@@ -647,8 +645,7 @@ func TestGroup_RecoverPanics(t *testing.T) {
 			if test.member {
 				require.Equal(t, scheduler.StateFailed.String(), strings.Replace(g.State("b").String(), "timed out", "failed", 1))
 			}
-			var p *scheduler.PanicError
-			require.ErrorAs(t, g.Err("b"), &p)
+			p := asError[*scheduler.PanicError](t, g.Err("b"))
 			require.Same(t, errOops, p.Value)
 			require.Contains(t, string(p.Stack), "panicForTest")
 			require.ErrorIs(t, errors.Join(g.Errors()...), errOops)
@@ -683,8 +680,7 @@ func TestGroup_RecoverPanics(t *testing.T) {
 			return scheduler.Wrap(func(*scheduler.Coroutine) error { panicForTest("inside"); return nil })
 		}, &scheduler.GroupOptions[string]{RecoverPanics: true})
 		err := scheduler.Run(t.Context(), g, nil)
-		var p *scheduler.PanicError
-		require.ErrorAs(t, err, &p)
+		p := asError[*scheduler.PanicError](t, err)
 		require.Equal(t, "inside", p.Value)
 		require.Contains(t, string(p.Stack), "panicForTest")
 	})

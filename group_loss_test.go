@@ -221,8 +221,7 @@ func TestGroup_panics_of_all_closes(t *testing.T) {
 	require.Less(t, depth, 10_000, "no panic inside of a panic inside of a panic")
 	require.Len(t, g.Errors(), n)
 	require.Equal(t, n, g.Count(scheduler.StateFailed))
-	var p *scheduler.PanicError
-	require.ErrorAs(t, g.Err(n-1), &p)
+	p := asError[*scheduler.PanicError](t, g.Err(n-1))
 	require.Equal(t, n-1, p.Value)
 }
 

@@ -286,8 +286,7 @@ func TestNewDependencyTaskGroup_errors(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			g, err := scheduler.NewDependencyTaskGroup(test.deps, test.task, test.opts)
 			require.Nil(t, g)
-			var e *scheduler.OptionError
-			require.ErrorAs(t, err, &e)
+			e := asError[*scheduler.OptionError](t, err)
 			require.Equal(t, test.option, e.Option)
 			require.NotEmpty(t, e.Reason)
 			require.Contains(t, err.Error(), "scheduler: "+test.option+": ")
@@ -298,8 +297,7 @@ func TestNewDependencyTaskGroup_errors(t *testing.T) {
 			t.Run(fmt.Sprint("cycle ", deps, " reverse=", reverse), func(t *testing.T) {
 				g, err := scheduler.NewDependencyTaskGroup(graph(deps), task, &options{Reverse: reverse})
 				require.Nil(t, g)
-				var e *scheduler.CircularDependencyError[string]
-				require.ErrorAs(t, err, &e)
+				asError[*scheduler.CircularDependencyError[string]](t, err)
 			})
 		}
 	}
@@ -417,8 +415,7 @@ func TestAll_is_a_group(t *testing.T) {
 			&fakeTask{step: func(context.Context) (scheduler.Yield, error) { j.add("step 2"); return scheduler.Next, nil }},
 		), nil)
 		require.Equal(t, "close 0", j.take())
-		var e *scheduler.TaskError
-		require.ErrorAs(t, err, &e)
+		e := asError[*scheduler.TaskError](t, err)
 		require.Equal(t, 1, e.Key)
 		require.Equal(t, errOops, e.Err)
 	})

@@ -106,8 +106,7 @@ func TestClaims_that_can_never_be_met(t *testing.T) {
 			Claims: func(string) []scheduler.Claim { return claims },
 		}, nil)
 		require.EqualError(t, err, want)
-		var wrong *scheduler.OptionError
-		require.ErrorAs(t, err, &wrong)
+		asError[*scheduler.OptionError](t, err)
 		require.Empty(t, starts(trace))
 		require.False(t, group.Started("a"))
 	}
@@ -170,8 +169,7 @@ func TestClaims_deadlock(t *testing.T) {
 		"a1/x2 waits for 2 of volumes (capacity 2) held by a1: 1, b1: 1; "+
 		"b1/x2 waits for 2 of volumes (capacity 2) held by a1: 1, b1: 1; "+
 		"c1 waits for 1 of volumes (capacity 2) held by a1: 1, b1: 1")
-	var deadlock *scheduler.DeadlockError
-	require.ErrorAs(t, err, &deadlock)
+	deadlock := asError[*scheduler.DeadlockError](t, err)
 	require.Len(t, deadlock.Waits, 3)
 	require.Zero(t, l.InUse())
 	require.Zero(t, l.Waiting())
@@ -388,8 +386,7 @@ func TestDeadlockError_is_one_of_an_aggregating_group(t *testing.T) {
 		return claims(k)
 	}})
 	err := scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: clock})
-	var group *scheduler.ExceptionGroup
-	require.ErrorAs(t, err, &group)
+	group := asError[*scheduler.ExceptionGroup](t, err)
 	require.Len(t, group.Errors, 2)
 	require.ErrorIs(t, group.Errors[0], errSpace)
 	var deadlock *scheduler.DeadlockError
@@ -421,8 +418,7 @@ func TestClaims_deadlock_after_others_have_left(t *testing.T) {
 			return scheduler.Sequence(lasting(1, nil), inner)
 		}, &scheduler.GroupOptions[string]{Claims: claim(l)})
 		err := scheduler.Run(t.Context(), outer, nil)
-		var deadlock *scheduler.DeadlockError
-		require.ErrorAs(t, err, &deadlock)
+		asError[*scheduler.DeadlockError](t, err)
 		require.Equal(t, 9*time.Second, time.Since(start), "there was hope until then")
 		wg.Wait()
 		require.Zero(t, l.InUse())
@@ -435,8 +431,7 @@ func TestClaims_served_from_behind(t *testing.T) {
 	other := newGroup(t, "x", second, &scheduler.GroupOptions[string]{
 		Claims: func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: l, Weight: 1}} },
 	})
-	holder := scheduler.NewTaskRunner(other, nil)
-	require.NoError(t, holder.Start(t.Context(), 0))
+	holder := startRunner(t, other, nil)
 	deps := scheduler.NewDependencies[int]()
 	for i := range 130 {
 		deps.Add(i)
@@ -572,8 +567,7 @@ func TestClaims_deadlock_seen_through_a_task_of_one_s_own(t *testing.T) {
 				return box(l)
 			})
 			err := scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{}).Alone()})
-			var deadlock *scheduler.DeadlockError
-			require.ErrorAs(t, err, &deadlock)
+			asError[*scheduler.DeadlockError](t, err)
 		})
 	}
 }
@@ -699,19 +693,16 @@ func TestClaims_deadlock_and_limits(t *testing.T) {
 		require.ErrorIs(t, run(t, 0, func(string) time.Duration { return time.Minute }, 0), context.DeadlineExceeded)
 	})
 	t.Run("what only waits for time starts before", func(t *testing.T) {
-		var deadlock *scheduler.DeadlockError
-		require.ErrorAs(t, run(t, 0, nil, 0, "first later"), &deadlock)
+		asError[*scheduler.DeadlockError](t, run(t, 0, nil, 0, "first later"))
 		require.Equal(t, scheduler.StateSucceeded, later)
 	})
 	t.Run("and so does what had no room in the budget", func(t *testing.T) {
-		var deadlock *scheduler.DeadlockError
-		require.ErrorAs(t, run(t, 0, nil, 3, "before later:before"), &deadlock)
+		asError[*scheduler.DeadlockError](t, run(t, 0, nil, 3, "before later:before"))
 		require.Equal(t, scheduler.StateSucceeded, later)
 	})
 	for name, limit := range map[string]time.Duration{"had a limit": time.Minute, "had a grace": time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
-			var deadlock *scheduler.DeadlockError
-			require.ErrorAs(t, run(t, 0, byKey(map[string]time.Duration{"limited": limit}), 0, "limited"), &deadlock)
+			asError[*scheduler.DeadlockError](t, run(t, 0, byKey(map[string]time.Duration{"limited": limit}), 0, "limited"))
 		})
 	}
 }

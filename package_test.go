@@ -49,8 +49,7 @@ func TestWhat_blocks(t *testing.T) {
 	start := func(t *testing.T, yield scheduler.Yield) {
 		clock = &countedClock{Clock: schedulertest.NewClock(time.Time{})}
 		task = &fakeTask{yields: []scheduler.Yield{yield, yield}}
-		runner = scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Clock: clock, Grace: time.Minute})
-		require.NoError(t, runner.Start(t.Context(), 0))
+		runner = startRunner(t, task, &scheduler.RunnerOptions{Clock: clock, Grace: time.Minute})
 	}
 	// does returns what a call did.
 	does := func(call func()) calls {
@@ -77,8 +76,7 @@ func TestWhat_blocks(t *testing.T) {
 			reads := yield == hour
 			step := calls{steps: 1, read: reads}
 			require.Equal(t, step, does(func() {
-				r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Clock: clock})
-				require.NoError(t, r.Start(t.Context(), 0))
+				startRunner(t, task, &scheduler.RunnerOptions{Clock: clock})
 			}))
 			clock.Advance(time.Hour)
 			require.Equal(t, step, does(func() {

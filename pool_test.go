@@ -60,8 +60,7 @@ func TestRun_leaves_no_coroutine(t *testing.T) {
 			<-exited
 		},
 		"Cancel": func(t *testing.T) {
-			r := scheduler.NewTaskRunner(members(t, succeed), nil)
-			require.NoError(t, r.Start(t.Context(), 0))
+			r := startRunner(t, members(t, succeed), nil)
 			for range 10 {
 				mustStep(t, t.Context(), r)
 			}

@@ -38,8 +38,7 @@ func TestRun_pauses(t *testing.T) {
 				return
 			}
 			clock = newClock()
-			r := scheduler.NewTaskRunner(&fakeTask{yields: c.yields}, &scheduler.RunnerOptions{Clock: drained{clock}})
-			require.NoError(t, r.Start(t.Context(), 0))
+			r := startRunner(t, &fakeTask{yields: c.yields}, &scheduler.RunnerOptions{Clock: drained{clock}})
 			if due := r.Due(); due.Rounds() == 0 {
 				require.NoError(t, r.RunToCompletion(t.Context(), c.wait))
 				require.Subset(t, clock.Pauses(), c.resume)
@@ -223,8 +222,7 @@ func TestRun_inside_a_step_is_refused(t *testing.T) {
 	}
 	check := func(t *testing.T, err error, outer string) {
 		t.Helper()
-		var nested *scheduler.NestedRunError
-		require.ErrorAs(t, err, &nested)
+		nested := asError[*scheduler.NestedRunError](t, err)
 		require.Equal(t, &scheduler.NestedRunError{Outer: outer, Inner: "inner"}, nested)
 		require.Equal(t, "scheduler: blocking run of inner inside a step of "+outer, nested.Error())
 	}
@@ -234,8 +232,7 @@ func TestRun_inside_a_step_is_refused(t *testing.T) {
 	})
 	t.Run("RunToCompletion", func(t *testing.T) {
 		t.Parallel()
-		r := scheduler.NewTaskRunner(&fakeTask{step: forever}, &scheduler.RunnerOptions{Name: "inner"})
-		require.NoError(t, r.Start(t.Context(), 0))
+		r := startRunner(t, &fakeTask{step: forever}, &scheduler.RunnerOptions{Name: "inner"})
 		check(t, scheduler.Run(t.Context(), scheduler.Func(func(ctx context.Context) error {
 			return r.RunToCompletion(ctx, 0)
 		}), &scheduler.RunnerOptions{Name: "outer"}), "outer")
@@ -261,8 +258,7 @@ func TestRun_inside_a_step_is_refused(t *testing.T) {
 	})
 	t.Run("nor between steps", func(t *testing.T) {
 		t.Parallel()
-		outer := scheduler.NewTaskRunner(&fakeTask{yields: []scheduler.Yield{scheduler.Next}}, nil)
-		require.NoError(t, outer.Start(t.Context(), 0))
+		outer := startRunner(t, &fakeTask{yields: []scheduler.Yield{scheduler.Next}}, nil)
 		require.NoError(t, inner(t.Context()))
 		require.NoError(t, outer.RunToCompletion(t.Context(), 0))
 	})

@@ -38,8 +38,7 @@ func TestTaskRunner_Step_does_not_wait_for_a_call(t *testing.T) {
 		} {
 			t.Run(name+" "+how, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					r := scheduler.NewTaskRunner(heldCalls(deaf)[name], &scheduler.RunnerOptions{Timeout: 100 * time.Millisecond})
-					require.NoError(t, r.Start(t.Context(), 0))
+					r := startRunner(t, heldCalls(deaf)[name], &scheduler.RunnerOptions{Timeout: 100 * time.Millisecond})
 					begin := time.Now()
 					end(r)
 					done := false

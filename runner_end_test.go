@@ -271,8 +271,7 @@ func TestTaskRunner_timeout_is_over(t *testing.T) {
 		for _, limits := range [][2]time.Duration{{time.Second, time.Hour}, {time.Hour, time.Second}} {
 			clock := newClock()
 			r := scheduler.NewTaskRunner(&fakeTask{step: forever}, &scheduler.RunnerOptions{Timeout: limits[0], Clock: clock})
-			var timeout *scheduler.Timeout
-			require.ErrorAs(t, r.RunWith(t.Context(), limits[1], time.Minute), &timeout)
+			timeout := asError[*scheduler.Timeout](t, r.RunWith(t.Context(), limits[1], time.Minute))
 			require.Equal(t, time.Second, timeout.Limit)
 			require.True(t, timeout.Of(r))
 		}
@@ -298,8 +297,7 @@ func TestTaskRunner_deadlines_only_come_nearer(t *testing.T) {
 	t.Run("CancelAfter whose close fails", func(t *testing.T) {
 		t.Parallel()
 		task := &fakeTask{yields: parked, close: func() error { return errBoom }}
-		r := scheduler.NewTaskRunner(task, nil)
-		require.NoError(t, r.Start(t.Context(), 0))
+		r := startRunner(t, task, nil)
 		r.CancelAfter(-1)
 		done, err := r.Step(t.Context())
 		require.True(t, done)
@@ -397,8 +395,7 @@ func TestTaskRunner_Stop(t *testing.T) {
 			step: forever,
 			stop: func(context.Context, error) { panic("no") },
 		}
-		r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Grace: 1})
-		require.NoError(t, r.Start(t.Context(), 0))
+		r := startRunner(t, task, &scheduler.RunnerOptions{Grace: 1})
 		r.Stop(nil)
 		require.PanicsWithValue(t, "no", func() { _, _ = r.Step(t.Context()) })
 		require.Equal(t, scheduler.ErrAborted, r.Err())
@@ -418,8 +415,7 @@ func TestTaskRunner_Cancel(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			task := &fakeTask{step: forever, close: c.close}
-			r := scheduler.NewTaskRunner(task, nil)
-			require.NoError(t, r.Start(t.Context(), 0))
+			r := startRunner(t, task, nil)
 			require.Equal(t, c.result, short(r.Cancel()))
 			require.Equal(t, c.err, short(r.Err()))
 			require.Equal(t, 1, task.closes)

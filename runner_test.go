@@ -195,8 +195,7 @@ func TestNewTaskRunner_panics_for_bad_options(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var option *scheduler.OptionError
-			require.ErrorAs(t, scheduler.Run(t.Context(), c.task, c.opts), &option)
+			option := asError[*scheduler.OptionError](t, scheduler.Run(t.Context(), c.task, c.opts))
 			require.Equal(t, c.want, option.Error())
 			require.PanicsWithError(t, c.want, func() { scheduler.NewTaskRunner(c.task, c.opts) })
 		})
@@ -571,8 +570,7 @@ func TestTaskRunner_Cancel_wakes_who_drives_AsTask(t *testing.T) {
 	t.Parallel()
 	var never scheduler.Event
 	inner := scheduler.NewTaskRunner(scheduler.Pause(scheduler.On(&never)), nil)
-	outer := scheduler.NewTaskRunner(scheduler.All(inner.AsTask(0)), nil)
-	require.NoError(t, outer.Start(t.Context(), 0))
+	outer := startRunner(t, scheduler.All(inner.AsTask(0)), nil)
 	require.False(t, outer.Due().Ready())
 	require.NoError(t, inner.Cancel())
 	require.True(t, outer.Due().Ready(), "nobody would ever look again")

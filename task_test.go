@@ -216,8 +216,7 @@ func TestAll(t *testing.T) {
 		t.Parallel()
 		other := &fakeTask{step: forever}
 		err := scheduler.Run(t.Context(), scheduler.All(other, scheduler.Func(func(context.Context) error { return errBoom })), nil)
-		var task *scheduler.TaskError
-		require.ErrorAs(t, err, &task)
+		task := asError[*scheduler.TaskError](t, err)
 		require.Equal(t, 1, task.Key)
 		require.Equal(t, 1, other.closes)
 	})
@@ -286,8 +285,7 @@ func TestTimes_at_the_ends_of_the_scale_are_kept(t *testing.T) {
 	}
 	// A span backwards is not the beginning of all time.
 	clock := schedulertest.NewClock(time.Time{})
-	r := scheduler.NewTaskRunner(scheduler.Pause(scheduler.After(-time.Second)), &scheduler.RunnerOptions{Clock: clock})
-	require.NoError(t, r.Start(t.Context(), 0))
+	r := startRunner(t, scheduler.Pause(scheduler.After(-time.Second)), &scheduler.RunnerOptions{Clock: clock})
 	at, ok := r.Due().Time()
 	require.True(t, ok)
 	require.Equal(t, -time.Second, at.Sub(clock.Now()))

@@ -55,12 +55,10 @@ func TestBlocking_calls_of_all_ends(t *testing.T) {
 			return nil
 		}), nil)
 		require.EqualValues(t, n, made.Load())
-		var all *scheduler.ExceptionGroup
-		require.ErrorAs(t, err, &all)
+		all := asError[*scheduler.ExceptionGroup](t, err)
 		require.Len(t, all.Errors, 2*n/3)
 		for i, err := range all.Errors {
-			var e *scheduler.TaskError
-			require.ErrorAs(t, err, &e)
+			e := asError[*scheduler.TaskError](t, err)
 			if want := scheduler.ErrGoexit; e.Key.(int)%3 == 0 {
 				require.ErrorIs(t, err, want, i)
 			} else {
