@@ -115,6 +115,10 @@ func (r *TaskRunner) drive(ctx context.Context, pause, wait time.Duration, first
 		until := r.until(ctx, pause)
 		for over := false; !over; over = r.isOver(ctx, until) {
 			r.sleep(loop, until)
+			if r.posts.some.Load() {
+				r.RunPosted()
+				until = min(until, r.until(ctx, pause)) // the end of a round's pause stays
+			}
 		}
 		ctx = r.stopAtEnd(ctx)
 		if r.opts.Progress != nil {
@@ -165,7 +169,7 @@ func signalAtEnd(ctx context.Context, signal func()) (stop func()) {
 // until returns when the pause ends unless something happens; past is for none.
 func (r *TaskRunner) until(ctx context.Context, wait time.Duration) int64 {
 	due := r.Due()
-	if ctx.Err() != nil || due.Ready() { // the wake for it may still be on its way
+	if r.done || ctx.Err() != nil || due.Ready() { // the wake for it may still be on its way
 		return past
 	}
 	at := never

@@ -57,7 +57,7 @@ type RunnerOptions struct {
 	Progress func(ctx context.Context) error
 
 	// Wake is called, from any goroutine, when the runner may have become due
-	// earlier than Due last said. It must not block or call the runner: it
+	// earlier than Due last said, or has something to call in RunPosted. It must not block or call the runner: it
 	// tells the loop that drives the runner to look again.
 	Wake func()
 
@@ -80,8 +80,8 @@ type RunnerOptions struct {
 // A TaskRunner is for one goroutine at a time, the one that drives it. Methods
 // that run the task's code panic if they overlap: a Step inside a step of the
 // same runner, a Step from two goroutines at once, or a Cancel while Run on
-// another goroutine drives it. Interrupt and Kill may be called from any
-// goroutine.
+// another goroutine drives it. Interrupt, Kill and
+// Post may be called from any goroutine.
 //
 // A step never waits for a task to end. A task that takes time to end, because
 // it has a call that has not returned, is asked to end and then closing: the
@@ -124,6 +124,8 @@ type TaskRunner struct {
 	killed atomic.Bool
 	kick   Event                 // set when the runner becomes due from outside
 	loop   atomic.Pointer[alarm] // of the Run that drives it
+	posts  posts
+	outer  atomic.Pointer[TaskRunner] // the outermost, if this one is inside it
 }
 
 // NewTaskRunner returns a runner for the task; nil options are the defaults.
@@ -174,6 +176,7 @@ func (r *TaskRunner) grace() time.Duration { return max(r.opts.Grace, 0) }
 // [ErrStarted] if the runner was started before, and [ErrCancelled] if it was
 // cancelled before; then nothing has changed.
 func (r *TaskRunner) Start(ctx context.Context, timeout time.Duration) error {
+	r.RunPosted()
 	r.enter("Start")
 	defer r.leave()
 	switch {
@@ -186,6 +189,7 @@ func (r *TaskRunner) Start(ctx context.Context, timeout time.Duration) error {
 		return err
 	}
 	_, err := r.step(ctx)
+	r.runLastPosted()
 	return err
 }
 
@@ -200,6 +204,14 @@ func (r *TaskRunner) begin(ctx context.Context, timeout time.Duration) error {
 	}
 	r.clock = clock
 	r.started = true
+	if s := scopeOf(ctx); s != nil {
+		if outer, ok := s.driver.(*TaskRunner); ok && outer != r {
+			r.outer.Store(outer)
+			if r.posts.some.Load() { // posted just before
+				outer.Post(r.RunPosted)
+			}
+		}
+	}
 	o := &r.opts
 	r.scopes = o.Clock != nil || o.Grace != 0 || o.Abandon > 0 || o.EndCalls
 	r.offerTimeout(r.opts.Timeout)
@@ -224,6 +236,7 @@ func (r *TaskRunner) offerTimeout(limit time.Duration) {
 // returns true and the error of Close, if any: a timeout that the task swallowed
 // is not reported by Step. Err has it, and the result of [TaskRunner.Run].
 func (r *TaskRunner) Step(ctx context.Context) (done bool, err error) {
+	r.RunPosted()
 	r.enter("Step")
 	defer r.leave()
 	switch {
@@ -232,7 +245,9 @@ func (r *TaskRunner) Step(ctx context.Context) (done bool, err error) {
 	case !r.started:
 		return false, &namedError{r.opts.Name, ErrNotStarted}
 	}
-	return r.step(ctx)
+	done, err = r.step(ctx)
+	r.runLastPosted()
+	return done, err
 }
 
 // What a runner can be busy with.
@@ -312,6 +327,7 @@ func (r *TaskRunner) turn(ctx context.Context) (y Yield, due bool, err error) {
 func (r *TaskRunner) abort() {
 	task := r.task
 	r.end(ErrAborted)
+	r.posts.close() // and forget them
 	if task != nil && r.entered && !r.inside {
 		_ = task.Close() // The panic is on its way up already.
 	}

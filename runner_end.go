@@ -76,7 +76,9 @@ func (r *TaskRunner) Cancel() error {
 		return nil
 	}
 	defer r.kick.Set() // who drives it by AsTask may wait for that alone
-	return r.cancel()
+	err := r.cancel()
+	r.runLastPosted()
+	return err
 }
 
 func (r *TaskRunner) cancel() error {

@@ -143,7 +143,9 @@ func (t *runnerTask) Close() error {
 	if t.r.done {
 		return nil
 	}
-	return t.r.cancel()
+	err := t.r.cancel()
+	t.r.runLastPosted()
+	return err
 }
 
 // BeginClose asks the runner's task to end.
