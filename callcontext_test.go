@@ -507,7 +507,7 @@ func TestRun_inside_a_call_ends_with_it(t *testing.T) {
 			return inner
 		}), &scheduler.RunnerOptions{Name: "outer", Timeout: time.Minute})
 		require.ErrorIs(t, inner, context.DeadlineExceeded)
-		asError[*scheduler.Timeout](t, inner)
+		require.ErrorAs(t, inner, new(*scheduler.Timeout))
 		require.EqualError(t, err, "outer: timed out after 1m0s")
 	})
 }

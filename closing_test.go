@@ -26,7 +26,7 @@ func TestCloser(t *testing.T) {
 	call := func(d time.Duration) scheduler.Task {
 		return scheduler.Blocking(func(ctx context.Context) error {
 			<-ctx.Done()
-			time.Sleep(d)
+			sleep(d)
 			return nil
 		})
 	}
@@ -57,10 +57,10 @@ func TestCloser(t *testing.T) {
 				e := closer.(scheduler.Closer).BeginClose()
 				require.NotNil(t, e)
 				require.Equal(t, begin, time.Now(), "it only asks")
-				time.Sleep(2*time.Second - 1)
+				sleep(2*time.Second - 1)
 				synctest.Wait()
 				require.False(t, e.IsSet())
-				time.Sleep(1)
+				sleep(1)
 				synctest.Wait()
 				require.True(t, e.IsSet())
 				require.NoError(t, task.Close())
@@ -73,7 +73,7 @@ func TestCloser(t *testing.T) {
 func pollFor(d time.Duration) scheduler.Task {
 	return scheduler.Poll(time.Second, func(ctx context.Context) (bool, error) {
 		<-ctx.Done()
-		time.Sleep(d)
+		sleep(d)
 		return true, nil
 	})
 }

@@ -174,7 +174,7 @@ func TestGroup_timeout_gone_on_after_is_not_lost(t *testing.T) {
 			}(),
 		}, nil)
 		require.EqualError(t, err, "fails: no space")
-		asError[*scheduler.Timeout](t, group.Err("slow"))
+		require.ErrorAs(t, group.Err("slow"), new(*scheduler.Timeout))
 		require.Len(t, group.Errors(), 2)
 	}
 }

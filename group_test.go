@@ -297,7 +297,7 @@ func TestNewDependencyTaskGroup_errors(t *testing.T) {
 			t.Run(fmt.Sprint("cycle ", deps, " reverse=", reverse), func(t *testing.T) {
 				g, err := scheduler.NewDependencyTaskGroup(graph(deps), task, &options{Reverse: reverse})
 				require.Nil(t, g)
-				asError[*scheduler.CircularDependencyError[string]](t, err)
+				require.ErrorAs(t, err, new(*scheduler.CircularDependencyError[string]))
 			})
 		}
 	}

@@ -106,7 +106,7 @@ func TestClaims_that_can_never_be_met(t *testing.T) {
 			Claims: func(string) []scheduler.Claim { return claims },
 		}, nil)
 		require.EqualError(t, err, want)
-		asError[*scheduler.OptionError](t, err)
+		require.ErrorAs(t, err, new(*scheduler.OptionError))
 		require.Empty(t, starts(trace))
 		require.False(t, group.Started("a"))
 	}
@@ -418,7 +418,7 @@ func TestClaims_deadlock_after_others_have_left(t *testing.T) {
 			return scheduler.Sequence(lasting(1, nil), inner)
 		}, &scheduler.GroupOptions[string]{Claims: claim(l)})
 		err := scheduler.Run(t.Context(), outer, nil)
-		asError[*scheduler.DeadlockError](t, err)
+		require.ErrorAs(t, err, new(*scheduler.DeadlockError))
 		require.Equal(t, 9*time.Second, time.Since(start), "there was hope until then")
 		wg.Wait()
 		require.Zero(t, l.InUse())
@@ -567,7 +567,7 @@ func TestClaims_deadlock_seen_through_a_task_of_one_s_own(t *testing.T) {
 				return box(l)
 			})
 			err := scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{}).Alone()})
-			asError[*scheduler.DeadlockError](t, err)
+			require.ErrorAs(t, err, new(*scheduler.DeadlockError))
 		})
 	}
 }
@@ -693,16 +693,16 @@ func TestClaims_deadlock_and_limits(t *testing.T) {
 		require.ErrorIs(t, run(t, 0, func(string) time.Duration { return time.Minute }, 0), context.DeadlineExceeded)
 	})
 	t.Run("what only waits for time starts before", func(t *testing.T) {
-		asError[*scheduler.DeadlockError](t, run(t, 0, nil, 0, "first later"))
+		require.ErrorAs(t, run(t, 0, nil, 0, "first later"), new(*scheduler.DeadlockError))
 		require.Equal(t, scheduler.StateSucceeded, later)
 	})
 	t.Run("and so does what had no room in the budget", func(t *testing.T) {
-		asError[*scheduler.DeadlockError](t, run(t, 0, nil, 3, "before later:before"))
+		require.ErrorAs(t, run(t, 0, nil, 3, "before later:before"), new(*scheduler.DeadlockError))
 		require.Equal(t, scheduler.StateSucceeded, later)
 	})
 	for name, limit := range map[string]time.Duration{"had a limit": time.Minute, "had a grace": time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
-			asError[*scheduler.DeadlockError](t, run(t, 0, byKey(map[string]time.Duration{"limited": limit}), 0, "limited"))
+			require.ErrorAs(t, run(t, 0, byKey(map[string]time.Duration{"limited": limit}), 0, "limited"), new(*scheduler.DeadlockError))
 		})
 	}
 }
