@@ -149,8 +149,8 @@ func (c *call) begin(ctx context.Context) {
 	s := scopeOf(ctx)
 	if s != nil {
 		c.ends = s.endCalls
-		if lent := s.holdings(); lent != nil {
-			c.told().lent = lent
+		if held := heldAround(s); held != nil {
+			c.told().held = held
 		}
 	}
 	if n := noticeOf(ctx); n != nil {

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/steptask/scheduler/internal/claims"
 )
 
 // callContext is a call as the context that its function gets: the values of the
@@ -57,7 +59,7 @@ func (c *callContext) String() string { return "scheduler.Blocking" }
 func (c *call) scope() *scope {
 	s := &scope{clock: clockOf(c.step)}
 	if e := c.end.Load(); e != nil {
-		s.lent = e.lent
+		s.held = e.held
 	}
 	return s
 }
@@ -66,7 +68,7 @@ func (c *call) scope() *scope {
 // calls never need.
 type callEnd struct {
 	call *call
-	lent []*holding // what the node of the call holds; never changed
+	held *claims.Holding // what the node of the call holds; never changed
 
 	mu     sync.Mutex
 	notice *StopError

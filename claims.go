@@ -3,259 +3,423 @@ package scheduler
 import (
 	"context"
 	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/steptask/scheduler/internal/claims"
+	"github.com/steptask/scheduler/internal/minheap"
 )
 
-// claimQueue is the part of a group that knows who waits for shared Limiters,
-// and who holds what of them. Nodes that claim the same wait for it together: the
-// class has one place in line, for the lowest rank among them.
+// claimQueue has the nodes of a group that wait for shared Limiters, and what
+// running ones hold. Nodes that claim the same are a class, which has one place in
+// line. While they wait nothing looks at them: a class whose turn it is comes by
+// turn, one that has to wait for an Interval is found by its time.
 type claimQueue struct {
-	classes    map[Claim][]*class // by the first claim
-	inOrder    []*class
-	classOf    []*class   // by position; nil: not asked yet
-	waiting    []*class   // those that have nodes waiting
-	intervalAt int64      // when one of them can start at the earliest, or never
-	recheck    bool       // something was given back
-	holding    *holding   // of the node that is starting
-	held       []*holding // by slot
-	around     []*holding // what the nodes around the group hold, nearest first
-	claimTree  *claimTree // shared by the outermost group and all inside
+	host  claimHost
+	place *claims.Holding // the nearest that is held around the group
+	run   *claims.Run     // shared by the outermost group and all inside; made when first needed
+	asker *claims.Asker   // made when first needed
+
+	sets    map[claimSet]*class
+	classOf []*class             // by position; nil: not asked yet
+	asked   []*class             // all that have asked for something
+	waiting int                  // classes with nodes that wait
+	again   []*class             // are to ask again
+	opened  []*class             // have a node among the ready ones
+	timed   minheap.Heap[*class] // by the instant of the run's clock at which they can start
+	full    bool                 // the group was, after the last start pass
+	stuck   bool                 // the run was, after the last step
+
+	starting *claims.Holding   // of the node that is starting
+	held     []*claims.Holding // by slot
+
+	hasTurns atomic.Bool
+	mu       sync.Mutex
+	turns    []*class // guarded by mu
+}
+
+// claimHost is the group of a claimQueue.
+type claimHost interface {
+	pathOf(p int32) string
+	nodeAt(rank int32) int32
+	wakeUp() // from any goroutine
+	outerClaims() *claimQueue
+}
+
+// claimSet is a set of claims: one, and the class of those before it.
+type claimSet struct {
+	before *class
+	claim  Claim
 }
 
 // class is the nodes of a group that claim the same.
 type class struct {
-	ticket *ticket
-	nodes  []int32 // waiting, by rank: a heap
-	open   bool    // it is its turn: one of its nodes is among the ready ones
+	queue  *claimQueue
+	claims []Claim
+	paced  bool // a claim is on a Limiter with an Interval
+	ticket *claims.Ticket
+	nodes  minheap.Heap[struct{}] // that wait, by rank
+	open   bool                   // it is its turn: one of its nodes is among the ready ones
+	timed  bool                   // it is among those that wait for a time
 }
 
 // noClaims is the class of nodes that claim nothing.
 var noClaims = &class{}
 
-// claim gets what a node claims, and reports whether it is to be started now.
-// Otherwise it waits in its class, or has failed.
-func (g *engine) claim(ctx context.Context, p, rank int32) bool {
-	c, err := g.classFor(p)
-	switch {
-	case err != nil:
-		g.handle(ctx, p, nil, err)
-		return false
-	case c == noClaims:
-		return true
-	}
-	if len(c.nodes) == 0 || c.open {
-		c.open = false
-		h, at := c.ticket.take(g, p, g.claimTime(c))
-		if h != nil {
-			g.holding, g.recheck = h, true
-			if len(c.nodes) == 0 {
-				g.leaveLine(c)
-			}
-			return true
-		}
-		g.intervalAt = min(g.intervalAt, at)
-	}
-	if len(c.nodes) == 0 {
-		g.waiting = append(g.waiting, c)
-		g.claimTree.add(c.ticket)
-	}
-	c.push(rank)
-	return false
+func (c *class) claimed() []Claim         { return c.claims }
+func (c *class) pathOf(node int32) string { return c.queue.host.pathOf(node) }
+
+// next returns the node that is the first to start of those that wait.
+func (c *class) next() string {
+	rank, _ := c.nodes.Min()
+	return c.queue.host.pathOf(c.queue.host.nodeAt(int32(rank)))
 }
 
-// claimTime reads the clock if a claim depends on it.
-func (g *engine) claimTime(c *class) int64 {
-	for _, claim := range c.ticket.claims {
-		if claim.Limiter.opts.Interval > 0 {
-			return instantOf(g.clock)
+// begin makes the queue ready for a group around which place is held, or nothing.
+func (q *claimQueue) begin(host claimHost, place *claims.Holding) { q.host, q.place = host, place }
+
+// ofRun returns what is shared by the outermost group and all inside.
+func (q *claimQueue) ofRun() *claims.Run {
+	if q.run == nil {
+		if outer := q.host.outerClaims(); outer != nil {
+			q.run = outer.ofRun()
+		} else {
+			q.run = new(claims.Run)
 		}
 	}
-	return never
+	return q.run
 }
 
-// classFor returns the class of a node, asking for its claims the first time.
-func (g *engine) classFor(p int32) (*class, error) {
-	if g.classOf == nil {
-		g.classOf = make([]*class, g.nodes.len())
-		g.classes = map[Claim][]*class{}
+// turn says, from any goroutine, that there is something new for a ticket.
+func (q *claimQueue) turn(t *claims.Ticket) {
+	q.mu.Lock()
+	q.turns = append(q.turns, t.Owner.(*class))
+	q.mu.Unlock()
+	q.hasTurns.Store(true)
+	q.host.wakeUp()
+}
+
+// classFor returns the class of a node, with the claims that ask returns if it is
+// the first time.
+func (q *claimQueue) classFor(p int32, nodes int, ask func(p int32) []Claim) (*class, error) {
+	if q.classOf == nil {
+		q.classOf = make([]*class, nodes)
+		q.sets = map[claimSet]*class{}
 	}
-	if c := g.classOf[p]; c != nil {
+	if c := q.classOf[p]; c != nil {
 		return c, nil
 	}
-	merged, err := mergeClaims(g.opts.Claims(p))
+	merged, err := mergeClaims("GroupOptions.Claims", ask(p))
 	if err != nil {
 		return nil, err
 	}
 	c := noClaims
-	if len(merged) > 0 {
-		c = g.classWith(merged)
+	for i, claim := range merged {
+		set := claimSet{c, claim}
+		if c = q.sets[set]; c == nil {
+			c = &class{queue: q, claims: merged[:i+1]}
+			q.sets[set] = c
+		}
 	}
-	g.classOf[p] = c
+	q.classOf[p] = c
 	return c, nil
 }
 
-func (g *engine) classWith(merged []Claim) *class {
-	for _, c := range g.classes[merged[0]] {
-		if slices.Equal(c.ticket.claims, merged) {
-			return c
+// ticketOf returns the place in line of a pending node that waits for nothing but
+// claims.
+func (q *claimQueue) ticketOf(p int32) *claims.Ticket {
+	if q.classOf == nil || q.classOf[p] == nil {
+		return nil
+	}
+	return q.classOf[p].ticket
+}
+
+// take gets what a node of a class claims, to be held by that node, and reports
+// whether it is to be started now. If not it waits in its class.
+func (q *claimQueue) take(c *class, p, rank int32, clock timeSource) bool {
+	if q.asker == nil {
+		q.asker = claims.NewAsker(q.ofRun(), q.turn)
+	}
+	if c.ticket == nil {
+		c.ticket = newTicket(q.asker, q.place, c, c.claims)
+		c.paced = hasInterval(c.claims)
+		q.asked = append(q.asked, c)
+	}
+	if c.open || c.nodes.Len() == 0 && c.ticket.Ask() {
+		q.close(c)
+		now, ahead := c.time(clock)
+		h, at := c.ticket.Take(p, now)
+		if h != nil {
+			q.starting = h
+			if c.nodes.Len() > 0 {
+				q.again = append(q.again, c)
+			}
+			return true
+		}
+		q.waitUntil(c, at, ahead)
+	}
+	if c.nodes.Len() == 0 {
+		q.waiting++
+	}
+	c.nodes.Push(int64(rank), struct{}{})
+	return false
+}
+
+// close takes back that it is the turn of a class.
+func (q *claimQueue) close(c *class) {
+	if c.open {
+		c.open = false
+		q.opened = slices.DeleteFunc(q.opened, func(d *class) bool { return d == c })
+	}
+}
+
+// time returns the time of Limiters, if that matters, and how far the run's clock
+// is ahead of that.
+func (c *class) time(clock timeSource) (now int64, ahead time.Duration) {
+	if !c.paced {
+		return never, 0
+	}
+	return limiterTime(clock)
+}
+
+// hasNews reports whether serve has anything to do, times left aside.
+func (q *claimQueue) hasNews() bool {
+	return q.full || len(q.again) > 0 || q.hasTurns.Load()
+}
+
+// hasTimes reports whether there is a class that waits for a time.
+func (q *claimQueue) hasTimes() bool { return q.timed.Len() > 0 }
+
+// serve gives each class whose turn it is to add, which puts the rank of its first
+// node among the ready ones. The group has room.
+func (q *claimQueue) serve(clock timeSource, add func(rank int32)) {
+	if q.full {
+		q.full = false
+		for _, t := range q.asker.SetRoom() {
+			q.again = append(q.again, t.Owner.(*class))
 		}
 	}
-	c := &class{}
-	c.ticket = &ticket{
-		claims: merged,
-		around: g.around,
-		wake:   g.parking.event.Set,
-		who:    func() string { return g.pathOf(g.starter.nodeAt(c.nodes[0])) },
-	}
-	g.classes[merged[0]] = append(g.classes[merged[0]], c)
-	g.inOrder = append(g.inOrder, c)
-	return c
-}
-
-// serve puts the first node of each class whose turn has come among those that
-// are ready. It returns the first word of the ready set that has one.
-func (g *engine) serve() int {
-	g.recheck = false
-	g.intervalAt = never
-	first := g.nodes.len()
-	for _, c := range slices.Clone(g.waiting) {
-		if c.open {
-			continue
-		}
-		if at := c.ticket.turn(g.claimTime(c)); at != past {
-			g.intervalAt = min(g.intervalAt, at)
-			continue
-		}
-		rank := c.pop()
-		c.open = true
-		g.starter.ready.Add(rank)
-		first = min(first, int(rank>>6))
-		if len(c.nodes) == 0 {
-			g.leaveLine(c)
+	again := q.again
+	q.again = nil
+	for _, c := range again {
+		if c.nodes.Len() > 0 && !c.open && c.ticket.Ask() {
+			q.open(c, clock, add)
 		}
 	}
-	return first
+	if q.hasTurns.Load() {
+		for _, c := range q.takeTurns() {
+			if c.nodes.Len() > 0 && !c.open {
+				q.open(c, clock, add)
+			}
+		}
+	}
+	q.serveTimed(clock, add)
 }
 
-// leaveLine takes a class without waiting nodes off the list of those that
-// have some. Its ticket keeps its place until it is used, or given up.
-func (g *engine) leaveLine(c *class) {
-	if i := slices.Index(g.waiting, c); i >= 0 {
-		g.waiting = slices.Delete(g.waiting, i, i+1)
-		g.claimTree.remove(c.ticket)
+func (q *claimQueue) takeTurns() []*class {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.hasTurns.Store(false)
+	turns := q.turns
+	q.turns = nil
+	return turns
+}
+
+// open makes the first node of a class ready, if nothing but a time, which is then
+// waited for, is in the way.
+func (q *claimQueue) open(c *class, clock timeSource, add func(rank int32)) {
+	now, ahead := c.time(clock)
+	if at := c.ticket.Due(now); at != past {
+		q.waitUntil(c, at, ahead)
+		return
+	}
+	rank, _ := c.nodes.Pop()
+	add(int32(rank))
+	c.open = true
+	q.opened = append(q.opened, c)
+	if c.nodes.Len() == 0 {
+		q.waiting--
 	}
 }
 
-// leaveLines gives all places in line up: nothing more starts.
-func (g *engine) leaveLines() {
-	for _, c := range g.inOrder {
-		c.ticket.leave()
-		g.claimTree.remove(c.ticket)
-	}
-	g.waiting, g.intervalAt = nil, never
-}
-
-// giveBack gives back what the node holds that is starting, if it does not run on.
-func (g *engine) giveBack() {
-	if h := g.holding; h != nil {
-		g.holding, g.recheck = nil, true
-		h.release()
-	}
-}
-
-// giveBackOf gives back what the member in a slot holds.
-func (g *engine) giveBackOf(slot int32) {
-	if h := g.held[slot]; h != nil {
-		g.held[slot], g.recheck = nil, true
-		h.release()
-	}
-}
-
-// holdInSlot makes what the starting node holds that of the slot, of so many.
-func (g *engine) holdInSlot(slot int32, slots int) {
-	if int(slot) >= len(g.held) {
-		g.held = extended(g.held, slots)
-	}
-	g.held[slot], g.holding = g.holding, nil
-}
-
-// pauseLines lets others pass while the group is full: what runs here may need
-// what is kept for those that wait.
-func (g *engine) pauseLines() {
-	for _, c := range g.inOrder {
-		c.ticket.pause()
-	}
-}
-
-// nextInterval returns when a Limiter's Interval lets a node start, or never.
-func (g *engine) nextInterval() int64 {
-	if len(g.waiting) == 0 || g.isFull() {
+// nextTime returns when an Interval lets a node start, or never.
+func (q *claimQueue) nextTime() int64 {
+	if q.timed.Len() == 0 {
 		return never
 	}
-	return g.intervalAt
+	at, _ := q.timed.Min()
+	return at
+}
+
+// setFull says that the group is full after a start pass: what runs in it may need
+// what is kept for those that wait.
+func (q *claimQueue) setFull() {
+	if q.full || q.waiting == 0 && len(q.opened) == 0 {
+		return
+	}
+	q.full = true
+	q.asker.SetFull()
+	for _, c := range q.opened {
+		c.open = false
+	}
+	q.opened = nil
+	q.forgetTimes()
+}
+
+func (q *claimQueue) forgetTimes() {
+	for q.timed.Len() > 0 {
+		_, c := q.timed.Pop()
+		c.timed = false
+	}
+}
+
+// leave gives all places in line up: nothing more starts.
+func (q *claimQueue) leave() {
+	for _, c := range q.asked {
+		c.ticket.Leave()
+	}
+	q.asked, q.again, q.opened, q.waiting, q.full = nil, nil, nil, 0, false
+	q.forgetTimes()
+}
+
+// release gives back what the node holds that is starting, if it does not run on.
+func (q *claimQueue) release() {
+	if h := q.starting; h != nil {
+		q.starting = nil
+		h.Release()
+	}
+}
+
+// occupy makes what the starting node holds that of a slot. There are so many slots.
+func (q *claimQueue) occupy(slot int32, slots int) {
+	if q.starting == nil {
+		return
+	}
+	if int(slot) >= len(q.held) {
+		q.held = extended(q.held, slots)
+	}
+	q.held[slot], q.starting = q.starting, nil
+}
+
+// vacate gives back what the member in a slot holds.
+func (q *claimQueue) vacate(slot int32) {
+	if h := q.holding(slot); h != nil {
+		q.held[slot] = nil
+		h.Release()
+	}
+}
+
+// placeIn returns what the member in a slot holds, or the node that is starting,
+// or else what is held around the group.
+func (q *claimQueue) placeIn(slot int32) *claims.Holding {
+	h := q.starting
+	if slot != noSlot {
+		h = q.holding(slot)
+	}
+	if h == nil {
+		return q.place
+	}
+	return h
+}
+
+func (q *claimQueue) holding(slot int32) *claims.Holding {
+	if int(slot) >= len(q.held) {
+		return nil
+	}
+	return q.held[slot]
+}
+
+// isStuck reports whether the run, in which nothing can go on but by claims, waits
+// for ever.
+func (q *claimQueue) isStuck() bool {
+	q.stuck = true
+	return q.ofRun().IsDead()
+}
+
+// goOn says that the run does something again.
+func (q *claimQueue) goOn() {
+	if q.stuck {
+		q.stuck = false
+		q.run.Goes()
+	}
+}
+
+// waitUntil has a class served when the run's clock reads at, an instant of the
+// Limiters' time, which the clock is ahead of.
+func (q *claimQueue) waitUntil(c *class, at int64, ahead time.Duration) {
+	if at != never && !c.timed {
+		c.timed = true
+		q.timed.Push(later(at, ahead), c)
+	}
+}
+
+// serveTimed opens the classes whose time has come.
+func (q *claimQueue) serveTimed(clock timeSource, add func(rank int32)) {
+	if q.timed.Len() == 0 {
+		return
+	}
+	for now := instantOf(clock); q.nextTime() <= now && q.timed.Len() > 0; {
+		_, c := q.timed.Pop()
+		c.timed = false
+		if c.nodes.Len() > 0 && !c.open {
+			q.open(c, clock, add)
+		}
+	}
+}
+
+// claim gets what a node claims, and reports whether it is to be started now.
+// Otherwise it waits, or has failed.
+func (g *engine) claim(ctx context.Context, p, rank int32) bool {
+	c, err := g.claims.classFor(p, g.nodes.len(), g.opts.Claims)
+	if err != nil {
+		g.handle(ctx, p, nil, err)
+		return false
+	}
+	return c == noClaims || g.claims.take(c, p, rank, g.clock)
+}
+
+// serveClaims makes those ready that have got what they wait for. It returns the
+// first word of the ready set that has one.
+func (g *engine) serveClaims() int {
+	first := g.nodes.len()
+	g.claims.serve(g.clock, func(rank int32) {
+		g.starter.ready.Add(rank)
+		first = min(first, int(rank>>6))
+	})
+	return first
 }
 
 // waitsForClaims reports whether all that could go on in the group waits for
 // claims, here or in groups inside.
 func (g *engine) waitsForClaims() bool {
-	return len(g.waiting)+g.parking.forClaims > 0 &&
+	return g.claims.waiting+g.parking.forClaims > 0 &&
 		g.parking.forClaims == g.nodes.count(StateRunning) &&
 		g.deadlines.none() &&
-		g.nextInterval() == never &&
+		g.claims.nextTime() == never &&
 		(g.starter.ready.Empty() || g.isFull())
 }
 
 // checkDeadlock fails an outermost group that can never go on.
 func (g *engine) checkDeadlock() {
-	if g.outer != nil || !g.waitsForClaims() || g.parking.event.IsSet() {
+	if g.outer != nil || !g.waitsForClaims() || g.parking.event.IsSet() || !g.claims.isStuck() {
 		return
 	}
-	if err := g.claimTree.deadlock(); err != nil {
-		g.failures.add(failure{err: err, node: noNode})
-		g.closeAll()
-		g.cancelPending()
-	}
+	g.failures.add(failure{err: deadlockOf(&g.claims), node: noNode})
+	g.closeAll()
+	g.cancelPending()
 }
 
-// holdings returns what a running node and those around it hold.
-func (g *engine) holdings(p int32) []*holding {
-	own := g.holding
-	if slot := g.nodes.slot(p); slot != noSlot {
-		own = nil
-		if g.held != nil {
-			own = g.held[slot]
-		}
-	}
-	if own == nil {
-		return g.around
-	}
-	return append([]*holding{own}, g.around...)
-}
+// placeOf returns what a running node holds, or else what is held around it.
+func (g *engine) placeOf(p int32) *claims.Holding { return g.claims.placeIn(g.nodes.slot(p)) }
 
-func (c *class) push(rank int32) {
-	c.nodes = append(c.nodes, rank)
-	for i := len(c.nodes) - 1; i > 0; {
-		up := (i - 1) / 2
-		if c.nodes[up] <= c.nodes[i] {
-			break
-		}
-		c.nodes[up], c.nodes[i] = c.nodes[i], c.nodes[up]
-		i = up
-	}
-}
+func (g *engine) nodeAt(rank int32) int32 { return g.starter.nodeAt(rank) }
 
-func (c *class) pop() int32 {
-	first, last := c.nodes[0], len(c.nodes)-1
-	c.nodes[0] = c.nodes[last]
-	c.nodes = c.nodes[:last]
-	for i := 0; ; {
-		down := 2*i + 1
-		if down+1 < last && c.nodes[down+1] < c.nodes[down] {
-			down++
-		}
-		if down >= last || c.nodes[i] <= c.nodes[down] {
-			return first
-		}
-		c.nodes[down], c.nodes[i] = c.nodes[i], c.nodes[down]
-		i = down
+func (g *engine) wakeUp() { g.parking.event.Set() }
+
+func (g *engine) outerClaims() *claimQueue {
+	if g.outer == nil {
+		return nil
 	}
+	return &g.outer.claims
 }

@@ -49,8 +49,10 @@
 //     told apart from its victims.
 //   - Waiting costs nothing: a round takes time in proportion to what is due, not
 //     to what is parked.
-//   - A group with limits never hangs on its own claims: where waiting could
-//     never end it fails and says who waits for what.
+//   - Claims that can never be met do not hang a run: once nothing else in the
+//     outermost group can go on, it fails with a [*DeadlockError] that says which
+//     node waits for what. Runs that lock each other are found as well, with the
+//     exceptions that DeadlockError names.
 //
 // # Duties of the caller
 //

@@ -41,15 +41,15 @@ type engine struct {
 	graph    *digraph.Graph                   // from a node to those that it frees
 	required func(p int32) []int32
 
-	nodes      nodes       // where each node stands
-	starter    starter     // which one starts next
-	parking    parking     // those that run, and who is due
-	deadlines  deadlines   // their limits and graces
-	contexts   contexts    // their contexts
-	failures   failures    // what went wrong
-	ending     groupEnding // what the group was told about its end
-	claimQueue             // who waits for shared Limiters
-	phase      phase
+	nodes     nodes       // where each node stands
+	starter   starter     // which one starts next
+	parking   parking     // those that run, and who is due
+	deadlines deadlines   // their limits and graces
+	contexts  contexts    // their contexts
+	failures  failures    // what went wrong
+	ending    groupEnding // what the group was told about its end
+	claims    claimQueue  // who waits for shared Limiters
+	phase     phase
 
 	clock     timeSource
 	scope     scopeCache
@@ -94,7 +94,6 @@ func (g *engine) init() {
 	g.deadlines.init()
 	g.ending.init()
 	g.startLimit = never
-	g.intervalAt = never
 	g.current = noNode
 	if g.opts.Estimate != nil {
 		g.starter.rankBy(g.graph, g.opts.Estimate)
@@ -213,7 +212,7 @@ func (g *engine) Drain() {
 		g.phase = phaseFreshDrained
 	case phaseRunning:
 		g.phase = phaseDraining
-		g.leaveLines()
+		g.claims.leave()
 		g.parking.event.Set() // it may have nothing left to do
 	default:
 	}
@@ -275,12 +274,14 @@ func (g *engine) enter(ctx context.Context) context.Context {
 	}
 	g.budget = g.opts.Budget
 	g.ending.asked = false
+	g.claims.goOn()
 	return g.scope.derive(ctx, func() scope {
 		inner := within(s)
 		if inner.driver == nil {
 			inner.driver, inner.pool = g, &g.pool
 		}
 		inner.clock, inner.group, inner.maker = g.clock, g, g
+		inner.held = nil // g knows what its members hold
 		return inner
 	})
 }
@@ -293,14 +294,10 @@ func (g *engine) begin(ctx context.Context, s *scope) {
 		g.phase = phaseDraining
 	}
 	g.clock = clockOf(ctx)
-	g.claimTree = &claimTree{}
 	if s != nil && s.group != nil {
 		g.outer, g.outerNode = s.group, s.group.current
-		g.claimTree = g.outer.claimTree
 	}
-	if s != nil {
-		g.around = s.holdings()
-	}
+	g.claims.begin(g, heldAround(s))
 	if n := noticeOf(ctx); n != nil {
 		g.readClock()
 		g.ending.notify(n)
@@ -371,7 +368,7 @@ func (g *engine) nextStep() Yield {
 	if g.waitsForClaims() {
 		y.code |= yieldClaims
 	}
-	if at := min(g.parking.nextTime(), g.deadlines.next(), g.nextInterval()); at != never {
+	if at := min(g.parking.nextTime(), g.deadlines.next(), g.claims.nextTime()); at != never {
 		y.at = at
 		y.code |= yieldAt
 	}
@@ -390,8 +387,8 @@ func (g *engine) end() {
 	g.parking.end()
 	g.deadlines.end()
 	g.contexts = contexts{}
-	g.held = nil
-	g.leaveLines()
+	g.claims.held = nil
+	g.claims.leave()
 	g.scope = scopeCache{}
 	g.pool.close()
 }
@@ -427,7 +424,7 @@ func (g *engine) endNodes() {
 // cancelPending ends the starting.
 func (g *engine) cancelPending() {
 	g.phase = max(g.phase, phaseStopping)
-	g.leaveLines()
+	g.claims.leave()
 	if g.nodes.count(StatePending) == 0 {
 		return
 	}

@@ -49,7 +49,7 @@ func (g *DependencyTaskGroup[K]) ExplainNode(k K) Explanation[K] {
 	if !ok {
 		return Explanation[K]{Key: k}
 	}
-	e := g.engine.explain(p, g.engine.waitingClasses())
+	e := g.engine.explain(p, newWaits(&g.engine.claims))
 	return withKeys[K](&e)
 }
 
@@ -71,7 +71,7 @@ func withKeys[K comparable](e *explanation) Explanation[K] {
 // explainAll explains all nodes in key order.
 func (g *engine) explainAll() iter.Seq[explanation] {
 	return func(yield func(explanation) bool) {
-		waiting := g.waitingClasses()
+		waiting := newWaits(&g.claims)
 		for p := range int32(g.nodes.len()) {
 			if !yield(g.explain(p, waiting)) {
 				return
@@ -80,18 +80,7 @@ func (g *engine) explainAll() iter.Seq[explanation] {
 	}
 }
 
-// waitingClasses returns, by node, what the pending nodes in line wait for.
-func (g *engine) waitingClasses() map[int32]*class {
-	waiting := map[int32]*class{}
-	for _, c := range g.waiting {
-		for _, rank := range c.nodes {
-			waiting[g.starter.nodeAt(rank)] = c
-		}
-	}
-	return waiting
-}
-
-func (g *engine) explain(p int32, waiting map[int32]*class) explanation {
+func (g *engine) explain(p int32, waiting *waits) explanation {
 	e := explanation{
 		Key: g.key(p), State: g.nodes.state(p), Since: g.nodes.sinceRound(p), Stopped: g.nodes.has(p, wasStopped),
 	}
@@ -100,11 +89,8 @@ func (g *engine) explain(p int32, waiting map[int32]*class) explanation {
 		for q := range g.waitsFor(p) {
 			e.Requires = append(e.Requires, g.key(q))
 		}
-		if c := waiting[p]; c != nil {
-			e.Claims = c.ticket.waits()
-			for i := range e.Claims {
-				e.Claims[i].Node = g.pathOf(p)
-			}
+		if t := g.claims.ticketOf(p); t != nil && len(e.Requires) == 0 {
+			e.Claims = waiting.of(t, g.pathOf(p))
 		}
 		e.Limited = len(e.Requires) == 0 && e.Claims == nil && g.isFull()
 	case StateRunning:

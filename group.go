@@ -46,10 +46,12 @@ type GroupOptions[K comparable] struct {
 
 	// Claims returns what k holds of shared Limiters from its start to its
 	// end. It is asked once, when all that k requires is done. A node whose
-	// claims cannot be met is ready but not started, and lets those after it
-	// pass that claim something else. A claim that can never be met fails the
-	// node with an [*OptionError]; a group in which all that could go on waits
-	// for claims of its own nodes fails with a [*DeadlockError].
+	// claims cannot be met waits in line, in the order that [Limiter] says;
+	// nodes with other claims may start before it. Weights on the same Limiter
+	// are added up. A claim that is invalid, or above every capacity that the
+	// Limiter has had, fails the node with an [*OptionError]. If all that could
+	// go on waits for claims that can never be met, the outermost group fails
+	// with a [*DeadlockError].
 	Claims func(k K) []Claim
 
 	// Estimate returns how long k will take. Where Limit or Claims keep nodes

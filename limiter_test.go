@@ -394,35 +394,46 @@ func TestDeadlockError_is_one_of_an_aggregating_group(t *testing.T) {
 	require.Len(t, deadlock.Waits, 2)
 }
 
-// A run that is locked by itself says so as soon as nobody else is left who
-// could make way.
-func TestClaims_deadlock_after_others_have_left(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := limiter(3)
-		var wg sync.WaitGroup
-		wg.Go(func() { // another run holds one for ten seconds
-			group, err := scheduler.NewDependencyTaskGroup(graph("x1"), func(string) scheduler.Task {
-				return lasting(10, nil)
-			}, &scheduler.GroupOptions[string]{Claims: claim(l)})
-			if err == nil {
-				err = scheduler.Run(t.Context(), group, nil)
-			}
-			if err != nil {
-				t.Error(err)
-			}
+// Another run that holds some of a Limiter is hope only if what it has is enough.
+func TestClaims_deadlock_beside_another_run(t *testing.T) {
+	for name, tt := range map[string]struct {
+		capacity int
+		dead     bool
+		ends     time.Duration
+	}{
+		"nothing that others have would help": {3, true, time.Second},
+		"what another has would help":         {4, false, 11 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := limiter(tt.capacity)
+				var wg sync.WaitGroup
+				wg.Go(func() { // another run holds one for ten seconds
+					group, err := scheduler.NewDependencyTaskGroup(graph("x1"), func(string) scheduler.Task {
+						return lasting(10, nil)
+					}, &scheduler.GroupOptions[string]{Claims: claim(l)})
+					if err == nil {
+						err = scheduler.Run(t.Context(), group, nil)
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				})
+				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+				start := time.Now()
+				outer := newGroup(t, "a1 b1", func(string) scheduler.Task {
+					inner := newGroup(t, "y3", second, &scheduler.GroupOptions[string]{Claims: claim(l)})
+					return scheduler.Sequence(lasting(1, nil), inner)
+				}, &scheduler.GroupOptions[string]{Claims: claim(l)})
+				err := scheduler.Run(t.Context(), outer, nil)
+				var deadlock *scheduler.DeadlockError
+				require.Equal(t, tt.dead, errors.As(err, &deadlock), "%v", err)
+				require.Equal(t, tt.ends, time.Since(start))
+				wg.Wait()
+				require.Zero(t, l.InUse())
+			})
 		})
-		time.Sleep(time.Second) //nolint:forbidigo // in a bubble
-		start := time.Now()
-		outer := newGroup(t, "a1 b1", func(string) scheduler.Task {
-			inner := newGroup(t, "y3", second, &scheduler.GroupOptions[string]{Claims: claim(l)})
-			return scheduler.Sequence(lasting(1, nil), inner)
-		}, &scheduler.GroupOptions[string]{Claims: claim(l)})
-		err := scheduler.Run(t.Context(), outer, nil)
-		require.ErrorAs(t, err, new(*scheduler.DeadlockError))
-		require.Equal(t, 9*time.Second, time.Since(start), "there was hope until then")
-		wg.Wait()
-		require.Zero(t, l.InUse())
-	})
+	}
 }
 
 // What waits for claims can come from behind: it starts in the same round.
@@ -498,23 +509,33 @@ func TestLimiter_Interval_goes_by_the_order_of_coming(t *testing.T) {
 	}
 }
 
-// A node inside of one that holds claims starts at once where those are enough,
-// whatever else waits beside it.
-func TestClaims_that_are_lent_whole_wait_for_nobody(t *testing.T) {
+// Nodes inside of one that holds claims wait for nobody outside, and among
+// themselves in the order of asking.
+func TestClaims_that_are_lent_wait_for_nobody_outside(t *testing.T) {
 	t.Parallel()
 	l := limiter(4)
-	other := claiming(t, "other", map[string][]scheduler.Claim{"other": {{Limiter: l, Weight: 2}}}, hours)
-	mustStep(t, t.Context(), other)
-	inner := claiming(t, "x y", map[string][]scheduler.Claim{
-		"x": {{Limiter: l, Weight: 3}}, "y": {{Limiter: l, Weight: 2}},
+	other := claiming(t, "other", map[string][]scheduler.Claim{"other": {{Limiter: l, Weight: 1}}}, hours)
+	behind := claiming(t, "behind", map[string][]scheduler.Claim{"behind": {{Limiter: l, Weight: 1}}}, hours)
+	inner := claiming(t, "w x y", map[string][]scheduler.Claim{
+		"w": {{Limiter: l, Weight: 1}}, "x": {{Limiter: l, Weight: 4}}, "y": {{Limiter: l, Weight: 1}},
 	}, hours)
 	box := claiming(t, "box", map[string][]scheduler.Claim{"box": {{Limiter: l, Weight: 2}}},
 		func(string) scheduler.Task { return inner })
-	mustStep(t, t.Context(), box)
-	require.False(t, inner.Started("x"), "one of its three is another's")
-	require.True(t, inner.Started("y"))
-	require.NoError(t, box.Close())
+	for _, g := range []*scheduler.DependencyTaskGroup[string]{other, box, behind} {
+		_, err := g.Step(t.Context())
+		require.NoError(t, err)
+	}
+	require.False(t, behind.Started("behind"), "x, inside, needs what is free before it")
+	require.True(t, inner.Started("w"), "what it needs is lent")
+	require.False(t, inner.Started("x"), "one of its four is another's")
+	require.False(t, inner.Started("y"), "it is behind x")
 	require.NoError(t, other.Close())
+	require.NoError(t, box.Close())
+	_, err := behind.Step(t.Context())
+	require.NoError(t, err)
+	require.True(t, behind.Started("behind"))
+	require.NoError(t, behind.Close())
+	require.Zero(t, l.InUse())
 }
 
 // What a waiting node gets lent is not kept free for it a second time.
@@ -524,13 +545,13 @@ func TestClaims_that_are_lent_are_not_kept_free_besides(t *testing.T) {
 	other := claiming(t, "other", map[string][]scheduler.Claim{"other": {{Limiter: m, Weight: 1}}}, hours)
 	mustStep(t, t.Context(), other)
 	inner := claiming(t, "x y", map[string][]scheduler.Claim{
-		"x": {{Limiter: l, Weight: 4}, {Limiter: m, Weight: 1}}, "y": {{Limiter: l, Weight: 3}},
+		"x": {{Limiter: l, Weight: 4}, {Limiter: m, Weight: 1}}, "y": {{Limiter: l, Weight: 2}},
 	}, hours)
 	box := claiming(t, "box", map[string][]scheduler.Claim{"box": {{Limiter: l, Weight: 2}}},
 		func(string) scheduler.Task { return inner })
 	mustStep(t, t.Context(), box)
 	require.False(t, inner.Started("x"))
-	require.True(t, inner.Started("y"), "x is kept two of four that are free, y needs one")
+	require.True(t, inner.Started("y"), "x is lent two and kept two of four that are free")
 	require.NoError(t, box.Close())
 	require.NoError(t, other.Close())
 }

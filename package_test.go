@@ -165,7 +165,7 @@ func TestImports(t *testing.T) {
 	}
 	slices.Sort(ours)
 	require.Equal(t, []string{
-		"", "/internal/bitset", "/internal/coro", "/internal/digraph", "/internal/index", "/internal/wheel",
+		"", "/internal/bitset", "/internal/claims", "/internal/coro", "/internal/digraph", "/internal/firstfit", "/internal/index", "/internal/minheap", "/internal/wheel",
 	}, ours)
 }
 

@@ -231,15 +231,14 @@ func (g *engine) isFull() bool {
 func (g *engine) startReady(ctx context.Context) bool {
 	completed := g.sweep(ctx)
 	if g.isFull() {
-		g.pauseLines()
+		g.claims.setFull()
 	}
 	return completed
 }
 
 func (g *engine) sweep(ctx context.Context) bool {
-	g.intervalAt = never
-	if len(g.waiting) > 0 && !g.isFull() {
-		g.serve()
+	if (g.claims.hasNews() || g.claims.hasTimes()) && !g.isFull() {
+		g.serveClaims()
 	}
 	direct, ready := g.startsDirectly(), g.starter.ready
 	for w := ready.NextWord(0); w >= 0; w = ready.NextWord(w) {
@@ -261,8 +260,8 @@ func (g *engine) sweep(ctx context.Context) bool {
 			}
 			g.budget--
 			g.start(ctx, p)
-			if g.recheck && len(g.waiting) > 0 && !g.isFull() {
-				if first := g.serve(); first < w {
+			if g.claims.hasNews() && !g.isFull() {
+				if first := g.serveClaims(); first < w {
 					ready.Leave(w)
 					w = first
 				}
@@ -347,7 +346,7 @@ func (g *engine) start(ctx context.Context, p int32) {
 	}
 	limit := g.limitOf(p)
 	if limit.span < 0 {
-		g.giveBack()
+		g.claims.release()
 		g.handle(ctx, p, nil, &Timeout{Task: fmt.Sprint(g.key(p)), Limit: limit.span, at: limit.at})
 		return
 	}
@@ -388,10 +387,10 @@ func (g *engine) applyFirst(
 ) {
 	switch {
 	case y.code == yieldDone && err == nil:
-		g.giveBack()
+		g.claims.release()
 		g.succeed(p, task)
 	case err != nil:
-		g.giveBack()
+		g.claims.release()
 		g.handle(ctx, p, task, err)
 	default:
 		g.occupy(p, task, limit, values)
@@ -426,7 +425,7 @@ func (g *engine) occupy(p int32, task Task, limit deadline, values context.Conte
 		g.contexts.set(slot, room, values)
 	}
 	if g.opts.Claims != nil {
-		g.holdInSlot(slot, room)
+		g.claims.occupy(slot, room)
 	}
 }
 
@@ -448,6 +447,6 @@ func (g *engine) vacate(p int32) {
 	g.contexts.clear(slot)
 	g.nodes.setSlot(p, noSlot)
 	if g.opts.Claims != nil {
-		g.giveBackOf(slot)
+		g.claims.vacate(slot)
 	}
 }

@@ -4,16 +4,18 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/steptask/scheduler/internal/claims"
 )
 
 // scope is the one value that a run puts into the context of its steps.
 type scope struct {
 	clock    timeSource
-	ownClock bool         // it is not that of the scope around
-	driver   fmt.Stringer // what is being stepped on this goroutine; nil outside a step
-	group    *engine      // the innermost group whose member is being stepped, or nil
-	pool     *pool        // of the run; nil outside of one
-	lent     []*holding   // in a call: what its node holds
+	ownClock bool            // it is not that of the scope around
+	driver   fmt.Stringer    // what is being stepped on this goroutine; nil outside a step
+	group    *engine         // the innermost group whose member is being stepped, or nil
+	pool     *pool           // of the run; nil outside of one
+	held     *claims.Holding // by a Claiming around, or in a call by its node
 
 	outer  *scope // the one around it, or nil
 	maker  maker  // asked for the notice and the limit of what it is stepping; nil: none
@@ -24,12 +26,16 @@ type scope struct {
 	endCalls bool          // the contexts of calls end with the notice
 }
 
-// holdings returns what the node that is being stepped, and those around it, hold.
-func (s *scope) holdings() []*holding {
-	if s.group == nil {
-		return s.lent
+// heldAround returns the nearest that is held around the code that is being
+// stepped, or nil. s may be nil.
+func heldAround(s *scope) *claims.Holding {
+	switch {
+	case s == nil:
+		return nil
+	case s.held != nil || s.group == nil:
+		return s.held
 	}
-	return s.group.holdings(s.group.current)
+	return s.group.placeOf(s.group.current)
 }
 
 // maker is what made a scope. It answers for the task that it is stepping, on the

@@ -312,7 +312,7 @@ func (g *engine) abortCurrent(err error) {
 			g.abort(p, err)
 		}
 	}
-	g.giveBack() // of a node that was starting
+	g.claims.release() // of a node that was starting
 }
 
 // abort ends a running node that left no answer.
@@ -320,7 +320,7 @@ func (g *engine) abort(p int32, err error) {
 	if g.nodes.slot(p) != noSlot {
 		g.vacate(p)
 	}
-	g.giveBack()
+	g.claims.release()
 	err = join(ErrAborted, err)
 	g.failures.add(failure{err: g.taskError(p, nil, err), node: p})
 	g.set(p, StateFailed, nil, err)

@@ -1,0 +1,63 @@
+// Package claims hands out what is limited: who claims something of several
+// Limiters gets all of it at once, or waits for it in line.
+//
+// # The line
+//
+// A [Ticket] asks for some of each of a few Limiters. At each of them it waits in
+// a line, in the order of asking. It is reached there when what is free is enough
+// for all before it and for itself; from then on what it needs is kept for it. A
+// ticket that is reached everywhere has its turn: it is given what it claims, and
+// its asker is told. Looking only at the first that is not reached, each ticket is
+// looked at once at each of its Limiters, however many wait.
+//
+// What somebody has got is a [Holding]. Tickets may ask from inside of one (its
+// place): what the holding has is lent to them, and they go before those outside,
+// who may be waiting for the holding itself. So each Limiter has a line for each
+// place. Lines of places that have nothing to do with each other keep nothing for
+// each other, or two holdings could wait for what is kept for both.
+//
+// One lock guards everything. It is held for a few comparisons, and no foreign
+// code runs under it.
+package claims
+
+import "sync"
+
+// ledger is what belongs to all Limiters together.
+type ledger struct {
+	sync.Mutex
+	asked   int64      // tickets that have asked so far
+	changed []*Limiter // where a ticket may have become the next to be reached
+	turns   []*Ticket  // whose askers are to be told
+}
+
+var books ledger
+
+// change says that there may be more for those in line.
+func (b *ledger) change(l *Limiter) {
+	if !l.changed {
+		l.changed = true
+		b.changed = append(b.changed, l)
+	}
+}
+
+// settle gives what there is to those whose turn it is.
+func (b *ledger) settle() {
+	for len(b.changed) > 0 {
+		last := len(b.changed) - 1
+		l := b.changed[last]
+		b.changed = b.changed[:last]
+		l.changed = false
+		l.advance()
+	}
+}
+
+// close settles everything, lets go of the lock and tells the askers.
+func (b *ledger) close() {
+	b.settle()
+	turns := b.turns
+	b.turns = nil
+	b.Unlock()
+	for _, t := range turns {
+		t.asker.tell(t)
+	}
+}

@@ -1,0 +1,334 @@
+package claims
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// never is after all instants.
+const never = math.MaxInt64
+
+// Claim is some of a Limiter.
+type Claim struct {
+	Limiter *Limiter
+	Weight  int // above 0
+}
+
+// Asker is on whose behalf tickets ask: a group, or a task.
+type Asker struct {
+	run  *Run
+	turn func(*Ticket)
+
+	// Guarded by books.
+	full   bool
+	given  []*Ticket // have got what they claim, and not taken it
+	parked []*Ticket // have had their turn while the asker was full
+}
+
+// NewAsker returns an asker that belongs to a run. turn is called, from any
+// goroutine, when it is a ticket's turn, or something else has changed for it.
+func NewAsker(run *Run, turn func(*Ticket)) *Asker { return &Asker{run: run, turn: turn} }
+
+func (a *Asker) tell(t *Ticket) { a.turn(t) }
+
+// SetFull says that the asker has no use for a turn. Tickets that have one, or get
+// one, give it up: nothing is kept for them.
+func (a *Asker) SetFull() {
+	books.Lock()
+	defer books.close()
+	a.full = true
+	for len(a.given) > 0 {
+		t := a.given[0]
+		t.withdraw()
+		t.park()
+	}
+}
+
+// SetRoom takes that back and returns the tickets that have given up a turn, in the
+// order of that. They are to ask anew.
+func (a *Asker) SetRoom() []*Ticket {
+	books.Lock()
+	defer books.Unlock()
+	a.full = false
+	parked := a.parked
+	a.parked = nil
+	return parked
+}
+
+type state uint8
+
+const (
+	idle    state = iota
+	waiting       // in line
+	given         // it has what it claims, and is to take it
+)
+
+// Ticket asks for a set of claims, again and again.
+type Ticket struct {
+	asker  *Asker
+	place  *Holding
+	claims []Claim // one for each Limiter
+	Owner  any     // whose it is: for the asker
+
+	// Guarded by books.
+	state   state
+	order   int64
+	waits   []wait
+	missing int // Limiters where it is not reached
+	beyond  int // Limiters whose capacity it exceeds: then it is in no line
+	asking  bool
+	at      int // among the run's tickets
+	givenAt int // among the asker's given ones
+	holding *Holding
+	behind  int // Limiters where it waits for its start behind others
+}
+
+// NewTicket returns a ticket for claims, made from inside of a place, which may be
+// nil.
+func NewTicket(asker *Asker, place *Holding, claims []Claim) *Ticket {
+	return &Ticket{asker: asker, place: place, claims: claims, waits: make([]wait, len(claims))}
+}
+
+// Claims returns what t asks for.
+func (t *Ticket) Claims() []Claim { return t.claims }
+
+func byOrder(a, b *Ticket) int { return cmp.Compare(a.order, b.order) }
+
+// Ask puts t behind all others in line, and reports whether it has its turn at
+// once. One that is in line already stays where it is.
+func (t *Ticket) Ask() bool {
+	books.Lock()
+	defer books.close()
+	if t.state == idle {
+		t.enter()
+		t.asking = true
+		books.settle()
+		t.asking = false
+	}
+	return t.state == given
+}
+
+func (t *Ticket) enter() {
+	books.asked++
+	t.order, t.state = books.asked, waiting
+	t.at = len(t.asker.run.waiting)
+	t.asker.run.waiting = append(t.asker.run.waiting, t)
+	for _, c := range t.claims {
+		c.Limiter.waiting++
+	}
+	t.link()
+}
+
+// exit is the end of being in line, or of having its turn.
+func (t *Ticket) exit() {
+	t.state = idle
+	for _, c := range t.claims {
+		c.Limiter.waiting--
+	}
+	r := t.asker.run
+	last := len(r.waiting) - 1
+	r.waiting[t.at] = r.waiting[last]
+	r.waiting[t.at].at = t.at
+	r.waiting = slices.Delete(r.waiting, last, last+1)
+}
+
+// exceeds reports whether l has never enough for t, as its capacity is, with all
+// that the holdings around have.
+func (t *Ticket) exceeds(l *Limiter) bool {
+	if !l.bounded {
+		return false
+	}
+	i := slices.IndexFunc(t.claims, func(c Claim) bool { return c.Limiter == l })
+	need := of(t.claims[i].Weight)
+	for h := t.place; h != nil; h = h.place {
+		if p := h.part(l); p != nil {
+			need = need.less(p.own)
+		}
+	}
+	return need.less(of(l.capacity)) != amount{}
+}
+
+func (t *Ticket) exceed(l *Limiter) {
+	if l.beyond == nil {
+		l.beyond = map[*Ticket]struct{}{}
+	}
+	l.beyond[t] = struct{}{}
+	t.beyond++
+}
+
+// link puts t into its lines, unless it exceeds a capacity.
+func (t *Ticket) link() {
+	for _, c := range t.claims {
+		if t.exceeds(c.Limiter) {
+			t.exceed(c.Limiter)
+		}
+	}
+	if t.beyond > 0 {
+		return
+	}
+	t.missing = len(t.claims)
+	for i, c := range t.claims {
+		t.waits[i] = wait{ticket: t, weight: c.Weight}
+		c.Limiter.lineAt(t.place).add(&t.waits[i])
+		books.change(c.Limiter)
+	}
+}
+
+// behindIt returns the tickets behind t in its lines.
+func (t *Ticket) behindIt() []*Ticket {
+	var behind []*Ticket
+	for i := range t.waits {
+		for w := t.waits[i].next; w != nil; w = w.next {
+			behind = append(behind, w.ticket)
+		}
+	}
+	return behind
+}
+
+// unlink takes t out of its lines.
+func (t *Ticket) unlink() {
+	for i := range t.waits {
+		if n := t.waits[i].line; n != nil {
+			n.remove(&t.waits[i])
+			books.change(n.limiter)
+		}
+	}
+}
+
+// give gives t what it claims, if it still can: what was kept may have been taken
+// by those who do not have to respect it.
+func (t *Ticket) give() {
+	for i := range t.waits {
+		t.waits[i].line.retreat()
+	}
+	if t.missing > 0 {
+		return
+	}
+	t.unlink()
+	if t.asker.full {
+		t.exit()
+		t.park()
+		return
+	}
+	t.state = given
+	t.holding = newHolding(t)
+	t.givenAt = len(t.asker.given)
+	t.asker.given = append(t.asker.given, t)
+	for i := range t.holding.parts {
+		if p := &t.holding.parts[i]; p.paces() {
+			if p.limiter.paced.first != nil {
+				t.behind++
+			}
+			p.limiter.paced.add(&p.paced)
+		}
+	}
+	t.tellTurn()
+}
+
+// tellTurn has the asker told, if it is t's turn but for the time of its start.
+func (t *Ticket) tellTurn() {
+	if t.behind == 0 && !t.asking {
+		books.turns = append(books.turns, t)
+	}
+}
+
+func (t *Ticket) park() { t.asker.parked = append(t.asker.parked, t) }
+
+// ungive takes t off the lists of those who have a turn.
+func (t *Ticket) ungive() {
+	t.exit()
+	a := t.asker
+	last := len(a.given) - 1
+	a.given[t.givenAt] = a.given[last]
+	a.given[t.givenAt].givenAt = t.givenAt
+	a.given = slices.Delete(a.given, last, last+1)
+	t.behind = 0
+	for i := range t.holding.parts {
+		p := &t.holding.parts[i]
+		if !p.paces() {
+			continue
+		}
+		c := &p.limiter.paced
+		wasFirst := c.first == &p.paced
+		c.remove(&p.paced)
+		if wasFirst && c.first != nil {
+			next := c.first.value.holding.ticket
+			next.behind--
+			next.tellTurn()
+		}
+	}
+}
+
+// withdraw gives back what t was given.
+func (t *Ticket) withdraw() {
+	t.ungive()
+	t.holding.giveBack()
+	t.holding = nil
+}
+
+// Due returns when t can take what it was given, if it is now, an instant of the
+// Limiters' time: past, or the instant from when on an interval lets it start, or
+// never if others have to start before it, or t was given nothing.
+func (t *Ticket) Due(now int64) int64 {
+	books.Lock()
+	defer books.Unlock()
+	return t.due(now)
+}
+
+func (t *Ticket) due(now int64) int64 {
+	if t.state != given || t.behind > 0 {
+		return never
+	}
+	at := int64(past)
+	for i := range t.holding.parts {
+		if p := &t.holding.parts[i]; p.paces() {
+			at = max(at, p.limiter.next)
+		}
+	}
+	if at > now {
+		return at
+	}
+	return past
+}
+
+// Take takes what t was given, for a node of its owner. If it is not due yet the
+// instant is that of Due.
+func (t *Ticket) Take(node int32, now int64) (*Holding, int64) {
+	books.Lock()
+	defer books.close()
+	if at := t.due(now); at != past {
+		return nil, at
+	}
+	h := t.holding
+	t.ungive()
+	for i := range h.parts {
+		p := &h.parts[i]
+		p.limiter.aside.sub(p.own)
+		if p.paces() {
+			p.limiter.next = later(max(p.limiter.next, now), times(p.limiter.interval, p.own.number()))
+		}
+	}
+	h.ticket, h.owner, h.node, t.holding = nil, t.Owner, node, nil
+	return h, past
+}
+
+// Leave gives up the place in line, or what t was given and has not taken.
+func (t *Ticket) Leave() {
+	books.Lock()
+	defer books.close()
+	switch t.state {
+	case waiting:
+		t.exit()
+		if t.beyond > 0 {
+			t.beyond = 0
+			for _, c := range t.claims {
+				delete(c.Limiter.beyond, t)
+			}
+			return
+		}
+		t.unlink()
+	case given:
+		t.withdraw()
+	}
+}

@@ -1,0 +1,44 @@
+package minheap_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/steptask/scheduler/internal/minheap"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Random operations, against a sorted slice.
+func TestHeap_model(t *testing.T) {
+	for seed := range uint64(50) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		var h minheap.Heap[int64]
+		var plain []int64
+		for range 500 {
+			if rng.IntN(5) < 3 || len(plain) == 0 {
+				key := rng.Int64N(50)
+				h.Push(key, -key)
+				plain = append(plain, key)
+				slices.Sort(plain)
+			} else {
+				key, value := h.Pop()
+				require.Equal(t, plain[0], key, "seed %d", seed)
+				require.Equal(t, -key, value)
+				plain = plain[1:]
+			}
+			require.Equal(t, len(plain), h.Len())
+			if len(plain) > 0 {
+				key, value := h.Min()
+				require.Equal(t, plain[0], key)
+				require.Equal(t, -key, value)
+			}
+		}
+		h.Clear()
+		require.Zero(t, h.Len())
+	}
+}
