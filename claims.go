@@ -394,7 +394,7 @@ func (g *engine) serveClaims() int {
 // claims, here or in groups inside.
 func (g *engine) waitsForClaims() bool {
 	return g.claims.waiting+g.parking.forClaims > 0 &&
-		g.parking.forClaims == g.nodes.count(StateRunning) &&
+		g.parking.forClaims == g.nodes.active() &&
 		g.deadlines.none() &&
 		g.claims.nextTime() == never &&
 		(g.starter.ready.Empty() || g.isFull())
@@ -406,7 +406,7 @@ func (g *engine) checkDeadlock() {
 		return
 	}
 	g.failures.add(failure{err: deadlockOf(&g.claims), node: noNode})
-	g.closeAll()
+	g.beginCloseAll()
 	g.cancelPending()
 }
 

@@ -182,7 +182,7 @@ func (g *engine) Throw(ctx context.Context, thrown error) (y Yield, err error) {
 			g.notifyAll(ctx, thrown)
 		default:
 			g.ending.timedOut = t
-			g.closeAll()
+			g.beginCloseAll()
 			g.cancelPending()
 		}
 		y, err = g.stepResult()
@@ -234,12 +234,24 @@ func (g *engine) Close() error {
 
 // BeginClose is [DependencyTaskGroup.BeginClose].
 func (g *engine) BeginClose() *Event {
-	var waits []*Event
-	for _, p := range g.parking.members() {
-		if e := beginClose(g.taskOf(p)); e != nil {
-			waits = append(waits, e)
-		}
+	if !g.hasBegun() {
+		return nil
 	}
+	var waits []*Event
+	g.exclusively("BeginClose", func() {
+		g.readClock()
+		for _, p := range g.parking.members() {
+			var e *Event
+			if g.parking.has(g.nodes.slot(p), isClosing) {
+				e = g.askToClose(p)
+			} else {
+				e = g.beginClosing(p)
+			}
+			if e != nil {
+				waits = append(waits, e)
+			}
+		}
+	})
 	return allOf(waits)
 }
 
@@ -356,7 +368,7 @@ func (g *engine) stepResult() (Yield, error) {
 
 // isOver reports whether nothing is left to be done.
 func (g *engine) isOver() bool {
-	return g.nodes.count(StateRunning) == 0 && (g.nodes.count(StatePending) == 0 || g.phase == phaseDraining)
+	return g.nodes.active() == 0 && (g.nodes.count(StatePending) == 0 || g.phase == phaseDraining)
 }
 
 // nextStep says when the next step is worth making.
@@ -371,6 +383,9 @@ func (g *engine) nextStep() Yield {
 	if at := min(g.parking.nextTime(), g.deadlines.next(), g.claims.nextTime()); at != never {
 		y.at = at
 		y.code |= yieldAt
+	}
+	if g.phase == phaseStopping && g.nodes.count(StateRunning) == 0 {
+		y.code |= yieldEnding
 	}
 	if g.pass != newRound { // cut short by the budget
 		y.at = past
@@ -412,10 +427,10 @@ func (g *engine) endNodes() {
 		g.cancelPending()
 	}
 	for p := range int32(g.nodes.len()) {
-		if g.nodes.count(StateRunning) == 0 {
+		if g.nodes.active() == 0 {
 			return
 		}
-		if g.nodes.state(p) == StateRunning {
+		if s := g.nodes.state(p); s == StateRunning || s == StateClosing {
 			g.abort(p, nil)
 		}
 	}
@@ -449,8 +464,14 @@ func (g *engine) observe(p int32, from, to State, task Task, err error) {
 	g.subject, g.observing = nil, false
 }
 
-// taskOf returns the task of a member that has a slot.
-func (g *engine) taskOf(p int32) Task { return g.parking.task(g.nodes.slot(p)) }
+// taskOf returns the task of a member that has a slot, also of one that is closing.
+func (g *engine) taskOf(p int32) Task {
+	task := g.parking.task(g.nodes.slot(p))
+	if c, ok := task.(*closingTask); ok {
+		return c.task
+	}
+	return task
+}
 
 // graceOf returns how long a member may go on.
 func (g *engine) graceOf(p int32) time.Duration {

@@ -93,7 +93,7 @@ func (g *engine) explain(p int32, waiting *waits) explanation {
 			e.Claims = waiting.of(t, g.pathOf(p))
 		}
 		e.Limited = len(e.Requires) == 0 && e.Claims == nil && g.isFull()
-	case StateRunning:
+	case StateRunning, StateClosing:
 		g.explainMember(p, &e)
 	default:
 		e.Err = g.errOf(p)
@@ -108,7 +108,7 @@ func (g *engine) explainMember(p int32, e *explanation) {
 		e.Until = Next
 		return
 	}
-	if group, ok := g.parking.task(slot).(enclosed); ok {
+	if group, ok := g.taskOf(p).(enclosed); ok {
 		e.Inside = group
 	}
 	if d := g.deadlines.of(slot); d.kind != noDeadline {

@@ -259,17 +259,22 @@ func TestGroup_ends_of_members(t *testing.T) {
 		require.Equal(t, scheduler.StateFailed, g.State("a"))
 		require.NoError(t, g.Close())
 	})
-	t.Run("a failure closes calls too, in the same step", func(t *testing.T) {
+	t.Run("a failure closes calls too, and the step waits for none", func(t *testing.T) {
 		ended := false
-		_, err := scheduler.All(
+		go1 := make(chan struct{})
+		all := scheduler.All(
 			scheduler.Blocking(func(ctx context.Context) error {
 				<-ctx.Done()
+				<-go1
 				ended = true
 				return nil
 			}),
 			scheduler.Func(func(context.Context) error { return errOops }),
-		).Step(t.Context())
-		require.ErrorIs(t, err, errOops)
+		)
+		_, err := all.Step(t.Context())
+		require.NoError(t, err)
+		close(go1)
+		require.ErrorIs(t, scheduler.Run(t.Context(), scheduler.Sequence(all), nil), errOops)
 		require.True(t, ended)
 	})
 	t.Run("a context of a member's own ends with that of the step", func(t *testing.T) {

@@ -60,6 +60,9 @@ func (n *nodes) count(s State) int {
 	return n.counts[s]
 }
 
+// active returns how many nodes have started and not ended.
+func (n *nodes) active() int { return n.counts[StateRunning] + n.counts[StateClosing] }
+
 // change puts a node into a state and returns the one before.
 func (n *nodes) change(p int32, to State, round int) (from State) {
 	state := n.states[p]

@@ -12,6 +12,10 @@ const (
 	StatePending State = iota + 1
 	// StateRunning is that of a node whose task has started and not ended.
 	StateRunning
+	// StateClosing is that of a node which has to end now, because its time or
+	// its grace has passed or the group is being closed, and whose task has
+	// not ended yet: it has a call that has not returned.
+	StateClosing
 	// StateSucceeded is that of a node whose task is complete, or which
 	// [GroupOptions.Completed] says is done.
 	StateSucceeded
@@ -27,7 +31,7 @@ const (
 	StateSkipped
 )
 
-var stateNames = [...]string{"unknown", "pending", "running", "succeeded", "failed", "timed out", "cancelled", "skipped"}
+var stateNames = [...]string{"unknown", "pending", "running", "closing", "succeeded", "failed", "timed out", "cancelled", "skipped"}
 
 // String returns the state in lower case; "unknown" for the zero State.
 func (s State) String() string {

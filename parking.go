@@ -55,6 +55,7 @@ const (
 	parkedForClaims
 	hasNotice      // it was told that the group, or it alone, is being stopped
 	hasFinalNotice // and that it is the run, so that it starts nothing more
+	isClosing      // a closingTask stands in its place
 )
 
 // alarmKey is the round or time at which a parked member wants to be stepped, and
@@ -172,6 +173,16 @@ func (k *parking) park(slot int32, y Yield, round int, clock timeSource) {
 	} else {
 		k.unwait(slot)
 	}
+}
+
+// replace puts a task in the place of a member's, which waits for nothing but an
+// event.
+func (k *parking) replace(slot int32, task Task, e *Event, clock timeSource) {
+	k.unpark(&k.slots[slot])
+	endAlarm(k.byRound, slot)
+	endAlarm(k.byTime, slot)
+	k.tasks[slot] = task
+	k.park(slot, Yield{event: e, code: yieldEvent}, 0, clock)
 }
 
 // parkUntil lets the member in a slot wait for a round or a time.

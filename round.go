@@ -179,12 +179,14 @@ func (g *engine) apply(ctx context.Context, p int32, y Yield, err error) {
 		g.fail(ctx, p, err)
 	case y.code == yieldNext: // and nothing besides that might come earlier
 		g.parking.due.Add(p)
+	case y.code&yieldDone != 0 && g.parking.has(g.nodes.slot(p), isClosing):
+		g.endClosing(ctx, p)
 	case y.code&yieldDone != 0:
 		task := g.taskOf(p)
 		g.vacate(p)
 		g.succeed(p, task)
 	case y.code == 0:
-		g.fail(ctx, p, join(ErrNoYield, g.closeTask(p, g.taskOf(p))))
+		g.failAndClose(ctx, p, ErrNoYield)
 	default:
 		g.parking.park(g.nodes.slot(p), y, g.round, g.clock)
 	}
@@ -219,7 +221,7 @@ func (g *engine) makeReady(p int32) {
 
 // isFull reports whether the Limit is reached.
 func (g *engine) isFull() bool {
-	return g.opts.Limit > 0 && g.nodes.count(StateRunning) >= g.opts.Limit
+	return g.opts.Limit > 0 && g.nodes.active() >= g.opts.Limit
 }
 
 // startReady is the start pass: each node that is ready is started, lowest rank

@@ -67,7 +67,7 @@ func remaining(g *graph, states []nodeState, now int64, estimate func(int) int64
 			continue
 		}
 		left := estimate(i)
-		if s.state == scheduler.StateRunning {
+		if s.started != 0 {
 			left = max(0, left-(now-s.started))
 		}
 		sum += left

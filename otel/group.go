@@ -238,7 +238,11 @@ func (g *Group[K]) end(err error) {
 	for k, n := range g.running { // in any order: they end at the same time
 		g.endSpan(n.span, err)
 		delete(g.running, k)
-		g.metrics.count(g.inner, scheduler.StateRunning, -1)
+		state := scheduler.StateRunning
+		if n.closing {
+			state = scheduler.StateClosing
+		}
+		g.metrics.count(g.inner, state, -1)
 	}
 	g.metrics.count(g.inner, scheduler.StatePending, -g.Count(scheduler.StatePending))
 	if errors.Is(err, scheduler.ErrDrained) {

@@ -57,7 +57,7 @@ func (m *metrics) count(ctx context.Context, s scheduler.State, n int) {
 
 func (m *metrics) transition(ctx context.Context, t scheduler.Transition) {
 	m.count(ctx, t.From, -1)
-	if t.To == scheduler.StateRunning {
+	if !t.To.Ended() {
 		m.count(ctx, t.To, 1)
 		return
 	}

@@ -38,6 +38,7 @@ type node struct {
 	began   time.Time
 	until   time.Time // the end of its grace; zero: it has none
 	stopped bool      // it has the event
+	closing bool
 }
 
 // observer is what a Group puts into its options.
@@ -48,9 +49,12 @@ func (o observer[K]) Observe(t scheduler.Transition) {
 	g := o.g
 	k, _ := t.Key().(K) // a nil key of an interface type is its zero value
 	g.metrics.transition(g.inner, t)
-	if t.To == scheduler.StateRunning {
+	switch t.To {
+	case scheduler.StateRunning:
 		g.start(k, t)
-	} else {
+	case scheduler.StateClosing:
+		g.close(k, t)
+	default:
 		g.finish(k, t)
 	}
 	if g.opts.Observer != nil {
@@ -137,7 +141,7 @@ func (g *Group[K]) finish(k K, t scheduler.Transition) {
 		return
 	}
 	delete(g.running, k)
-	if t.From == scheduler.StateRunning {
+	if t.From != scheduler.StatePending {
 		g.metrics.took(g.inner, t, g.now().Sub(n.began))
 	}
 	n.span.SetAttributes(nodeState.String(t.To.String()), taskName.String(t.Task()))
@@ -150,8 +154,25 @@ func (g *Group[K]) finish(k K, t scheduler.Transition) {
 	default:
 		g.endSpan(n.span, nil)
 	}
-	if failed && !g.opts.AggregateErrors && g.opts.OnError == nil {
-		g.noteStop(t.Err, g.opts.ErrorWaitTime)
+	if failed {
+		g.noteFailure(t.Err)
+	}
+}
+
+// close notes that a node is closing. If it is for an error, it has failed.
+func (g *Group[K]) close(k K, t scheduler.Transition) {
+	if n := g.running[k]; n != nil {
+		n.closing = true
+	}
+	if t.Err != nil {
+		g.noteFailure(t.Err)
+	}
+}
+
+// noteFailure notes that the group is stopped, if a failure does that.
+func (g *Group[K]) noteFailure(err error) {
+	if !g.opts.AggregateErrors && g.opts.OnError == nil {
+		g.noteStop(err, g.opts.ErrorWaitTime)
 	}
 }
 

@@ -76,6 +76,8 @@ func (ns *nodes) observe(i id, t scheduler.Transition) *node {
 		n.place = ns.running.PushBack(n)
 		ns.byName[n.name] = n
 		return n
+	case !t.To.Ended():
+		return n
 	case n.place != nil:
 		ns.running.Remove(n.place)
 		n.place, n.note = nil, ""
@@ -107,7 +109,8 @@ func (ns *nodes) firstWaiting() []string {
 
 // ended returns how many have ended.
 func (ns *nodes) ended() int {
-	return len(ns.order) - ns.counts[scheduler.StatePending] - ns.counts[scheduler.StateRunning]
+	left := ns.counts[scheduler.StatePending] + ns.counts[scheduler.StateRunning] + ns.counts[scheduler.StateClosing]
+	return len(ns.order) - left
 }
 
 // failures returns how many have failed.
@@ -138,7 +141,9 @@ func (ns *nodes) line(n *node, t scheduler.Transition) string {
 	what := t.To.String()
 	switch {
 	case t.To == scheduler.StateRunning:
-	case t.From == scheduler.StateRunning:
+	case t.To == scheduler.StateClosing:
+		return ""
+	case t.From != scheduler.StatePending:
 		what += fmt.Sprintf(" (%v)", t.Time().Sub(n.began).Round(time.Millisecond))
 	case !isFailure(t.To):
 		return ""

@@ -66,7 +66,7 @@ func (r *Recorder) Observe(t scheduler.Transition) {
 		return
 	}
 	i, ok := r.open[n]
-	if !ok {
+	if !ok || !t.To.Ended() {
 		return
 	}
 	delete(r.open, n)

@@ -23,7 +23,7 @@ const style = `
   text { font: 12px system-ui, sans-serif; fill: #1f2328; }
   .tick { stroke: #d1d9e0; } .axis { fill: #59636e; }
   .succeeded { fill: #8ab4f8; } .failed, .timed-out { fill: #d1242f; }
-  .cancelled, .skipped { fill: #b0b7bf; } .running { fill: #d4a72c; }
+  .cancelled, .skipped { fill: #b0b7bf; } .running, .closing { fill: #d4a72c; }
   .wait { stroke: #818b98; stroke-dasharray: 2 2; }
   .chain { stroke: #1f2328; stroke-width: 1.5; } text.chain { stroke: none; font-weight: bold; }
   .link { stroke: #1f2328; stroke-width: 1.5; fill: none; }

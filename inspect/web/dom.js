@@ -36,6 +36,7 @@ export const states = [
   { name: 'failed', sign: '✗' },
   { name: 'timed out', sign: '⧗' },
   { name: 'running', sign: '▶' },
+  { name: 'closing', sign: '◼' },
   { name: 'pending', sign: '○' },
   { name: 'succeeded', sign: '✓' },
   { name: 'cancelled', sign: '⊘' },
@@ -43,7 +44,7 @@ export const states = [
 ];
 
 /** The order in which they are stacked: what is over first, what is to come last. */
-export const stackOrder = ['succeeded', 'failed', 'timed out', 'cancelled', 'skipped', 'running', 'pending'];
+export const stackOrder = ['succeeded', 'failed', 'timed out', 'cancelled', 'skipped', 'closing', 'running', 'pending'];
 const signs = new Map(states.map((s) => [s.name, s.sign]));
 
 export const signOf = (state) => signs.get(state) ?? '●';

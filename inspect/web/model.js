@@ -112,7 +112,7 @@ export class Model {
       n.state = c.state;
       n.error = c.error;
       if (c.state === 'running') n.started = c.at;
-      else n.ended = c.at;
+      else if (c.state !== 'closing') n.ended = c.at;
     }
     this.#forecast(forecast);
   }

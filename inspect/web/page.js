@@ -68,7 +68,7 @@ function header() {
   byId('status').hidden = !summary;
   if (!summary) return;
   const counts = run ? model.counts() : summary.counts;
-  const left = (counts.pending ?? 0) + (counts.running ?? 0);
+  const left = (counts.pending ?? 0) + (counts.running ?? 0) + (counts.closing ?? 0);
   say(byId('name'), nameOf(summary.name));
   say(byId('where'), [summary.path && `in ${summary.path}`, summary.reverse && 'in reverse'].filter(Boolean).join(', '));
   say(byId('status'), summary.status);

@@ -146,7 +146,7 @@ func (g *simGroup) check() {
 	for k, state := range g.g.All() {
 		tally[state]++
 		g.s.require(state == g.state[k], "group %d: node %d is %v, was seen as %v", g.id, k, state, g.state[k])
-		g.s.require(state == scheduler.StatePending || g.g.Started(k) == (state == scheduler.StateRunning) || state.Ended(),
+		g.s.require(state == scheduler.StatePending || g.g.Started(k) == (state == scheduler.StateRunning || state == scheduler.StateClosing) || state.Ended(),
 			"group %d: node %d is %v", g.id, k, state)
 	}
 	sum := 0
@@ -155,11 +155,11 @@ func (g *simGroup) check() {
 		sum += g.g.Count(state)
 	}
 	g.s.require(sum == g.g.Len(), "group %d: counts do not add up", g.id)
-	g.s.require(g.limit == 0 || tally[scheduler.StateRunning] <= g.limit, "group %d: limit exceeded", g.id)
+	g.s.require(g.limit == 0 || tally[scheduler.StateRunning]+tally[scheduler.StateClosing] <= g.limit, "group %d: limit exceeded", g.id)
 }
 
 func (g *simGroup) finish() {
-	g.s.require(g.g.Count(scheduler.StateRunning) == 0, "group %d: a node still runs", g.id)
+	g.s.require(g.g.Count(scheduler.StateRunning)+g.g.Count(scheduler.StateClosing) == 0, "group %d: a node still runs", g.id)
 	kept := errors.Join(g.g.Errors()...)
 	for _, err := range g.errs {
 		g.s.require(errors.Is(kept, err), "group %d: lost: %v", g.id, err)

@@ -105,7 +105,7 @@ func (l *lines) of(t scheduler.Transition) string {
 		}
 		what = fmt.Sprintf("%s failed%s: %v", l.action, l.took(name, now), t.Err)
 	case scheduler.StateCancelled:
-		if t.From != scheduler.StateRunning {
+		if t.From == scheduler.StatePending {
 			return "" // the report afterwards has those
 		}
 		what = l.action + " cancelled" + l.took(name, now)

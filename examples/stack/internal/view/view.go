@@ -78,6 +78,7 @@ func (t *TimeLine) Observe(tr scheduler.Transition) {
 		s := &span{action: t.action, name: name, from: tr.Time(), to: tr.Time()}
 		t.spans = append(t.spans, s)
 		t.open[name] = s
+	case !tr.To.Ended():
 	case t.open[name] != nil:
 		t.open[name].to, t.open[name].state = tr.Time(), tr.To
 		delete(t.open, name)

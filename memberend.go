@@ -1,0 +1,339 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+)
+
+// This file is about how members end that do not end by themselves: by their
+// limit, by the end of their grace, at once, or by a panic.
+//
+// A member whose Close would have to wait is closing meanwhile: a closingTask
+// stands in its slot, parked until Close will not wait. It keeps its slot and what
+// it holds, and is neither stepped nor told anything more. What is known of its
+// end is known at once: a Timeout is a failure from the moment it was thrown.
+
+// closingTask stands in the slot of a member in StateClosing. So the hot loop
+// needs no look at who is closing: its only step says that it can be ended.
+type closingTask struct {
+	task    Task
+	why     closingReason
+	failed  error // with what the member has failed already, or which Timeout it had before
+	failure int   // which of the failures that is, with closingFailed
+	ignored bool  // and it is ignored: what requires the node starts when it has ended
+
+	answers  bool // its answer to a Timeout is still to come: it is stepped for that
+	answered bool // it has come, so there is nothing left to close
+	answer   error
+}
+
+type closingReason uint8
+
+const (
+	closingAtOnce closingReason = iota // the group was stopped, or closed, and gave it no grace
+	closingCutOff                      // its grace has passed
+	closingFailed                      // it has failed already
+)
+
+// Step is called when the event is set that the member waits for.
+func (c *closingTask) Step(ctx context.Context) (Yield, error) {
+	if !c.answers {
+		return Done, nil
+	}
+	y, err := stepTask(ctx, c.task)
+	switch {
+	case err == nil && y.code&yieldEnding != 0:
+		return y, nil
+	case err == nil && y.code&yieldDone == 0: // it continues after the Timeout
+		c.answers = false
+		if e := beginClose(c.task); e != nil {
+			return Ending(e), nil
+		}
+		return Done, nil
+	}
+	c.answered, c.answer = true, err
+	return Done, nil
+}
+
+func (c *closingTask) Close() error {
+	if c.answered {
+		return c.answer
+	}
+	return c.task.Close()
+}
+
+// BeginClose asks once more.
+func (c *closingTask) BeginClose() *Event {
+	if c.answered {
+		return nil
+	}
+	c.answers = false
+	return beginClose(c.task)
+}
+
+func (c *closingTask) String() string { return TaskDescription(c.task) }
+
+// expire does what is to be done with a member whose deadline has passed.
+func (g *engine) expire(ctx context.Context, p int32) {
+	slot := g.nodes.slot(p)
+	kind := g.deadlines.of(slot).kind
+	if kind == closeCancel {
+		g.cutOff(ctx, p)
+		return
+	}
+	t := g.timeoutOf(slot)
+	if kind == throwTimeout && g.throwTimeout(ctx, p, t) {
+		return
+	}
+	g.nodes.add(p, wasCutOff)
+	g.failAndClose(ctx, p, t)
+}
+
+// throwTimeout throws the Timeout of a member's own limit into it. It reports
+// whether that is all: if not, the member has swallowed it, or cannot be thrown
+// into, and is to be closed.
+func (g *engine) throwTimeout(ctx context.Context, p int32, t *Timeout) bool {
+	slot := g.nodes.slot(p)
+	task, end := g.parking.task(slot), g.deadlines.graceEnd(slot)
+	t.grace = g.graceUntil(p, end)
+	if _, ok := lookFor[Thrower](task); !ok {
+		return false
+	}
+	if t.grace > 0 { // what the task does in answer is to find it
+		g.grantAfterTimeout(slot, t.grace, end)
+	}
+	inner := g.contexts.of(ctx, slot)
+	y, err := g.call(p, func() (Yield, error) { return throwInto(inner, task, t) })
+	switch {
+	case err != nil || y.code&yieldDone != 0:
+		g.apply(ctx, p, y, err)
+	case t.grace > 0:
+		g.grantAfterTimeout(slot, t.grace, end)
+		g.apply(ctx, p, y, nil)
+	case y.code&yieldEnding != 0:
+		g.nodes.add(p, wasCutOff)
+		g.failClosing(ctx, p, y.event, t, true)
+	default:
+		return false
+	}
+	return true
+}
+
+// grantAfterTimeout puts the grace of a member in the place of its own limit.
+func (g *engine) grantAfterTimeout(slot int32, grace time.Duration, end int64) {
+	g.deadlines.clear(slot)
+	g.deadlines.grant(slot, g.parking.capacity(), closeTimedOut, min(later(instantOf(g.clock), grace), end))
+}
+
+// graceUntil returns the grace of a member that ends at end at the latest.
+func (g *engine) graceUntil(p int32, end int64) time.Duration {
+	grace := max(g.graceOf(p), 0)
+	if grace > 0 && end != never {
+		grace = min(grace, max(time.Duration(end-instantOf(g.clock)), 0))
+	}
+	return grace
+}
+
+// timeoutOf returns the Timeout of a member whose own limit has passed.
+func (g *engine) timeoutOf(slot int32) *Timeout {
+	limit := g.deadlines.of(slot)
+	return &Timeout{Task: TaskDescription(g.parking.task(slot)), Limit: limit.span, at: limit.at}
+}
+
+// failAndClose ends a running member that has failed and not ended.
+func (g *engine) failAndClose(ctx context.Context, p int32, failed error) {
+	if e := g.askToClose(p); e != nil {
+		g.failClosing(ctx, p, e, failed, false)
+		return
+	}
+	g.fail(ctx, p, join(failed, g.closeTask(p, g.parking.task(g.nodes.slot(p)))))
+}
+
+// failClosing lets a member that has failed end by itself, and does at once what
+// the failure asks for. e is set when it can be ended, or, if it is to answer a
+// Timeout first, when it can do that.
+func (g *engine) failClosing(ctx context.Context, p int32, e *Event, failed error, answers bool) {
+	c := &closingTask{task: g.taskOf(p), why: closingFailed, failed: failed, answers: answers}
+	c.failure = g.failures.add(failure{err: g.taskError(p, c.task, failed), node: p})
+	g.putInClosing(p, e, c)
+	c.ignored = g.react(ctx, p, c.failure, failed)
+}
+
+// cutOff closes a member whose grace has passed. Unlike that of a close at once,
+// an error of this is a failure like any other (recorded behaviour).
+func (g *engine) cutOff(ctx context.Context, p int32) {
+	g.nodes.add(p, wasCutOff)
+	task := g.taskOf(p)
+	if e := g.askToClose(p); e != nil {
+		g.putInClosing(p, e, &closingTask{task: task, why: closingCutOff})
+		return
+	}
+	err := g.closeTask(p, task)
+	g.vacate(p)
+	if err != nil {
+		g.handle(ctx, p, task, err)
+		return
+	}
+	g.set(p, StateCancelled, task, nil)
+}
+
+// close closes a running member at once, or, if that would have to wait, puts it
+// in closing.
+func (g *engine) close(p int32) {
+	if g.beginClosing(p) != nil {
+		return
+	}
+	c := &closingTask{task: g.taskOf(p), failed: g.timeoutBefore(p)}
+	err := g.closeTask(p, c)
+	g.vacate(p) // and not before the task has really ended
+	g.endClosed(p, c, err)
+}
+
+// beginClosing puts a member in closing if its Close would have to wait. It
+// returns the event of that, or nil.
+func (g *engine) beginClosing(p int32) *Event {
+	g.nodes.add(p, wasStopped|wasCutOff)
+	e := g.askToClose(p)
+	if e != nil {
+		g.putInClosing(p, e, &closingTask{task: g.taskOf(p), failed: g.timeoutBefore(p)})
+	}
+	return e
+}
+
+// timeoutBefore returns the Timeout after which a member continued within its
+// grace, which is not to be forgotten, or nil.
+func (g *engine) timeoutBefore(p int32) error {
+	slot := g.nodes.slot(p)
+	if g.deadlines.of(slot).kind != closeTimedOut {
+		return nil
+	}
+	return g.timeoutOf(slot)
+}
+
+// askToClose asks a member to end. If it panics, which RecoverPanics makes an
+// error of, Close will tell.
+func (g *engine) askToClose(p int32) (e *Event) {
+	task := g.parking.task(g.nodes.slot(p))
+	_, _ = g.call(p, func() (Yield, error) {
+		e = beginClose(task)
+		return Done, nil
+	})
+	return e
+}
+
+// putInClosing puts c in the place of a member until e is set.
+func (g *engine) putInClosing(p int32, e *Event, c *closingTask) {
+	slot := g.nodes.slot(p)
+	g.deadlines.clear(slot)
+	g.parking.replace(slot, c, e, g.clock)
+	g.parking.add(slot, isClosing)
+	g.set(p, StateClosing, c.task, c.failed)
+}
+
+// endClosing ends a member that can be ended, or has to be: then this waits.
+func (g *engine) endClosing(ctx context.Context, p int32) {
+	c := g.parking.task(g.nodes.slot(p)).(*closingTask)
+	err := g.closeTask(p, c)
+	g.vacate(p)
+	if c.why == closingCutOff && err != nil && ctx != nil {
+		g.handle(ctx, p, c.task, err)
+		return
+	}
+	g.endClosed(p, c, err)
+}
+
+// endClosed ends the node of a member that was closed.
+func (g *engine) endClosed(p int32, c *closingTask, err error) {
+	switch {
+	case c.why == closingFailed:
+		if more := join(c.failed, err); more != c.failed { //nolint:errorlint // That very one.
+			// A new one: calls may be reading the old one as the cause of their end.
+			g.failures.list[c.failure].err = g.taskError(p, c.task, more)
+			c.failed = more
+		}
+		g.set(p, failedState(c.failed), c.task, c.failed)
+		if c.ignored {
+			g.free(p)
+		}
+	case c.why == closingCutOff && err != nil: // nothing is left to be decided
+		g.failures.add(failure{err: g.taskError(p, c.task, err), node: p})
+		g.set(p, failedState(err), c.task, err)
+	default:
+		if err = join(c.failed, err); err != nil {
+			g.failures.add(failure{err: g.taskError(p, c.task, err), node: p, kept: true})
+		}
+		g.set(p, StateCancelled, c.task, err)
+	}
+}
+
+func (g *engine) closeTask(p int32, task Task) error {
+	_, err := g.call(p, func() (Yield, error) { return Done, task.Close() })
+	return err
+}
+
+// beginCloseAll closes the running members, in key order, but for those that would
+// have to be waited for: they are closing then.
+func (g *engine) beginCloseAll() {
+	for _, p := range g.parking.members() {
+		if slot := g.nodes.slot(p); slot != noSlot && !g.parking.has(slot, isClosing) {
+			g.close(p)
+		}
+	}
+}
+
+// closeAll closes the running members, and waits for those that take time once all
+// have been asked. If one of them panics, unwind closes the others.
+func (g *engine) closeAll() {
+	g.beginCloseAll()
+	for _, p := range g.parking.members() {
+		g.endClosing(nil, p)
+	}
+}
+
+// closeRest closes the running members while a panic or a Goexit is on its way
+// up. Further panics are only kept: the first one says what happened.
+func (g *engine) closeRest() {
+	completed := false
+	defer func() {
+		if !completed { // one of them called Goexit
+			g.closeRest()
+		}
+	}()
+	g.abortCurrent(nil) // the Observer, if it panicked at the end of the one before
+	for _, do := range []func(){g.beginCloseAll, g.closeAll} {
+		for g.nodes.active() > 0 {
+			if _, err := recovered(func() (Yield, error) { do(); return Done, nil }); err == nil {
+				break
+			} else {
+				g.abortCurrent(err)
+			}
+		}
+	}
+	completed = true
+}
+
+// abortCurrent ends the member out of whose code a panic or a Goexit came, and
+// the Observer, if it came out of that. err is the panic, if it goes no further.
+func (g *engine) abortCurrent(err error) {
+	if g.observing {
+		g.opts.Observer, g.observing = nil, false
+	}
+	if p := g.current; p != noNode {
+		g.current = noNode
+		if !g.nodes.state(p).Ended() { // else it was the Observer who was told of its end
+			g.abort(p, err)
+		}
+	}
+	g.claims.release() // of a node that was starting
+}
+
+// abort ends a running node that left no answer.
+func (g *engine) abort(p int32, err error) {
+	if g.nodes.slot(p) != noSlot {
+		g.vacate(p)
+	}
+	g.claims.release()
+	err = join(ErrAborted, err)
+	g.failures.add(failure{err: g.taskError(p, nil, err), node: p})
+	g.set(p, StateFailed, nil, err)
+}
