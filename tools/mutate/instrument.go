@@ -52,8 +52,8 @@ func instrument(dir string) (*instrumented, error) {
 	}
 	p := loaded[0]
 	in := &instrumented{files: map[string][]byte{}}
-	for i, file := range p.Syntax {
-		path := p.GoFiles[i]
+	for _, file := range p.Syntax {
+		path := p.Fset.File(file.Pos()).Name()
 		source, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
@@ -271,8 +271,7 @@ func (f *fileEditor) unary(n *ast.UnaryExpr) {
 		f.prefix(n, "((")
 		f.suffix(n, ") != mutantOn(%d))", f.add(n, f.text(n.X)))
 	case n.Op == token.SUB && !f.isConstant(n):
-		f.prefix(n, "mutantNEG(%d, ", f.add(n, f.text(n.X)))
-		f.replace(n.OpPos, n.Op, "")
+		f.replace(n.OpPos, n.Op, fmt.Sprintf("mutantNEG(%d, ", f.add(n, f.text(n.X))))
 		f.suffix(n, ")")
 	}
 }
