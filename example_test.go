@@ -378,6 +378,66 @@ func ExampleGroupOptions_reverse() {
 }
 
 // At most two of a kind at a time, whoever makes them.
+func ExampleClaiming() {
+	api := scheduler.NewLimiter(scheduler.LimiterOptions{Name: "api", Capacity: 1})
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("web")
+	deps.Add("db")
+	group, err := scheduler.NewDependencyTaskGroup(deps, func(name string) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			// Only the request counts against the API's limit, not the wait for the server.
+			request := scheduler.Func(func(context.Context) error {
+				fmt.Println("create", name, "while", api.InUse(), "is in use")
+				return nil
+			})
+			err := co.Await(scheduler.Claiming([]scheduler.Claim{{Limiter: api, Weight: 1}}, request))
+			if err != nil {
+				return err
+			}
+			if err := co.Yield(scheduler.After(time.Second)); err != nil {
+				return err
+			}
+			fmt.Println(name, "is ready")
+			return nil
+		})
+	}, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	clock := schedulertest.NewClock(time.Time{})
+	fmt.Println(scheduler.Run(context.Background(), group, &scheduler.RunnerOptions{Clock: clock}))
+	// Output:
+	// create web while 1 is in use
+	// create db while 1 is in use
+	// web is ready
+	// db is ready
+	// <nil>
+}
+
+func ExampleLimiter_SetCapacity() {
+	api := scheduler.NewLimiter(scheduler.LimiterOptions{Name: "api", Capacity: 1})
+	api.SetCapacity(0) // the service asks for a pause
+	one := []scheduler.Claim{{Limiter: api, Weight: 1}}
+	resume := scheduler.Sequence(
+		scheduler.Pause(scheduler.After(time.Minute)),
+		scheduler.Func(func(context.Context) error {
+			fmt.Println("waiting:", api.Waiting())
+			api.SetCapacity(10)
+			return nil
+		}))
+	request := scheduler.Claiming(one, scheduler.Func(func(context.Context) error {
+		fmt.Println("request")
+		return nil
+	}))
+	clock := schedulertest.NewClock(time.Time{})
+	fmt.Println(scheduler.Run(context.Background(), scheduler.All(request, resume), &scheduler.RunnerOptions{Clock: clock}))
+	// Output:
+	// waiting: 1
+	// request
+	// <nil>
+}
+
 func ExampleLimiter() {
 	volumes := scheduler.NewLimiter(scheduler.LimiterOptions{Name: "volumes", Capacity: 2})
 	deps := scheduler.NewDependencies[string]()

@@ -78,6 +78,19 @@ func (l *Limiter) InUse() int { return l.lines.InUse() }
 // each combination of Limiters and weights. It may be called from any goroutine.
 func (l *Limiter) Waiting() int { return l.lines.Waiting() }
 
+// SetCapacity changes how much may be in use at a time: 0 lets nothing start until
+// there is more. It takes effect at once; what is in use stays so, even if it is
+// more than n. A claim above the capacity waits for a higher one, and nothing is
+// reserved for it meanwhile; that is no deadlock. When there is enough it comes
+// back to its place in line. SetCapacity may be called from any goroutine, and
+// panics with an [*OptionError] if n is negative.
+func (l *Limiter) SetCapacity(n int) {
+	if n < 0 {
+		panic(&OptionError{Option: "Limiter.SetCapacity", Reason: fmt.Sprintf("negative number %d", n)})
+	}
+	l.lines.SetCapacity(n)
+}
+
 // Claim is what a node uses of a [Limiter] from its start to its end.
 type Claim struct {
 	Limiter *Limiter

@@ -65,11 +65,12 @@ func (m *plain) lent(place *person, l int) int {
 }
 
 func (m *plain) exceeds(p *person) bool {
-	for l, need := range p.weights {
+	for l, weight := range p.weights {
+		need := weight
 		for place := p.inside; place != nil; place = place.inside {
 			need -= place.own(l)
 		}
-		if need > m.capacity[l] {
+		if need > 0 && weight > m.capacity[l] {
 			return true
 		}
 	}

@@ -63,14 +63,15 @@ func (t *Ticket) goesSoon() bool {
 		if w.prev != nil || w.line.inner != (amount{}) {
 			return false
 		}
-		need := of(w.weight).less(w.line.lent()).less(w.line.limiter.free())
-		for p := w.line.limiter.parts.first; p != nil && need != (amount{}); p = p.next {
-			if !p.value.holding.asker.run.stuck {
-				need = need.less(p.value.own)
+		l := w.line.limiter
+		need, busy := of(w.weight).less(w.line.lent()), l.busy
+		for p := l.parts.first; need.less(l.room().less(busy)) != (amount{}); p = p.next {
+			if p == nil {
+				return false
 			}
-		}
-		if need != (amount{}) {
-			return false
+			if !p.value.holding.asker.run.stuck {
+				busy.sub(p.value.own)
+			}
 		}
 	}
 	return true

@@ -133,20 +133,23 @@ func (t *Ticket) exit() {
 	r.waiting = slices.Delete(r.waiting, last, last+1)
 }
 
-// exceeds reports whether l has never enough for t, as its capacity is, with all
-// that the holdings around have.
+// exceeds reports whether l has never enough for t, as its capacity is, and the
+// holdings around cannot lend it all.
 func (t *Ticket) exceeds(l *Limiter) bool {
 	if !l.bounded {
 		return false
 	}
 	i := slices.IndexFunc(t.claims, func(c Claim) bool { return c.Limiter == l })
+	if t.claims[i].Weight <= l.capacity {
+		return false
+	}
 	need := of(t.claims[i].Weight)
 	for h := t.place; h != nil; h = h.place {
 		if p := h.part(l); p != nil {
 			need = need.less(p.own)
 		}
 	}
-	return need.less(of(l.capacity)) != amount{}
+	return need != amount{}
 }
 
 func (t *Ticket) exceed(l *Limiter) {

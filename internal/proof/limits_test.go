@@ -221,7 +221,11 @@ func (c *limitsCase) group(depth int) scheduler.Task {
 
 // wrapped drives a group by way of something else, as engines do.
 func (c *limitsCase) wrapped(group scheduler.Task) scheduler.Task {
-	switch c.rng.IntN(3) {
+	switch c.rng.IntN(4) {
+	case 3:
+		claims := c.claims()
+		c.nested = c.nested || claims != nil
+		return scheduler.Claiming(claims, group)
 	case 0:
 		return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(group) })
 	case 1:

@@ -357,7 +357,7 @@ func (s *simulation) claims() []scheduler.Claim {
 func (s *simulation) task(depth int) scheduler.Task {
 	kinds := 5
 	if depth >= 0 {
-		kinds = 12
+		kinds = 13
 	}
 	switch s.c.pick(kinds) {
 	case 1:
@@ -386,6 +386,8 @@ func (s *simulation) task(depth int) scheduler.Task {
 		return s.observed(scheduler.Finally(s.task(depth-1), s.task(depth-1)))
 	case 11:
 		return s.observed(scheduler.Retry(simBackOff{s}, func(int, error) scheduler.Task { return s.task(depth - 1) }))
+	case 12:
+		return s.observed(scheduler.Claiming(s.claims(), s.task(depth-1)))
 	}
 	return s.observed(&simLeaf{s: s, acts: s.c.pick(7)})
 }

@@ -254,6 +254,9 @@ func (s *simulation) wakeAll(asleep *int) bool {
 	for i := range s.events {
 		s.events[i].Set()
 	}
+	for i, l := range s.limiters {
+		l.SetCapacity(s.capacity[i])
+	}
 	return *asleep > 20
 }
 
@@ -280,7 +283,7 @@ func (s *simulation) recovered(code func()) {
 // fromOutside does something to the run between two steps.
 func (s *simulation) fromOutside(cancel context.CancelCauseFunc) {
 	s.outside++
-	what := s.c.pick(9)
+	what := s.c.pick(10)
 	s.note("from outside: %d", what)
 	switch what {
 	case 0:
@@ -300,6 +303,9 @@ func (s *simulation) fromOutside(cancel context.CancelCauseFunc) {
 		go e.Set()
 	case 7:
 		s.runner.Kill()
+	case 8:
+		i := s.c.pick(len(s.limiters))
+		s.limiters[i].SetCapacity(s.c.pick(s.capacity[i] + 1))
 	default:
 		s.recovered(func() { _ = s.runner.Cancel() })
 	}

@@ -1,0 +1,217 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/steptask/scheduler/internal/claims"
+)
+
+// Claiming returns a Task that runs task while it holds claims: a limit for a part
+// of what a node does. A coroutine holds a claim for one request, and not for the
+// ten minutes of polling that follow:
+//
+//	err := co.Await(scheduler.Claiming(oneOfAPI, scheduler.Blocking(create)))
+//
+// The task waits in the same line as the nodes of groups do, in the order that
+// [Limiter] says; what the node around it holds is lent to it, and what it holds is
+// lent to the nodes and calls inside. It counts in the search for deadlocks like a
+// node that waits, as part of the group around it; outside of any group it is not
+// part of that search.
+//
+// While it waits nothing of task is called. An error thrown in, a timeout, or Close
+// then ends the waiting and task is never started. The notice of a stop does not:
+// it is handed on once task has started. What is held is given back when task has
+// ended, in whichever way; after Close, when Close of task has returned.
+//
+// Bad claims fail the task with an [*OptionError]. Claiming panics if task is nil.
+// The Task can be run once.
+func Claiming(claims []Claim, task Task) Task {
+	if task == nil {
+		panic("scheduler: Claiming: nil Task")
+	}
+	return &claiming{given: slices.Clone(claims), task: task}
+}
+
+type claiming struct {
+	given []Claim
+	task  Task
+	phase claimingPhase
+
+	group  *engine // around it, or nil, and its node there
+	node   int32
+	merged []Claim
+	ticket *claims.Ticket
+	turn   Event
+	held   *claims.Holding
+	notice *StopError // that came before task was started
+	scope  scopeCache
+}
+
+type claimingPhase uint8
+
+const (
+	claimingFresh claimingPhase = iota
+	claimingWaits
+	claimingHolds // task has started
+	claimingEnded
+)
+
+// Step waits for the claims, and then steps the task.
+func (c *claiming) Step(ctx context.Context) (Yield, error) {
+	switch c.phase {
+	case claimingEnded:
+		return Yield{}, fmt.Errorf("%w: %s", ErrEnded, c)
+	case claimingFresh:
+		if err := c.ask(ctx); err != nil {
+			return Yield{}, err
+		}
+	}
+	if c.phase == claimingHolds {
+		return c.inside(ctx, stepTask)
+	}
+	c.turn.Reset()
+	clock := clockOf(ctx)
+	now, ahead := limiterTime(clock)
+	h, at := c.ticket.Take(c.node, now)
+	switch {
+	case h != nil:
+		c.phase, c.held = claimingHolds, h
+		return c.start(ctx)
+	case at != never:
+		return Yield{event: &c.turn, at: later(at, ahead), code: yieldEvent | yieldAt}, nil
+	}
+	return Yield{event: &c.turn, code: yieldEvent | yieldClaims}, nil
+}
+
+// ask puts the task into the line.
+func (c *claiming) ask(ctx context.Context) (err error) {
+	if c.merged, err = mergeClaims("Claiming", c.given); err != nil {
+		c.phase = claimingEnded
+		return err
+	}
+	if len(c.merged) == 0 {
+		c.phase = claimingHolds
+		return nil
+	}
+	s := scopeOf(ctx)
+	run := new(claims.Run)
+	if s != nil && s.group != nil {
+		c.group, c.node = s.group, s.group.current
+		run = c.group.claims.ofRun()
+	}
+	asker := claims.NewAsker(run, func(*claims.Ticket) { c.turn.Set() })
+	c.ticket = newTicket(asker, heldAround(s), c, c.merged)
+	c.ticket.Ask()
+	c.phase = claimingWaits
+	return nil
+}
+
+// start gives the task its first step, and then the notice that came before.
+func (c *claiming) start(ctx context.Context) (Yield, error) {
+	y, err := c.inside(ctx, stepTask)
+	if c.phase == claimingHolds && c.notice != nil {
+		c.tell(ctx)
+	}
+	return y, err
+}
+
+// inside has a method of the task called with a context in which others know what
+// is held. Whatever comes of it, once the task has ended that is given back.
+func (c *claiming) inside(ctx context.Context, call func(context.Context, Task) (Yield, error)) (Yield, error) {
+	ended := true
+	defer func() {
+		if ended {
+			c.end()
+		}
+	}()
+	y, err := call(c.enter(ctx), c.task)
+	ended = err != nil || y.code&yieldDone != 0
+	return y, err
+}
+
+func (c *claiming) enter(ctx context.Context) context.Context {
+	if c.held == nil {
+		return ctx
+	}
+	return c.scope.derive(ctx, func() scope {
+		inner := within(scopeOf(ctx))
+		inner.clock, inner.held = clockOf(ctx), c.held
+		return inner
+	})
+}
+
+// end gives back what is held.
+func (c *claiming) end() {
+	c.phase = claimingEnded
+	if c.held != nil {
+		c.held.Release()
+		c.held = nil
+	}
+}
+
+// leave ends the waiting.
+func (c *claiming) leave() {
+	c.phase = claimingEnded
+	if c.ticket != nil {
+		c.ticket.Leave()
+	}
+}
+
+// Throw ends the waiting, or throws into the task.
+func (c *claiming) Throw(ctx context.Context, err error) (Yield, error) {
+	if c.phase != claimingHolds {
+		c.leave()
+		return Yield{}, err
+	}
+	return c.inside(ctx, func(ctx context.Context, task Task) (Yield, error) { return throwInto(ctx, task, err) })
+}
+
+// Stop hands the notice on, now or when the task has started.
+func (c *claiming) Stop(ctx context.Context, cause error) {
+	if c.notice == nil {
+		c.notice = asNotice(cause, false)
+	}
+	if c.phase == claimingHolds {
+		c.tell(ctx)
+	}
+}
+
+func (c *claiming) tell(ctx context.Context) {
+	if s, ok := lookFor[Stopper](c.task); ok {
+		s.Stop(c.enter(ctx), c.notice)
+	}
+}
+
+// BeginClose asks the task to end.
+func (c *claiming) BeginClose() *Event {
+	if c.phase != claimingHolds {
+		return nil
+	}
+	return beginClose(c.task)
+}
+
+// Close ends the waiting, or closes the task.
+func (c *claiming) Close() error {
+	if c.phase != claimingHolds {
+		c.leave()
+		return nil
+	}
+	defer c.end()
+	return c.task.Close()
+}
+
+func (c *claiming) String() string { return TaskDescription(c.task) }
+
+// next returns the path of the node around, and pathOf does.
+func (c *claiming) next() string { return c.pathOf(c.node) }
+
+func (c *claiming) pathOf(node int32) string {
+	if c.group == nil {
+		return c.String()
+	}
+	return c.group.pathOf(node)
+}
+
+func (c *claiming) claimed() []Claim { return c.merged }
