@@ -3,6 +3,7 @@ package inspect
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -13,7 +14,8 @@ const (
 	viewersMax   = 100
 	pause        = 200 * time.Millisecond // between two looks at what has changed
 	heartbeat    = 15 * time.Second       // when nothing changes
-	writeTimeout = 10 * time.Second       // then a viewer who does not read is given up
+	writeTimeout = 10 * time.Second       // for a piece: then a viewer who does not read is given up
+	pieceMost    = 64 << 10               // bytes that are written at a time
 	clockEvery   = 5 * time.Second        // a forecast changes also when no node does
 )
 
@@ -33,7 +35,7 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := &viewer{page: p, out: w, control: http.NewResponseController(w)}
-	if id, err := strconv.Atoi(r.FormValue("id")); err == nil {
+	if id, err := strconv.Atoi(r.URL.Query().Get("id")); err == nil {
 		v.id = id
 		v.run = p.find(id)
 	}
@@ -153,13 +155,31 @@ func (v *viewer) event(name string, data any) error {
 }
 
 func (v *viewer) write(b []byte) error {
-	// A writer that knows no deadline is one of a test, or of a middleware.
-	if err := v.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
-	if _, err := v.out.Write(b); err != nil {
+	if err := write(v.control, v.out, b); err != nil {
 		return err
 	}
 	v.sent = time.Now()
-	return v.control.Flush()
+	return nil
+}
+
+// write writes all of b, with a time limit for each piece: on a slow line a large
+// run takes its time. There is no limit afterwards, since in HTTP/2 one that has
+// passed ends the stream, even if nothing is being written.
+func write(control *http.ResponseController, out io.Writer, b []byte) error {
+	for piece := range slices.Chunk(b, pieceMost) {
+		// A writer that knows no deadline is one of a test, or of a middleware.
+		if err := control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return err
+		}
+		if _, err := out.Write(piece); err != nil {
+			return err
+		}
+		if err := control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return err
+		}
+	}
+	if err := control.SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
 }

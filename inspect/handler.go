@@ -82,7 +82,7 @@ var contentTypes = map[string]string{
 // requested returns the run that the request names, or answers that there is
 // none.
 func (p *Page) requested(w http.ResponseWriter, r *http.Request) *run {
-	id, err := strconv.Atoi(r.FormValue("id"))
+	id, err := strconv.Atoi(r.URL.Query().Get("id"))
 	run := p.find(id)
 	if err != nil || run == nil {
 		http.Error(w, "there is no such run", http.StatusNotFound)
@@ -96,7 +96,7 @@ func (p *Page) serveNode(w http.ResponseWriter, r *http.Request) {
 	if run == nil {
 		return
 	}
-	node, err := strconv.ParseInt(r.FormValue("node"), 10, 32)
+	node, err := strconv.ParseInt(r.URL.Query().Get("node"), 10, 32)
 	if err != nil || node < 0 || int(node) >= len(run.graph.names) {
 		http.Error(w, "there is no such node", http.StatusNotFound)
 		return
@@ -122,7 +122,7 @@ func (r *run) explainer() explainer {
 // serveJSON answers with v.
 func serveJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(encode(v)) // an error means that the viewer has gone
+	_ = write(http.NewResponseController(w), w, encode(v)) // an error means that the viewer has gone
 }
 
 // encode returns v as JSON. The types in state.go cannot fail.
