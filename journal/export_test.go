@@ -1,6 +1,8 @@
 package journal
 
 import (
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -25,3 +27,20 @@ func mustExec(j *Journal, statement string) {
 
 // SetClock sets the clock of a journal.
 func SetClock(j *Journal, now func() time.Time) { j.now = now }
+
+// HoldWrites keeps everybody from writing until release is called.
+func HoldWrites(j *Journal) (release func()) {
+	db, err := sql.Open("sqlite", j.path+"?_txlock=immediate")
+	if err != nil {
+		panic(err)
+	}
+	tx, err := db.Begin()
+	if err != nil {
+		panic(err)
+	}
+	return func() {
+		if err := errors.Join(tx.Rollback(), db.Close()); err != nil {
+			panic(err)
+		}
+	}
+}

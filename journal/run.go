@@ -191,6 +191,18 @@ func (r *Run[K]) release() error {
 	return r.log.close()
 }
 
+// BeginClose asks the group to end.
+func (r *Run[K]) BeginClose() *scheduler.Event {
+	if r.ended {
+		return nil
+	}
+	if r.over != nil {
+		return &r.log.w.news // set once the last record is on disk
+	}
+	r.log.w.flush() // the disk is at work meanwhile
+	return r.Group.BeginClose()
+}
+
 // Close closes the group, and waits until what was recorded is on disk. The run can
 // be opened again.
 func (r *Run[K]) Close() error {

@@ -1,0 +1,333 @@
+package journal_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/journal"
+)
+
+// held are ways to hold a run.
+var held = map[string]func(t *testing.T, r scheduler.Task) scheduler.Task{
+	"alone": func(_ *testing.T, r scheduler.Task) scheduler.Task { return r },
+	"in a group": func(t *testing.T, r scheduler.Task) scheduler.Task {
+		return inGroup(t, r)
+	},
+	"in a group in a group": func(t *testing.T, r scheduler.Task) scheduler.Task {
+		return inGroup(t, inGroup(t, r))
+	},
+	"in Wrap": func(_ *testing.T, r scheduler.Task) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(r) })
+	},
+	"in Subrun": func(_ *testing.T, r scheduler.Task) scheduler.Task {
+		return scheduler.Subrun(scheduler.NewTaskRunner(r, nil))
+	},
+	"in AsTask": func(_ *testing.T, r scheduler.Task) scheduler.Task {
+		return scheduler.NewTaskRunner(r, nil).AsTask(0)
+	},
+	"in Sequence": func(_ *testing.T, r scheduler.Task) scheduler.Task { return scheduler.Sequence(r) },
+	"in All":      func(_ *testing.T, r scheduler.Task) scheduler.Task { return scheduler.All(r) },
+	"in Finally": func(_ *testing.T, r scheduler.Task) scheduler.Task {
+		return scheduler.Finally(r, scheduler.Pause(scheduler.Next))
+	},
+	"in a wrapper": func(_ *testing.T, r scheduler.Task) scheduler.Task { return wrapper{r} },
+}
+
+type wrapper struct{ scheduler.Task }
+
+func (w wrapper) Unwrap() scheduler.Task { return w.Task }
+
+func inGroup(t *testing.T, task scheduler.Task) scheduler.Task {
+	t.Helper()
+	g, err := scheduler.NewDependencyTaskGroup(wide(1), func(string) scheduler.Task { return task }, nil)
+	require.NoError(t, err)
+	return g
+}
+
+// deaf is a call that ends d after it was told to.
+func deaf(d time.Duration) scheduler.Task {
+	return scheduler.Blocking(func(ctx context.Context) error {
+		<-ctx.Done()
+		time.Sleep(d) //nolint:forbidigo // in a bubble
+		return ctx.Err()
+	})
+}
+
+// However a run is held and ended, calls that take long to end do so side by side,
+// what has succeeded is on file, and the run can be opened again.
+func TestRun_held_and_ended(t *testing.T) {
+	ends := map[string]func(t *testing.T, task scheduler.Task) error{
+		"context": func(t *testing.T, task scheduler.Task) error {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			return scheduler.Run(ctx, task, nil)
+		},
+		"timeout": func(t *testing.T, task scheduler.Task) error {
+			return scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Timeout: time.Second})
+		},
+		"kill": func(t *testing.T, task scheduler.Task) error {
+			r := scheduler.NewTaskRunner(task, nil)
+			time.AfterFunc(time.Second, r.Kill)
+			return r.Run(t.Context())
+		},
+		"interrupt": func(t *testing.T, task scheduler.Task) error {
+			r := scheduler.NewTaskRunner(task, nil)
+			time.AfterFunc(time.Second, func() { r.Interrupt(errors.New("enough")) })
+			return r.Run(t.Context())
+		},
+	}
+	for how, hold := range held {
+		for by, end := range ends {
+			t.Run(how+" "+by, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					j := openNew(t)
+					r, err := journal.NewGroup(j, "x", wide(50), func(n node) scheduler.Task {
+						if n.Key() == "n00007" {
+							return noop(n)
+						}
+						return deaf(5 * time.Second)
+					}, nil)
+					require.NoError(t, err)
+					start := time.Now()
+					require.Error(t, end(t, hold(t, r)))
+					require.LessOrEqual(t, time.Since(start), 6*time.Second)
+					ran := 0
+					require.NoError(t, up(t, j, "x", wide(50), does(func(n node) error {
+						ran++
+						require.Equal(t, 2, n.Attempt())
+						return nil
+					}), nil))
+					require.Equal(t, 49, ran)
+				})
+			})
+		}
+	}
+}
+
+func TestRun_held_to_its_end(t *testing.T) {
+	for how, hold := range held {
+		t.Run(how, func(t *testing.T) {
+			j := openNew(t)
+			r, err := journal.NewGroup(j, "x", layered(3, 5), noop, nil)
+			require.NoError(t, err)
+			require.NoError(t, scheduler.Run(t.Context(), hold(t, r), nil))
+			require.NoError(t, up(t, j, "x", layered(3, 5), func(node) scheduler.Task { panic("run again") }, nil))
+		})
+	}
+}
+
+// A run that is stopped gives notice to its nodes, which have their grace, and what
+// they come to in it is recorded.
+func TestRun_stopped_with_grace(t *testing.T) {
+	for how, hold := range held {
+		t.Run(how, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				j := openNew(t)
+				r, err := journal.NewGroup(j, "x", chain(2), func(n node) scheduler.Task {
+					return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+						if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
+							return err
+						}
+						return n.SetResult("finished under grace")
+					})
+				}, nil)
+				require.NoError(t, err)
+				runner := scheduler.NewTaskRunner(hold(t, r), &scheduler.RunnerOptions{Grace: time.Minute})
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				require.Error(t, runner.Run(ctx))
+				require.Contains(t, strings.Join(history(t, j, "x"), "\n"), `end n00000 attempt 1 "finished under grace"`)
+				require.NotContains(t, strings.Join(history(t, j, "x"), "\n"), "start n00001")
+			})
+		})
+	}
+}
+
+// Wrapping changes nothing: what nodes see is what they see without a journal.
+func TestRun_nodes_see_what_they_see_without(t *testing.T) {
+	tasks := map[string]func(log func(string, ...any)) scheduler.Task{
+		"coroutine that handles its Timeout": func(log func(string, ...any)) scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				err := co.Yield(scheduler.After(time.Hour))
+				log("%v", err)
+				return errors.Join(errors.New("cleaned up"), err)
+			})
+		},
+		"call": func(log func(string, ...any)) scheduler.Task {
+			return scheduler.Blocking(func(ctx context.Context) error {
+				<-ctx.Done()
+				log("%v, %T", ctx.Err(), context.Cause(ctx))
+				return ctx.Err()
+			})
+		},
+		"task that knows nothing": func(func(string, ...any)) scheduler.Task {
+			return scheduler.Pause(scheduler.After(time.Hour))
+		},
+	}
+	limits := scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Minute }}
+	for name, task := range tasks {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var with, without []string
+				keep := func(lines *[]string) func(string, ...any) {
+					return func(format string, args ...any) { *lines = append(*lines, fmt.Sprintf(format, args...)) }
+				}
+				g, err := scheduler.NewDependencyTaskGroup(wide(1), func(string) scheduler.Task { return task(keep(&without)) }, &limits)
+				require.NoError(t, err)
+				errWithout := scheduler.Run(t.Context(), g, nil)
+				var r *journal.Run[string]
+				r, err = journal.NewGroup(openNew(t), "x", wide(1), func(node) scheduler.Task { return task(keep(&with)) }, &options{Group: limits})
+				require.NoError(t, err)
+				errWith := scheduler.Run(t.Context(), r, nil)
+				require.Equal(t, without, with)
+				require.EqualError(t, errWith, errWithout.Error())
+				require.Equal(t, scheduler.StateTimedOut, r.State("n00000"))
+			})
+		})
+	}
+}
+
+func TestRun_policies(t *testing.T) {
+	boom := errors.New("boom")
+	for name, o := range map[string]scheduler.GroupOptions[string]{
+		"stop":      {},
+		"aggregate": {AggregateErrors: true},
+		"ignore":    {OnError: func(string, error) scheduler.Disposition { return scheduler.IgnoreError }},
+		"recover":   {RecoverPanics: true},
+		"budget":    {Budget: 2, AggregateErrors: true},
+		"limit":     {Limit: 2, AggregateErrors: true},
+		"reverse":   {Reverse: true, AggregateErrors: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := openNew(t)
+			starts := map[string]int{}
+			attempt := func(fails bool) error {
+				return up(t, j, "x", layered(3, 3), does(func(n node) error {
+					starts[n.Key()]++
+					switch {
+					case fails && n.Key() == "n00004" && o.RecoverPanics:
+						panic(boom)
+					case fails && n.Key() == "n00004":
+						return boom
+					}
+					return nil
+				}), &options{Group: o})
+			}
+			err := attempt(true)
+			require.Equal(t, o.OnError == nil, errors.Is(err, boom))
+			require.NoError(t, attempt(false))
+			require.Equal(t, 2, starts["n00004"])
+			for key, n := range starts {
+				require.True(t, key == "n00004" || n == 1, "%s was run %d times", key, n)
+			}
+			require.Len(t, starts, 9)
+		})
+	}
+}
+
+// A skipped node is no failure, and is run by a later process.
+func TestRun_skip(t *testing.T) {
+	j := openNew(t)
+	require.NoError(t, up(t, j, "x", chain(3), does(func(n node) error {
+		if n.Key() == "n00001" {
+			return scheduler.ErrSkip
+		}
+		return nil
+	}), nil))
+	var ran []string
+	require.NoError(t, up(t, j, "x", chain(3), does(func(n node) error {
+		ran = append(ran, n.Key())
+		return nil
+	}), nil))
+	require.Equal(t, []string{"n00001", "n00002"}, ran)
+}
+
+// The group can be asked and drained as ever.
+func TestRun_drained(t *testing.T) {
+	j := openNew(t)
+	var r *journal.Run[string]
+	r, err := journal.NewGroup(j, "x", chain(3), does(func(n node) error {
+		if n.Key() == "n00001" {
+			r.Drain()
+		}
+		return nil
+	}), &options{Group: scheduler.GroupOptions[string]{Name: "site"}})
+	require.NoError(t, err)
+	require.Equal(t, "site", r.String())
+	require.ErrorIs(t, scheduler.Run(t.Context(), r, nil), scheduler.ErrDrained)
+	require.Equal(t, []string{"n00000", "n00001"}, r.Snapshot().Completed)
+	require.NoError(t, up(t, j, "x", chain(3), noop, nil))
+}
+
+// Observers, contexts and what they are told are those of the group.
+func TestRun_observed(t *testing.T) {
+	type value struct{}
+	j := openNew(t)
+	var told []string
+	require.NoError(t, up(t, j, "x", chain(2), func(n node) scheduler.Task {
+		return scheduler.Func(func(ctx context.Context) error {
+			require.Equal(t, "of "+n.Key(), ctx.Value(value{}))
+			return nil
+		})
+	}, &options{Group: scheduler.GroupOptions[string]{
+		Observer: scheduler.ObserverFunc(func(tr scheduler.Transition) {
+			told = append(told, fmt.Sprint(tr.Path(), " ", tr.To))
+		}),
+		Context:   func(ctx context.Context, k string) context.Context { return context.WithValue(ctx, value{}, "of "+k) },
+		Completed: func(string) bool { return false },
+	}}))
+	require.Equal(t, []string{"n00000 running", "n00000 succeeded", "n00001 running", "n00001 succeeded"}, told)
+}
+
+// While its start is on its way a node says so, and a group inside is seen through it.
+func TestRun_explained(t *testing.T) {
+	j := openNew(t)
+	r, err := journal.NewGroup(j, "x", wide(1), func(n node) scheduler.Task {
+		g, err := journal.NewSubgroup(n, "in", wide(1), func(node) scheduler.Task {
+			return scheduler.Pause(scheduler.After(time.Hour))
+		}, nil)
+		require.NoError(t, err)
+		return g
+	}, nil)
+	require.NoError(t, err)
+	runner := scheduler.NewTaskRunner(r, nil)
+	require.NoError(t, runner.Start(t.Context(), 0))
+	e := r.ExplainNode("n00000")
+	for range 1000 { // until the start is on disk
+		if e.Inside != nil {
+			break
+		}
+		_, err := runner.Step(t.Context())
+		require.NoError(t, err)
+		e = r.ExplainNode("n00000")
+	}
+	require.NoError(t, runner.Cancel())
+}
+
+// What runs beside the journal is not held up by it.
+func TestRun_steps_do_not_wait_for_the_disk(t *testing.T) {
+	j := openNew(t)
+	r, err := journal.NewGroup(j, "x", wide(3), noop, nil)
+	require.NoError(t, err)
+	release := journal.HoldWrites(j)
+	steps := 0
+	beside := scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+		if steps++; steps == 1000 {
+			release()
+			return scheduler.Done, nil
+		}
+		require.Equal(t, 3, len(slices.Collect(r.Running())))
+		return scheduler.Next, nil
+	})
+	require.NoError(t, scheduler.Run(t.Context(), scheduler.All(r, beside), nil))
+	require.Equal(t, 1000, steps)
+}
