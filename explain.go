@@ -108,7 +108,7 @@ func (g *engine) explainMember(p int32, e *explanation) {
 		e.Until = Next
 		return
 	}
-	if group, ok := g.taskOf(p).(enclosed); ok {
+	if group, ok := lookFor[enclosed](g.taskOf(p)); ok {
 		e.Inside = group
 	}
 	if d := g.deadlines.of(slot); d.kind != noDeadline {
@@ -119,6 +119,7 @@ func (g *engine) explainMember(p int32, e *explanation) {
 
 // enclosed is a group of any type of key.
 type enclosed interface {
+	Task
 	fmt.Stringer
 	inside() *engine
 }

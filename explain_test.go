@@ -213,3 +213,16 @@ func TestExplanation_reasons(t *testing.T) {
 		}
 	})
 }
+
+// A group inside a wrapper is one, as for drivers.
+func TestExplain_group_in_a_wrapper(t *testing.T) {
+	inner, err := scheduler.NewDependencyTaskGroup(scheduler.DependenciesOf(map[string][]string{"x": nil}),
+		func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) },
+		&scheduler.GroupOptions[string]{Name: "inner"})
+	require.NoError(t, err)
+	outer, err := scheduler.NewDependencyTaskGroup(scheduler.DependenciesOf(map[string][]string{"a": nil}),
+		func(string) scheduler.Task { return renamed{inner, "inner"} }, nil)
+	require.NoError(t, err)
+	schedulertest.NewDriver(t, outer, nil).Step()
+	require.Equal(t, inner, outer.ExplainNode("a").Inside)
+}

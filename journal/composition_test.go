@@ -99,7 +99,7 @@ func TestRun_held_and_ended(t *testing.T) {
 					require.NoError(t, err)
 					start := time.Now()
 					require.Error(t, end(t, hold(t, r)))
-					require.LessOrEqual(t, time.Since(start), 6*time.Second)
+					require.Less(t, time.Since(start), 7*time.Second)
 					ran := 0
 					require.NoError(t, up(t, j, "x", wide(50), does(func(n node) error {
 						ran++
@@ -288,7 +288,7 @@ func TestRun_observed(t *testing.T) {
 	require.Equal(t, []string{"n00000 running", "n00000 succeeded", "n00001 running", "n00001 succeeded"}, told)
 }
 
-// While its start is on its way a node says so, and a group inside is seen through it.
+// A group inside a node is seen as one.
 func TestRun_explained(t *testing.T) {
 	j := openNew(t)
 	r, err := journal.NewGroup(j, "x", wide(1), func(n node) scheduler.Task {
@@ -302,14 +302,12 @@ func TestRun_explained(t *testing.T) {
 	runner := scheduler.NewTaskRunner(r, nil)
 	require.NoError(t, runner.Start(t.Context(), 0))
 	e := r.ExplainNode("n00000")
-	for range 1000 { // until the start is on disk
-		if e.Inside != nil {
-			break
-		}
+	for start := time.Now(); e.Inside == nil && time.Since(start) < time.Minute; { // until the start is on disk
 		_, err := runner.Step(t.Context())
 		require.NoError(t, err)
 		e = r.ExplainNode("n00000")
 	}
+	require.NotNil(t, e.Inside)
 	require.NoError(t, runner.Cancel())
 }
 
