@@ -315,8 +315,8 @@ func TestBlocking_timeouts(t *testing.T) {
 				g, err := scheduler.NewDependencyTaskGroup(deps,
 					func(string) scheduler.Task { return call(fn) },
 					&scheduler.GroupOptions[string]{
-						Timeout:       func(string) time.Duration { return limit },
-						ErrorWaitTime: test.grace,
+						Timeout: func(string) time.Duration { return limit },
+						Grace:   test.grace,
 					})
 				require.NoError(t, err)
 				err = scheduler.Run(t.Context(), g, nil)
@@ -486,7 +486,7 @@ func TestStopping(t *testing.T) {
 					ended = true
 					return ctx.Err()
 				})
-			}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Minute})
+			}, &scheduler.GroupOptions[string]{Grace: time.Minute})
 			require.NoError(t, err)
 			require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), errOops)
 			require.True(t, ended)

@@ -180,3 +180,9 @@ func later(t int64, d time.Duration) int64 {
 	}
 	return sum
 }
+
+// isSystemClock reports whether times are those of the process.
+func isSystemClock(source timeSource) bool {
+	_, ok := source.(*systemClock)
+	return ok
+}

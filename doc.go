@@ -120,7 +120,7 @@
 //	DependencyTaskGroup           DependencyTaskGroup
 //	  dependencies, task          arguments of NewDependencyTaskGroup
 //	  reverse, name               GroupOptions.Reverse, Name
-//	  error_wait_time             GroupOptions.ErrorWaitTime, ErrorWaitTimeFor
+//	  error_wait_time             GroupOptions.Grace, GraceFor
 //	  aggregate_exceptions        GroupOptions.AggregateErrors
 //	  cancel_all(grace_period)    DependencyTaskGroup.Throw, Stop, Close
 //	ExceptionGroup                ExceptionGroup

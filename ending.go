@@ -1,15 +1,18 @@
 package scheduler
 
+import "time"
+
 // groupEnding is what a group has been told about its end.
 type groupEnding struct {
-	notice   *StopError // what running members, and those that start, are told
-	first    *StopError // what they were told before, if a final notice came after it
-	cause    error      // of a stop of the whole run
-	thrown   error      // the last error thrown in
-	timedOut *Timeout   // thrown in
-	graced   bool       // all that run have what grace they get
-	asked    bool       // and were asked for in this step
-	blame    int32      // the node whose failure stopped the group, or noNode
+	notice    *StopError    // what running members, and those that start, are told
+	first     *StopError    // what they were told before, if a final notice came after it
+	cause     error         // of a stop of the whole run
+	thrown    error         // the last error thrown in
+	timedOut  *Timeout      // thrown in
+	inherited time.Duration // the grace of the nearest runner that has one
+	graced    bool          // all that run have what grace they get
+	asked     bool          // and were asked for in this step
+	blame     int32         // the node whose failure stopped the group, or noNode
 }
 
 func (e *groupEnding) init() { e.blame = noNode }

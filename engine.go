@@ -133,8 +133,8 @@ func checkOptions(o *options) error {
 		return &OptionError{Option: "GroupOptions.Budget", Reason: fmt.Sprintf("negative number %d", o.Budget)}
 	case o.Limit < 0:
 		return &OptionError{Option: "GroupOptions.Limit", Reason: fmt.Sprintf("negative number %d", o.Limit)}
-	case o.ErrorWaitTime != 0 && o.ErrorWaitTimeFor != nil:
-		return &OptionError{Option: "GroupOptions.ErrorWaitTime", Reason: "given beside ErrorWaitTimeFor"}
+	case o.Grace != 0 && o.GraceFor != nil:
+		return &OptionError{Option: "GroupOptions.Grace", Reason: "given beside GraceFor"}
 	case o.AggregateErrors && o.OnError != nil:
 		return &OptionError{Option: "GroupOptions.AggregateErrors", Reason: "given beside OnError"}
 	case o.Estimate != nil && o.Limit == 0 && o.Claims == nil:
@@ -146,13 +146,23 @@ func checkOptions(o *options) error {
 	if err := checkDuration("GroupOptions.SlowStep", o.SlowStep); err != nil {
 		return err
 	}
-	return checkDuration("GroupOptions.ErrorWaitTime", o.ErrorWaitTime)
+	if err := checkDuration("GroupOptions.Abandon", o.Abandon); err != nil {
+		return err
+	}
+	if o.Grace == NoGrace {
+		return nil
+	}
+	return checkDuration("GroupOptions.Grace", o.Grace)
 }
 
 // Step makes a round: see [DependencyTaskGroup.Step].
 func (g *engine) Step(ctx context.Context) (y Yield, err error) {
-	if g.phase == phaseEnded {
+	switch {
+	case g.phase == phaseEnded:
 		return Yield{}, ErrEnded
+	case g.opts.Abandon > 0 && !g.hasBegun() && !isSystemClock(clockOf(ctx)):
+		g.phase = phaseEnded
+		return Yield{}, &OptionError{Option: "GroupOptions.Abandon", Reason: errAbandonClock.Reason}
 	}
 	g.exclusively("Step", func() {
 		g.makeRound(g.enter(ctx))
@@ -294,6 +304,10 @@ func (g *engine) enter(ctx context.Context) context.Context {
 		}
 		inner.clock, inner.group, inner.maker = g.clock, g, g
 		inner.held = nil // g knows what its members hold
+		inner.endCalls = inner.endCalls || g.opts.EndCalls
+		if g.opts.Abandon > 0 {
+			inner.abandon = g.opts.Abandon
+		}
 		return inner
 	})
 }
@@ -306,6 +320,9 @@ func (g *engine) begin(ctx context.Context, s *scope) {
 		g.phase = phaseDraining
 	}
 	g.clock = clockOf(ctx)
+	if s != nil {
+		g.ending.inherited = s.grace
+	}
 	if s != nil && s.group != nil {
 		g.outer, g.outerNode = s.group, s.group.current
 	}
@@ -475,8 +492,11 @@ func (g *engine) taskOf(p int32) Task {
 
 // graceOf returns how long a member may go on.
 func (g *engine) graceOf(p int32) time.Duration {
-	if g.opts.ErrorWaitTimeFor != nil {
-		return g.opts.ErrorWaitTimeFor(p)
+	switch {
+	case g.opts.GraceFor != nil:
+		return g.opts.GraceFor(p)
+	case g.opts.Grace == 0:
+		return g.ending.inherited
 	}
-	return g.opts.ErrorWaitTime
+	return g.opts.Grace
 }

@@ -98,7 +98,7 @@ func TestGroup_Explain(t *testing.T) {
 func TestGroup_Explain_of_a_stop_and_a_limit(t *testing.T) {
 	group := newGroup(t, "a b c", func(string) scheduler.Task {
 		return scheduler.Pause(scheduler.After(time.Hour))
-	}, &scheduler.GroupOptions[string]{Limit: 1, ErrorWaitTime: time.Minute})
+	}, &scheduler.GroupOptions[string]{Limit: 1, Grace: time.Minute})
 	var lines []string
 	explain := func() string {
 		lines = nil

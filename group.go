@@ -20,16 +20,17 @@ type GroupOptions[K comparable] struct {
 	// what failed, and reports all errors at the end.
 	AggregateErrors bool
 
-	// ErrorWaitTime is the grace: how long running tasks may go on after a
-	// failure, or an error thrown into the group, stopped it. Without it they
-	// are closed at once. It is also what a task that goes on after its own
-	// Timeout has left.
-	ErrorWaitTime time.Duration
+	// Grace is how long running tasks may continue after a failure, or an error
+	// thrown into the group, has stopped it, and how long a task that continues
+	// after its own Timeout has left. 0 takes over the Grace of the nearest
+	// runner that has one ([RunnerOptions.Grace]); without any, and with
+	// [NoGrace], tasks are closed at once.
+	Grace time.Duration
 
-	// ErrorWaitTimeFor is the same for each node. It is asked when the group
+	// GraceFor is the same for each node. It is asked when the group
 	// stops, and again in each later step in which a node fails, for every
 	// node that is running then, in key order. Zero or less means no grace.
-	ErrorWaitTimeFor func(k K) time.Duration
+	GraceFor func(k K) time.Duration
 
 	// OnError decides, for each node that fails, what becomes of the group. It
 	// is asked when the failure happens. The result is that of AggregateErrors:
@@ -80,6 +81,12 @@ type GroupOptions[K comparable] struct {
 	// and loggers. It is asked once, when k starts. Only its values count, its
 	// end does not: it should be made from ctx with context.WithValue.
 	Context func(ctx context.Context, k K) context.Context
+
+	// EndCalls and Abandon say how calls inside ([Blocking] and its kin) end, as
+	// [RunnerOptions.EndCalls] and [RunnerOptions.Abandon] do. Without them it is
+	// as the runners around the group say.
+	EndCalls bool
+	Abandon  time.Duration
 
 	// RecoverPanics turns a panic of a member into a [*PanicError] of its
 	// node. By default it goes up through the group's step, after the other
@@ -209,20 +216,22 @@ func (g *DependencyTaskGroup[K]) inside() *engine { return &g.engine }
 // byPosition returns the options for nodes that are known by position.
 func byPosition[K comparable](o *GroupOptions[K], key func(int32) K) options {
 	b := options{
-		Name:             o.Name,
-		Reverse:          o.Reverse,
-		AggregateErrors:  o.AggregateErrors,
-		ErrorWaitTime:    o.ErrorWaitTime,
-		ErrorWaitTimeFor: ofNode(o.ErrorWaitTimeFor, key),
-		Timeout:          ofNode(o.Timeout, key),
-		Limit:            o.Limit,
-		Claims:           ofNode(o.Claims, key),
-		Estimate:         ofNode(o.Estimate, key),
-		Completed:        ofNode(o.Completed, key),
-		Budget:           o.Budget,
-		SlowStep:         o.SlowStep,
-		RecoverPanics:    o.RecoverPanics,
-		Observer:         o.Observer,
+		Name:            o.Name,
+		Reverse:         o.Reverse,
+		AggregateErrors: o.AggregateErrors,
+		Grace:           o.Grace,
+		GraceFor:        ofNode(o.GraceFor, key),
+		Timeout:         ofNode(o.Timeout, key),
+		Limit:           o.Limit,
+		Claims:          ofNode(o.Claims, key),
+		Estimate:        ofNode(o.Estimate, key),
+		Completed:       ofNode(o.Completed, key),
+		Budget:          o.Budget,
+		SlowStep:        o.SlowStep,
+		RecoverPanics:   o.RecoverPanics,
+		EndCalls:        o.EndCalls,
+		Abandon:         o.Abandon,
+		Observer:        o.Observer,
 	}
 	if f := o.OnError; f != nil {
 		b.OnError = func(p int32, err error) Disposition { return f(key(p), err) }

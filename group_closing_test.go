@@ -83,8 +83,8 @@ func TestGroup_closing_holds_nobody_up(t *testing.T) {
 							}
 							return stepping(60, &worst)
 						}, &scheduler.GroupOptions[string]{
-							ErrorWaitTimeFor: byKey(map[string]time.Duration{"sibling": time.Hour, "deaf": grace}),
-							Timeout:          byKey(map[string]time.Duration{"deaf": limit}),
+							GraceFor: byKey(map[string]time.Duration{"sibling": time.Hour, "deaf": grace}),
+							Timeout:  byKey(map[string]time.Duration{"deaf": limit}),
 							OnError: func(_ string, err error) scheduler.Disposition {
 								asked = time.Since(began)
 								require.ErrorIs(t, err, context.DeadlineExceeded)

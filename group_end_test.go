@@ -32,7 +32,7 @@ func TestGroup_Outcomes_of_a_stop(t *testing.T) {
 			})
 		}
 		return lasting(1, nil)
-	}, &scheduler.GroupOptions[string]{ErrorWaitTime: 3 * time.Second, Limit: 3}, nil)
+	}, &scheduler.GroupOptions[string]{Grace: 3 * time.Second, Limit: 3}, nil)
 	require.EqualError(t, err, "fails: no space")
 	require.Equal(t, `fails failed: fails: no space
 early succeeded because of fails, stopped
@@ -85,7 +85,7 @@ func TestGroup_error_of_a_close_after_the_grace(t *testing.T) {
 	}
 	t.Run("aggregating", func(t *testing.T) {
 		group := newGroup(t, "a", member,
-			&scheduler.GroupOptions[string]{AggregateErrors: true, ErrorWaitTime: time.Second})
+			&scheduler.GroupOptions[string]{AggregateErrors: true, Grace: time.Second})
 		d := schedulertest.NewDriver(t, group, nil)
 		d.Step()
 		d.Runner.Interrupt(errSpace)
@@ -97,7 +97,7 @@ func TestGroup_error_of_a_close_after_the_grace(t *testing.T) {
 	t.Run("failing fast", func(t *testing.T) {
 		var asked []string
 		group := newGroup(t, "a b", member,
-			&scheduler.GroupOptions[string]{ErrorWaitTimeFor: func(k string) time.Duration {
+			&scheduler.GroupOptions[string]{GraceFor: func(k string) time.Duration {
 				asked = append(asked, k)
 				return map[string]time.Duration{"a": time.Second, "b": time.Minute}[k]
 			}})
@@ -114,9 +114,9 @@ func TestGroup_error_of_a_close_after_the_grace(t *testing.T) {
 // does not prolong it.
 func TestGroup_grace_of_two_interrupts(t *testing.T) {
 	for name, opts := range map[string]scheduler.GroupOptions[string]{
-		"of all":     {ErrorWaitTime: 10 * time.Second},
-		"of a node":  {ErrorWaitTimeFor: func(string) time.Duration { return 10 * time.Second }},
-		"all errors": {ErrorWaitTime: 10 * time.Second, AggregateErrors: true},
+		"of all":     {Grace: 10 * time.Second},
+		"of a node":  {GraceFor: func(string) time.Duration { return 10 * time.Second }},
+		"all errors": {Grace: 10 * time.Second, AggregateErrors: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			group := newGroup(t, "b:a",
@@ -163,7 +163,7 @@ func TestGroup_timeout_gone_on_after_is_not_lost(t *testing.T) {
 			})
 		}, &scheduler.GroupOptions[string]{
 			Timeout: byKey(map[string]time.Duration{"slow": time.Second}),
-			ErrorWaitTimeFor: func() func(string) time.Duration {
+			GraceFor: func() func(string) time.Duration {
 				asked := 0
 				return func(string) time.Duration {
 					if asked++; asked == 1 {
@@ -232,7 +232,7 @@ func TestGroup_ends_of_members(t *testing.T) {
 				}
 				return scheduler.Next, nil
 			})
-		}, &scheduler.GroupOptions[string]{ErrorWaitTimeFor: byKey(map[string]time.Duration{"a": time.Hour, "b": time.Second})})
+		}, &scheduler.GroupOptions[string]{GraceFor: byKey(map[string]time.Duration{"a": time.Hour, "b": time.Second})})
 		mustStep(t, ctx, g)
 		_, err := g.Throw(ctx, errOops)
 		require.NoError(t, err)
@@ -251,7 +251,7 @@ func TestGroup_ends_of_members(t *testing.T) {
 				first = false
 				return scheduler.Next, nil
 			})
-		}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour})
+		}, &scheduler.GroupOptions[string]{Grace: time.Hour})
 		mustStep(t, t.Context(), g)
 		_, err := g.Throw(t.Context(), errOops)
 		require.NoError(t, err)
@@ -301,7 +301,7 @@ func TestGroup_ends_of_members(t *testing.T) {
 		clock := schedulertest.NewClock(time.Time{})
 		ctx := scheduler.WithClock(t.Context(), clock)
 		g := newGroup(t, "a", hours, &scheduler.GroupOptions[string]{
-			ErrorWaitTime: time.Minute, Timeout: func(string) time.Duration { return time.Minute },
+			Grace: time.Minute, Timeout: func(string) time.Duration { return time.Minute },
 		})
 		mustStep(t, ctx, g)
 		_, err := g.Throw(ctx, errOops)
@@ -325,41 +325,41 @@ func TestGroup_throw(t *testing.T) {
 		},
 		{
 			name: "with grace", deps: "a b c:b", parts: parts, throws: map[int]error{2: errOops},
-			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: 2 * time.Second},
+			opts:   scheduler.GroupOptions[string]{Grace: 2 * time.Second},
 			rounds: []string{"a1, b1", "b stop", "a2, b2", "a3, b3", "a close, b close"},
 			err:    "oops", errors: "oops", states: "a=cancelled b=cancelled c=cancelled",
 		},
 		{
 			name: "the last one wins", deps: "a b", parts: parts, throws: map[int]error{2: errOops, 3: errOther},
-			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: 2 * time.Second},
+			opts:   scheduler.GroupOptions[string]{Grace: 2 * time.Second},
 			rounds: []string{"a1, b1", "b stop", "", "a2, b2", "a close, b close"},
 			err:    "other", errors: "oops; other", states: "a=cancelled b=cancelled",
 		},
 		{
 			name: "outranks an earlier failure", deps: "a b", throws: map[int]error{3: errOops},
 			parts:  map[string]part{"a": run, "b": {steps: "next fail"}},
-			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: 2 * time.Second},
+			opts:   scheduler.GroupOptions[string]{Grace: 2 * time.Second},
 			rounds: []string{"a1, b1", "a2, b2", "", "a3", "a close"},
 			err:    "oops", errors: "b: oops b; oops", states: "a=cancelled b=failed",
 		},
 		{
 			name: "outranks a later failure", deps: "a b", throws: map[int]error{2: errOops},
 			parts:  map[string]part{"a": run, "b": {steps: "next fail"}},
-			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: 2 * time.Second},
+			opts:   scheduler.GroupOptions[string]{Grace: 2 * time.Second},
 			rounds: []string{"a1, b1", "", "a2, b2", "a3", "a close"},
 			err:    "oops", errors: "oops; b: oops b", states: "a=cancelled b=failed",
 		},
 		{
 			name: "also if all end well", deps: "a b", throws: map[int]error{2: errOops},
 			parts:  map[string]part{"a": {steps: "next next"}, "b": {steps: "next"}},
-			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: time.Minute},
+			opts:   scheduler.GroupOptions[string]{Grace: time.Minute},
 			rounds: []string{"a1, b1", "", "a2, b2", "a3"},
 			err:    "oops", errors: "oops", states: "a=succeeded b=succeeded",
 		},
 		{
 			name: "aggregate", deps: "a b c d:c", throws: map[int]error{3: errOops},
 			parts:  map[string]part{"a": run, "b": {steps: "next fail"}, "c": {steps: "next*3"}},
-			opts:   scheduler.GroupOptions[string]{AggregateErrors: true, ErrorWaitTime: 2 * time.Second},
+			opts:   scheduler.GroupOptions[string]{AggregateErrors: true, Grace: 2 * time.Second},
 			rounds: []string{"a1, b1, c1", "a2, b2, c2", "", "a3, c3", "a4, c4", "a close"},
 			err:    "2 tasks failed:\n- b: oops b\n- oops", errors: "b: oops b; oops",
 			states: "a=cancelled b=failed c=succeeded d=cancelled",
@@ -374,7 +374,7 @@ func TestGroup_throw(t *testing.T) {
 			name: "what wraps a Timeout is an ordinary error", deps: "a b",
 			throws: map[int]error{2: fmt.Errorf("words: %w", &scheduler.Timeout{Task: "x", Limit: 1})},
 			parts:  parts,
-			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: time.Second},
+			opts:   scheduler.GroupOptions[string]{Grace: time.Second},
 			rounds: []string{"a1, b1", "b stop", "a2, b2", "a close, b close"},
 			err:    "words: x: timed out after 1ns", errors: "words: x: timed out after 1ns",
 		},
@@ -382,7 +382,7 @@ func TestGroup_throw(t *testing.T) {
 			name: "a Timeout closes all at once, whatever the grace of the group", deps: "a b c:b",
 			throws: map[int]error{2: &scheduler.Timeout{Task: "x", Limit: 1}},
 			parts:  map[string]part{"a": run, "b": {steps: "next*3", close: "fail", stop: "ignore"}},
-			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour},
+			opts:   scheduler.GroupOptions[string]{Grace: time.Hour},
 			rounds: []string{"a1, b1", "a close, b close"},
 			err:    "x: timed out after 1ns", errors: "x: timed out after 1ns; b: close b",
 			states: "a=cancelled b=cancelled c=cancelled",
@@ -390,7 +390,7 @@ func TestGroup_throw(t *testing.T) {
 		{
 			name: "a Timeout outranks all", deps: "a b c", throws: map[int]error{3: errOops, 4: &scheduler.Timeout{Task: "x", Limit: 1}},
 			parts:  map[string]part{"a": run, "b": {steps: "next fail"}, "c": run},
-			opts:   scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour},
+			opts:   scheduler.GroupOptions[string]{Grace: time.Hour},
 			rounds: []string{"a1, b1, c1", "a2, b2, c2", "", "a close, c close"},
 			err:    "x: timed out after 1ns", errors: "b: oops b; oops; x: timed out after 1ns",
 		},
@@ -528,13 +528,13 @@ func TestGroup_Timeout_of_a_node(t *testing.T) {
 		},
 		{
 			name: "goes on with grace", deps: "a b", parts: map[string]part{"a": {steps: run, throw: "next"}, "b": {steps: "next*4"}},
-			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second), ErrorWaitTime: 2 * time.Second},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second), Grace: 2 * time.Second},
 			rounds: []string{"a1, b1", "a2, b2", "a throw, b3", "a3, b4", "a4, b5", "a close"},
 			err:    "a: " + text, errors: "a: " + text, states: "a=timed out b=succeeded",
 		},
 		{
 			name: "goes on with grace of its own, and ends", deps: "a b:a", parts: map[string]part{"a": {steps: "next*4", throw: "next"}},
-			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second), ErrorWaitTimeFor: byKey(map[string]time.Duration{"a": time.Hour})},
+			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second), GraceFor: byKey(map[string]time.Duration{"a": time.Hour})},
 			rounds: []string{"a1", "a2", "a throw", "a3", "a4", "a5, b1"}, states: "a=succeeded b=succeeded",
 		},
 		{
@@ -697,7 +697,7 @@ func TestGroup_stopped_by_an_outer_group(t *testing.T) {
 			}
 			s.parts["f"] = part{steps: "next fail"}
 			return s.task("f")
-		}, &scheduler.GroupOptions[string]{ErrorWaitTime: 3 * time.Second})
+		}, &scheduler.GroupOptions[string]{Grace: 3 * time.Second})
 		return g
 	}
 	play := func(s *stage, g *scheduler.DependencyTaskGroup[string]) (rounds []string, err error) {

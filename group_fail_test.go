@@ -118,7 +118,7 @@ func TestGroup_notice_is_the_cause(t *testing.T) {
 			return lasting(1, errSpace)
 		}
 		return untilStopped(func(cause error) error { seen = cause; return fmt.Errorf("gave up: %w", cause) })
-	}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Minute}, nil)
+	}, &scheduler.GroupOptions[string]{Grace: time.Minute}, nil)
 	require.EqualError(t, err, "a: no space")
 	require.EqualError(t, seen, "a: no space")
 	require.Equal(t, "a failed: a: no space\nb cancelled: b: gave up: a: no space because of a, stopped", outcomes(group))
@@ -128,7 +128,7 @@ func TestGroup_notice_is_the_cause(t *testing.T) {
 func TestGroup_fail_fast(t *testing.T) {
 	run := part{steps: "next*9"}
 	fails := part{steps: "next fail"}
-	grace := scheduler.GroupOptions[string]{ErrorWaitTime: 2 * time.Second}
+	grace := scheduler.GroupOptions[string]{Grace: 2 * time.Second}
 	tests := []groupPlay{
 		{
 			name: "without grace", deps: "a b c d:a", parts: map[string]part{"a": run, "b": fails, "c": run},
@@ -191,7 +191,7 @@ func TestGroup_fail_fast(t *testing.T) {
 		{
 			name: "grace for each node", deps: "a b c d e",
 			parts: map[string]part{"a": run, "b": fails, "c": run, "d": run, "e": run},
-			opts:  scheduler.GroupOptions[string]{ErrorWaitTimeFor: byKey(map[string]time.Duration{"a": time.Second, "b": time.Hour, "c": 0, "d": 3 * time.Second, "e": -1})},
+			opts:  scheduler.GroupOptions[string]{GraceFor: byKey(map[string]time.Duration{"a": time.Second, "b": time.Hour, "c": 0, "d": 3 * time.Second, "e": -1})},
 			rounds: []string{
 				"a1, b1, c1, d1, e1", "a2, b2, c close, e close, d2",
 				"a3, d3", "a close, d4", "d5", "d close",
@@ -218,11 +218,11 @@ func TestGroup_fail_fast(t *testing.T) {
 }
 
 // The grace is asked again at each further failure, for those that run then.
-func TestGroup_ErrorWaitTimeFor_is_asked_again(t *testing.T) {
+func TestGroup_GraceFor_is_asked_again(t *testing.T) {
 	run := part{steps: "next*9"}
 	s := newStage(t, map[string]part{"a": run, "b": {steps: "next fail"}, "c": {steps: "next next fail"}, "d": run})
 	failures := 0
-	s.make("a b c d", &scheduler.GroupOptions[string]{ErrorWaitTimeFor: func(k string) time.Duration {
+	s.make("a b c d", &scheduler.GroupOptions[string]{GraceFor: func(k string) time.Duration {
 		s.add("grace %s", k)
 		if k == "d" && failures > 0 {
 			return 0
@@ -285,7 +285,7 @@ func TestGroup_aggregate(t *testing.T) {
 		},
 		{
 			name: "no grace after a failure", deps: "a b",
-			opts:   scheduler.GroupOptions[string]{AggregateErrors: true, ErrorWaitTime: time.Second},
+			opts:   scheduler.GroupOptions[string]{AggregateErrors: true, Grace: time.Second},
 			parts:  map[string]part{"a": {steps: "fail"}, "b": {steps: "next*5", stop: "ignore"}},
 			rounds: []string{"a1, b1", "b2", "b3", "b4", "b5", "b6"},
 			err:    "1 task failed:\n- a: oops a", errors: "a: oops a",
@@ -396,7 +396,7 @@ var disasters = []struct {
 	{
 		name: "Stop after a failure", part: part{steps: "next*5", stop: "disaster"}, steps: 1,
 		opts: func(func()) scheduler.GroupOptions[string] {
-			return scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour}
+			return scheduler.GroupOptions[string]{Grace: time.Hour}
 		},
 		act:     func(s *stage) { _, _ = s.group.Throw(s.ctx, errOther) },
 		journal: "b stop, a close, c close", states: "failed", member: true,
@@ -442,9 +442,9 @@ var disasters = []struct {
 		journal: "a1, a close", states: "failed",
 	},
 	{
-		name: "ErrorWaitTimeFor", part: part{steps: "next*5"}, steps: 1, act: func(s *stage) { _, _ = s.group.Throw(s.ctx, errOther) },
+		name: "GraceFor", part: part{steps: "next*5"}, steps: 1, act: func(s *stage) { _, _ = s.group.Throw(s.ctx, errOther) },
 		opts: func(disaster func()) scheduler.GroupOptions[string] {
-			return scheduler.GroupOptions[string]{ErrorWaitTimeFor: func(k string) time.Duration {
+			return scheduler.GroupOptions[string]{GraceFor: func(k string) time.Duration {
 				if k == "b" {
 					disaster()
 				}
@@ -455,11 +455,11 @@ var disasters = []struct {
 	},
 	{
 		// The member stepped just before is not the one that is concerned.
-		name: "ErrorWaitTimeFor after a Timeout", part: part{steps: "next*5", throw: "next"}, steps: 1,
+		name: "GraceFor after a Timeout", part: part{steps: "next*5", throw: "next"}, steps: 1,
 		opts: func(disaster func()) scheduler.GroupOptions[string] {
 			return scheduler.GroupOptions[string]{
-				Timeout:          byKey(map[string]time.Duration{"b": time.Nanosecond}),
-				ErrorWaitTimeFor: func(string) time.Duration { disaster(); return 0 },
+				Timeout:  byKey(map[string]time.Duration{"b": time.Nanosecond}),
+				GraceFor: func(string) time.Duration { disaster(); return 0 },
 			}
 		},
 		journal: "a2, a close, b close, c close", states: "cancelled",
@@ -668,8 +668,8 @@ func TestGroup_RecoverPanics(t *testing.T) {
 			"d": {steps: "next*3", stop: "ignore"}, "e": {steps: "next*3", stop: "panic"},
 		},
 		opts: scheduler.GroupOptions[string]{
-			RecoverPanics:    true,
-			ErrorWaitTimeFor: byKey(map[string]time.Duration{"a": time.Hour, "b": time.Hour, "d": time.Hour, "e": time.Hour}),
+			RecoverPanics: true,
+			GraceFor:      byKey(map[string]time.Duration{"a": time.Hour, "b": time.Hour, "d": time.Hour, "e": time.Hour}),
 		},
 		rounds: []string{"a1, b1, c1, d1, e1", "a stop, b stop, c close, d stop, e stop", "d2", "d3", "d4"},
 		err:    "other", errors: "other; a: panic: oops; b: panic: oops; e: panic: oops",

@@ -154,7 +154,7 @@ func TestGroup_grace_is_not_prolonged(t *testing.T) {
 					throw:  func(context.Context, error) (scheduler.Yield, error) { return hour, nil },
 					close:  func() error { closed = clock.Now().Sub(began); return nil },
 				}
-			}, &scheduler.GroupOptions[string]{ErrorWaitTime: test.grace, Timeout: func(k string) time.Duration {
+			}, &scheduler.GroupOptions[string]{Grace: test.grace, Timeout: func(k string) time.Duration {
 				if k == "slow" {
 					return test.limit
 				}
@@ -185,7 +185,7 @@ func TestGroup_graces_are_asked_for_once_in_a_step(t *testing.T) {
 				return scheduler.Next, nil
 			}
 		}()}
-	}, &scheduler.GroupOptions[int]{ErrorWaitTimeFor: func(int) time.Duration { asked++; return time.Hour }})
+	}, &scheduler.GroupOptions[int]{GraceFor: func(int) time.Duration { asked++; return time.Hour }})
 	require.NoError(t, err)
 	require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), errBoom)
 	require.Len(t, g.Errors(), n)

@@ -122,7 +122,7 @@ func TestGroup_parking_forgets_earlier_waits(t *testing.T) {
 			return &fakeTask{step: func(context.Context) (scheduler.Yield, error) {
 				return scheduler.On(&waited), nil
 			}, throw: goOn}
-		}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour, Timeout: byKey(map[string]time.Duration{"b": time.Minute, "c": time.Second})})
+		}, &scheduler.GroupOptions[string]{Grace: time.Hour, Timeout: byKey(map[string]time.Duration{"b": time.Minute, "c": time.Second})})
 		for range 2 {
 			mustStep(t, ctx, g)
 			clock.Advance(2 * time.Second)

@@ -223,8 +223,8 @@ func TestGroup_Context(t *testing.T) {
 		}
 		return member(k)
 	}, &scheduler.GroupOptions[string]{
-		ErrorWaitTime: time.Hour,
-		Timeout:       byKey(map[string]time.Duration{"a": time.Second}),
+		Grace:   time.Hour,
+		Timeout: byKey(map[string]time.Duration{"a": time.Second}),
 		Context: func(ctx context.Context, k string) context.Context {
 			asked++
 			ctx, cancel := context.WithCancel(context.WithValue(ctx, key{}, "v"+k))
@@ -279,8 +279,8 @@ func TestNewDependencyTaskGroup_errors(t *testing.T) {
 		{"nil deps", nil, task, nil, "deps"},
 		{"nil task", graph("a"), nil, nil, "task"},
 		{"negative Budget", graph("a"), task, &options{Budget: -1}, "GroupOptions.Budget"},
-		{"negative ErrorWaitTime", graph("a"), task, &options{ErrorWaitTime: -1}, "GroupOptions.ErrorWaitTime"},
-		{"ErrorWaitTime twice", graph("a"), task, &options{ErrorWaitTime: 1, ErrorWaitTimeFor: grace}, "GroupOptions.ErrorWaitTime"},
+		{"negative Grace", graph("a"), task, &options{Grace: -1}, "GroupOptions.Grace"},
+		{"Grace twice", graph("a"), task, &options{Grace: 1, GraceFor: grace}, "GroupOptions.Grace"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -700,7 +700,7 @@ func TestClaims_deadlock_and_limits(t *testing.T) {
 				return scheduler.Func(func(context.Context) error { return nil })
 			}
 			return box(l)
-		}, &scheduler.GroupOptions[string]{Timeout: timeout, ErrorWaitTime: time.Minute, Budget: budget, Claims: byKey(map[string][]scheduler.Claim{
+		}, &scheduler.GroupOptions[string]{Timeout: timeout, Grace: time.Minute, Budget: budget, Claims: byKey(map[string][]scheduler.Claim{
 			"a": {{Limiter: l, Weight: 1}}, "b": {{Limiter: m, Weight: 1}},
 			"first": {{Limiter: slow, Weight: 1}}, "later": {{Limiter: slow, Weight: 1}},
 		})})

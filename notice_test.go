@@ -110,7 +110,7 @@ func TestStop_by_a_failure_lets_go_on(t *testing.T) {
 				})
 			}
 			return nested(scheduler.Sequence(lasts(&log, "s1", s), lasts(&log, "s2", s), late))
-		}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour})
+		}, &scheduler.GroupOptions[string]{Grace: time.Hour})
 		require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), errOops)
 		require.ElementsMatch(t, []string{"s1", "x", "s2", "y", "p", "q"}, log)
 		require.Equal(t, 1, attempts)
@@ -133,7 +133,7 @@ func TestStop_of_a_run_after_a_failure(t *testing.T) {
 				return scheduler.Sequence(scheduler.Pause(scheduler.After(time.Second)), scheduler.Func(func(context.Context) error { return errOops }))
 			}
 			return nested(inner)
-		}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour})
+		}, &scheduler.GroupOptions[string]{Grace: time.Hour})
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(2*time.Second, func() { cancel(errOther) })
 		err := scheduler.Run(ctx, g, &scheduler.RunnerOptions{Grace: time.Hour})
@@ -181,7 +181,7 @@ func TestStopError_of_a_member(t *testing.T) {
 							}
 							return scheduler.After(time.Second), nil
 						})
-					}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Hour})
+					}, &scheduler.GroupOptions[string]{Grace: time.Hour})
 					require.Error(t, scheduler.Run(t.Context(), g, nil))
 					require.Equal(t, c.want, g.State("it"))
 					if c.want == scheduler.StateCancelled && name == "wrapped" {

@@ -72,7 +72,7 @@ func TestObserver_transitions(t *testing.T) {
 			},
 		},
 		{
-			name: "grace", deps: "a b c e", opts: scheduler.GroupOptions[string]{ErrorWaitTime: time.Second},
+			name: "grace", deps: "a b c e", opts: scheduler.GroupOptions[string]{Grace: time.Second},
 			parts: map[string]part{"a": run, "b": {steps: "next fail"}, "c": {steps: "next*3"}, "e": {steps: "next*3", stop: "cause"}},
 			rounds: []string{
 				"a running, b running, c running, e running",

@@ -216,7 +216,7 @@ func TestGroup_keeps_nothing_of_its_tasks(t *testing.T) {
 	}{
 		{name: "success", last: scheduler.Done},
 		{name: "failure"},
-		{name: "failure in the grace", opts: scheduler.GroupOptions[int]{ErrorWaitTime: time.Second}},
+		{name: "failure in the grace", opts: scheduler.GroupOptions[int]{Grace: time.Second}},
 		{name: "aggregate", opts: scheduler.GroupOptions[int]{AggregateErrors: true}},
 		{name: "with limits", opts: scheduler.GroupOptions[int]{Timeout: func(int) time.Duration { return time.Minute }}},
 		{name: "with contexts", last: scheduler.Done, opts: scheduler.GroupOptions[int]{

@@ -118,7 +118,7 @@ func (g *engine) stop(ctx context.Context, cause error, by int32) {
 		g.ending.blame = by
 	}
 	g.cancelPending()
-	if !g.ending.asksGraces(g.opts.ErrorWaitTimeFor != nil) {
+	if !g.ending.asksGraces(g.opts.GraceFor != nil) {
 		return
 	}
 	n := g.ending.notify(asNotice(cause, false))

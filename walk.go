@@ -43,8 +43,8 @@ func Walk[K comparable](
 	if opts != nil {
 		o = *opts
 	}
-	if o.ErrorWaitTime == 0 && o.ErrorWaitTimeFor == nil {
-		o.ErrorWaitTime = NoLimit
+	if o.Grace == 0 && o.GraceFor == nil {
+		o.Grace = NoLimit
 	}
 	g, err := NewDependencyTaskGroup(deps, func(k K) Task { return newWalkCall(fn, k) }, &o)
 	if err != nil {

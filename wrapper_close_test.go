@@ -536,7 +536,7 @@ func TestCoroutine_StopCause(t *testing.T) {
 			after = co.StopCause()
 			return fmt.Errorf("gave up: %w", co.StopCause())
 		})
-	}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Minute}, nil)
+	}, &scheduler.GroupOptions[string]{Grace: time.Minute}, nil)
 	require.EqualError(t, err, "a: no space")
 	require.NoError(t, before)
 	require.EqualError(t, after, "a: no space")

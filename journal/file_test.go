@@ -237,7 +237,7 @@ func TestRun_disk_full_while_others_run(t *testing.T) {
 				}
 				return nil
 			})
-		}, &options{Group: scheduler.GroupOptions[string]{ErrorWaitTime: time.Minute, AggregateErrors: aggregate}})
+		}, &options{Group: scheduler.GroupOptions[string]{Grace: time.Minute, AggregateErrors: aggregate}})
 		require.ErrorIs(t, err, journal.ErrFull)
 		require.Equal(t, []string{"n00000", "n00001", "n00002", "n00003", "n00004", "n00005", "noticed"}, order)
 	}

@@ -180,10 +180,10 @@ func limited[K comparable](task scheduler.Task, k K, o *scheduler.GroupOptions[K
 }
 
 func graceOf[K comparable](k K, o *scheduler.GroupOptions[K]) time.Duration {
-	if o.ErrorWaitTimeFor != nil {
-		return max(o.ErrorWaitTimeFor(k), 0)
+	if o.GraceFor != nil {
+		return max(o.GraceFor(k), 0)
 	}
-	return o.ErrorWaitTime
+	return o.Grace
 }
 
 // begin records the graph, with what is recorded next.

@@ -105,8 +105,8 @@ func (g *Group[K]) instrumented() *scheduler.GroupOptions[K] {
 	if opts.OnError != nil {
 		opts.OnError = o.onError
 	}
-	if opts.ErrorWaitTimeFor != nil {
-		opts.ErrorWaitTimeFor = o.errorWaitTimeFor
+	if opts.GraceFor != nil {
+		opts.GraceFor = o.errorWaitTimeFor
 	}
 	if g.metrics.wantsSteps() && opts.SlowStep >= 0 {
 		opts.SlowStep = 1 // every step is one
@@ -135,7 +135,7 @@ func (g *Group[K]) Throw(ctx context.Context, err error) (scheduler.Yield, error
 		return g.DependencyTaskGroup.Throw(ctx, err)
 	}
 	ctx = g.enter(ctx)
-	wait := g.opts.ErrorWaitTime
+	wait := g.opts.Grace
 	if _, ok := err.(*scheduler.Timeout); ok { //nolint:errorlint // As the group does: what wraps one is an ordinary error.
 		wait = 0 // it brings its own
 	}

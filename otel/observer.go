@@ -83,13 +83,13 @@ func (o observer[K]) context(ctx context.Context, k K) context.Context {
 func (o observer[K]) onError(k K, err error) scheduler.Disposition {
 	d := o.g.opts.OnError(k, err)
 	if d != scheduler.SkipDependents && d != scheduler.IgnoreError {
-		o.g.noteStop(err, o.g.opts.ErrorWaitTime)
+		o.g.noteStop(err, o.g.opts.Grace)
 	}
 	return d
 }
 
 func (o observer[K]) errorWaitTimeFor(k K) time.Duration {
-	wait := o.g.opts.ErrorWaitTimeFor(k)
+	wait := o.g.opts.GraceFor(k)
 	if n := o.g.running[k]; n != nil {
 		o.g.noteGrace(n, wait)
 	}
@@ -172,7 +172,7 @@ func (g *Group[K]) close(k K, t scheduler.Transition) {
 // noteFailure notes that the group is stopped, if a failure does that.
 func (g *Group[K]) noteFailure(err error) {
 	if !g.opts.AggregateErrors && g.opts.OnError == nil {
-		g.noteStop(err, g.opts.ErrorWaitTime)
+		g.noteStop(err, g.opts.Grace)
 	}
 }
 

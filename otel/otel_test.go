@@ -172,7 +172,7 @@ func TestGroup_failure(t *testing.T) {
 `,
 		},
 		"grace": {
-			scheduler.GroupOptions[string]{ErrorWaitTime: time.Minute},
+			scheduler.GroupOptions[string]{Grace: time.Minute},
 			`run 0s-1m1.000000001s
   site 0s-1m1.000000001s *errors.errorString Error: bad: boom
     ! 1s scheduler.stop boom
@@ -189,7 +189,7 @@ func TestGroup_failure(t *testing.T) {
 		},
 		"a grace for each": {
 			scheduler.GroupOptions[string]{
-				ErrorWaitTimeFor: func(k string) time.Duration { return map[string]time.Duration{"slow": time.Minute}[k] },
+				GraceFor: func(k string) time.Duration { return map[string]time.Duration{"slow": time.Minute}[k] },
 			},
 			`run 0s-1m1.000000001s
   site 0s-1m1.000000001s *errors.errorString Error: bad: boom
@@ -313,7 +313,7 @@ func TestGroup_ends(t *testing.T) {
 `,
 		},
 		"interrupt": {
-			opts: scheduler.GroupOptions[string]{ErrorWaitTime: time.Second},
+			opts: scheduler.GroupOptions[string]{Grace: time.Second},
 			test: func(d *schedulertest.Driver, _ *otel.Group[string]) {
 				d.Step()
 				d.Clock.Advance(time.Minute)
@@ -413,7 +413,7 @@ func TestGroup_ends_by_its_time_limit(t *testing.T) {
 	deps := scheduler.NewDependencies[string]()
 	deps.Add("a")
 	group := r.group(deps, tasks{"a": takes(time.Hour, nil)},
-		&scheduler.GroupOptions[string]{Name: "site", ErrorWaitTime: time.Minute})
+		&scheduler.GroupOptions[string]{Name: "site", Grace: time.Minute})
 	require.Error(t, r.run(group, &scheduler.RunnerOptions{Timeout: time.Second}))
 	require.Equal(t, `run 0s-1.000000001s
   site 0s-1.000000001s *scheduler.Timeout Error: site: timed out after 1s
@@ -490,7 +490,7 @@ func TestNewGroup_errors(t *testing.T) {
 		{site(), &scheduler.GroupOptions[string]{SlowStep: time.Second}},
 		{site(), &scheduler.GroupOptions[string]{SlowStep: time.Second, Observer: ignore}},
 		{site(), &scheduler.GroupOptions[string]{SlowStep: -1, Observer: &slowSteps{}}},
-		{site(), &scheduler.GroupOptions[string]{ErrorWaitTime: 1, ErrorWaitTimeFor: func(string) time.Duration { return 0 }}},
+		{site(), &scheduler.GroupOptions[string]{Grace: 1, GraceFor: func(string) time.Duration { return 0 }}},
 	} {
 		task := func(string) scheduler.Task { return nil }
 		_, want := scheduler.NewDependencyTaskGroup(c.deps, task, c.opts)
@@ -671,7 +671,7 @@ func TestGroup_notice_and_failure(t *testing.T) {
 	}
 	group := r.group(deps, tasks{
 		"bad": takes(2*time.Second, errBoom), "worse": takes(3*time.Second, errBoom), "slow": takes(time.Hour, nil),
-	}, &scheduler.GroupOptions[string]{Name: "site", ErrorWaitTime: 10 * time.Second})
+	}, &scheduler.GroupOptions[string]{Name: "site", Grace: 10 * time.Second})
 	d := schedulertest.NewDriver(t, group, &scheduler.RunnerOptions{Clock: r.clock})
 	d.Step()
 	group.Stop(t.Context(), errors.New("enough"))
@@ -707,7 +707,7 @@ func TestGroup_later_failure(t *testing.T) {
 	group := r.group(deps, tasks{
 		"bad": takes(2*time.Second, errBoom), "worse": takes(3*time.Second, errBoom),
 		"slow": takes(10*time.Second, nil), "slower": takes(time.Hour, nil),
-	}, &scheduler.GroupOptions[string]{Name: "site", ErrorWaitTimeFor: func(k string) time.Duration {
+	}, &scheduler.GroupOptions[string]{Name: "site", GraceFor: func(k string) time.Duration {
 		wait := waits[k][0]
 		waits[k] = waits[k][1:]
 		return wait

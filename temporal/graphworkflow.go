@@ -34,7 +34,7 @@ type GraphInput struct {
 type Settings struct {
 	Reverse         bool          `json:"reverse,omitempty"`
 	AggregateErrors bool          `json:"aggregateErrors,omitempty"`
-	ErrorWaitTime   time.Duration `json:"errorWaitTime,omitempty"`
+	Grace           time.Duration `json:"errorWaitTime,omitempty"`
 	Limit           int           `json:"limit,omitempty"`
 	Budget          int           `json:"budget,omitempty"`
 	Grace           time.Duration `json:"grace,omitempty"`
@@ -77,7 +77,7 @@ func GraphWorkflow(ctx workflow.Context, in GraphInput) error {
 		Name:            workflow.GetInfo(ctx).WorkflowExecution.ID,
 		Reverse:         in.Reverse,
 		AggregateErrors: in.AggregateErrors,
-		ErrorWaitTime:   in.ErrorWaitTime,
+		Grace:           in.Grace,
 		Limit:           in.Limit,
 		Budget:          in.Budget,
 		Observer:        Log(ctx),

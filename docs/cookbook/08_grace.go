@@ -54,7 +54,7 @@ func cleanUpUnderGrace(ctx context.Context, _ *cloud, say say) error {
 	deps.Add("report", "migrate", "upload") // never starts
 	group, err := scheduler.NewDependencyTaskGroup(deps, func(name string) scheduler.Task {
 		return tasks[name]
-	}, &scheduler.GroupOptions[string]{ErrorWaitTime: 10 * time.Second})
+	}, &scheduler.GroupOptions[string]{Grace: 10 * time.Second})
 	if err != nil {
 		return err
 	}

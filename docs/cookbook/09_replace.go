@@ -64,9 +64,9 @@ func (u *updater) begin(reached int) (int, *scheduler.TaskRunner, error) {
 	group, err := scheduler.NewDependencyTaskGroup(site(), func(name string) scheduler.Task {
 		return u.updateNode(name, version)
 	}, &scheduler.GroupOptions[string]{
-		Name:          fmt.Sprintf("update to version %d", version),
-		Completed:     func(name string) bool { return u.has[name] == version },
-		ErrorWaitTime: 10 * time.Second, // what has begun comes to its end
+		Name:      fmt.Sprintf("update to version %d", version),
+		Completed: func(name string) bool { return u.has[name] == version },
+		Grace:     10 * time.Second, // what has begun comes to its end
 	})
 	if err != nil {
 		return 0, nil, err

@@ -17,7 +17,7 @@
 //	wrappertask                          Wrap; sub is Coroutine.Await
 //	script                               a Task written by hand, and once more a Wrap:
 //	                                     every scenario is performed both ways
-//	error_wait_time                      ErrorWaitTime, ErrorWaitTimeFor
+//	error_wait_time                      Grace, GraceFor
 //	aggregate_exceptions                 AggregateErrors
 //	exit signal                          Close; inside a Wrap ErrClosed
 //	IgnoredExit, AlreadyStarted,         ErrIgnoredClose, ErrStarted,

@@ -263,9 +263,9 @@ func (g *groupTask) build() error {
 	if grace := g.spec.Grace; grace != nil {
 		switch grace.Mode {
 		case "fixed":
-			options.ErrorWaitTime = grace.Seconds.limit()
+			options.Grace = grace.Seconds.limit()
 		case "per_key":
-			options.ErrorWaitTimeFor = g.grace
+			options.GraceFor = g.grace
 		default:
 			panic("no mode of grace: " + grace.Mode)
 		}
@@ -277,7 +277,7 @@ func (g *groupTask) build() error {
 
 func (g *groupTask) member(key string) scheduler.Task { return g.make(g.spec.Tasks[key]) }
 
-// grace is the callback for a key's grace. ErrorWaitTimeFor cannot fail: with
+// grace is the callback for a key's grace. GraceFor cannot fail: with
 // fix 9 a callback that does counts as no grace.
 func (g *groupTask) grace(key string) time.Duration {
 	g.record("grace", g.spec.ID, key)

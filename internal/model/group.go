@@ -37,7 +37,7 @@ type Options struct {
 	Task      func(k int) Task
 	Reverse   bool
 	Aggregate bool
-	Grace     func(k int) int64 // asked whenever the group stops; nil is none
+	Grace     func(k int) int64 // asked whenever the group stops; nil is that of the nearest runner
 	OnError   func(k int, err error) Disposition
 	Timeout   func(k int) int64 // 0 is none
 	Limit     int
@@ -53,19 +53,20 @@ type Group struct {
 	nodes []*node // in key order
 	byKey []*node
 
-	round    int
-	begun    bool
-	ended    bool
-	signal   bool // a round is wanted though nobody is due
-	draining bool
-	stopping bool    // nothing new starts
-	graced   bool    // the running members were asked for their graces in this step
-	notice   *Notice // what members are told
-	first    *Notice // what they were told before a final one
-	cause    error   // of a Stop of the whole run
-	thrown   error   // the last one
-	timedOut *Timeout
-	failures []failure
+	round     int
+	begun     bool
+	ended     bool
+	signal    bool // a round is wanted though nobody is due
+	draining  bool
+	inherited int64   // the grace of the nearest runner that has one
+	stopping  bool    // nothing new starts
+	graced    bool    // the running members were asked for their graces in this step
+	notice    *Notice // what members are told
+	first     *Notice // what they were told before a final one
+	cause     error   // of a Stop of the whole run
+	thrown    error   // the last one
+	timedOut  *Timeout
+	failures  []failure
 }
 
 type node struct {
@@ -170,11 +171,12 @@ func (g *Group) step() (Yield, error) {
 	}
 	if !g.begun {
 		g.begun = true
+		g.inherited = g.opts.Clock.grace()
 		if n := g.opts.Clock.notice(); n != nil {
 			g.heed(n)
 		}
 	}
-	defer g.opts.Clock.enter(func() *Notice { return g.notice })()
+	defer g.opts.Clock.enter(func() *Notice { return g.notice }, 0)()
 	g.signal, g.graced = false, false
 	g.round++
 	now := g.opts.Clock.Now
@@ -401,7 +403,7 @@ func earliest(a, b int64) int64 {
 
 func (g *Group) graceOf(n *node) int64 {
 	if g.opts.Grace == nil {
-		return 0
+		return g.inherited
 	}
 	return g.opts.Grace(n.key)
 }
@@ -586,7 +588,7 @@ func (g *Group) throw(err error) (Yield, error) {
 		g.ended = true
 		return Yield{}, err
 	}
-	defer g.opts.Clock.enter(func() *Notice { return g.notice })()
+	defer g.opts.Clock.enter(func() *Notice { return g.notice }, 0)()
 	g.graced = false
 	t, isTimeout := err.(*Timeout) //nolint:errorlint // That very type.
 	g.failures = append(g.failures, failure{err: err, aside: isTimeout})
@@ -611,7 +613,7 @@ func (g *Group) stop(n *Notice) {
 	if g.ended || !g.begun {
 		return
 	}
-	defer g.opts.Clock.enter(func() *Notice { return g.notice })()
+	defer g.opts.Clock.enter(func() *Notice { return g.notice }, 0)()
 	g.heed(n)
 	g.notify(n)
 	g.signal = true

@@ -18,12 +18,18 @@ import (
 // Clock is the time of a run. It only moves when somebody moves it.
 type Clock struct {
 	Now    int64
-	around []func() *Notice // of what is being stepped, the innermost last
+	around []around // what is being stepped, the innermost last
 }
 
-// enter says that what is stepped until leave is asked for has this notice.
-func (c *Clock) enter(notice func() *Notice) (leave func()) {
-	c.around = append(c.around, notice)
+// around is what a runner or a group says to what is inside.
+type around struct {
+	notice func() *Notice
+	grace  int64 // of a runner that has one; 0 is none
+}
+
+// enter says that what is stepped until leave is called is inside of something.
+func (c *Clock) enter(notice func() *Notice, grace int64) (leave func()) {
+	c.around = append(c.around, around{notice, grace})
 	return func() { c.around = c.around[:len(c.around)-1] }
 }
 
@@ -32,7 +38,7 @@ func (c *Clock) enter(notice func() *Notice) (leave func()) {
 func (c *Clock) notice() *Notice {
 	var first *Notice
 	for _, of := range slices.Backward(c.around) {
-		n := of()
+		n := of.notice()
 		if n != nil && n.Final {
 			return n
 		}
@@ -41,6 +47,16 @@ func (c *Clock) notice() *Notice {
 		}
 	}
 	return first
+}
+
+// grace is that of the nearest runner that has one.
+func (c *Clock) grace() int64 {
+	for _, of := range slices.Backward(c.around) {
+		if of.grace != 0 {
+			return of.grace
+		}
+	}
+	return 0
 }
 
 // Past is before any time that a Clock should show. What was due then is due

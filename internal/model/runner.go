@@ -66,7 +66,7 @@ func (r *Runner) Step() (done bool, err error) {
 	case !r.started:
 		return false, ErrNotStarted
 	}
-	defer r.Clock.enter(func() *Notice { return r.notice })()
+	defer r.Clock.enter(func() *Notice { return r.notice }, r.Grace)()
 	r.signal = false
 	if r.untold && r.entered && r.Task.Stop != nil {
 		r.Task.Stop(r.notice)

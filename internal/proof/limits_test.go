@@ -208,7 +208,7 @@ func (c *limitsCase) group(depth int) scheduler.Task {
 		Claims:          func(k int) []scheduler.Claim { return claims[k] },
 		Budget:          c.rng.IntN(2) * c.rng.IntN(4),
 		Limit:           c.rng.IntN(2) * (1 + c.rng.IntN(3)),
-		ErrorWaitTime:   time.Duration(c.rng.IntN(2)) * time.Second,
+		Grace:           time.Duration(c.rng.IntN(2)) * time.Second,
 	}
 	if c.rng.IntN(2) == 0 {
 		opts.Estimate = func(k int) time.Duration { return time.Duration((k*7)%5) * time.Second }

@@ -197,12 +197,12 @@ func modelDependencies(requires [][]int) *scheduler.Dependencies[int] {
 func (e *modelEngine) groupOf(spec *modelSpec, deps *scheduler.Dependencies[int]) *scheduler.DependencyTaskGroup[int] {
 	s := spec.group
 	opts := &scheduler.GroupOptions[int]{
-		Reverse: s.reverse, AggregateErrors: s.aggregate, ErrorWaitTime: time.Duration(s.grace),
+		Reverse: s.reverse, AggregateErrors: s.aggregate, Grace: time.Duration(s.grace),
 		Limit: s.limit, Budget: s.budget,
 		Observer: modelObserver{e, spec.id},
 	}
 	if s.graces != nil {
-		opts.ErrorWaitTimeFor = func(k int) time.Duration {
+		opts.GraceFor = func(k int) time.Duration {
 			e.trace(spec.id, "asked for grace of "+strconv.Itoa(k), "")
 			return time.Duration(s.graces[k])
 		}

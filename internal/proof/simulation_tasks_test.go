@@ -298,9 +298,9 @@ func (s *simulation) group(depth int) *simGroup {
 		}
 	}
 	if s.c.one(3) {
-		opts.ErrorWaitTimeFor = func(int) time.Duration { return s.span() }
+		opts.GraceFor = func(int) time.Duration { return s.span() }
 	} else {
-		opts.ErrorWaitTime = s.span() * time.Duration(s.c.pick(2))
+		opts.Grace = s.span() * time.Duration(s.c.pick(2))
 	}
 	if s.c.one(3) && !opts.AggregateErrors {
 		opts.OnError = func(k int, _ error) scheduler.Disposition {

@@ -105,7 +105,7 @@ func options(rnd *rand.Rand) *scheduler.GroupOptions[int] {
 		opts.Limit = 1 + rnd.IntN(50)
 	}
 	if rnd.IntN(2) == 0 {
-		opts.ErrorWaitTime = time.Duration(rnd.IntN(3)) * time.Millisecond
+		opts.Grace = time.Duration(rnd.IntN(3)) * time.Millisecond
 	}
 	if rnd.IntN(2) == 0 {
 		opts.Timeout = func(int) time.Duration { return time.Duration(rnd.IntN(5)) * time.Millisecond }

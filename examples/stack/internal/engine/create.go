@@ -31,7 +31,7 @@ func (e *Engine) Up(ctx context.Context, plan *Plan, source state.Stack) (*Repor
 	if e.opts.Policy == Continue {
 		opts.AggregateErrors = true
 	} else {
-		opts.ErrorWaitTime = e.opts.Grace
+		opts.Grace = e.opts.Grace
 	}
 	group, err := inspect.NewGroup(e.opts.Page, e.deps, e.create, opts)
 	if err != nil {
