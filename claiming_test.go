@@ -287,7 +287,7 @@ func TestClaiming_notice(t *testing.T) {
 			d.note("stopped")
 			return co.StopCause()
 		}))
-	}, &scheduler.GroupOptions[string]{ErrorWaitTime: time.Minute})
+	}, &scheduler.GroupOptions[string]{Grace: time.Minute})
 	require.ErrorIs(t, d.run(t, g, nil), errSpace)
 	require.Equal(t, "0s fails begins, 0s holds begins, 1s fails ends, 2s holds ends, 2s waits begins, 2s stopped", d.String())
 	require.Equal(t, scheduler.StateCancelled, g.State("waits"))
