@@ -230,8 +230,9 @@ func (r *Report[K]) findChain() {
 			at = i
 		}
 	}
+	ends := r.byEnd()
 	for at >= 0 {
-		from, limited := r.letStart(at)
+		from, limited := r.letStart(at, &ends)
 		s := r.spans[at]
 		r.Chain = append(r.Chain, Link[K]{
 			Key: r.keys[at], Start: s.Start.Sub(r.began()), End: s.End.Sub(r.began()),
@@ -245,8 +246,10 @@ func (r *Report[K]) findChain() {
 // letStart returns the span whose end let a node start: of those that it
 // requires the last one to end, unless it was ready then and something else
 // ended before it started; or -1. Only spans that started earlier count, so
-// that a chain of nodes that take no time comes to an end.
-func (r *Report[K]) letStart(i int) (from int, limited bool) {
+// that a chain of nodes that take no time comes to an end. It is called for nodes
+// in the reverse order of their starts, with the same ends, from which it takes
+// the spans that are too late for this node and so for all before it.
+func (r *Report[K]) letStart(i int, ends *[]int) (from int, limited bool) {
 	from = -1
 	for _, j := range r.requires[i] {
 		if j < i && (from < 0 || cmp.Or(r.spans[j].End.Compare(r.spans[from].End), cmp.Compare(j, from)) > 0) {
@@ -254,19 +257,29 @@ func (r *Report[K]) letStart(i int) (from int, limited bool) {
 		}
 	}
 	start := r.spans[i].Start
-	if !start.After(r.ready[i]) {
-		return from, false
+	last := len(*ends) - 1
+	for last >= 0 && ((*ends)[last] >= i || r.spans[(*ends)[last]].End.After(start)) {
+		last--
 	}
-	room := -1
-	for j, s := range r.spans[:i] {
-		if s.End.After(r.ready[i]) && !s.End.After(start) && (room < 0 || s.End.After(r.spans[room].End)) {
-			room = j
+	*ends = (*ends)[:last+1]
+	if start.After(r.ready[i]) && last >= 0 {
+		if room := (*ends)[last]; r.spans[room].End.After(r.ready[i]) {
+			return room, true
 		}
 	}
-	if room >= 0 {
-		return room, true
-	}
 	return from, false
+}
+
+// byEnd returns the spans in the order of their ends, of equal ones the first last.
+func (r *Report[K]) byEnd() []int {
+	ends := make([]int, len(r.spans))
+	for i := range ends {
+		ends[i] = i
+	}
+	slices.SortFunc(ends, func(i, j int) int {
+		return cmp.Or(r.spans[i].End.Compare(r.spans[j].End), cmp.Compare(j, i))
+	})
+	return ends
 }
 
 // findHeld measures the time in which some node was ready and not started.
