@@ -15,6 +15,7 @@ import (
 // down deletes a stack. While an up drives it, that one is asked to do it; if
 // it dies on the way, down goes on itself.
 func down(ctx context.Context, args []string) error {
+	signals := catchInterrupts()
 	var s settings
 	f := s.flags("down")
 	s.progressFlag(f)
@@ -25,11 +26,10 @@ func down(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	signals := catchInterrupts()
 	path := engine.StatePath(s.dir, s.name)
 	asked := false
 	for ; state.Exists(path); asked = true {
-		e, err := engine.Open(ctx, engine.Options{Name: s.name, Dir: s.dir, View: progress})
+		e, err := engine.Open(ctx, engine.Options{Name: s.name, Dir: s.dir, View: progress, Deleting: true})
 		var held *state.HeldError
 		switch {
 		case err == nil:
@@ -52,9 +52,9 @@ func down(ctx context.Context, args []string) error {
 	if asked {
 		fmt.Printf("The stack %q is gone.\n", s.name)
 	} else {
-		fmt.Printf("Nothing to delete: there is no stack %q any more.\n", s.name)
+		fmt.Printf("Nothing to delete: there is no stack %q.\n", s.name)
 	}
-	return nil
+	return engine.CleanUp(s.dir) // of what an up that was killed at once had begun
 }
 
 // untilReleased returns a task that waits until a process gives up a stack: it

@@ -495,8 +495,8 @@ func TestCommands(t *testing.T) {
 		{"", exitUsage, "  stack up  "},
 		{"fly", exitUsage, "  stack up  "},
 		{"up -h", 0, "Usage of stack up:"},
-		{"up -fly", exitFailed, "flag provided but not defined: -fly"},
-		{"down", 0, `Nothing to delete: there is no stack "demo" any more.`},
+		{"up -fly", exitUsage, "flag provided but not defined: -fly"},
+		{"down", 0, `Nothing to delete: there is no stack "demo".`},
 		{"status", 0, `There is no stack "demo".`},
 		{"types", 0, "Local::Process: a process"},
 	} {

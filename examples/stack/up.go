@@ -48,10 +48,10 @@ func (u *upFlags) parse(args []string) error {
 	switch engine.Policy(u.policy) {
 	case engine.Stop, engine.Continue, engine.Rollback:
 	default:
-		return fmt.Errorf("-on-error must be stop, continue or rollback, not %q", u.policy)
+		return wrongUsage("-on-error must be stop, continue or rollback, not %q", u.policy)
 	}
 	if u.grace < 0 || u.timeout < 0 {
-		return errors.New("-grace and -timeout cannot be negative")
+		return wrongUsage("-grace and -timeout cannot be negative")
 	}
 	return nil
 }
@@ -70,6 +70,7 @@ func (u *upFlags) addFailure(v string) error {
 }
 
 func up(ctx context.Context, args []string) (err error) {
+	signals := catchInterrupts()
 	var u upFlags
 	if err := u.parse(args); err != nil {
 		return err
@@ -78,9 +79,9 @@ func up(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	for name := range u.failures {
+	for _, name := range sortedKeys(u.failures) {
 		if plan.Stack.Resource(name) == nil {
-			return fmt.Errorf("-fail: there is no resource %q", name)
+			return wrongUsage("-fail: there is no resource %q", name)
 		}
 	}
 	opts, timeLine, err := u.options()
@@ -94,7 +95,7 @@ func up(ctx context.Context, args []string) (err error) {
 		}
 		defer func() {
 			if u.keepPage && errors.Is(err, errReported) {
-				waiting, end := catchInterrupts().phase(ctx)
+				waiting, end := signals.phase(ctx)
 				fmt.Println("\nThe page stays until Ctrl-C.")
 				<-waiting.Done()
 				end()
@@ -107,7 +108,7 @@ func up(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
-	err = u.lifecycle(ctx, e, plan, source)
+	err = u.lifecycle(ctx, signals, e, plan, source)
 	if u.simulate || u.timeLine {
 		timeLine.Write(os.Stdout)
 	}
@@ -134,8 +135,7 @@ func (u *upFlags) options() (engine.Options, *view.TimeLine, error) {
 }
 
 // lifecycle creates the stack, waits, and deletes it.
-func (u *upFlags) lifecycle(ctx context.Context, e *engine.Engine, plan *engine.Plan, source state.Stack) error {
-	signals := catchInterrupts()
+func (u *upFlags) lifecycle(ctx context.Context, signals *interrupts, e *engine.Engine, plan *engine.Plan, source state.Stack) error {
 	creating, end := signals.phase(ctx)
 	report, err := e.Up(creating, plan, source)
 	interrupted := end()
@@ -151,16 +151,19 @@ func (u *upFlags) lifecycle(ctx context.Context, e *engine.Engine, plan *engine.
 	if !u.simulate && !interrupted {
 		waiting, end := signals.phase(ctx)
 		fmt.Printf("\nThe stack %q is up. Ctrl-C deletes it, and so does \"down\" from elsewhere.\n", u.name)
-		<-waiting.Done()
+		err := e.Watch(waiting)
 		end()
 		fmt.Println()
+		if err != nil {
+			return err
+		}
 	}
 	return finish(ctx, signals, e.Down)
 }
 
 // failed tells of a creation that did not go well, and rolls it back if that is
 // wanted.
-func (u *upFlags) failed(ctx context.Context, signals interrupts, e *engine.Engine, report *engine.Report, interrupted bool) error {
+func (u *upFlags) failed(ctx context.Context, signals *interrupts, e *engine.Engine, report *engine.Report, interrupted bool) error {
 	if interrupted {
 		fmt.Println("\nInterrupted.")
 	} else {
@@ -185,7 +188,7 @@ func (u *upFlags) failed(ctx context.Context, signals interrupts, e *engine.Engi
 }
 
 // finish deletes what there is; an interrupt leaves the rest behind.
-func finish(ctx context.Context, signals interrupts, remove func(context.Context) (*engine.Report, error)) error {
+func finish(ctx context.Context, signals *interrupts, remove func(context.Context) (*engine.Report, error)) error {
 	deleting, end := signals.phase(ctx)
 	report, err := remove(deleting)
 	interrupted := end()
@@ -219,7 +222,16 @@ func printOutputs(env template.Env, stack *template.Stack) error {
 		if i == 0 {
 			fmt.Println("\nOutputs:")
 		}
-		fmt.Printf("  %s = %s\n", o.Name, template.Text(v))
+		fmt.Printf("  %s = %s\n", o.Name, outputText(v))
 	}
 	return nil
+}
+
+// outputText is an output as a user wants it: a text as it is, all else as JSON.
+func outputText(v any) string {
+	switch v := v.(type) {
+	case string, template.StandIn:
+		return template.Text(v)
+	}
+	return template.JSON(v)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/steptask/scheduler"
@@ -19,7 +18,7 @@ import (
 // resource, and [Engine.Rollback] can delete all of it again.
 func (e *Engine) Up(ctx context.Context, plan *Plan, source state.Stack) (*Report, error) {
 	e.use(plan)
-	if err := e.resume(ctx, source); err != nil {
+	if err := e.resume(context.WithoutCancel(ctx), source); err != nil {
 		return nil, err
 	}
 	created := func(name string) bool { return e.resumed[name] }
@@ -47,7 +46,7 @@ func (e *Engine) Up(ctx context.Context, plan *Plan, source state.Stack) (*Repor
 
 // use takes the resources from a plan.
 func (e *Engine) use(plan *Plan) {
-	e.stack, e.deps = plan.Stack, plan.Deps
+	e.stack, e.deps, e.kinds = plan.Stack, plan.Deps, plan.Kinds
 	for _, declared := range plan.Stack.Resources {
 		e.resources[declared.Name] = &resource.Resource{
 			Name: declared.Name, Type: declared.Type, Requires: slices.Collect(plan.Deps.Requires(declared.Name)),
@@ -58,11 +57,14 @@ func (e *Engine) use(plan *Plan) {
 
 // resume finds out what an earlier run left, and takes over what is complete.
 func (e *Engine) resume(ctx context.Context, source state.Stack) error {
-	if err := e.sameSource(ctx, source); err != nil {
-		return err
-	}
 	records, err := e.records(ctx)
 	if err != nil {
+		return err
+	}
+	if err := e.sameSource(ctx, source, len(records) > 0); err != nil {
+		return err
+	}
+	if err := e.makeRoot(ctx); err != nil {
 		return err
 	}
 	for name := range e.deps.All() {
@@ -75,12 +77,17 @@ func (e *Engine) resume(ctx context.Context, source state.Stack) error {
 		if rec.Status == state.Deleting || rec.Status == state.DeleteFailed {
 			return fmt.Errorf("%s: a delete did not finish: run down first", name)
 		}
+		if rec.Status == state.CheckFailed {
+			e.note(name, "was not well (%s) and will be made again", rec.Reason)
+			continue
+		}
 		if rec.Status != state.Created {
 			continue
 		}
 		if r.Kind.Resume != nil {
 			if err := r.Kind.Resume(r); err != nil {
 				e.note(name, "is gone (%v) and will be made again", err)
+				r.SetIncomplete()
 				continue
 			}
 		}
@@ -89,8 +96,9 @@ func (e *Engine) resume(ctx context.Context, source state.Stack) error {
 	return nil
 }
 
-// sameSource sees to it that a second up goes on with the same template.
-func (e *Engine) sameSource(ctx context.Context, source state.Stack) error {
+// sameSource sees to it that a second up goes on with the same template, if
+// there is anything to go on with.
+func (e *Engine) sameSource(ctx context.Context, source state.Stack, begun bool) error {
 	if e.store == nil {
 		return nil
 	}
@@ -98,7 +106,7 @@ func (e *Engine) sameSource(ctx context.Context, source state.Stack) error {
 	if err != nil {
 		return err
 	}
-	if known && (was.Source != source.Source || !maps.Equal(was.Parameters, source.Parameters)) {
+	if begun && known && was.Digest != source.Digest {
 		return errors.New("the stack was begun with another template or other parameters: run down first")
 	}
 	return e.store.SetStack(ctx, source)
@@ -112,13 +120,14 @@ func (e *Engine) create(name string) scheduler.Task {
 		switch {
 		case err == nil:
 			r.Recorded = true
+			r.SetComplete()
 			return e.host.Recorder.Save(co, r.Record(state.Created, ""))
 		case !r.Recorded || errors.Is(err, scheduler.ErrClosed):
 			// Nothing is there, or the record says already that something may
 			// be; a task that is being closed has no time to say more.
 			return err
 		}
-		return errors.Join(err, e.host.Recorder.Save(co, r.Record(state.CreateFailed, err.Error())))
+		return joined(err, e.host.Recorder.Save(co, r.Record(state.CreateFailed, err.Error())))
 	})
 }
 
@@ -134,7 +143,38 @@ func (e *Engine) createSteps(co *scheduler.Coroutine, r *resource.Resource) erro
 	if err := r.Kind.Create(co, r); err != nil {
 		return err
 	}
+	if err := e.takeOutputs(r); err != nil {
+		return err
+	}
 	return e.failAt(r.Name, StepMade)
+}
+
+// joined joins what failed with what failed in writing that down. That a disk is
+// full is said once.
+func joined(err, saving error) error {
+	if state.IsFull(err) && state.IsFull(saving) {
+		return err
+	}
+	return errors.Join(err, saving)
+}
+
+// takeOutputs makes the outputs of a nested stack the attributes of what stands
+// for it.
+func (e *Engine) takeOutputs(r *resource.Resource) error {
+	nested := e.stack.Nested(r.Name)
+	if nested == nil {
+		return nil
+	}
+	outputs := map[string]any{}
+	for _, o := range nested.Outputs {
+		v, err := nested.Output(o, e)
+		if err != nil {
+			return err
+		}
+		outputs[o.Name] = v
+	}
+	r.Set(outputs)
+	return nil
 }
 
 // properties computes the properties of a resource: all that it refers to is
@@ -147,7 +187,7 @@ func (e *Engine) properties(r *resource.Resource) (resource.Props, error) {
 			return nil, err
 		}
 		if err := r.Kind.Check(name, got); err != nil {
-			return nil, &template.Error{File: e.stack.Template.File, Line: v.Line, Resource: r.Name, Message: err.Error()}
+			return nil, &template.Error{File: e.stack.Resource(r.Name).File(), Line: v.Line, Resource: r.Name, Message: err.Error()}
 		}
 		props[name] = got
 	}
@@ -172,5 +212,5 @@ func (e *Engine) Attribute(name, attribute string) (any, error) {
 
 // isStandIn: whatever is asked of a stand-in, it answers.
 func (e *Engine) isStandIn(name string) bool {
-	return e.opts.Simulate != nil && e.resources[name].Kind.AnyProps
+	return e.opts.Simulate != nil && e.resources[name].Kind.AnyProps && e.stack.Nested(name) == nil
 }

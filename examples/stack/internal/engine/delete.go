@@ -16,7 +16,7 @@ import (
 // Down deletes all that is recorded of the stack, in reverse. It needs no
 // template: the records say what there is and what requires what.
 func (e *Engine) Down(ctx context.Context) (*Report, error) {
-	if err := e.load(ctx); err != nil {
+	if err := e.load(context.WithoutCancel(ctx)); err != nil {
 		return nil, err
 	}
 	return e.delete(ctx, func(name string) bool { return !e.resources[name].Recorded })
@@ -25,7 +25,7 @@ func (e *Engine) Down(ctx context.Context) (*Report, error) {
 // Rollback deletes what Up has started, what is half made too, over the same
 // dependencies in reverse; and what earlier runs had completed.
 func (e *Engine) Rollback(ctx context.Context) (*Report, error) {
-	if err := e.load(ctx); err != nil {
+	if err := e.load(context.WithoutCancel(ctx)); err != nil {
 		return nil, err
 	}
 	return e.delete(ctx, func(name string) bool { return !e.created.Started(name) && !e.resources[name].Recorded })
@@ -68,7 +68,10 @@ func (e *Engine) load(ctx context.Context) error {
 	}
 	kindOf := Types(e.opts.Simulate)
 	for name, rec := range records {
-		kind := kindOf(rec.Type)
+		kind := e.kinds[name]
+		if kind == nil {
+			kind = kindOf(rec.Type)
+		}
 		if kind == nil {
 			return fmt.Errorf("%s: the type %s is not known any more", name, rec.Type)
 		}
@@ -102,11 +105,11 @@ func (e *Engine) destroy(name string) scheduler.Task {
 		switch {
 		case err == nil:
 			r.Recorded = false
-			return e.host.Recorder.Delete(co, name)
+			return e.forget(co, r)
 		case errors.Is(err, scheduler.ErrClosed):
 			return err
 		}
-		return errors.Join(err, e.host.Recorder.Save(co, r.Record(state.DeleteFailed, err.Error())))
+		return joined(err, e.unlessFull(e.host.Recorder.Save(co, r.Record(state.DeleteFailed, err.Error()))))
 	})
 }
 
@@ -114,7 +117,7 @@ func (e *Engine) destroySteps(co *scheduler.Coroutine, r *resource.Resource) err
 	if !r.Recorded {
 		return nil // it failed before there was anything
 	}
-	if err := e.host.Recorder.Save(co, r.Record(state.Deleting, "")); err != nil {
+	if err := e.unlessFull(e.host.Recorder.Save(co, r.Record(state.Deleting, ""))); err != nil {
 		return err
 	}
 	if err := e.failAt(r.Name, StepDelete); err != nil {
@@ -124,4 +127,28 @@ func (e *Engine) destroySteps(co *scheduler.Coroutine, r *resource.Resource) err
 		return nil
 	}
 	return r.Kind.Delete(co, r)
+}
+
+// forget drops the record of a resource that is gone. Without room on the disk
+// to do that it is forgotten here: to delete it a second time does no harm.
+func (e *Engine) forget(co *scheduler.Coroutine, r *resource.Resource) error {
+	err := e.host.Recorder.Delete(co, r.Name)
+	if state.IsFull(err) && state.GiveReserve(StatePath(e.opts.Dir, e.opts.Name)) {
+		err = e.host.Recorder.Delete(co, r.Name)
+	}
+	if state.IsFull(err) {
+		e.forgotten[r.Name] = true
+		return nil
+	}
+	return err
+}
+
+// unlessFull drops the error of a disk that is full: a deletion makes room, and
+// goes on without being written down.
+func (e *Engine) unlessFull(err error) error {
+	if !state.IsFull(err) {
+		return err
+	}
+	state.GiveReserve(StatePath(e.opts.Dir, e.opts.Name))
+	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -58,6 +57,7 @@ type Options struct {
 	Clock    scheduler.Clock   // nil: the system's
 	View     View              // may be nil
 	Page     *inspect.Page     // shows the runs in a browser; may be nil
+	Deleting bool              // it is opened to delete: the room that is kept for it may be used
 }
 
 // Steps are the moments at which a resource can be made to fail: before it does
@@ -77,7 +77,9 @@ type Engine struct {
 	stack     *template.Stack // nil when only the state is known
 	deps      *scheduler.Dependencies[string]
 	resources map[string]*resource.Resource
+	kinds     map[string]*resource.Kind              // of a plan, by resource
 	resumed   map[string]bool                        // complete since an earlier run
+	forgotten map[string]bool                        // deleted, with no room on the disk to write that down
 	created   *scheduler.DependencyTaskGroup[string] // of Up
 }
 
@@ -88,6 +90,9 @@ func Types(simulate *resource.Times) func(typ string) *resource.Kind {
 	return func(typ string) *resource.Kind {
 		if simulate != nil && !pure[typ] {
 			return resource.StandIn(simulate.Of(typ))
+		}
+		if kinds[typ] == nil && template.IsTemplate(typ) {
+			return resource.NestedStack(nil) // as a record has it; its attributes are in there
 		}
 		return kinds[typ]
 	}
@@ -102,7 +107,7 @@ var pure = map[string]bool{
 // Open returns an engine for the stack of that name. It fails with a
 // [*state.HeldError] while another program drives the stack.
 func Open(ctx context.Context, opts Options) (*Engine, error) {
-	e := &Engine{opts: opts, resources: map[string]*resource.Resource{}, resumed: map[string]bool{}}
+	e := &Engine{opts: opts, resources: map[string]*resource.Resource{}, resumed: map[string]bool{}, forgotten: map[string]bool{}}
 	e.simulated = memory{}
 	e.host = &resource.Host{Root: e.root(), Recorder: e.simulated}
 	if opts.View != nil {
@@ -117,17 +122,20 @@ func Open(ctx context.Context, opts Options) (*Engine, error) {
 	return e, nil
 }
 
-// ignoreFile says that nothing in the directory is for version control.
-const ignoreFile = ".gitignore"
+func (e *Engine) openStore(ctx context.Context) error {
+	path := StatePath(e.opts.Dir, e.opts.Name)
+	if err := makeDir(e.opts.Dir); err != nil {
+		return err
+	}
+	err := e.acquire(ctx, path)
+	if state.IsFull(err) && e.opts.Deleting && state.GiveReserve(path) {
+		err = e.acquire(ctx, path)
+	}
+	return err
+}
 
-func (e *Engine) openStore(ctx context.Context) (err error) {
-	if err := os.MkdirAll(e.root(), 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(e.opts.Dir, ignoreFile), []byte("*\n"), 0o644); err != nil {
-		return err
-	}
-	if e.store, err = state.Open(StatePath(e.opts.Dir, e.opts.Name)); err != nil {
+func (e *Engine) acquire(ctx context.Context, path string) (err error) {
+	if e.store, err = state.Open(path); err != nil {
 		return err
 	}
 	if err := e.store.Acquire(ctx); err != nil {
@@ -157,32 +165,15 @@ func (e *Engine) Close() error {
 		return err
 	}
 	ctx := context.Background()
-	records, readErr := e.store.Records(ctx)
-	if err = errors.Join(err, readErr); readErr != nil || len(records) > 0 {
-		return errors.Join(err, e.store.Release(ctx), e.store.Close())
+	left, readErr := e.left(ctx)
+	if err = errors.Join(err, readErr); readErr != nil || len(left) > 0 {
+		releaseErr := e.store.Release(ctx)
+		if state.IsFull(releaseErr) {
+			releaseErr = nil // it ends with this program
+		}
+		return errors.Join(err, releaseErr, e.store.Close())
 	}
-	return errors.Join(err, e.store.Remove(), e.removeDir())
-}
-
-// removeDir removes the stack's own directory, unless something is in it that
-// does not belong to the stack, and the one around it after the last stack.
-func (e *Engine) removeDir() error {
-	if err := removeIfEmpty(e.root()); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(e.opts.Dir)
-	if err != nil || len(entries) != 1 || entries[0].Name() != ignoreFile {
-		return err
-	}
-	return errors.Join(os.Remove(filepath.Join(e.opts.Dir, ignoreFile)), os.Remove(e.opts.Dir))
-}
-
-func removeIfEmpty(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) || len(entries) > 0 {
-		return nil
-	}
-	return errors.Join(err, os.Remove(dir))
+	return errors.Join(err, e.removeRoot(ctx), e.store.Remove(), CleanUp(e.opts.Dir))
 }
 
 // run drives a group to its end and shows it.
@@ -228,39 +219,5 @@ func (e *Engine) failAt(name, step string) error {
 	if at, ok := e.opts.Failures[name]; ok && at == step {
 		return fmt.Errorf("made to fail at step %q", step)
 	}
-	return nil
-}
-
-// records returns what is recorded now.
-func (e *Engine) records(ctx context.Context) (map[string]state.Record, error) {
-	if e.store == nil {
-		return e.simulated, nil
-	}
-	return e.store.Records(ctx)
-}
-
-// recorder keeps records in the state file.
-type recorder struct{ store *state.Store }
-
-func (r recorder) Save(co *scheduler.Coroutine, rec state.Record) error {
-	_, err := scheduler.Call(co, func(ctx context.Context) (any, error) { return nil, r.store.Save(ctx, rec) })
-	return err
-}
-
-func (r recorder) Delete(co *scheduler.Coroutine, name string) error {
-	_, err := scheduler.Call(co, func(ctx context.Context) (any, error) { return nil, r.store.Delete(ctx, name) })
-	return err
-}
-
-// memory keeps records for a simulation, which leaves no file behind.
-type memory map[string]state.Record
-
-func (m memory) Save(_ *scheduler.Coroutine, rec state.Record) error {
-	m[rec.Name] = rec
-	return nil
-}
-
-func (m memory) Delete(_ *scheduler.Coroutine, name string) error {
-	delete(m, name)
 	return nil
 }

@@ -27,8 +27,11 @@ func NewPlan(stack *template.Stack, kindOf func(typ string) *resource.Kind) (*Pl
 	var errs []error
 	for _, r := range stack.Resources {
 		kind := kindOf(r.Type)
+		if nested := stack.Nested(r.Name); nested != nil {
+			kind = resource.NestedStack(outputsOf(nested))
+		}
 		if kind == nil {
-			errs = append(errs, p.wrong(r.Line, r.Name, "unknown type %q: it needs -simulate, or is one of %s",
+			errs = append(errs, p.wrong(r.File(), r.Line, r.Name, "unknown type %q: it needs -simulate, or is one of %s",
 				r.Type, strings.Join(slices.Sorted(maps.Keys(resource.Kinds())), ", ")))
 			continue
 		}
@@ -46,8 +49,16 @@ func NewPlan(stack *template.Stack, kindOf func(typ string) *resource.Kind) (*Pl
 	return p, errors.Join(append(errs, err)...)
 }
 
-func (p *Plan) wrong(line int, resource, format string, args ...any) error {
-	return &template.Error{File: p.Stack.Template.File, Line: line, Resource: resource, Message: fmt.Sprintf(format, args...)}
+func outputsOf(stack *template.Stack) []string {
+	var names []string
+	for _, o := range stack.Outputs {
+		names = append(names, o.Name)
+	}
+	return names
+}
+
+func (p *Plan) wrong(file string, line int, resource, format string, args ...any) error {
+	return &template.Error{File: file, Line: line, Resource: resource, Message: fmt.Sprintf(format, args...)}
 }
 
 // properties checks the properties of a resource; their values too, as far as
@@ -59,22 +70,22 @@ func (p *Plan) properties(r *template.Resource, kind *resource.Kind) []error {
 	var errs []error
 	for name, v := range r.Properties {
 		if _, known := kind.Properties[name]; !known {
-			errs = append(errs, p.wrong(v.Line, r.Name, "%s has no property %q: it has %s",
+			errs = append(errs, p.wrong(r.File(), v.Line, r.Name, "%s has no property %q: it has %s",
 				r.Type, name, strings.Join(slices.Sorted(maps.Keys(kind.Properties)), ", ")))
 			continue
 		}
-		if !p.Stack.Constant(v) {
+		if !p.Stack.Constant(r.Name, v) {
 			continue
 		}
 		got, err := p.Stack.Eval(r.Name, v, nil)
 		if err != nil {
 			errs = append(errs, err)
 		} else if err := kind.Check(name, got); err != nil {
-			errs = append(errs, p.wrong(v.Line, r.Name, "%v", err))
+			errs = append(errs, p.wrong(r.File(), v.Line, r.Name, "%v", err))
 		}
 	}
 	for _, name := range kind.Missing(func(name string) bool { return r.Property(name) != nil }) {
-		errs = append(errs, p.wrong(r.Line, r.Name, "property %q is missing", name))
+		errs = append(errs, p.wrong(r.File(), r.Line, r.Name, "property %q is missing", name))
 	}
 	return errs
 }
@@ -87,7 +98,7 @@ func (p *Plan) attributes(resource string, refs []template.Reference) []error {
 		if kind == nil || kind.AnyProps || ref.Attribute == "" || slices.Contains(kind.Attributes, ref.Attribute) {
 			continue
 		}
-		errs = append(errs, p.wrong(ref.Line, resource, "get_attr: %s (%s) has no attribute %q: it has %s",
+		errs = append(errs, p.wrong(ref.File, ref.Line, resource, "get_attr: %s (%s) has no attribute %q: it has %s",
 			ref.To, p.Stack.Resource(ref.To).Type, ref.Attribute, strings.Join(kind.Attributes, ", ")))
 	}
 	return errs

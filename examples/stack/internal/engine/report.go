@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -93,21 +92,6 @@ func keyOf(err error) string {
 
 func isFailure(s scheduler.State) bool {
 	return s == scheduler.StateFailed || s == scheduler.StateTimedOut
-}
-
-// left returns what is there, complete or not.
-func (e *Engine) left(ctx context.Context) ([]state.Record, error) {
-	records, err := e.records(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var list []state.Record
-	for name := range e.deps.All() {
-		if rec, there := records[name]; there {
-			list = append(list, rec)
-		}
-	}
-	return list, nil
 }
 
 // WriteFailure tells what a failed run came to.

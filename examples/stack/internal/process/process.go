@@ -26,6 +26,8 @@ type ID struct {
 	Start string `json:"start"`
 }
 
+func (id ID) String() string { return fmt.Sprintf("%d@%s", id.PID, id.Start) }
+
 // Self is the ID of this process.
 func Self() (ID, error) { return Find(os.Getpid()) }
 
@@ -42,15 +44,6 @@ func (id ID) Alive() bool {
 	}
 	start, err := startTime(id.PID)
 	return err == nil && start == id.Start
-}
-
-// Signal sends sig to the process and to all that it started in its group.
-// There is no error if the process has ended.
-func (id ID) Signal(sig syscall.Signal) error {
-	if !id.Alive() {
-		return nil
-	}
-	return signalGroup(id.PID, sig)
 }
 
 // Spec says what to start.
@@ -143,6 +136,9 @@ func (p *Process) Wait(ctx context.Context) error {
 	}
 }
 
+// NeverLetGo is what a process says whose starter dies before it opens the gate.
+const NeverLetGo = "the starter went away\n"
+
 // Gate is the other side of [Start]: main calls it first of all. If this process
 // is one that waits at the gate, Gate does not return.
 func Gate() {
@@ -163,7 +159,7 @@ func passGate(sockets string, command []string) error {
 	}
 	gate := os.NewFile(uintptr(3+n), "gate")
 	if _, err := io.ReadFull(gate, make([]byte, 1)); err != nil {
-		return errors.New("the starter went away")
+		return errors.New(strings.TrimSpace(NeverLetGo))
 	}
 	if err := gate.Close(); err != nil {
 		return err
@@ -172,7 +168,11 @@ func passGate(sockets string, command []string) error {
 	if err != nil {
 		return err
 	}
-	return replace(path, command, environment(n))
+	self, err := Self()
+	if err != nil {
+		return err
+	}
+	return replace(path, command, append(environment(n), self.mark()))
 }
 
 // environment is this process's own, with what tells of n sockets handed over:
@@ -180,7 +180,7 @@ func passGate(sockets string, command []string) error {
 func environment(n int) []string {
 	var env []string
 	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "LISTEN_") {
+		if !strings.HasPrefix(e, "LISTEN_") && !strings.HasPrefix(e, markVariable+"=") {
 			env = append(env, e)
 		}
 	}

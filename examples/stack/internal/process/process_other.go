@@ -11,6 +11,6 @@ var errUnsupported = errors.New("processes can be started on Unix systems only")
 
 func groupOfItsOwn() *syscall.SysProcAttr { return nil }
 
-func signalGroup(int, syscall.Signal) error { return errUnsupported }
+func signal(int, syscall.Signal) error { return errUnsupported }
 
 func replace(string, []string, []string) error { return errUnsupported }

@@ -7,12 +7,12 @@ import (
 	"syscall"
 )
 
-// groupOfItsOwn keeps the terminal's Ctrl-C away from the new process, and lets
-// one signal reach all that it starts.
+// groupOfItsOwn keeps the terminal's Ctrl-C away from the new process, and makes
+// all that it starts known by one number.
 func groupOfItsOwn() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-func signalGroup(pid int, sig syscall.Signal) error {
-	err := syscall.Kill(-pid, sig)
+func signal(pid int, sig syscall.Signal) error {
+	err := syscall.Kill(pid, sig)
 	if errors.Is(err, syscall.ESRCH) {
 		return nil
 	}

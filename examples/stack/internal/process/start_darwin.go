@@ -19,6 +19,28 @@ func startTime(pid int) (string, error) {
 	if int(info.Proc.P_pid) != pid || info.Proc.P_stat == zombie {
 		return "", fmt.Errorf("process %d has ended", pid)
 	}
-	t := info.Proc.P_starttime
-	return fmt.Sprintf("%d.%06d", t.Sec, t.Usec), nil
+	return startOf(info), nil
 }
+
+func startOf(info *unix.KinfoProc) string {
+	t := info.Proc.P_starttime
+	return fmt.Sprintf("%d.%06d", t.Sec, t.Usec)
+}
+
+// group returns the members of id's group.
+func group(id ID) []ID {
+	list, err := unix.SysctlKinfoProcSlice("kern.proc.pgrp", id.PID)
+	if err != nil {
+		return nil
+	}
+	var members []ID
+	for i := range list {
+		if list[i].Proc.P_stat != zombie {
+			members = append(members, ID{int(list[i].Proc.P_pid), startOf(&list[i])})
+		}
+	}
+	return members
+}
+
+// marked cannot see the environment of other processes here.
+func marked(members []ID, _ ID) []ID { return members }

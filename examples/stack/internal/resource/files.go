@@ -3,18 +3,14 @@ package resource
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"strconv"
 
 	"github.com/steptask/scheduler"
-
-	_ "modernc.org/sqlite" // the driver, pure Go
 )
 
 var directoryKind = &Kind{
@@ -27,15 +23,8 @@ var directoryKind = &Kind{
 	Attributes: []string{"path"},
 	Reference:  "path",
 	Create:     createDirectory,
-	Delete: func(co *scheduler.Coroutine, r *Resource) error {
-		path := r.known("path")
-		remove := os.Remove
-		if r.Props.Bool("purge") {
-			remove = os.RemoveAll
-		}
-		return done(co, func(context.Context) error { return unlessGone(remove(path)) })
-	},
-	Resume: stillThere,
+	Delete:     deleteDirectory,
+	Resume:     stillThere,
 }
 
 func createDirectory(co *scheduler.Coroutine, r *Resource) error {
@@ -49,11 +38,38 @@ func createDirectory(co *scheduler.Coroutine, r *Resource) error {
 	}
 	return done(co, func(context.Context) error {
 		err := os.Mkdir(path, mode)
+		if errors.Is(err, fs.ErrExist) && isEmptyDir(path) {
+			return nil // made by the run that was interrupted
+		}
 		if errors.Is(err, fs.ErrExist) {
-			return nil // made by the run that was interrupted: claim saw to that
+			return fmt.Errorf("%s exists by now, and does not belong to the stack", path)
 		}
 		return err
 	})
+}
+
+func deleteDirectory(co *scheduler.Coroutine, r *Resource) error {
+	path, purge := r.known("path"), r.Props.Bool("purge") && r.Complete()
+	return done(co, func(context.Context) error {
+		info, err := os.Lstat(path)
+		switch {
+		case err != nil:
+			return unlessGone(err)
+		case !info.IsDir():
+			return fmt.Errorf("%s is not the directory that the stack made", path)
+		case purge:
+			return os.RemoveAll(path)
+		case !r.Complete() && !isEmptyDir(path):
+			return nil // somebody else's
+		}
+		return unlessGone(os.Remove(path))
+	})
+}
+
+func isEmptyDir(path string) bool {
+	entries, err := os.ReadDir(path)
+	info, statErr := os.Lstat(path)
+	return err == nil && statErr == nil && info.IsDir() && len(entries) == 0
 }
 
 var fileKind = &Kind{
@@ -67,16 +83,10 @@ var fileKind = &Kind{
 	Reference:  "path",
 	Create:     createFile,
 	Delete: func(co *scheduler.Coroutine, r *Resource) error {
-		path := r.known("path")
-		return done(co, func(context.Context) error {
-			return errors.Join(unlessGone(os.Remove(path)), unlessGone(os.Remove(path+unfinished)))
-		})
+		return done(co, func(context.Context) error { return r.removeOwn(r.Complete()) })
 	},
 	Resume: stillThere,
 }
-
-// unfinished ends the name of a file until all of it is there.
-const unfinished = ".unfinished"
 
 func createFile(co *scheduler.Coroutine, r *Resource) error {
 	path, content := r.path("path"), []byte(r.Props.String("content"))
@@ -89,108 +99,27 @@ func createFile(co *scheduler.Coroutine, r *Resource) error {
 	}
 	sum := sha256.Sum256(content)
 	r.set(map[string]any{"size": len(content), "sha256": hex.EncodeToString(sum[:])})
-	return done(co, func(context.Context) error {
-		if err := os.WriteFile(path+unfinished, content, mode); err != nil {
-			return err
-		}
-		return os.Rename(path+unfinished, path)
-	})
-}
-
-var sqliteKind = &Kind{
-	Summary: "an SQLite database with a schema",
-	Properties: map[string]Property{
-		"path":   {Type: String, Required: true},
-		"schema": {Type: Any}, // SQL, or a list of statements
-	},
-	Attributes: []string{"path", "tables"},
-	Reference:  "path",
-	Create:     createSQLite,
-	Delete: func(co *scheduler.Coroutine, r *Resource) error {
-		path := r.known("path")
-		return done(co, func(context.Context) error { return removeSQLite(path) })
-	},
-	Resume: stillThere,
-}
-
-func createSQLite(co *scheduler.Coroutine, r *Resource) error {
-	path, statements := r.path("path"), r.Props.Strings("schema")
-	if err := r.claim(co, path); err != nil {
+	if published, err := r.alreadyPublished(co); published || err != nil {
 		return err
 	}
-	tables, err := scheduler.Call(co, func(ctx context.Context) ([]any, error) {
-		// A database that an interrupted run left half made is made anew.
-		if err := removeSQLite(path); err != nil {
-			return nil, err
-		}
-		return applySchema(ctx, path, statements)
-	})
-	r.set(map[string]any{"tables": tables})
-	return err
-}
-
-// applySchema makes the database and returns the names of its tables.
-func applySchema(ctx context.Context, path string, statements []string) (tables []any, err error) {
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=journal_mode(wal)")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer tx.Rollback()
-	for _, statement := range statements {
-		if _, err := tx.ExecContext(ctx, statement); err != nil {
-			return nil, fmt.Errorf("schema: %w", err)
-		}
-	}
-	rows, err := tx.QueryContext(ctx, `SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, err
-		}
-		tables = append(tables, name)
-	}
-	return tables, errors.Join(rows.Err(), tx.Commit())
-}
-
-func removeSQLite(path string) error {
-	var err error
-	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
-		err = errors.Join(err, unlessGone(os.Remove(path+suffix)))
-	}
-	return err
-}
-
-// claim writes down that the file or directory at path is about to be made. If
-// something is there already it is an error, unless this resource put it there
-// before it was interrupted: what is not the stack's own is never overwritten,
-// and so never deleted.
-func (r *Resource) claim(co *scheduler.Coroutine, path string) error {
-	if r.Data["path"] == path {
-		return nil
-	}
-	err := done(co, func(context.Context) error {
-		_, err := os.Lstat(path)
-		switch {
-		case err == nil:
-			return fmt.Errorf("%s exists, and does not belong to the stack", path)
-		case errors.Is(err, fs.ErrNotExist):
-			return nil
-		}
-		return err
-	})
+	err = done(co, func(context.Context) error { return writeNew(r.unfinished(), content, mode) })
 	if err != nil {
 		return err
 	}
-	return r.Intend(co, map[string]any{"path": path})
+	return r.publish(co)
+}
+
+// writeNew writes a file that is not there yet, or was left half written.
+func writeNew(path string, content []byte, mode fs.FileMode) error {
+	if err := removeRegular(path); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Close())
 }
 
 // stillThere finds out whether a file or directory has gone missing.
@@ -216,11 +145,4 @@ func (r *Resource) mode(fallback fs.FileMode) (fs.FileMode, error) {
 		return 0, fmt.Errorf("property \"mode\": %q is not an octal number such as \"0644\"", text)
 	}
 	return fs.FileMode(m), nil
-}
-
-func unlessGone(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }

@@ -9,49 +9,14 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/examples/stack/internal/process"
 	"github.com/steptask/scheduler/examples/stack/internal/state"
-	"github.com/steptask/scheduler/examples/stack/internal/template"
 )
-
-var portKind = &Kind{
-	Summary: "a TCP port of this machine, reserved until a process that lists it takes it over",
-	Properties: map[string]Property{
-		"port": {Type: Number}, // none: any free one
-	},
-	Attributes: []string{"port", "address"},
-	Reference:  "port",
-	Create: func(co *scheduler.Coroutine, r *Resource) error {
-		// Nothing to write down before: a reservation ends with this program.
-		port, err := r.Host.hold(int(r.Props.Number("port", 0)))
-		if err != nil {
-			return err
-		}
-		return r.Intend(co, map[string]any{"port": port, "address": loopback(port)})
-	},
-	Delete: func(_ *scheduler.Coroutine, r *Resource) error { return r.Host.release(r.number("port")) },
-	Resume: func(r *Resource) error {
-		_, err := r.Host.hold(r.number("port"))
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return nil // by the process that it was reserved for
-		}
-		return err
-	},
-}
-
-// number returns a number from what the resource is known by: from a file of
-// JSON all of them come back as float64.
-func (r *Resource) number(key string) int {
-	n, _ := strconv.Atoi(template.Text(r.Data[key]))
-	if i, ok := r.Data[key].(int); ok {
-		return i
-	}
-	return n
-}
 
 // Defaults for processes and what is asked for over the network.
 const (
@@ -76,6 +41,7 @@ var processKind = &Kind{
 	Reference:  "pid",
 	Create:     createProcess,
 	Delete:     deleteProcess,
+	Watch:      watchProcess,
 	Resume: func(r *Resource) error {
 		if !r.process().Alive() {
 			return errors.New("the process has ended")
@@ -116,11 +82,10 @@ func (r *Resource) resumeOrStart(co *scheduler.Coroutine) (*running, error) {
 	if id := r.process(); id.Alive() {
 		return &running{process.Adopted(id), new(scheduler.Event)}, nil
 	}
-	log := r.Host.path(r.Name + ".log")
-	if r.Props.String("log") != "" {
-		log = r.path("log")
+	if err := r.endRest(co); err != nil {
+		return nil, err
 	}
-	if err := r.Intend(co, map[string]any{"log": log, "pid": nil, "start": nil}); err != nil {
+	if err := r.claimLog(co); err != nil {
 		return nil, err
 	}
 	spec := process.Spec{Command: r.Props.Strings("command"), Dir: r.Host.Root, Env: r.environment()}
@@ -146,6 +111,37 @@ func (r *Resource) resumeOrStart(co *scheduler.Coroutine) (*running, error) {
 	return r.start(co, spec)
 }
 
+// endRest ends what a process that is gone has left behind, which would be known
+// to nobody once another one takes its place.
+func (r *Resource) endRest(co *scheduler.Coroutine) error {
+	id := r.process()
+	kill := func() error { return id.Signal(syscall.SIGKILL) }
+	gone, err := r.awaitEnd(co, id, killedWithin, kill)
+	if err == nil && !gone {
+		err = fmt.Errorf("what process %d has started does not end", id.PID)
+	}
+	return err
+}
+
+// claimLog writes down which file takes the process's output, and that the
+// process is about to be started.
+func (r *Resource) claimLog(co *scheduler.Coroutine) error {
+	log := r.Host.path(strings.ReplaceAll(r.Name, "/", ".") + ".log")
+	if r.Props.String("log") != "" {
+		log = r.path("log")
+	}
+	err := done(co, func(context.Context) error {
+		if r.known("log") == log {
+			return r.removeLog() // of an earlier start
+		}
+		return mustNotExist(log)
+	})
+	if err != nil {
+		return err
+	}
+	return r.Intend(co, map[string]any{"log": log, "pid": nil, "start": nil})
+}
+
 // hand takes a port out of its reservation. What a run that died had at the gate
 // is on its way out, but may still have the port.
 func (r *Resource) hand(co *scheduler.Coroutine, port int) (*os.File, error) {
@@ -160,12 +156,21 @@ func (r *Resource) hand(co *scheduler.Coroutine, port int) (*os.File, error) {
 	}
 }
 
+// openLog makes an empty file that only its owner may read: who knows what a
+// process has to say.
+func (r *Resource) openLog() (*os.File, error) {
+	if err := r.removeLog(); err != nil { // of a start that was interrupted
+		return nil, err
+	}
+	return os.OpenFile(r.known("log"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+}
+
 // start starts a process, writes down its pid, and only then lets it go on.
 func (r *Resource) start(co *scheduler.Coroutine, spec process.Spec) (*running, error) {
 	ended := new(scheduler.Event)
 	rec := r.Record(state.Creating, "")
 	p, err := scheduler.Call(co, func(ctx context.Context) (*process.Process, error) {
-		log, err := os.OpenFile(r.known("log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+		log, err := r.openLog()
 		if err != nil {
 			return nil, err
 		}
@@ -211,24 +216,52 @@ func (r *Resource) process() process.ID {
 
 // endedEarly says how a process ended that should have become healthy.
 func (r *Resource) endedEarly(co *scheduler.Coroutine, p *running) error {
-	log := r.known("log")
 	return done(co, func(ctx context.Context) error {
-		said, err := os.ReadFile(log)
-		if err != nil {
-			return err
-		}
-		return fmt.Errorf("the process ended before it was healthy: %w; its last words: %s",
-			p.howItEnded(ctx), lastLines(string(said), 5))
+		return fmt.Errorf("the process ended before it was healthy: %w", r.howItEnded(ctx, p))
 	})
 }
 
-// howItEnded waits for the end, which has come or is about to.
-func (p *running) howItEnded(ctx context.Context) error {
-	if err := p.Wait(ctx); err != nil {
+// watchProcess waits for the end of the process: as its parent, or by looking
+// for one that an earlier run started.
+func watchProcess(co *scheduler.Coroutine, r *Resource) (what string, failed bool, err error) {
+	id := r.process()
+	p := r.Host.processes[id]
+	if p == nil {
+		p = &running{process.Adopted(id), new(scheduler.Event)}
+	}
+	for !p.ended.IsSet() && (r.Host.processes[id] != nil || id.Alive()) {
+		wake := scheduler.On(p.ended)
+		if r.Host.processes[id] == nil {
+			wake = wake.Or(scheduler.After(time.Second))
+		}
+		if err := co.Yield(wake); err != nil {
+			return "", false, err
+		}
+	}
+	how, err := scheduler.Call(co, func(ctx context.Context) (error, error) { return r.howItEnded(ctx, p), nil })
+	if err != nil {
+		return "", false, err
+	}
+	failed = p.failed() || len(r.Props.Map("health_check")) > 0
+	return fmt.Sprintf("the process %d ended: %v", id.PID, how), failed, nil
+}
+
+// howItEnded says how a process ended, which has come about or is about to, and
+// what it said last.
+func (r *Resource) howItEnded(ctx context.Context, p *running) error {
+	err := p.Wait(ctx)
+	if err == nil {
+		err = errors.New("exit status 0")
+	}
+	said, readErr := os.ReadFile(r.known("log"))
+	if readErr != nil || len(said) == 0 {
 		return err
 	}
-	return errors.New("exit status 0")
+	return fmt.Errorf("%w; its last words: %s", err, lastLines(string(said), 5))
 }
+
+// failed reports whether a process that has ended did not end well.
+func (p *running) failed() bool { return p.Wait(context.Background()) != nil }
 
 // healthy asks once.
 func healthy(ctx context.Context, check Props) error {
@@ -246,90 +279,80 @@ func healthy(ctx context.Context, check Props) error {
 	return conn.Close()
 }
 
-// deleteProcess asks the process to end, and ends it if it does not.
+// deleteProcess asks the process, and all that it has started, to end, and ends
+// what does not. It may be gone while what it has started is not.
 func deleteProcess(co *scheduler.Coroutine, r *Resource) error {
 	id := r.process()
 	grace := r.Props.Seconds("stop_grace", stopGrace)
-	if id.Alive() {
-		r.note("pid %d: SIGTERM, %v to end", id.PID, grace)
-		if err := id.Signal(syscall.SIGTERM); err != nil {
-			return err
-		}
+	members, err := r.signal(co, id, syscall.SIGTERM)
+	if err != nil {
+		return err
 	}
-	gone, err := r.awaitEnd(co, id, grace)
+	if members > 0 {
+		r.note("pid %d: SIGTERM, %v to end", id.PID, grace)
+	}
+	gone, err := r.awaitEnd(co, id, grace, func() error { return nil })
 	if err != nil {
 		return err
 	}
 	if !gone {
 		r.note("pid %d: SIGKILL", id.PID)
-		if err := id.Signal(syscall.SIGKILL); err != nil {
-			return err
-		}
-		if gone, err = r.awaitEnd(co, id, killedWithin); err != nil {
+		// Again and again: one of them may just be starting another one.
+		kill := func() error { return id.Signal(syscall.SIGKILL) }
+		if gone, err = r.awaitEnd(co, id, killedWithin, kill); err != nil {
 			return err
 		}
 	}
 	if !gone {
-		return fmt.Errorf("process %d does not end", id.PID)
+		return fmt.Errorf("process %d, or what it has started, does not end", id.PID)
 	}
 	delete(r.Host.processes, id)
-	log := r.known("log")
-	return done(co, func(context.Context) error { return unlessGone(os.Remove(log)) })
+	return done(co, func(context.Context) error { return r.removeLog() })
 }
 
-// awaitEnd waits until a process has ended. A child of this program tells; one
-// that an earlier run started has to be asked.
-func (r *Resource) awaitEnd(co *scheduler.Coroutine, id process.ID, limit time.Duration) (gone bool, err error) {
-	deadline := scheduler.Now(co.Context()).Add(limit)
-	wake := scheduler.At(deadline)
-	if child := r.Host.processes[id]; child != nil {
-		err := co.Yield(scheduler.On(child.ended).Or(wake))
-		return child.ended.IsSet(), err
+// removeLog removes the log. Before there was a process it is empty, or has
+// what one said that was never let go on; anything else is not the stack's.
+func (r *Resource) removeLog() error {
+	log := r.known("log")
+	if r.number("pid") == 0 {
+		said, err := os.ReadFile(log)
+		if err != nil || len(said) > 0 && string(said) != process.NeverLetGo {
+			return unlessGone(err)
+		}
 	}
-	for id.Alive() && scheduler.Now(co.Context()).Before(deadline) {
-		if err := co.Yield(scheduler.After(20 * time.Millisecond).Or(wake)); err != nil {
+	return removeRegular(log)
+}
+
+// signal sends a signal to a process and what it has started, and says to how
+// many.
+func (r *Resource) signal(co *scheduler.Coroutine, id process.ID, sig syscall.Signal) (int, error) {
+	return scheduler.Call(co, func(context.Context) (int, error) { return len(id.Members()), id.Signal(sig) })
+}
+
+// awaitEnd waits until a process and all that it has started have ended. Of a
+// child of this program an event tells; the others have to be looked for. Each
+// look is preceded by a call of again.
+func (r *Resource) awaitEnd(co *scheduler.Coroutine, id process.ID, limit time.Duration, again func() error) (gone bool, err error) {
+	deadline := scheduler.Now(co.Context()).Add(limit)
+	for {
+		left, err := scheduler.Call(co, func(context.Context) (int, error) {
+			err := again()
+			return len(id.Members()), err
+		})
+		if err != nil || left == 0 {
+			return left == 0, err
+		}
+		if !scheduler.Now(co.Context()).Before(deadline) {
+			return false, nil
+		}
+		wake := scheduler.At(deadline)
+		if child := r.Host.processes[id]; child != nil && !child.ended.IsSet() {
+			wake = wake.Or(scheduler.On(child.ended))
+		} else {
+			wake = wake.Or(scheduler.After(20 * time.Millisecond))
+		}
+		if err := co.Yield(wake); err != nil {
 			return false, err
 		}
 	}
-	return !id.Alive(), nil
 }
-
-var errEnded = errors.New("ended")
-
-type pollOptions struct {
-	every, limit time.Duration
-	until        *scheduler.Event // ends the polling with errEnded; may be nil
-}
-
-// poll asks until there is no error. Between two questions the task is parked,
-// and costs nothing. A notice to stop ends it at once: nothing is lost by not
-// waiting any longer.
-func poll(co *scheduler.Coroutine, o pollOptions, ask func(ctx context.Context) error) error {
-	deadline := scheduler.Now(co.Context()).Add(o.limit)
-	wake := scheduler.On(co.Stopping()).Or(scheduler.At(deadline))
-	if o.until != nil {
-		wake = wake.Or(scheduler.On(o.until))
-	}
-	for {
-		answer := done(co, ask)
-		switch {
-		case answer == nil:
-			return nil
-		case errors.Is(answer, scheduler.ErrClosed) || errors.Is(answer, errEnded):
-			return answer
-		case o.until != nil && o.until.IsSet():
-			return errEnded
-		case co.Stopping().IsSet():
-			return fmt.Errorf("%w; last answer: %w", ErrStopped, answer)
-		case !scheduler.Now(co.Context()).Before(deadline):
-			return fmt.Errorf("not within %v: %w", o.limit, answer)
-		}
-		if err := co.Yield(wake.Or(scheduler.After(max(o.every, time.Millisecond)))); err != nil {
-			return err
-		}
-	}
-}
-
-// ErrStopped is in the error of a resource that gave up because the run is to
-// end: it did not fail, it was cancelled.
-var ErrStopped = errors.New("stopped while it was waiting")

@@ -36,6 +36,11 @@ type Kind struct {
 	// nothing is ever left behind.
 	Delete func(co *scheduler.Coroutine, r *Resource) error
 
+	// Watch waits until the resource is not there any more as it was created,
+	// and says what has become of it, and whether that is a failure; nil if
+	// that cannot happen.
+	Watch func(co *scheduler.Coroutine, r *Resource) (what string, failed bool, err error)
+
 	// Resume takes over a resource that an earlier run completed. An error
 	// says that it is not there any more; it is made again then. It is called
 	// before the run; nil if there is nothing to do.
@@ -77,6 +82,22 @@ func (r *Resource) Intend(co *scheduler.Coroutine, data map[string]any) error {
 	r.Recorded = true
 	return r.Host.Recorder.Save(co, r.Record(state.Creating, ""))
 }
+
+// complete is the key for it in Data: no attribute has such a name.
+const complete = "(complete)"
+
+// Complete reports whether the resource was created to its end: then all that
+// has its name is its own.
+func (r *Resource) Complete() bool { return r.Data[complete] == true }
+
+// SetComplete is called when the resource was created to its end.
+func (r *Resource) SetComplete() { r.set(map[string]any{complete: true}) }
+
+// SetIncomplete is called when the resource has to be created again.
+func (r *Resource) SetIncomplete() { delete(r.Data, complete) }
+
+// Set adds attributes: those of a nested stack, which are its outputs.
+func (r *Resource) Set(attributes map[string]any) { r.set(attributes) }
 
 // set adds to what r is known by.
 func (r *Resource) set(data map[string]any) {

@@ -27,7 +27,8 @@ import (
 	_ "modernc.org/sqlite" // the driver, pure Go
 )
 
-type config struct {
+// Config says what a service is.
+type Config struct {
 	name      string
 	address   string
 	token     string
@@ -37,11 +38,12 @@ type config struct {
 	upstreams map[string]string
 }
 
-// Run runs the service until ctx ends.
-func Run(ctx context.Context, args []string, output io.Writer) error {
-	c := config{upstreams: map[string]string{}}
+// ParseFlags reads the flags of a service. usage gets a list of them if that is
+// what they ask for; the error is [flag.ErrHelp] then.
+func ParseFlags(args []string, usage io.Writer) (*Config, error) {
+	c := &Config{upstreams: map[string]string{}}
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
-	flags.SetOutput(output)
+	flags.SetOutput(io.Discard)
 	flags.StringVar(&c.name, "name", "service", "name of the service")
 	flags.StringVar(&c.address, "listen", "127.0.0.1:0", "`address` to listen on; a socket that was handed over comes before it")
 	flags.StringVar(&c.token, "token", "", "what a caller must show, and what the services that are called are shown")
@@ -56,19 +58,24 @@ func Run(ctx context.Context, args []string, output io.Writer) error {
 		c.upstreams[name] = target
 		return nil
 	})
-	if err := flags.Parse(args); err != nil {
-		return err
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		flags.SetOutput(usage)
+		flags.PrintDefaults()
 	}
-	return c.run(ctx, output)
+	return c, err
 }
 
-func (c *config) run(ctx context.Context, output io.Writer) error {
+// Run runs the service until ctx ends.
+func Run(ctx context.Context, c *Config, output io.Writer) error { return c.run(ctx, output) }
+
+func (c *Config) run(ctx context.Context, output io.Writer) error {
 	l, err := c.listen()
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(output, "%s listens on %s\n", c.name, l.Addr())
-	s := &server{config: c, healthyAt: time.Now().Add(c.warmUp)}
+	s := &server{Config: c, healthyAt: time.Now().Add(c.warmUp)}
 	if c.db != "" {
 		if s.db, err = sql.Open("sqlite", "file:"+(&url.URL{Path: c.db}).EscapedPath()+"?_pragma=busy_timeout(5000)"); err != nil {
 			return errors.Join(err, l.Close())
@@ -96,7 +103,7 @@ func (c *config) run(ctx context.Context, output io.Writer) error {
 
 // listen returns the socket that was handed over, as systemd does it, or else
 // one of its own.
-func (c *config) listen() (net.Listener, error) {
+func (c *Config) listen() (net.Listener, error) {
 	pid, _ := strconv.Atoi(os.Getenv("LISTEN_PID"))
 	n, _ := strconv.Atoi(os.Getenv("LISTEN_FDS"))
 	if pid != os.Getpid() || n < 1 {
@@ -108,7 +115,7 @@ func (c *config) listen() (net.Listener, error) {
 }
 
 type server struct {
-	*config
+	*Config
 	db        *sql.DB
 	healthyAt time.Time
 }

@@ -19,11 +19,13 @@ import (
 // serve starts a service and returns its URL.
 func serve(t *testing.T, args ...string) string {
 	t.Helper()
+	config, err := service.ParseFlags(args, io.Discard)
+	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	read, write := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		err := service.Run(ctx, args, write)
+		err := service.Run(ctx, config, write)
 		done <- errors.Join(err, write.Close())
 	}()
 	address := make(chan string, 1)
@@ -100,6 +102,9 @@ func TestRun_failures(t *testing.T) {
 	require.Equal(t, http.StatusBadGateway, status)
 	status, _ = get(t, serve(t, "-db="+filepath.Join(t.TempDir(), "no", "such.db"))+"/")
 	require.Equal(t, http.StatusBadGateway, status)
-	require.Error(t, service.Run(t.Context(), []string{"-upstream=x"}, io.Discard))
-	require.Error(t, service.Run(t.Context(), []string{"-listen=nowhere"}, io.Discard))
+	_, err := service.ParseFlags([]string{"-upstream=x"}, io.Discard)
+	require.Error(t, err)
+	nowhere, err := service.ParseFlags([]string{"-listen=nowhere"}, io.Discard)
+	require.NoError(t, err)
+	require.Error(t, service.Run(t.Context(), nowhere, io.Discard))
 }

@@ -14,9 +14,9 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 
 	"github.com/steptask/scheduler/examples/stack/internal/process"
+	"github.com/steptask/scheduler/examples/stack/internal/template"
 
 	_ "modernc.org/sqlite" // the driver, pure Go
 )
@@ -29,6 +29,7 @@ const (
 	Creating     Status = "CREATE_IN_PROGRESS"
 	Created      Status = "CREATE_COMPLETE"
 	CreateFailed Status = "CREATE_FAILED"
+	CheckFailed  Status = "CHECK_FAILED" // it was complete, and is not well any more
 	Deleting     Status = "DELETE_IN_PROGRESS"
 	DeleteFailed Status = "DELETE_FAILED"
 )
@@ -46,9 +47,8 @@ type Record struct {
 
 // Stack is what is known of the stack as a whole.
 type Stack struct {
-	Template   string // the file, or a name for the one built in
-	Source     string // its text
-	Parameters map[string]string
+	Template string // the file, or a name for the one built in
+	Digest   string // of all that the stack is made from: files and parameters
 }
 
 // Store is the file of one stack. It is safe for concurrent use.
@@ -59,7 +59,10 @@ type Store struct {
 
 const schema = `
 CREATE TABLE IF NOT EXISTS stack (
-	id INTEGER PRIMARY KEY CHECK (id = 1), template TEXT NOT NULL, source TEXT NOT NULL, parameters TEXT NOT NULL
+	id INTEGER PRIMARY KEY CHECK (id = 1), template TEXT NOT NULL, digest TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS directory (
+	path TEXT PRIMARY KEY
 );
 CREATE TABLE IF NOT EXISTS owner (
 	id INTEGER PRIMARY KEY CHECK (id = 1), pid INTEGER NOT NULL, start TEXT NOT NULL
@@ -73,30 +76,35 @@ CREATE TABLE IF NOT EXISTS signal (
 	PRIMARY KEY (handle, id)
 );`
 
-// Open opens the file of a stack, and makes it if need be.
+// Open opens the file of a stack, and makes it if need be. It has the values of
+// hidden parameters, so that only its owner may read it. A file at path that is
+// not a stack's is left as it is.
 func Open(path string) (*Store, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, err
+	s := &Store{path: path}
+	if err := s.begin(); err != nil {
+		return nil, s.wrong(err)
 	}
 	// A write ahead log without a sync at each commit outlives the death of
 	// any program, which is what the store is for. It may lose its last
 	// moments if the machine dies, but then so do processes and ports.
-	query := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "journal_mode(wal)", "synchronous(normal)"}}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+query.Encode())
+	var err error
+	if s.db, err = s.connect("busy_timeout(10000)", "journal_mode(wal)", "synchronous(normal)"); err != nil {
+		return nil, s.wrong(err)
+	}
+	if _, err := s.db.Exec(schema); err != nil {
+		return nil, errors.Join(s.wrong(err), s.db.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) connect(pragmas ...string) (*sql.DB, error) {
+	query := url.Values{"_txlock": {"immediate"}, "_pragma": pragmas}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: s.path}).EscapedPath()+"?"+query.Encode())
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	if _, err := db.Exec(schema); err != nil {
-		return nil, errors.Join(fmt.Errorf("state in %s: %w", path, err), db.Close())
-	}
-	return &Store{path, db}, nil
-}
-
-// Exists reports whether there is a file at path.
-func Exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
+	return db, nil
 }
 
 // Close closes the file.
@@ -105,8 +113,8 @@ func (s *Store) Close() error { return s.db.Close() }
 // Remove closes the file and removes it: when nothing of the stack is left.
 func (s *Store) Remove() error {
 	err := s.db.Close()
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if e := os.Remove(s.path + suffix); e != nil && !errors.Is(e, os.ErrNotExist) {
+	for _, path := range append(s.beside(), s.path) {
+		if e := os.Remove(path); e != nil && !errors.Is(e, os.ErrNotExist) {
 			err = errors.Join(err, e)
 		}
 	}
@@ -129,7 +137,7 @@ func (s *Store) Acquire(ctx context.Context) error {
 	}
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return s.wrong(err)
 	}
 	defer tx.Rollback()
 	var owner process.ID
@@ -137,14 +145,14 @@ func (s *Store) Acquire(ctx context.Context) error {
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 	case err != nil:
-		return err
+		return s.wrong(err)
 	case owner != self && owner.Alive():
 		return &HeldError{owner}
 	}
 	if err := setOwner(ctx, tx, self); err != nil {
-		return err
+		return s.wrong(err)
 	}
-	return tx.Commit()
+	return s.wrong(tx.Commit())
 }
 
 func setOwner(ctx context.Context, tx *sql.Tx, id process.ID) error {
@@ -154,45 +162,53 @@ func setOwner(ctx context.Context, tx *sql.Tx, id process.ID) error {
 
 // Release ends what Acquire began.
 func (s *Store) Release(ctx context.Context) error {
-	_, err := s.db.ExecContext(ctx, `DELETE FROM owner WHERE pid = ?`, os.Getpid())
-	return err
+	return s.exec(ctx, `DELETE FROM owner WHERE pid = ?`, os.Getpid())
 }
 
 // Stack returns what was saved by SetStack; false if nothing was.
-func (s *Store) Stack(ctx context.Context) (Stack, bool, error) {
-	var st Stack
-	var parameters string
-	err := s.db.QueryRowContext(ctx, `SELECT template, source, parameters FROM stack`).
-		Scan(&st.Template, &st.Source, &parameters)
+func (s *Store) Stack(ctx context.Context) (st Stack, known bool, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT template, digest FROM stack`).Scan(&st.Template, &st.Digest)
 	if errors.Is(err, sql.ErrNoRows) {
 		return st, false, nil
 	}
-	if err == nil {
-		err = json.Unmarshal([]byte(parameters), &st.Parameters)
-	}
-	return st, err == nil, err
+	return st, err == nil, s.wrong(err)
 }
 
 // SetStack saves what the stack is made from.
 func (s *Store) SetStack(ctx context.Context, st Stack) error {
-	_, err := s.db.ExecContext(ctx, `REPLACE INTO stack VALUES (1, ?, ?, ?)`, st.Template, st.Source, encode(st.Parameters))
-	return err
+	return s.exec(ctx, `REPLACE INTO stack VALUES (1, ?, ?)`, st.Template, st.Digest)
+}
+
+// OwnDirectory writes down that the directory at path is about to be made for
+// the stack, and may go with it.
+func (s *Store) OwnDirectory(ctx context.Context, path string) error {
+	return s.exec(ctx, `REPLACE INTO directory VALUES (?)`, path)
+}
+
+// OwnsDirectory reports whether the directory at path was made for the stack.
+func (s *Store) OwnsDirectory(ctx context.Context, path string) (owns bool, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT COUNT(*) > 0 FROM directory WHERE path = ?`, path).Scan(&owns)
+	return owns, s.wrong(err)
+}
+
+// exec executes one statement.
+func (s *Store) exec(ctx context.Context, statement string, args ...any) error {
+	_, err := s.db.ExecContext(ctx, statement, args...)
+	return s.wrong(err)
 }
 
 // Save writes a record, in place of what was there under its name.
 func (s *Store) Save(ctx context.Context, r Record) error {
-	_, err := s.db.ExecContext(ctx, `REPLACE INTO resource VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		r.Name, r.Type, r.Status, encode(r.Requires), encode(r.Properties), encode(r.Data), r.Reason)
-	return err
+	return s.exec(ctx, `REPLACE INTO resource VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		r.Name, r.Type, r.Status, encode(r.Requires), template.JSON(r.Properties), template.JSON(r.Data), r.Reason)
 }
 
 // Delete drops a record and the signals of the resource: nothing of it is left.
 func (s *Store) Delete(ctx context.Context, name string) error {
-	if _, err := s.db.ExecContext(ctx, `DELETE FROM signal WHERE handle = ?`, name); err != nil {
+	if err := s.exec(ctx, `DELETE FROM signal WHERE handle = ?`, name); err != nil {
 		return err
 	}
-	_, err := s.db.ExecContext(ctx, `DELETE FROM resource WHERE name = ?`, name)
-	return err
+	return s.exec(ctx, `DELETE FROM resource WHERE name = ?`, name)
 }
 
 // Records returns all records, by name.
@@ -217,10 +233,24 @@ func scanRecord(rows *sql.Rows) (Record, error) {
 	var r Record
 	var requires, properties, data string
 	err := rows.Scan(&r.Name, &r.Type, &r.Status, &requires, &properties, &data, &r.Reason)
-	return r, errors.Join(err,
-		json.Unmarshal([]byte(requires), &r.Requires),
-		json.Unmarshal([]byte(properties), &r.Properties),
-		json.Unmarshal([]byte(data), &r.Data))
+	if err == nil {
+		err = json.Unmarshal([]byte(requires), &r.Requires)
+	}
+	if err == nil {
+		r.Properties, err = decode(properties)
+	}
+	if err == nil {
+		r.Data, err = decode(data)
+	}
+	return r, err
+}
+
+// decode reads a map that was written as a template writes it: numbers come
+// back as what they were.
+func decode(text string) (map[string]any, error) {
+	v, err := template.ParseJSON(text)
+	m, _ := v.(map[string]any)
+	return m, err
 }
 
 // Signal is a message to a wait condition.
@@ -234,8 +264,7 @@ type Signal struct {
 // AddSignal saves a signal to a handle. One with the same id replaces the
 // earlier one.
 func (s *Store) AddSignal(ctx context.Context, handle string, sig Signal) error {
-	_, err := s.db.ExecContext(ctx, `REPLACE INTO signal VALUES (?, ?, ?, ?, ?)`, handle, sig.ID, sig.Status, sig.Reason, sig.Data)
-	return err
+	return s.exec(ctx, `REPLACE INTO signal VALUES (?, ?, ?, ?, ?)`, handle, sig.ID, sig.Status, sig.Reason, sig.Data)
 }
 
 // Signals returns the signals to a handle so far.

@@ -27,12 +27,12 @@ func TestStore(t *testing.T) {
 	_, known, err := s.Stack(ctx)
 	require.NoError(t, err)
 	require.False(t, known)
-	stack := state.Stack{Template: "t.yaml", Source: "text", Parameters: map[string]string{"a": "b"}}
+	stack := state.Stack{Template: "t.yaml", Digest: "of all"}
 	require.NoError(t, s.SetStack(ctx, stack))
 
 	rec := state.Record{
 		Name: "web", Type: "Local::Process", Status: state.Creating, Requires: []string{"port"},
-		Properties: map[string]any{"command": []any{"a"}}, Data: map[string]any{"pid": 7.0}, Reason: "because",
+		Properties: map[string]any{"command": []any{"a"}}, Data: map[string]any{"pid": int64(7), "load": 2.0}, Reason: "because",
 	}
 	require.NoError(t, s.Save(ctx, rec))
 	rec.Status = state.Created

@@ -29,21 +29,38 @@ func (e *Error) Error() string {
 // errorList gathers the errors of one file, so that a user sees all of them
 // at once.
 type errorList struct {
-	file string
-	list []*Error
+	file   string
+	list   []*Error
+	nested []*Error // of the files of nested stacks
 }
 
 func (l *errorList) add(line int, resource, format string, args ...any) {
 	l.list = append(l.list, &Error{l.file, line, resource, fmt.Sprintf(format, args...)})
 }
 
-// err returns the errors joined, in the order of the file; nil for none.
-func (l *errorList) err() error {
+// only replaces all errors by one about the file as a whole.
+func (l *errorList) only(msg string) {
+	l.list = []*Error{{l.file, 0, "", msg}}
+}
+
+// include appends the errors of another file.
+func (l *errorList) include(other *errorList) {
+	l.nested = append(append(l.nested, other.sorted()...), other.nested...)
+}
+
+func (l *errorList) empty() bool { return len(l.list)+len(l.nested) == 0 }
+
+// sorted returns the errors in the order of the file, each once.
+func (l *errorList) sorted() []*Error {
 	slices.SortStableFunc(l.list, func(a, b *Error) int { return cmp.Compare(a.Line, b.Line) })
-	l.list = slices.CompactFunc(l.list, func(a, b *Error) bool { return *a == *b })
-	joined := make([]error, len(l.list))
-	for i, e := range l.list {
-		joined[i] = e
+	return slices.CompactFunc(l.list, func(a, b *Error) bool { return *a == *b })
+}
+
+// err returns the errors joined; nil for none.
+func (l *errorList) err() error {
+	var joined []error
+	for _, e := range append(l.sorted(), l.nested...) {
+		joined = append(joined, e)
 	}
 	return errors.Join(joined...)
 }

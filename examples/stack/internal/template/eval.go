@@ -1,15 +1,14 @@
 package template
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
-	"strconv"
-	"strings"
 )
 
-// Env gives the references in a template their values.
+// Env gives the references in a template their values. The names of resources
+// in a nested stack begin with those of the stacks around it: "web/server".
 type Env interface {
 	// Resource returns what get_resource gives: what identifies the resource.
 	Resource(name string) (any, error)
@@ -18,220 +17,163 @@ type Env interface {
 	Attribute(name, attribute string) (any, error)
 }
 
-// Eval computes a value. env is asked for the resources that it refers to; it
-// may be nil if there are none, see [Stack.Constant]. resource is what errors
-// name.
+// Eval computes a value of a resource, or of nothing in particular for "". env
+// is asked for the resources that it refers to; it may be nil if there are
+// none, see [Stack.Constant]. A value that an if leaves out is nil.
 func (s *Stack) Eval(resource string, v *Value, env Env) (any, error) {
-	got, err := (&evaluator{stack: s, env: env}).value(v)
+	in := s
+	if r := s.Resource(resource); r != nil {
+		in = r.stack
+	}
+	got, err := (&evaluator{stack: in, env: env, of: resource}).value(v)
 	if err != nil {
-		return nil, &Error{s.Template.File, v.Line, resource, err.Error()}
+		return nil, &Error{in.Template.File, v.Line, resource, err.Error()}
 	}
 	return got, nil
 }
 
 // Output computes the value of an output.
 func (s *Stack) Output(o *Output, env Env) (any, error) {
-	return s.Eval("", o.value, env)
+	got, err := (&evaluator{stack: s, env: env}).value(o.value)
+	if err != nil {
+		return nil, &Error{s.Template.File, o.value.Line, "", err.Error()}
+	}
+	return got, nil
 }
 
-// Constant reports whether v refers to no resource.
-func (s *Stack) Constant(v *Value) bool {
+// Constant reports whether a value of a resource refers to no other one.
+func (s *Stack) Constant(resource string, v *Value) bool {
+	in := s
+	if r := s.Resource(resource); r != nil {
+		in = r.stack
+	}
+	return in.constant(v)
+}
+
+func (s *Stack) constant(v *Value) bool {
 	w := &walker{stack: s, errs: &errorList{}}
 	w.walk(v)
 	return len(w.found) == 0
-}
-
-// Text returns v as str_replace puts it into a string: lists and maps as JSON.
-func Text(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return ""
-	case string:
-		return v
-	case StandIn:
-		return string(v)
-	case bool:
-		return strconv.FormatBool(v)
-	case int64:
-		return strconv.FormatInt(v, 10)
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
-	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	return string(b)
 }
 
 // evaluator computes values of one stack.
 type evaluator struct {
 	stack    *Stack
 	env      Env
+	of       string   // the resource whose value is computed, by its full name; may be ""
 	deciding []string // the conditions that are being decided
 }
 
 var errNoResources = errors.New("a resource cannot be referred to here")
 
+// mayAsk reports whether the value that is computed may refer to a resource:
+// one that is complete by then, because it is required.
+func (ev *evaluator) mayAsk(name string) bool {
+	refs := ev.stack.root().references[ev.of]
+	return ev.of == "" || hasReference(refs, name)
+}
+
+// value computes v. What an if leaves out is nil.
 func (ev *evaluator) value(v *Value) (any, error) {
+	got, err := ev.computed(v)
+	if _, isLeftOut := got.(leftOut); isLeftOut {
+		return nil, err
+	}
+	return got, err
+}
+
+// computed computes v, which may be leftOut.
+func (ev *evaluator) computed(v *Value) (any, error) {
 	switch v.kind {
 	case listKind:
-		return ev.values(v.list)
+		return ev.items(v.list)
 	case mapKind:
 		m := make(map[string]any, len(v.entries))
 		for _, e := range v.entries {
-			got, err := ev.value(e.value)
+			got, err := ev.computed(e.value)
 			if err != nil {
 				return nil, err
 			}
-			m[e.key] = got
+			if _, isLeftOut := got.(leftOut); !isLeftOut {
+				m[e.key] = got
+			}
 		}
 		return m, nil
 	case callKind:
-		got, err := functions[v.fn].eval(ev, v.arg)
+		got, err := v.fn.eval(ev, v.arg)
 		switch {
 		case err == nil:
 			return got, nil
-		case ev.stack.options.StandIns && !errors.Is(err, errNoResources):
-			return StandIn("<" + v.fn + ">"), nil
+		case ev.isUnknown(v.arg, err):
+			return StandIn("<" + v.name + ">"), nil
 		}
-		return nil, fmt.Errorf("%s: %w", v.fn, err)
+		return nil, fmt.Errorf("%s: %w", v.name, err)
 	default:
 		return v.scalar, nil
 	}
 }
 
-func (ev *evaluator) values(list []*Value) ([]any, error) {
+// items computes the items of a list, without those that are left out.
+func (ev *evaluator) items(list []*Value) ([]any, error) {
 	got := make([]any, 0, len(list))
 	for _, item := range list {
-		g, err := ev.value(item)
+		g, err := ev.computed(item)
 		if err != nil {
 			return nil, err
 		}
-		got = append(got, g)
+		if _, isLeftOut := g.(leftOut); !isLeftOut {
+			got = append(got, g)
+		}
 	}
 	return got, nil
 }
 
-// holds decides a condition: a literal, a name, or a function.
-func (ev *evaluator) holds(v *Value) (bool, error) {
-	if name, ok := v.text(); ok {
-		return ev.stack.condition(name, ev.deciding)
-	}
-	got, err := ev.value(v)
-	if err != nil {
-		return false, err
-	}
-	if _, unknown := got.(StandIn); unknown {
-		return true, nil // rather one resource too many in a simulation
-	}
-	b, err := boolean(got)
-	if err != nil {
-		return false, fmt.Errorf("not a condition: %w", err)
-	}
-	return b.(bool), nil
-}
-
-// choose returns the side of an if that its condition chooses; nil for none.
-func (ev *evaluator) choose(arg *Value) (*Value, error) {
-	holds, err := ev.holds(arg.list[0])
-	switch {
-	case err != nil:
-		return nil, err
-	case holds:
-		return arg.list[1], nil
-	case len(arg.list) > 2:
-		return arg.list[2], nil
-	}
-	return nil, nil
-}
-
-// maxRepeat bounds what one repeat gives: lists multiply.
-const maxRepeat = 10_000
-
-// expand returns the items of a repeat, still to be computed.
-func (ev *evaluator) expand(arg *Value) ([]*Value, error) {
-	items := []*Value{arg.get("template")}
-	for _, e := range arg.get("for_each").entries {
-		got, err := ev.value(e.value)
+// values computes arguments. One that is left out is nil: each has its place.
+func (ev *evaluator) values(list []*Value) ([]any, error) {
+	got := make([]any, len(list))
+	for i, item := range list {
+		g, err := ev.value(item)
 		if err != nil {
 			return nil, err
 		}
-		list, err := asList(got)
-		if err != nil {
-			return nil, err
-		}
-		if len(items)*len(list) > maxRepeat {
-			return nil, fmt.Errorf("gives more than %d items", maxRepeat)
-		}
-		next := make([]*Value, 0, len(items)*len(list))
-		for _, item := range items {
-			for _, element := range list {
-				next = append(next, item.replace(strings.NewReplacer(e.key, Text(element))))
-			}
-		}
-		items = next
+		got[i] = g
 	}
-	return items, nil
+	return got, nil
 }
 
-// index follows a path into lists and maps. What is not there is nil, as in
-// Heat.
-func index(v any, path []any) any {
-	for _, step := range path {
-		switch at := v.(type) {
-		case map[string]any:
-			v = at[Text(step)]
-		case []any:
-			i, err := strconv.Atoi(Text(step))
-			if err != nil || i < 0 || i >= len(at) {
-				return nil
-			}
-			v = at[i]
-		case StandIn:
-			v = at + "." + StandIn(Text(step))
-		default:
-			return nil
-		}
+// isUnknown reports whether a call failed because it is a simulation: it takes a
+// stand-in for an argument, or needs what is not there.
+func (ev *evaluator) isUnknown(arg *Value, err error) bool {
+	if !ev.stack.options.StandIns || errors.Is(err, errNoResources) {
+		return false
 	}
-	return v
+	if errors.Is(err, errUnsupported) || errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	args, err := ev.value(arg)
+	return err == nil && hasStandIn(args)
 }
 
-// substitute replaces the keys of params in text, the longest first, and none
-// in what was put in.
-func substitute(text string, params map[string]any) string {
-	keys := keysOf(params)
-	slices.SortFunc(keys, func(a, b string) int {
-		if len(a) != len(b) {
-			return len(b) - len(a)
-		}
-		return strings.Compare(a, b)
-	})
-	pairs := make([]string, 0, 2*len(keys))
-	for _, k := range keys {
-		if k != "" {
-			pairs = append(pairs, k, Text(params[k]))
-		}
-	}
-	return strings.NewReplacer(pairs...).Replace(text)
-}
-
-func asList(v any) ([]any, error) {
+func hasStandIn(v any) bool {
 	switch v := v.(type) {
+	case StandIn:
+		return true
 	case []any:
-		return v, nil
-	case nil:
-		return nil, nil
+		return slices.ContainsFunc(v, hasStandIn)
+	case map[string]any:
+		for _, item := range v {
+			if hasStandIn(item) {
+				return true
+			}
+		}
 	}
-	return nil, fmt.Errorf("%q is not a list", Text(v))
+	return false
 }
 
-func asMap(v any) (map[string]any, error) {
-	switch v := v.(type) {
-	case map[string]any:
-		return v, nil
-	case nil:
-		return nil, nil
+// madeOf returns a text, as a stand-in if it was made of one.
+func madeOf(text string, parts any) any {
+	if hasStandIn(parts) {
+		return StandIn(text)
 	}
-	return nil, fmt.Errorf("%q is not a map", Text(v))
+	return text
 }

@@ -52,7 +52,7 @@ func use(t *testing.T, source []byte) string {
 	}
 	for _, r := range stack.Resources {
 		for _, v := range r.Properties {
-			if stack.Constant(v) {
+			if stack.Constant(r.Name, v) {
 				_, _ = stack.Eval(r.Name, v, nil)
 			}
 		}

@@ -1,14 +1,11 @@
 package template
 
 import (
-	"encoding/json"
 	"fmt"
-	"regexp"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
-
-	"go.yaml.in/yaml/v4"
 )
 
 // Parameter is the declaration of a parameter.
@@ -16,33 +13,53 @@ type Parameter struct {
 	Name        string
 	Type        string // string, number, json, comma_delimited_list or boolean
 	Description string
+	Hidden      bool // its value is a secret
 	Line        int
 
 	fallback    *Value // the default; nil: none
-	constraints []*Value
+	constraints []constraint
 }
 
-var parameterTypes = []string{"string", "number", "json", "comma_delimited_list", "boolean"}
+// parameterTypes are the types by the names that the two languages have.
+var parameterTypes = []key{
+	{"string", "String", nil},
+	{"number", "Number", nil},
+	{"json", "Json", nil},
+	{"comma_delimited_list", "CommaDelimitedList", nil},
+	{"boolean", "Boolean", nil},
+}
 
-func (p *parser) parameters(r *reader, n *yaml.Node) {
-	for _, e := range p.named(r, "parameters", n) {
-		p.parameter(e)
+func (p *parser) parameters(section pair) {
+	for _, par := range p.named(section) {
+		if !isMap(par.node) {
+			p.errs.add(par.line, "", "parameter %q: must be a map with a type", par.key)
+			continue
+		}
+		p.parameter(par)
 	}
 }
 
-func (p *parser) parameter(e entry) {
-	par := &Parameter{Name: e.key, Line: e.line, fallback: e.value.get("default")}
-	if t := e.value.get("type"); t != nil {
-		par.Type, _ = t.text()
+func (p *parser) parameter(of pair) {
+	fields := p.fields(of, "", parameterKeys, nil)
+	types := p.t.version.names(parameterTypes)
+	par := &Parameter{
+		Name: of.key, Line: of.line, Type: types[literal(fields, "type")],
+		Description: literal(fields, "description"), fallback: fields["default"].value,
 	}
-	if d := e.value.get("description"); d != nil {
-		par.Description, _ = d.text()
+	if par.Type == "" {
+		p.errs.add(of.line, "", "parameter %q: type must be one of %s", of.key, p.t.version.list(parameterTypes))
 	}
-	if c := e.value.get("constraints"); c != nil {
-		par.constraints = c.list
+	if hidden := fields["hidden"].value; hidden != nil {
+		par.Hidden, _ = boolean(hidden.scalar)
 	}
-	if !slices.Contains(parameterTypes, par.Type) {
-		p.errs.add(e.line, "", "parameter %q: type must be one of %s", e.key, strings.Join(parameterTypes, ", "))
+	var err error
+	if p.t.version.isCFN() {
+		par.constraints, err = readFlat(fields)
+	} else {
+		par.constraints, err = readConstraints(fields["constraints"].value)
+	}
+	if err != nil {
+		p.errs.add(of.line, "", "parameter %q: %v", of.key, err)
 	}
 	p.t.Parameters = append(p.t.Parameters, par)
 }
@@ -54,28 +71,19 @@ func (p *Parameter) convert(given any) (any, error) {
 	case "number":
 		return number(given)
 	case "boolean":
-		return boolean(given)
+		b, err := boolean(given)
+		return b, err
 	case "comma_delimited_list":
-		if isText {
-			if text == "" {
-				return []any{}, nil
-			}
-			var list []any
-			for part := range strings.SplitSeq(text, ",") {
-				list = append(list, part)
-			}
-			return list, nil
-		}
-		if _, ok := given.([]any); !ok {
-			return nil, fmt.Errorf("%v is not a list", given)
-		}
-		return given, nil
+		return commaList(given)
 	case "json":
-		if !isText {
+		switch {
+		case !isText:
 			return given, nil
+		case text == "":
+			return map[string]any{}, nil
 		}
-		var v any
-		if err := json.Unmarshal([]byte(text), &v); err != nil {
+		v, err := ParseJSON(text)
+		if err != nil {
 			return nil, fmt.Errorf("not JSON: %w", err)
 		}
 		return v, nil
@@ -83,109 +91,51 @@ func (p *Parameter) convert(given any) (any, error) {
 	return Text(given), nil
 }
 
-func number(v any) (any, error) {
-	switch n := v.(type) {
-	case int64, float64:
-		return n, nil
-	case string:
-		if i, err := strconv.ParseInt(n, 10, 64); err == nil {
-			return i, nil
+func commaList(given any) (any, error) {
+	list := []any{}
+	switch given := given.(type) {
+	case []any:
+		for _, item := range given {
+			list = append(list, Text(item))
 		}
-		if f, err := strconv.ParseFloat(n, 64); err == nil {
+	case string:
+		if given == "" {
+			break
+		}
+		for part := range strings.SplitSeq(given, ",") {
+			list = append(list, part)
+		}
+	default:
+		return nil, fmt.Errorf("%q is not a list", Text(given))
+	}
+	return list, nil
+}
+
+func number(v any) (any, error) {
+	if _, isNumber := rational(v); isNumber {
+		return v, nil
+	}
+	if text, ok := v.(string); ok {
+		text = strings.TrimSpace(text)
+		if i, ok := new(big.Int).SetString(text, 10); ok {
+			return whole(i), nil
+		}
+		if f, err := strconv.ParseFloat(text, 64); err == nil {
 			return f, nil
 		}
 	}
 	return nil, fmt.Errorf("%q is not a number", Text(v))
 }
 
-func boolean(v any) (any, error) {
+func boolean(v any) (bool, error) {
 	if b, ok := v.(bool); ok {
 		return b, nil
 	}
-	switch strings.ToLower(Text(v)) {
-	case "t", "true", "on", "y", "yes", "1":
+	switch text := strings.ToLower(Text(v)); {
+	case slices.Contains([]string{"t", "true", "on", "y", "yes", "1"}, text):
 		return true, nil
-	case "f", "false", "off", "n", "no", "0":
+	case slices.Contains([]string{"f", "false", "off", "n", "no", "0"}, text):
 		return false, nil
 	}
-	return nil, fmt.Errorf("%q is not a boolean", Text(v))
-}
-
-// validate checks v against the constraints.
-func (p *Parameter) validate(v any) error {
-	for _, c := range p.constraints {
-		if c.kind != mapKind {
-			continue
-		}
-		if err := constrain(c, v); err != nil {
-			if d := c.get("description"); d != nil {
-				if text, ok := d.text(); ok {
-					return fmt.Errorf("%w: %s", err, text)
-				}
-			}
-			return err
-		}
-	}
-	return nil
-}
-
-func constrain(c *Value, v any) error {
-	text := Text(v)
-	if l := c.get("length"); l != nil {
-		if err := within(l, float64(len(text))); err != nil {
-			return fmt.Errorf("the length of %q %w", text, err)
-		}
-	}
-	if r := c.get("range"); r != nil {
-		if n, err := number(v); err == nil {
-			if err := within(r, toFloat(n)); err != nil {
-				return fmt.Errorf("%s %w", text, err)
-			}
-		}
-	}
-	if a := c.get("allowed_values"); a != nil && a.kind == listKind {
-		allowed := make([]string, len(a.list))
-		for i, item := range a.list {
-			allowed[i] = Text(item.scalar)
-		}
-		if !slices.Contains(allowed, text) {
-			return fmt.Errorf("%q is not one of %s", text, strings.Join(allowed, ", "))
-		}
-	}
-	if a := c.get("allowed_pattern"); a != nil {
-		pattern, _ := a.text()
-		re, err := regexp.Compile("^(?:" + pattern + ")$")
-		if err != nil {
-			return fmt.Errorf("allowed_pattern: %w", err)
-		}
-		if !re.MatchString(text) {
-			return fmt.Errorf("%q does not match %s", text, pattern)
-		}
-	}
-	return nil
-}
-
-// within checks n against the min and max of a constraint.
-func within(limits *Value, n float64) error {
-	if low := limits.get("min"); low != nil {
-		if l, err := number(low.scalar); err == nil && n < toFloat(l) {
-			return fmt.Errorf("is below %s", Text(low.scalar))
-		}
-	}
-	if high := limits.get("max"); high != nil {
-		if h, err := number(high.scalar); err == nil && n > toFloat(h) {
-			return fmt.Errorf("is above %s", Text(high.scalar))
-		}
-	}
-	return nil
-}
-
-func toFloat(v any) float64 {
-	switch n := v.(type) {
-	case int64:
-		return float64(n)
-	case float64:
-		return n
-	}
-	return 0
+	return false, fmt.Errorf("%q is not a boolean", Text(v))
 }

@@ -12,14 +12,18 @@ import (
 
 // Options say how [Template.Bind] fills a template in.
 type Options struct {
-	// Parameters are the values given for parameters, by name.
-	Parameters map[string]string
+	// Environment has what is given for the template: values of parameters and
+	// what types stand for.
+	Environment
 
 	// Pseudo are further parameters that every template has, such as
-	// OS::stack_name.
+	// OS::stack_name. Where it ends with the stack's name, that of a nested
+	// stack is appended.
 	Pseudo map[string]any
 
-	// ReadFile reads the files that get_file names.
+	// ReadFile reads the files that get_file names, and the templates of nested
+	// stacks. Names are relative to the template's folder. An error that is
+	// [fs.ErrNotExist] says that there is no such file.
 	ReadFile func(name string) ([]byte, error)
 
 	// StandIns gives what only a real cloud could tell a [StandIn]: parameters
@@ -36,88 +40,135 @@ type StandIn string
 // conditions are decided, its references lead somewhere.
 type Stack struct {
 	Template  *Template
-	Resources []*Resource // those whose condition holds, in the order of the file
-	Outputs   []*Output   // the same
+	Resources []*Resource // those whose condition holds, in the order of the file, each after those nested in it
+	Outputs   []*Output   // those whose condition holds
 
 	options    Options
 	parameters map[string]any
 	conditions map[string]bool
-	enabled    map[string]*Resource
-	declared   map[string]*Resource
-	references map[string][]Reference // by resource
+	declared   map[string]bool      // by the name in the file
+	enabled    map[string]*Resource // the same
+	nested     map[string]*Stack    // the same
+
+	byName     map[string]*Resource   // by full name, those of nested stacks too; of the outermost stack
+	references map[string][]Reference // the same
+	ofOutputs  map[string][]Reference
+
+	// Of a nested stack.
+	parent    *Stack
+	facade    *Resource // what stands for it in the parent
+	path      string    // what the full names of its resources begin with: "web/"
+	file      string    // its template, from the folder of the outermost one
+	folder    string    // where its template is, from that of the outermost one
+	waiting   map[string]waiting
+	inherited []Reference // what every resource of it requires
+}
+
+// waiting is a parameter of a nested stack whose value refers to resources
+// around it.
+type waiting struct {
+	parameter *Parameter
+	value     *Value
 }
 
 // Reference is a mention of a resource in another one, or in an output.
 type Reference struct {
-	To        string // the resource
-	Via       string // get_resource, get_attr or depends_on
+	To        string // the resource, by its full name
+	Via       string // get_resource, get_attr, depends_on, ...
 	Attribute string // of get_attr
+	File      string
 	Line      int
 }
 
 // Bind fills the template in and checks every reference. The error is one
 // [*Error] or several joined.
 func (t *Template) Bind(options Options) (*Stack, error) {
-	s := &Stack{
-		Template: t, options: options,
-		parameters: maps.Clone(options.Pseudo), conditions: map[string]bool{},
-		enabled: map[string]*Resource{}, declared: map[string]*Resource{}, references: map[string][]Reference{},
-	}
-	if s.parameters == nil {
-		s.parameters = map[string]any{}
-	}
+	s := newStack(t, options)
+	s.byName, s.references = map[string]*Resource{}, map[string][]Reference{}
 	errs := &errorList{file: t.File}
-	s.bindParameters(errs)
-	if err := errs.err(); err != nil {
-		return nil, err
+	if s.bindGiven(errs); errs.empty() {
+		s.bind(errs)
 	}
-	s.decideConditions(errs)
-	s.enable(errs)
-	s.resolve(errs)
 	if err := errs.err(); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Stack) bindParameters(errs *errorList) {
+func newStack(t *Template, options Options) *Stack {
+	s := &Stack{
+		Template: t, options: options,
+		parameters: maps.Clone(options.Pseudo), conditions: map[string]bool{}, waiting: map[string]waiting{},
+		declared: map[string]bool{}, enabled: map[string]*Resource{}, nested: map[string]*Stack{},
+		ofOutputs: map[string][]Reference{},
+	}
+	if s.parameters == nil {
+		s.parameters = map[string]any{}
+	}
+	return s
+}
+
+// bind does what does not depend on where parameters come from.
+func (s *Stack) bind(errs *errorList) {
+	s.decideConditions(errs)
+	s.enable(errs)
+	if errs.empty() {
+		s.nest(errs)
+	}
+	s.resolve(errs)
+}
+
+// bindGiven gives parameters their values: of the outermost stack.
+func (s *Stack) bindGiven(errs *errorList) {
 	declared := map[string]bool{}
 	for _, p := range s.Template.Parameters {
 		declared[p.Name] = true
-		v, err := s.parameterValue(p)
+		given, isGiven := s.options.Parameters[p.Name]
+		v, err := s.parameterValue(p, given, isGiven)
 		if err != nil {
 			errs.add(p.Line, "", "parameter %q: %v", p.Name, err)
 			continue
 		}
 		s.parameters[p.Name] = v
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.options.Parameters)) {
+	for _, name := range sortedKeys(s.options.Parameters) {
 		if !declared[name] {
 			errs.add(0, "", "there is no parameter %q%s", name, didYouMean(name, keysOf(declared)))
 		}
 	}
 }
 
-func (s *Stack) parameterValue(p *Parameter) (any, error) {
-	var given any
-	text, isGiven := s.options.Parameters[p.Name]
+// parameterValue is what is given, or else a default.
+func (s *Stack) parameterValue(p *Parameter, given any, isGiven bool) (any, error) {
+	fallback, hasDefault := s.options.Defaults[p.Name]
 	switch {
 	case isGiven:
-		given = text
-	case p.fallback != nil:
+		return s.accept(p, given)
+	case hasDefault:
+		return s.accept(p, fallback)
+	case p.fallback != nil && (p.fallback.kind != scalarKind || p.fallback.scalar != nil):
 		v, err := (&evaluator{stack: s}).value(p.fallback)
 		if err != nil {
 			return nil, err
 		}
-		given = v
+		return s.accept(p, v)
 	case s.options.StandIns:
 		return StandIn(p.Name), nil
-	default:
-		return nil, errors.New("has no default, and no value was given")
+	}
+	return nil, errors.New("has no default, and no value was given")
+}
+
+// accept makes a value one of a parameter.
+func (s *Stack) accept(p *Parameter, given any) (any, error) {
+	if standIn, ok := given.(StandIn); ok {
+		return standIn, nil
 	}
 	v, err := p.convert(given)
 	if err == nil {
 		err = p.validate(v)
+	}
+	if err != nil && p.Hidden {
+		return nil, errors.New("the value is not allowed; it is hidden, and so is the reason")
 	}
 	return v, err
 }
@@ -147,7 +198,7 @@ func (s *Stack) condition(name string, path []string) (bool, error) {
 		}
 		return false, fmt.Errorf("there is no condition %q%s", name, didYouMean(name, names))
 	}
-	ev := &evaluator{stack: s, deciding: append(path, name)}
+	ev := &evaluator{stack: s, deciding: append(slices.Clone(path), name)}
 	holds, err := ev.holds(s.Template.conditions[i].value)
 	if err == nil {
 		s.conditions[name] = holds
@@ -157,12 +208,15 @@ func (s *Stack) condition(name string, path []string) (bool, error) {
 
 // enable picks the resources and outputs whose condition holds.
 func (s *Stack) enable(errs *errorList) {
-	for _, r := range s.Template.Resources {
-		s.declared[r.Name] = r
-		if s.wanted(r.condition, r.Line, r.Name, errs) {
-			s.Resources = append(s.Resources, r)
-			s.enabled[r.Name] = r
+	for _, declared := range s.Template.Resources {
+		s.declared[declared.Name] = true
+		if !s.wanted(declared.condition, declared.Line, s.path+declared.Name, errs) {
+			continue
 		}
+		r := *declared
+		r.Name, r.stack = s.path+declared.Name, s
+		s.enabled[declared.Name] = &r
+		s.root().byName[r.Name] = &r
 	}
 	for _, o := range s.Template.Outputs {
 		if s.wanted(o.condition, o.Line, "", errs) {
@@ -182,35 +236,23 @@ func (s *Stack) wanted(condition *Value, line int, resource string, errs *errorL
 	return holds
 }
 
-// resolve checks the references of all resources and outputs, and keeps those
-// that are dependencies.
-func (s *Stack) resolve(errs *errorList) {
-	for _, r := range s.Resources {
-		w := &walker{stack: s, errs: errs, resource: r.Name}
-		for _, v := range r.dependsOn {
-			name, _ := v.text()
-			w.refer(Reference{To: name, Via: "depends_on", Line: v.Line})
-		}
-		w.walk(r.properties)
-		w.walk(r.metadata)
-		s.references[r.Name] = w.found
+// root returns the outermost stack.
+func (s *Stack) root() *Stack {
+	for s.parent != nil {
+		s = s.parent
 	}
-	for _, o := range s.Outputs {
-		w := &walker{stack: s, errs: errs}
-		w.walk(o.value)
-		s.references["output "+o.Name] = w.found
-	}
+	return s
 }
 
-// References returns where resource mentions other ones.
-func (s *Stack) References(resource string) []Reference { return s.references[resource] }
+// References returns where a resource mentions other ones.
+func (s *Stack) References(resource string) []Reference { return s.root().references[resource] }
 
 // OutputReferences returns where an output mentions resources.
-func (s *Stack) OutputReferences(output string) []Reference { return s.references["output "+output] }
+func (s *Stack) OutputReferences(output string) []Reference { return s.ofOutputs[output] }
 
-// Resource returns the resource of that name, or nil if there is none or its
-// condition does not hold.
-func (s *Stack) Resource(name string) *Resource { return s.enabled[name] }
+// Resource returns the resource of that full name, or nil if there is none or
+// its condition does not hold.
+func (s *Stack) Resource(name string) *Resource { return s.root().byName[name] }
 
 // Dependencies returns which resource requires which. A cycle is an error that
 // shows it as a path, with the line of each step.
@@ -237,129 +279,21 @@ func (s *Stack) cycle(path []string) error {
 	if len(path) > 1 && path[0] == path[len(path)-1] {
 		path = path[:len(path)-1]
 	}
-	first := s.enabled[path[0]]
 	var b strings.Builder
 	fmt.Fprintf(&b, "the dependencies form a cycle: %s", path[0])
-	line := first.Line
+	var first Reference
 	for i, name := range path {
 		next := path[(i+1)%len(path)]
 		refs := s.references[name]
-		k := slices.IndexFunc(refs, func(r Reference) bool { return r.To == next })
+		ref := refs[slices.IndexFunc(refs, func(r Reference) bool { return r.To == next })]
 		if i == 0 {
-			line = refs[k].Line
+			first = ref
 		}
-		fmt.Fprintf(&b, " -> %s (%s in line %d)", next, refs[k].Via, refs[k].Line)
-	}
-	return &Error{s.Template.File, line, first.Name, b.String()}
-}
-
-// walker finds the references in the values of one resource or output.
-type walker struct {
-	stack    *Stack
-	errs     *errorList
-	resource string
-	loop     []string // the variables of the repeats around: names with one in them are not known yet
-	found    []Reference
-}
-
-func (w *walker) walk(v *Value) {
-	if v == nil {
-		return
-	}
-	for _, item := range v.list {
-		w.walk(item)
-	}
-	for _, e := range v.entries {
-		w.walk(e.value)
-	}
-	if v.kind != callKind {
-		return
-	}
-	switch v.fn {
-	case "get_resource":
-		if name, ok := v.arg.text(); ok {
-			w.refer(Reference{To: name, Via: v.fn, Line: v.Line})
+		file := ""
+		if ref.File != first.File {
+			file = " of " + ref.File
 		}
-	case "get_attr":
-		w.attribute(v)
-	case "get_param":
-		w.parameter(v)
-	case "if":
-		w.branch(v)
-		return
-	case "repeat":
-		w.repeat(v)
-		return
+		fmt.Fprintf(&b, " -> %s (%s in line %d%s)", next, ref.Via, ref.Line, file)
 	}
-	w.walk(v.arg)
-}
-
-func (w *walker) attribute(v *Value) {
-	name, ok := v.arg.list[0].text()
-	if !ok {
-		return
-	}
-	ref := Reference{To: name, Via: v.fn, Line: v.Line}
-	if len(v.arg.list) > 1 {
-		ref.Attribute, _ = v.arg.list[1].text()
-	}
-	w.refer(ref)
-}
-
-func (w *walker) parameter(v *Value) {
-	name, ok := v.arg.text()
-	if !ok && v.arg.kind == listKind {
-		name, ok = v.arg.list[0].text()
-	}
-	if !ok || w.variable(name) {
-		return
-	}
-	if _, known := w.stack.parameters[name]; !known {
-		w.errs.add(v.Line, w.resource, "there is no parameter %q%s", name, didYouMean(name, keysOf(w.stack.parameters)))
-	}
-}
-
-// branch goes into the chosen side of an if only.
-func (w *walker) branch(v *Value) {
-	chosen, err := (&evaluator{stack: w.stack}).choose(v.arg)
-	if err != nil {
-		w.errs.add(v.Line, w.resource, "if: %v", err)
-		return
-	}
-	w.walk(chosen)
-}
-
-// repeat goes into what the repeat gives, if its lists are known by now.
-func (w *walker) repeat(v *Value) {
-	items, err := (&evaluator{stack: w.stack}).expand(v.arg)
-	if err == nil {
-		for _, item := range items {
-			w.walk(item)
-		}
-		return
-	}
-	w.walk(v.arg.get("for_each"))
-	outer := w.loop
-	for _, e := range v.arg.get("for_each").entries {
-		w.loop = append(w.loop, e.key)
-	}
-	w.walk(v.arg.get("template"))
-	w.loop = outer
-}
-
-// variable reports whether a name has a loop variable in it.
-func (w *walker) variable(name string) bool {
-	return slices.ContainsFunc(w.loop, func(v string) bool { return strings.Contains(name, v) })
-}
-
-func (w *walker) refer(ref Reference) {
-	switch {
-	case w.variable(ref.To):
-	case w.stack.enabled[ref.To] != nil:
-		w.found = append(w.found, ref)
-	case w.stack.declared[ref.To] != nil: // its condition does not hold
-	default:
-		w.errs.add(ref.Line, w.resource, "%s: there is no resource %q%s",
-			ref.Via, ref.To, didYouMean(ref.To, keysOf(w.stack.declared)))
-	}
+	return &Error{first.File, first.Line, path[0], b.String()}
 }

@@ -1,6 +1,7 @@
-// Package template reads templates in the language of OpenStack Heat (HOT):
-// parameters, conditions, resources and outputs, written in YAML, with
-// intrinsic functions that refer from one to another.
+// Package template reads templates in the languages of OpenStack Heat: HOT and
+// CloudFormation's. A template has parameters, conditions, resources and
+// outputs, written in YAML, with intrinsic functions that refer from one to
+// another.
 //
 // [Parse] reads a file and finds what is wrong with its form. [Template.Bind]
 // fills in the parameters, decides the conditions and checks every reference:
@@ -14,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -23,26 +23,31 @@ import (
 // Template is a template as it was written.
 type Template struct {
 	File        string
-	Version     string
 	Description string
 	Parameters  []*Parameter
 	Resources   []*Resource
 	Outputs     []*Output
 
+	version    version
+	mappings   *Value // nil: none
 	conditions []entry
 }
 
 // Resource is the declaration of a resource.
 type Resource struct {
-	Name string
-	Type string
+	Name string // in a [Stack] the full one: "web/server" for a resource of a nested stack
+	Type string // in a [Stack] what the environment has for it
 	Line int
 
+	stack      *Stack // nil in a [Template]
 	properties *Value // a map, or nil
 	metadata   *Value
 	dependsOn  []*Value
 	condition  *Value // nil: none
 }
+
+// File returns the file that declares the resource of a [Stack].
+func (r *Resource) File() string { return r.stack.Template.File }
 
 // Property returns the value that the declaration gives a property, or nil.
 func (r *Resource) Property(name string) *Value {
@@ -74,13 +79,16 @@ type Output struct {
 	condition *Value
 }
 
-// versions are the values of heat_template_version; releases stand for a date.
-var versions = map[string]string{
-	"2013-05-23": "2013-05-23", "2014-10-16": "2014-10-16", "2015-04-30": "2015-04-30", "2015-10-15": "2015-10-15",
-	"2016-04-08": "2016-04-08", "2016-10-14": "2016-10-14", "2017-02-24": "2017-02-24", "2017-09-01": "2017-09-01",
-	"2018-03-02": "2018-03-02", "2018-08-31": "2018-08-31", "2021-04-16": "2021-04-16",
-	"newton": "2016-10-14", "ocata": "2017-02-24", "pike": "2017-09-01", "queens": "2018-03-02", "rocky": "2018-08-31",
-	"wallaby": "2021-04-16",
+// HasParameter returns an error if the template has no parameter of that name.
+func (t *Template) HasParameter(name string) error {
+	var names []string
+	for _, p := range t.Parameters {
+		if p.Name == name {
+			return nil
+		}
+		names = append(names, p.Name)
+	}
+	return fmt.Errorf("there is no parameter %q%s", name, didYouMean(name, names))
 }
 
 // Parse reads a template. file is what errors call it. The error, if any, is
@@ -130,141 +138,152 @@ func position(err error) (line int, msg string) {
 type parser struct {
 	t    *Template
 	errs errorList
+	r    *reader
 }
 
 func (p *parser) document(root *yaml.Node) {
 	if root == nil || root.Kind != yaml.MappingNode {
-		p.errs.add(0, "", "not a template: it must be a map with heat_template_version and resources")
+		p.errs.add(0, "", "not a template: it must be a map with heat_template_version")
 		return
 	}
-	p.version(root)
-	r := &reader{errs: &p.errs, version: versions[p.t.Version]}
-	for i := 0; i+1 < len(root.Content) && !r.overflow; i += 2 {
-		p.section(r, root.Content[i], root.Content[i+1])
+	p.r = &reader{errs: &p.errs}
+	pairs := p.r.pairs(root, where{})
+	if !p.version(pairs) {
+		return
 	}
-	if r.overflow {
-		p.errs.list = nil // what was cut off looks wrong in many ways
-		p.errs.add(0, "", "too large, or too deep: aliases count for what they stand for")
+	sections := p.t.version.names(templateKeys)
+	for _, section := range pairs {
+		read := p.sections()[sections[section.key]]
+		switch {
+		case versionKeys[section.key] != nil:
+		case sections[section.key] == "":
+			p.errs.add(section.line, "", "unknown section %q%s", section.key, didYouMean(section.key, keysOf(sections)))
+		case read != nil && section.node.ShortTag() != "!!null":
+			read(section)
+		}
 	}
-	if len(p.errs.list) == 0 && len(p.t.Resources) == 0 {
-		p.errs.add(0, "", "there are no resources")
+	if p.r.overflow != "" {
+		p.errs.only(p.r.overflow)
 	}
 }
 
-func (p *parser) version(root *yaml.Node) {
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		if root.Content[i].Value != "heat_template_version" {
+// version reads the template's version, which all else depends on.
+func (p *parser) version(pairs []pair) (ok bool) {
+	for _, section := range pairs {
+		versions := versionKeys[section.key]
+		if versions == nil {
 			continue
 		}
-		p.t.Version = root.Content[i+1].Value
-		if versions[p.t.Version] == "" {
-			p.errs.add(root.Content[i].Line, "", "unknown heat_template_version %q", p.t.Version)
+		v, known := versions[section.node.Value]
+		if !known {
+			p.errs.add(section.line, "", "unknown %s %q", section.key, section.node.Value)
+			return false
 		}
-		return
+		p.t.version, p.r.version = v, v
+		return true
 	}
-	p.errs.add(0, "", "not a HOT template: heat_template_version is missing")
+	p.errs.add(0, "", "not a template: heat_template_version is missing")
+	return false
 }
 
-// sections are the keys a template may have, and how each is read.
-var sections = map[string]func(*parser, *reader, *yaml.Node){
-	"heat_template_version": nil,
-	"parameter_groups":      nil,
-	"description":           func(p *parser, _ *reader, n *yaml.Node) { p.t.Description = n.Value },
-	"parameters":            (*parser).parameters,
-	"conditions":            (*parser).conditionSection,
-	"resources":             (*parser).resources,
-	"outputs":               (*parser).outputs,
-}
-
-func (p *parser) section(r *reader, key, node *yaml.Node) {
-	read, known := sections[key.Value]
-	if !known {
-		p.errs.add(key.Line, "", "unknown section %q%s", key.Value, didYouMean(key.Value, keysOf(sections)))
-		return
-	}
-	if read != nil && node.ShortTag() != "!!null" {
-		read(p, r, node)
+// sections says how each section is read. What it leaves out is not.
+func (p *parser) sections() map[string]func(pair) {
+	return map[string]func(pair){
+		"description": func(s pair) { p.t.Description = s.node.Value },
+		"mappings":    func(s pair) { p.t.mappings = p.r.value(s.node, where{}) },
+		"parameters":  p.parameters,
+		"conditions":  p.conditions,
+		"resources":   p.resources,
+		"outputs":     p.outputs,
 	}
 }
 
-// named yields the entries of a section that maps names to something.
-func (p *parser) named(r *reader, section string, n *yaml.Node) []entry {
-	v := r.value(n, "", 0)
-	if v.kind != mapKind {
-		p.errs.add(n.Line, "", "%s must be a map of names", section)
-		return nil
-	}
-	return v.entries
-}
-
-func (p *parser) conditionSection(r *reader, n *yaml.Node) {
-	p.t.conditions = p.named(r, "conditions", n)
-}
-
-// resources reads the resources one by one, so that errors inside one name it.
-func (p *parser) resources(r *reader, n *yaml.Node) {
+// named returns the pairs of a section that maps names to something.
+func (p *parser) named(section pair) []pair {
+	n := section.node
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
 	if n.Kind != yaml.MappingNode {
-		p.errs.add(n.Line, "", "resources must be a map of names")
-		return
+		p.errs.add(section.line, "", "%s must be a map of names", section.key)
+		return nil
 	}
-	lines := map[string]int{}
-	for i := 0; i+1 < len(n.Content) && !r.overflow; i += 2 {
-		key := n.Content[i]
-		if first := lines[key.Value]; first > 0 {
-			p.errs.add(key.Line, key.Value, "given twice, first in line %d", first)
+	return p.r.pairs(n, where{})
+}
+
+// fields reads a map with known keys. at says for each key where its value is;
+// where it does not, the value is data.
+func (p *parser) fields(of pair, resource string, keys []key, at map[string]place) map[string]entry {
+	names := p.t.version.names(keys)
+	fields := map[string]entry{}
+	for _, f := range p.r.pairs(of.node, where{resource: resource}) {
+		name := names[f.key]
+		if name == "" {
+			p.errs.add(f.line, resource, "unknown key %q%s", f.key, didYouMean(f.key, keysOf(names)))
 			continue
 		}
-		lines[key.Value] = key.Line
-		p.resource(key.Value, key.Line, r.value(n.Content[i+1], key.Value, 0))
+		v := p.r.value(f.node, where{resource: resource, place: at[name], depth: 2})
+		fields[name] = entry{f.key, f.line, v}
+	}
+	return fields
+}
+
+// literal returns the text of a field; "" if it has none.
+func literal(fields map[string]entry, name string) string {
+	if fields[name].value == nil {
+		return ""
+	}
+	text, _ := fields[name].value.text()
+	return text
+}
+
+func isMap(n *yaml.Node) bool {
+	return n.Kind == yaml.MappingNode || n.Kind == yaml.AliasNode && n.Alias.Kind == yaml.MappingNode
+}
+
+func (p *parser) conditions(section pair) {
+	for _, c := range p.named(section) {
+		p.t.conditions = append(p.t.conditions, entry{c.key, c.line, p.r.value(c.node, where{place: inCondition})})
 	}
 }
 
-func (p *parser) resource(name string, line int, v *Value) {
-	if v.kind != mapKind {
-		p.errs.add(line, name, "must be a map with a type")
-		return
+func (p *parser) resources(section pair) {
+	for _, r := range p.named(section) {
+		switch {
+		case strings.Contains(r.key, "/"):
+			p.errs.add(r.line, r.key, "the name of a resource cannot have a slash")
+		case !isMap(r.node):
+			p.errs.add(r.line, r.key, "must be a map with a type")
+		default:
+			p.resource(r)
+		}
 	}
-	res := &Resource{Name: name, Line: line}
-	for _, e := range v.entries {
-		p.attribute(res, e)
+}
+
+func (p *parser) resource(r pair) {
+	fields := p.fields(r, r.key, resourceKeys, map[string]place{
+		"properties": inValue, "metadata": inValue, "deletion_policy": inValue, "update_policy": inValue, "condition": inCondition,
+	})
+	res := &Resource{
+		Name: r.key, Type: literal(fields, "type"), Line: r.line,
+		metadata: fields["metadata"].value, condition: fields["condition"].value,
 	}
-	if v.get("type") == nil {
-		p.errs.add(line, name, "type is missing")
+	switch typ, given := fields["type"]; {
+	case !given:
+		p.errs.add(r.line, r.key, "type is missing")
+	case res.Type == "":
+		p.errs.add(typ.line, r.key, "type must be a string")
+	}
+	if properties, given := fields["properties"]; given {
+		res.properties = properties.value
+		if v := properties.value; v.kind != mapKind && (v.kind != scalarKind || v.scalar != nil) {
+			p.errs.add(properties.line, r.key, "properties must be a map")
+		}
+	}
+	if depends, given := fields["depends_on"]; given {
+		res.dependsOn = p.dependsOn(r.key, depends)
 	}
 	p.t.Resources = append(p.t.Resources, res)
-}
-
-var resourceKeys = []string{
-	"type", "properties", "metadata", "depends_on", "condition", "external_id", "deletion_policy", "update_policy",
-}
-
-func (p *parser) attribute(res *Resource, e entry) {
-	v := e.value
-	switch e.key {
-	case "type":
-		if res.Type, _ = v.text(); res.Type == "" {
-			p.errs.add(e.line, res.Name, "type must be a string")
-		}
-	case "properties":
-		if v.kind != mapKind && (v.kind != scalarKind || v.scalar != nil) {
-			p.errs.add(e.line, res.Name, "properties must be a map")
-			return
-		}
-		res.properties = v
-	case "metadata":
-		res.metadata = v
-	case "depends_on":
-		res.dependsOn = p.dependsOn(res.Name, e)
-	case "condition":
-		res.condition = v
-	default:
-		if !slices.Contains(resourceKeys, e.key) {
-			p.errs.add(e.line, res.Name, "unknown key %q%s", e.key, didYouMean(e.key, resourceKeys))
-		}
-	}
 }
 
 func (p *parser) dependsOn(resource string, e entry) []*Value {
@@ -281,59 +300,21 @@ func (p *parser) dependsOn(resource string, e entry) []*Value {
 	return list
 }
 
-func (p *parser) outputs(r *reader, n *yaml.Node) {
-	for _, e := range p.named(r, "outputs", n) {
-		out := &Output{Name: e.key, Line: e.line, value: e.value.get("value"), condition: e.value.get("condition")}
-		if d := e.value.get("description"); d != nil {
-			out.Description, _ = d.text()
-		}
-		if out.value == nil {
-			p.errs.add(e.line, "", "output %q: value is missing", e.key)
+func (p *parser) outputs(section pair) {
+	for _, o := range p.named(section) {
+		if !isMap(o.node) {
+			p.errs.add(o.line, "", "output %q: must be a map with a value", o.key)
 			continue
 		}
-		p.t.Outputs = append(p.t.Outputs, out)
-	}
-}
-
-// didYouMean proposes the known name that is nearest to a mistyped one.
-func didYouMean(name string, known []string) string {
-	best, distance := "", min(3, (len(name)+1)/2)
-	for _, k := range slices.Sorted(slices.Values(known)) {
-		if d := editDistance(strings.ToLower(name), strings.ToLower(k)); d < distance {
-			best, distance = k, d
+		fields := p.fields(o, "", outputKeys, map[string]place{"value": inValue, "condition": inCondition})
+		value := fields["value"].value
+		if value == nil {
+			p.errs.add(o.line, "", "output %q: value is missing", o.key)
+			continue
 		}
+		p.t.Outputs = append(p.t.Outputs, &Output{
+			Name: o.key, Line: o.line, Description: literal(fields, "description"),
+			value: value, condition: fields["condition"].value,
+		})
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean %q?)", best)
-}
-
-// editDistance counts the letters to change, add or drop between a and b.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			change := diagonal
-			if a[i-1] != b[j-1] {
-				change++
-			}
-			diagonal = row[j]
-			row[j] = min(change, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
-}
-
-func keysOf[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	return keys
 }

@@ -1,24 +1,25 @@
 package template
 
 import (
-	"strconv"
+	"fmt"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
 
 // Value is a part of a template as it was written: a scalar, a list, a map, or
-// a call of an intrinsic function. What it comes to is known when its
-// references are: see [Stack.Eval].
+// a call of an intrinsic function. Its references decide what it comes to: see
+// [Stack.Eval].
 type Value struct {
 	Line int
 
 	kind    kind
-	scalar  any      // string, bool, int64, float64 or nil
-	list    []*Value // of a list
-	entries []entry  // of a map, in the order of the file
-	fn      string   // of a call: the function's name
-	arg     *Value   // of a call
+	scalar  any       // string, bool, int64, *big.Int, float64 or nil
+	list    []*Value  // of a list
+	entries []entry   // of a map, in the order of the file
+	name    string    // of a call: the function's name
+	fn      *function // of a call
+	arg     *Value    // of a call
 }
 
 type kind int
@@ -52,23 +53,40 @@ func (v *Value) get(key string) *Value {
 	return nil
 }
 
-// replace returns v with each of the names in every string of it replaced:
-// how repeat fills in its template.
+// replaceNames returns v with the variables of a repeat replaced in the
+// arguments of references.
+func (v *Value) replaceNames(r *strings.Replacer) *Value {
+	refers := v.kind == callKind && v.fn.role.refers()
+	return v.with(func(part *Value) *Value {
+		if refers {
+			return part.replace(r)
+		}
+		return part.replaceNames(r)
+	})
+}
+
+// replace returns v with the names replaced in every string of it.
 func (v *Value) replace(r *strings.Replacer) *Value {
-	c := *v
+	c := v.with(func(part *Value) *Value { return part.replace(r) })
 	if s, ok := v.text(); ok {
 		c.scalar = r.Replace(s)
 	}
+	return c
+}
+
+// with returns a copy of v, with change applied to its parts.
+func (v *Value) with(change func(*Value) *Value) *Value {
+	c := *v
 	c.list = make([]*Value, len(v.list))
 	for i, item := range v.list {
-		c.list[i] = item.replace(r)
+		c.list[i] = change(item)
 	}
 	c.entries = make([]entry, len(v.entries))
 	for i, e := range v.entries {
-		c.entries[i] = entry{r.Replace(e.key), e.line, e.value.replace(r)}
+		c.entries[i] = entry{e.key, e.line, change(e.value)}
 	}
 	if v.arg != nil {
-		c.arg = v.arg.replace(r)
+		c.arg = change(v.arg)
 	}
 	return &c
 }
@@ -82,50 +100,89 @@ const (
 // reader turns YAML nodes into Values.
 type reader struct {
 	errs    *errorList
-	version string // a date: which functions there are
+	version version
 	count   int
-	// overflow is set when there are more values than can be meant: aliases of
-	// aliases multiply, and one may contain itself.
-	overflow bool
+	// overflow says which limit was passed: aliases of aliases multiply, and
+	// one may contain itself.
+	overflow string
 }
 
-// value reads n. Where resource is not empty, errors name it.
-func (r *reader) value(n *yaml.Node, resource string, depth int) *Value {
+// where is the place of a value: it decides which functions there are.
+type where struct {
+	resource string // what errors name; may be ""
+	place    place
+	depth    int
+}
+
+func (w where) deeper() where { w.depth++; return w }
+
+// enter counts a value, and reports whether there is room for it.
+func (r *reader) enter(at where) bool {
 	r.count++
-	v := &Value{Line: n.Line}
-	if r.count > maxValues || depth > maxDepth {
-		r.overflow = true
+	switch {
+	case r.overflow != "":
+	case r.count > maxValues:
+		r.overflow = fmt.Sprintf("too large, or too deep: more than %d values; an alias counts for what it stands for", maxValues)
+	case at.depth > maxDepth:
+		r.overflow = fmt.Sprintf("too large, or too deep: more than %d levels; an alias counts for what it stands for", maxDepth)
 	}
-	if r.overflow {
+	return r.overflow == ""
+}
+
+// value reads n.
+func (r *reader) value(n *yaml.Node, at where) *Value {
+	v := &Value{Line: n.Line}
+	if !r.enter(at) {
 		return v
 	}
 	switch n.Kind {
 	case yaml.AliasNode:
-		return r.value(n.Alias, resource, depth+1)
+		return r.value(n.Alias, at.deeper())
 	case yaml.SequenceNode:
 		v.kind = listKind
 		for _, item := range n.Content {
-			v.list = append(v.list, r.value(item, resource, depth+1))
+			v.list = append(v.list, r.value(item, at.deeper()))
 		}
 	case yaml.MappingNode:
+		pairs := r.pairs(n, at)
+		if len(pairs) == 1 {
+			if call := r.call(pairs[0], at); call != nil {
+				return call
+			}
+		}
 		v.kind = mapKind
-		r.entries(v, n, resource, depth)
-		r.call(v, resource)
+		for _, p := range pairs {
+			v.entries = append(v.entries, entry{p.key, p.line, r.value(p.node, at.deeper())})
+		}
 	default:
 		v.scalar = scalar(n)
 	}
 	return v
 }
 
-// entries reads the pairs of a mapping, "<<" merges included.
-func (r *reader) entries(v *Value, n *yaml.Node, resource string, depth int) {
-	var merged []*Value
+// pair is a key of a mapping and the value that is still to be read.
+type pair struct {
+	key  string
+	line int
+	node *yaml.Node
+}
+
+// pairs returns the pairs of a mapping, "<<" merges included. What is given
+// comes before what is merged.
+func (r *reader) pairs(n *yaml.Node, at where) []pair {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if n.Kind != yaml.MappingNode {
+		return nil
+	}
+	var pairs []pair
+	var merged []*yaml.Node
+	lines := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, node := n.Content[i], n.Content[i+1]
 		if key.ShortTag() == "!!merge" {
-			m := r.value(node, resource, depth+1)
-			merged = append(merged, m)
-			merged = append(merged, m.list...)
+			merged = append(merged, mergedNodes(node)...)
 			continue
 		}
 		if key.Kind == yaml.AliasNode {
@@ -133,61 +190,73 @@ func (r *reader) entries(v *Value, n *yaml.Node, resource string, depth int) {
 		}
 		switch {
 		case key.Kind != yaml.ScalarNode:
-			r.errs.add(key.Line, resource, "a key must be a plain value")
-		case v.get(key.Value) != nil:
-			r.errs.add(key.Line, resource, "%q is given twice", key.Value)
+			r.errs.add(key.Line, at.resource, "a key must be a plain value")
+		case lines[key.Value] > 0:
+			r.errs.add(key.Line, at.resource, "%q is given twice, first in line %d", key.Value, lines[key.Value])
 		default:
-			v.entries = append(v.entries, entry{key.Value, key.Line, r.value(node, resource, depth+1)})
+			lines[key.Value] = key.Line
+			pairs = append(pairs, pair{key.Value, key.Line, node})
 		}
 	}
 	for _, m := range merged {
-		for _, e := range m.entries {
-			if v.get(e.key) == nil {
-				v.entries = append(v.entries, e)
+		if !r.enter(at) {
+			return nil
+		}
+		for _, p := range r.pairs(m, at.deeper()) {
+			if lines[p.key] == 0 {
+				lines[p.key] = p.line
+				pairs = append(pairs, p)
 			}
 		}
 	}
+	return pairs
 }
 
-// call makes v a call if it is a map of one key that names a function.
-func (r *reader) call(v *Value, resource string) {
-	if len(v.entries) != 1 {
-		return
+// mergedNodes returns the mappings that "<<" names: one, or a list of them.
+func mergedNodes(n *yaml.Node) []*yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
 	}
-	e := v.entries[0]
-	f, known := functions[e.key]
-	if !known || r.version < f.since {
-		return // to an older version it is a map like any other
+	if n.Kind == yaml.SequenceNode {
+		return n.Content
 	}
-	*v = Value{Line: e.line, kind: callKind, fn: e.key, arg: e.value}
-	if f.check == nil {
-		return
-	}
-	if msg := f.check(e.value); msg != "" {
-		r.errs.add(e.line, resource, "%s: %s", e.key, msg)
-	}
+	return []*yaml.Node{n}
 }
 
-// scalar reads a plain value. Dates stay as they are written, as in
-// heat_template_version.
-func scalar(n *yaml.Node) any {
-	switch n.ShortTag() {
-	case "!!null":
+// call reads the only pair of a map if its key names a function; nil if not.
+func (r *reader) call(p pair, at where) *Value {
+	fn := lookUp(p.key, r.version, at.place)
+	if fn == nil {
+		if at.place == inCondition && lookUp(p.key, r.version, inValue) != nil {
+			r.errs.add(p.line, at.resource, "%s: cannot be used in a condition", p.key)
+		}
 		return nil
-	case "!!bool":
-		var b bool
-		if n.Decode(&b) == nil {
-			return b
-		}
-	case "!!int":
-		var i int64
-		if n.Decode(&i) == nil {
-			return i
-		}
-	case "!!float":
-		if f, err := strconv.ParseFloat(n.Value, 64); err == nil {
-			return f
-		}
 	}
-	return n.Value
+	v := &Value{Line: p.line, kind: callKind, name: p.key, fn: fn, arg: r.argument(fn, p.node, at.deeper())}
+	if fn.check == nil || r.overflow != "" {
+		return v
+	}
+	if msg := fn.check(v.arg); msg != "" {
+		r.errs.add(p.line, at.resource, "%s: %s", p.key, msg)
+	}
+	return v
+}
+
+// argument reads the argument of a function. The first item of an if is a
+// condition.
+func (r *reader) argument(fn *function, n *yaml.Node, at where) *Value {
+	list := n
+	if list.Kind == yaml.AliasNode {
+		list = list.Alias
+	}
+	if fn.role != branches || list.Kind != yaml.SequenceNode || len(list.Content) == 0 || !r.enter(at) {
+		return r.value(n, at)
+	}
+	condition := at.deeper()
+	condition.place = inCondition
+	v := &Value{Line: list.Line, kind: listKind, list: []*Value{r.value(list.Content[0], condition)}}
+	for _, item := range list.Content[1:] {
+		v.list = append(v.list, r.value(item, at.deeper()))
+	}
+	return v
 }

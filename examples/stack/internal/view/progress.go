@@ -19,7 +19,7 @@ type Progress struct {
 	Mode  progress.Mode
 	Clock scheduler.Clock // of the run; nil: the system's
 
-	shown *progress.Progress // nil before the first action
+	shown *progress.Progress // nil between two actions
 }
 
 // Begin begins the display of an action.
@@ -58,6 +58,7 @@ func (p *Progress) Note(name, text string) {
 // End ends the display. All goroutines that drew it are gone then.
 func (p *Progress) End() {
 	p.shown.Close() //nolint:errcheck // as with fmt: there is nobody else to tell
+	p.shown = nil
 }
 
 // lines makes lines of what happens.
@@ -103,7 +104,7 @@ func (l *lines) of(t scheduler.Transition) string {
 			what = l.action + " cancelled" + l.took(name, now)
 			break
 		}
-		what = fmt.Sprintf("%s failed%s: %v", l.action, l.took(name, now), t.Err)
+		what = l.action + " failed" + l.took(name, now) // the report afterwards says why
 	case scheduler.StateCancelled:
 		if t.From == scheduler.StatePending {
 			return "" // the report afterwards has those

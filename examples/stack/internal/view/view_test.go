@@ -55,7 +55,7 @@ way
  90.000s  b  Directory  create ...
           b  is on its
 way
-180.000s  b  Directory  create failed (1m30s): no luck
+180.000s  b  Directory  create failed (1m30s)
 `, text.String())
 }
 
@@ -82,7 +82,7 @@ func TestLive(t *testing.T) {
 	show(t, &view.Progress{W: &out, Mode: progress.Live, Clock: clock}, clock)
 	text := out.String()
 	require.Contains(t, text, " 90.000s  a  File       create complete (1m30s)\n")
-	require.Contains(t, text, "180.000s  b  Directory  create failed (1m30s): no luck\n")
+	require.Contains(t, text, "180.000s  b  Directory  create failed (1m30s)\n")
 	require.Contains(t, text, "  1 of 3  ")
 }
 

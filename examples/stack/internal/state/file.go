@@ -1,0 +1,141 @@
+package state
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// What a state file is known by: the application id in the head of an SQLite
+// file, and where it is.
+const (
+	applicationID = 0x73746b31 // "stk1"
+	idOffset      = 68
+)
+
+// reserveSize is how much room is kept on the disk for a deletion: with no room
+// at all, SQLite cannot write down that something is gone.
+const reserveSize = 256 << 10
+
+// Exists reports whether there is a file at path.
+func Exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// beside are the files beside the state file that belong to it.
+func (s *Store) beside() []string {
+	return []string{s.reserve(), s.path + "-journal", s.path + "-wal", s.path + "-shm"}
+}
+
+func (s *Store) reserve() string { return s.path + "-reserve" }
+
+// begin makes the file if there is none, or sees to it that the one there is a
+// stack's.
+func (s *Store) begin() error {
+	info, err := os.Lstat(s.path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		if err := s.create(); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return errForeign
+	case info.Size() > 0:
+		return s.isOurs()
+	}
+	// It is empty: a program that was killed got no further.
+	db, err := s.connect()
+	if err != nil {
+		return err
+	}
+	_, err = db.Exec(fmt.Sprintf(`PRAGMA application_id = %d`, applicationID))
+	return errors.Join(err, db.Close())
+}
+
+var errForeign = errors.New("this is not the state of a stack: it is left as it is")
+
+func (s *Store) create() error {
+	for _, path := range s.beside() {
+		if Exists(path) {
+			return fmt.Errorf("%s exists, and does not belong to the stack", path)
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o755); err != nil {
+		return err
+	}
+	return createFile(s.path, 0)
+}
+
+func createFile(path string, size int) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, size))
+	return errors.Join(err, f.Close())
+}
+
+func (s *Store) isOurs() error {
+	f, err := os.Open(s.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	head := make([]byte, idOffset+4)
+	_, err = io.ReadFull(f, head)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errForeign
+	}
+	if err == nil && binary.BigEndian.Uint32(head[idOffset:]) != applicationID {
+		return errForeign
+	}
+	return err
+}
+
+// KeepReserve takes room on the disk that a deletion may need.
+func (s *Store) KeepReserve() error {
+	err := createFile(s.reserve(), reserveSize)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	return s.wrong(err)
+}
+
+// GiveReserve gives the room back, so that a deletion has it, and reports
+// whether there was any.
+func GiveReserve(path string) bool {
+	return os.Remove((&Store{path: path}).reserve()) == nil
+}
+
+// wrong says which file an error is about, and what can be done.
+func (s *Store) wrong(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case IsFull(err):
+		return fmt.Errorf("state in %s: %w: free some room on that disk, then run down, or up again", s.path, err)
+	}
+	return fmt.Errorf("state in %s: %w", s.path, err)
+}
+
+// IsFull reports whether an error comes from a disk that is full.
+func IsFull(err error) bool {
+	var inDatabase *sqlite.Error
+	if errors.As(err, &inDatabase) {
+		switch inDatabase.Code() {
+		case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC:
+			return true
+		}
+	}
+	return errors.Is(err, syscall.ENOSPC)
+}
