@@ -85,6 +85,9 @@ func exitCode(command string, err error) int {
 		return exitUsage
 	}
 	fmt.Fprintln(os.Stderr, err)
+	if state.IsFull(err) {
+		fmt.Fprintln(os.Stderr, state.FullAdvice)
+	}
 	return exitFailed
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/steptask/scheduler"
@@ -72,7 +71,7 @@ func (s *settings) parse(f *flag.FlagSet, args []string) error {
 		return usageError{err}
 	case f.NArg() > 0:
 		return wrongUsage("unexpected argument %q", f.Arg(0))
-	case s.name == "" || s.name != filepath.Base(s.name) || strings.HasPrefix(s.name, "."):
+	case s.name == "" || strings.ContainsAny(s.name, `/\`) || strings.HasPrefix(s.name, ".") || strings.Contains(s.name, ".db"):
 		return wrongUsage("-name %q cannot be the name of a stack", s.name)
 	}
 	return nil

@@ -117,7 +117,7 @@ func Open(ctx context.Context, opts Options) (*Engine, error) {
 		return e, nil
 	}
 	if err := e.openStore(ctx); err != nil {
-		return nil, err
+		return nil, errors.Join(err, CleanUp(opts.Dir))
 	}
 	return e, nil
 }

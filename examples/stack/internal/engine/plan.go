@@ -95,7 +95,8 @@ func (p *Plan) attributes(resource string, refs []template.Reference) []error {
 	var errs []error
 	for _, ref := range refs {
 		kind := p.Kinds[ref.To]
-		if kind == nil || kind.AnyProps || ref.Attribute == "" || slices.Contains(kind.Attributes, ref.Attribute) {
+		isStandIn := kind != nil && kind.AnyProps && p.Stack.Nested(ref.To) == nil
+		if kind == nil || isStandIn || ref.Attribute == "" || slices.Contains(kind.Attributes, ref.Attribute) {
 			continue
 		}
 		errs = append(errs, p.wrong(ref.File, ref.Line, resource, "get_attr: %s (%s) has no attribute %q: it has %s",

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -109,6 +110,9 @@ func (r *Report) WriteFailure(w io.Writer) {
 	}
 	writeNames(&b, "cancelled", r.Cancelled)
 	writeNames(&b, "not started", r.Unstarted)
+	if slices.ContainsFunc(r.Failed, func(f Failure) bool { return state.IsFull(f.Err) }) {
+		fmt.Fprintln(&b, state.FullAdvice)
+	}
 	io.WriteString(w, b.String())
 }
 

@@ -39,27 +39,28 @@ func (s *Store) reserve() string { return s.path + "-reserve" }
 
 // begin makes the file if there is none, or sees to it that the one there is a
 // stack's.
-func (s *Store) begin() error {
+func (s *Store) begin() (made bool, err error) {
 	info, err := os.Lstat(s.path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		if err := s.create(); err != nil {
-			return err
+			return false, err
 		}
+		made = true
 	case err != nil:
-		return err
+		return false, err
 	case !info.Mode().IsRegular():
-		return errForeign
+		return false, errForeign
 	case info.Size() > 0:
-		return s.isOurs()
+		return false, s.isOurs()
 	}
 	// It is empty: a program that was killed got no further.
 	db, err := s.connect()
 	if err != nil {
-		return err
+		return made, err
 	}
 	_, err = db.Exec(fmt.Sprintf(`PRAGMA application_id = %d`, applicationID))
-	return errors.Join(err, db.Close())
+	return made, errors.Join(err, db.Close())
 }
 
 var errForeign = errors.New("this is not the state of a stack: it is left as it is")
@@ -117,16 +118,16 @@ func GiveReserve(path string) bool {
 	return os.Remove((&Store{path: path}).reserve()) == nil
 }
 
-// wrong says which file an error is about, and what can be done.
+// wrong says which file an error is about.
 func (s *Store) wrong(err error) error {
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case IsFull(err):
-		return fmt.Errorf("state in %s: %w: free some room on that disk, then run down, or up again", s.path, err)
 	}
 	return fmt.Errorf("state in %s: %w", s.path, err)
 }
+
+// FullAdvice says what can be done about a disk that is full.
+const FullAdvice = `The disk is full. Free some room on it for another "up"; "down" needs none.`
 
 // IsFull reports whether an error comes from a disk that is full.
 func IsFull(err error) bool {

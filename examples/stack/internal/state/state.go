@@ -81,20 +81,30 @@ CREATE TABLE IF NOT EXISTS signal (
 // not a stack's is left as it is.
 func Open(path string) (*Store, error) {
 	s := &Store{path: path}
-	if err := s.begin(); err != nil {
-		return nil, s.wrong(err)
+	made, err := s.begin()
+	if err == nil {
+		err = s.open()
 	}
+	switch {
+	case err == nil:
+		return s, nil
+	case made: // just now, so that nothing is in it
+		err = errors.Join(err, s.Remove())
+	case s.db != nil:
+		err = errors.Join(err, s.db.Close())
+	}
+	return nil, s.wrong(err)
+}
+
+func (s *Store) open() (err error) {
 	// A write ahead log without a sync at each commit outlives the death of
 	// any program, which is what the store is for. It may lose its last
 	// moments if the machine dies, but then so do processes and ports.
-	var err error
-	if s.db, err = s.connect("busy_timeout(10000)", "journal_mode(wal)", "synchronous(normal)"); err != nil {
-		return nil, s.wrong(err)
+	s.db, err = s.connect("busy_timeout(10000)", "journal_mode(wal)", "synchronous(normal)")
+	if err == nil {
+		_, err = s.db.Exec(schema)
 	}
-	if _, err := s.db.Exec(schema); err != nil {
-		return nil, errors.Join(s.wrong(err), s.db.Close())
-	}
-	return s, nil
+	return err
 }
 
 func (s *Store) connect(pragmas ...string) (*sql.DB, error) {
@@ -112,7 +122,10 @@ func (s *Store) Close() error { return s.db.Close() }
 
 // Remove closes the file and removes it: when nothing of the stack is left.
 func (s *Store) Remove() error {
-	err := s.db.Close()
+	var err error
+	if s.db != nil {
+		err = s.db.Close()
+	}
 	for _, path := range append(s.beside(), s.path) {
 		if e := os.Remove(path); e != nil && !errors.Is(e, os.ErrNotExist) {
 			err = errors.Join(err, e)

@@ -136,7 +136,7 @@ func TestEval_fails(t *testing.T) {
 		{`{digest: [crc, a]}`, `digest: unknown algorithm "crc"`},
 		{`{yaql: {expression: $}}`, `yaql: not supported outside a simulation`},
 		{`{get_attr: [db, colour]}`, `get_attr: no such attribute`},
-		{`{get_file: gone}`, `get_file: ` + os.ErrNotExist.Error()},
+		{`{get_file: {list_join: ["", [gone]]}}`, `get_file: ` + os.ErrNotExist.Error()},
 		{`{repeat: {for_each: {a: [1,2,3,4,5,6,7,8,9,10], b: [1,2,3,4,5,6,7,8,9,10], c: [1,2,3,4,5,6,7,8,9,10],
          d: [1,2,3,4,5,6,7,8,9,10], e: [1, 2]}, template: x}}`, `repeat: gives more than 10000 items`},
 	} {

@@ -136,17 +136,30 @@ func literalName(arg *Value) string {
 	return ""
 }
 
-var getFile = function{role: refersToTheTemplate, eval: func(ev *evaluator, arg *Value) (any, error) {
+var getFile = function{role: refersToFile, eval: func(ev *evaluator, arg *Value) (any, error) {
 	name, err := ev.value(arg)
 	if err != nil {
 		return nil, err
 	}
-	if ev.stack.options.ReadFile == nil {
-		return nil, errors.New("no files can be read here")
-	}
-	b, err := ev.stack.options.ReadFile(path.Join(ev.stack.folder, Text(name)))
+	b, err := ev.stack.readFile(path.Join(ev.stack.folder, Text(name)))
 	return string(b), err
 }}
+
+// readFile reads a file once: what was checked before is what is used.
+func (s *Stack) readFile(name string) ([]byte, error) {
+	if s.options.ReadFile == nil {
+		return nil, errors.New("no files can be read here")
+	}
+	files := s.root().files
+	if b, isRead := files[name]; isRead {
+		return b, nil
+	}
+	b, err := s.options.ReadFile(name)
+	if err == nil {
+		files[name] = b
+	}
+	return b, err
+}
 
 // resourceFacade gives what was said of a nested stack where it is used. parts
 // has the words for it, and which of them are supported.

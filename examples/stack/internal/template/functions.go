@@ -23,7 +23,8 @@ const (
 	refersToAttribute               // its argument begins with the name of a resource
 	refersToParameter               // its argument is the name of a parameter, or begins with it
 	refersToEither                  // its argument is the name of a resource or a parameter
-	refersToTheTemplate             // its argument names something else of the template or beside it
+	refersToFile                    // its argument is the name of a file
+	refersToTheTemplate             // its argument names something else of the template
 	branches                        // only the part that its condition chooses counts
 	repeats                         // its template counts once for each item
 )

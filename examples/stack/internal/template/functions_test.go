@@ -11,7 +11,7 @@ import (
 
 // samples are correct arguments for each function.
 var samples = map[string]string{
-	"get_param": "name", "get_resource": "db", "get_attr": "[db, address]", "get_file": "f.txt",
+	"get_param": "name", "get_resource": "db", "get_attr": "[db, address]", "get_file": "functions_test.go",
 	"resource_facade": "metadata", "str_replace": "{template: a, params: {a: b}}",
 	"str_replace_strict": "{template: a, params: {a: b}}", "str_replace_vstrict": "{template: a, params: {a: b}}",
 	"str_split": `[",", "a,b"]`, "list_join": `["", [a, b]]`, "list_concat": "[[a], [b]]", "list_concat_unique": "[[a], [b]]",
@@ -66,7 +66,7 @@ func kindOf(t *testing.T, name, version string) string {
 		require.ErrorContains(t, err, name+": not in this version of the language")
 		return "x"
 	}
-	stack, err := tmpl.Bind(template.Options{StandIns: true})
+	stack, err := tmpl.Bind(template.Options{StandIns: true, ReadFile: os.ReadFile})
 	require.NoError(t, err)
 	got, err := stack.Output(stack.Outputs[0], heatEnv{})
 	if m, isMap := got.(map[string]any); err != nil || !isMap || m[name] == nil {

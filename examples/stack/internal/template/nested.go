@@ -89,10 +89,7 @@ func (s *Stack) load(file string) (*Template, error) {
 	if file == filepath.Base(outermost) {
 		return nil, errors.New("is nested in itself")
 	}
-	if s.options.ReadFile == nil {
-		return nil, errors.New("no files can be read here")
-	}
-	source, err := s.options.ReadFile(file)
+	source, err := s.readFile(file)
 	if err != nil {
 		return nil, err
 	}

@@ -59,6 +59,8 @@ func (w *walker) walk(v *Value) {
 	switch v.fn.role {
 	case refersToResource, refersToAttribute:
 		w.reference(v)
+	case refersToFile:
+		w.file(v)
 	case refersToParameter:
 		w.parameter(v)
 	case refersToEither:
@@ -86,6 +88,17 @@ func (w *walker) reference(v *Value) {
 	var known bool
 	if ref.To, known = w.name(v, named); known {
 		w.refer(ref)
+	}
+}
+
+// file reads the file that get_file names, if it names one literally: better
+// now than in the middle of a creation.
+func (w *walker) file(v *Value) {
+	if name, ok := v.arg.text(); !ok || w.variable(name) {
+		return
+	}
+	if _, err := (&evaluator{stack: w.stack}).value(v); err != nil {
+		w.errs.add(v.Line, w.resource, "%v", err)
 	}
 }
 
