@@ -113,9 +113,11 @@ func TestMessages(t *testing.T) {
   p:
     type: Local::Process
     properties:
-      command: [sh, -c, "echo no such luck; exit 3"]
+      command: [sh, -c, "printf 'no such luck \\\\033[2J\\\\033]52;c;eA==\\\\007'; exit 3"]
       health_check: {tcp: "127.0.0.1:1"}
 `))
+			require.NotContains(t, text, "\x1b")
+			require.Contains(t, text, "[2J") // and not the sequence that it was a part of
 			require.Equal(t, 1, strings.Count(text, "no such luck"), text)
 			require.Equal(t, 1, strings.Count(text, "exit status 3"), text)
 		})

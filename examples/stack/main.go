@@ -21,6 +21,7 @@ import (
 	"github.com/steptask/scheduler/examples/stack/internal/resource"
 	"github.com/steptask/scheduler/examples/stack/internal/service"
 	"github.com/steptask/scheduler/examples/stack/internal/state"
+	"github.com/steptask/scheduler/examples/stack/internal/view"
 )
 
 const usage = `Stack creates real things on this machine from a Heat template, and deletes them again.
@@ -40,6 +41,12 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitInterrupted = 130
+)
+
+// stdout and stderr take what others have a say in: templates and processes.
+var (
+	stdout = view.Clean{W: os.Stdout}
+	stderr = view.Clean{W: os.Stderr}
 )
 
 // errReported ends the program without a further message.
@@ -81,10 +88,10 @@ func exitCode(command string, err error) int {
 	case errors.Is(err, errReported):
 		return exitFailed
 	case errors.As(err, &wrong):
-		fmt.Fprintf(os.Stderr, "%v; \"stack %s -h\" lists the flags.\n", err, command)
+		fmt.Fprintf(stderr, "%v; \"stack %s -h\" lists the flags.\n", err, command)
 		return exitUsage
 	}
-	fmt.Fprintln(os.Stderr, err)
+	fmt.Fprintln(stderr, err)
 	if state.IsFull(err) {
 		fmt.Fprintln(os.Stderr, state.FullAdvice)
 	}
@@ -129,7 +136,7 @@ func status(ctx context.Context, args []string) error {
 	}
 	defer store.Close()
 	records, err := store.Records(ctx)
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	for _, name := range sortedKeys(records) {
 		rec := records[name]
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", name, rec.Type, rec.Status, rec.Reason)

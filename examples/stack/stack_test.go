@@ -43,7 +43,7 @@ func TestDefaultTemplate(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(page), front)
 	require.Contains(t, string(page), `"service": "greeter"`)
-	require.Contains(t, up.out.String(), `signal = {"front":"all upstreams answer"}`)
+	require.Contains(t, up.out.String(), `signal = {"front": "all upstreams answer"}`)
 
 	code, text := run(t, dir, "up")
 	require.Equal(t, exitFailed, code)

@@ -169,9 +169,9 @@ func (u *upFlags) failed(ctx context.Context, signals *interrupts, e *engine.Eng
 	} else {
 		fmt.Println("\nThe creation failed.")
 	}
-	report.WriteFailure(os.Stdout)
+	report.WriteFailure(stdout)
 	if !interrupted && engine.Policy(u.policy) != engine.Rollback {
-		report.WriteLeft(os.Stdout)
+		report.WriteLeft(stdout)
 		if len(report.Left) > 0 && !u.simulate {
 			fmt.Println("\"down\" deletes it, and another \"up\" goes on from here.")
 		}
@@ -197,15 +197,15 @@ func finish(ctx context.Context, signals *interrupts, remove func(context.Contex
 	}
 	switch {
 	case report.Err == nil:
-		report.WriteLeft(os.Stdout)
+		report.WriteLeft(stdout)
 		return nil
 	case interrupted:
 		fmt.Println("\nInterrupted.")
 	default:
 		fmt.Println("\nThe deletion failed.")
 	}
-	report.WriteFailure(os.Stdout)
-	report.WriteLeft(os.Stdout)
+	report.WriteFailure(stdout)
+	report.WriteLeft(stdout)
 	fmt.Println("Another \"down\" goes on from here.")
 	if interrupted {
 		return errInterrupted
@@ -222,7 +222,7 @@ func printOutputs(env template.Env, stack *template.Stack) error {
 		if i == 0 {
 			fmt.Println("\nOutputs:")
 		}
-		fmt.Printf("  %s = %s\n", o.Name, outputText(v))
+		fmt.Fprintf(stdout, "  %s = %s\n", o.Name, outputText(v))
 	}
 	return nil
 }

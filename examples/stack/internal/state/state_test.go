@@ -3,6 +3,7 @@ package state_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/steptask/scheduler/examples/stack/internal/process"
@@ -101,4 +102,39 @@ func TestOpen_fails(t *testing.T) {
 	require.ErrorContains(t, err, path)
 	_, err = state.Open(filepath.Join(path, "s.db"))
 	require.Error(t, err)
+}
+
+// TestStore_full: the error says which file has no room, and what was kept for a
+// deletion can be had.
+func TestStore_full(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s.db")
+	s := open(t, path)
+	defer s.Close()
+	require.NoError(t, s.KeepReserve())
+	require.NoError(t, s.KeepReserve(), "it is kept already")
+	require.NoError(t, s.Limit())
+	err := s.Save(t.Context(), state.Record{Name: "large", Reason: strings.Repeat("x", 100_000)})
+	require.ErrorContains(t, err, "state in "+path+": database or disk is full")
+	require.True(t, state.IsFull(err))
+	require.True(t, state.GiveReserve(path))
+	require.False(t, state.GiveReserve(path))
+	require.False(t, state.IsFull(os.ErrNotExist))
+}
+
+// TestOpen_ours: the file can be read by its owner only, and is taken up again
+// wherever a program was killed that made it.
+func TestOpen_ours(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s.db")
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	s := open(t, path)
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(path + suffix)
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), suffix)
+	}
+	require.NoError(t, s.Close())
+	require.NoError(t, open(t, path).Remove())
+	require.NoFileExists(t, path)
 }

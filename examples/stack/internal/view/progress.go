@@ -49,7 +49,7 @@ func (p *Progress) Observe(t scheduler.Transition) { p.shown.Observe(t) }
 // Note shows the text beside the resource, or as a line.
 func (p *Progress) Note(name, text string) {
 	if p.shown == nil {
-		fmt.Fprintf(p.W, "%8s  %s  %s\n", "", name, text)
+		fmt.Fprintf(Clean{p.W}, "%8s  %s  %s\n", "", name, text)
 		return
 	}
 	p.shown.Note(name, text)

@@ -50,11 +50,11 @@ func TestPlain(t *testing.T) {
 create 3 resources
   0.000s  a  File       create ...
           a  is on its
-way
+          way
  90.000s  a  File       create complete (1m30s)
  90.000s  b  Directory  create ...
           b  is on its
-way
+          way
 180.000s  b  Directory  create failed (1m30s)
 `, text.String())
 }
