@@ -106,7 +106,7 @@ func (g *Group[K]) instrumented() *scheduler.GroupOptions[K] {
 		opts.OnError = o.onError
 	}
 	if opts.GraceFor != nil {
-		opts.GraceFor = o.errorWaitTimeFor
+		opts.GraceFor = o.graceFor
 	}
 	if g.metrics.wantsSteps() && opts.SlowStep >= 0 {
 		opts.SlowStep = 1 // every step is one

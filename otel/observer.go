@@ -88,7 +88,7 @@ func (o observer[K]) onError(k K, err error) scheduler.Disposition {
 	return d
 }
 
-func (o observer[K]) errorWaitTimeFor(k K) time.Duration {
+func (o observer[K]) graceFor(k K) time.Duration {
 	wait := o.g.opts.GraceFor(k)
 	if n := o.g.running[k]; n != nil {
 		o.g.noteGrace(n, wait)

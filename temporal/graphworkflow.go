@@ -34,10 +34,10 @@ type GraphInput struct {
 type Settings struct {
 	Reverse         bool          `json:"reverse,omitempty"`
 	AggregateErrors bool          `json:"aggregateErrors,omitempty"`
-	Grace           time.Duration `json:"errorWaitTime,omitempty"`
 	Limit           int           `json:"limit,omitempty"`
 	Budget          int           `json:"budget,omitempty"`
 	Grace           time.Duration `json:"grace,omitempty"`
+	GroupGrace      time.Duration `json:"errorWaitTime,omitempty"` // after a failure; 0: Grace
 	MaxHistory      int           `json:"maxHistory,omitempty"`
 	Heartbeat       time.Duration `json:"heartbeat,omitempty"` // of activities
 }
@@ -77,7 +77,7 @@ func GraphWorkflow(ctx workflow.Context, in GraphInput) error {
 		Name:            workflow.GetInfo(ctx).WorkflowExecution.ID,
 		Reverse:         in.Reverse,
 		AggregateErrors: in.AggregateErrors,
-		Grace:           in.Grace,
+		Grace:           in.GroupGrace,
 		Limit:           in.Limit,
 		Budget:          in.Budget,
 		Observer:        Log(ctx),

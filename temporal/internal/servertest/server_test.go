@@ -177,7 +177,7 @@ func TestFailure(t *testing.T) {
 			graph := grid(3, 4, "Work")
 			graph.Nodes[5].Activity, graph.Nodes[10].Activity = "Fail", "Fail"
 			run := begin(t, shared, queue, temporal.GraphType,
-				input(graph, temporal.Settings{AggregateErrors: aggregate, Grace: time.Minute}))
+				input(graph, temporal.Settings{AggregateErrors: aggregate, GroupGrace: time.Minute}))
 			err := finish(t, shared, run, nil)
 			require.Equal(t, enums.WORKFLOW_EXECUTION_STATUS_FAILED, status(t, run))
 			nodes := temporal.FailedNodes(err)
