@@ -108,10 +108,11 @@ func (j *Journal) records(run int64, each func(*Record)) error {
 	defer rows.Close()
 	for seq := int64(1); rows.Next(); seq++ {
 		var r Record
-		var sum int64
-		if err := rows.Scan(&r.Seq, &r.path, &r.Kind, &r.Attempt, &r.Step, &r.Data, &sum); err != nil {
+		var kind, attempt, sum int64 // what Scan has a short way for
+		if err := rows.Scan(&r.Seq, &r.path, &kind, &attempt, &r.Step, &r.Data, &sum); err != nil {
 			return fmt.Errorf("%w: record %d: %w", ErrCorrupt, seq, err)
 		}
+		r.Kind, r.Attempt = Kind(kind), int(attempt)
 		if r.Seq != seq || int64(r.sum()) != sum {
 			return fmt.Errorf("%w: record %d", ErrCorrupt, seq)
 		}
