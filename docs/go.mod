@@ -5,6 +5,7 @@ go 1.26.0
 replace (
 	github.com/steptask/scheduler => ../
 	github.com/steptask/scheduler/inspect => ../inspect
+	github.com/steptask/scheduler/journal => ../journal
 	github.com/steptask/scheduler/otel => ../otel
 	github.com/steptask/scheduler/progress => ../progress
 	github.com/steptask/scheduler/temporal => ../temporal
@@ -15,6 +16,7 @@ require (
 	github.com/hashicorp/terraform v0.10.8
 	github.com/steptask/scheduler v0.1.0
 	github.com/steptask/scheduler/inspect v0.1.0
+	github.com/steptask/scheduler/journal v0.1.0
 	github.com/steptask/scheduler/otel v0.1.0
 	github.com/steptask/scheduler/progress v0.1.0
 	github.com/steptask/scheduler/temporal v0.1.0
@@ -30,6 +32,7 @@ require (
 	github.com/acarl005/stripansi v0.0.0-20180116102854-5a71ef0e047d // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/clipperhouse/uax29/v2 v2.7.0 // indirect
+	github.com/dustin/go-humanize v1.0.1 // indirect
 	github.com/facebookgo/clock v0.0.0-20150410010913-600d898af40a // indirect
 	github.com/go-logr/logr v1.4.4 // indirect
 	github.com/go-logr/stdr v1.2.2 // indirect
@@ -41,9 +44,12 @@ require (
 	github.com/hashicorp/errwrap v1.0.0 // indirect
 	github.com/hashicorp/go-multierror v1.1.1 // indirect
 	github.com/hashicorp/logutils v1.0.0 // indirect
+	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/mattn/go-runewidth v0.0.28 // indirect
+	github.com/ncruces/go-strftime v1.0.0 // indirect
 	github.com/nexus-rpc/nexus-proto-annotations v0.1.0 // indirect
 	github.com/nexus-rpc/sdk-go v0.7.0 // indirect
+	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
 	github.com/robfig/cron v1.2.0 // indirect
 	github.com/stretchr/objx v0.5.3 // indirect
 	github.com/vbauerster/cupwriter v0.0.4 // indirect
@@ -63,4 +69,8 @@ require (
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260526163538-3dc84a4a5aaa // indirect
 	google.golang.org/grpc v1.83.2 // indirect
 	google.golang.org/protobuf v1.36.11 // indirect
+	modernc.org/libc v1.75.7 // indirect
+	modernc.org/mathutil v1.7.1 // indirect
+	modernc.org/memory v1.12.1 // indirect
+	modernc.org/sqlite v1.59.0 // indirect
 )

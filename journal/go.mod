@@ -3,7 +3,7 @@ module github.com/steptask/scheduler/journal
 go 1.25.0
 
 require (
-	github.com/steptask/scheduler v0.0.0-00010101000000-000000000000
+	github.com/steptask/scheduler v0.1.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
 	golang.org/x/sys v0.47.0

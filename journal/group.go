@@ -11,8 +11,9 @@ import (
 type GroupOptions[K comparable] struct {
 	// Group has the options of the group itself. Nodes that its Completed names
 	// are not recorded. Its Timeout counts from when the node's code begins, not
-	// while the node's start is on its way to the disk. Its Observer hears of
-	// successes before they are on disk; see Recorded.
+	// while the node's start is on its way to the disk; the grace after it is that
+	// of Grace or GraceFor, never inherited. Its Observer hears of successes before
+	// they are on disk: see Recorded.
 	Group scheduler.GroupOptions[K]
 
 	// TakeOver is asked if the run was begun with another graph. If it returns

@@ -42,8 +42,9 @@ type Journal struct {
 	insert *sql.Stmt // rowsMax records at once
 	one    *sql.Stmt
 
-	mu   sync.Mutex
-	open int // runs; -1: closed
+	mu     sync.Mutex
+	open   map[*log]bool // runs, and whether they have begun
+	closed bool
 }
 
 // Open opens the file at path, or makes it. A file of an older schema is migrated.
@@ -81,7 +82,7 @@ func open(path string, opts *Options, more url.Values) (*Journal, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	j := &Journal{path: path, db: db, now: time.Now}
+	j := &Journal{path: path, db: db, now: time.Now, open: map[*log]bool{}}
 	if err := j.prepare(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -143,19 +144,42 @@ func isBusy(err error) bool {
 	return hasCode(err, sqlitelib.SQLITE_BUSY) || hasCode(err, sqlitelib.SQLITE_LOCKED)
 }
 
-// Close closes the file. It returns [ErrOpenRuns], and does nothing, if there are
-// runs that have not ended: run them to their end, or close them.
+// Close closes the file, and the runs that were never stepped. It returns
+// [ErrOpenRuns], and does nothing, if others have not ended: run them to their end,
+// or close them.
 func (j *Journal) Close() error {
+	idle, err := j.close()
+	for _, l := range idle {
+		err = errors.Join(err, l.close())
+	}
+	if idle == nil || err != nil {
+		return err
+	}
+	return j.fail(j.db.Close())
+}
+
+// close makes the Journal closed, and returns the runs that are to be closed, or nil
+// if there is nothing to do.
+func (j *Journal) close() (idle []*log, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	switch {
-	case j.open < 0:
-		return nil
-	case j.open > 0:
-		return fmt.Errorf("%w (%d)", ErrOpenRuns, j.open)
+	if j.closed {
+		return nil, nil
 	}
-	j.open = -1
-	return j.fail(j.db.Close())
+	idle = []*log{}
+	begun := 0
+	for l, hasBegun := range j.open {
+		if hasBegun {
+			begun++
+		} else {
+			idle = append(idle, l)
+		}
+	}
+	if begun > 0 {
+		return nil, fmt.Errorf("%w (%d)", ErrOpenRuns, begun)
+	}
+	j.closed = true
+	return idle, nil
 }
 
 // fail makes an error of the file one that names it.
@@ -163,19 +187,22 @@ func (j *Journal) fail(err error) error { return fileError(j.path, err) }
 
 var errJournalClosed = errors.New("journal: already closed")
 
-// enter counts an open run.
-func (j *Journal) enter() error {
+// enter notes an open run, and whether it has begun.
+func (j *Journal) enter(l *log, begun bool) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.open < 0 {
+	if j.closed {
 		return j.fail(errJournalClosed)
 	}
-	j.open++
+	j.open[l] = begun
 	return nil
 }
 
-func (j *Journal) leave() {
+// leave forgets an open run, and reports whether it was one.
+func (j *Journal) leave(l *log) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.open--
+	_, ok := j.open[l]
+	delete(j.open, l)
+	return ok
 }

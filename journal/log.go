@@ -32,13 +32,13 @@ type log struct {
 // openLog takes the run for this process and reads it. The file is unchanged until
 // begin. The caller closes the log.
 func openLog(j *Journal, name string) (*log, error) {
-	if err := j.enter(); err != nil {
+	l := &log{journal: j, name: name, nodes: map[string]*node{}, graphs: map[string]graph{}}
+	err := j.enter(l, false)
+	if err != nil {
 		return nil, err
 	}
-	l := &log{journal: j, name: name, nodes: map[string]*node{}, graphs: map[string]graph{}}
-	var err error
 	if l.lock, err = acquire(j.lockPath(name)); err != nil {
-		j.leave()
+		j.leave(l)
 		if errors.Is(err, errLocked) {
 			return nil, &HeldError{Run: name, Owner: j.ownerOf(name)}
 		}
@@ -76,13 +76,14 @@ func self() string {
 
 // close lets go of the run. It waits for what was flushed.
 func (l *log) close() error {
+	if !l.journal.leave(l) {
+		return nil
+	}
 	var err error
 	if l.w != nil {
 		err = l.w.close()
 	}
-	err = errors.Join(err, l.lock.release())
-	l.journal.leave()
-	return err
+	return errors.Join(err, l.lock.release())
 }
 
 // read reads what was recorded, and returns the number of the last record.

@@ -11,13 +11,14 @@ import (
 // part of another task. A step of it is a round of the group; what the round has
 // recorded goes to the disk together, while the next one may begin.
 //
-// It ends when its last record is on disk. A Run that is not run has to be closed
-// with [Run.Close], since it is open in the Journal. Its other methods are those of
-// the group.
+// It ends when its last record is on disk. Until then, or until [Run.Close], it is
+// open in the Journal; one that was never stepped is closed with the Journal. Its
+// other methods are those of the group.
 type Run[K comparable] struct {
 	*Group[K]
 
 	listener func(Record)
+	begun    bool
 	failed   bool   // what could not be written was thrown into the group
 	over     *batch // the last one, once the group has ended
 	err      error  // of the group
@@ -108,6 +109,13 @@ func (r *Run[K]) Throw(ctx context.Context, err error) (scheduler.Yield, error) 
 func (r *Run[K]) round(ctx context.Context, step func(context.Context) (scheduler.Yield, error)) (scheduler.Yield, error) {
 	if r.ended {
 		return scheduler.Yield{}, scheduler.ErrEnded
+	}
+	if !r.begun {
+		if err := r.log.journal.enter(r.log, true); err != nil {
+			r.ended = true
+			return scheduler.Yield{}, err
+		}
+		r.begun = true
 	}
 	returned := false
 	defer func() {

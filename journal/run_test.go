@@ -264,7 +264,6 @@ func TestRun_is_open_once(t *testing.T) {
 	require.Contains(t, held.Owner, fmt.Sprintf("process %d ", os.Getpid()))
 	require.Contains(t, err.Error(), `journal: run "x" is open in process `)
 	require.ErrorIs(t, other.Delete(t.Context(), "x"), journal.ErrHeld)
-	require.ErrorIs(t, j.Close(), journal.ErrOpenRuns)
 
 	require.NoError(t, r.Close())
 	require.NoError(t, r.Close(), "once more")
@@ -349,6 +348,31 @@ func TestRun_nil_task(t *testing.T) {
 	j := openNew(t)
 	err := up(t, j, "x", wide(1), func(node) scheduler.Task { return nil }, nil)
 	require.ErrorIs(t, err, scheduler.ErrNilTask)
+}
+
+// Such as one whose context had ended before it was run.
+func TestRun_that_never_began_is_closed_with_its_journal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	j, err := journal.Open(path, nil)
+	require.NoError(t, err)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	r, err := journal.NewGroup(j, "x", wide(1), noop, nil)
+	require.NoError(t, err)
+	require.ErrorIs(t, scheduler.Run(ended, r, nil), context.Canceled)
+	require.NoError(t, j.Close())
+	_, err = r.Step(t.Context())
+	require.ErrorContains(t, err, "already closed")
+	require.NoError(t, r.Close())
+	require.NoError(t, up(t, openFile(t, path), "x", wide(1), noop, nil))
+}
+
+func TestJournal_Close_with_a_run_that_goes_on(t *testing.T) {
+	j := openNew(t)
+	require.NoError(t, up(t, j, "x", wide(1), does(func(node) error {
+		require.ErrorIs(t, j.Close(), journal.ErrOpenRuns)
+		return nil
+	}), nil))
 }
 
 func TestNewGroup_misuse(t *testing.T) {

@@ -2,14 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/journal"
 )
 
 // resume is killed in the middle of a run, and goes on in a second one.
@@ -19,64 +18,43 @@ func resume(ctx context.Context, cloud *cloud, say say) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	state := filepath.Join(dir, "site.json")
+	file := filepath.Join(dir, "site.db")
 
 	// A process that dies: it ends at once, and nothing is cleaned up.
 	killed, kill := context.WithTimeoutCause(ctx, 5*time.Second, errors.New("killed"))
 	defer kill()
-	say("first process: %v", up(killed, cloud, state, say))
-
-	text, err := os.ReadFile(state)
-	if err != nil {
-		return err
-	}
-	say("%s", text)
-	return up(ctx, cloud, state, say)
+	say("first process: %v", up(killed, cloud, file, say))
+	return up(ctx, cloud, file, say)
 }
 
-// up creates what the state file does not know as completed.
-func up(ctx context.Context, cloud *cloud, state string, say say) error {
-	earlier, err := load(state)
+// up creates what the file does not know as done.
+func up(ctx context.Context, cloud *cloud, file string, say say) error {
+	j, err := journal.Open(file, nil)
 	if err != nil {
 		return err
 	}
-	var group *scheduler.DependencyTaskGroup[string]
-	var runner *scheduler.TaskRunner
-	group, err = scheduler.NewDependencyTaskGroup(site(), creating(cloud, say), &scheduler.GroupOptions[string]{
-		Completed: earlier.Resume(),
-		Observer: scheduler.ObserverFunc(func(scheduler.Transition) {
-			// Also before each start: what is not on file was not begun.
-			if err := save(state, group.Snapshot().After(earlier)); err != nil {
-				runner.Stop(err) // without a record nothing more is to start
+	defer func() { _ = j.Close() }()
+	run, err := journal.NewGroup(j, "site", site(), func(n *journal.Node[string]) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			say("%s, attempt %d", n.Key(), n.Attempt())
+			id, err := journal.Step(co, "create", func(ctx context.Context) (string, error) {
+				return cloud.create(ctx, n.Key()) // blocks; is not called again once it has succeeded
+			})
+			if err != nil {
+				return err
 			}
-		}),
-	})
+			err = co.Await(scheduler.Poll(2*time.Second, func(ctx context.Context) (bool, error) {
+				return cloud.ready(ctx, id)
+			}))
+			if err != nil {
+				return err
+			}
+			say("%s is ready", id)
+			return n.SetResult(id) // for journal.Result, in nodes that require it
+		})
+	}, nil)
 	if err != nil {
 		return err
 	}
-	runner = scheduler.NewTaskRunner(group, nil)
-	return runner.Run(ctx)
-}
-
-func load(path string) (s scheduler.Snapshot[string], err error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil // the first run
-	}
-	if err != nil {
-		return s, err
-	}
-	return s, json.Unmarshal(text, &s)
-}
-
-// save replaces the file: a crash leaves the old one or the new one.
-func save(path string, s scheduler.Snapshot[string]) error {
-	text, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return scheduler.Run(ctx, run, nil)
 }

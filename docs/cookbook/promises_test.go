@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -17,14 +18,43 @@ import (
 
 func quiet(string, ...any) {}
 
-// Recipe 4: what is not on file was not begun.
-func TestUp_stores_a_start_before_anything_is_created(t *testing.T) {
+// Recipe 4: every run is killed, at each moment, and all are there in the end, each
+// created once.
+func TestUp_killed_at_any_time(t *testing.T) {
+	for at := range 40 {
+		synctest.Test(t, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "site.db")
+			cloud := newCloud()
+			ctx, kill := context.WithTimeout(t.Context(), time.Duration(at)*250*time.Millisecond)
+			defer kill()
+			if up(ctx, cloud, file, quiet) != nil {
+				require.NoError(t, up(t.Context(), cloud, file, quiet))
+			}
+			require.Len(t, cloud.things, site().Len())
+			for name, n := range cloud.made {
+				require.Equal(t, 1, n, name)
+			}
+		})
+	}
+}
+
+// Recipe 4, by hand: it prints what the page says.
+func TestResumeByHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		recipe{4, resumeByHand}.show(t.Context(), &out)
+		requireGolden(t, "04_byhand.txt", out.Bytes())
+	})
+}
+
+// Recipe 4, by hand: what is not on file was not begun.
+func TestUpByHand_stores_a_start_before_anything_is_created(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		state := filepath.Join(t.TempDir(), "site.json")
 		ctx, kill := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer kill()
 		cloud := newCloud()
-		require.ErrorIs(t, up(ctx, cloud, state, func(format string, args ...any) {
+		require.ErrorIs(t, upByHand(ctx, cloud, state, func(format string, args ...any) {
 			s, err := load(state)
 			require.NoError(t, err)
 			require.Contains(t, s.Started, args[0])
@@ -33,12 +63,12 @@ func TestUp_stores_a_start_before_anything_is_created(t *testing.T) {
 	})
 }
 
-// Recipe 4: without a record nothing more starts.
-func TestUp_stops_if_it_cannot_store(t *testing.T) {
+// Recipe 4, by hand: without a record nothing more starts.
+func TestUpByHand_stops_if_it_cannot_store(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "gone")
 		cloud := newCloud()
-		err := up(t.Context(), cloud, filepath.Join(dir, "site.json"), quiet)
+		err := upByHand(t.Context(), cloud, filepath.Join(dir, "site.json"), quiet)
 		require.ErrorIs(t, err, os.ErrNotExist)
 		require.Empty(t, cloud.things)
 	})

@@ -5,8 +5,8 @@ go 1.25.0
 require (
 	github.com/cschleiden/go-workflows v1.2.0
 	github.com/dbos-inc/dbos-transact-golang v1.8.0
-	github.com/steptask/scheduler v0.0.0-00010101000000-000000000000
-	github.com/steptask/scheduler/journal v0.0.0-00010101000000-000000000000
+	github.com/steptask/scheduler v0.1.0
+	github.com/steptask/scheduler/journal v0.1.0
 	github.com/stretchr/testify v1.12.1
 )
 

@@ -12,6 +12,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -31,8 +32,8 @@ func main() {
 		m.reps, m.nodes = 1, 100
 	}
 	err := m.promises(ctx)
-	if err == nil && !*check {
-		err = m.report(ctx)
+	if !*check {
+		err = errors.Join(err, m.report(ctx))
 	}
 	stop()
 	if err != nil {
