@@ -7,8 +7,8 @@
 #	make help         the rest
 
 # Every module of the repository but the tools, and the engines that temporal/ is
-# tested with and measured beside (1,400 packages), whose requirements no go.work
-# could join; the root first.
+# tested with (1,400 packages) and journal/ is measured beside, whose requirements no
+# go.work could join; the root first.
 MODULES := $(sort $(patsubst %/go.mod,%,$(shell find . -name go.mod \
 	-not -path '*/.*' -not -path './tools/*' -not -path '*/testdata/*' -not -path '*/engines/*')))
 BIN := .bin
