@@ -1,7 +1,7 @@
 # Needs Go and make, and bash for what is built from temporal/; everything else is
 # built into .bin/, from tools/.
 #
-#	make test-quick   all tests but those that need a server or a browser
+#	make test-quick   all tests but those that need a server or a browser, in a minute
 #	make test         all tests of all modules
 #	make check        what a change must pass beyond them (see .ci/run for all of it)
 #	make help         the rest
@@ -36,10 +36,9 @@ help: ## this list
 test: prepare ## all tests of all modules
 	go test -vet=off -timeout 30m $(ALL) # make vet looks, and make lint
 
-# The tests in a browser have names that begin with TestBrowser.
 .PHONY: test-quick
-test-quick: ## the same without those that need a server or a browser
-	go test -vet=off -skip '^TestBrowser' $(call quick,$(ALL))
+test-quick: ## the same without those that need a server or a browser; the longest take samples
+	go test -vet=off -short $(call quick,$(ALL))
 
 # No test builds or installs anything: on a busy machine it would be over its limit.
 .PHONY: prepare
