@@ -159,7 +159,7 @@ func (c *call) begin(ctx context.Context) {
 	if s != nil && s.pool != nil {
 		s.pool.workers.begin(c)
 	} else {
-		go c.run()
+		go c.run(nil)
 	}
 }
 
@@ -171,14 +171,19 @@ func (c *call) waiting() Yield {
 	return On(&c.done)
 }
 
-// run makes the call, on the goroutine of a worker.
-func (c *call) run() {
+// run makes the call, on the goroutine of a worker. w is the walker that it
+// belongs to, or nil.
+func (c *call) run(w *walker) {
 	err, panicked := ErrGoexit, false
 	defer func() {
 		if err == ErrGoexit { //nolint:errorlint // That very one: it has not returned.
 			if v := recover(); v != nil {
 				err, panicked = &PanicError{Value: v, Stack: debug.Stack()}, true
 			}
+		}
+		if w != nil {
+			w.ending.Add(1)
+			defer w.ending.Add(-1)
 		}
 		c.leave(err, panicked)
 	}()
@@ -198,6 +203,9 @@ func (c *call) leave(err error, panicked bool) {
 func (c *call) wait() {
 	if c.done.IsSet() {
 		return
+	}
+	if p := poolOf(c.step); p != nil {
+		p.workers.send()
 	}
 	left := c.told().waitFor()
 	if !c.done.IsSet() { // looked at anew: leave may have missed that we wait

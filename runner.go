@@ -432,7 +432,8 @@ func (r *TaskRunner) wake(_ int32, turn uint32) {
 // signal tells the loop that drives the runner that it has become due.
 func (r *TaskRunner) signal() {
 	r.kick.Set()
-	if loop := r.loop.Load(); loop != nil {
+	w := r.pool.workers.walker
+	if loop := r.loop.Load(); loop != nil && (w == nil || w.ending.Load() == 0) {
 		loop.signal()
 	}
 	if r.opts.Wake != nil {

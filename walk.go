@@ -26,7 +26,7 @@ import (
 // of fn goes up from Walk after all other calls have returned; see [Blocking].
 //
 // Everything that [GroupOptions] offers applies, such as Limit, Timeout, Reverse and
-// Observer; its functions run on the goroutine of Walk. Without a grace in opts
+// Observer; its functions run one at a time, on the goroutines of the walk. Without a grace in opts
 // calls have as long as they need. nil options are the defaults.
 //
 // Walk returns a [*CircularDependencyError] if deps has a cycle, an [*OptionError]
@@ -50,11 +50,19 @@ func Walk[K comparable](
 	if err != nil {
 		return err
 	}
-	err = Run(ctx, g, &RunnerOptions{Name: o.Name, Grace: NoLimit, EndCalls: true})
+	err = walk(ctx, g, &RunnerOptions{Name: o.Name, Grace: NoLimit, EndCalls: true})
 	if ctx.Err() != nil && contains(err, context.Cause(ctx)) {
 		err = withHit(err, g)
 	}
 	return err
+}
+
+// walk runs a group of calls.
+func walk(ctx context.Context, g Task, opts *RunnerOptions) error {
+	if _, ok := clockOf(ctx).(*systemClock); !ok {
+		return Run(ctx, g, opts) // other clocks wait in their own way
+	}
+	return NewTaskRunner(g, opts).walk(ctx)
 }
 
 // withHit returns the result of a walk whose context has ended, joined with the

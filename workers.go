@@ -13,9 +13,12 @@ type workers struct {
 	mu          sync.Mutex
 	first, last *call // those that wait, linked by next
 	coming      bool  // a goroutine is on its way
+
+	walker *walker // of a Walk: its goroutines do more than calls
 }
 
-// begin has the call made.
+// begin has the call made. In a walk, a goroutine that has driven the group takes
+// it, or sends for another.
 func (w *workers) begin(c *call) {
 	w.mu.Lock()
 	if w.first == nil {
@@ -24,18 +27,41 @@ func (w *workers) begin(c *call) {
 		w.last.next = c
 	}
 	w.last = c
-	send := !w.coming
-	w.coming = true
+	send := w.walker == nil && w.sendFor()
 	w.mu.Unlock()
 	if send {
 		go w.run()
 	}
 }
 
+// send sees to it that a goroutine is on its way if a call waits.
+func (w *workers) send() {
+	w.mu.Lock()
+	send := w.sendFor()
+	w.mu.Unlock()
+	if send {
+		go w.run()
+	}
+}
+
+// sendFor reports whether a goroutine has to be sent for, and notes that it is. The
+// caller holds w.mu.
+func (w *workers) sendFor() bool {
+	if w.coming || w.first == nil && (w.walker == nil || !w.walker.isDue()) {
+		return false
+	}
+	w.coming = true
+	return true
+}
+
 // run makes calls as long as some wait.
 func (w *workers) run() {
+	if w.walker != nil {
+		w.walker.work(true)
+		return
+	}
 	for c := w.take(true); c != nil; c = w.take(false) {
-		c.run()
+		c.run(nil)
 	}
 }
 
@@ -52,10 +78,7 @@ func (w *workers) take(arrives bool) *call {
 		return nil
 	}
 	w.first, c.next = c.next, nil
-	send := w.first != nil && !w.coming
-	if send {
-		w.coming = true
-	}
+	send := w.sendFor()
 	w.mu.Unlock()
 	if send {
 		go w.run()

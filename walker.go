@@ -1,0 +1,161 @@
+package scheduler
+
+import (
+	"context"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+)
+
+// walker is the loop of Walk. The goroutine of Run drives and sleeps, and each call
+// has to wake it at its end. In a walk the goroutine that has ended a call drives
+// the runner itself and makes the next call: where one node follows the other, no
+// goroutine waits for another. One drives at a time.
+//
+// A goroutine that makes the runner due drives it, or finds another at it, which
+// looks again when it has let go. None makes a call while the runner is due without
+// sending for another goroutine. The one of Walk itself sleeps until a time has
+// come, the context has ended, or something else than a call made the runner due.
+type walker struct {
+	r       *TaskRunner
+	workers *workers
+	loop    *alarm
+
+	// ending counts the goroutines that are making the end of a call known: they
+	// look at the runner next, so that of Walk is not to be woken.
+	ending atomic.Int32
+
+	next  atomic.Int64 // the instant when a step is due, whatever happens; of the last step
+	asked atomic.Bool  // the goroutine of Walk wants a step to be made
+	over  atomic.Bool
+
+	driving  sync.Mutex // guards the runner, and what follows; nobody waits for it
+	ctx      context.Context
+	result   error
+	panicked *PanicError
+	exited   bool // a function of the options has called runtime.Goexit
+}
+
+// walk runs the runner to its end, as its Run does.
+func (r *TaskRunner) walk(ctx context.Context) error {
+	if err := r.checkRun(ctx, 0); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	w := &walker{r: r, workers: &r.pool.workers, loop: &alarm{wake: make(chan struct{}, 1)}, ctx: ctx}
+	w.workers.walker = w
+	defer w.loop.stop()
+	r.loop.Store(w.loop)
+	defer r.loop.Store(nil)
+	defer signalAtEnd(ctx, w.loop.signal)()
+
+	w.driving.Lock()
+	w.step(true)
+	for !w.over.Load() {
+		w.workers.send()
+		w.sleep()
+	}
+	switch {
+	case w.panicked != nil:
+		panic(w.panicked)
+	case w.exited:
+		runtime.Goexit()
+	case w.result == nil:
+		return r.Err()
+	}
+	return w.result
+}
+
+// sleep waits for a time or a signal, and sees to it that a step is made then. If
+// another goroutine drives it waits for that: it may take long, when a panic closes
+// the calls.
+func (w *walker) sleep() {
+	if w.loop.set(w.r.clock, w.next.Load()) {
+		<-w.loop.wake
+	}
+	w.asked.Store(true)
+	if !w.drive(true) && w.asked.Load() && !w.over.Load() {
+		<-w.loop.wake
+	}
+}
+
+// work makes calls, and drives. arrives is as in take.
+func (w *walker) work(arrives bool) {
+	returned := false
+	defer func() {
+		if !returned { // the call has ended its goroutine
+			go w.work(false)
+		}
+	}()
+	for {
+		if c := w.workers.take(arrives); c != nil {
+			c.run(w)
+		} else if !w.drive(false) {
+			break
+		}
+		arrives = false
+	}
+	returned = true
+}
+
+// isDue reports whether a step is to be made.
+func (w *walker) isDue() bool {
+	return (w.r.kick.set.Load() || w.asked.Load()) && !w.over.Load()
+}
+
+// drive makes steps while the runner is due, unless another goroutine does. It
+// reports whether it has made one. first says that the goroutine is that of Walk.
+func (w *walker) drive(first bool) (stepped bool) {
+	for w.isDue() && w.driving.TryLock() {
+		w.step(first)
+		stepped = true
+	}
+	return stepped
+}
+
+// step makes a step and lets go of the runner. It ends the walk if the runner has
+// ended, or if the step panics, and wakes the goroutine of Walk if that has to know.
+func (w *walker) step(first bool) {
+	returned, asked := false, w.asked.Swap(false)
+	defer func() {
+		if !returned {
+			w.abort(recover())
+		}
+		wake := asked || w.over.Load()
+		if !w.over.Load() {
+			next := w.r.until(w.ctx, 0)
+			wake = next < w.next.Swap(next) || wake
+		}
+		w.driving.Unlock()
+		if wake && !first {
+			w.loop.signal()
+		}
+	}()
+	switch r := w.r; {
+	case w.over.Load():
+	case !r.started:
+		w.result = r.Start(w.ctx, 0)
+	default:
+		w.ctx = r.stopAtEnd(w.ctx)
+		_, w.result = r.Step(w.ctx)
+	}
+	w.over.Store(w.r.done || w.result != nil)
+	returned = true
+}
+
+// abort ends the walk because of a panic, or of a Goexit if v is nil: both go up
+// from Walk.
+func (w *walker) abort(v any) {
+	w.over.Store(true)
+	switch v := v.(type) {
+	case nil:
+		w.exited = true
+	case *PanicError:
+		w.panicked = v
+	default:
+		w.panicked = &PanicError{Value: v, Stack: debug.Stack()}
+	}
+}
