@@ -402,7 +402,8 @@ func (g *engine) waitsForClaims() bool {
 
 // checkDeadlock fails an outermost group that can never go on.
 func (g *engine) checkDeadlock() {
-	if g.outer != nil || !g.waitsForClaims() || g.parking.event.IsSet() || !g.claims.isStuck() {
+	pending := g.parking.event.IsSet() || g.parking.wakes.some.Load()
+	if g.outer != nil || !g.waitsForClaims() || pending || !g.claims.isStuck() {
 		return
 	}
 	g.failures.add(failure{err: deadlockOf(&g.claims), node: noNode})

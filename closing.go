@@ -86,8 +86,11 @@ type countdownWait struct {
 	woken  atomic.Bool // an event that is set while the wait is linked wakes it twice
 }
 
-func (w *countdownWait) wake(int32, uint32) {
+func (w *countdownWait) run() *wakes { return nil }
+
+func (w *countdownWait) wake(int32, uint32) *Event {
 	if !w.woken.Swap(true) && w.all.left.Add(-1) == 0 {
-		w.all.event.Set()
+		return &w.all.event
 	}
+	return nil
 }

@@ -165,7 +165,11 @@ func (g *engine) Step(ctx context.Context) (y Yield, err error) {
 		return Yield{}, &OptionError{Option: "GroupOptions.Abandon", Reason: errAbandonClock.Reason}
 	}
 	g.exclusively("Step", func() {
-		g.makeRound(g.enter(ctx))
+		ctx := g.enter(ctx)
+		if w := &g.pool.wakes; g.parking.wakes == w {
+			w.deliver()
+		}
+		g.makeRound(ctx)
 		y, err = g.stepResult()
 	})
 	return y, err
@@ -323,6 +327,12 @@ func (g *engine) begin(ctx context.Context, s *scope) {
 	if s != nil {
 		g.ending.inherited = s.grace
 	}
+	g.parking.wakes = &g.pool.wakes
+	if s != nil && s.pool != nil {
+		g.parking.wakes = &s.pool.wakes
+	} else {
+		g.pool.wakes.owner = g
+	}
 	if s != nil && s.group != nil {
 		g.outer, g.outerNode = s.group, s.group.current
 	}
@@ -333,6 +343,9 @@ func (g *engine) begin(ctx context.Context, s *scope) {
 		g.haltBy(n)
 	}
 }
+
+// signal makes the engine the owner of the wakes of a run, if it is the outermost.
+func (g *engine) signal() { g.parking.event.Set() }
 
 // haltBy ends the starting if the notice is final.
 func (g *engine) haltBy(n *StopError) {

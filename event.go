@@ -30,13 +30,6 @@ type sources struct {
 	links  []waiter // one for each event; guarded by the mu of the event of several
 }
 
-// waker is what an Event wakes: a group, a runner, or an event made of several.
-type waker interface {
-	// wake is called on the goroutine of Set, which holds no lock. slot and
-	// turn are those that the waiter had when it was linked.
-	wake(slot int32, turn uint32)
-}
-
 // waiter is a place in an event's list of those who wait for it.
 type waiter struct {
 	// The owner's: read and written by it alone, or before linking.
@@ -50,15 +43,30 @@ type waiter struct {
 	prev, next *waiter
 }
 
-// Set marks the event and wakes all who wait for it. It does not block and runs
-// no task's code: who is woken gets its step from the goroutine that drives it,
-// in the next round.
+// Set marks the event and wakes all tasks that wait for it. It does not block and
+// runs no task's code: the goroutine that drives the run steps those tasks in its
+// next round, all in the same one and in key order, whatever groups they are in.
 func (e *Event) Set() {
-	// Of several at once one wakes all: who begins to wait looks at set itself.
-	if !e.set.Swap(true) && e.had.Load() {
-		e.wakeAll()
+	setting.RLock()
+	if !e.mark() {
+		setting.RUnlock()
+		return
 	}
+	list := wakeupLists.Get().(*[]wakeup)
+	*list = e.takeWaiters((*list)[:0])
+	enterAll(*list)
+	setting.RUnlock()
+	signalAll(*list)
+	clear(*list)
+	wakeupLists.Put(list)
 }
+
+// wakeupLists are used again and again.
+var wakeupLists = sync.Pool{New: func() any { return new([]wakeup) }}
+
+// mark sets the event, and reports whether there may be something to wake. Of
+// several calls at once one wakes all: who begins to wait looks at set itself.
+func (e *Event) mark() bool { return !e.set.Swap(true) && e.had.Load() }
 
 // IsSet reports whether the event is set.
 func (e *Event) IsSet() bool {
@@ -84,29 +92,33 @@ func (e *Event) Reset() {
 	e.set.Swap(false)
 }
 
-// wakeAll takes everybody out of the list, one at a time: waking goes on to the
-// locks of other events, so it happens without this one's.
-func (e *Event) wakeAll() {
-	for {
-		e.mu.Lock()
-		w := e.first
-		if w == nil {
-			e.mu.Unlock()
-			return
-		}
-		owner, slot, turn := w.owner, w.slot, w.turn
-		e.unlink(w)
-		last := e.first == nil
-		e.mu.Unlock()
-		owner.wake(slot, turn)
-		if last {
-			return // who came meanwhile has seen to itself
+// takeWaiters takes all waiters out of the event, and adds their wakeups to the
+// list. In the place of an event made of several, it adds those of its waiters.
+func (e *Event) takeWaiters(list []wakeup) []wakeup {
+	next := len(list)
+	list = e.unlinkAll(list)
+	for ; next < len(list); next++ {
+		if several, ok := list[next].owner.(*Event); ok {
+			list = several.unlinkAll(list)
 		}
 	}
+	return list
 }
 
-// wake makes an event of several a waker: one of its sources was set.
-func (e *Event) wake(int32, uint32) { e.wakeAll() }
+func (e *Event) unlinkAll(list []wakeup) []wakeup {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for w := e.first; w != nil; w = e.first {
+		list = append(list, wakeup{w.owner, w.slot, w.turn})
+		e.unlink(w)
+	}
+	return list
+}
+
+// An event of several is a waker: one of its sources was set. Its waiters have
+// been taken with those of the source.
+func (e *Event) run() *wakes               { return nil }
+func (e *Event) wake(int32, uint32) *Event { return nil }
 
 // wait makes w wait for e, and for nothing else. If e is set already, w is
 // woken at once.
@@ -126,7 +138,9 @@ func (w *waiter) wait(e *Event) {
 	// w in the list. Being woken by both is harmless.
 	if e.IsSet() {
 		w.leave()
-		w.owner.wake(w.slot, w.turn)
+		one := [1]wakeup{{w.owner, w.slot, w.turn}}
+		enterAll(one[:])
+		signalAll(one[:])
 	}
 }
 

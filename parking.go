@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"slices"
-	"sync"
 
 	"github.com/steptask/scheduler/internal/bitset"
 	"github.com/steptask/scheduler/internal/wheel"
@@ -35,10 +34,15 @@ type parking struct {
 	early     []int32
 	isTimer   func(wheel.Entry) bool // made once: no allocation in a round
 
-	event Event // set when a member becomes due by an event
-	mu    sync.Mutex
-	inbox []wakeup // guarded by mu
-	woken []wakeup // the other half of a pair of buffers
+	wakes *wakes      // of the run
+	event Event       // set when a member becomes due by an event
+	woken []wokenSlot // for the next round
+}
+
+// wokenSlot is a member whose event was set, with the turn of its waiter.
+type wokenSlot struct {
+	slot int32
+	turn uint32
 }
 
 // member is what belongs to a running node, beside its task, in 8 bytes. What few
@@ -64,12 +68,6 @@ const (
 // out early.
 type alarmKey struct {
 	at, key int64
-}
-
-// wakeup says that the event which a member waits for was set.
-type wakeup struct {
-	slot       int32
-	generation uint32 // of its waiter: an older one is void
 }
 
 func (k *parking) init(nodes int) {
@@ -282,23 +280,24 @@ func (k *parking) isParked(slot int32) bool {
 // wantsRound reports whether a member waits for a round of its own accord.
 func (k *parking) wantsRound() bool { return k.forRounds > 0 || !k.due.Empty() }
 
-// wake makes parking a waker: the event that a member waits for was set. It may
-// be called from any goroutine.
-func (k *parking) wake(slot int32, generation uint32) {
-	k.mu.Lock()
-	if k.inbox == nil {
-		k.inbox = make([]wakeup, 0, 16)
+// run makes parking a waker.
+func (k *parking) run() *wakes { return k.wakes }
+
+// wake keeps that the event of a member was set for the next round. One that waits
+// for something else by now has another turn.
+func (k *parking) wake(slot int32, turn uint32) *Event {
+	if w := k.waiter(slot); w == nil || w.turn != turn {
+		return nil
 	}
-	k.inbox = append(k.inbox, wakeup{slot, generation})
-	k.mu.Unlock()
-	k.event.Set()
+	k.woken = append(k.woken, wokenSlot{slot, turn})
+	return &k.event
 }
 
 // beginRound finds the members that have become due by their events, or by the
 // number of the round.
 func (k *parking) beginRound(round int) {
 	if k.event.set.Load() {
-		k.event.Reset() // before a look into the inbox
+		k.event.Reset()
 		k.takeWakeups()
 	}
 	if k.rounds.Len() > 0 {
@@ -307,14 +306,12 @@ func (k *parking) beginRound(round int) {
 }
 
 func (k *parking) takeWakeups() {
-	k.mu.Lock()
-	k.inbox, k.woken = k.woken[:0], k.inbox
-	k.mu.Unlock()
 	for _, w := range k.woken {
-		if wait := k.waiter(w.slot); k.isParked(w.slot) && wait != nil && wait.turn == w.generation {
+		if wait := k.waiter(w.slot); k.isParked(w.slot) && wait != nil && wait.turn == w.turn {
 			k.makeDue(w.slot)
 		}
 	}
+	k.woken = k.woken[:0]
 }
 
 func (k *parking) takeRounds(round int64) {

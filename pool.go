@@ -11,6 +11,7 @@ import (
 type pool struct {
 	workers workers
 	stacks  coro.Pool
+	wakes   wakes
 }
 
 // poolOf returns the pool of the run that ctx is in, or nil.

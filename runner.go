@@ -118,8 +118,9 @@ type TaskRunner struct {
 	ctx   scopeCache
 	pool  pool // in use if this is the outermost
 
-	waiter waiter        // for the event that the task waits for
-	woken  atomic.Uint32 // last turn of waiter whose event was set
+	waiter waiter // for the event that the task waits for
+	woken  uint32 // last turn of waiter whose event was set
+	wakes  *wakes // of the run; nil before the start
 	thrown atomic.Pointer[error]
 	killed atomic.Bool
 	kick   Event                 // set when the runner becomes due from outside
@@ -204,7 +205,12 @@ func (r *TaskRunner) begin(ctx context.Context, timeout time.Duration) error {
 	}
 	r.clock = clock
 	r.started = true
+	r.wakes = &r.pool.wakes
+	r.wakes.owner = r
 	if s := scopeOf(ctx); s != nil {
+		if s.pool != nil {
+			r.wakes = &s.pool.wakes
+		}
 		if outer, ok := s.driver.(*TaskRunner); ok && outer != r {
 			r.outer.Store(outer)
 			if r.posts.some.Load() { // posted just before
@@ -277,6 +283,7 @@ func (r *TaskRunner) step(ctx context.Context) (bool, error) {
 	if r.kick.set.Load() {
 		r.kick.Reset() // before a look at what it stands for
 	}
+	r.deliver()
 	ctx = r.scoped(ctx)
 	settled := false
 	defer func() {
@@ -384,10 +391,8 @@ func (r *TaskRunner) due() bool {
 	return r.isWoken() || y.code&yieldAt != 0 && (y.at == past || instant(r.now()) >= y.at)
 }
 
-// isWoken reports whether the event that the task waits for is set, or was.
-func (r *TaskRunner) isWoken() bool {
-	return r.y.event != nil && (r.y.event.IsSet() || r.woken.Load() == r.waiter.turn)
-}
+// isWoken reports whether the event that the task waits for was set.
+func (r *TaskRunner) isWoken() bool { return r.y.event != nil && r.woken == r.waiter.turn }
 
 // isCalled reports whether something from outside makes the task due.
 func (r *TaskRunner) isCalled() bool {
@@ -407,6 +412,7 @@ func (r *TaskRunner) park(y Yield) {
 	case r.waiter.event != nil:
 		r.waiter.leave()
 	}
+	r.deliver()
 	if r.kick.set.Load() {
 		// Perhaps by an event that the task waited for before this step: set
 		// meanwhile, it would cut the pause before the next one short.
@@ -417,16 +423,27 @@ func (r *TaskRunner) park(y Yield) {
 	}
 }
 
-// wake makes the runner a waker: the event that its task waits for was set.
-func (r *TaskRunner) wake(_ int32, turn uint32) {
-	// Wakes may overtake one another: the latest turn counts.
-	for {
-		old := r.woken.Load()
-		if int32(turn-old) <= 0 || r.woken.CompareAndSwap(old, turn) {
-			break
-		}
+// run makes the runner a waker.
+func (r *TaskRunner) run() *wakes { return r.wakes }
+
+// wake keeps that the event of the task was set, unless it waits for something else
+// by now.
+func (r *TaskRunner) wake(_ int32, turn uint32) *Event {
+	if turn != r.waiter.turn {
+		return nil
 	}
-	r.signal()
+	r.woken = turn
+	if r.opts.Wake != nil && r.wakes != &r.pool.wakes { // the outermost has called it
+		r.opts.Wake()
+	}
+	return &r.kick
+}
+
+// deliver takes in the wakes of the run, between two steps of the outermost runner.
+func (r *TaskRunner) deliver() {
+	if w := &r.pool.wakes; r.wakes == w && w.some.Load() {
+		w.deliver()
+	}
 }
 
 // signal tells the loop that drives the runner that it has become due.
@@ -479,6 +496,7 @@ func (r *TaskRunner) Due() Yield {
 	case !r.started:
 		return now
 	}
+	r.deliver()
 	due := Yield{event: &r.kick, at: r.y.at, code: r.y.code&(yieldNext|yieldAt|yieldClaims|yieldEnding) | yieldEvent}
 	if r.rounds > 0 {
 		due.code |= yieldNext // rounds are counted by steps

@@ -57,6 +57,7 @@ type Group struct {
 	begun     bool
 	ended     bool
 	signal    bool // a round is wanted though nobody is due
+	signalAt  int  // the step in which it was: it is seen after that
 	draining  bool
 	inherited int64   // the grace of the nearest runner that has one
 	stopping  bool    // nothing new starts
@@ -194,7 +195,6 @@ func (g *Group) step() (Yield, error) {
 			now = g.opts.Clock.Now
 			for _, n := range g.running() {
 				if n.deadline.passed(now) {
-					g.keepWake(n)
 					n.turn = true
 				}
 			}
@@ -215,12 +215,6 @@ func (g *Group) running() []*node {
 		}
 	}
 	return running
-}
-
-// keepWake sees to it that there is a round for a member whose event was set,
-// though it stops waiting for another reason.
-func (g *Group) keepWake(n *node) {
-	g.signal = g.signal || n.isWoken()
 }
 
 // isWoken reports whether a member is due, in the next round, for its event.
@@ -472,7 +466,6 @@ func (g *Group) expire(n *node) {
 
 // cutOff closes a running member at once. An error of that is only kept.
 func (g *Group) cutOff(n *node) {
-	g.keepWake(n)
 	err := n.task.Close()
 	if n.deadline.kind == closeTimedOut {
 		err = join(&Timeout{}, err) // it went on after that: not to be forgotten
@@ -536,7 +529,8 @@ func (g *Group) answer() (Yield, error) {
 		}
 	}
 	y.Ready = func() bool {
-		return g.signal || slices.ContainsFunc(g.nodes, (*node).isWoken)
+		c := g.opts.Clock
+		return g.signal && (len(c.around) == 0 || g.signalAt != c.steps) || slices.ContainsFunc(g.nodes, (*node).isWoken)
 	}
 	return y, nil
 }
@@ -616,7 +610,9 @@ func (g *Group) stop(n *Notice) {
 	defer g.opts.Clock.enter(func() *Notice { return g.notice }, 0)()
 	g.heed(n)
 	g.notify(n)
-	g.signal = true
+	if !g.signal {
+		g.signal, g.signalAt = true, g.opts.Clock.steps
+	}
 }
 
 func (g *Group) notify(n *Notice) {
@@ -629,7 +625,10 @@ func (g *Group) notify(n *Notice) {
 // Drain starts nothing more; what is left stays pending.
 func (g *Group) Drain() {
 	if !g.ended && !g.stopping {
-		g.draining, g.stopping, g.signal = true, true, true
+		g.draining, g.stopping = true, true
+		if !g.signal {
+			g.signal, g.signalAt = true, g.opts.Clock.steps
+		}
 	}
 }
 

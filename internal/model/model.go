@@ -19,6 +19,7 @@ import (
 type Clock struct {
 	Now    int64
 	around []around // what is being stepped, the innermost last
+	steps  int      // of the outermost
 }
 
 // around is what a runner or a group says to what is inside.
@@ -29,6 +30,9 @@ type around struct {
 
 // enter says that what is stepped until leave is called is inside of something.
 func (c *Clock) enter(notice func() *Notice, grace int64) (leave func()) {
+	if len(c.around) == 0 {
+		c.steps++
+	}
 	c.around = append(c.around, around{notice, grace})
 	return func() { c.around = c.around[:len(c.around)-1] }
 }
@@ -98,22 +102,41 @@ type Yield struct {
 }
 
 // Event is latched: set before or after somebody waits for it is the same.
-// Whoever a Set woke gets its step, also if there was a Reset meanwhile.
+// Whoever a Set woke gets its step, also if there was a Reset meanwhile. A Set in
+// a step is seen after that step of the outermost runner or group: so all that wait
+// for it are due in the same round.
 type Event struct {
-	set  bool
-	sets int
+	Clock *Clock
+
+	set    bool
+	sets   int
+	step   int // the step of the last Set
+	before int // how many there were before that step
 }
 
 // Set wakes all who wait.
-func (e *Event) Set() { e.set, e.sets = true, e.sets+1 }
+func (e *Event) Set() {
+	if e.step != e.Clock.steps {
+		e.step, e.before = e.Clock.steps, e.sets
+	}
+	e.set, e.sets = true, e.sets+1
+}
 
 // Reset takes the mark back.
 func (e *Event) Reset() { e.set = false }
 
+// seen is how often it was set, as far as this is seen yet.
+func (e *Event) seen() int {
+	if len(e.Clock.around) > 0 && e.step == e.Clock.steps {
+		return e.before
+	}
+	return e.sets
+}
+
 // On returns what Yield.Ready is for a task that waits for e from now on.
 func On(e *Event) func() bool {
 	before, already := e.sets, e.set
-	return func() bool { return already || e.sets > before }
+	return func() bool { return already || e.seen() > before }
 }
 
 func (y Yield) isZero() bool { return !y.Done && y.Rounds == 0 && y.At == 0 && y.Ready == nil }

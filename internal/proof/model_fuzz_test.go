@@ -170,6 +170,9 @@ type bareModel struct {
 func newBareModel(run *modelRun) *bareModel {
 	m := &modelModel{events: make([]model.Event, run.events)}
 	m.clock.Now = modelStart
+	for i := range m.events {
+		m.events[i].Clock = &m.clock
+	}
 	task := m.group(run.root)
 	return &bareModel{m, m.groups[0], task}
 }

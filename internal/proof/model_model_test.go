@@ -19,6 +19,9 @@ type modelModel struct {
 func newModelModel(run *modelRun) *modelModel {
 	m := &modelModel{events: make([]model.Event, run.events)}
 	m.clock.Now = modelStart
+	for i := range m.events {
+		m.events[i].Clock = &m.clock
+	}
 	m.runners = append(m.runners, &model.Runner{Clock: &m.clock, Grace: run.grace})
 	m.runners[0].Task = m.task(run.root)
 	return m

@@ -1,0 +1,99 @@
+package scheduler
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// waker is what an Event wakes: a group, a runner, or an event made of several.
+type waker interface {
+	// run returns where the wakes of the run that it is part of are entered, or
+	// nil: it is woken at once, on the goroutine of Set.
+	run() *wakes
+
+	// wake says that the event of a waiter was set, with the slot and the turn
+	// that the waiter had when it was linked. It holds no lock. It returns an
+	// event that is to be set for it, or nil.
+	wake(slot int32, turn uint32) *Event
+}
+
+// wakeup is that the event which a waiter waits for was set.
+type wakeup struct {
+	owner waker
+	slot  int32
+	turn  uint32
+}
+
+// wakes are the wakeups of a run that it has not looked at yet. They come from any
+// goroutine, and are delivered before the run's next step. So all that wait for
+// one event are due in the same round, whatever groups they are in.
+type wakes struct {
+	some  atomic.Bool
+	owner interface{ signal() } // the outermost runner or group
+
+	mu    sync.Mutex
+	list  []wakeup // guarded by mu
+	spare []wakeup // the other half of a pair of buffers
+}
+
+// setting is held for reading from the moment that an event is set until all that
+// wait for it are entered, so that no run takes in some of them and not the others.
+var setting sync.RWMutex
+
+// enterAll enters wakeups into their runs.
+func enterAll(list []wakeup) {
+	for len(list) > 0 {
+		run, n := list[0].owner.run(), 1
+		for n < len(list) && list[n].owner.run() == run {
+			n++
+		}
+		if run != nil {
+			run.mu.Lock()
+			run.list = append(run.list, list[:n]...)
+			run.some.Store(true)
+			run.mu.Unlock()
+		}
+		list = list[n:]
+	}
+}
+
+// signalAll tells the runs of wakeups that were entered, and wakes what belongs to
+// no run.
+func signalAll(list []wakeup) {
+	var last *wakes
+	for i := range list {
+		w := &list[i]
+		run := w.owner.run()
+		switch {
+		case run == nil:
+			if e := w.owner.wake(w.slot, w.turn); e != nil {
+				e.Set()
+			}
+		case run != last:
+			last = run
+			run.owner.signal()
+		}
+	}
+}
+
+// deliver is called by the outermost runner or group, between two steps. What
+// groups and runners inside are woken for goes outwards from there.
+func (w *wakes) deliver() {
+	for w.some.Load() {
+		setting.Lock()
+		setting.Unlock() //nolint:staticcheck // What is being set is entered now.
+		w.mu.Lock()
+		list := w.list
+		w.list, w.spare = w.spare[:0], nil
+		w.some.Store(false)
+		w.mu.Unlock()
+		for i := 0; i < len(list); i++ {
+			e := list[i].owner.wake(list[i].slot, list[i].turn)
+			if e != nil && e.mark() {
+				list = e.takeWaiters(list)
+			}
+		}
+		clear(list)
+		w.spare = list[:0]
+	}
+}
