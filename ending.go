@@ -49,27 +49,34 @@ func (e *groupEnding) asksGraces(differ bool) bool {
 }
 
 // result is the group's error, by what failed and by which nodes are left: some
-// cancelled, some pending.
+// cancelled, some pending. What failed inside of a member that was closed is joined
+// to it.
 func (e *groupEnding) result(failed *failures, aggregates, cancelled, pending bool) error {
+	var err error
 	switch {
-	case e.timedOut != nil && (cancelled || e.timedOut.grace == 0):
-		return e.timedOut
 	case aggregates:
-		if all := failed.group(); all != nil {
-			return all
-		}
-	case e.thrown != nil:
-		return e.thrown
+		err = failed.group()
+	case e.thrown != nil && !e.isTimedOut(cancelled):
+		err = join(e.thrown, failed.inside())
 	default:
-		if err := failed.first(); err != nil {
-			return err
-		}
+		err = join(failed.first(), failed.inside())
 	}
 	switch {
-	case cancelled && e.cause != nil:
-		return e.cause
-	case pending:
-		return ErrDrained
+	case e.isTimedOut(cancelled):
+		err = join(e.timedOut, err)
+	case err == nil && cancelled && e.cause != nil:
+		err = e.cause
+	case err == nil && cancelled && e.notice != nil:
+		err = e.notice
 	}
-	return nil
+	if pending {
+		err = join(err, ErrDrained)
+	}
+	return err
+}
+
+// isTimedOut reports whether a Timeout that was thrown in is the result: without a
+// grace always, else if some node did not end within that.
+func (e *groupEnding) isTimedOut(cancelled bool) bool {
+	return e.timedOut != nil && (cancelled || e.timedOut.grace == 0)
 }

@@ -341,12 +341,12 @@ func TestFailures(t *testing.T) {
 func TestEnding_result(t *testing.T) {
 	t.Parallel()
 	failed, thrown, cause := errors.New("failed"), errors.New("thrown"), errors.New("cause")
-	timeout, graced := &Timeout{}, &Timeout{grace: 1}
+	timeout, graced, notice := &Timeout{}, &Timeout{grace: 1}, &StopError{Cause: cause}
 	group := &ExceptionGroup{Errors: []error{failed}}
 	for _, test := range []struct {
 		name                           string
 		ending                         groupEnding
-		failed                         error
+		failed, inside                 error
 		aggregates, cancelled, pending bool
 		want                           error
 	}{
@@ -356,17 +356,25 @@ func TestEnding_result(t *testing.T) {
 		{name: "thrown into", ending: groupEnding{thrown: thrown}, failed: failed, cancelled: true, want: thrown},
 		{name: "aggregating", failed: failed, aggregates: true, want: group},
 		{name: "aggregating, thrown into", ending: groupEnding{thrown: thrown}, failed: failed, aggregates: true, want: group},
-		{name: "timed out", ending: groupEnding{timedOut: timeout}, failed: failed, want: timeout},
+		{name: "timed out", ending: groupEnding{timedOut: timeout}, want: timeout},
+		{name: "timed out after a failure", ending: groupEnding{timedOut: timeout}, failed: failed, want: errors.Join(timeout, failed)},
 		{name: "timed out, all ended in their grace", ending: groupEnding{timedOut: graced}},
 		{name: "timed out, some did not", ending: groupEnding{timedOut: graced}, cancelled: true, want: graced},
 		{name: "stopped", ending: groupEnding{cause: cause}, cancelled: true, want: cause},
 		{name: "stopped, all ended all the same", ending: groupEnding{cause: cause}},
+		{name: "a member heeded a notice", ending: groupEnding{notice: notice}, cancelled: true, want: notice},
 		{name: "drained", pending: true, want: ErrDrained},
-		{name: "drained, a member heeded a notice", cancelled: true, pending: true, want: ErrDrained},
+		{name: "drained, one failed", failed: failed, pending: true, want: errors.Join(failed, ErrDrained)},
+		{name: "drained, a member heeded a notice", ending: groupEnding{notice: notice}, cancelled: true, pending: true, want: errors.Join(notice, ErrDrained)},
+		{name: "one was closed in which one had failed", inside: failed, want: failed},
+		{name: "one failed, and one was closed in which one had", failed: failed, inside: thrown, want: errors.Join(failed, thrown)},
 	} {
 		var f failures
 		if test.failed != nil {
 			f.add(failure{err: test.failed})
+		}
+		if test.inside != nil {
+			f.add(failure{err: test.inside, inside: true})
 		}
 		require.Equal(t, test.want, test.ending.result(&f, test.aggregates, test.cancelled, test.pending), test.name)
 	}

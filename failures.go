@@ -11,7 +11,9 @@ type failures struct {
 type failure struct {
 	err    error
 	node   int32 // noNode: it was thrown into the group, or is the group's own
+	thrown bool  // from outside
 	kept   bool  // no part of the result, only kept
+	inside bool  // of nodes inside of a member that was closed: joined to the result
 	isSkip bool  // a node's wish to be skipped: nothing went wrong
 }
 
@@ -69,14 +71,37 @@ func (f *failures) errors() []error {
 	return errs
 }
 
-// first returns the first error that is part of the result, or nil.
+// first returns the first error that is a result by itself, or nil.
 func (f *failures) first() error {
 	for _, failed := range f.list {
-		if !failed.kept {
+		if !failed.kept && !failed.inside {
 			return failed.err
 		}
 	}
 	return nil
+}
+
+// inside returns what failed inside of members that were closed, joined, or nil.
+func (f *failures) inside() error {
+	var err error
+	for _, failed := range f.list {
+		if failed.inside {
+			err = join(err, failed.err)
+		}
+	}
+	return err
+}
+
+// beforeClose returns what a group that is closed had as its failures, errors that
+// were thrown into it left out, as an *ExceptionGroup, or nil.
+func (f *failures) beforeClose() error {
+	var errs []error
+	for _, failed := range f.list {
+		if !failed.kept && !failed.thrown {
+			errs = append(errs, failed.err)
+		}
+	}
+	return orNil(groupOf(errs))
 }
 
 // group returns all errors that are part of the result as an *ExceptionGroup, or

@@ -194,16 +194,16 @@ func (g *DependencyTaskGroup[K]) Throw(ctx context.Context, err error) (Yield, e
 func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) { g.engine.Stop(ctx, cause) }
 
 // Drain starts nothing more and lets what runs come to its end. If nodes are
-// left then, they stay pending, and the group's result is [ErrDrained] unless it
-// has failed: [DependencyTaskGroup.Snapshot] has what a later group needs to go
-// on. Groups inside go on to their own end. Drain is for the driving goroutine,
+// left then, they stay pending, and [ErrDrained] is the group's result, or joined
+// to it: [DependencyTaskGroup.Snapshot] has what a later group needs to go on. Groups inside go on to their own end. Drain is for the driving goroutine,
 // between two steps or inside those of its members, also by an [Observer].
 func (g *DependencyTaskGroup[K]) Drain() { g.engine.Drain() }
 
 // Close closes the running members in key order and ends the group. Those whose
-// end takes time, such as [Blocking] calls, are all told first and waited for
-// last. Errors of their Close are kept in Errors; Close returns nil (recorded
-// behaviour).
+// end takes time, such as [Blocking] calls, are all asked first and waited for
+// last. Close returns what nodes had failed with before, so that it is not lost
+// with the group: nil or an [*ExceptionGroup]. Errors of the members' own Close
+// are kept in Errors only.
 func (g *DependencyTaskGroup[K]) Close() error { return g.engine.Close() }
 
 // BeginClose asks all running members to end, and runs no code of their Close.

@@ -199,7 +199,7 @@ func TestGroup_Outcomes_of_timeouts(t *testing.T) {
 		outcomes = append(outcomes, fmt.Sprint(o.Key, " ", o.State))
 	}
 	require.Equal(t, []string{"a timed out", "c skipped"}, outcomes)
-	require.NoError(t, g.Close())
+	require.EqualError(t, g.Close(), "1 task failed:\n- a: Pause(after 1h0m0s): timed out after 1m0s")
 }
 
 func TestGroup_ends_of_members(t *testing.T) {
@@ -257,7 +257,7 @@ func TestGroup_ends_of_members(t *testing.T) {
 		require.NoError(t, err)
 		mustStep(t, t.Context(), g)
 		require.Equal(t, scheduler.StateFailed, g.State("a"))
-		require.NoError(t, g.Close())
+		require.EqualError(t, g.Close(), "1 task failed:\n- a: oops")
 	})
 	t.Run("a failure closes calls too, and the step waits for none", func(t *testing.T) {
 		ended := false
@@ -392,14 +392,14 @@ func TestGroup_throw(t *testing.T) {
 			parts:  map[string]part{"a": run, "b": {steps: "next fail"}, "c": run},
 			opts:   scheduler.GroupOptions[string]{Grace: time.Hour},
 			rounds: []string{"a1, b1, c1", "a2, b2, c2", "", "a close, c close"},
-			err:    "x: timed out after 1ns", errors: "b: oops b; oops; x: timed out after 1ns",
+			err:    "x: timed out after 1ns\nb: oops b", errors: "b: oops b; oops; x: timed out after 1ns",
 		},
 		{
 			name: "a Timeout outranks all when aggregating", deps: "a b c", throws: map[int]error{3: &scheduler.Timeout{Task: "x", Limit: 1}},
 			parts:  map[string]part{"a": run, "b": {steps: "next fail"}, "c": run},
 			opts:   scheduler.GroupOptions[string]{AggregateErrors: true},
 			rounds: []string{"a1, b1, c1", "a2, b2, c2", "a close, c close"},
-			err:    "x: timed out after 1ns", errors: "b: oops b; x: timed out after 1ns",
+			err:    "x: timed out after 1ns\n1 task failed:\n- b: oops b", errors: "b: oops b; x: timed out after 1ns",
 		},
 	}
 	for _, test := range tests {
@@ -469,7 +469,11 @@ func TestGroup_timeout_of_the_runner(t *testing.T) {
 			})
 			require.Equal(t, test.want, s.take())
 			require.ErrorIs(t, err, context.DeadlineExceeded)
-			require.EqualError(t, err, "x: timed out after 3.5s")
+			text := "x: timed out after 3.5s"
+			if test.name == "fails in it" {
+				text += "\na: oops a"
+			}
+			require.EqualError(t, err, text)
 			require.Equal(t, test.took, s.clock.Now().Sub(begin))
 			require.Equal(t, test.state, s.states())
 			s.ended()

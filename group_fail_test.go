@@ -241,7 +241,7 @@ func TestGroup_GraceFor_is_asked_again(t *testing.T) {
 	_, what, err = s.round()
 	require.NoError(t, err)
 	require.Equal(t, "a3, c3, grace a, grace d, d close", what)
-	require.NoError(t, s.group.Close())
+	require.EqualError(t, s.group.Close(), "2 tasks failed:\n- b: oops b\n- c: oops c")
 	require.Equal(t, "a close", s.take())
 	s.ended()
 }
@@ -306,7 +306,7 @@ func TestGroup_Err(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, "a=failed c=skipped d=skipped b=failed e=skipped f=skipped g=running h=running", s.states())
-	require.NoError(t, s.group.Close())
+	require.EqualError(t, s.group.Close(), "2 tasks failed:\n- a: oops a\n- b: oops b")
 	for k, want := range map[string]string{
 		"a": "a: oops a", "b": "b: oops b", "c": "a: oops a", "d": "a: oops a", "e": "a: oops a", "f": "b: oops b",
 		"g": "", "h": "h: close h", "unknown": "",

@@ -252,3 +252,98 @@ func TestSnapshot_of_nothing(t *testing.T) {
 		require.JSONEq(t, `{"completed":[],"started":[]}`, string(text))
 	}
 }
+
+// What nodes of a group inside had failed with is in the result, and in Errors of
+// every group around, whatever ends the group inside and whatever holds it.
+func TestGroup_failures_inside_survive(t *testing.T) {
+	const s = time.Second
+	disk := errors.New("disk full")
+	inner := func() scheduler.Task {
+		deps := scheduler.NewDependencies[string]()
+		deps.Add("bad")
+		deps.Add("sleeps")
+		g, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
+			if k == "bad" {
+				return lasting(1, disk)
+			}
+			return scheduler.Pause(scheduler.After(time.Hour))
+		}, &scheduler.GroupOptions[string]{AggregateErrors: true})
+		require.NoError(t, err)
+		return g
+	}
+	for reason, test := range map[string]struct {
+		want   error // beside disk
+		limit  time.Duration
+		grace  time.Duration
+		fails  bool
+		node   time.Duration
+		called func(r *scheduler.TaskRunner, cancel context.CancelCauseFunc)
+	}{
+		"timeout of the run":             {want: context.DeadlineExceeded, limit: 2 * s},
+		"timeout of the run, with grace": {want: context.DeadlineExceeded, limit: 2 * s, grace: s},
+		"timeout of the node":            {want: context.DeadlineExceeded, node: 2 * s},
+		"end of the context":             {want: errOops, called: func(_ *scheduler.TaskRunner, cancel context.CancelCauseFunc) { cancel(errOops) }},
+		"end of the context, with grace": {want: errOops, grace: s, called: func(_ *scheduler.TaskRunner, cancel context.CancelCauseFunc) { cancel(errOops) }},
+		"Stop":                           {want: errOther, called: func(r *scheduler.TaskRunner, _ context.CancelCauseFunc) { r.Stop(errOther) }},
+		"Kill":                           {want: scheduler.ErrCancelled, called: func(r *scheduler.TaskRunner, _ context.CancelCauseFunc) { r.Kill() }},
+		"Interrupt":                      {want: errOther, called: func(r *scheduler.TaskRunner, _ context.CancelCauseFunc) { r.Interrupt(errOther) }},
+		"a failure beside it":            {want: errBoom, fails: true},
+		"a failure beside it, in grace":  {want: errBoom, fails: true, grace: s},
+	} {
+		for name := range held(inner) {
+			if name == "AsTask" || name == "group in AsTask" {
+				continue // keeps the original's rule: what its task swallows is not reported
+			}
+			for _, aggregate := range []bool{false, true} {
+				t.Run(fmt.Sprint(reason, " ", name, " ", aggregate), func(t *testing.T) {
+					clock := schedulertest.NewClock(time.Time{})
+					ctx, cancel := context.WithCancelCause(t.Context())
+					defer cancel(nil)
+					var r *scheduler.TaskRunner
+					outer := newGroup(t, "holds acts", func(k string) scheduler.Task {
+						if k == "holds" {
+							return held(inner)[name]
+						}
+						return scheduler.Sequence(scheduler.Pause(scheduler.After(2*s)), scheduler.Func(func(context.Context) error {
+							if test.called != nil {
+								test.called(r, cancel)
+							}
+							if test.fails {
+								return errBoom
+							}
+							return nil
+						}))
+					}, &scheduler.GroupOptions[string]{AggregateErrors: aggregate, Timeout: byKey(map[string]time.Duration{"holds": test.node})})
+					top := scheduler.All(outer)
+					r = scheduler.NewTaskRunner(top, &scheduler.RunnerOptions{Clock: clock, Timeout: test.limit, Grace: test.grace})
+					err := r.Run(ctx)
+					require.ErrorIs(t, err, test.want)
+					require.ErrorIs(t, err, disk)
+					var node *scheduler.TaskError
+					require.ErrorAs(t, err, &node)
+					for _, g := range []interface{ Errors() []error }{outer, top.(interface{ Errors() []error })} {
+						require.ErrorIs(t, errors.Join(g.Errors()...), disk)
+					}
+				})
+			}
+		}
+	}
+}
+
+// Drain that left something is in the result, also beside failures.
+func TestGroup_drained_beside_a_failure(t *testing.T) {
+	var g *scheduler.DependencyTaskGroup[string]
+	g = newGroup(t, "bad slow later:slow", func(k string) scheduler.Task {
+		if k == "slow" {
+			return lasting(2, nil)
+		}
+		return scheduler.Func(func(context.Context) error {
+			g.Drain()
+			return errBoom
+		})
+	}, &scheduler.GroupOptions[string]{AggregateErrors: true})
+	err := scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{})})
+	require.ErrorIs(t, err, errBoom)
+	require.ErrorIs(t, err, scheduler.ErrDrained)
+	require.Equal(t, scheduler.StatePending, g.State("later"))
+}

@@ -159,7 +159,7 @@ func TestGroup_parking_forgets_earlier_waits(t *testing.T) {
 			require.Equal(t, 1, steps)
 		}
 		require.Equal(t, scheduler.StateFailed, g.State("a"))
-		require.NoError(t, g.Close())
+		require.EqualError(t, g.Close(), "1 task failed:\n- a: panic: oops")
 	})
 	t.Run("the limit of one that has ended wakes nobody", func(t *testing.T) {
 		var event scheduler.Event

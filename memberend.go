@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -171,7 +172,7 @@ func (g *engine) cutOff(ctx context.Context, p int32) {
 	err := g.closeTask(p, task)
 	g.vacate(p)
 	if err != nil {
-		g.handle(ctx, p, task, err)
+		g.handleAs(ctx, p, task, err, isOfNodes(err))
 		return
 	}
 	g.set(p, StateCancelled, task, nil)
@@ -236,7 +237,7 @@ func (g *engine) endClosing(ctx context.Context, p int32) {
 	err := g.closeTask(p, c)
 	g.vacate(p)
 	if c.why == closingCutOff && err != nil && ctx != nil {
-		g.handle(ctx, p, c.task, err)
+		g.handleAs(ctx, p, c.task, err, isOfNodes(err))
 		return
 	}
 	g.endClosed(p, c, err)
@@ -256,14 +257,22 @@ func (g *engine) endClosed(p int32, c *closingTask, err error) {
 			g.free(p)
 		}
 	case c.why == closingCutOff && err != nil: // nothing is left to be decided
-		g.failures.add(failure{err: g.taskError(p, c.task, err), node: p})
+		g.failures.add(failure{err: g.taskError(p, c.task, err), node: p, inside: isOfNodes(err)})
 		g.set(p, failedState(err), c.task, err)
 	default:
+		inside := isOfNodes(err)
 		if err = join(c.failed, err); err != nil {
-			g.failures.add(failure{err: g.taskError(p, c.task, err), node: p, kept: true})
+			g.failures.add(failure{err: g.taskError(p, c.task, err), node: p, kept: !inside, inside: inside})
 		}
 		g.set(p, StateCancelled, c.task, err)
 	}
+}
+
+// isOfNodes reports whether the error of a Close says what nodes of a group inside
+// had failed with before.
+func isOfNodes(err error) bool {
+	var failed *TaskError
+	return errors.As(err, &failed)
 }
 
 func (g *engine) closeTask(p int32, task Task) error {

@@ -63,8 +63,9 @@ func (r *TaskRunner) Kill() {
 }
 
 // Cancel ends the runner now. A task that has started is closed; the result is
-// the error of that, and the runner has ended all the same. Cancel waits for
-// calls of the task that have not returned. A runner that was not started never
+// the error of that, and the runner has ended all the same. That nodes of a group
+// had failed before is no error of closing it: Err has it. Cancel waits for calls
+// of the task that have not returned. A runner that was not started never
 // can be. Cancel of an ended runner does nothing.
 //
 // Cancel panics inside the task's own step, and from another goroutine while
@@ -78,7 +79,13 @@ func (r *TaskRunner) Cancel() error {
 	defer r.kick.Set() // who drives it by AsTask may wait for that alone
 	err := r.cancel()
 	r.runLastPosted()
-	return err
+	return dropAll(err, isOfNode)
+}
+
+// isOfNode reports whether an error is the failure of a node.
+func isOfNode(err error) bool {
+	_, ok := err.(*TaskError) //nolint:errorlint // One level at a time.
+	return ok
 }
 
 func (r *TaskRunner) cancel() error {

@@ -29,6 +29,12 @@ func (g *engine) fail(ctx context.Context, p int32, err error) {
 
 // handle does what a failure asks for. The node has no slot any more.
 func (g *engine) handle(ctx context.Context, p int32, task Task, err error) {
+	g.handleAs(ctx, p, task, err, false)
+}
+
+// handleAs is handle. inside says that the failure is that of nodes inside of the
+// node, which was closed.
+func (g *engine) handleAs(ctx context.Context, p int32, task Task, err error, inside bool) {
 	if drop(err, ErrSkip) == nil {
 		g.failures.add(failure{err: g.taskError(p, task, err), node: p, kept: true, isSkip: true})
 		g.set(p, StateSkipped, task, err)
@@ -36,7 +42,7 @@ func (g *engine) handle(ctx context.Context, p int32, task Task, err error) {
 		return
 	}
 	state := failedState(err)
-	i := g.failures.add(failure{err: g.taskError(p, task, err), node: p})
+	i := g.failures.add(failure{err: g.taskError(p, task, err), node: p, inside: inside})
 	g.set(p, state, task, err)
 	if g.react(ctx, p, i, err) {
 		g.free(p)

@@ -91,9 +91,11 @@ type node struct {
 }
 
 type failure struct {
-	err   error
-	aside bool // kept, but no part of the result
-	skip  bool // a wish to be skipped: nothing went wrong
+	err    error
+	inside bool // of nodes of a member that was closed
+	thrown bool // from outside
+	aside  bool // kept, but no part of the result
+	skip   bool // a wish to be skipped: nothing went wrong
 }
 
 // NewGroup returns a group of a graph without cycles.
@@ -115,7 +117,7 @@ func NewGroup(opts Options) *Group {
 	// that it requires is out already.
 	for len(g.nodes) < len(g.byKey) {
 		for _, n := range g.byKey {
-			if !slices.Contains(g.nodes, n) && all(n.requires, func(q *node) bool { return slices.Contains(g.nodes, q) }) {
+			if !slices.Contains(g.nodes, n) && each(n.requires, func(q *node) bool { return slices.Contains(g.nodes, q) }) {
 				g.nodes = append(g.nodes, n)
 				break
 			}
@@ -137,7 +139,7 @@ func NewGroup(opts Options) *Group {
 	return g
 }
 
-func all(nodes []*node, ok func(*node) bool) bool {
+func each(nodes []*node, ok func(*node) bool) bool {
 	return !slices.ContainsFunc(nodes, func(n *node) bool { return !ok(n) })
 }
 
@@ -223,7 +225,7 @@ func (n *node) isWoken() bool {
 }
 
 // frees reports whether a node is done for those that require it.
-func (n *node) frees() bool { return n.freed || n.before && all(n.requires, (*node).frees) }
+func (n *node) frees() bool { return n.freed || n.before && each(n.requires, (*node).frees) }
 
 func (n *node) hasGrace() bool { return n.deadline.kind > throwTimeout }
 
@@ -268,7 +270,7 @@ func (g *Group) nextReady() *node {
 	}
 	var next *node
 	for _, n := range g.nodes {
-		if n.state == Pending && all(n.requires, (*node).frees) &&
+		if n.state == Pending && each(n.requires, (*node).frees) &&
 			(next == nil || n.path > next.path) {
 			next = n
 		}
@@ -304,11 +306,12 @@ func (g *Group) fail(n *node, err error) {
 		g.set(n, Cancelled, err)
 		return
 	}
-	g.handle(n, err)
+	g.handle(n, err, false)
 }
 
-// handle does what a failure asks for.
-func (g *Group) handle(n *node, err error) {
+// handle does what a failure asks for. inside says that it is that of nodes of a
+// member that was closed.
+func (g *Group) handle(n *node, err error, inside bool) {
 	if isOnly(err, func(err error) bool { return err == ErrSkip }) { //nolint:errorlint // That very one.
 		g.note(n, err, failure{aside: true, skip: true})
 		g.set(n, Skipped, err)
@@ -319,7 +322,7 @@ func (g *Group) handle(n *node, err error) {
 	if t := (*Timeout)(nil); errors.As(err, &t) {
 		state = TimedOut
 	}
-	g.note(n, err, failure{})
+	g.note(n, err, failure{inside: inside})
 	g.set(n, state, err)
 	disposition := StopGroup
 	switch {
@@ -439,7 +442,7 @@ func (g *Group) expire(n *node) {
 	switch n.deadline.kind {
 	case closeCancel: // an error of this close is a failure like any other
 		if err := n.task.Close(); err != nil {
-			g.handle(n, err)
+			g.handle(n, err, errors.As(err, new(*TaskError)))
 		} else {
 			g.set(n, Cancelled, nil)
 		}
@@ -464,14 +467,16 @@ func (g *Group) expire(n *node) {
 	g.fail(n, join(&Timeout{}, n.task.Close()))
 }
 
-// cutOff closes a running member at once. An error of that is only kept.
+// cutOff closes a running member at once. An error of that is only kept, but for
+// what nodes of the member had failed with before.
 func (g *Group) cutOff(n *node) {
 	err := n.task.Close()
+	inside := errors.As(err, new(*TaskError))
 	if n.deadline.kind == closeTimedOut {
 		err = join(&Timeout{}, err) // it went on after that: not to be forgotten
 	}
 	if err != nil {
-		g.note(n, err, failure{aside: true})
+		g.note(n, err, failure{aside: !inside, inside: inside})
 	}
 	g.set(n, Cancelled, err)
 }
@@ -547,32 +552,51 @@ func (g *Group) count(s State) int {
 
 // result is the group's error.
 func (g *Group) result() error {
+	unfinished := g.count(Cancelled) > 0
+	timedOut := g.timedOut != nil && (unfinished || g.timedOut.Grace == 0)
+	var err error
+	if g.opts.Aggregate || g.opts.OnError != nil {
+		err = all(g.failures, func(f failure) bool { return !f.aside })
+	} else {
+		if g.thrown != nil && !timedOut {
+			err = g.thrown
+		} else if i := slices.IndexFunc(g.failures, func(f failure) bool { return !f.aside && !f.inside }); i >= 0 {
+			err = g.failures[i].err
+		}
+		var inside error // of members that were closed: not to be forgotten
+		for _, f := range g.failures {
+			if f.inside {
+				inside = join(inside, f.err)
+			}
+		}
+		err = join(err, inside)
+	}
+	switch {
+	case timedOut:
+		err = join(g.timedOut, err)
+	case err == nil && unfinished && g.cause != nil:
+		err = g.cause
+	case err == nil && unfinished && g.notice != nil:
+		err = g.notice
+	}
+	if g.count(Pending) > 0 {
+		err = join(err, ErrDrained)
+	}
+	return err
+}
+
+// all returns those of the failures that match as one error, or nil.
+func all(failures []failure, match func(failure) bool) error {
 	var errs []error
-	for _, f := range g.failures {
-		if !f.aside {
+	for _, f := range failures {
+		if match(f) {
 			errs = append(errs, f.err)
 		}
 	}
-	unfinished := g.count(Cancelled) > 0
-	switch {
-	case g.timedOut != nil && (unfinished || g.timedOut.Grace == 0):
-		return g.timedOut
-	case g.opts.Aggregate || g.opts.OnError != nil:
-		if len(errs) > 0 {
-			return &ExceptionGroup{errs}
-		}
-	case g.thrown != nil:
-		return g.thrown
-	case len(errs) > 0:
-		return errs[0]
+	if errs == nil {
+		return nil
 	}
-	switch {
-	case unfinished && g.cause != nil:
-		return g.cause
-	case g.count(Pending) > 0:
-		return ErrDrained
-	}
-	return nil
+	return &ExceptionGroup{errs}
 }
 
 // throw stops the group as a failure does, in either mode; but a Timeout, that
@@ -585,7 +609,7 @@ func (g *Group) throw(err error) (Yield, error) {
 	defer g.opts.Clock.enter(func() *Notice { return g.notice }, 0)()
 	g.graced = false
 	t, isTimeout := err.(*Timeout) //nolint:errorlint // That very type.
-	g.failures = append(g.failures, failure{err: err, aside: isTimeout})
+	g.failures = append(g.failures, failure{err: err, aside: isTimeout, thrown: true})
 	switch {
 	case !isTimeout:
 		g.thrown = err
@@ -632,14 +656,17 @@ func (g *Group) Drain() {
 	}
 }
 
-// close closes the running members, in key order.
+// close closes the running members, in key order. Its error is what nodes had
+// failed with before.
 func (g *Group) close() error {
-	if !g.ended && g.begun {
-		g.cutOffAll()
-		if !g.draining {
-			g.cancelPending()
-		}
+	if g.ended || !g.begun {
+		g.ended = true
+		return nil
+	}
+	g.cutOffAll()
+	if !g.draining {
+		g.cancelPending()
 	}
 	g.ended = true
-	return nil
+	return all(g.failures, func(f failure) bool { return !f.aside && !f.thrown })
 }

@@ -208,29 +208,37 @@ func isOnly(err error, match func(error) bool) bool {
 	return false
 }
 
-// without leaves out of an error, or of those that it joins, what is nothing but n.
-func without(err error, n *Notice) error {
-	isNotice := func(err error) bool { return err == error(n) } //nolint:errorlint // That very one.
-	joined, ok := err.(interface{ Unwrap() []error })           //nolint:errorlint // One level at a time.
-	switch {
-	case err == nil || n == nil:
-		return err
-	case isOnly(err, isNotice):
+// without leaves out of an error, or of those that it joins, what is made of nothing
+// but what matches.
+func without(err error, match func(error) bool) error {
+	if err == nil || isOnly(err, match) {
 		return nil
-	case !ok:
+	}
+	var branches []error
+	switch e := err.(type) { //nolint:errorlint // One level at a time.
+	case interface{ Unwrap() []error }:
+		branches = e.Unwrap()
+	default:
 		return err
 	}
-	var left error
+	var left []error
 	changed := false
-	for _, branch := range joined.Unwrap() {
-		kept := without(branch, n)
+	for _, branch := range branches {
+		kept := without(branch, match)
 		changed = changed || kept != branch //nolint:errorlint // That very one.
-		left = join(left, kept)
+		if kept != nil {
+			left = append(left, kept)
+		}
 	}
-	if !changed {
+	switch _, isGroup := err.(*ExceptionGroup); { //nolint:errorlint // One level at a time.
+	case !changed:
 		return err
+	case len(left) == 1:
+		return left[0]
+	case isGroup:
+		return &ExceptionGroup{left}
 	}
-	return left
+	return errors.Join(left...)
 }
 
 // step steps a task. One that yields nothing is closed and fails.

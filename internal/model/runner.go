@@ -95,7 +95,7 @@ func (r *Runner) Step() (done bool, err error) {
 		r.yield, r.rounds = y, y.Rounds
 		return false, nil
 	}
-	err = without(err, r.notice)
+	err = without(err, func(err error) bool { return r.notice != nil && err == error(r.notice) }) //nolint:errorlint // That very one.
 	switch {
 	case r.isKilled:
 		err = join(join(ErrCancelled, r.cause), err)
@@ -236,6 +236,15 @@ func (r *Runner) Cancel() error {
 	err := r.Task.Close()
 	r.err = join(r.err, err)
 	return err
+}
+
+// CancelFromOutside is Cancel as one who does not drive the runner as a task sees
+// it: that nodes had failed before is no error of closing them.
+func (r *Runner) CancelFromOutside() error {
+	return without(r.Cancel(), func(err error) bool {
+		_, isNode := err.(*TaskError) //nolint:errorlint // One level at a time.
+		return isNode
+	})
 }
 
 // Kill closes the task at the next step.

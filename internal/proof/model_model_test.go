@@ -80,7 +80,7 @@ func (m *modelModel) op(what modelWhat, n int) {
 	case modelStop:
 		r.Stop(modelErr("s" + strconv.Itoa(n)))
 	case modelCancel:
-		m.trace(0, "cancelled", m.render(r.Cancel()))
+		m.trace(0, "cancelled", m.render(r.CancelFromOutside()))
 	case modelCancelAfter:
 		r.CancelAfter(int64(n))
 	case modelAdvance:
