@@ -329,3 +329,52 @@ func TestRun_steps_do_not_wait_for_the_disk(t *testing.T) {
 	require.NoError(t, scheduler.Run(t.Context(), scheduler.All(r, beside), nil))
 	require.Equal(t, 1000, steps)
 }
+
+// However fast the disk is, all that waited for one commit go on in one round, in
+// key order.
+func TestRun_order(t *testing.T) {
+	deps := layered(4, 60)
+	want := slices.Collect(deps.All())
+	j := openNew(t)
+	for i := range 30 {
+		var ran []string
+		beside := scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+			if len(ran) == len(want) {
+				return scheduler.Done, nil
+			}
+			return scheduler.Next, nil // so that rounds and commits meet at all times
+		})
+		r, err := journal.NewGroup(j, fmt.Sprint(i), deps, does(func(n node) error {
+			ran = append(ran, n.Key())
+			return nil
+		}), nil)
+		require.NoError(t, err)
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.All(r, beside), nil))
+		require.Equal(t, want, ran)
+	}
+}
+
+// A notice that comes while a node waits for its start is there when it begins.
+func TestRun_noticed_while_a_start_is_on_its_way(t *testing.T) {
+	j := openNew(t)
+	r, err := journal.NewGroup(j, "x", chain(2), func(node) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
+				return err
+			}
+			return co.StopCause()
+		})
+	}, nil)
+	require.NoError(t, err)
+	release := journal.HoldWrites(j)
+	runner := scheduler.NewTaskRunner(r, &scheduler.RunnerOptions{Grace: time.Minute})
+	require.NoError(t, runner.Start(t.Context(), 0))
+	cause := errors.New("enough")
+	runner.Stop(cause)
+	_, err = runner.Step(t.Context())
+	require.NoError(t, err)
+	release()
+	require.ErrorIs(t, runner.RunToCompletion(t.Context(), 0), cause)
+	require.Equal(t, scheduler.StateCancelled, r.State("n00000"))
+	require.Equal(t, scheduler.StateCancelled, r.State("n00001"))
+}

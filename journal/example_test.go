@@ -18,7 +18,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	deps := scheduler.NewDependencies[string]()
 	deps.Add("server", "network")
 	deps.Add("dns", "server")
@@ -71,12 +71,13 @@ func Example() {
 
 // What was made is unmade in reverse, whether it was finished or not.
 func ExampleNewRollback() {
-	j, err := journal.Open(filepath.Join(os.TempDir(), "example-rollback.db"), nil)
+	path := filepath.Join(os.TempDir(), "example-rollback.db")
+	defer func() { _ = os.Remove(path) }()
+	j, err := journal.Open(path, nil)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer os.Remove(filepath.Join(os.TempDir(), "example-rollback.db"))
 	defer j.Close()
 	deps := scheduler.NewDependencies[string]()
 	deps.Add("server", "network")
@@ -121,7 +122,7 @@ func ExampleNewRollback() {
 // A list of runs, and what one of them has come to.
 func ExampleJournal_Runs() {
 	path := filepath.Join(os.TempDir(), "example-runs.db")
-	defer os.Remove(path)
+	defer func() { _ = os.Remove(path) }()
 	j, err := journal.Open(path, nil)
 	if err != nil {
 		fmt.Println(err)

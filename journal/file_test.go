@@ -204,7 +204,7 @@ func TestRun_disk_full(t *testing.T) {
 	})
 	err := up(t, j, "x", chain(500), task, nil)
 	require.ErrorIs(t, err, journal.ErrFull)
-	as[*journal.FileError](t, err)
+	requireAs[*journal.FileError](t, err)
 	require.Less(t, ran, 500)
 
 	journal.LimitPages(j, 1e6)

@@ -151,7 +151,7 @@ func TestSubgroup_misuse(t *testing.T) {
 	j := openNew(t)
 	require.NoError(t, up(t, j, "x", wide(1), does(func(n node) error {
 		_, err := journal.NewSubgroup(n, "in", wide(1), noop, &options{Recorded: func(journal.Record) {}})
-		as[*scheduler.OptionError](t, err)
+		requireAs[*scheduler.OptionError](t, err)
 		return nil
 	}), nil))
 }
@@ -275,14 +275,12 @@ func TestKeys_no_json(t *testing.T) {
 	deps := scheduler.NewDependencies[chan int]()
 	deps.Add(make(chan int))
 	_, err := journal.NewGroup(j, "x", deps, func(*journal.Node[chan int]) scheduler.Task { return nil }, nil)
-	as[*journal.ValueError](t, err)
+	requireAs[*journal.ValueError](t, err)
 
 	twins := scheduler.NewDependencies[string]()
 	twins.Add("a\xff")
 	twins.Add("a\xfe")
 	_, err = journal.NewGroup(j, "x", twins, noop, nil)
 	require.ErrorContains(t, err, "another key is the same as JSON")
-	for range j.Runs(t.Context()) {
-		t.Fatal("a run that was refused is in the list")
-	}
+	requireNoRuns(t, j)
 }

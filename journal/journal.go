@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -74,9 +75,7 @@ func open(path string, opts *Options, more url.Values) (*Journal, error) {
 		pragmas = append(pragmas[:1], "synchronous(full)", "fullfsync(1)")
 	}
 	query := url.Values{"_txlock": {"immediate"}, "_pragma": pragmas}
-	for k, v := range more {
-		query[k] = v
-	}
+	maps.Copy(query, more)
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+query.Encode())
 	if err != nil {
 		return nil, err

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/steptask/scheduler"
 )
 
 // Node is what the code of a node gets: its key, its attempt and its results. Its
@@ -154,8 +156,10 @@ func (n *node) did(step string, v any) error {
 	}
 	n.log.mu.Lock()
 	defer n.log.mu.Unlock()
+	if n.record(KindStep, step, data) == endedBatch {
+		return scheduler.ErrEnded
+	}
 	n.remember(step, data)
-	n.record(KindStep, step, data)
 	return nil
 }
 

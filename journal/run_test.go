@@ -379,7 +379,7 @@ func TestNewGroup_misuse(t *testing.T) {
 	j := openNew(t)
 	isOption := func(err error) {
 		t.Helper()
-		as[*scheduler.OptionError](t, err)
+		requireAs[*scheduler.OptionError](t, err)
 	}
 	_, err := journal.NewGroup(j, "", wide(1), noop, nil)
 	isOption(err)
@@ -392,10 +392,8 @@ func TestNewGroup_misuse(t *testing.T) {
 	cycle := wide(1)
 	cycle.Add("n00000", "n00000")
 	_, err = journal.NewGroup(j, "x", cycle, noop, nil)
-	as[*scheduler.CircularDependencyError[string]](t, err)
-	for range j.Runs(t.Context()) {
-		t.Fatal("a run that was refused is in the list")
-	}
+	requireAs[*scheduler.CircularDependencyError[string]](t, err)
+	requireNoRuns(t, j)
 }
 
 // as returns the error of that type in err.
@@ -403,4 +401,17 @@ func as[T error](t *testing.T, err error) (e T) {
 	t.Helper()
 	require.ErrorAs(t, err, &e)
 	return e
+}
+
+// requireAs is as for an error of which the type is enough.
+func requireAs[T error](t *testing.T, err error) {
+	t.Helper()
+	var e T
+	require.ErrorAs(t, err, &e)
+}
+
+// requireNoRuns looks that a run which was refused is not in the list.
+func requireNoRuns(t *testing.T, j *journal.Journal) {
+	t.Helper()
+	require.Empty(t, list(t, j))
 }

@@ -60,7 +60,8 @@ func TestJournal_Runs(t *testing.T) {
 	require.Equal(t, "unknown", journal.RunState(0).String())
 	require.Equal(t, "unknown", journal.Kind(77).String())
 
-	for range j.Runs(t.Context()) {
+	for _, err := range j.Runs(t.Context()) {
+		require.NoError(t, err)
 		break
 	}
 	ended, cancel := context.WithCancel(t.Context())
@@ -74,9 +75,11 @@ func TestJournal_Runs(t *testing.T) {
 func TestJournal_Runs_while_a_run_goes_on(t *testing.T) {
 	j := openNew(t)
 	require.NoError(t, up(t, j, "a", wide(1), noop, nil))
-	for range j.Runs(t.Context()) {
+	for _, err := range j.Runs(t.Context()) {
+		require.NoError(t, err)
 		require.NoError(t, up(t, j, "b", wide(1), noop, nil))
-		for range j.Records(t.Context(), "a") {
+		for _, err := range j.Records(t.Context(), "a") {
+			require.NoError(t, err)
 			require.NoError(t, up(t, j, "c", wide(1), noop, nil))
 			break
 		}
@@ -172,7 +175,8 @@ func TestGroupOptions_Recorded(t *testing.T) {
 		require.Subset(t, history(t, other, "x"), []string{line(r)})
 	}}))
 	var want []string
-	for r := range j.Records(t.Context(), "x") {
+	for r, err := range j.Records(t.Context(), "x") {
+		require.NoError(t, err)
 		want = append(want, r.String())
 	}
 	require.Equal(t, want, heard)

@@ -20,7 +20,8 @@ import (
 // same order, however it has come to them. In loops and in tasks that run side by
 // side give each step a name of its own.
 //
-// Outside the nodes of a [Run] the error is [ErrNoNode]. A value that is no JSON,
+// Outside the nodes of a [Run] the error is [ErrNoNode], and in a call that the run has
+// left behind [scheduler.ErrEnded]. A value that is no JSON,
 // or is recorded as another type, is a [*ValueError].
 func Step[T any](co *scheduler.Coroutine, name string, fn func(ctx context.Context) (T, error)) (T, error) {
 	var v T
@@ -75,10 +76,14 @@ func StepIn[T any](ctx context.Context, name string, fn func(ctx context.Context
 	if before.err != nil {
 		return v, before.err
 	}
-	if v, err = fn(ctx); err == nil {
-		err = n.did(step, v)
-		n.log.w.flush() // now, since there may be no round for long
+	if n.log.w.ended() {
+		return v, scheduler.ErrEnded
 	}
+	if v, err = fn(ctx); err != nil {
+		return v, err
+	}
+	err = n.did(step, v)
+	n.log.w.flush() // now, since there may be no round for long
 	return v, err
 }
 

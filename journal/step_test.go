@@ -306,3 +306,21 @@ func TestGroup_Unused_says_which_steps_nobody_asked_for(t *testing.T) {
 	require.Empty(t, attempt("a", "b", "b", "c"))
 	require.Equal(t, []string{"n00000: b#2", "n00000: c#1"}, attempt("a", "b"))
 }
+
+// A call that its run has left behind does nothing more that nobody would know of.
+func TestStepIn_left_behind(t *testing.T) {
+	j := openNew(t)
+	left := make(chan context.Context, 1)
+	require.NoError(t, up(t, j, "x", wide(1), func(node) scheduler.Task {
+		return scheduler.Blocking(func(ctx context.Context) error {
+			left <- ctx
+			return nil
+		})
+	}, nil))
+	ctx := <-left
+	_, err := journal.StepIn(ctx, "late", func(context.Context) (int, error) {
+		t.Error("it has an effect")
+		return 0, nil
+	})
+	require.ErrorIs(t, err, scheduler.ErrEnded)
+}

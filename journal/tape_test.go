@@ -210,6 +210,7 @@ func (t *Tape) PowerLost(test *testing.T, n int, dir string, lucky float64, chan
 		case opDelete: // which synchronizes the directory
 			delete(durable, o.file)
 			last[o.file] = i
+		case opWrite, opTruncate, opEffect:
 		}
 	}
 	for i, o := range t.ops[:n] {

@@ -18,6 +18,14 @@ type batch struct {
 	err     error           // read after done or written
 }
 
+// endedBatch is that of records which come too late.
+var endedBatch = func() *batch {
+	b := &batch{written: make(chan struct{}), err: scheduler.ErrEnded}
+	close(b.written)
+	b.done.Set()
+	return b
+}()
+
 // writer writes records on a goroutine of its own. add and flush never wait for
 // the disk; what is flushed while a commit is under way goes into the next one, all
 // together.
@@ -46,10 +54,14 @@ func newWriter(log *log, seq int64) *writer {
 	return w
 }
 
-// add takes a record and returns the batch that has it.
+// add takes a record and returns the batch that has it. What a call records that was
+// left behind by a run which has ended is not taken: its batch is endedBatch.
 func (w *writer) add(r Record) *batch {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.closed {
+		return endedBatch
+	}
 	if w.open == nil {
 		w.open = &batch{written: make(chan struct{})}
 	}
@@ -75,6 +87,11 @@ func (w *writer) want(b *batch) {
 func (w *writer) flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.handOver()
+}
+
+// handOver is flush. The caller holds w.mu.
+func (w *writer) handOver() {
 	if w.open == nil {
 		return
 	}
@@ -82,6 +99,13 @@ func (w *writer) flush() {
 	w.open = nil
 	w.begin()
 	w.changed.Signal()
+}
+
+// ended reports whether the run has let go of the file.
+func (w *writer) ended() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.closed
 }
 
 // begin starts the goroutine, once. The caller holds w.mu.
@@ -109,8 +133,8 @@ func (w *writer) take() ([]*batch, error) {
 
 // close flushes, waits for the disk and ends the goroutine.
 func (w *writer) close() error {
-	w.flush()
 	w.mu.Lock()
+	w.handOver()
 	w.closed = true
 	w.changed.Signal()
 	w.mu.Unlock()

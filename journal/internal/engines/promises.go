@@ -28,10 +28,10 @@ type promise struct {
 func (m measure) promises(ctx context.Context) error {
 	all := []promise{
 		{"chain, Full: of what as many fsyncs take", 0.8, true, "×", func(ctx context.Context) (float64, error) {
-			return m.ratio(ctx, 10*m.reps+1, engines[0], chain(m.nodes/5), engine{name: "fsync", walk: syncs}, chain(m.nodes/5))
+			return m.ratio(ctx, 6*m.reps+1, engines[0], chain(m.nodes/5), engine{name: "fsync", walk: syncs}, chain(m.nodes/5))
 		}},
 		{"chain, Normal: DBOS Transact in its default", 1.5, true, "×", func(ctx context.Context) (float64, error) {
-			return m.ratio(ctx, 2*m.reps+1, engines[1], chain(m.nodes), engines[5], chain(m.nodes))
+			return m.ratio(ctx, m.reps, engines[1], chain(m.nodes), engines[5], chain(m.nodes))
 		}},
 		{"wide, 10,000 nodes, Full: a synced snapshot a transition, of 1,000", 100, true, "×", func(ctx context.Context) (float64, error) {
 			return m.ratio(ctx, m.reps, engines[0], wide(10*m.nodes), engines[2], wide(m.nodes))
@@ -170,7 +170,7 @@ func (m measure) resume(ctx context.Context, n int) (best float64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		for i := range 2 + 2*m.reps {
+		for i := range 2 + m.reps {
 			start := processorTime()
 			r, err := journal.NewGroup(j, "x", deps, func(n *journal.Node[string]) scheduler.Task {
 				return scheduler.Func(func(context.Context) error { return n.SetResult(map[string]string{"id": n.Key()}) })
