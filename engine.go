@@ -196,6 +196,7 @@ func (g *engine) Throw(ctx context.Context, thrown error) (y Yield, err error) {
 			g.notifyAll(ctx, thrown)
 		default:
 			g.ending.timedOut = t
+			g.ending.notify(asNotice(t, false)) // calls look for why they are closed
 			g.beginCloseAll()
 			g.cancelPending()
 		}

@@ -236,7 +236,7 @@ func (g *engine) endClosing(ctx context.Context, p int32) {
 	c := g.parking.task(g.nodes.slot(p)).(*closingTask)
 	err := g.closeTask(p, c)
 	g.vacate(p)
-	if c.why == closingCutOff && err != nil && ctx != nil {
+	if c.why == closingCutOff && err != nil && ctx != nil && !g.ending.isOnlyNotice(err) {
 		g.handleAs(ctx, p, c.task, err, isOfNodes(err))
 		return
 	}
@@ -256,7 +256,7 @@ func (g *engine) endClosed(p int32, c *closingTask, err error) {
 		if c.ignored {
 			g.free(p)
 		}
-	case c.why == closingCutOff && err != nil: // nothing is left to be decided
+	case c.why == closingCutOff && err != nil && !g.ending.isOnlyNotice(err): // nothing is left to be decided
 		g.failures.add(failure{err: g.taskError(p, c.task, err), node: p, inside: isOfNodes(err)})
 		g.set(p, failedState(err), c.task, err)
 	default:
