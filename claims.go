@@ -406,7 +406,9 @@ func (g *engine) checkDeadlock() {
 	if g.outer != nil || !g.waitsForClaims() || pending || !g.claims.isStuck() {
 		return
 	}
-	g.failures.add(failure{err: deadlockOf(&g.claims), node: noNode})
+	err := deadlockOf(&g.claims)
+	g.failures.add(failure{err: err, node: noNode})
+	g.tellStopping(err)
 	g.beginCloseAll()
 	g.cancelPending()
 }

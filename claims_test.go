@@ -330,7 +330,7 @@ func TestClaims_are_lent_through_a_call(t *testing.T) {
 // nothing claimed.
 func TestClaims_after_a_panic_at_a_start(t *testing.T) {
 	for name, opts := range map[string]scheduler.GroupOptions[string]{
-		"Observer": {Observer: scheduler.ObserverFunc(func(tr scheduler.Transition) {
+		"Observer": {Observer: scheduler.ObserverFunc(func(tr scheduler.Record) {
 			if tr.Key() == "p" {
 				panic(name(tr))
 			}
@@ -359,7 +359,7 @@ func TestClaims_after_a_panic_at_a_start(t *testing.T) {
 	}
 }
 
-func name(tr scheduler.Transition) string { return tr.Path() }
+func name(tr scheduler.Record) string { return tr.Path() }
 
 // lockingKey is a key whose String asks a Limiter.
 type lockingKey struct{ l *scheduler.Limiter }

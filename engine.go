@@ -65,10 +65,12 @@ type engine struct {
 	now        int64 // the last reading of the clock
 	startLimit int64 // of the node in its first step, or never
 
-	busy      bool
-	current   int32 // the node whose code is running, or noNode
-	observing bool
-	subject   Task // whose change of state is being observed
+	busy    bool
+	current int32 // the node whose code is running, or noNode
+
+	watchers watchers
+	runner   *TaskRunner // the outermost one that drives it, or nil
+	shell    any         // the *DependencyTaskGroup
 }
 
 // options are those of a group whose nodes are known by position.
@@ -93,6 +95,7 @@ func (g *engine) init() {
 	g.parking.init(n)
 	g.deadlines.init()
 	g.ending.init()
+	g.watchers.telling = nobody
 	g.startLimit = never
 	g.current = noNode
 	if g.opts.Estimate != nil {
@@ -140,9 +143,6 @@ func checkOptions(o *options) error {
 	case o.Estimate != nil && o.Limit == 0 && o.Claims == nil:
 		return &OptionError{Option: "GroupOptions.Estimate", Reason: "given without Limit or Claims, which it needs"}
 	}
-	if _, ok := o.Observer.(SlowStepObserver); !ok && o.SlowStep > 0 {
-		return &OptionError{Option: "GroupOptions.SlowStep", Reason: "the Observer is no SlowStepObserver"}
-	}
 	if err := checkDuration("GroupOptions.SlowStep", o.SlowStep); err != nil {
 		return err
 	}
@@ -185,7 +185,8 @@ func (g *engine) Throw(ctx context.Context, thrown error) (y Yield, err error) {
 		ctx := g.enter(ctx)
 		g.readClock()
 		t, ok := thrown.(*Timeout) //nolint:errorlint // That type itself: what wraps one is an ordinary error.
-		g.failures.add(failure{err: thrown, node: noNode, thrown: true, kept: ok})
+g.failures.add(failure{err: thrown, node: noNode, thrown: true, kept: ok})
+		g.tellStopping(thrown)
 		switch {
 		case !ok:
 			g.ending.thrown = thrown
@@ -214,6 +215,9 @@ func (g *engine) Stop(ctx context.Context, cause error) {
 		ctx := g.enter(ctx)
 		g.readClock()
 		n := asNotice(cause, false)
+		if !n.final {
+			g.tell(GroupNoticed, noNode, n)
+		}
 		g.haltBy(n)
 		g.notifyAll(ctx, n)
 		g.parking.event.Set() // it may have nothing left to do
@@ -228,6 +232,7 @@ func (g *engine) Drain() {
 	case phaseRunning:
 		g.phase = phaseDraining
 		g.claims.leave()
+		g.tellDraining()
 		g.parking.event.Set() // it may have nothing left to do
 	default:
 	}
@@ -241,8 +246,9 @@ func (g *engine) Close() error {
 	}
 	g.exclusively("Close", func() {
 		g.readClock()
+		g.tellClosing()
 		g.closeAll()
-		g.end()
+		g.end(ErrCancelled)
 	})
 	return g.failures.beforeClose()
 }
@@ -255,6 +261,7 @@ func (g *engine) BeginClose() *Event {
 	var waits []*Event
 	g.exclusively("BeginClose", func() {
 		g.readClock()
+		g.tellClosing()
 		for _, p := range g.parking.members() {
 			var e *Event
 			if g.parking.has(g.nodes.slot(p), isClosing) {
@@ -296,13 +303,14 @@ func (g *engine) exclusively(method string, code func()) {
 // something. It returns the context for them.
 func (g *engine) enter(ctx context.Context) context.Context {
 	s := scopeOf(ctx)
-	if g.phase <= phaseFreshDrained {
+	first := g.phase <= phaseFreshDrained
+	if first {
 		g.begin(ctx, s)
 	}
 	g.budget = g.opts.Budget
 	g.ending.asked = false
 	g.claims.goOn()
-	return g.scope.derive(ctx, func() scope {
+	inner := g.scope.derive(ctx, func() scope {
 		inner := within(s)
 		if inner.driver == nil {
 			inner.driver, inner.pool = g, &g.pool
@@ -315,6 +323,11 @@ func (g *engine) enter(ctx context.Context) context.Context {
 		}
 		return inner
 	})
+	if first {
+		g.watch()
+		g.heed(noticeOf(ctx))
+	}
+	return inner
 }
 
 // begin sets what counts from the first step on.
@@ -337,9 +350,15 @@ func (g *engine) begin(ctx context.Context, s *scope) {
 	if s != nil && s.group != nil {
 		g.outer, g.outerNode = s.group, s.group.current
 	}
+	if s != nil {
+		g.runner, _ = s.driver.(*TaskRunner)
+	}
 	g.claims.begin(g, heldAround(s))
-	if n := noticeOf(ctx); n != nil {
-		g.readClock()
+}
+
+// heed makes a group begin under the notice that was given around it, if any.
+func (g *engine) heed(n *StopError) {
+	if n != nil {
 		g.ending.notify(n)
 		g.haltBy(n)
 	}
@@ -352,6 +371,7 @@ func (g *engine) signal() { g.parking.event.Set() }
 func (g *engine) haltBy(n *StopError) {
 	if n.final && g.ending.cause == nil {
 		g.ending.cause = n
+		g.tellStopping(n)
 		g.cancelPending()
 	}
 }
@@ -373,10 +393,10 @@ func (g *engine) limitHere() int64 {
 	return g.startLimit
 }
 
-// readClock reads the time for the Observer, if there is one. A round does that
+// readClock reads the time for the Observers, if there are any. A round does that
 // by itself.
 func (g *engine) readClock() {
-	if g.opts.Observer != nil {
+	if g.watchers.wanted != 0 {
 		g.now = instantOf(g.clock)
 	}
 }
@@ -384,13 +404,16 @@ func (g *engine) readClock() {
 // stepResult is what a step returns: the group's result once nothing is left to
 // be done.
 func (g *engine) stepResult() (Yield, error) {
+	g.tellLateDrain()
 	g.checkDeadlock()
 	if !g.isOver() {
-		return g.nextStep(), nil
+		y := g.nextStep()
+		g.keepDue(y)
+		return y, nil
 	}
-	g.end()
 	err := g.ending.result(&g.failures, g.opts.AggregateErrors || g.opts.OnError != nil,
 		g.nodes.count(StateCancelled) > 0, g.nodes.count(StatePending) > 0)
+	g.end(err)
 	if err != nil {
 		return Yield{}, err
 	}
@@ -425,10 +448,12 @@ func (g *engine) nextStep() Yield {
 	return y
 }
 
-// end forgets all that a run needs. What can be asked afterwards stays.
-func (g *engine) end() {
+// end forgets all that a run needs. What can be asked afterwards stays. The
+// Observers are told the result.
+func (g *engine) end(result error) {
 	g.endNodes()
 	g.phase = phaseEnded
+	g.tellEnd(result)
 	g.task, g.direct, g.opts.Context = nil, nil, nil
 	g.parking.end()
 	g.deadlines.end()
@@ -443,11 +468,23 @@ func (g *engine) end() {
 func (g *engine) unwind() {
 	// Each of these may panic too, and the next must happen all the same.
 	defer func() {
-		g.opts.Observer = nil
-		g.end()
+		g.dropWatcher()
+		defer func() { g.end(ErrAborted) }() // once more if an Observer panics at the end
+		g.end(ErrAborted)
 	}()
-	defer g.endNodes()
-	defer g.closeRest()
+	defer func() {
+		g.dropWatcher()
+		g.endNodes()
+	}()
+	defer func() {
+		g.dropWatcher()
+		g.closeRest()
+	}()
+	defer func() {
+		if g.phase == phaseRunning && g.nodes.count(StatePending) > 0 {
+			g.tellStopping(ErrAborted)
+		}
+	}()
 	g.abortCurrent(nil)
 }
 
@@ -481,18 +518,12 @@ func (g *engine) cancelPending() {
 	}
 }
 
-// set changes a node's state, and tells the Observer.
+// set changes a node's state, and tells the Observers.
 func (g *engine) set(p int32, to State, task Task, err error) {
 	from := g.nodes.change(p, to, g.round)
-	if g.opts.Observer != nil {
-		g.observe(p, from, to, task, err)
+	if g.watchers.want(NodeChanged) {
+		g.tellChange(p, from, to, task, err)
 	}
-}
-
-func (g *engine) observe(p int32, from, to State, task Task, err error) {
-	g.subject, g.observing = task, true
-	g.opts.Observer.Observe(Transition{From: from, To: to, Err: err, group: g, node: p, at: g.now})
-	g.subject, g.observing = nil, false
 }
 
 // taskOf returns the task of a member that has a slot, also of one that is closing.

@@ -515,7 +515,7 @@ func ExampleSnapshot_Resume() {
 			})
 		}, &scheduler.GroupOptions[string]{
 			Completed: completed,
-			Observer: scheduler.ObserverFunc(func(scheduler.Transition) {
+			Observer: scheduler.ObserverFunc(func(scheduler.Record) {
 				stored, _ = json.Marshal(group.Snapshot()) // to a file, in a real program
 			}),
 		})
@@ -725,12 +725,12 @@ func ExampleDependencyTaskGroup_WriteMermaid() {
 // A log, and a count of failures of one's own.
 func ExampleObservers() {
 	failures := 0
-	count := scheduler.ObserverFunc(func(t scheduler.Transition) {
+	count := scheduler.ObserverFunc(func(t scheduler.Record) {
 		if t.To == scheduler.StateFailed {
 			failures++
 		}
 	})
-	say := scheduler.ObserverFunc(func(t scheduler.Transition) { fmt.Println(t.Path(), t.To) })
+	say := scheduler.ObserverFunc(func(t scheduler.Record) { fmt.Println(t.Path(), t.To) })
 	deps := scheduler.NewDependencies[string]()
 	deps.Add("server", "volume")
 	group, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task {
@@ -770,7 +770,7 @@ func ExampleLogObserver() {
 	// Output:
 	// level=INFO msg="group started" group.name=site group.nodes=5 group.completed=0
 	// level=WARN msg="node failed" group.name=site group.round=1 node.path=volume node.from=running node.task=scheduler_test.ExampleLogObserver.func1.1 error="quota exceeded"
-	// level=INFO msg="group ended" group.name=site group.rounds=2 group.took=1m0s group.succeeded=2 group.failed=1 group.skipped=2
+	// level=INFO msg="group ended" group.name=site group.rounds=2 group.took=1m0s group.succeeded=2 group.failed=1 group.skipped=2 error="1 task failed:\n- volume: quota exceeded"
 	// 1 task failed:
 	// - volume: quota exceeded
 }

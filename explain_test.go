@@ -131,7 +131,7 @@ func TestGroup_Explain_by_an_Observer_of_a_start(t *testing.T) {
 	var g *scheduler.DependencyTaskGroup[int]
 	var seen []scheduler.State
 	g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return scheduler.Pause(scheduler.Next) },
-		&scheduler.GroupOptions[int]{Observer: scheduler.ObserverFunc(func(scheduler.Transition) {
+		&scheduler.GroupOptions[int]{Observer: scheduler.ObserverFunc(func(scheduler.Record) {
 			for e := range g.Explain() {
 				seen = append(seen, e.State)
 			}

@@ -606,13 +606,14 @@ func outcomes(group *scheduler.DependencyTaskGroup[string]) string {
 	return strings.Join(lines, "\n")
 }
 
-// slowObserver is warned.
-type slowObserver struct {
-	*schedulertest.Recorder
-	slow []scheduler.SlowStep
-}
+// slowObserver keeps what it is told of slow steps.
+type slowObserver struct{ slow []string }
 
-func (o *slowObserver) ObserveSlowStep(s scheduler.SlowStep) { o.slow = append(o.slow, s) }
+func (o *slowObserver) Wants() scheduler.Kinds { return scheduler.KindsOf(scheduler.SlowStep) }
+
+func (o *slowObserver) Observe(r scheduler.Record) {
+	o.slow = append(o.slow, fmt.Sprint(r.Path(), " ", r.Task(), " ", r.Took()))
+}
 
 // claiming returns a group whose nodes have claims.
 func claiming(t *testing.T, nodes string, claims map[string][]scheduler.Claim, task func(k string) scheduler.Task) *scheduler.DependencyTaskGroup[string] {

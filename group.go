@@ -167,6 +167,7 @@ func NewDependencyTaskGroup[K comparable](
 		key:      func(p int32) any { return keys[p] },
 		graph:    g.plan.graph,
 		required: g.plan.required,
+		shell:    g,
 	}
 	g.engine.init()
 	return g, nil

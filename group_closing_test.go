@@ -220,7 +220,7 @@ func TestGroup_closing_member(t *testing.T) {
 				return []scheduler.Claim{{Limiter: limiter, Weight: 1}}
 			},
 			Timeout: byKey(map[string]time.Duration{"deaf": time.Second}),
-			Observer: scheduler.ObserverFunc(func(tr scheduler.Transition) {
+			Observer: scheduler.ObserverFunc(func(tr scheduler.Record) {
 				if tr.Key() == "deaf" {
 					changes = append(changes, fmt.Sprintf("%v %s: %v", time.Since(began).Round(time.Millisecond), tr.To, tr.Err))
 				}

@@ -77,7 +77,6 @@ func TestGroup_policies_that_exclude_one_another(t *testing.T) {
 		},
 		"GroupOptions.Estimate": {Estimate: func(string) time.Duration { return 0 }},
 		"GroupOptions.Limit":    {Limit: -1},
-		"GroupOptions.SlowStep": {SlowStep: time.Second},
 	} {
 		_, err := scheduler.NewDependencyTaskGroup(graph("a"), task, opts)
 		var wrong *scheduler.OptionError
@@ -333,7 +332,7 @@ func TestGroup_long_chain_fails(t *testing.T) {
 	skipped := 0
 	g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task {
 		return scheduler.Func(func(context.Context) error { return errOops })
-	}, &scheduler.GroupOptions[int]{AggregateErrors: true, Observer: scheduler.ObserverFunc(func(tr scheduler.Transition) {
+	}, &scheduler.GroupOptions[int]{AggregateErrors: true, Observer: scheduler.ObserverFunc(func(tr scheduler.Record) {
 		if tr.To == scheduler.StateSkipped {
 			skipped++
 		}
@@ -495,7 +494,7 @@ var disasters = []struct {
 }
 
 func observing(disaster func(), at scheduler.State) scheduler.GroupOptions[string] {
-	return scheduler.GroupOptions[string]{Observer: scheduler.ObserverFunc(func(tr scheduler.Transition) {
+	return scheduler.GroupOptions[string]{Observer: scheduler.ObserverFunc(func(tr scheduler.Record) {
 		if tr.Key() == "b" && tr.To == at {
 			disaster()
 		}
@@ -586,7 +585,7 @@ func TestGroup_disasters_in_a_row(t *testing.T) {
 	// Also an Observer that panics at everything.
 	s = newStage(t, map[string]part{"a": {steps: "next next"}, "b": {steps: "next panic"}, "c": {steps: "next next"}})
 	armed := false
-	s.make("a b c d:c e:d", &scheduler.GroupOptions[string]{Observer: scheduler.ObserverFunc(func(scheduler.Transition) {
+	s.make("a b c d:c e:d", &scheduler.GroupOptions[string]{Observer: scheduler.ObserverFunc(func(scheduler.Record) {
 		if armed {
 			panic("Observer")
 		}

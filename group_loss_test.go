@@ -28,7 +28,7 @@ func TestGroup_panic_at_a_start_gives_claims_back(t *testing.T) {
 	}
 	for name, set := range map[string]func(o *scheduler.GroupOptions[string], do func()){
 		"Observer": func(o *scheduler.GroupOptions[string], do func()) {
-			o.Observer = scheduler.ObserverFunc(func(tr scheduler.Transition) { at(tr.Key().(string), do) })
+			o.Observer = scheduler.ObserverFunc(func(tr scheduler.Record) { at(tr.Key().(string), do) })
 		},
 		"Timeout": func(o *scheduler.GroupOptions[string], do func()) {
 			o.Timeout = func(k string) time.Duration { at(k, do); return 0 }

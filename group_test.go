@@ -128,7 +128,7 @@ func TestGroup_Budget(t *testing.T) {
 			s := newStage(t, parts)
 			opts := &scheduler.GroupOptions[string]{
 				AggregateErrors: seed%2 == 0, Reverse: seed%3 == 0, Budget: budget,
-				Observer: scheduler.ObserverFunc(func(tr scheduler.Transition) {
+				Observer: scheduler.ObserverFunc(func(tr scheduler.Record) {
 					if tr.From == scheduler.StateRunning {
 						return
 					}

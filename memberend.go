@@ -311,7 +311,7 @@ func (g *engine) closeRest() {
 	g.abortCurrent(nil) // the Observer, if it panicked at the end of the one before
 	for _, do := range []func(){g.beginCloseAll, g.closeAll} {
 		for g.nodes.active() > 0 {
-			if _, err := recovered(func() (Yield, error) { do(); return Done, nil }); err == nil {
+			if _, err := recovered(func() (Yield, error) { do(); return Done, nil }, new(bool)); err == nil {
 				break
 			} else {
 				g.abortCurrent(err)
@@ -324,9 +324,7 @@ func (g *engine) closeRest() {
 // abortCurrent ends the member out of whose code a panic or a Goexit came, and
 // the Observer, if it came out of that. err is the panic, if it goes no further.
 func (g *engine) abortCurrent(err error) {
-	if g.observing {
-		g.opts.Observer, g.observing = nil, false
-	}
+	g.dropWatcher()
 	if p := g.current; p != noNode {
 		g.current = noNode
 		if !g.nodes.state(p).Ended() { // else it was the Observer who was told of its end

@@ -40,7 +40,10 @@ func TestState(t *testing.T) {
 // watcher notes transitions.
 type watcher struct{ journal }
 
-func (w *watcher) Observe(t scheduler.Transition) {
+func (w *watcher) Observe(t scheduler.Record) {
+	if t.Kind != scheduler.NodeChanged {
+		return
+	}
 	line := fmt.Sprintf("%v %v", t.Key(), t.To)
 	if t.Err != nil {
 		line += " (" + t.Err.Error() + ")"
@@ -104,10 +107,10 @@ func TestObserver_transitions(t *testing.T) {
 			rounds: []string{"a running, a timed out (a: timed out after -1ns), b cancelled"},
 		},
 		{
-			name: "completed ones are not told", deps: "b:a c:b", opts: scheduler.GroupOptions[string]{
+			name: "completed ones first", deps: "b:a c:b", opts: scheduler.GroupOptions[string]{
 				Completed: func(k string) bool { return k != "c" },
 			},
-			rounds: []string{"c running, c succeeded"},
+			rounds: []string{"a succeeded, b succeeded, c running, c succeeded"},
 		},
 		{
 			name: "Close", deps: "a b:a", parts: map[string]part{"a": run},
@@ -149,7 +152,7 @@ func TestObserver_transitions(t *testing.T) {
 			s := newStage(t, test.parts)
 			var w watcher
 			states := map[any]scheduler.State{}
-			test.opts.Observer = scheduler.ObserverFunc(func(tr scheduler.Transition) {
+			test.opts.Observer = scheduler.ObserverFunc(func(tr scheduler.Record) {
 				if tr.Key() != nil && states[tr.Key()] == 0 {
 					states[tr.Key()] = scheduler.StatePending
 				}
@@ -182,11 +185,11 @@ func TestObserver_transitions(t *testing.T) {
 	}
 }
 
-func TestTransition(t *testing.T) {
+func TestRecord_of_a_change(t *testing.T) {
 	clock := schedulertest.NewClock(time.Unix(500, 0))
 	var j journal
-	note := scheduler.ObserverFunc(func(tr scheduler.Transition) {
-		j.add("%d@%d %s: %s %v %q", tr.Round(), tr.Time().Unix(), tr.Group(), tr.Path(), tr.To, tr.Task())
+	note := scheduler.ObserverFunc(func(tr scheduler.Record) {
+		j.add("%d@%d %s: %s %v %q", tr.Round(), tr.Time().Unix(), tr.Group().Name(), tr.Path(), tr.To, tr.Task())
 	})
 	member := func(k string) scheduler.Task {
 		steps := 0
@@ -199,9 +202,11 @@ func TestTransition(t *testing.T) {
 		}}
 	}
 	group := func(name, deps string, task func(k string) scheduler.Task) *scheduler.DependencyTaskGroup[string] {
-		g := newGroup(t, deps, task,
-			&scheduler.GroupOptions[string]{Name: name, Observer: note})
-		return g
+		opts := &scheduler.GroupOptions[string]{Name: name}
+		if name == "outer" {
+			opts.Observer = note // the groups inside are found
+		}
+		return newGroup(t, deps, task, opts)
 	}
 	outer := group("outer", "x y", func(k string) scheduler.Task {
 		if k == "y" {
@@ -232,11 +237,12 @@ func TestTransition(t *testing.T) {
 2@512 outer: y succeeded "task of y"`,
 		`3@525 DependencyTaskGroup: x/m/b succeeded "task of b"
 3@525 middle: x/m succeeded "DependencyTaskGroup"
-3@525 outer: x succeeded "scheduler_test.TestTransition.func4.1"`,
+3@525 outer: x succeeded "scheduler_test.TestRecord_of_a_change.func4.1"`,
 	}, rounds)
 }
 
-// Time costs something only where somebody wants it: once a round.
+// Time costs something only where somebody wants it: once a round, as the group
+// begins, and as it ends.
 func TestGroup_reads_the_clock(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -244,7 +250,7 @@ func TestGroup_reads_the_clock(t *testing.T) {
 		reads int
 	}{
 		{"without need", scheduler.GroupOptions[string]{}, 0},
-		{"with an Observer", scheduler.GroupOptions[string]{Observer: &watcher{}}, 5},
+		{"with an Observer", scheduler.GroupOptions[string]{Observer: &watcher{}}, 1 + 5 + 1},
 		// Once a round and once at each start.
 		{"with limits", scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Hour }}, 4 + 3},
 	}
@@ -280,7 +286,7 @@ func TestObserver_may_end_the_run(t *testing.T) {
 	play := func(n int, act func()) (changes, late int, err error) {
 		group = newGroup(t, "b:a d:c e", task, &scheduler.GroupOptions[string]{
 			AggregateErrors: true, Limit: 2,
-			Observer: scheduler.ObserverFunc(func(change scheduler.Transition) {
+			Observer: scheduler.ObserverFunc(func(change scheduler.Record) {
 				if changes++; changes > n && change.To == scheduler.StateRunning {
 					late++
 				}
@@ -324,7 +330,7 @@ func TestObserver_that_drives_panics(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var g *scheduler.DependencyTaskGroup[int]
 			g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return scheduler.Pause(scheduler.Next) },
-				&scheduler.GroupOptions[int]{Name: "G", Observer: scheduler.ObserverFunc(func(scheduler.Transition) { call(g) })})
+				&scheduler.GroupOptions[int]{Name: "G", Observer: scheduler.ObserverFunc(func(scheduler.Record) { call(g) })})
 			require.NoError(t, err)
 			require.Equal(t, "scheduler: DependencyTaskGroup."+name+" of G called during a step",
 				panicOf(t, func() { _, _ = g.Step(t.Context()) }))
@@ -332,20 +338,21 @@ func TestObserver_that_drives_panics(t *testing.T) {
 	}
 }
 
-// quickWatcher and slowWatcher note what they are told.
-type quickWatcher struct {
-	name string
-	told *[]string
+// kindWatcher notes the kinds that it wants.
+type kindWatcher struct {
+	name  string
+	kinds scheduler.Kinds
+	told  *[]string
 }
 
-func (w quickWatcher) Observe(t scheduler.Transition) {
-	*w.told = append(*w.told, fmt.Sprint(w.name, " ", t.To))
-}
+func (w kindWatcher) Wants() scheduler.Kinds { return w.kinds }
 
-type slowWatcher struct{ quickWatcher }
-
-func (w slowWatcher) ObserveSlowStep(s scheduler.SlowStep) {
-	*w.told = append(*w.told, fmt.Sprint(w.name, " slow ", s.Path))
+func (w kindWatcher) Observe(r scheduler.Record) {
+	what := r.Kind.String()
+	if r.Kind == scheduler.NodeChanged {
+		what = r.To.String()
+	}
+	*w.told = append(*w.told, w.name+" "+what)
 }
 
 func TestObservers(t *testing.T) {
@@ -353,47 +360,44 @@ func TestObservers(t *testing.T) {
 	require.Nil(t, scheduler.Observers())
 	require.Nil(t, scheduler.Observers(nil, nil))
 	var told []string
-	a, b := quickWatcher{"a", &told}, quickWatcher{"b", &told}
-	c, d := slowWatcher{quickWatcher{"c", &told}}, slowWatcher{quickWatcher{"d", &told}}
+	changes := scheduler.KindsOf(scheduler.NodeChanged)
+	a, b := kindWatcher{"a", changes, &told}, kindWatcher{"b", changes, &told}
+	c, d := kindWatcher{"c", changes | scheduler.KindsOf(scheduler.SlowStep), &told}, kindWatcher{"d", scheduler.AllKinds, &told}
 	require.Equal(t, a, scheduler.Observers(nil, a), "a single one is that one itself")
-	require.Equal(t, c, scheduler.Observers(c, nil))
-
-	_, slow := scheduler.Observers(a, b).(scheduler.SlowStepObserver)
-	require.False(t, slow, "so that a SlowStep that nobody would hear of is an error")
-
 	for _, test := range []struct {
 		observer scheduler.Observer
-		slowStep time.Duration
-		told     []string
+		told     string
 	}{
-		{scheduler.Observers(b, nil, a), 0, []string{"b running", "a running", "b succeeded", "a succeeded"}},
-		{scheduler.Observers(a, d, b, c), time.Second, []string{
-			"a running", "d running", "b running", "c running", "d slow k", "c slow k",
-			"a succeeded", "d succeeded", "b succeeded", "c succeeded",
-		}},
-		{scheduler.Observers(scheduler.Observers(a, c), b), time.Second, []string{
-			"a running", "c running", "b running", "c slow k", "a succeeded", "c succeeded", "b succeeded",
-		}},
+		{scheduler.Observers(b, nil, a), "b running, a running, b succeeded, a succeeded"},
+		{scheduler.Observers(b, b), "b running, b succeeded"}, // each once
+		{scheduler.Observers(a, d, c), "d group begun, a running, d running, c running, d slow step, c slow step, " +
+			"a succeeded, d succeeded, c succeeded, d group ended"},
+		{scheduler.Observers(scheduler.Observers(a, c), b), "a running, c running, b running, c slow step, a succeeded, c succeeded, b succeeded"},
 	} {
 		told = nil
-		clock := schedulertest.NewClock(time.Time{})
+		clock := schedulertest.NewClock(time.Time{}).Alone()
 		group := newGroup(t, "k", func(string) scheduler.Task {
 			return scheduler.Func(func(context.Context) error {
 				clock.Advance(2 * time.Second)
 				return nil
 			})
-		}, &scheduler.GroupOptions[string]{Observer: test.observer, SlowStep: test.slowStep})
+		}, &scheduler.GroupOptions[string]{Observer: test.observer, SlowStep: time.Second})
 		require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
-		require.Equal(t, test.told, told)
+		require.Equal(t, test.told, strings.Join(told, ", "))
 	}
+	told = nil
+	joined := scheduler.Observers(a, c)
+	joined.Observe(scheduler.Record{Kind: scheduler.NodeChanged, To: scheduler.StateRunning})
+	joined.Observe(scheduler.Record{Kind: scheduler.SlowStep})
+	require.Equal(t, []string{"a running", "c running", "c slow step"}, told, "called by hand it tells them what they want")
 }
 
 func TestGroup_SlowStep(t *testing.T) {
 	clock := schedulertest.NewClock(time.Time{}).Alone()
-	observer := &slowObserver{Recorder: schedulertest.NewRecorder(clock)}
+	observer := &slowObserver{}
 	group := newGroup(t, "quick slow", func(k string) scheduler.Task {
 		steps := 0
-		return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+		return &fakeTask{name: "task " + k, step: func(context.Context) (scheduler.Yield, error) {
 			if steps++; steps > 2 {
 				return scheduler.Done, nil
 			}
@@ -403,21 +407,15 @@ func TestGroup_SlowStep(t *testing.T) {
 				clock.Advance(time.Second)
 			}
 			return scheduler.Next, nil
-		})
+		}}
 	}, &scheduler.GroupOptions[string]{Observer: observer, SlowStep: time.Second})
 	require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
-	require.Len(t, observer.slow, 2, "the first step and a later one")
-	for _, s := range observer.slow {
-		require.Equal(t, "slow", s.Path)
-		require.Equal(t, 2*time.Second, s.Took)
-		require.Contains(t, s.Task, "TestGroup_SlowStep")
-	}
+	require.Equal(t, []string{"slow task slow 2s", "slow task slow 2s"}, observer.slow, "the first step and a later one")
 }
 
 func TestGroup_SlowStep_negative(t *testing.T) {
-	clock := schedulertest.NewClock(time.Time{})
 	_, err := scheduler.NewDependencyTaskGroup(graph("a"), second, &scheduler.GroupOptions[string]{
-		Observer: &slowObserver{Recorder: schedulertest.NewRecorder(clock)}, SlowStep: -1,
+		Observer: &slowObserver{}, SlowStep: -1,
 	})
 	require.EqualError(t, err, "scheduler: GroupOptions.SlowStep: negative duration -1ns")
 }

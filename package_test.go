@@ -225,7 +225,7 @@ func TestGroup_keeps_nothing_of_its_tasks(t *testing.T) {
 			},
 		}},
 		{name: "observed", opts: scheduler.GroupOptions[int]{
-			Observer: scheduler.ObserverFunc(func(tr scheduler.Transition) { _ = tr.Task() }),
+			Observer: scheduler.ObserverFunc(func(tr scheduler.Record) { _ = tr.Task() }),
 		}},
 		{name: "cancelled", run: func(t *testing.T, r *scheduler.TaskRunner) {
 			require.NoError(t, r.Start(t.Context(), 0))

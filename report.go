@@ -123,14 +123,6 @@ func (g *engine) String() string {
 	return g.opts.Name
 }
 
-// subjectName says what the task is called whose change of state is observed.
-func (g *engine) subjectName() string {
-	if g.subject == nil {
-		return ""
-	}
-	return TaskDescription(g.subject)
-}
-
 // pathOf returns the keys from the outermost group to the node.
 func (g *engine) pathOf(p int32) string {
 	key := fmt.Sprint(g.key(p))

@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/bits"
 	"runtime/debug"
-	"time"
 )
 
 // This file is about a round of a group: the running pass, the start pass, and
@@ -39,10 +38,11 @@ func (g *engine) makeRound(ctx context.Context) {
 func (g *engine) beginRound() {
 	g.round++
 	g.parking.beginRound(g.round)
-	if g.parking.hasTimes() || g.deadlines.wheel.Len() > 0 || g.opts.Observer != nil {
+	if g.parking.hasTimes() || g.deadlines.wheel.Len() > 0 || g.watchers.wanted != 0 {
 		g.now = instantOf(g.clock)
 		g.parking.takeTimes(g.now)
 		g.findExpired()
+		g.tellRound()
 	}
 }
 
@@ -61,7 +61,7 @@ func (g *engine) findExpired() {
 // of the set of who is due, so a member that wants the next round costs the
 // look at its bit, its slot, the call, and one comparison; nothing is written.
 func (g *engine) stepDue(ctx context.Context) bool {
-	direct := g.opts.Budget == 0 && !g.opts.RecoverPanics && g.opts.Context == nil && g.opts.SlowStep == 0
+	direct := g.opts.Budget == 0 && !g.opts.RecoverPanics && g.opts.Context == nil && !g.timesSteps()
 	// No member gets a slot in this pass, so these stay as they are.
 	due, tasks, slots := g.parking.due, g.parking.tasks, g.nodes.cells
 	for w := due.NextWord(int(g.at >> 6)); w >= 0; w = due.NextWord(w + 1) {
@@ -124,33 +124,17 @@ func (g *engine) stepMember(ctx context.Context, p int32) {
 		}
 	}
 	ctx, task := g.contexts.of(ctx, slot), g.parking.task(slot)
-	y, err := g.call(p, func() (Yield, error) {
-		if g.opts.SlowStep > 0 {
-			defer g.timeStep(p, task)()
-		}
-		return task.Step(ctx)
-	})
+	from := g.stepBegins()
+	y, err := g.call(p, func() (Yield, error) { return task.Step(ctx) })
+	g.tellStep(p, task, from)
 	g.apply(ctx, p, y, err)
-}
-
-// timeStep measures a step, from the call on to that of what it returns.
-func (g *engine) timeStep(p int32, task Task) func() {
-	from := instantOf(g.clock)
-	return func() {
-		took := time.Duration(instantOf(g.clock) - from)
-		if took > g.opts.SlowStep {
-			g.opts.Observer.(SlowStepObserver).ObserveSlowStep(SlowStep{
-				Path: g.pathOf(p), Task: TaskDescription(task), Took: took,
-			})
-		}
-	}
 }
 
 // call runs a member's code; what panics is known by current.
 func (g *engine) call(p int32, code func() (Yield, error)) (y Yield, err error) {
 	g.current = p
 	if g.opts.RecoverPanics {
-		y, err = recovered(code)
+		y, err = g.recovered(code)
 	} else {
 		y, err = code()
 	}
@@ -158,9 +142,18 @@ func (g *engine) call(p int32, code func() (Yield, error)) (y Yield, err error) 
 	return y, err
 }
 
-// recovered turns a panic into an error.
-func recovered(code func() (Yield, error)) (y Yield, err error) {
+// recovered turns a panic of a member into an error. One of an Observer, which
+// was told about a group inside the member, is no member's: it goes up.
+func (g *engine) recovered(code func() (Yield, error)) (Yield, error) {
+	return recovered(code, &g.watchers.failed)
+}
+
+// recovered turns a panic into an error, unless passes is set by then.
+func recovered(code func() (Yield, error), passes *bool) (y Yield, err error) {
 	defer func() {
+		if *passes {
+			return
+		}
 		if v := recover(); v != nil {
 			p, ok := v.(*PanicError)
 			if !ok {
@@ -279,7 +272,7 @@ func (g *engine) sweep(ctx context.Context) bool {
 func (g *engine) startsDirectly() bool {
 	o := &g.opts
 	return g.round <= math.MaxInt32 && o.Timeout == nil && o.Context == nil && o.Claims == nil &&
-		!o.RecoverPanics && o.SlowStep == 0 && o.Budget == 0 && o.Limit == 0
+		!o.RecoverPanics && !g.timesSteps() && o.Budget == 0 && o.Limit == 0
 }
 
 // startDirectly is start for such a group, for all ready nodes of a word and in
@@ -291,7 +284,7 @@ func startDirectly[K comparable](ctx context.Context, g *engine, w int, keys []K
 	n := uint(len(g.nodes.states))
 	states, since, cells, keys := g.nodes.states[:n], g.nodes.since[:n], g.nodes.cells[:n], keys[:n]
 	start, to := g.graph.Start[:n+1], g.graph.To
-	words, told := g.starter.ready.Words(), g.opts.Observer != nil
+	words, told := g.starter.ready.Words(), g.watchers.want(NodeChanged)
 	for words[w] != 0 && g.phase == phaseRunning {
 		p := int32(w<<6 | bits.TrailingZeros64(words[w]))
 		i := uint(p)
@@ -302,7 +295,7 @@ func startDirectly[K comparable](ctx context.Context, g *engine, w int, keys []K
 		g.nodes.counts[StatePending]--
 		g.nodes.counts[StateRunning]++
 		if told {
-			g.observe(p, StatePending, StateRunning, nil, nil)
+			g.tellChange(p, StatePending, StateRunning, nil, nil)
 		}
 		g.current = p
 		task := task(keys[i])
@@ -321,7 +314,7 @@ func startDirectly[K comparable](ctx context.Context, g *engine, w int, keys []K
 		g.nodes.counts[StateRunning]--
 		g.nodes.counts[StateSucceeded]++
 		if told {
-			g.observe(p, StateRunning, StateSucceeded, task, nil)
+			g.tellChange(p, StateRunning, StateSucceeded, task, nil)
 		}
 		for _, q := range to[start[i]:start[i+1]] {
 			if cells[q]--; cells[q] != 0 {
@@ -343,8 +336,8 @@ func startDirectly[K comparable](ctx context.Context, g *engine, w int, keys []K
 // that: they get no slot.
 func (g *engine) start(ctx context.Context, p int32) {
 	g.nodes.start(p, g.round) // before anybody is told, who may ask for more
-	if g.opts.Observer != nil {
-		g.observe(p, StatePending, StateRunning, nil, nil)
+	if g.watchers.want(NodeChanged) {
+		g.tellChange(p, StatePending, StateRunning, nil, nil)
 	}
 	limit := g.limitOf(p)
 	if limit.span < 0 {
@@ -363,10 +356,12 @@ func (g *engine) start(ctx context.Context, p int32) {
 		ctx = &memberScope{Context: ctx, values: values}
 	}
 	var task Task
+	from := g.stepBegins()
 	y, err := g.call(p, func() (y Yield, err error) {
 		task, y, err = g.makeAndStep(ctx, p)
 		return y, err
 	})
+	g.tellStep(p, task, from)
 	g.applyFirst(ctx, p, task, y, err, limit, values)
 }
 
@@ -375,9 +370,6 @@ func (g *engine) makeAndStep(ctx context.Context, p int32) (Task, Yield, error) 
 	task := g.task(p)
 	if task == nil {
 		return nil, Yield{}, ErrNilTask
-	}
-	if g.opts.SlowStep > 0 {
-		defer g.timeStep(p, task)()
 	}
 	y, err := task.Step(ctx)
 	return task, y, err

@@ -164,6 +164,9 @@ func (c *scopeCache) derive(ctx context.Context, make func() scope) *scopeContex
 	return c.inner
 }
 
+// given returns the context that was given last, or nil.
+func (c *scopeCache) given() context.Context { return c.outer }
+
 // same compares contexts. Of those of a type that == panics for no two are the
 // same. (To ask reflect for such types beforehand allocates, also for the struct
 // that context.Background is.)

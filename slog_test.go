@@ -52,8 +52,9 @@ level=INFO msg="group ended" group.name=site group.rounds=2 group.took=1s group.
 			want: `
 level=INFO msg="group started" group.name=site group.nodes=4 group.completed=0
 level=WARN msg="node failed" group.name=site group.round=2 node.path=b node.from=running node.task="player b" error="oops b"
+level=INFO msg="group stopping" group.name=site error="b: oops b"
 level=INFO msg="node cancelled" group.name=site group.round=2 node.path=a node.from=running node.task="player a" error="close a"
-level=INFO msg="group ended" group.name=site group.rounds=2 group.took=1s group.failed=1 group.cancelled=3`,
+level=INFO msg="group ended" group.name=site group.rounds=2 group.took=1s group.failed=1 group.cancelled=3 error="b: oops b"`,
 		},
 		{
 			name: "warnings alone", deps: "a b", level: slog.LevelWarn, parts: map[string]part{"a": {steps: "fail"}},
@@ -71,7 +72,7 @@ level=DEBUG msg="node running" group.name=site group.round=1 node.path=c node.fr
 level=DEBUG msg="node succeeded" group.name=site group.round=1 node.path=c node.from=running node.task="player c"
 level=WARN msg="node timed out" group.name=site group.round=3 node.path=a node.from=running node.task="player a" error="player a: timed out after 1s"
 level=DEBUG msg="node skipped" group.name=site group.round=3 node.path=b node.from=pending
-level=INFO msg="group ended" group.name=site group.rounds=3 group.took=2s group.succeeded=1 "group.timed out"=1 group.skipped=1`,
+level=INFO msg="group ended" group.name=site group.rounds=3 group.took=2s group.succeeded=1 group.timed_out=1 group.skipped=1 error="1 task failed:\n- a: player a: timed out after 1s"`,
 		},
 		{
 			name: "in reverse", deps: "b:a", level: slog.LevelDebug, opts: scheduler.GroupOptions[string]{Reverse: true},
@@ -92,6 +93,9 @@ level=INFO msg="group ended" group.name=site group.rounds=1 group.took=0s group.
 		},
 		{
 			name: "nothing to do", deps: "a", opts: scheduler.GroupOptions[string]{Completed: func(string) bool { return true }},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=1 group.completed=1
+level=INFO msg="group ended" group.name=site group.rounds=1 group.took=0s group.succeeded=1`,
 		},
 		{
 			name: "drained", deps: "a b:a", parts: map[string]part{"a": {steps: "next next"}},
@@ -102,7 +106,8 @@ level=INFO msg="group ended" group.name=site group.rounds=1 group.took=0s group.
 			},
 			want: `
 level=INFO msg="group started" group.name=site group.nodes=2 group.completed=0
-level=INFO msg="group ended" group.name=site group.rounds=3 group.took=2s group.pending=1 group.succeeded=1`,
+level=INFO msg="group draining" group.name=site
+level=INFO msg="group ended" group.name=site group.rounds=3 group.took=2s group.pending=1 group.succeeded=1 error="scheduler: drained"`,
 		},
 		{
 			name: "closed", deps: "a b:a", parts: map[string]part{"a": hour},
@@ -113,7 +118,8 @@ level=INFO msg="group ended" group.name=site group.rounds=3 group.took=2s group.
 			},
 			want: `
 level=INFO msg="group started" group.name=site group.nodes=2 group.completed=0
-level=INFO msg="group ended" group.name=site group.rounds=1 group.took=1s group.cancelled=2`,
+level=INFO msg="group closing" group.name=site
+level=INFO msg="group ended" group.name=site group.rounds=1 group.took=1s group.cancelled=2 error="scheduler: cancelled"`,
 		},
 		{
 			name: "panic", deps: "a b:a", parts: map[string]part{"a": {steps: "panic"}},
@@ -121,7 +127,8 @@ level=INFO msg="group ended" group.name=site group.rounds=1 group.took=1s group.
 			want: `
 level=INFO msg="group started" group.name=site group.nodes=2 group.completed=0
 level=WARN msg="node failed" group.name=site group.round=1 node.path=a node.from=running error="` + scheduler.ErrAborted.Error() + `"
-level=INFO msg="group ended" group.name=site group.rounds=1 group.took=0s group.failed=1 group.cancelled=1`,
+level=INFO msg="group stopping" group.name=site error="` + scheduler.ErrAborted.Error() + `"
+level=INFO msg="group ended" group.name=site group.rounds=1 group.took=0s group.failed=1 group.cancelled=1 error="` + scheduler.ErrAborted.Error() + `"`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -235,7 +242,7 @@ func TestLogObserver_slow_steps(t *testing.T) {
 		})
 	}, &scheduler.GroupOptions[string]{Observer: scheduler.NewLogObserver(logTo(&b, slog.LevelWarn)), SlowStep: time.Second})
 	require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
-	require.Equal(t, "level=WARN msg=\"slow step\" node.path=slow node.task=scheduler_test.TestLogObserver_slow_steps.func1.1 took=2s\n", b.String())
+	require.Equal(t, "level=WARN msg=\"slow step\" group.name=DependencyTaskGroup group.round=1 node.path=slow node.task=scheduler_test.TestLogObserver_slow_steps.func1.1 took=2s\n", b.String())
 }
 
 // Without a logger it is the default one that is written to. (Not parallel: that
@@ -245,8 +252,10 @@ func TestNewLogObserver_default(t *testing.T) {
 	defer slog.SetDefault(before)
 	var b bytes.Buffer
 	slog.SetDefault(logTo(&b, slog.LevelInfo))
-	scheduler.NewLogObserver(nil).ObserveSlowStep(scheduler.SlowStep{Path: "x/a", Task: "task a", Took: time.Minute})
-	require.Equal(t, "level=WARN msg=\"slow step\" node.path=x/a node.task=\"task a\" took=1m0s\n", b.String())
+	group := newGroup(t, "a", func(string) scheduler.Task { return lasting(0, errOops) },
+		&scheduler.GroupOptions[string]{Name: "site", Observer: scheduler.NewLogObserver(nil)})
+	require.ErrorIs(t, scheduler.Run(t.Context(), group, nil), errOops)
+	require.Contains(t, b.String(), "level=WARN msg=\"node failed\" group.name=site")
 }
 
 // A group that has ended is not held on to.

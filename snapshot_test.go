@@ -86,7 +86,7 @@ func TestSnapshot_during_a_run_by_an_observer(t *testing.T) {
 	var last scheduler.Snapshot[string]
 	clock := schedulertest.NewClock(time.Time{}).Alone()
 	group = newGroup(t, "b:a", second, &scheduler.GroupOptions[string]{
-		Observer: scheduler.ObserverFunc(func(tr scheduler.Transition) {
+		Observer: scheduler.ObserverFunc(func(tr scheduler.Record) {
 			last = group.Snapshot()
 			if tr.To == scheduler.StateRunning {
 				require.Contains(t, last.Started, tr.Key(), "a start is seen before anything of the task runs")

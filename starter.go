@@ -16,9 +16,10 @@ import (
 // in the order of the longest remaining path. Either way what a node frees has a
 // higher rank than the node.
 type starter struct {
-	ready  *bitset.Set
-	ranks  []int32 // rank by position; nil: the same
-	byRank []int32 // position by rank
+	ready     *bitset.Set
+	ranks     []int32         // rank by position; nil: the same
+	byRank    []int32         // position by rank
+	estimates []time.Duration // by position; nil: there are none
 }
 
 func (s *starter) init(n int) { s.ready = bitset.New(n) }
@@ -28,12 +29,14 @@ func (s *starter) rankBy(graph *digraph.Graph, estimate func(int32) time.Duratio
 	n := graph.Len()
 	remaining := make([]int64, n)
 	s.byRank = make([]int32, n)
+	s.estimates = make([]time.Duration, n)
 	for p := n - 1; p >= 0; p-- {
 		s.byRank[p] = int32(p)
 		for _, q := range graph.Row(int32(p)) {
 			remaining[p] = max(remaining[p], remaining[q])
 		}
-		remaining[p] = later(remaining[p], max(estimate(int32(p)), 0))
+		s.estimates[p] = max(estimate(int32(p)), 0)
+		remaining[p] = later(remaining[p], s.estimates[p])
 	}
 	slices.SortFunc(s.byRank, func(a, b int32) int {
 		return cmp.Or(cmp.Compare(remaining[b], remaining[a]), cmp.Compare(a, b))
@@ -57,6 +60,14 @@ func (s *starter) nodeAt(rank int32) int32 {
 		return rank
 	}
 	return s.byRank[rank]
+}
+
+// estimateOf returns what was estimated of a node.
+func (s *starter) estimateOf(p int32) time.Duration {
+	if s.estimates == nil {
+		return 0
+	}
+	return s.estimates[p]
 }
 
 // add makes a node ready.

@@ -123,6 +123,7 @@ func (g *engine) stop(ctx context.Context, cause error, by int32) {
 	if g.phase < phaseStopping {
 		g.ending.blame = by
 	}
+	g.tellStopping(cause)
 	g.cancelPending()
 	if !g.ending.asksGraces(g.opts.GraceFor != nil) {
 		return
@@ -136,6 +137,7 @@ func (g *engine) stop(ctx context.Context, cause error, by int32) {
 		g.nodes.add(p, wasStopped)
 		if grace := g.graceOf(p); grace > 0 {
 			g.grant(slot, closeCancel, grace)
+			g.tellNotice(p, n, grace)
 			g.notify(ctx, p, n)
 		} else {
 			g.close(p)
@@ -154,6 +156,7 @@ func (g *engine) notifyAll(ctx context.Context, cause error) {
 	for _, p := range g.parking.members() {
 		if slot := g.nodes.slot(p); slot != noSlot && !g.parking.has(slot, isClosing) {
 			g.nodes.add(p, wasStopped)
+			g.tellNotice(p, n, 0)
 			g.notify(ctx, p, n)
 		}
 	}

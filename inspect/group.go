@@ -26,7 +26,6 @@ type Group[K comparable] struct {
 	run     *run       // nil: nobody shows it
 	numbers map[K]int32
 	keys    []K
-	next    scheduler.Observer // the caller's own
 	begun   bool
 	seen    bool                 // the first change of a node
 	skipped *scheduler.TaskError // what the last node was skipped for
@@ -60,8 +59,8 @@ type Wrapped[K comparable] interface {
 // NewGroup makes a group as [scheduler.NewDependencyTaskGroup] does, with the
 // same arguments and errors, and shows it on the page from its first step on. A
 // group inside of another one is shown below it if its steps get the context of
-// those of the other. opts.Observer is told of everything as ever. opts.SlowStep
-// needs no SlowStepObserver here. A nil page shows nothing.
+// those of the other. opts.Observer is told of everything as ever. A nil page
+// shows nothing.
 //
 // It takes time and memory in proportion to the graph. What the page then costs
 // the driving goroutine is about a microsecond for each change of a node's
@@ -95,9 +94,9 @@ func NewGroupFunc[K comparable, G Wrapped[K]](
 	if opts != nil {
 		o = *opts
 	}
-	g := &Group[K]{next: o.Observer, turn: make(chan struct{}, 1)}
+	g := &Group[K]{turn: make(chan struct{}, 1)}
 	if p != nil {
-		o.Observer = (*observer[K])(g)
+		o.Observer = scheduler.Observers((*observer[K])(g), o.Observer)
 	}
 	task, err := newGroup(&o)
 	if err != nil {
@@ -259,9 +258,29 @@ func (g *Group[K]) status(err error) string {
 // observer is a Group as the Observer of the group inside.
 type observer[K comparable] Group[K]
 
-// Observe writes a change down, and hands it on.
-func (o *observer[K]) Observe(t scheduler.Transition) {
+// ObserveGroup watches the group that it is made for, and not those inside it.
+func (o *observer[K]) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	if of, ok := scheduler.Group[K](begun.Group()); !ok || of != o.DependencyTaskGroup {
+		return nil
+	}
+	return o
+}
+
+// Wants returns the kinds that the page shows.
+func (o *observer[K]) Wants() scheduler.Kinds {
+	return scheduler.KindsOf(scheduler.NodeChanged, scheduler.SlowStep)
+}
+
+// Observe writes down a change of a node, or a slow step.
+func (o *observer[K]) Observe(t scheduler.Record) {
 	g := (*Group[K])(o)
+	if t.Kind == scheduler.SlowStep {
+		g.run.recordSlow(slowStep{Path: cut(t.Path(), textMax), Task: cut(t.Task(), textMax), Took: ms(int64(t.Took()))})
+		return
+	}
+	if t.From == scheduler.StatePending && t.To == scheduler.StateSucceeded {
+		return // it did not run: it was completed beforehand
+	}
 	k, _ := t.Key().(K)
 	c := change{at: t.Time().UnixNano(), node: g.numbers[k], round: int32(t.Round()), state: t.To}
 	switch {
@@ -275,18 +294,6 @@ func (o *observer[K]) Observe(t scheduler.Transition) {
 		g.run.setPath(strings.TrimSuffix(strings.TrimSuffix(t.Path(), fmt.Sprint(k)), "/"))
 	}
 	g.run.record(c, t.From)
-	if g.next != nil {
-		g.next.Observe(t)
-	}
-}
-
-// ObserveSlowStep writes a slow step down, and hands it on if it is wanted.
-func (o *observer[K]) ObserveSlowStep(s scheduler.SlowStep) {
-	g := (*Group[K])(o)
-	g.run.recordSlow(slowStep{Path: cut(s.Path, textMax), Task: cut(s.Task, textMax), Took: ms(int64(s.Took))})
-	if next, ok := g.next.(scheduler.SlowStepObserver); ok {
-		next.ObserveSlowStep(s)
-	}
 }
 
 // describe describes an error, as long as there is room for its text.

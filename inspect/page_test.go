@@ -311,7 +311,7 @@ func sorted(w wholeRun) []string {
 
 func TestPage_after_a_panic(t *testing.T) {
 	page := inspect.New(nil)
-	observe := scheduler.ObserverFunc(func(tr scheduler.Transition) {
+	observe := scheduler.ObserverFunc(func(tr scheduler.Record) {
 		if tr.Key() == "b" {
 			panic("observer")
 		}
@@ -572,12 +572,8 @@ func TestNewGroupFunc(t *testing.T) {
 // slowObserver keeps what it is told.
 type slowObserver struct{ lines []string }
 
-func (o *slowObserver) Observe(t scheduler.Transition) {
-	o.lines = append(o.lines, fmt.Sprint(t.Path(), t.To, t.Round()))
-}
-
-func (o *slowObserver) ObserveSlowStep(s scheduler.SlowStep) {
-	o.lines = append(o.lines, "slow "+s.Path)
+func (o *slowObserver) Observe(t scheduler.Record) {
+	o.lines = append(o.lines, fmt.Sprint(t.Kind, t.Path(), t.To, t.Round()))
 }
 
 func TestPage_memory(t *testing.T) {

@@ -279,7 +279,7 @@ func TestRun_observed(t *testing.T) {
 			return nil
 		})
 	}, &options{Group: scheduler.GroupOptions[string]{
-		Observer: scheduler.ObserverFunc(func(tr scheduler.Transition) {
+		Observer: scheduler.ObserverFunc(func(tr scheduler.Record) {
 			told = append(told, fmt.Sprint(tr.Path(), " ", tr.To))
 		}),
 		Context:   func(ctx context.Context, k string) context.Context { return context.WithValue(ctx, value{}, "of "+k) },

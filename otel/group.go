@@ -96,20 +96,14 @@ func NewGroup[K comparable](
 // instrumented returns the options with which the group is really made.
 func (g *Group[K]) instrumented() *scheduler.GroupOptions[K] {
 	opts := g.opts
-	if _, ok := opts.Observer.(scheduler.SlowStepObserver); opts.SlowStep != 0 && !ok {
-		return &opts // an error, which ours would hide
-	}
 	o := observer[K]{g}
-	opts.Observer = o
+	opts.Observer = scheduler.Observers(o, opts.Observer)
 	opts.Context = o.context
 	if opts.OnError != nil {
 		opts.OnError = o.onError
 	}
 	if opts.GraceFor != nil {
 		opts.GraceFor = o.graceFor
-	}
-	if g.metrics.wantsSteps() && opts.SlowStep >= 0 {
-		opts.SlowStep = 1 // every step is one
 	}
 	return &opts
 }

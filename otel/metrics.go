@@ -55,7 +55,7 @@ func (m *metrics) count(ctx context.Context, s scheduler.State, n int) {
 	}
 }
 
-func (m *metrics) transition(ctx context.Context, t scheduler.Transition) {
+func (m *metrics) transition(ctx context.Context, t scheduler.Record) {
 	m.count(ctx, t.From, -1)
 	if !t.To.Ended() {
 		m.count(ctx, t.To, 1)
@@ -65,7 +65,7 @@ func (m *metrics) transition(ctx context.Context, t scheduler.Transition) {
 }
 
 // outcome are the attributes of how a node ended.
-func (m *metrics) outcome(t scheduler.Transition) metric.MeasurementOption {
+func (m *metrics) outcome(t scheduler.Record) metric.MeasurementOption {
 	attributes := []attribute.KeyValue{m.name, nodeState.String(t.To.String())}
 	if isFailure(t.To) {
 		attributes = append(attributes, errorType(t.Err))
@@ -73,7 +73,7 @@ func (m *metrics) outcome(t scheduler.Transition) metric.MeasurementOption {
 	return metric.WithAttributes(attributes...)
 }
 
-func (m *metrics) took(ctx context.Context, t scheduler.Transition, d time.Duration) {
+func (m *metrics) took(ctx context.Context, t scheduler.Record, d time.Duration) {
 	m.duration.Record(ctx, d.Seconds(), m.outcome(t))
 }
 

@@ -44,9 +44,33 @@ type node struct {
 // observer is what a Group puts into its options.
 type observer[K comparable] struct{ g *Group[K] }
 
-// Observe makes spans and metrics of a transition.
-func (o observer[K]) Observe(t scheduler.Transition) {
+// ObserveGroup watches the group that it is made for, and not those inside it.
+func (o observer[K]) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	if of, ok := scheduler.Group[K](begun.Group()); !ok || of != o.g.DependencyTaskGroup {
+		return nil
+	}
+	return o
+}
+
+// Wants asks for the time of each step if anybody measures it.
+func (o observer[K]) Wants() scheduler.Kinds {
+	wanted := scheduler.KindsOf(scheduler.NodeChanged)
+	if o.g.metrics.wantsSteps() {
+		wanted |= scheduler.KindsOf(scheduler.NodeStepped)
+	}
+	return wanted
+}
+
+// Observe makes spans and metrics of a change of a node, and measures steps.
+func (o observer[K]) Observe(t scheduler.Record) {
 	g := o.g
+	if t.Kind == scheduler.NodeStepped {
+		g.metrics.stepTook(g.inner, t.Took())
+		return
+	}
+	if t.From == scheduler.StatePending && t.To == scheduler.StateSucceeded {
+		return // it did not run: it was completed beforehand
+	}
 	k, _ := t.Key().(K) // a nil key of an interface type is its zero value
 	g.metrics.transition(g.inner, t)
 	switch t.To {
@@ -56,18 +80,6 @@ func (o observer[K]) Observe(t scheduler.Transition) {
 		g.close(k, t)
 	default:
 		g.finish(k, t)
-	}
-	if g.opts.Observer != nil {
-		g.opts.Observer.Observe(t)
-	}
-}
-
-// ObserveSlowStep measures a step, and hands those on that its user calls slow.
-func (o observer[K]) ObserveSlowStep(s scheduler.SlowStep) {
-	o.g.metrics.stepTook(o.g.inner, s.Took)
-	slow, ok := o.g.opts.Observer.(scheduler.SlowStepObserver)
-	if limit := o.g.opts.SlowStep; ok && limit > 0 && s.Took > limit {
-		slow.ObserveSlowStep(s)
 	}
 }
 
@@ -97,7 +109,7 @@ func (o observer[K]) graceFor(k K) time.Duration {
 }
 
 // start starts a node's span, below that of the group.
-func (g *Group[K]) start(k K, t scheduler.Transition) *node {
+func (g *Group[K]) start(k K, t scheduler.Record) *node {
 	name := fmt.Sprint(k)
 	n := &node{began: g.now()}
 	_, n.span = g.tracer.Start(g.inner, name,
@@ -131,7 +143,7 @@ func (g *Group[K]) links(k K) []trace.Link {
 }
 
 // finish ends a node's span. A node that failed before it was started gets one.
-func (g *Group[K]) finish(k K, t scheduler.Transition) {
+func (g *Group[K]) finish(k K, t scheduler.Record) {
 	failed := isFailure(t.To)
 	n := g.running[k]
 	if n == nil && failed {
@@ -160,7 +172,7 @@ func (g *Group[K]) finish(k K, t scheduler.Transition) {
 }
 
 // close notes that a node is closing. If it is for an error, it has failed.
-func (g *Group[K]) close(k K, t scheduler.Transition) {
+func (g *Group[K]) close(k K, t scheduler.Record) {
 	if n := g.running[k]; n != nil {
 		n.closing = true
 	}

@@ -3,6 +3,7 @@ package otel_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -479,7 +480,6 @@ func TestNewGroup_errors(t *testing.T) {
 	cycle := scheduler.NewDependencies[string]()
 	cycle.Add("a", "b")
 	cycle.Add("b", "a")
-	ignore := scheduler.ObserverFunc(func(scheduler.Transition) {})
 	for _, c := range []struct {
 		deps *scheduler.Dependencies[string]
 		opts *scheduler.GroupOptions[string]
@@ -487,8 +487,6 @@ func TestNewGroup_errors(t *testing.T) {
 		{nil, nil},
 		{cycle, nil},
 		{site(), &scheduler.GroupOptions[string]{Limit: -1}},
-		{site(), &scheduler.GroupOptions[string]{SlowStep: time.Second}},
-		{site(), &scheduler.GroupOptions[string]{SlowStep: time.Second, Observer: ignore}},
 		{site(), &scheduler.GroupOptions[string]{SlowStep: -1, Observer: &slowSteps{}}},
 		{site(), &scheduler.GroupOptions[string]{Grace: 1, GraceFor: func(string) time.Duration { return 0 }}},
 	} {
@@ -565,7 +563,7 @@ func TestGroup_metrics(t *testing.T) {
 		r.metric("scheduler.node.ended"))
 	require.Equal(t, []string{"1, 2s *errors.errorString site failed", "2, 4.75s site succeeded"},
 		r.metric("scheduler.node.duration"))
-	require.Equal(t, []string{"1, 0.5s site"}, r.metric("scheduler.step.duration"))
+	require.Equal(t, []string{"6, 0.5s site"}, r.metric("scheduler.step.duration"))
 	require.Equal(t, []string{"3, 0.25s site"}, r.metric("scheduler.round.lateness"))
 }
 
@@ -599,20 +597,23 @@ func TestGroup_composes(t *testing.T) {
 	})
 	require.NoError(t, r.run(group, nil))
 	require.Equal(t, 8, watcher.transitions)
-	require.Equal(t, []scheduler.SlowStep{{Path: "network", Task: "scheduler.Func", Took: time.Second}}, watcher.steps)
-	require.Equal(t, []string{"2, 1.001s DependencyTaskGroup"}, r.metric("scheduler.step.duration"))
+	require.Equal(t, []string{"network 1s"}, watcher.steps)
+	require.Equal(t, []string{"6, 1.001s DependencyTaskGroup"}, r.metric("scheduler.step.duration"))
 }
 
 type slowSteps struct {
 	transitions int
-	steps       []scheduler.SlowStep
+	steps       []string
 }
 
-func (s *slowSteps) Observe(scheduler.Transition) { s.transitions++ }
-
-func (s *slowSteps) ObserveSlowStep(step scheduler.SlowStep) {
-	step.Task = "scheduler.Func" // and not the name of the function
-	s.steps = append(s.steps, step)
+func (s *slowSteps) Observe(r scheduler.Record) {
+	switch r.Kind {
+	case scheduler.NodeChanged:
+		s.transitions++
+	case scheduler.SlowStep:
+		s.steps = append(s.steps, fmt.Sprint(r.Path(), " ", r.Took()))
+	default:
+	}
 }
 
 // TestGroup_is_a_group: the scheduler knows it as one inside another.
@@ -774,12 +775,13 @@ func TestGroup_ends_by_a_panic(t *testing.T) {
 		want string
 	}{
 		"of the Observer": {
-			scheduler.GroupOptions[string]{Observer: scheduler.ObserverFunc(func(scheduler.Transition) { panic(errBoom) })},
+			scheduler.GroupOptions[string]{Observer: scheduler.ObserverFunc(func(scheduler.Record) { panic(errBoom) })},
 			takes(time.Second, nil),
 			func(d *schedulertest.Driver, _ *otel.Group[string]) { d.Step() },
 			`site 0s-0s *errors.errorString Error: scheduler: task panicked or ended its goroutine
+  ! 0s scheduler.stop scheduler: task panicked or ended its goroutine
   ! 0s exception scheduler: task panicked or ended its goroutine
-  a 0s-0s *errors.errorString Error: scheduler: task panicked or ended its goroutine
+  a 0s-0s failed *errors.errorString Error: scheduler: task panicked or ended its goroutine
     ! 0s exception scheduler: task panicked or ended its goroutine
 `,
 		},

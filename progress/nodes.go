@@ -62,7 +62,7 @@ func (ns *nodes) expect(i id, estimate time.Duration) *node {
 	return n
 }
 
-func (ns *nodes) observe(i id, t scheduler.Transition) *node {
+func (ns *nodes) observe(i id, t scheduler.Record) *node {
 	n := ns.expect(i, 0) // it is there, unless nobody told
 	if ns.first.IsZero() {
 		ns.first = t.Time()
@@ -137,7 +137,7 @@ func (ns *nodes) left(now time.Time) time.Duration {
 
 // line is what is written by default when a node starts and when it ends; the
 // counts tell of those that end without a start.
-func (ns *nodes) line(n *node, t scheduler.Transition) string {
+func (ns *nodes) line(n *node, t scheduler.Record) string {
 	what := t.To.String()
 	switch {
 	case t.To == scheduler.StateRunning:

@@ -48,7 +48,7 @@ type Options struct {
 	// "" is none. By default there is one for all that starts and ends, and in
 	// a live display for failures only. What Line returns is written as it is,
 	// with the escape sequences that are in it.
-	Line func(t scheduler.Transition) string
+	Line func(t scheduler.Record) string
 
 	// Clock is that of the run, by default the system's.
 	Clock scheduler.Clock
@@ -133,10 +133,7 @@ func Watch[K comparable](p *Progress, opts *scheduler.GroupOptions[K]) {
 		p.expect(id{group, k})
 		return false
 	}
-	opts.Observer = watcher{p, group, observer}
-	if slow, ok := observer.(scheduler.SlowStepObserver); ok {
-		opts.Observer = slowWatcher{watcher{p, group, observer}, slow}
-	}
+	opts.Observer = scheduler.Observers(&watcher{p: p, group: group}, observer)
 }
 
 // group stands for a group that is watched: two may have nodes of the same key.
@@ -146,23 +143,29 @@ type group struct{ _ byte }
 type watcher struct {
 	p     *Progress
 	group *group
-	next  scheduler.Observer // or nil
+	begun bool
 }
 
-func (w watcher) Observe(t scheduler.Transition) {
-	w.p.observe(id{w.group, t.Key()}, t)
-	if w.next != nil {
-		w.next.Observe(t)
+// ObserveGroup watches the first group that begins, and not those inside it.
+func (w *watcher) ObserveGroup(scheduler.Record) scheduler.Observer {
+	if w.begun {
+		return nil
+	}
+	w.begun = true
+	return w
+}
+
+func (w *watcher) Observe(t scheduler.Record) {
+	if isShown(t) {
+		w.p.observe(id{w.group, t.Key()}, t)
 	}
 }
 
-// slowWatcher is that of one whose options had a SlowStepObserver.
-type slowWatcher struct {
-	watcher
-	slow scheduler.SlowStepObserver
+// isShown reports whether a record is a change of a node that was not completed
+// beforehand.
+func isShown(t scheduler.Record) bool {
+	return t.Kind == scheduler.NodeChanged && (t.From != scheduler.StatePending || t.To != scheduler.StateSucceeded)
 }
-
-func (w slowWatcher) ObserveSlowStep(s scheduler.SlowStep) { w.slow.ObserveSlowStep(s) }
 
 // Expect tells of nodes that are going to run, for who makes p the Observer of a
 // group by hand in place of Watch.
@@ -174,7 +177,11 @@ func (p *Progress) Expect(keys ...any) {
 
 // Observe shows a transition: p is an Observer of groups that it was told of by
 // Expect.
-func (p *Progress) Observe(t scheduler.Transition) { p.observe(id{nil, t.Key()}, t) }
+func (p *Progress) Observe(t scheduler.Record) {
+	if isShown(t) {
+		p.observe(id{nil, t.Key()}, t)
+	}
+}
 
 func (p *Progress) expect(i id) {
 	estimate := time.Duration(0)
@@ -186,7 +193,7 @@ func (p *Progress) expect(i id) {
 	p.nodes.expect(i, estimate)
 }
 
-func (p *Progress) observe(i id, t scheduler.Transition) {
+func (p *Progress) observe(i id, t scheduler.Record) {
 	text := ""
 	if p.opts.Line != nil {
 		text = p.opts.Line(t)
@@ -204,7 +211,7 @@ func (p *Progress) observe(i id, t scheduler.Transition) {
 
 // Note says what a running node is doing, beside it in a live display and as a
 // line in a plain one, or if it is not running. path is that of
-// scheduler.Transition: for a group that is not inside another the key.
+// scheduler.Record: for a group that is not inside another the key.
 func (p *Progress) Note(path, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -556,7 +556,7 @@ func TestWatch_composes(t *testing.T) {
 	t.Parallel()
 	clock := schedulertest.NewClock(time.Time{}).Alone()
 	var text strings.Builder
-	p := progress.New(&text, &progress.Options{Line: func(t scheduler.Transition) string {
+	p := progress.New(&text, &progress.Options{Line: func(t scheduler.Record) string {
 		if t.To == scheduler.StateRunning {
 			return fmt.Sprintf("%v begins", t.Key())
 		}
@@ -574,19 +574,22 @@ func TestWatch_composes(t *testing.T) {
 	}, opts)
 	require.NoError(t, err)
 	require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
-	require.Equal(t, &slow{transitions: 10, steps: 5}, told)
+	require.Equal(t, &slow{transitions: 10, steps: 5, others: 2}, told)
 	require.Equal(t, "network begins\nvolume begins\nserver begins\nname begins\nbackup begins\n", text.String())
-
-	opts = &scheduler.GroupOptions[string]{Observer: scheduler.ObserverFunc(func(scheduler.Transition) {}), SlowStep: 1}
-	progress.Watch(p, opts)
-	_, err = scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task { return nil }, opts)
-	require.Error(t, err, "an Observer of slow steps is not made up")
 }
 
-type slow struct{ transitions, steps int }
+type slow struct{ transitions, steps, others int }
 
-func (s *slow) Observe(scheduler.Transition)       { s.transitions++ }
-func (s *slow) ObserveSlowStep(scheduler.SlowStep) { s.steps++ }
+func (s *slow) Observe(r scheduler.Record) {
+	switch r.Kind {
+	case scheduler.NodeChanged:
+		s.transitions++
+	case scheduler.SlowStep:
+		s.steps++
+	default:
+		s.others++
+	}
+}
 
 // TestProgress_Observe: by hand, with the keys told beforehand.
 func TestProgress_Observe(t *testing.T) {

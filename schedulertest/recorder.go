@@ -31,15 +31,18 @@ type Recorder struct {
 	lines []string
 }
 
-var _ scheduler.Observer = (*Recorder)(nil)
+var _ scheduler.SelectiveObserver = (*Recorder)(nil)
 
 // NewRecorder returns an empty recorder. clock is that of the run.
 func NewRecorder(clock scheduler.Clock) *Recorder {
 	return &Recorder{clock: clock, start: clock.Now()}
 }
 
+// Wants returns the set of [scheduler.NodeChanged].
+func (r *Recorder) Wants() scheduler.Kinds { return scheduler.KindsOf(scheduler.NodeChanged) }
+
 // Observe records a change of a node's state.
-func (r *Recorder) Observe(t scheduler.Transition) {
+func (r *Recorder) Observe(t scheduler.Record) {
 	text := fmt.Sprintf("%v %d %s: %v -> %v", t.Time().Sub(r.start), t.Round(), t.Path(), t.From, t.To)
 	if t.Err != nil {
 		text += ": " + oneLine(t.Err)

@@ -1,49 +1,75 @@
 package temporal
 
 import (
+	"context"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/steptask/scheduler"
 )
 
-// Quiet returns an Observer that is told what o is told, but for what happened
-// before and is only replayed. Time stands still within a workflow task, so the
-// durations of steps that it sees are zero.
+// Quiet returns an Observer that is told what o is told, except for what
+// happened before and is only replayed. Time stands still within a workflow task,
+// so the durations of steps that it sees are zero.
 func Quiet(ctx workflow.Context, o scheduler.Observer) scheduler.Observer {
 	q := quiet{ctx: ctx, o: o}
-	if slow, ok := o.(scheduler.SlowStepObserver); ok {
-		return quietSlow{quiet: q, slow: slow}
+	if c, ok := o.(scheduler.ContextObserver); ok {
+		return quietContexts{quiet: q, contexts: c}
 	}
 	return q
 }
 
+// quiet is a GroupObserver and a SelectiveObserver whatever o is: to one that is
+// not it does what a group would do.
 type quiet struct {
 	ctx workflow.Context
 	o   scheduler.Observer
 }
 
-func (q quiet) Observe(t scheduler.Transition) {
+func (q quiet) Observe(r scheduler.Record) {
 	if !workflow.IsReplaying(q.ctx) {
-		q.o.Observe(t)
+		q.o.Observe(r)
 	}
 }
 
-type quietSlow struct {
+// ObserveGroup passes the question on even if it is only replayed: what it
+// returns is told the rest.
+func (q quiet) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	g, ok := q.o.(scheduler.GroupObserver)
+	if !ok {
+		if q.Wants().Has(scheduler.GroupBegun) {
+			q.Observe(begun)
+		}
+		return Quiet(q.ctx, q.o)
+	}
+	if o := g.ObserveGroup(begun); o != nil {
+		return Quiet(q.ctx, o)
+	}
+	return nil
+}
+
+func (q quiet) Wants() scheduler.Kinds {
+	if s, ok := q.o.(scheduler.SelectiveObserver); ok {
+		return s.Wants()
+	}
+	return scheduler.AllKinds
+}
+
+// quietContexts is that of a ContextObserver. Contexts are made on replay as well.
+type quietContexts struct {
 	quiet
-	slow scheduler.SlowStepObserver
+	contexts scheduler.ContextObserver
 }
 
-func (q quietSlow) ObserveSlowStep(s scheduler.SlowStep) {
-	if !workflow.IsReplaying(q.ctx) {
-		q.slow.ObserveSlowStep(s)
-	}
+func (q quietContexts) NodeContext(ctx context.Context, started scheduler.Record) context.Context {
+	return q.contexts.NodeContext(ctx, started)
 }
 
 // Log returns an Observer that writes each transition to the workflow's log,
 // which is silent on replay: failures as warnings, the rest for debugging.
 func Log(ctx workflow.Context) scheduler.Observer {
 	logger := workflow.GetLogger(ctx)
-	return scheduler.ObserverFunc(func(t scheduler.Transition) {
+	return scheduler.ObserverFunc(func(t scheduler.Record) {
 		fields := []any{"Node", t.Path(), "State", t.To.String(), "Round", t.Round()}
 		switch t.To {
 		case scheduler.StateFailed, scheduler.StateTimedOut:

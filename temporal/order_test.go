@@ -30,7 +30,7 @@ func TestOrder(t *testing.T) {
 				o := &scheduler.GroupOptions[string]{
 					Reverse: seed%2 == 0,
 					Budget:  int(seed % 7),
-					Observer: scheduler.ObserverFunc(func(tr scheduler.Transition) {
+					Observer: scheduler.ObserverFunc(func(tr scheduler.Record) {
 						*trace = append(*trace, fmt.Sprintf("%s %s", tr.Path(), tr.To))
 					}),
 				}

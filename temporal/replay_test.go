@@ -77,8 +77,8 @@ func TestQuiet(t *testing.T) {
 	heard, quiet := 0, 0
 	err := replay(t, "diamond", func(r worker.WorkflowRegistry) {
 		r.RegisterWorkflowWithOptions(func(ctx workflow.Context, keys []string) error {
-			o := temporal.Quiet(ctx, scheduler.ObserverFunc(func(scheduler.Transition) { quiet++ }))
-			return flows.DiamondOf(ctx, keys, scheduler.ObserverFunc(func(t scheduler.Transition) {
+			o := temporal.Quiet(ctx, scheduler.ObserverFunc(func(scheduler.Record) { quiet++ }))
+			return flows.DiamondOf(ctx, keys, scheduler.ObserverFunc(func(t scheduler.Record) {
 				heard++
 				o.Observe(t)
 			}))

@@ -32,8 +32,7 @@ func (s Span) Took() time.Duration { return s.End.Sub(s.Start) }
 // Recorder is empty and ready for use; it is safe for concurrent use. It grows
 // with the number of nodes started: [Recorder.Reset] makes it empty again.
 //
-// Nodes are told apart by the name of their group and their path: groups that
-// run at the same time inside the same node need names of their own.
+// Nodes that count as completed beforehand did not run and leave nothing.
 type Recorder struct {
 	mu    sync.Mutex
 	spans []Span
@@ -41,16 +40,22 @@ type Recorder struct {
 	last  time.Time
 }
 
-type node struct{ group, path string }
+type node struct {
+	group scheduler.GroupView
+	node  int
+}
 
-var _ scheduler.Observer = (*Recorder)(nil)
+var _ scheduler.SelectiveObserver = (*Recorder)(nil)
 
 // NewRecorder returns an empty Recorder.
 func NewRecorder() *Recorder { return &Recorder{} }
 
+// Wants returns the set of [scheduler.NodeChanged].
+func (r *Recorder) Wants() scheduler.Kinds { return scheduler.KindsOf(scheduler.NodeChanged) }
+
 // Observe keeps the time at which a node starts or ends.
-func (r *Recorder) Observe(t scheduler.Transition) {
-	n := node{t.Group(), t.Path()}
+func (r *Recorder) Observe(t scheduler.Record) {
+	n := node{t.Group(), t.Node()}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = t.Time()
@@ -60,7 +65,7 @@ func (r *Recorder) Observe(t scheduler.Transition) {
 		}
 		r.open[n] = len(r.spans)
 		r.spans = append(r.spans, Span{
-			Group: n.group, Path: n.path, Key: t.Key(),
+			Group: t.Group().Name(), Path: t.Path(), Key: t.Key(),
 			State: t.To, Start: t.Time(),
 		})
 		return

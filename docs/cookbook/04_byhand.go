@@ -44,7 +44,7 @@ func upByHand(ctx context.Context, cloud *cloud, state string, say say) error {
 	var runner *scheduler.TaskRunner
 	group, err = scheduler.NewDependencyTaskGroup(site(), creating(cloud, say), &scheduler.GroupOptions[string]{
 		Completed: earlier.Resume(),
-		Observer: scheduler.ObserverFunc(func(scheduler.Transition) {
+		Observer: scheduler.ObserverFunc(func(scheduler.Record) {
 			// Also before each start: what is not on file was not begun.
 			if err := save(state, group.Snapshot().After(earlier)); err != nil {
 				runner.Stop(err) // without a record nothing more is to start

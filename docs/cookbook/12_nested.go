@@ -15,7 +15,7 @@ func nestedGroups(ctx context.Context, cloud *cloud, say say) error {
 	deps.Add("site-b", "network")
 	deps.Add("load-balancer", "site-a", "site-b")
 
-	observer := scheduler.ObserverFunc(func(t scheduler.Transition) {
+	observer := scheduler.ObserverFunc(func(t scheduler.Record) {
 		if t.To.Ended() {
 			say("%s is %v", t.Path(), t.To)
 		}
@@ -23,8 +23,7 @@ func nestedGroups(ctx context.Context, cloud *cloud, say say) error {
 	inner := func(suffix string) scheduler.Task {
 		deps := scheduler.NewDependencies[string]()
 		deps.Add("server"+suffix, "volume"+suffix)
-		group, err := scheduler.NewDependencyTaskGroup(deps, creating(cloud, say),
-			&scheduler.GroupOptions[string]{Observer: observer})
+		group, err := scheduler.NewDependencyTaskGroup(deps, creating(cloud, say), nil)
 		if err != nil {
 			return scheduler.Func(func(context.Context) error { return err })
 		}

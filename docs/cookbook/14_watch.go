@@ -41,7 +41,7 @@ func watchLive(ctx context.Context, cloud *cloud, say say) error {
 		&scheduler.GroupOptions[string]{
 			Name:  "site",
 			Limit: 2,
-			Observer: scheduler.ObserverFunc(func(t scheduler.Transition) {
+			Observer: scheduler.ObserverFunc(func(t scheduler.Record) {
 				say("%s: %v", t.Path(), t.To)
 			}),
 		})

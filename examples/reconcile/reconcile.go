@@ -82,7 +82,7 @@ func (c *Controller) begin(ctx context.Context, object string) (Result, error) {
 		&scheduler.GroupOptions[string]{
 			Name:      object,
 			Completed: func(node string) bool { return completed[node] },
-			Observer: scheduler.ObserverFunc(func(t scheduler.Transition) {
+			Observer: scheduler.ObserverFunc(func(t scheduler.Record) {
 				if t.To == scheduler.StateSucceeded {
 					c.Store.Complete(object, t.Key().(string))
 				}

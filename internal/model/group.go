@@ -175,6 +175,11 @@ func (g *Group) step() (Yield, error) {
 	if !g.begun {
 		g.begun = true
 		g.inherited = g.opts.Clock.grace()
+		for _, n := range g.nodes {
+			if n.before && g.opts.Observe != nil {
+				g.opts.Observe(n.key, Pending, Succeeded, nil)
+			}
+		}
 		if n := g.opts.Clock.notice(); n != nil {
 			g.heed(n)
 		}

@@ -199,7 +199,7 @@ func (e *modelEngine) groupOf(spec *modelSpec, deps *scheduler.Dependencies[int]
 	opts := &scheduler.GroupOptions[int]{
 		Reverse: s.reverse, AggregateErrors: s.aggregate, Grace: time.Duration(s.grace),
 		Limit: s.limit, Budget: s.budget,
-		Observer: modelObserver{e, spec.id},
+		Name: strconv.Itoa(spec.id), Observer: modelObserver{e, spec.id},
 	}
 	if s.graces != nil {
 		opts.GraceFor = func(k int) time.Duration {
@@ -232,7 +232,18 @@ type modelObserver struct {
 	id int
 }
 
-func (o modelObserver) Observe(t scheduler.Transition) {
+// ObserveGroup watches the group that it is made for, and not those inside.
+func (o modelObserver) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	if begun.Group().Name() != strconv.Itoa(o.id) {
+		return nil
+	}
+	return o
+}
+
+func (o modelObserver) Observe(t scheduler.Record) {
+	if t.Kind != scheduler.NodeChanged {
+		return
+	}
 	o.e.transition(o.id, t.Key().(int), int(t.From), int(t.To), o.e.render(t.Err))
 }
 

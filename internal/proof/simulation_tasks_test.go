@@ -98,13 +98,45 @@ type simGroup struct {
 	ignored []bool
 	errs    []error
 	looks   bool
+
+	begun, stopped, ended int // how often it was told
 }
 
 func (g *simGroup) task() scheduler.Task { return g.s.observed(g.g) }
 
-// Observe checks each change against what was seen before.
-func (g *simGroup) Observe(t scheduler.Transition) {
+// ObserveGroup watches this group, and not those inside, which have others of
+// this kind.
+func (g *simGroup) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	if of, ok := scheduler.Group[int](begun.Group()); !ok || of != g.g {
+		return nil
+	}
+	g.begun++
+	return g
+}
+
+// Observe checks each record against what was seen before.
+func (g *simGroup) Observe(t scheduler.Record) {
+	g.s.require(g.begun == 1 && g.ended == 0, "group %d: %v outside of its life", g.id, t.Kind)
+	switch t.Kind {
+	case scheduler.NodeChanged:
+		g.change(t)
+	case scheduler.GroupStopping:
+		g.stopped++
+		g.s.require(t.Err != nil, "group %d: stops without a cause", g.id)
+	case scheduler.GroupEnded:
+		g.ended++
+		g.s.require(g.g.Count(scheduler.StateRunning)+g.g.Count(scheduler.StateClosing) == 0, "group %d: ended too early", g.id)
+	default:
+	}
+}
+
+// change checks a change of a node's state.
+func (g *simGroup) change(t scheduler.Record) {
 	k := t.Key().(int)
+	if t.From == scheduler.StatePending && t.To == scheduler.StateSucceeded { // it was beforehand
+		g.s.require(g.state[k] == t.To, "group %d: node %d succeeds without a start", g.id, k)
+		return
+	}
 	g.s.note("group %d: %d %v > %v %v", g.id, k, t.From, t.To, t.Err)
 	g.s.require(t.From == g.state[k], "group %d: node %d goes from %v, and was %v", g.id, k, t.From, g.state[k])
 	g.s.require(!t.From.Ended(), "group %d: node %d changes after its end", g.id, k)
@@ -113,6 +145,7 @@ func (g *simGroup) Observe(t scheduler.Transition) {
 	switch {
 	case t.To == scheduler.StateRunning:
 		g.s.require(t.From == scheduler.StatePending, "group %d: node %d starts twice", g.id, k)
+		g.s.require(g.stopped == 0, "group %d: node %d starts after the stop", g.id, k)
 		for _, q := range g.needs[k] {
 			g.s.require(g.state[q] == scheduler.StateSucceeded || g.ignored[q],
 				"group %d: node %d starts before %d is done", g.id, k, q)
@@ -128,8 +161,6 @@ func (g *simGroup) Observe(t scheduler.Transition) {
 	}
 }
 
-func (g *simGroup) ObserveSlowStep(scheduler.SlowStep) {}
-
 // look asks for all that there is to ask, in the middle of a round too.
 func (g *simGroup) look() {
 	g.check()
@@ -142,6 +173,7 @@ func (g *simGroup) look() {
 }
 
 func (g *simGroup) check() {
+	g.s.require(g.begun <= 1 && g.stopped <= 1 && g.ended <= g.begun, "group %d: told too often", g.id)
 	tally := map[scheduler.State]int{}
 	for k, state := range g.g.All() {
 		tally[state]++
@@ -159,6 +191,7 @@ func (g *simGroup) check() {
 }
 
 func (g *simGroup) finish() {
+	g.s.require(g.ended == g.begun, "group %d: its end was not told", g.id)
 	g.s.require(g.g.Count(scheduler.StateRunning)+g.g.Count(scheduler.StateClosing) == 0, "group %d: a node still runs", g.id)
 	kept := errors.Join(g.g.Errors()...)
 	for _, err := range g.errs {

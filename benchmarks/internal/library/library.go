@@ -178,7 +178,7 @@ func Observed[K comparable]() *scheduler.GroupOptions[K] {
 
 type transitions struct{ n int }
 
-func (t *transitions) Observe(scheduler.Transition) { t.n++ }
+func (t *transitions) Observe(scheduler.Record) { t.n++ }
 
 // Walk builds Dependencies from nodes as a program has them, and walks them.
 func Walk(nodes []graph.Node, fn func(key string) error) measure.Work {

@@ -67,7 +67,7 @@ func snapshots(sync bool) func(context.Context, string, graph) (time.Duration, e
 		var group *scheduler.DependencyTaskGroup[string]
 		var runner *scheduler.TaskRunner
 		group, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task { return scheduler.Func(noop) },
-			&scheduler.GroupOptions[string]{Observer: scheduler.ObserverFunc(func(scheduler.Transition) {
+			&scheduler.GroupOptions[string]{Observer: scheduler.ObserverFunc(func(scheduler.Record) {
 				if err := save(path, group.Snapshot(), sync); err != nil {
 					runner.Stop(err)
 				}

@@ -204,7 +204,11 @@ func (e *Engine) observer() scheduler.Observer {
 	if e.opts.View == nil {
 		return nil
 	}
-	return e.opts.View
+	return scheduler.ObserverFunc(func(r scheduler.Record) {
+		if r.From != scheduler.StatePending || r.To != scheduler.StateSucceeded { // it was there before
+			e.opts.View.Observe(r)
+		}
+	})
 }
 
 // note tells the user about a resource.

@@ -206,7 +206,7 @@ func (o *orderChecker) Begin(string, []engine.Item) {}
 func (o *orderChecker) Note(string, string)         {}
 func (o *orderChecker) End()                        {}
 
-func (o *orderChecker) Observe(tr scheduler.Transition) {
+func (o *orderChecker) Observe(tr scheduler.Record) {
 	name := tr.Key().(string)
 	switch {
 	case tr.To == scheduler.StateRunning && o.reverse:

@@ -27,7 +27,7 @@ func (p *Progress) Begin(action string, items []engine.Item) {
 	lines := newLines(action, items)
 	p.shown = progress.New(p.W, &progress.Options{
 		Name: action, Mode: p.Mode, Clock: p.Clock,
-		Line: func(t scheduler.Transition) string {
+		Line: func(t scheduler.Record) string {
 			line := lines.of(t)
 			if t.To == scheduler.StateRunning && p.shown.Live() {
 				return "" // it has a row
@@ -44,7 +44,7 @@ func (p *Progress) Begin(action string, items []engine.Item) {
 }
 
 // Observe shows what happens.
-func (p *Progress) Observe(t scheduler.Transition) { p.shown.Observe(t) }
+func (p *Progress) Observe(t scheduler.Record) { p.shown.Observe(t) }
 
 // Note shows the text beside the resource, or as a line.
 func (p *Progress) Note(name, text string) {
@@ -82,7 +82,7 @@ func newLines(action string, items []engine.Item) *lines {
 
 // of returns the line for a transition; "" for none. Those of resources that
 // are not part of the action, being done already, have none.
-func (l *lines) of(t scheduler.Transition) string {
+func (l *lines) of(t scheduler.Record) string {
 	name, _ := t.Key().(string)
 	item, part := l.items[name]
 	if !part {

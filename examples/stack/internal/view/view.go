@@ -25,7 +25,7 @@ func (a All) Begin(action string, items []engine.Item) {
 }
 
 // Observe tells all of them.
-func (a All) Observe(t scheduler.Transition) {
+func (a All) Observe(t scheduler.Record) {
 	for _, v := range a {
 		v.Observe(t)
 	}
@@ -68,7 +68,7 @@ func (t *TimeLine) Begin(action string, items []engine.Item) {
 }
 
 // Observe keeps the time.
-func (t *TimeLine) Observe(tr scheduler.Transition) {
+func (t *TimeLine) Observe(tr scheduler.Record) {
 	name, _ := tr.Key().(string)
 	if _, part := t.items[name]; !part {
 		return

@@ -1,0 +1,158 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+)
+
+// Kind is what a [Record] reports.
+type Kind uint8
+
+// The kinds of records. A group begins with its first step and reports that as
+// its first record; its last one is GroupEnded, exactly once, however it ends.
+const (
+	// GroupBegun reports that a group is about to make its first round. The
+	// nodes that [GroupOptions.Completed] names have succeeded already; each
+	// is reported with NodeChanged next. Context is that of the first step.
+	GroupBegun Kind = iota + 1
+
+	// GroupNoticed reports that a group passes the notice Err on to its running
+	// members and keeps starting others.
+	GroupNoticed
+
+	// GroupStopping reports, once, that a group starts nothing more because of
+	// Err. Its pending nodes are cancelled next.
+	GroupStopping
+
+	// GroupDraining reports that a group starts nothing more and that its
+	// running members may finish.
+	GroupDraining
+
+	// GroupClosing reports, once, that a group is being closed from outside.
+	GroupClosing
+
+	// GroupEnded is the last record of a group. Err is its result, Took the
+	// time since GroupBegun. After a panic Err is [ErrAborted].
+	GroupEnded
+
+	// NodeChanged reports that a node went From one state To another. Err is
+	// set for StateFailed, StateTimedOut and StateSkipped by its own error, for
+	// StateCancelled and StateClosing if an error came with it.
+	NodeChanged
+
+	// NodeStopping reports that a running node was given the notice Err. Took
+	// is its grace; zero means that it has none of its own.
+	NodeStopping
+
+	// NodeStillClosing reports a node that has been in StateClosing for Took:
+	// after a second of the run's clock, and then each time that has doubled.
+	NodeStillClosing
+
+	// SlowStep reports a step that Took longer than [GroupOptions.SlowStep].
+	SlowStep
+
+	// NodeStepped reports each step of a node, and how long it Took. It is
+	// reported only to a [SelectiveObserver] that wants it.
+	NodeStepped
+
+	// RoundBegun reports a round that was due at a time, and that it came Took
+	// later. It is reported only to a [SelectiveObserver] that wants it.
+	RoundBegun
+)
+
+var kindNames = [...]string{
+	"unknown", "group begun", "group noticed", "group stopping", "group draining", "group closing", "group ended",
+	"node changed", "node stopping", "node still closing", "slow step", "node stepped", "round begun",
+}
+
+// String returns the kind in lower case, such as "node changed".
+func (k Kind) String() string {
+	if int(k) >= len(kindNames) {
+		return kindNames[0]
+	}
+	return kindNames[k]
+}
+
+// Kinds is a set of kinds.
+type Kinds uint32
+
+// AllKinds has all kinds but NodeStepped and RoundBegun, which cost something
+// in every round.
+const AllKinds = Kinds(1<<NodeStepped - 2)
+
+// KindsOf returns the set of the given kinds.
+func KindsOf(kinds ...Kind) Kinds {
+	var s Kinds
+	for _, k := range kinds {
+		s |= 1 << k
+	}
+	return s
+}
+
+// Has reports whether k is in the set.
+func (s Kinds) Has(k Kind) bool { return s&(1<<k) != 0 }
+
+// Record reports something that happened in a group. The kinds say which of the
+// fields and methods have something to say.
+//
+// A Record is a small value that may be kept. Its methods, however, ask the
+// group, and must be called before Observe returns, on that goroutine.
+type Record struct {
+	// A call passes these in registers. A further one would move all of them to
+	// the stack, which costs more than all the rest of telling an Observer.
+	Err      error
+	group    *engine
+	at       int64
+	node     int32
+	Kind     Kind
+	From, To State
+}
+
+// Group returns the group in which it happened.
+func (r Record) Group() GroupView { return GroupView{r.group} }
+
+// Node returns the node's place in key order, from 0 on, or -1 for a record
+// about the group itself.
+func (r Record) Node() int { return int(r.node) }
+
+// Key returns the node's key, or nil for a record about the group itself.
+func (r Record) Key() any {
+	if r.node == noNode {
+		return nil
+	}
+	return r.group.key(r.node)
+}
+
+// Path returns the keys that lead from the outermost group to the node,
+// separated by slashes. For a record about the group itself it is the path of
+// the node that runs the group, and empty for an outermost group.
+func (r Record) Path() string {
+	if r.node == noNode {
+		return r.Group().Path()
+	}
+	return r.group.pathOf(r.node)
+}
+
+// Task returns what [TaskDescription] calls the node's task. It is empty while
+// there is no task: for a node that starts, or that never started.
+func (r Record) Task() string { return r.group.watchers.subjectName() }
+
+// Took returns how long it took, as the kind says.
+func (r Record) Took() time.Duration { return r.group.watchers.took }
+
+// Round returns the number of the group's round, from 1 on; 0 is before the
+// first.
+func (r Record) Round() int { return r.group.round }
+
+// Time returns, by the run's clock, when the round began, or the call that
+// stops or closes the group. It reads no clock.
+func (r Record) Time() time.Time { return time.Unix(0, r.at) }
+
+// Now reads the run's clock. It is later than Time by what the round has taken
+// so far.
+func (r Record) Now() time.Time { return time.Unix(0, instantOf(r.group.clock)) }
+
+// Context returns the context of the group's current step, or of its last one
+// for what happens between two steps. It has the values that the node around the
+// group gave to its steps: trace identities, for example.
+func (r Record) Context() context.Context { return r.group.scope.given() }

@@ -1,0 +1,187 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+)
+
+// This file is about what a group tells its Observers, and when.
+
+// watch finds the Observers of a group in its first step, tells them that it
+// begins, and which nodes have succeeded beforehand.
+func (g *engine) watch() {
+	if g.outer == nil && g.opts.Observer == nil || g.outer != nil && g.opts.Observer == nil && len(g.outer.watchers.list) == 0 {
+		return // most groups: nobody listens
+	}
+	var around []watcher
+	if g.outer != nil {
+		around = g.outer.watchers.list
+	}
+	g.now = instantOf(g.clock)
+	g.watchers.watch(around, g.opts.Observer, g.record(GroupBegun, noNode, nil))
+	if observers := g.watchers.contextObservers(); observers != nil {
+		g.opts.Context = withContexts(g, observers, g.opts.Context)
+	}
+	if g.phase == phaseDraining {
+		g.tellDraining()
+	}
+	if g.watchers.want(NodeChanged) {
+		for p := range int32(g.nodes.len()) {
+			if g.nodes.state(p) == StateSucceeded {
+				g.tellChange(p, StatePending, StateSucceeded, nil, nil)
+			}
+		}
+	}
+}
+
+func (g *engine) record(kind Kind, p int32, err error) Record {
+	return Record{Kind: kind, Err: err, group: g, node: p, at: g.now}
+}
+
+// tellChange tells of a change of a node's state. In a large group of short tasks
+// this is most of what an Observer costs, so the usual case is one call, and the
+// record is made where the call wants it.
+func (g *engine) tellChange(p int32, from, to State, task Task, err error) {
+	w := &g.watchers
+	if w.only == nil {
+		r := g.record(NodeChanged, p, err)
+		r.From, r.To = from, to
+		w.tell(r, task, 0)
+		return
+	}
+	w.subject, w.telling = task, w.onlyAt
+	w.only.Observe(Record{Kind: NodeChanged, Err: err, group: g, node: p, at: g.now, From: from, To: to})
+	w.subject, w.telling = nil, nobody
+}
+
+// tell tells of anything else.
+func (g *engine) tell(kind Kind, p int32, err error) {
+	g.watchers.tell(g.record(kind, p, err), nil, 0)
+}
+
+// tellStopping tells, once, why nothing more starts: before the nodes that this
+// cancels.
+func (g *engine) tellStopping(cause error) {
+	if !g.watchers.stopped {
+		g.watchers.stopped = true
+		g.tell(GroupStopping, noNode, cause)
+	}
+}
+
+// tellClosing tells, once, that the group is ended from outside.
+func (g *engine) tellClosing() {
+	if !g.watchers.closed {
+		g.watchers.closed = true
+		g.tell(GroupClosing, noNode, nil)
+	}
+}
+
+// tellDraining tells that nothing more starts. An Observer that has asked for it
+// is told at the end of the step: not while it is being told something else.
+func (g *engine) tellDraining() {
+	if g.watchers.isTelling() {
+		g.watchers.drained = true
+		return
+	}
+	if !g.busy {
+		g.readClock()
+	}
+	g.tell(GroupDraining, noNode, nil)
+}
+
+func (g *engine) tellLateDrain() {
+	if g.watchers.drained {
+		g.watchers.drained = false
+		g.tell(GroupDraining, noNode, nil)
+	}
+}
+
+// tellNotice tells that a running node is given notice, and what grace.
+func (g *engine) tellNotice(p int32, n *StopError, grace time.Duration) {
+	if g.watchers.want(NodeStopping) {
+		g.watchers.tell(g.record(NodeStopping, p, n), g.taskOf(p), grace)
+	}
+}
+
+// timesSteps reports whether steps are to be measured.
+func (g *engine) timesSteps() bool {
+	return g.opts.SlowStep > 0 || g.watchers.want(NodeStepped)
+}
+
+// stepBegins reads the clock if a step is to be measured.
+func (g *engine) stepBegins() int64 {
+	if !g.timesSteps() {
+		return never
+	}
+	return instantOf(g.clock)
+}
+
+// tellStep tells how long a step took that began at from.
+func (g *engine) tellStep(p int32, task Task, from int64) {
+	if from == never {
+		return
+	}
+	took := time.Duration(instantOf(g.clock) - from)
+	g.watchers.tell(g.record(NodeStepped, p, nil), task, took)
+	if g.opts.SlowStep > 0 && took > g.opts.SlowStep {
+		g.watchers.tell(g.record(SlowStep, p, nil), task, took)
+	}
+}
+
+// keepDue keeps the time for which the next step is asked, for tellRound.
+func (g *engine) keepDue(y Yield) {
+	if !g.watchers.want(RoundBegun) {
+		return
+	}
+	g.watchers.dueAt = never
+	if y.code&yieldAt != 0 && y.at != past {
+		g.watchers.dueAt = max(y.at, instantOf(g.clock))
+	}
+}
+
+// tellRound tells how late a round is that was asked for at a time.
+func (g *engine) tellRound() {
+	if g.watchers.want(RoundBegun) && g.now >= g.watchers.dueAt {
+		g.watchers.tell(g.record(RoundBegun, noNode, nil), nil, time.Duration(g.now-g.watchers.dueAt))
+	}
+}
+
+// tellEnd tells that the group has ended.
+func (g *engine) tellEnd(result error) {
+	if len(g.watchers.list) == 0 {
+		return
+	}
+	if result != ErrAborted { //nolint:errorlint // After that the clock may be what panicked.
+		g.now = instantOf(g.clock)
+	}
+	g.watchers.tellEnd(g.record(GroupEnded, noNode, result))
+}
+
+// dropWatcher takes the Observer off the list out of which a panic came, if it
+// did. Then no group around takes it for the panic of a member.
+func (g *engine) dropWatcher() {
+	if !g.watchers.drop() {
+		return
+	}
+	for e := g; e != nil; e = e.outer {
+		e.watchers.failed = true
+	}
+}
+
+// withContexts returns a function for the contexts of nodes that asks the given
+// Observers, and then own, which may be nil.
+func withContexts(
+	g *engine, observers []ContextObserver, own func(context.Context, int32) context.Context,
+) func(context.Context, int32) context.Context {
+	return func(ctx context.Context, p int32) context.Context {
+		r := g.record(NodeChanged, p, nil)
+		r.From, r.To = StatePending, StateRunning
+		for _, o := range observers {
+			ctx = o.NodeContext(ctx, r)
+		}
+		if own != nil {
+			ctx = own(ctx, p)
+		}
+		return ctx
+	}
+}

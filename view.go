@@ -1,0 +1,142 @@
+package scheduler
+
+import (
+	"iter"
+	"time"
+)
+
+// GroupView is a group for code that does not know the type of its keys. Nodes
+// are numbers: their places in key order, from 0 on. Methods panic if a number
+// is out of range.
+//
+// Views of the same group are equal, and a view can be a key of a map. All
+// methods but Post must be called on the driving goroutine: before Observe
+// returns, in a function given to Post, or after the group has ended. A view
+// keeps its group in memory.
+type GroupView struct{ g *engine }
+
+// Group returns the group of a view whose keys are of type K; ok is false if
+// they are of another type.
+func Group[K comparable](v GroupView) (g *DependencyTaskGroup[K], ok bool) {
+	if v.g == nil {
+		return nil, false
+	}
+	g, ok = v.g.shell.(*DependencyTaskGroup[K])
+	return g, ok
+}
+
+// Name returns the group's name.
+func (v GroupView) Name() string { return v.g.String() }
+
+// String returns the group's name.
+func (v GroupView) String() string { return v.g.String() }
+
+// Around returns the group, and the node in it, that runs this one; ok is false
+// for an outermost group.
+func (v GroupView) Around() (outer GroupView, node int, ok bool) {
+	return GroupView{v.g.outer}, int(v.g.outerNode), v.g.outer != nil
+}
+
+// Path returns the keys that lead to the node that runs the group, separated by
+// slashes, and is empty for an outermost group.
+func (v GroupView) Path() string {
+	if v.g.outer == nil {
+		return ""
+	}
+	return v.g.outer.pathOf(v.g.outerNode)
+}
+
+// Len returns the number of nodes.
+func (v GroupView) Len() int { return v.g.nodes.len() }
+
+// Count returns how many nodes are in a state.
+func (v GroupView) Count(s State) int { return v.g.nodes.count(s) }
+
+// Rounds returns the number of rounds made so far, including the current one.
+func (v GroupView) Rounds() int { return v.g.round }
+
+// Keys returns the keys of all nodes, in key order.
+func (v GroupView) Keys() iter.Seq2[int, any] {
+	return func(yield func(int, any) bool) {
+		for p := range v.g.nodes.len() {
+			if !yield(p, v.g.key(int32(p))) {
+				return
+			}
+		}
+	}
+}
+
+// Key returns the key of a node.
+func (v GroupView) Key(node int) any { return v.g.key(int32(node)) }
+
+// NodePath returns the keys that lead from the outermost group to a node,
+// separated by slashes.
+func (v GroupView) NodePath(node int) string { return v.g.pathOf(int32(node)) }
+
+// Edges returns each node with each node that it requires, in the direction of
+// the walk.
+func (v GroupView) Edges() iter.Seq2[int, int] {
+	return func(yield func(int, int) bool) {
+		for p := range int32(v.g.nodes.len()) {
+			for _, q := range v.g.graph.Row(p) {
+				if !yield(int(q), int(p)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Requires returns the nodes that a node requires directly, in the direction of
+// the walk.
+func (v GroupView) Requires(node int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for _, q := range v.g.required(int32(node)) {
+			if !yield(int(q)) {
+				return
+			}
+		}
+	}
+}
+
+// State returns the state of a node.
+func (v GroupView) State(node int) State { return v.g.nodes.state(int32(node)) }
+
+// Err returns what [DependencyTaskGroup.Err] returns for the node's key.
+func (v GroupView) Err(node int) error { return v.g.errOf(int32(node)) }
+
+// Explain says in one line where a node stands and what it waits for.
+func (v GroupView) Explain(node int) string {
+	e := v.g.explain(int32(node), newWaits(&v.g.claims))
+	return lineOf(&e)
+}
+
+// Estimate returns what [GroupOptions.Estimate] said about a node, and 0
+// without it.
+func (v GroupView) Estimate(node int) time.Duration { return v.g.starter.estimateOf(int32(node)) }
+
+// Settings returns the options that do not depend on the type of keys.
+func (v GroupView) Settings() GroupSettings {
+	o := &v.g.opts
+	return GroupSettings{
+		Limit: o.Limit, Reverse: o.Reverse, AggregateErrors: o.AggregateErrors, HasClaims: o.Claims != nil,
+	}
+}
+
+// GroupSettings are the options of a group that do not depend on its keys: see
+// [GroupOptions].
+type GroupSettings struct {
+	Limit           int
+	Reverse         bool
+	AggregateErrors bool
+	HasClaims       bool // some nodes may wait for shared limits
+}
+
+// Post arranges for f to be called on the driving goroutine between two steps,
+// as [TaskRunner.Post] of the outermost runner does. It may be called from any
+// goroutine. It returns false, and f is not called, if there is no runner or the
+// runner has ended.
+func (v GroupView) Post(f func()) bool {
+	r := v.g.runner
+	return r != nil && r.Post(f)
+}

@@ -1,0 +1,194 @@
+package scheduler
+
+import (
+	"reflect"
+	"slices"
+	"time"
+)
+
+// watchers are the Observers that are told about a group: those that the groups
+// around told, and its own.
+type watchers struct {
+	list   []watcher
+	wanted Kinds    // by any of them
+	only   Observer // the only one that wants NodeChanged, or nil
+	onlyAt int      // its place in list
+
+	began int64 // when the group began
+	dueAt int64 // when its next round is due, or never
+
+	telling int  // the place in list of the one that is being told
+	stopped bool // GroupStopping was told
+	closed  bool // GroupClosing was told
+	drained bool // GroupDraining is to be told at the end of the step
+	failed  bool // an Observer has panicked, here or in a group inside
+
+	subject Task          // of the record that is being told
+	took    time.Duration // of the record that is being told
+}
+
+// In place of a place in the list:
+const (
+	nobody  = -1
+	leaving = -2 // one that is told of the group's end, and has left the list
+)
+
+// watcher is an Observer of one group.
+type watcher struct {
+	Observer          // what is told of this group
+	root     Observer // as it stands in options; it is told of a group once
+	kinds    Kinds
+}
+
+// watch begins the list for a group: the Observers around it, and its own. They
+// hear of the group's begin one by one.
+func (w *watchers) watch(around []watcher, own Observer, begun Record) {
+	w.began, w.dueAt, w.telling = begun.at, never, nobody
+	asked := make([]watcher, 0, len(around)+1)
+	for _, outer := range around {
+		asked = append(asked, watcher{Observer: outer.Observer, root: outer.root})
+	}
+	for _, o := range flatten(nil, own) {
+		if !slices.ContainsFunc(asked, func(a watcher) bool { return sameObserver(a.root, o) }) {
+			asked = append(asked, watcher{Observer: o, root: o})
+		}
+	}
+	for _, a := range asked {
+		w.list = append(w.list, a)
+		w.telling = len(w.list) - 1
+		if o := w.begin(a.Observer, begun); o != nil {
+			w.list[w.telling] = watcher{Observer: o, root: a.root, kinds: kindsOf(o)}
+		} else {
+			w.list = w.list[:w.telling]
+		}
+		w.telling = nobody
+	}
+	w.count()
+}
+
+// begin tells one Observer that the group begins. It returns what is told the
+// rest, or nil.
+func (w *watchers) begin(o Observer, begun Record) Observer {
+	if g, ok := o.(GroupObserver); ok {
+		return g.ObserveGroup(begun)
+	}
+	if kindsOf(o).Has(GroupBegun) {
+		o.Observe(begun)
+	}
+	return o
+}
+
+// kindsOf returns what an Observer wants to be told.
+func kindsOf(o Observer) Kinds {
+	if s, ok := o.(SelectiveObserver); ok {
+		return s.Wants()
+	}
+	return AllKinds
+}
+
+// flatten appends the Observers that o joins.
+func flatten(list []Observer, o Observer) []Observer {
+	if joined, ok := o.(observerList); ok {
+		for _, o := range joined {
+			list = flatten(list, o)
+		}
+		return list
+	}
+	if o != nil {
+		list = append(list, o)
+	}
+	return list
+}
+
+// sameObserver compares two Observers. Values that cannot be compared are
+// different.
+func sameObserver(a, b Observer) bool {
+	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.ValueOf(a).Comparable() && a == b
+}
+
+// count brings wanted and only up to date with the list.
+func (w *watchers) count() {
+	w.wanted, w.only = 0, nil
+	n := 0
+	for i, o := range w.list {
+		w.wanted |= o.kinds
+		if o.kinds.Has(NodeChanged) {
+			w.only, w.onlyAt = o.Observer, i
+			n++
+		}
+	}
+	if n > 1 {
+		w.only = nil
+	}
+}
+
+// isTelling reports whether an Observer is being told something.
+func (w *watchers) isTelling() bool { return w.telling != nobody }
+
+// want reports whether anybody wants to be told of a kind.
+func (w *watchers) want(k Kind) bool { return w.wanted.Has(k) }
+
+// tell tells all who want to know.
+func (w *watchers) tell(r Record, task Task, took time.Duration) {
+	if !w.wanted.Has(r.Kind) {
+		return
+	}
+	w.subject, w.took = task, took
+	for i := range w.list {
+		if o := &w.list[i]; o.kinds.Has(r.Kind) {
+			w.telling = i
+			o.Observe(r)
+		}
+	}
+	w.telling, w.subject, w.took = nobody, nil, 0
+}
+
+// tellEnd tells each of them, once, that the group has ended. One that panics
+// is not told again when this is called again; the others are.
+func (w *watchers) tellEnd(r Record) {
+	w.took = time.Duration(r.at - w.began)
+	for len(w.list) > 0 {
+		o := w.list[0]
+		w.list = w.list[1:]
+		if o.kinds.Has(GroupEnded) {
+			w.telling = leaving
+			o.Observe(r)
+		}
+	}
+	w.wanted, w.only, w.telling = 0, nil, nobody
+}
+
+// drop takes the Observer off the list out of which a panic came. It reports
+// whether there was one.
+func (w *watchers) drop() bool {
+	switch {
+	case w.telling == nobody:
+		return false
+	case w.telling == leaving:
+		w.telling = nobody
+		return true
+	}
+	w.list = slices.Delete(slices.Clone(w.list), w.telling, w.telling+1)
+	w.telling, w.subject, w.took = nobody, nil, 0
+	w.count()
+	return true
+}
+
+// subjectName describes the task of the record that is being told.
+func (w *watchers) subjectName() string {
+	if w.subject == nil {
+		return ""
+	}
+	return TaskDescription(w.subject)
+}
+
+// contextObservers returns those that give values to the contexts of nodes.
+func (w *watchers) contextObservers() []ContextObserver {
+	var found []ContextObserver
+	for _, o := range w.list {
+		if c, ok := o.Observer.(ContextObserver); ok {
+			found = append(found, c)
+		}
+	}
+	return found
+}
