@@ -185,7 +185,7 @@ func (g *engine) Throw(ctx context.Context, thrown error) (y Yield, err error) {
 		ctx := g.enter(ctx)
 		g.readClock()
 		t, ok := thrown.(*Timeout) //nolint:errorlint // That type itself: what wraps one is an ordinary error.
-g.failures.add(failure{err: thrown, node: noNode, thrown: true, kept: ok})
+		g.failures.add(failure{err: thrown, node: noNode, thrown: true, kept: ok})
 		g.tellStopping(thrown)
 		switch {
 		case !ok:
