@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/steptask/scheduler"
 )
@@ -93,9 +94,18 @@ func newRun[K comparable](
 	return r, nil
 }
 
+// atOnce is a Yield that is due at once.
+var atOnce = scheduler.At(time.Unix(0, 0))
+
 // Step is a round of the group.
 func (r *Run[K]) Step(ctx context.Context) (scheduler.Yield, error) {
-	return r.round(ctx, r.Group.Step)
+	return r.round(func() (scheduler.Yield, error) {
+		woken, failure := r.publish()
+		if woken && failure == nil && r.over == nil {
+			return atOnce, nil // with the next step all that were woken are due
+		}
+		return r.advance(ctx, failure, func() (scheduler.Yield, error) { return r.Group.Step(ctx) })
+	})
 }
 
 // Throw throws err into the group.
@@ -103,10 +113,14 @@ func (r *Run[K]) Throw(ctx context.Context, err error) (scheduler.Yield, error) 
 	if r.over != nil && !r.ended {
 		return r.Step(ctx) // it has its result already
 	}
-	return r.round(ctx, func(ctx context.Context) (scheduler.Yield, error) { return r.Group.Throw(ctx, err) })
+	return r.round(func() (scheduler.Yield, error) {
+		_, failure := r.publish()
+		return r.advance(ctx, failure, func() (scheduler.Yield, error) { return r.Group.Throw(ctx, err) })
+	})
 }
 
-func (r *Run[K]) round(ctx context.Context, step func(context.Context) (scheduler.Yield, error)) (scheduler.Yield, error) {
+// round begins the run, and lets go of it if a panic goes up.
+func (r *Run[K]) round(step func() (scheduler.Yield, error)) (scheduler.Yield, error) {
 	if r.ended {
 		return scheduler.Yield{}, scheduler.ErrEnded
 	}
@@ -123,13 +137,14 @@ func (r *Run[K]) round(ctx context.Context, step func(context.Context) (schedule
 			_ = r.release()
 		}
 	}()
-	y, err := r.advance(ctx, step)
+	y, err := step()
 	returned = true
 	return y, err
 }
 
-func (r *Run[K]) advance(ctx context.Context, step func(context.Context) (scheduler.Yield, error)) (scheduler.Yield, error) {
-	failure := r.publish()
+// advance makes a step of the group, unless it has ended. failure is what could not be
+// written, or nil.
+func (r *Run[K]) advance(ctx context.Context, failure error, step func() (scheduler.Yield, error)) (scheduler.Yield, error) {
 	if r.over != nil {
 		return r.finish()
 	}
@@ -139,7 +154,7 @@ func (r *Run[K]) advance(ctx context.Context, step func(context.Context) (schedu
 		y, err = r.Group.Throw(ctx, failure) // nothing more starts
 	}
 	if err == nil && y != scheduler.Done {
-		y, err = step(ctx)
+		y, err = step()
 	}
 	if err != nil || y == scheduler.Done {
 		r.end(err)
@@ -149,12 +164,13 @@ func (r *Run[K]) advance(ctx context.Context, step func(context.Context) (schedu
 	return y.Or(scheduler.On(&r.log.w.news)), nil
 }
 
-// publish makes known what was committed, and returns the error after which
-// nothing is.
-func (r *Run[K]) publish() error {
+// publish makes known what was committed, and reports whether nodes waited for it. The
+// error is that after which nothing is committed.
+func (r *Run[K]) publish() (woken bool, err error) {
 	batches, err := r.log.w.take()
 	for _, b := range batches {
 		b.done.Set()
+		woken = woken || b.wanted
 		if b.err != nil || r.listener == nil {
 			continue
 		}
@@ -162,7 +178,7 @@ func (r *Run[K]) publish() error {
 			r.listener(record.public())
 		}
 	}
-	return err
+	return woken, err
 }
 
 // end records the end of the group.
@@ -223,7 +239,7 @@ func (r *Run[K]) Close() error {
 		err = r.closeGroup()
 	}
 	err = errors.Join(err, r.log.close())
-	_ = r.publish() // the error is the same
+	_, _ = r.publish() // the error is the same
 	return err
 }
 

@@ -119,9 +119,9 @@ func (w *writer) begin() {
 // take returns what was committed since it was last called, and the error after
 // which nothing is.
 //
-// It is called on the driving goroutine before each round, which then sets the
-// events: so all that wait for a batch go on in the same round. If the writer set
-// them, some would go on in a round that is under way and the rest in the next.
+// It is called on the driving goroutine, which then sets the events of all of them
+// between two rounds of the group: so what waits for several batches that were
+// committed together goes on in the same round, whenever that was.
 func (w *writer) take() ([]*batch, error) {
 	w.news.Reset()
 	w.mu.Lock()

@@ -71,7 +71,7 @@ func (m measure) report(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			fmt.Printf("| %s | the %s | %s | %.2g× |\n", e.name, e.survives, round(rate), ratio)
+			fmt.Printf("| %s | the %s | %s | %s× |\n", e.name, e.survives, round(rate), times(ratio))
 		}
 	}
 	return nil
@@ -81,6 +81,13 @@ func (m measure) report(ctx context.Context) error {
 func round(rate float64) string {
 	unit := math.Pow(10, math.Floor(math.Log10(rate))-1)
 	return fmt.Sprintf("%.0f", math.Round(rate/unit)*unit)
+}
+
+func times(ratio float64) string {
+	if ratio >= 10 {
+		return fmt.Sprintf("%.0f", ratio)
+	}
+	return fmt.Sprintf("%.1f", ratio)
 }
 
 // beside returns the nodes a second of an engine, and how many times as many another
