@@ -205,6 +205,9 @@ func TestNested_errors(t *testing.T) {
 			code, text := run(t, dir, args...)
 			require.Equal(t, exitFailed, code, text)
 			require.Contains(t, text, c.want)
+			for line := range strings.Lines(text) {
+				require.Regexp(t, `^[a-z/]+\.yaml`, line)
+			}
 		})
 	}
 }

@@ -38,6 +38,7 @@ func TestBind_constraints(t *testing.T) {
 		{"type: number, constraints: [{allowed_values: [1, 2]}]", "2", "3"},
 		{"type: string, constraints: [{allowed_pattern: '(?=.*[0-9])[A-Za-z0-9]{8,}'}]", "Abcdef12", "Abcdefgh"},
 		{"type: string, constraints: [{allowed_pattern: 'a|ab'}]", "a", "ab"},
+		{"type: string, constraints: [{allowed_pattern: '(?P<x>[ab])(?P=x)'}]", "bb", "ab"},
 		{"type: string, constraints: [{allowed_pattern: '(a+)+b'}]", "aab", strings.Repeat("a", 40)},
 		{"type: string, constraints: [{custom_constraint: nova.flavor}]", "x", ""},
 	} {

@@ -3,6 +3,7 @@ package template
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -226,6 +227,9 @@ func allowedValues(v *Value) (func(any) error, error) {
 	}, nil
 }
 
+// namedReference is how Python refers to what a named group has matched.
+var namedReference = regexp.MustCompile(`\(\?P=(\w+)\)`)
+
 // allowedPattern wants a text that a regular expression matches as a whole. As
 // in Python, an expression can look ahead; it has a second for it.
 func allowedPattern(v *Value) (func(any) error, error) {
@@ -233,7 +237,7 @@ func allowedPattern(v *Value) (func(any) error, error) {
 	if !ok {
 		return nil, errors.New("must be a string")
 	}
-	re, err := regexp2.Compile(pattern, regexp2.RE2)
+	re, err := regexp2.Compile(namedReference.ReplaceAllString(pattern, `\k<$1>`), regexp2.RE2)
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,22 @@ func (l *errorList) include(other *errorList) {
 	l.nested = append(append(l.nested, other.sorted()...), other.nested...)
 }
 
+// includeParsed appends what [Parse] found in another file, and reports whether
+// err is that.
+func (l *errorList) includeParsed(err error) bool {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return false
+	}
+	for _, one := range joined.Unwrap() {
+		var e *Error
+		if errors.As(one, &e) {
+			l.nested = append(l.nested, e)
+		}
+	}
+	return true
+}
+
 func (l *errorList) empty() bool { return len(l.list)+len(l.nested) == 0 }
 
 // sorted returns the errors in the order of the file, each once.

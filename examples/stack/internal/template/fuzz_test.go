@@ -24,6 +24,11 @@ func FuzzTemplate(f *testing.F) {
 			f.Add(source)
 		}
 	}
+	f.Add([]byte("heat_template_version: wallaby\nparameters: {p: {type: string, default: x}}\nresources:\n" +
+		"  a: {type: a.yaml, properties: {p: {get_resource: b}}}\n  b: {type: b.yaml, condition: {equals: [{get_param: p}, y]}}\n"))
+	f.Add([]byte(around("2013-05-23", `{"Fn::Join": [",", [{Ref: db}, {"Fn::Select": [0, {Ref: zones}]}]]}`)))
+	f.Add([]byte(around("AWSTemplateFormatVersion.2010-09-09", `{"Fn::If": [both, {"Fn::FindInMap": [sizes, small, cpu]}, {Ref: db}]}`)))
+	f.Add([]byte(around("2021-04-16", `{repeat: {for_each: {"%k%": {get_param: limits}}, template: {str_replace: {template: "%k%", params: {k: {get_attr: [db, tags]}}}}}}`)))
 	f.Fuzz(func(t *testing.T, source []byte) {
 		first := use(t, source)
 		if second := use(t, source); first != second {
@@ -39,7 +44,10 @@ func use(t *testing.T, source []byte) string {
 	if err != nil {
 		return err.Error()
 	}
-	stack, err := tmpl.Bind(template.Options{StandIns: true})
+	// Whatever is nested in the template is the template.
+	stack, err := tmpl.Bind(template.Options{
+		StandIns: true, ReadFile: func(string) ([]byte, error) { return source, nil },
+	})
 	if err != nil {
 		return err.Error()
 	}
@@ -49,6 +57,9 @@ func use(t *testing.T, source []byte) string {
 	}
 	if deps.Len() != len(stack.Resources) {
 		t.Errorf("%d resources, %d of them have a place in the order", len(stack.Resources), deps.Len())
+	}
+	for _, o := range stack.Outputs {
+		_, _ = stack.Output(o, heatEnv{})
 	}
 	for _, r := range stack.Resources {
 		for _, v := range r.Properties {

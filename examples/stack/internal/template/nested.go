@@ -2,7 +2,6 @@ package template
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 	"path/filepath"
@@ -53,7 +52,9 @@ func (s *Stack) nestIn(r *Resource, errs *errorList) {
 		return
 	}
 	if err != nil {
-		errs.add(r.Line, r.Name, "type %s: %v", r.Type, err)
+		if !errs.includeParsed(err) {
+			errs.add(r.Line, r.Name, "type %s: %v", r.Type, err)
+		}
 		return
 	}
 	inner := newStack(t, s.options)
@@ -89,14 +90,18 @@ func (s *Stack) load(file string) (*Template, error) {
 	if file == filepath.Base(outermost) {
 		return nil, errors.New("is nested in itself")
 	}
+	if t := s.root().templates[file]; t != nil {
+		return t, nil
+	}
 	source, err := s.readFile(file)
 	if err != nil {
 		return nil, err
 	}
 	t, err := Parse(filepath.Join(filepath.Dir(outermost), file), source)
 	if err != nil {
-		return nil, fmt.Errorf("\n%w", err)
+		return nil, err
 	}
+	s.root().templates[file] = t
 	return t, nil
 }
 

@@ -53,6 +53,7 @@ type Stack struct {
 	byName     map[string]*Resource   // by full name, those of nested stacks too; of the outermost stack
 	references map[string][]Reference // the same
 	files      map[string][]byte      // that were read, by name; of the outermost stack
+	templates  map[string]*Template   // of nested stacks, by the name of their file; the same
 	ofOutputs  map[string][]Reference
 
 	// Of a nested stack.
@@ -85,7 +86,8 @@ type Reference struct {
 // [*Error] or several joined.
 func (t *Template) Bind(options Options) (*Stack, error) {
 	s := newStack(t, options)
-	s.byName, s.references, s.files = map[string]*Resource{}, map[string][]Reference{}, map[string][]byte{}
+	s.byName, s.references = map[string]*Resource{}, map[string][]Reference{}
+	s.files, s.templates = map[string][]byte{}, map[string]*Template{}
 	errs := &errorList{file: t.File}
 	if s.bindGiven(errs); errs.empty() {
 		s.bind(errs)
