@@ -59,6 +59,7 @@ func TestWorks(t *testing.T) {
 		"coroutine steps":   coroutines,
 		"coroutines, whole": library.CoroutineWhole(3),
 		"coroutines, a run": library.CoroutineRun(3),
+		"walk":              library.Walk(g.Nodes(), func(string) error { return nil }),
 		"whole calls":       library.WholeCalls(g.Nodes(), func(string) error { return nil }),
 		"deep coroutines":   deep,
 		"round trips":       library.RoundTrips(3),
@@ -87,6 +88,7 @@ func TestWhole_inOrder(t *testing.T) {
 		nodes := g.Nodes()
 		run := map[string]func(fn func(string) error) measure.Work{
 			"scheduler": func(fn func(string) error) measure.Work { return library.Whole(nodes, fn) },
+			"walk":      func(fn func(string) error) measure.Work { return library.Walk(nodes, fn) },
 		}
 		for _, p := range peer.All {
 			run[p.Name] = func(fn func(string) error) measure.Work { return p.Work(nodes, fn) }

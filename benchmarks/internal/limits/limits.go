@@ -139,6 +139,10 @@ func Rows(n int) []Row {
 			}
 		}),
 
+		walks("chain", graph.Chain, "fastest peer", 1.0, peer.Graphs),
+		walks("layered", graph.Layered, "fastest peer", 1.0, peer.Graphs),
+		walks("wide", graph.Wide, "errgroup", 1.1, peer.Graphs[:1]),
+
 		wholes("build and run 1,000 string nodes / fastest peer", 0.5),
 		each("observer that counts / none", 1.6, forward, func(g shape) ratio {
 			made := g.make(n)
@@ -411,6 +415,31 @@ func wholes(name string, limit float64) []Row {
 	return rows
 }
 
+// walks compares Walk with others that run a graph of calls that do nothing, built
+// included.
+func walks(shape string, of func(n int) *graph.Graph, name string, limit float64, peers []peer.Peer) []Row {
+	var rows []Row
+	for _, n := range []int{10, 1_000, 10_000} {
+		rows = append(rows, Row{
+			Name:  fmt.Sprintf("Walk of %d calls that do nothing / %s: %s", n, name, shape),
+			Limit: limit,
+			Measure: func(reps int) Result {
+				nodes := of(n).Nodes()
+				works := []measure.Work{library.Walk(nodes, nothing)}
+				var names []string
+				for _, p := range peers {
+					works, names = append(works, p.Work(nodes, nothing)), append(names, p.Name)
+				}
+				for i := range works {
+					works[i].Runs = 20_000 / n
+				}
+				return worst(measure.Interleave(reps, works...), names)
+			},
+		})
+	}
+	return rows
+}
+
 func nothing(string) error { return nil }
 
 func againstPeers(nodes []graph.Node, reps int) Result {
@@ -428,7 +457,11 @@ func againstPeers(nodes []graph.Node, reps int) Result {
 	for i := range works {
 		works[i].Runs = 100
 	}
-	series := measure.Interleave(reps, works...)
+	return worst(measure.Interleave(reps, works...), names)
+}
+
+// worst is the highest ratio of the first series to one of the others.
+func worst(series []measure.Series, names []string) Result {
 	worst := Result{}
 	for i, s := range series[1:] {
 		if r := series[0].Ratio(s); r > worst.Value {

@@ -41,6 +41,9 @@ var All = []Peer{
 	{"heimdalr/dag", flow, 1000},
 }
 
+// Graphs are those that are made for graphs of any size.
+var Graphs = All[:4]
+
 // Goroutines has a goroutine and a channel for each node.
 var Goroutines = Peer{"goroutine a node", goroutines, 0}
 
