@@ -177,6 +177,12 @@ func TestRow_quickAllowsTwiceButForCounts(t *testing.T) {
 	require.False(t, ratio.Broken(2.9, true))
 	require.True(t, ratio.Broken(3.1, true))
 	require.True(t, count.Broken(1.6, true))
+	missed := limits.Row{Limit: 1.5, Known: 3}
+	require.False(t, missed.Missed(1.4, false))
+	require.True(t, missed.Missed(2.9, false))
+	require.False(t, missed.Missed(3.1, false))
+	require.True(t, missed.Missed(5.9, true))
+	require.False(t, ratio.Missed(1.6, false))
 	nan := 0.0
 	require.True(t, ratio.Broken(nan/nan, true))
 }

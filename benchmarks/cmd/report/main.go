@@ -84,13 +84,15 @@ func (r *report) check() error {
 		}
 		result := row.Measure(r.reps)
 		for range 2 {
-			if row.Exact || !row.Broken(result.Value, r.quick) {
+			if row.Exact || !row.Broken(result.Value, r.quick) || row.Missed(result.Value, r.quick) {
 				break
 			}
 			result = row.Measure(2 * r.reps)
 		}
 		verdict := "ok"
-		if row.Broken(result.Value, r.quick) {
+		if row.Missed(result.Value, r.quick) {
+			verdict = "missed"
+		} else if row.Broken(result.Value, r.quick) {
 			verdict = "BROKEN"
 			broken++
 			if first == nil {
