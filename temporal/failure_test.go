@@ -185,8 +185,7 @@ func TestCheckpoint_bounded(t *testing.T) {
 		env.ExecuteWorkflow("Flow", in)
 		err = env.GetWorkflowError()
 		in = temporal.Run{}
-		var again *workflow.ContinueAsNewError
-		if errors.As(err, &again) {
+		if again, ok := errors.AsType[*workflow.ContinueAsNewError](err); ok {
 			require.Less(t, again.Input.Size(), blobMost)
 			require.NoError(t, dataConverter.FromPayloads(again.Input, &in))
 			require.Greater(t, in.Checkpoint.FailedMore, 0)

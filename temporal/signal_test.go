@@ -190,7 +190,9 @@ func TestGraphWorkflow_results(t *testing.T) {
 			workflow.RegisterOptions{Name: "Child"})
 		env.RegisterDelayedCallback(func() { env.SignalWorkflow("s", value) }, time.Minute)
 		env.ExecuteWorkflow(temporal.GraphType, temporal.GraphInput{Run: temporal.Run{Graph: temporal.Graph{Nodes: []temporal.Node{
-			{Key: "activity", Activity: "First"}, {Key: "child", Workflow: "Child"}, {Key: "signal", Signal: "s"},
+			{Key: "activity", Activity: "First"},
+			{Key: "child", Workflow: "Child"},
+			{Key: "signal", Signal: "s"},
 			{Key: "last", Activity: "Last", Requires: []string{"activity", "child", "signal"}},
 		}}}})
 		return got, env.GetWorkflowError()

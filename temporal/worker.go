@@ -189,8 +189,8 @@ func isFlat(t reflect.Type) bool {
 	case reflect.Array:
 		return isFlat(t.Elem())
 	case reflect.Struct:
-		for i := range t.NumField() {
-			if !isFlat(t.Field(i).Type) {
+		for field := range t.Fields() {
+			if !isFlat(field.Type) {
 				return false
 			}
 		}
