@@ -340,10 +340,14 @@ func TestGraph_Reach(t *testing.T) {
 	for range 500 {
 		e := randomEdges(random, 24)
 		d := e.paths()
-		start := random.IntN(e.n)
+		start, other := random.IntN(e.n), random.IntN(e.n)
 		for j, reached := range e.graph().Reach(int32(start)) {
 			require.Equal(t, j == start || d[start][j] > 0, reached)
 		}
+		for j, reached := range e.graph().Reach(int32(start), int32(other)) {
+			require.Equal(t, j == start || j == other || d[start][j] > 0 || d[other][j] > 0, reached)
+		}
+		require.NotContains(t, e.graph().Reach(), true)
 	}
 }
 
