@@ -94,6 +94,9 @@ func TestRun_held_and_ended(t *testing.T) {
 						if n.Key() == "n00007" {
 							return noop(n)
 						}
+						if n.Key() > "n00030" {
+							return wrapper{deaf(5 * time.Second)}
+						}
 						return deaf(5 * time.Second)
 					}, nil)
 					require.NoError(t, err)
@@ -133,12 +136,12 @@ func TestRun_stopped_with_grace(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				j := openNew(t)
 				r, err := journal.NewGroup(j, "x", chain(2), func(n node) scheduler.Task {
-					return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					return wrapper{scheduler.Wrap(func(co *scheduler.Coroutine) error {
 						if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
 							return err
 						}
 						return n.SetResult("finished under grace")
-					})
+					})}
 				}, nil)
 				require.NoError(t, err)
 				runner := scheduler.NewTaskRunner(hold(t, r), &scheduler.RunnerOptions{Grace: time.Minute})
@@ -192,6 +195,60 @@ func TestRun_nodes_see_what_they_see_without(t *testing.T) {
 				require.EqualError(t, errWith, errWithout.Error())
 				require.Equal(t, scheduler.StateTimedOut, r.State("n00000"))
 			})
+		})
+	}
+}
+
+// The time limit of a node does not count while its start is on its way to the disk.
+func TestRun_timeout_counts_from_the_begin(t *testing.T) {
+	j := openNew(t)
+	const limit = 20 * time.Millisecond
+	r, err := journal.NewGroup(j, "x", wide(1), noop, &options{Group: scheduler.GroupOptions[string]{
+		Timeout: func(string) time.Duration { return limit },
+	}})
+	require.NoError(t, err)
+	release, start := journal.HoldWrites(j), time.Now()
+	slowDisk := scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+		if time.Since(start) < 2*limit {
+			return scheduler.After(limit), nil
+		}
+		release()
+		return scheduler.Done, nil
+	})
+	require.NoError(t, scheduler.Run(t.Context(), scheduler.All(r, slowDisk), nil))
+}
+
+// After its own limit a node has the group's grace, or its own, to clean up.
+func TestRun_grace_after_a_timeout(t *testing.T) {
+	for _, o := range []scheduler.GroupOptions[string]{
+		{Grace: time.Minute},
+		{GraceFor: func(string) time.Duration { return time.Minute }},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			o.Timeout = func(k string) time.Duration {
+				if k == "n00000" {
+					return 0 // none
+				}
+				return time.Second
+			}
+			cleaned := false
+			start := time.Now()
+			err := up(t, openNew(t), "x", chain(2), func(n node) scheduler.Task {
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					if n.Key() == "n00000" {
+						return co.Yield(scheduler.After(time.Hour))
+					}
+					err := co.Yield(scheduler.After(time.Hour))
+					if e := co.Yield(scheduler.After(30 * time.Second)); e != nil {
+						return e
+					}
+					cleaned = true
+					return err
+				})
+			}, &options{Group: o})
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.True(t, cleaned)
+			require.Less(t, time.Since(start), time.Hour+32*time.Second)
 		})
 	}
 }
