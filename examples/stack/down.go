@@ -33,7 +33,7 @@ func down(ctx context.Context, args []string) error {
 		var held *state.HeldError
 		switch {
 		case err == nil:
-			return errors.Join(finish(ctx, signals, e.Down), e.Close())
+			return closed(e, finish(ctx, signals, e.Down))
 		case !errors.As(err, &held):
 			return err
 		case !asked:

@@ -61,7 +61,7 @@ func main() {
 		"up": up, "down": down, "plan": plan, "status": status, "types": types, "serve": serve,
 	}
 	if len(os.Args) < 2 {
-		os.Stderr.WriteString(usage)
+		fmt.Fprint(os.Stderr, usage)
 		os.Exit(exitUsage)
 	}
 	name := os.Args[1]
@@ -69,7 +69,7 @@ func main() {
 	case command != nil:
 		os.Exit(exitCode(name, command(context.Background(), os.Args[2:])))
 	case slices.Contains([]string{"-h", "-help", "--help", "help"}, name):
-		os.Stdout.WriteString(usage)
+		fmt.Print(usage)
 	default:
 		fmt.Fprintf(os.Stderr, "%s\nThere is no command %q.\n", usage, name)
 		os.Exit(exitUsage)

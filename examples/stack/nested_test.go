@@ -138,13 +138,17 @@ func TestNested_errors(t *testing.T) {
 		want  string
 	}{
 		"no such parameter": {
-			map[string]string{"main.yaml": "heat_template_version: wallaby\nresources:\n  s:\n    type: a.yaml\n    properties: {nope: 1}\n",
-				"a.yaml": "heat_template_version: wallaby\n"},
+			map[string]string{
+				"main.yaml": "heat_template_version: wallaby\nresources:\n  s:\n    type: a.yaml\n    properties: {nope: 1}\n",
+				"a.yaml":    "heat_template_version: wallaby\n",
+			},
 			`main.yaml:5: resource "s": a.yaml has no parameter "nope"`,
 		},
 		"parameter missing": {
-			map[string]string{"main.yaml": "heat_template_version: wallaby\nresources:\n  s: {type: a.yaml}\n",
-				"a.yaml": "heat_template_version: wallaby\nparameters: {p: {type: string}}\n"},
+			map[string]string{
+				"main.yaml": "heat_template_version: wallaby\nresources:\n  s: {type: a.yaml}\n",
+				"a.yaml":    "heat_template_version: wallaby\nparameters: {p: {type: string}}\n",
+			},
 			`main.yaml:3: resource "s": property "p", a parameter of a.yaml: has no default, and no value was given`,
 		},
 		"no such file": {
@@ -152,13 +156,17 @@ func TestNested_errors(t *testing.T) {
 			`main.yaml:3: resource "s": type a.yaml: open a.yaml: no such file or directory`,
 		},
 		"in itself": {
-			map[string]string{"main.yaml": "heat_template_version: wallaby\nresources:\n  s: {type: a.yaml}\n",
-				"a.yaml": "heat_template_version: wallaby\nresources:\n  s: {type: a.yaml}\n"},
+			map[string]string{
+				"main.yaml": "heat_template_version: wallaby\nresources:\n  s: {type: a.yaml}\n",
+				"a.yaml":    "heat_template_version: wallaby\nresources:\n  s: {type: a.yaml}\n",
+			},
 			`a.yaml:3: resource "s/s": type a.yaml: is nested in itself`,
 		},
 		"in itself, around": {
-			map[string]string{"main.yaml": "heat_template_version: wallaby\nresources:\n  s: {type: a.yaml}\n",
-				"a.yaml": "heat_template_version: wallaby\nresources:\n  s: {type: main.yaml}\n"},
+			map[string]string{
+				"main.yaml": "heat_template_version: wallaby\nresources:\n  s: {type: a.yaml}\n",
+				"a.yaml":    "heat_template_version: wallaby\nresources:\n  s: {type: main.yaml}\n",
+			},
 			`a.yaml:3: resource "s/s": type main.yaml: is nested in itself`,
 		},
 		"elsewhere": {
@@ -166,8 +174,10 @@ func TestNested_errors(t *testing.T) {
 			`main.yaml:3: resource "s": type ../a.yaml: not in the folder of the template`,
 		},
 		"inside": {
-			map[string]string{"main.yaml": "heat_template_version: wallaby\nresources:\n  s: {type: a.yaml}\n",
-				"a.yaml": "heat_template_version: wallaby\nresources:\n  b: {type: Local::Fil}\n  c: {type: Local::File, properties: {pth: x}}\n"},
+			map[string]string{
+				"main.yaml": "heat_template_version: wallaby\nresources:\n  s: {type: a.yaml}\n",
+				"a.yaml":    "heat_template_version: wallaby\nresources:\n  b: {type: Local::Fil}\n  c: {type: Local::File, properties: {pth: x}}\n",
+			},
 			`a.yaml:4: resource "s/c": Local::File has no property "pth"`,
 		},
 		"a form of it": {
@@ -175,18 +185,24 @@ func TestNested_errors(t *testing.T) {
 			`a.yaml: not a template: heat_template_version is missing`,
 		},
 		"no such output": {
-			map[string]string{"main.yaml": "heat_template_version: wallaby\nresources:\n  s: {type: a.yaml}\noutputs: {o: {value: {get_attr: [s, nope]}}}\n",
-				"a.yaml": "heat_template_version: wallaby\noutputs: {yes: {value: 1}}\n"},
+			map[string]string{
+				"main.yaml": "heat_template_version: wallaby\nresources:\n  s: {type: a.yaml}\noutputs: {o: {value: {get_attr: [s, nope]}}}\n",
+				"a.yaml":    "heat_template_version: wallaby\noutputs: {yes: {value: 1}}\n",
+			},
 			`main.yaml:4: get_attr: s (a.yaml) has no attribute "nope": it has yes`,
 		},
 		"cycle": {
-			map[string]string{"main.yaml": "heat_template_version: wallaby\nresources:\n  s: {type: a.yaml, properties: {p: {get_resource: r}}}\n  r: {type: OS::Heat::Value, properties: {value: {get_attr: [s, v]}}}\n",
-				"a.yaml": "heat_template_version: wallaby\nparameters: {p: {type: string}}\noutputs: {v: {value: 1}}\n"},
+			map[string]string{
+				"main.yaml": "heat_template_version: wallaby\nresources:\n  s: {type: a.yaml, properties: {p: {get_resource: r}}}\n  r: {type: OS::Heat::Value, properties: {value: {get_attr: [s, v]}}}\n",
+				"a.yaml":    "heat_template_version: wallaby\nparameters: {p: {type: string}}\noutputs: {v: {value: 1}}\n",
+			},
 			`the dependencies form a cycle: s -> r (get_resource in line 3) -> s (get_attr in line 4)`,
 		},
 		"condition": {
-			map[string]string{"main.yaml": "heat_template_version: wallaby\nresources:\n  r: {type: OS::Heat::RandomString}\n  s: {type: a.yaml, properties: {p: {get_attr: [r, value]}}}\n",
-				"a.yaml": "heat_template_version: wallaby\nparameters: {p: {type: string}}\nconditions: {c: {equals: [{get_param: p}, x]}}\n"},
+			map[string]string{
+				"main.yaml": "heat_template_version: wallaby\nresources:\n  r: {type: OS::Heat::RandomString}\n  s: {type: a.yaml, properties: {p: {get_attr: [r, value]}}}\n",
+				"a.yaml":    "heat_template_version: wallaby\nparameters: {p: {type: string}}\nconditions: {c: {equals: [{get_param: p}, x]}}\n",
+			},
 			`a.yaml:3: condition "c": equals: get_param: a resource cannot be referred to here`,
 		},
 		"environment": {

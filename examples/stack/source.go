@@ -73,7 +73,7 @@ func (s *source) read(path string) ([]byte, error) {
 }
 
 // environment returns what the environments and the command line give for the
-// template, the later of them first.
+// template. Where several give a value, the last one counts.
 func (s *source) environment(t *template.Template, folder string) (template.Environment, error) {
 	var all template.Environment
 	for _, file := range s.settings.environments {

@@ -107,7 +107,7 @@ func up(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, e.Close()) }()
+	defer func() { err = closed(e, err) }()
 	err = u.lifecycle(ctx, signals, e, plan, source)
 	if u.simulate || u.timeLine {
 		timeLine.Write(os.Stdout)
@@ -132,6 +132,20 @@ func (u *upFlags) options() (engine.Options, *view.TimeLine, error) {
 	}
 	opts.Simulate, err = u.standIns()
 	return opts, timeLine, err
+}
+
+// closed closes the engine after a command that has come to err. What goes wrong
+// with that is said at once: err may stand for something that was.
+func closed(e *engine.Engine, err error) error {
+	closeErr := e.Close()
+	if closeErr == nil {
+		return err
+	}
+	fmt.Fprintln(stderr, closeErr)
+	if err == nil {
+		return errReported
+	}
+	return err
 }
 
 // lifecycle creates the stack, waits, and deletes it.

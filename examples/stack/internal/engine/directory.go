@@ -51,7 +51,8 @@ func CleanUp(dir string) error {
 		return nil
 	}
 	text, err := os.ReadFile(ignore)
-	if err != nil || string(text) != ignoreText && !(isDefault && strings.HasPrefix(ignoreText, string(text))) {
+	isOurs := string(text) == ignoreText || isDefault && strings.HasPrefix(ignoreText, string(text))
+	if err != nil || !isOurs {
 		return err
 	}
 	return errors.Join(os.Remove(ignore), os.Remove(dir))

@@ -38,6 +38,11 @@ func (e *Engine) watch(r *resource.Resource) scheduler.Task {
 		if !failed {
 			return nil
 		}
-		return e.host.Recorder.Save(co, r.Record(state.CheckFailed, what))
+		err = e.host.Recorder.Save(co, r.Record(state.CheckFailed, what))
+		if err == nil || errors.Is(err, scheduler.ErrClosed) {
+			return err
+		}
+		e.note(r.Name, "%v", err) // the stack stays up
+		return nil
 	})
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// A resource that is a file is made under a name that nobody else has, and
-// gets its own name once all of it is there, unless something has that name by
-// then. Before, its sum is written down. So whoever comes after a crash can tell
-// the resource's file from a stranger's, which is never overwritten or removed.
+// A resource that is a file is made under a name that nobody else has. Once it is
+// complete its checksum is written down, and it gets its own name, unless
+// something has that name by then. After a crash the checksum tells the
+// resource's file from a stranger's, which is never overwritten or removed.
 
 // claim writes down that the file or directory at path is about to be made,
 // and under which other name until it is complete. It is an error if something

@@ -156,8 +156,8 @@ func (r *Resource) hand(co *scheduler.Coroutine, port int) (*os.File, error) {
 	}
 }
 
-// openLog makes an empty file that only its owner may read: who knows what a
-// process has to say.
+// openLog makes an empty file that only its owner may read: a process may log
+// secrets.
 func (r *Resource) openLog() (*os.File, error) {
 	if err := r.removeLog(); err != nil { // of a start that was interrupted
 		return nil, err

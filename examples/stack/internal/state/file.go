@@ -131,8 +131,7 @@ const FullAdvice = `The disk is full. Free some room on it for another "up"; "do
 
 // IsFull reports whether an error comes from a disk that is full.
 func IsFull(err error) bool {
-	var inDatabase *sqlite.Error
-	if errors.As(err, &inDatabase) {
+	if inDatabase, ok := errors.AsType[*sqlite.Error](err); ok {
 		switch inDatabase.Code() {
 		case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC:
 			return true

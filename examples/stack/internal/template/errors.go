@@ -56,8 +56,7 @@ func (l *errorList) includeParsed(err error) bool {
 		return false
 	}
 	for _, one := range joined.Unwrap() {
-		var e *Error
-		if errors.As(one, &e) {
+		if e, ok := errors.AsType[*Error](one); ok {
 			l.nested = append(l.nested, e)
 		}
 	}

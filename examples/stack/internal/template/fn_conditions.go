@@ -3,6 +3,7 @@ package template
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -80,7 +81,7 @@ var fnNot = function{check: items(1, 1, "a condition"), eval: func(ev *evaluator
 }}
 
 func junction(decisive bool) function {
-	return function{check: items(2, any1, "conditions"), eval: func(ev *evaluator, arg *Value) (any, error) {
+	return function{check: items(2, unlimited, "conditions"), eval: func(ev *evaluator, arg *Value) (any, error) {
 		for _, c := range arg.list {
 			holds, err := ev.holds(c)
 			if err != nil || holds == decisive {
@@ -175,7 +176,7 @@ func (ev *evaluator) rounds(k kindOfRepeat, arg *Value) ([]*strings.Replacer, er
 			next := make([][]string, 0, len(rows)*len(list))
 			for _, row := range rows {
 				for _, item := range list {
-					next = append(next, append(row[:len(row):len(row)], names[i], item))
+					next = append(next, append(slices.Clip(row), names[i], item))
 				}
 			}
 			rows = next

@@ -12,7 +12,7 @@ import (
 var join = function{check: items(2, 2, "a delimiter and one list"), eval: joinLists.eval}
 
 // joinLists joins any number of lists to one string.
-var joinLists = function{check: items(2, any1, "a delimiter and lists"), eval: func(ev *evaluator, arg *Value) (any, error) {
+var joinLists = function{check: items(2, unlimited, "a delimiter and lists"), eval: func(ev *evaluator, arg *Value) (any, error) {
 	args, err := ev.values(arg.list)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ var joinLists = function{check: items(2, any1, "a delimiter and lists"), eval: f
 }}
 
 func listConcat(unique bool) function {
-	return function{check: itemsOrCall(0, any1, "lists"), eval: func(ev *evaluator, arg *Value) (any, error) {
+	return function{check: itemsOrCall(0, unlimited, "lists"), eval: func(ev *evaluator, arg *Value) (any, error) {
 		args, err := ev.arguments(arg, 0)
 		if err != nil {
 			return nil, err
@@ -92,7 +92,7 @@ func (ev *evaluator) maps(arg *Value, least int) ([]map[string]any, error) {
 	return list, nil
 }
 
-var mapMerge = function{check: itemsOrCall(0, any1, "maps"), eval: func(ev *evaluator, arg *Value) (any, error) {
+var mapMerge = function{check: itemsOrCall(0, unlimited, "maps"), eval: func(ev *evaluator, arg *Value) (any, error) {
 	list, err := ev.maps(arg, 0)
 	if err != nil {
 		return nil, err

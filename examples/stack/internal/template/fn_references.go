@@ -24,7 +24,7 @@ func (ev *evaluator) resource(name string) (any, error) {
 // may leave out.
 func getAttr(least int) function {
 	what := "the name of a resource and an attribute"
-	return function{role: refersToAttribute, check: items(least, any1, what), eval: func(ev *evaluator, arg *Value) (any, error) {
+	return function{role: refersToAttribute, check: items(least, unlimited, what), eval: func(ev *evaluator, arg *Value) (any, error) {
 		args, err := ev.values(arg.list)
 		if err != nil {
 			return nil, err

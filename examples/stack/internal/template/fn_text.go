@@ -117,7 +117,7 @@ func substituteEach(parts, keys []string, params map[string]any) []string {
 }
 
 var strSplit = function{
-	check: itemsOrCall(2, any1, "a delimiter, a string and perhaps an index"),
+	check: itemsOrCall(2, unlimited, "a delimiter, a string and perhaps an index"),
 	eval: func(ev *evaluator, arg *Value) (any, error) {
 		args, err := ev.arguments(arg, 2)
 		if err != nil || args[1] == nil {

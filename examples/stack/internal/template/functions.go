@@ -160,7 +160,7 @@ func items(least, most int, what string) func(*Value) string {
 	}
 }
 
-const any1 = 1 << 30 // as many items as there are
+const unlimited = 1 << 30 // as many items as there are
 
 // itemsOrCall is items for functions whose argument may be a call that gives
 // the list.

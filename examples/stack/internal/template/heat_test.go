@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/steptask/scheduler/examples/stack/internal/template"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -35,13 +34,13 @@ func TestValues_asHeat(t *testing.T) {
 			n++
 			got, err := valueOf(version, r.Value)
 			if r.Refused {
-				assert.Error(t, err, "%s in %s is %s", r.Value, version, template.JSON(got))
+				require.Error(t, err, "%s in %s is %s", r.Value, version, template.JSON(got))
 				continue
 			}
-			assert.NoError(t, err, "%s in %s", r.Value, version)
+			require.NoError(t, err, "%s in %s", r.Value, version)
 			want, err := template.ParseJSON(string(r.Result))
 			require.NoError(t, err)
-			assert.Equal(t, template.JSON(want), template.JSON(got), "%s in %s", r.Value, version)
+			require.Equal(t, template.JSON(want), template.JSON(got), "%s in %s", r.Value, version)
 		}
 	}
 	require.Greater(t, n, 1300)

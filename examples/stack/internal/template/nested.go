@@ -3,6 +3,7 @@ package template
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -108,10 +109,7 @@ func (s *Stack) load(file string) (*Template, error) {
 // bindProperties gives the parameters of a nested stack the values that the
 // properties of its facade have. outer gets what is wrong with those.
 func (s *Stack) bindProperties(outer *errorList) {
-	given := map[string]*Value{}
-	for name, v := range s.facade.Properties {
-		given[name] = v
-	}
+	given := maps.Collect(s.facade.Properties)
 	declared := map[string]bool{}
 	for _, p := range s.Template.Parameters {
 		declared[p.Name] = true

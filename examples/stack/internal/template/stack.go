@@ -270,8 +270,7 @@ func (s *Stack) Dependencies() (*scheduler.Dependencies[string], error) {
 		}
 	}
 	err := deps.Validate()
-	var circle *scheduler.CircularDependencyError[string]
-	if errors.As(err, &circle) {
+	if circle, ok := errors.AsType[*scheduler.CircularDependencyError[string]](err); ok {
 		return nil, s.cycle(circle.Path)
 	}
 	return deps, err

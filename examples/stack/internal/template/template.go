@@ -127,8 +127,7 @@ func load(source []byte) (*yaml.Node, error) {
 
 // position tells where a YAML error is.
 func position(err error) (line int, msg string) {
-	var le *yaml.LoadError
-	if errors.As(err, &le) {
+	if le, ok := errors.AsType[*yaml.LoadError](err); ok {
 		return le.Mark.Line, "not valid YAML: " + le.Message
 	}
 	return 0, "not valid YAML: " + err.Error()

@@ -71,6 +71,7 @@ func (w *walker) walk(v *Value) {
 	case repeats:
 		w.repeat(v)
 		return
+	case computes, refersToTheTemplate:
 	}
 	w.walk(v.arg)
 }
