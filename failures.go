@@ -1,5 +1,7 @@
 package scheduler
 
+import "errors"
+
 // failures is what went wrong in a group, in order of occurrence.
 type failures struct {
 	list       []failure
@@ -92,8 +94,30 @@ func (f *failures) inside() error {
 	return err
 }
 
+// closedGroup is what nodes of a group had failed with when it was closed: an error
+// of its Close that is none of closing it.
+type closedGroup struct{ failed *ExceptionGroup }
+
+func (c *closedGroup) Error() string { return c.failed.Error() }
+func (c *closedGroup) Unwrap() error { return c.failed }
+
+// isOfNodes reports whether the error of a Close has what nodes of a group inside
+// had failed with before.
+func isOfNodes(err error) bool {
+	var c *closedGroup
+	return errors.As(err, &c)
+}
+
+// dropOfNodes returns the error of a Close without that.
+func dropOfNodes(err error) error {
+	return dropAll(err, func(err error) bool {
+		_, ok := err.(*closedGroup) //nolint:errorlint // One level at a time.
+		return ok
+	})
+}
+
 // beforeClose returns what a group that is closed had as its failures, errors that
-// were thrown into it left out, as an *ExceptionGroup, or nil.
+// were thrown into it left out, as a *closedGroup, or nil.
 func (f *failures) beforeClose() error {
 	var errs []error
 	for _, failed := range f.list {
@@ -101,7 +125,10 @@ func (f *failures) beforeClose() error {
 			errs = append(errs, failed.err)
 		}
 	}
-	return orNil(groupOf(errs))
+	if errs == nil {
+		return nil
+	}
+	return &closedGroup{groupOf(errs)}
 }
 
 // group returns all errors that are part of the result as an *ExceptionGroup, or

@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -266,13 +265,6 @@ func (g *engine) endClosed(p int32, c *closingTask, err error) {
 		}
 		g.set(p, StateCancelled, c.task, err)
 	}
-}
-
-// isOfNodes reports whether the error of a Close says what nodes of a group inside
-// had failed with before.
-func isOfNodes(err error) bool {
-	var failed *TaskError
-	return errors.As(err, &failed)
 }
 
 func (g *engine) closeTask(p int32, task Task) error {

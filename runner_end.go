@@ -79,13 +79,7 @@ func (r *TaskRunner) Cancel() error {
 	defer r.kick.Set() // who drives it by AsTask may wait for that alone
 	err := r.cancel()
 	r.runLastPosted()
-	return dropAll(err, isOfNode)
-}
-
-// isOfNode reports whether an error is the failure of a node.
-func isOfNode(err error) bool {
-	_, ok := err.(*TaskError) //nolint:errorlint // One level at a time.
-	return ok
+	return dropOfNodes(err)
 }
 
 func (r *TaskRunner) cancel() error {

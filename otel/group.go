@@ -3,7 +3,6 @@ package otel
 import (
 	"cmp"
 	"context"
-	"errors"
 	"time"
 
 	"github.com/steptask/scheduler"
@@ -239,7 +238,7 @@ func (g *Group[K]) end(err error) {
 		g.metrics.count(g.inner, state, -1)
 	}
 	g.metrics.count(g.inner, scheduler.StatePending, -g.Count(scheduler.StatePending))
-	if errors.Is(err, scheduler.ErrDrained) {
+	if err == scheduler.ErrDrained { //nolint:errorlint // And nothing beside it.
 		err = nil // it was asked to
 	}
 	g.endSpan(g.span, err)

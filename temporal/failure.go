@@ -97,7 +97,7 @@ func (f failures) bounded() failures {
 // an error by its outermost type and follows Unwrap() error alone: a joined
 // error or an ExceptionGroup would lose all that is inside.
 func failureOf(err error) error {
-	if err == nil || errors.Is(err, scheduler.ErrDrained) {
+	if err = notOnlyDrained(err); err == nil || errors.Is(err, scheduler.ErrDrained) {
 		return err
 	}
 	var nodes failures
@@ -106,6 +106,25 @@ func failureOf(err error) error {
 		return small(err)
 	}
 	return nodesFailed(first, nodes)
+}
+
+// notOnlyDrained returns err without the ErrDrained that is joined to failures: a
+// workflow fails with these.
+func notOnlyDrained(err error) error {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // One level at a time.
+	if !ok || !errors.Is(err, scheduler.ErrDrained) {
+		return err
+	}
+	var failed []error
+	for _, e := range joined.Unwrap() {
+		if e != scheduler.ErrDrained { //nolint:errorlint // That very one.
+			failed = append(failed, e)
+		}
+	}
+	if len(failed) == 1 {
+		return failed[0]
+	}
+	return errors.Join(failed...)
 }
 
 // nodesFailed returns the error of type NodeFailed.

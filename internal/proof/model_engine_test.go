@@ -68,6 +68,9 @@ func (e *modelEngine) render(err error) string {
 		case interface{ Unwrap() []error }:
 			return "join"
 		}
+		if inner := errors.Unwrap(err); inner != nil {
+			return e.render(inner)
+		}
 		switch {
 		case errors.Is(err, scheduler.ErrNoYield):
 			return "no yield"
