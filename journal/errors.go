@@ -139,7 +139,7 @@ type FileError struct {
 
 // Error names the file and the reason.
 func (e *FileError) Error() string {
-	return fmt.Sprintf("journal %s: %s", e.Path, strings.TrimPrefix(e.Err.Error(), "journal: "))
+	return fmt.Sprintf("journal %s: %s", e.Path, strings.Replace(e.Err.Error(), "journal: ", "", 1))
 }
 
 // Unwrap returns the reason.

@@ -53,6 +53,9 @@ type Group[K comparable] struct {
 func NewSubgroup[L, K comparable](
 	n *Node[K], name string, deps *scheduler.Dependencies[L], task func(n *Node[L]) scheduler.Task, opts *GroupOptions[L],
 ) (*Group[L], error) {
+	if n == nil {
+		return nil, &scheduler.OptionError{Option: "node", Reason: "nil Node"}
+	}
 	if opts != nil && opts.Recorded != nil {
 		return nil, &scheduler.OptionError{Option: "GroupOptions.Recorded", Reason: "given for a group inside a node"}
 	}

@@ -185,7 +185,7 @@ func (l *log) checkEpoch(tx *sql.Tx) error {
 	var epoch int64
 	err := tx.QueryRow(`SELECT epoch FROM run WHERE id = ?`, l.id).Scan(&epoch)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && epoch != l.epoch {
-		return ErrFenced
+		return fmt.Errorf("run %q: %w", l.name, ErrFenced)
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/steptask/scheduler"
@@ -60,37 +61,44 @@ func NewRollback[K comparable](
 
 func newRun[K comparable](
 	j *Journal, name string, back bool, deps *scheduler.Dependencies[K], task func(n *Node[K]) scheduler.Task, opts *GroupOptions[K],
-) (*Run[K], error) {
-	if name == "" {
+) (_ *Run[K], err error) {
+	switch {
+	case j == nil:
+		return nil, &scheduler.OptionError{Option: "journal", Reason: "nil Journal"}
+	case name == "":
 		return nil, &scheduler.OptionError{Option: "name", Reason: "empty"}
 	}
 	l, err := openLog(j, name)
 	if err != nil {
 		return nil, err
 	}
+	made := false
+	defer func() {
+		if !made { // or a function of opts has panicked
+			err = errors.Join(err, l.close())
+		}
+	}()
+	m := groupMaker[K]{log: l}
+	switch {
+	case back && l.id == 0:
+		return nil, fmt.Errorf("%w: %q", ErrNoRun, name)
+	case back:
+		m.path = rollbackPath
+	case l.rollback:
+		return nil, fmt.Errorf("%w: %q", ErrRollingBack, name)
+	}
 	r := &Run[K]{}
 	if opts != nil {
 		r.listener = opts.Recorded
 	}
-	m := groupMaker[K]{log: l}
-	switch {
-	case back && l.id == 0:
-		err = ErrNoRun
-	case back:
-		m.path = rollbackPath
-	case l.rollback:
-		err = ErrRollingBack
+	if r.Group, err = m.make(deps, task, opts); err != nil {
+		return nil, err
 	}
-	if err == nil {
-		r.Group, err = m.make(deps, task, opts)
-	}
-	if err == nil {
-		err = l.begin(deps.Len(), back)
-	}
-	if err != nil {
-		return nil, errors.Join(err, l.close())
+	if err := l.begin(deps.Len(), back); err != nil {
+		return nil, err
 	}
 	r.begin()
+	made = true
 	return r, nil
 }
 

@@ -303,7 +303,9 @@ func TestRun_that_was_taken_over_writes_nothing_more(t *testing.T) {
 	require.NoError(t, os.Remove(journal.LockPath(j, "x")))
 	b, err := journal.NewGroup(j, "x", wide(2), noop, nil)
 	require.NoError(t, err)
-	require.ErrorIs(t, scheduler.Run(t.Context(), a, nil), journal.ErrFenced)
+	err = scheduler.Run(t.Context(), a, nil)
+	require.ErrorIs(t, err, journal.ErrFenced)
+	require.ErrorContains(t, err, `run "x": another process has taken the run over`)
 	require.NoError(t, scheduler.Run(t.Context(), b, nil))
 	require.Len(t, history(t, j, "x"), 6)
 }
@@ -389,6 +391,15 @@ func TestNewGroup_misuse(t *testing.T) {
 	isOption(err)
 	_, err = journal.NewGroup(j, "x", wide(1), noop, &options{Group: scheduler.GroupOptions[string]{Limit: -1}})
 	isOption(err)
+	_, err = journal.NewGroup[string](nil, "x", wide(1), noop, nil)
+	isOption(err)
+	_, err = journal.NewSubgroup[string, string](nil, "x", wide(1), noop, nil)
+	isOption(err)
+	require.Panics(t, func() {
+		_, _ = journal.NewGroup(j, "x", wide(1), noop, &options{Group: scheduler.GroupOptions[string]{
+			Completed: func(string) bool { panic("boom") },
+		}})
+	})
 	cycle := wide(1)
 	cycle.Add("n00000", "n00000")
 	_, err = journal.NewGroup(j, "x", cycle, noop, nil)

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/steptask/scheduler"
 )
@@ -26,7 +27,7 @@ func (t *nodeTask) Step(ctx context.Context) (scheduler.Yield, error) {
 		return t.step(ctx)
 	case t.start == nil:
 		if other := t.node.active; other != nil && !other.inStep {
-			return scheduler.Yield{}, ErrGroupRuns
+			return scheduler.Yield{}, fmt.Errorf("%w: of %s", ErrGroupRuns, shown(t.node.path))
 		}
 		t.node.active = t
 		t.start = t.node.start()
