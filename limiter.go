@@ -101,6 +101,10 @@ type Claim struct {
 // what errors call them.
 func mergeClaims(option string, given []Claim) ([]Claim, error) {
 	var merged []Claim
+	var known map[*Limiter]int // where a Limiter's claim is, if there are many
+	if len(given) > 8 {
+		known = map[*Limiter]int{}
+	}
 	for _, c := range given {
 		switch {
 		case c.Limiter == nil:
@@ -110,12 +114,19 @@ func mergeClaims(option string, given []Claim) ([]Claim, error) {
 		case c.Weight < 1:
 			return nil, &OptionError{Option: option, Reason: fmt.Sprintf("weight %d of %s is below 1", c.Weight, c.Limiter)}
 		}
-		i := slices.IndexFunc(merged, func(m Claim) bool { return m.Limiter == c.Limiter })
-		if i < 0 {
-			merged = append(merged, c)
-		} else {
-			merged[i].Weight = claims.Sum(merged[i].Weight, c.Weight)
+		i, ok := known[c.Limiter]
+		if known == nil {
+			i = slices.IndexFunc(merged, func(m Claim) bool { return m.Limiter == c.Limiter })
+			ok = i >= 0
 		}
+		if ok {
+			merged[i].Weight = claims.Sum(merged[i].Weight, c.Weight)
+			continue
+		}
+		if known != nil {
+			known[c.Limiter] = len(merged)
+		}
+		merged = append(merged, c)
 	}
 	for _, c := range merged {
 		if _, most := c.Limiter.lines.Capacity(); c.Weight > most {

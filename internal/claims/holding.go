@@ -8,7 +8,17 @@ type Holding struct {
 	owner  any      // of the ticket, and its node: who has it
 	node   int32
 	parts  []part
-	one    [1]part // most have no more
+	lines  int // of all Limiters, that are here or inside
+}
+
+// isIn reports whether h was asked for inside of place, at any depth.
+func (h *Holding) isIn(place *Holding) bool {
+	for h = h.place; h != nil; h = h.place {
+		if h == place {
+			return true
+		}
+	}
+	return false
 }
 
 // part is what a holding has of one Limiter: some of the Limiter's own, and some
@@ -49,10 +59,7 @@ func (h *Holding) spare(l *Limiter) amount {
 
 // newHolding takes what t claims, from the holdings around as far as they can lend.
 func newHolding(t *Ticket) *Holding {
-	h := &Holding{asker: t.asker, place: t.place, ticket: t}
-	if h.parts = h.one[:]; len(t.claims) > 1 {
-		h.parts = make([]part, len(t.claims))
-	}
+	h := &Holding{asker: t.asker, place: t.place, ticket: t, parts: make([]part, len(t.claims))}
 	for i, c := range t.claims {
 		p := &h.parts[i]
 		p.holding, p.limiter, p.weight, p.own = h, c.Limiter, of(c.Weight), of(c.Weight)

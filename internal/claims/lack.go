@@ -43,7 +43,7 @@ func (k *Lacks) Of(t *Ticket) []Lack {
 	for i, c := range t.claims {
 		w := &t.waits[i]
 		switch {
-		case t.beyond > 0 && !t.exceeds(c.Limiter):
+		case t.beyond > 0 && !w.out:
 			continue
 		case t.beyond == 0 && w.reached && w.line.fits(w.line.reached):
 			continue

@@ -26,7 +26,7 @@ type Limiter struct {
 	outside  *line                 // of those who ask from no place
 	inside   map[*Holding]*line    // of the others
 	blocked  firstfit.Queue[*line] // lines that have somebody who is not reached, by the first such
-	beyond   map[*Ticket]struct{}  // who claims more than the capacity
+	beyond   chain[*wait]          // who claims more than the capacity
 	paced    chain[*part]          // with an interval: who has its turn, but for that
 	parts    chain[*part]          // what holdings have, in the order of their taking
 	changed  bool
@@ -76,16 +76,14 @@ func (l *Limiter) SetCapacity(n int) {
 	books.Lock()
 	defer books.close()
 	l.bounded, l.capacity, l.most = true, n, max(l.most, n)
-	var told []*Ticket
-	for _, t := range l.tickets() {
-		told = append(told, t)
-		_, was := l.beyond[t]
-		if is := t.exceeds(l); is && !was {
+	told := l.waits()
+	for _, w := range told {
+		t := w.ticket
+		if is := t.exceeds(w); is && !w.out {
 			t.unlink()
-			t.exceed(l)
-		} else if was && !is {
-			delete(l.beyond, t)
-			if t.beyond--; t.beyond == 0 {
+			t.exceed(w)
+		} else if !is && w.out {
+			if t.noMoreExceeds(w); t.beyond == 0 {
 				t.link()
 				told = append(told, t.behindIt()...)
 			}
@@ -93,27 +91,26 @@ func (l *Limiter) SetCapacity(n int) {
 	}
 	books.change(l)
 	books.settle()
-	seen := map[*Ticket]bool{}
-	for _, t := range told {
-		if t.state == waiting && !seen[t] {
-			seen[t] = true
-			books.turns = append(books.turns, t)
-		}
+	for _, w := range told {
+		w.ticket.tellOnce()
+	}
+	for _, w := range told {
+		w.ticket.told = false
 	}
 }
 
-// tickets returns those who wait for l to have enough, in the order of asking.
-func (l *Limiter) tickets() []*Ticket {
-	var all []*Ticket
+// waits returns those who wait for l to have enough, in the order of asking.
+func (l *Limiter) waits() []*wait {
+	var all []*wait
 	for n := range l.lines() {
 		for w := n.first; w != nil; w = w.next {
-			all = append(all, w.ticket)
+			all = append(all, w)
 		}
 	}
-	for t := range l.beyond {
-		all = append(all, t)
+	for w := l.beyond.first; w != nil; w = w.next {
+		all = append(all, w.value)
 	}
-	slices.SortFunc(all, byOrder)
+	slices.SortFunc(all, func(a, b *wait) int { return byOrder(a.ticket, b.ticket) })
 	return all
 }
 
@@ -136,22 +133,36 @@ func (l *Limiter) lineAt(place *Holding) *line {
 	if place == nil {
 		return l.outside
 	}
-	n := l.inside[place]
-	if n == nil {
-		if l.inside == nil {
-			l.inside = map[*Holding]*line{}
-		}
-		n = &line{limiter: l, place: place, around: l.lineAt(place.place), at: -1}
-		n.entry.Value = n
-		n.around.addLine(n)
-		l.inside[place] = n
+	if n := l.inside[place]; n != nil {
+		return n
 	}
+	// Places that have nothing of l, and where nobody waits for it, need no line.
+	around := place.place
+	for around != nil && l.inside[around] == nil && around.part(l) == nil {
+		around = around.place
+	}
+	n := &line{limiter: l, place: place, around: l.lineAt(around)}
+	n.entry.Value = n
+	if place.lines > 0 {
+		n.adopt()
+	}
+	n.around.addLine(n)
+	for h := place; h != nil; h = h.place {
+		h.lines++
+	}
+	if l.inside == nil {
+		l.inside = map[*Holding]*line{}
+	}
+	l.inside[place] = n
 	return n
 }
 
 // drop forgets a line that nobody waits in, nor in one inside.
 func (l *Limiter) drop(n *line) {
 	for n.place != nil && n.first == nil && len(n.lines) == 0 {
+		for h := n.place; h != nil; h = h.place {
+			h.lines--
+		}
 		around := n.around
 		around.removeLine(n)
 		delete(l.inside, n.place)

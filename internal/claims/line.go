@@ -27,10 +27,13 @@ type line struct {
 // wait is the place of a ticket in a line.
 type wait struct {
 	ticket     *Ticket
-	line       *line
+	limiter    *Limiter
+	line       *line // nil: in none
 	weight     int
 	prev, next *wait
 	reached    bool
+	out        bool        // the weight exceeds the capacity
+	beyond     link[*wait] // among those of which it does
 }
 
 // lent returns what the place, and those around it, can lend.
@@ -77,6 +80,21 @@ func (n *line) refresh() {
 func (n *line) refreshInside() {
 	for _, inside := range n.lines {
 		inside.refreshInside()
+	}
+	n.refresh()
+}
+
+// adopt takes over the lines of the line around that are inside of n's place.
+func (n *line) adopt() {
+	for _, other := range slices.Clone(n.around.lines) {
+		if !other.place.isIn(n.place) {
+			continue
+		}
+		n.around.removeLine(other)
+		n.around.inner.sub(other.need)
+		other.around = n
+		n.addLine(other)
+		n.inner.add(other.need)
 	}
 	n.refresh()
 }

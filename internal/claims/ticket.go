@@ -78,8 +78,9 @@ type Ticket struct {
 	missing int // Limiters where it is not reached
 	beyond  int // Limiters whose capacity it exceeds: then it is in no line
 	asking  bool
-	at      int // among the run's tickets
-	givenAt int // among the asker's given ones
+	told    bool // a change of a capacity
+	at      int  // among the run's tickets
+	givenAt int  // among the asker's given ones
 	holding *Holding
 	behind  int // Limiters where it waits for its start behind others
 }
@@ -87,7 +88,12 @@ type Ticket struct {
 // NewTicket returns a ticket for claims, made from inside of a place, which may be
 // nil.
 func NewTicket(asker *Asker, place *Holding, claims []Claim) *Ticket {
-	return &Ticket{asker: asker, place: place, claims: claims, waits: make([]wait, len(claims))}
+	t := &Ticket{asker: asker, place: place, claims: claims, waits: make([]wait, len(claims))}
+	for i, c := range claims {
+		w := &t.waits[i]
+		w.ticket, w.limiter, w.weight, w.beyond.value = t, c.Limiter, c.Weight, w
+	}
+	return t
 }
 
 // Claims returns what t asks for.
@@ -133,17 +139,14 @@ func (t *Ticket) exit() {
 	r.waiting = slices.Delete(r.waiting, last, last+1)
 }
 
-// exceeds reports whether l has never enough for t, as its capacity is, and the
-// holdings around cannot lend it all.
-func (t *Ticket) exceeds(l *Limiter) bool {
-	if !l.bounded {
+// exceeds reports whether the Limiter of one of t's waits has never enough for it,
+// as its capacity is, and the holdings around cannot lend it all.
+func (t *Ticket) exceeds(w *wait) bool {
+	l := w.limiter
+	if !l.bounded || w.weight <= l.capacity {
 		return false
 	}
-	i := slices.IndexFunc(t.claims, func(c Claim) bool { return c.Limiter == l })
-	if t.claims[i].Weight <= l.capacity {
-		return false
-	}
-	need := of(t.claims[i].Weight)
+	need := of(w.weight)
 	for h := t.place; h != nil; h = h.place {
 		if p := h.part(l); p != nil {
 			need = need.less(p.own)
@@ -152,41 +155,53 @@ func (t *Ticket) exceeds(l *Limiter) bool {
 	return need != amount{}
 }
 
-func (t *Ticket) exceed(l *Limiter) {
-	if l.beyond == nil {
-		l.beyond = map[*Ticket]struct{}{}
-	}
-	l.beyond[t] = struct{}{}
+func (t *Ticket) exceed(w *wait) {
+	w.limiter.beyond.add(&w.beyond)
+	w.out = true
 	t.beyond++
+}
+
+func (t *Ticket) noMoreExceeds(w *wait) {
+	w.limiter.beyond.remove(&w.beyond)
+	w.out = false
+	t.beyond--
 }
 
 // link puts t into its lines, unless it exceeds a capacity.
 func (t *Ticket) link() {
-	for _, c := range t.claims {
-		if t.exceeds(c.Limiter) {
-			t.exceed(c.Limiter)
+	for i := range t.waits {
+		if w := &t.waits[i]; t.exceeds(w) {
+			t.exceed(w)
 		}
 	}
 	if t.beyond > 0 {
 		return
 	}
-	t.missing = len(t.claims)
-	for i, c := range t.claims {
-		t.waits[i] = wait{ticket: t, weight: c.Weight}
-		c.Limiter.lineAt(t.place).add(&t.waits[i])
-		books.change(c.Limiter)
+	t.missing = len(t.waits)
+	for i := range t.waits {
+		w := &t.waits[i]
+		w.limiter.lineAt(t.place).add(w)
+		books.change(w.limiter)
 	}
 }
 
-// behindIt returns the tickets behind t in its lines.
-func (t *Ticket) behindIt() []*Ticket {
-	var behind []*Ticket
+// behindIt returns the waits behind those of t.
+func (t *Ticket) behindIt() []*wait {
+	var behind []*wait
 	for i := range t.waits {
 		for w := t.waits[i].next; w != nil; w = w.next {
-			behind = append(behind, w.ticket)
+			behind = append(behind, w)
 		}
 	}
 	return behind
+}
+
+// tellOnce has the asker told that something is new for t, if it was not yet.
+func (t *Ticket) tellOnce() {
+	if t.state == waiting && !t.told {
+		t.told = true
+		books.turns = append(books.turns, t)
+	}
 }
 
 // unlink takes t out of its lines.
@@ -323,14 +338,15 @@ func (t *Ticket) Leave() {
 	switch t.state {
 	case waiting:
 		t.exit()
-		if t.beyond > 0 {
-			t.beyond = 0
-			for _, c := range t.claims {
-				delete(c.Limiter.beyond, t)
-			}
+		if t.beyond == 0 {
+			t.unlink()
 			return
 		}
-		t.unlink()
+		for i := range t.waits {
+			if w := &t.waits[i]; w.out {
+				t.noMoreExceeds(w)
+			}
+		}
 	case given:
 		t.withdraw()
 	}
