@@ -10,12 +10,12 @@ import (
 // watch finds the Observers of a group in its first step, tells them that it
 // begins, and which nodes have succeeded beforehand.
 func (g *engine) watch() {
-	if g.outer == nil && g.opts.Observer == nil || g.outer != nil && g.opts.Observer == nil && len(g.outer.watchers.list) == 0 {
-		return // most groups: nobody listens
-	}
 	var around []watcher
 	if g.outer != nil {
 		around = g.outer.watchers.list
+	}
+	if g.opts.Observer == nil && len(around) == 0 {
+		return // most groups: nobody listens
 	}
 	g.now = instantOf(g.clock)
 	g.watchers.watch(around, g.opts.Observer, g.record(GroupBegun, noNode, nil))
@@ -70,6 +70,7 @@ func (g *engine) tellStopping(cause error) {
 
 // tellClosing tells, once, that the group is ended from outside.
 func (g *engine) tellClosing() {
+	g.watchers.forgetFailed() // a panic around this group may be why it is closed
 	if !g.watchers.closed {
 		g.watchers.closed = true
 		g.tell(GroupClosing, noNode, nil)
@@ -158,13 +159,17 @@ func (g *engine) tellEnd(result error) {
 }
 
 // dropWatcher takes the Observer off the list out of which a panic came, if it
-// did. Then no group around takes it for the panic of a member.
+// did, here and in the groups around. None of those takes it for the panic of a
+// member.
 func (g *engine) dropWatcher() {
-	if !g.watchers.drop() {
+	root := g.watchers.failing()
+	if root == nil {
 		return
 	}
+	root.failed = true
 	for e := g; e != nil; e = e.outer {
 		e.watchers.failed = true
+		e.watchers.forgetFailed()
 	}
 }
 

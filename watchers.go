@@ -17,27 +17,30 @@ type watchers struct {
 	began int64 // when the group began
 	dueAt int64 // when its next round is due, or never
 
-	telling int  // the place in list of the one that is being told
-	stopped bool // GroupStopping was told
-	closed  bool // GroupClosing was told
-	drained bool // GroupDraining is to be told at the end of the step
-	failed  bool // an Observer has panicked, here or in a group inside
+	telling int     // the place in list of the one that is being told, or nobody
+	leaver  *origin // one that is told of the group's end and has left the list
+	stopped bool    // GroupStopping was told
+	closed  bool    // GroupClosing was told
+	drained bool    // GroupDraining is to be told at the end of the step
+	failed  bool    // an Observer has panicked, here or in a group inside
 
 	subject Task          // of the record that is being told
 	took    time.Duration // of the record that is being told
 }
 
-// In place of a place in the list:
-const (
-	nobody  = -1
-	leaving = -2 // one that is told of the group's end, and has left the list
-)
+const nobody = -1
 
 // watcher is an Observer of one group.
 type watcher struct {
-	Observer          // what is told of this group
-	root     Observer // as it stands in options; it is told of a group once
+	Observer         // what is told of this group
+	root     *origin // where it is from; the same in groups inside
 	kinds    Kinds
+}
+
+// origin is an Observer as it stands in the options of a group.
+type origin struct {
+	Observer
+	failed bool // it has panicked, and is told no more
 }
 
 // watch begins the list for a group: the Observers around it, and its own. They
@@ -49,8 +52,8 @@ func (w *watchers) watch(around []watcher, own Observer, begun Record) {
 		asked = append(asked, watcher{Observer: outer.Observer, root: outer.root})
 	}
 	for _, o := range flatten(nil, own) {
-		if !slices.ContainsFunc(asked, func(a watcher) bool { return sameObserver(a.root, o) }) {
-			asked = append(asked, watcher{Observer: o, root: o})
+		if !slices.ContainsFunc(asked, func(a watcher) bool { return sameObserver(a.root.Observer, o) }) {
+			asked = append(asked, watcher{Observer: o, root: &origin{Observer: o}})
 		}
 	}
 	for _, a := range asked {
@@ -123,7 +126,7 @@ func (w *watchers) count() {
 }
 
 // isTelling reports whether an Observer is being told something.
-func (w *watchers) isTelling() bool { return w.telling != nobody }
+func (w *watchers) isTelling() bool { return w.telling != nobody || w.leaver != nil }
 
 // want reports whether anybody wants to be told of a kind.
 func (w *watchers) want(k Kind) bool { return w.wanted.Has(k) }
@@ -151,27 +154,31 @@ func (w *watchers) tellEnd(r Record) {
 		o := w.list[0]
 		w.list = w.list[1:]
 		if o.kinds.Has(GroupEnded) {
-			w.telling = leaving
+			w.leaver = o.root
 			o.Observe(r)
 		}
 	}
-	w.wanted, w.only, w.telling = 0, nil, nobody
+	w.wanted, w.only, w.leaver = 0, nil, nil
 }
 
-// drop takes the Observer off the list out of which a panic came. It reports
-// whether there was one.
-func (w *watchers) drop() bool {
-	switch {
-	case w.telling == nobody:
-		return false
-	case w.telling == leaving:
-		w.telling = nobody
-		return true
+// failing returns the Observer out of which a panic came, or nil.
+func (w *watchers) failing() *origin {
+	root := w.leaver
+	if w.telling >= 0 {
+		root = w.list[w.telling].root
 	}
-	w.list = slices.Delete(slices.Clone(w.list), w.telling, w.telling+1)
-	w.telling, w.subject, w.took = nobody, nil, 0
-	w.count()
-	return true
+	w.telling, w.leaver, w.subject, w.took = nobody, nil, nil, 0
+	return root
+}
+
+// forgetFailed takes Observers off the list that have panicked, perhaps in
+// another group.
+func (w *watchers) forgetFailed() {
+	failed := func(o watcher) bool { return o.root.failed }
+	if slices.ContainsFunc(w.list, failed) {
+		w.list = slices.DeleteFunc(slices.Clone(w.list), failed)
+		w.count()
+	}
 }
 
 // subjectName describes the task of the record that is being told.
