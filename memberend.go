@@ -25,6 +25,8 @@ type closingTask struct {
 	answers  bool // its answer to a Timeout is still to come: it is stepped for that
 	answered bool // it has come, so there is nothing left to close
 	answer   error
+
+	reminder *time.Timer // of NodeStillClosing; nil: nobody wants to know
 }
 
 type closingReason uint8
@@ -228,11 +230,15 @@ func (g *engine) putInClosing(p int32, e *Event, c *closingTask) {
 	g.parking.replace(slot, c, e, g.clock)
 	g.parking.add(slot, isClosing)
 	g.set(p, StateClosing, c.task, c.failed)
+	g.remind(p, c, instantOf(g.clock), time.Second)
 }
 
 // endClosing ends a member that can be ended, or has to be: then this waits.
 func (g *engine) endClosing(ctx context.Context, p int32) {
 	c := g.parking.task(g.nodes.slot(p)).(*closingTask)
+	if c.reminder != nil {
+		c.reminder.Stop()
+	}
 	err := g.closeTask(p, c)
 	g.vacate(p)
 	if c.why == closingCutOff && err != nil && ctx != nil && !g.ending.isOnlyNotice(err) {

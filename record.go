@@ -44,8 +44,10 @@ const (
 	// is its grace; zero means that it has none of its own.
 	NodeStopping
 
-	// NodeStillClosing reports a node that has been in StateClosing for Took:
-	// after a second of the run's clock, and then each time that has doubled.
+	// NodeStillClosing reports that a node has been in StateClosing for Took,
+	// because of Err if it has failed: after one second, then two more, four
+	// more, and so on. It is reported only in runs of a [TaskRunner] by the
+	// system's clock.
 	NodeStillClosing
 
 	// SlowStep reports a step that Took longer than [GroupOptions.SlowStep].

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/steptask/scheduler"
@@ -493,3 +494,36 @@ func TestObserver_that_panics_anywhere(t *testing.T) {
 		}
 	}
 }
+
+// A call that does not end when it is told to is named while it lasts.
+func TestObserver_still_closing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines []string
+		o := kindsFunc{scheduler.KindsOf(scheduler.NodeStillClosing), func(r scheduler.Record) {
+			lines = append(lines, fmt.Sprint(r.Path(), " ", r.Took(), " ", r.Err))
+		}}
+		group := newGroup(t, "a", func(string) scheduler.Task {
+			return newGroup(t, "deaf", func(string) scheduler.Task {
+				return scheduler.Blocking(func(context.Context) error {
+					time.Sleep(10 * time.Second)
+					return nil
+				})
+			}, &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Second }})
+		}, &scheduler.GroupOptions[string]{Observer: o})
+		require.ErrorIs(t, scheduler.Run(t.Context(), group, nil), context.DeadlineExceeded)
+		require.Len(t, lines, 3)
+		for i, took := range []string{"1s", "3s", "7s"} {
+			require.Contains(t, lines[i], "a/deaf "+took)
+			require.Contains(t, lines[i], "timed out after 1s")
+		}
+	})
+}
+
+// kindsFunc is told of some kinds.
+type kindsFunc struct {
+	kinds scheduler.Kinds
+	told  func(scheduler.Record)
+}
+
+func (o kindsFunc) Wants() scheduler.Kinds     { return o.kinds }
+func (o kindsFunc) Observe(r scheduler.Record) { o.told(r) }

@@ -104,6 +104,30 @@ func (g *engine) tellNotice(p int32, n *StopError, grace time.Duration) {
 	}
 }
 
+// remind tells again and again, at doubling times, that a member is still closing.
+// It is no step that does: the run would not be the same without an Observer. So
+// it takes a timer of the process, and a runner that calls what is posted.
+func (g *engine) remind(p int32, c *closingTask, since int64, pause time.Duration) {
+	if !g.watchers.want(NodeStillClosing) || g.runner == nil || !isSystemClock(g.clock) {
+		return
+	}
+	runner := g.runner
+	c.reminder = time.AfterFunc(pause, func() {
+		runner.Post(func() { g.tellStillClosing(p, c, since, pause) })
+	})
+}
+
+func (g *engine) tellStillClosing(p int32, c *closingTask, since int64, pause time.Duration) {
+	if g.phase == phaseEnded || g.nodes.state(p) != StateClosing {
+		return // it has ended meanwhile
+	}
+	g.exclusively("Observe", func() {
+		g.readClock()
+		g.watchers.tell(g.record(NodeStillClosing, p, c.failed), c.task, time.Duration(g.now-since))
+		g.remind(p, c, since, 2*pause)
+	})
+}
+
 // timesSteps reports whether steps are to be measured.
 func (g *engine) timesSteps() bool {
 	return g.opts.SlowStep > 0 || g.watchers.want(NodeStepped)
