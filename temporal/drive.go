@@ -115,7 +115,8 @@ type drainer interface{ Drain() }
 // The failure of a node comes back as an application error of type
 // [NodeFailed], with the nodes' keys in its details ([FailedNodes]) and the
 // ActivityError as its cause, whatever else failed beside it. A drained task's
-// result is [scheduler.ErrDrained]. Options that are out of range are an
+// result is [scheduler.ErrDrained], or the error of the nodes that have failed
+// besides. Options that are out of range are an
 // [*scheduler.OptionError].
 //
 // Long rows of rounds do not set off the SDK's deadlock detector: Drive lets the

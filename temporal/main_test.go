@@ -325,6 +325,24 @@ func TestDrive_failure(t *testing.T) {
 		require.ErrorContains(t, env.GetWorkflowError(), "plain")
 		require.Empty(t, temporal.FailedNodes(env.GetWorkflowError()))
 	})
+	t.Run("is told in place of a drain", func(t *testing.T) {
+		env := newEnv(t)
+		env.SetCurrentHistoryLength(1)
+		var err error
+		env.ExecuteWorkflow(func(ctx workflow.Context) error {
+			err = temporal.Drive(ctx, newGroup(t, edges{{"a", nil}, {"b", nil}, {"c", []string{"b"}}}, func(k string) scheduler.Task {
+				if k == "a" {
+					return scheduler.Func(func(context.Context) error { return errors.New("no a") })
+				}
+				return scheduler.Pause(scheduler.After(time.Minute))
+			}, &scheduler.GroupOptions[string]{AggregateErrors: true}),
+				temporal.Options{Drain: true, MaxHistory: 1})
+			return err
+		})
+		require.NotErrorIs(t, err, scheduler.ErrDrained)
+		require.Equal(t, []temporal.NodeFailure{{Node: "a", Message: "no a"}}, temporal.FailedNodes(err))
+		require.Equal(t, temporal.FailedNodes(err), temporal.FailedNodes(env.GetWorkflowError()))
+	})
 	t.Run("names nodes inside of nodes", func(t *testing.T) {
 		env := newEnv(t)
 		env.ExecuteWorkflow(func(ctx workflow.Context) error {

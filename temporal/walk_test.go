@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/temporal"
 )
 
@@ -146,6 +147,20 @@ func TestWalk_continuesAsNew(t *testing.T) {
 		}
 		require.Equal(t, "n3", keys[0])
 		require.LessOrEqual(t, len(keys), 2) // n95 is skipped, or not
+	})
+	t.Run("not when a failure is the end", func(t *testing.T) {
+		for _, aggregate := range []bool{false, true} {
+			g := layers(3, 10, "Fail")
+			runs, err := again(t, temporal.GraphInput{
+				Run: temporal.Run{Graph: g}, Settings: temporal.Settings{MaxHistory: 1, Limit: 1, AggregateErrors: aggregate},
+			}, nil)
+			require.NotEmpty(t, temporal.FailedNodes(err))
+			require.NotErrorIs(t, err, scheduler.ErrDrained)
+			if !aggregate {
+				require.Equal(t, 1, runs)
+				require.Equal(t, 1, temporal.FailedCount(err))
+			}
+		}
 	})
 	t.Run("never with another graph", func(t *testing.T) {
 		g := layers(2, 2, "Work")
