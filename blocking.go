@@ -178,7 +178,7 @@ func (c *call) run(w *walker) {
 	defer func() {
 		if err == ErrGoexit { //nolint:errorlint // That very one: it has not returned.
 			if v := recover(); v != nil {
-				err, panicked = &PanicError{Value: v, Stack: debug.Stack()}, true
+				err, panicked = &PanicError{Value: v, Stack: debug.Stack(), goesUp: true}, true
 			}
 		}
 		if w != nil {

@@ -99,10 +99,11 @@ func (a *alarm) set(source timeSource, until int64) bool {
 	case until == never, a.timer != nil && a.at <= until && !a.rang.Load():
 		return true
 	}
-	d := time.Duration(until - instantOf(source))
-	if d <= 0 {
+	now := instantOf(source)
+	if until <= now { // before the difference, which may be too large
 		return false
 	}
+	d := time.Duration(until - now)
 	a.at = until
 	a.rang.Store(false)
 	a.calls.Add(1) // before it can ring
@@ -167,6 +168,12 @@ func instantOf(source timeSource) int64 {
 		return c.start.UnixNano() + int64(time.Since(c.start))
 	}
 	return instant(source.Now())
+}
+
+// isSeen reports whether a clock shows a time that can be reckoned with.
+func isSeen(t time.Time) bool {
+	at := instant(t)
+	return at != past && at != never
 }
 
 // later returns t+d, or the end of the scale.

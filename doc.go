@@ -59,28 +59,79 @@
 //  1. Let a step return soon: while it runs nothing else does. What blocks goes
 //     into Blocking or its kin; [GroupOptions.SlowStep] finds what does not.
 //  2. Drive a runner from one goroutine at a time. From other goroutines only
-//     [Event.Set], [TaskRunner.Interrupt], a [Limiter] and the end of a context
-//     are allowed. Misuse panics.
+//     [Event.Set], [TaskRunner.Interrupt], [TaskRunner.Kill], [TaskRunner.Post],
+//     a [Limiter] and the end of a context are allowed. Misuse panics.
 //  3. Call Step until it says done, or Cancel: a runner that is dropped halfway
 //     leaves its coroutines and calls behind. Run and RunToCompletion see to
 //     that by themselves.
 //  4. Give tasks that need time to end a grace. Without it they are closed at
-//     once, and a call that ignores its context then holds everything up.
+//     once.
 //
 // # What blocks, and what runs a task's code
 //
 //	                                    blocks          runs code of tasks   reads the clock
 //	Run, TaskRunner.Run, RunToCompletion until the end   yes                  yes
-//	TaskRunner.Start, Step              no (a)          yes                  if a time depends on it
+//	TaskRunner.Start                    no (a)          yes                  if it has a Clock or a limit
+//	TaskRunner.Step                     no (a)          yes                  if a time depends on it
 //	TaskRunner.Cancel, Close of tasks   no (b)          Close                no
 //	TaskRunner.Stop, CancelAfter        no              no                   yes
-//	TaskRunner.Due, Interrupt           no              no                   no
+//	TaskRunner.Due, Interrupt, Kill     no              no                   no
+//	TaskRunner.Post                     no              no                   no
 //	Event.Set                           no              no                   no
 //	NewDependencyTaskGroup              no              no (Completed, Estimate) no
 //	Coroutine.Yield, Await, Call        gives up the step
 //
 //	(a) as long as the tasks keep duty 1
 //	(b) but for calls under Blocking and its kin, which are waited for
+//
+// # How a run ends
+//
+//	                       from         notice     grace         what still starts   Run returns
+//	DependencyTaskGroup.
+//	  Drain                the driver   no         no end        nothing             ErrDrained, if something is left
+//	TaskRunner.Stop(err)   the driver   yes        Grace         nothing (a)         err
+//	end of Run's context   any          yes        Grace         nothing (a)         its cause
+//	RunnerOptions.Timeout  the clock    to groups  Grace         nothing in groups   *Timeout
+//	Interrupt(err)         any          no (b)     no            as the task likes   what the task makes of err
+//	Kill                   any          no         no            nothing             ErrCancelled
+//	Cancel                 the driver   no         no            nothing             (c) ErrCancelled from Err
+//	CancelAfter(d)         the driver   no         d             everything          ErrCancelled
+//
+//	(a) unless [Shield] protects it; a clean-up of [Finally] is
+//	(b) a group that is thrown into stops as for a failure: notice, and its own grace
+//	(c) Cancel itself returns the error of Close
+//
+// The driver is the goroutine that drives the run; [TaskRunner.Post] gets there
+// from any other. Whatever the row, what failed meanwhile is joined with the
+// result, and a second end adds to the first: a Kill in the grace of a Stop returns
+// both.
+//
+// Without a grace, and when it has passed, tasks are closed. The context of a call
+// ([Blocking] and its kin) lasts until then; with [RunnerOptions.EndCalls] it ends
+// with the notice. A call that ignores its context is waited for, and holds up
+// nothing but the end.
+//
+// A [Snapshot] of a group that a run left unfinished has the nodes that succeeded
+// as completed, and those that were closed or cancelled as neither: a resume starts
+// them again. After Drain no node that had started is among them.
+//
+// # What a notice does
+//
+// A notice is a [*StopError]. It is a state: a task that begins after it finds it,
+// by [StopCause] or [Coroutine.Stopping].
+//
+//	                                  the failure of another node   the stop of the run
+//	a task that runs                  goes on within the grace      the same
+//	its calls and polls               go on                         the same
+//	Retry                             makes no new attempt          the same
+//	Sequence                          goes on                       begins no other task, ends with the notice
+//	a group inside that runs          goes on to its end            starts nothing more, passes the notice on
+//	a group inside that is begun      as if it had been running     starts nothing, ends with the notice
+//	what is behind a Shield           goes on                       the same
+//
+// A task that ends with the notice, returned as it is or wrapped, is cancelled. One
+// that ends with another error as well has failed, and one that ends with nil has
+// succeeded.
 //
 // # Writing your own loop
 //
@@ -109,7 +160,7 @@
 //	  start(timeout)              TaskRunner.Start
 //	  step()                      TaskRunner.Step
 //	  run_to_completion(wait)     TaskRunner.RunToCompletion
-//	  runner(wait, timeout)       TaskRunner.Run
+//	  runner(wait, timeout)       TaskRunner.RunWith
 //	  cancel()                    TaskRunner.Cancel
 //	  cancel(grace_period)        TaskRunner.CancelAfter; with notice: Stop
 //	  started(), done()           TaskRunner.Started, Done

@@ -290,10 +290,20 @@ func (g *engine) exclusively(method string, code func()) {
 	g.busy = true
 	completed := false
 	defer func() {
-		if !completed {
-			g.unwind()
+		if completed {
+			g.busy = false
+			return
 		}
+		p := g.current
+		v := recover() // nil: a Goexit goes up
+		g.unwind()
 		g.busy = false
+		if v != nil && p != noNode {
+			v = panicIn(g.key(p), v)
+		}
+		if v != nil {
+			panic(v)
+		}
 	}()
 	code()
 	completed = true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -84,7 +85,10 @@ type ExceptionGroup struct {
 	Errors []error
 }
 
-// Error lists all the errors, one a line.
+// exceptionsListed is how many errors the text of an ExceptionGroup has.
+const exceptionsListed = 20
+
+// Error lists the errors, one a line: the first 20, and how many more there are.
 func (g *ExceptionGroup) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d ", len(g.Errors))
@@ -93,7 +97,11 @@ func (g *ExceptionGroup) Error() string {
 	} else {
 		b.WriteString("tasks failed:")
 	}
-	for _, err := range g.Errors {
+	for i, err := range g.Errors {
+		if i == exceptionsListed {
+			fmt.Fprintf(&b, "\n- and %d more", len(g.Errors)-i)
+			break
+		}
 		b.WriteString("\n- ")
 		b.WriteString(strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	}
@@ -188,20 +196,101 @@ func (e *TaskError) Error() string { return fmt.Sprintf("%v: %v", e.Key, e.Err) 
 // Unwrap returns the task's own error.
 func (e *TaskError) Unwrap() error { return e.Err }
 
-// PanicError is a panic as an error: one that left a coroutine or a blocking
-// call, whose own stack would be lost, or that of a member of a group with
-// [GroupOptions.RecoverPanics].
+// Causes returns the errors that the members of groups failed with, in order and
+// without the keys that [TaskError] and [ExceptionGroup] add to them. An error that
+// is made of several by errors.Join is taken apart; any other is returned as it is.
+func Causes(err error) []error {
+	switch e := err.(type) { //nolint:errorlint // One level at a time.
+	case nil:
+		return nil
+	case *TaskError:
+		return Causes(e.Err)
+	case interface{ Unwrap() []error }:
+		var causes []error
+		for _, branch := range e.Unwrap() {
+			causes = append(causes, Causes(branch)...)
+		}
+		return causes
+	}
+	return []error{err}
+}
+
+// PanicError is a panic as an error: one that left a coroutine, a call that
+// blocks, or a member of a group, whose own stack or place in the graph would not
+// be seen otherwise. It goes up in the place of the value that panic was called
+// with, or with [GroupOptions.RecoverPanics] is the error of the node.
 type PanicError struct {
 	Value any    // what panic was called with
 	Stack []byte // where, as formatted by runtime/debug.Stack
+	Path  string // the keys of the nodes that it went up through, outermost first
+
+	goesUp bool // it is a panic, and not the error of a node
 }
 
-// Error returns the panic's value. The stack is left out, since it is not the
-// same each time.
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+// Error returns the panic's value. While it goes up as a panic, so that an uncaught
+// one prints it, the text has the path too, and the place in the code outside of
+// this package that panicked.
+func (e *PanicError) Error() string {
+	text := fmt.Sprintf("panic: %v", e.Value)
+	if !e.goesUp {
+		return text
+	}
+	if e.Path != "" {
+		text += " in " + e.Path
+	}
+	if place := placeIn(string(e.Stack)); place != "" {
+		text += " at " + place
+	}
+	return text
+}
 
-// String returns the value and the stack: what an uncaught panic prints.
+// String returns the text of Error and the stack.
 func (e *PanicError) String() string { return fmt.Sprintf("%s\n\n%s", e.Error(), e.Stack) }
+
+// panicIn returns what goes up in the place of a panic with a value that came out
+// of a node. The stack is that of the caller, which is still that of the panic.
+func panicIn(key any, v any) *PanicError {
+	p, ok := v.(*PanicError)
+	if !ok {
+		return &PanicError{Value: v, Stack: debug.Stack(), Path: fmt.Sprint(key), goesUp: true}
+	}
+	inner := *p
+	inner.Path, inner.goesUp = fmt.Sprint(key), true
+	if p.Path != "" {
+		inner.Path += "/" + p.Path
+	}
+	return &inner
+}
+
+// placeIn returns the function and the line of a stack that panicked: the first
+// below the last call of panic that is neither of package runtime nor of this one.
+func placeIn(stack string) string {
+	if i := strings.LastIndex(stack, "\npanic("); i >= 0 {
+		stack = stack[i+1:]
+	}
+	lines := strings.Split(stack, "\n")
+	for i := 0; i+1 < len(lines); i++ {
+		at, isPlace := strings.CutPrefix(lines[i+1], "\t")
+		if !isPlace || isInside(lines[i]) {
+			continue
+		}
+		name := lines[i][:max(strings.LastIndexByte(lines[i], '('), 0)]
+		name = name[strings.LastIndexByte(name, '/')+1:]
+		at, _, _ = strings.Cut(at, " ")
+		return name + " (" + at[strings.LastIndexByte(at, '/')+1:] + ")"
+	}
+	return ""
+}
+
+// isInside reports whether a line of a stack is of the runtime or this package.
+func isInside(line string) bool {
+	for _, prefix := range []string{"panic(", "runtime.", "runtime/", "goroutine ", "github.com/steptask/scheduler.", "github.com/steptask/scheduler/internal/coro."} {
+		if strings.HasPrefix(line, prefix) {
+			return true
+		}
+	}
+	return false
+}
 
 // Unwrap returns the panic's value if it is an error.
 func (e *PanicError) Unwrap() error {
@@ -342,6 +431,14 @@ func contains(err, part error) bool {
 		return slices.ContainsFunc(e.Unwrap(), func(branch error) bool { return contains(branch, part) })
 	}
 	return false
+}
+
+// checkContext returns an OptionError for a nil context.
+func checkContext(ctx context.Context) error {
+	if ctx == nil {
+		return &OptionError{Option: "ctx", Reason: "nil Context"}
+	}
+	return nil
 }
 
 // checkDuration returns an OptionError for a negative duration.

@@ -177,6 +177,15 @@ func panicOf(t *testing.T, fn func()) any {
 	return panicked
 }
 
+// panickedWith returns what panic was called with in a node, whose panic goes up
+// as a PanicError.
+func panickedWith(v any) any {
+	if p, ok := v.(*scheduler.PanicError); ok {
+		return p.Value
+	}
+	return v
+}
+
 // goroutines counts the goroutines that were added since it was made. Tests
 // that use it do not run in parallel with others.
 type goroutines struct {

@@ -551,7 +551,7 @@ func TestGroup_Timeout_of_a_node(t *testing.T) {
 			name: "negative: over before its first line", deps: "a b:a c", parts: map[string]part{"a": {steps: run, throw: "done"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(-1), AggregateErrors: true},
 			rounds: []string{"c1"}, states: "a=timed out b=skipped c=succeeded",
-			err: "1 task failed:\n- a: a: timed out after -1ns", errors: "a: a: timed out after -1ns",
+			err: "1 task failed:\n- a: a: timed out before it started", errors: "a: a: timed out before it started",
 		},
 		{
 			name: "an ordinary failure when aggregating", deps: "a b c:a", parts: map[string]part{"a": {steps: run}, "b": {steps: "next*4"}},

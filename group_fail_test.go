@@ -549,8 +549,8 @@ func TestGroup_disasters(t *testing.T) {
 					t.Error("it returned")
 				})
 				if way.name == "panic" {
-					require.Same(t, errOops, value)
-					require.Contains(t, stack, "panicForTest", "nobody recovered in between")
+					require.Same(t, errOops, panickedWith(value))
+					require.Contains(t, stack, "panicForTest", "the stack is still that of the panic")
 				} else {
 					require.Nil(t, value)
 				}
@@ -633,7 +633,7 @@ func TestGroup_RecoverPanics(t *testing.T) {
 				}
 			})
 			if !test.member && !strings.HasPrefix(test.name, "Close") {
-				require.Same(t, errOops, value, "what is no member's goes up")
+				require.Same(t, errOops, panickedWith(value), "what is no member's goes up")
 				s.take()
 				s.ended()
 				return

@@ -212,7 +212,7 @@ func TestGroup_panics_of_all_closes(t *testing.T) {
 	var depth int
 	func() {
 		defer func() {
-			require.Equal(t, 0, recover())
+			require.Equal(t, 0, panickedWith(recover()))
 			stack := make([]byte, 1<<20)
 			depth = len(stack[:runtime.Stack(stack, false)])
 		}()

@@ -334,7 +334,7 @@ func TestGroup_misuse(t *testing.T) {
 			}, &scheduler.GroupOptions[string]{Name: "G"})
 			s.group = g
 			require.Equal(t, "scheduler: DependencyTaskGroup."+name+" of G called during a step",
-				panicOf(t, func() { _, _ = g.Step(s.ctx) }))
+				panickedWith(panicOf(t, func() { _, _ = g.Step(s.ctx) })))
 			require.Equal(t, "a1, a close", s.take())
 			require.Equal(t, "a=cancelled b=failed c=cancelled", s.states())
 			s.ended()

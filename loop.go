@@ -3,6 +3,7 @@ package scheduler
 import (
 	"cmp"
 	"context"
+	"runtime"
 	"time"
 )
 
@@ -77,10 +78,39 @@ func (r *TaskRunner) RunToCompletion(ctx context.Context, wait time.Duration) er
 }
 
 func (r *TaskRunner) checkRun(ctx context.Context, wait time.Duration) error {
+	if err := checkContext(ctx); err != nil {
+		return err
+	}
 	if s := scopeOf(ctx); s != nil && s.driver != nil {
 		return &NestedRunError{Outer: s.driver.String(), Inner: r.opts.Name}
 	}
+	if isInStep() {
+		return &NestedRunError{Outer: "another run", Inner: r.opts.Name}
+	}
 	return checkDuration("wait", wait)
+}
+
+// isInStep reports whether the goroutine is inside a step of a run, whatever context
+// it was given. The function of a coroutine is not, since it has a stack of its own.
+func isInStep() bool {
+	var pcs [32]uintptr
+	for skip := 3; ; skip += len(pcs) {
+		n := runtime.Callers(skip, pcs[:])
+		for _, pc := range pcs[:n] {
+			if f := runtime.FuncForPC(pc - 1); f != nil && isStep(f.Name()) {
+				return true
+			}
+		}
+		if n < len(pcs) {
+			return false
+		}
+	}
+}
+
+// isStep reports whether a function is always there when a task is stepped.
+func isStep(name string) bool {
+	const path = "github.com/steptask/scheduler."
+	return name == path+"(*TaskRunner).turn" || name == path+"(*engine).exclusively"
 }
 
 // stopAtEnd stops the runner if ctx has ended, and returns the context for the

@@ -104,7 +104,7 @@ func TestObserver_transitions(t *testing.T) {
 			name: "over before its start", deps: "a b:a", opts: scheduler.GroupOptions[string]{
 				Timeout: func(string) time.Duration { return -1 },
 			},
-			rounds: []string{"a running, a timed out (a: timed out after -1ns), b cancelled"},
+			rounds: []string{"a running, a timed out (a: timed out before it started), b cancelled"},
 		},
 		{
 			name: "completed ones first", deps: "b:a c:b", opts: scheduler.GroupOptions[string]{

@@ -155,11 +155,12 @@ func recovered(code func() (Yield, error), passes *bool) (y Yield, err error) {
 			return
 		}
 		if v := recover(); v != nil {
-			p, ok := v.(*PanicError)
-			if !ok {
-				p = &PanicError{Value: v, Stack: debug.Stack()}
+			p := PanicError{Value: v, Stack: debug.Stack()}
+			if up, ok := v.(*PanicError); ok {
+				p = *up
+				p.goesUp = false
 			}
-			y, err = Yield{}, p
+			y, err = Yield{}, &p
 		}
 	}()
 	return code()

@@ -196,9 +196,18 @@ func (r *TaskRunner) Start(ctx context.Context, timeout time.Duration) error {
 
 // begin sets what counts from the start on.
 func (r *TaskRunner) begin(ctx context.Context, timeout time.Duration) error {
+	if err := checkContext(ctx); err != nil {
+		return err
+	}
+	if r.task == nil {
+		return &OptionError{Option: "TaskRunner", Reason: "zero value; use NewTaskRunner"}
+	}
 	clock := clockOf(ctx)
 	if r.opts.Clock != nil {
 		clock = r.opts.Clock
+		if t := clock.Now(); !isSeen(t) {
+			return &OptionError{Option: "RunnerOptions.Clock", Reason: "shows " + t.UTC().Format(time.DateOnly) + ", which is not from 1678 to 2262"}
+		}
 	}
 	if _, ok := clock.(*systemClock); !ok && r.opts.Abandon > 0 {
 		return errAbandonClock
@@ -250,6 +259,8 @@ func (r *TaskRunner) Step(ctx context.Context) (done bool, err error) {
 		return true, nil
 	case !r.started:
 		return false, &namedError{r.opts.Name, ErrNotStarted}
+	case ctx == nil:
+		return false, checkContext(ctx)
 	}
 	done, err = r.step(ctx)
 	r.runLastPosted()

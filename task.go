@@ -237,13 +237,15 @@ var now = Yield{at: past, code: yieldAt}
 
 // absolute returns y with the time given by After made one of the clock.
 func (y Yield) absolute(clock timeSource) Yield {
-	if y.code&yieldAfter == 0 {
-		return y
+	if y.code&yieldAfter != 0 {
+		at := later(instantOf(clock), time.Duration(y.after))
+		y.at = earlierOf(y.at, y.code&yieldAt, at, yieldAt)
+		y.code = y.code&^yieldAfter | yieldAt
+		y.after = 0
 	}
-	at := later(instantOf(clock), time.Duration(y.after))
-	y.at = earlierOf(y.at, y.code&yieldAt, at, yieldAt)
-	y.code = y.code&^yieldAfter | yieldAt
-	y.after = 0
+	if y.at == never {
+		y.at = never - 1 // the end of the scale is a time, if a late one
+	}
 	return y
 }
 
@@ -253,6 +255,9 @@ type Func func(ctx context.Context) error
 
 // Step calls f.
 func (f Func) Step(ctx context.Context) (Yield, error) {
+	if f == nil {
+		return Yield{}, &OptionError{Option: "Func", Reason: "nil function"}
+	}
 	if err := f(ctx); err != nil {
 		return Yield{}, err
 	}
@@ -270,7 +275,12 @@ func (f Func) String() string { return funcName(f) }
 type StepFunc func(ctx context.Context) (Yield, error)
 
 // Step calls f.
-func (f StepFunc) Step(ctx context.Context) (Yield, error) { return f(ctx) }
+func (f StepFunc) Step(ctx context.Context) (Yield, error) {
+	if f == nil {
+		return Yield{}, &OptionError{Option: "StepFunc", Reason: "nil function"}
+	}
+	return f(ctx)
+}
 
 // Close does nothing.
 func (f StepFunc) Close() error { return nil }

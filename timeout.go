@@ -24,11 +24,19 @@ type Timeout struct {
 // passed from now on by the runner's clock. A runner makes its own: this is for
 // code that drives tasks by itself.
 func NewTimeout(r *TaskRunner, limit time.Duration) *Timeout {
+	if r == nil {
+		panic("scheduler: NewTimeout: nil TaskRunner")
+	}
 	return &Timeout{Task: r.String(), Limit: limit, runner: r, at: later(instant(r.now()), limit)}
 }
 
 // Error says what timed out, and after how long.
-func (t *Timeout) Error() string { return fmt.Sprintf("%s: timed out after %v", t.Task, t.Limit) }
+func (t *Timeout) Error() string {
+	if t.Limit < 0 {
+		return t.Task + ": timed out before it started"
+	}
+	return fmt.Sprintf("%s: timed out after %v", t.Task, t.Limit)
+}
 
 // Timeout returns true: the convention of package net.
 func (t *Timeout) Timeout() bool { return true }
@@ -68,6 +76,9 @@ type TimedCancel struct {
 // grace has passed from now on by the runner's clock. A runner makes its own:
 // this is for code that drives tasks by itself.
 func NewTimedCancel(r *TaskRunner, grace time.Duration) *TimedCancel {
+	if r == nil {
+		panic("scheduler: NewTimedCancel: nil TaskRunner")
+	}
 	return &TimedCancel{Grace: grace, runner: r, at: later(instant(r.now()), grace)}
 }
 

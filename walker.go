@@ -156,6 +156,6 @@ func (w *walker) abort(v any) {
 	case *PanicError:
 		w.panicked = v
 	default:
-		w.panicked = &PanicError{Value: v, Stack: debug.Stack()}
+		w.panicked = &PanicError{Value: v, Stack: debug.Stack(), goesUp: true}
 	}
 }

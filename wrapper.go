@@ -208,7 +208,7 @@ func (co *Coroutine) resume(passed error) bool {
 // checkPanic lets a panic that left the function go on here.
 func (co *Coroutine) checkPanic() {
 	if p := co.coro.Panic(); p != nil {
-		panic(&PanicError{Value: p.Value, Stack: p.Stack})
+		panic(&PanicError{Value: p.Value, Stack: p.Stack, goesUp: true})
 	}
 }
 
