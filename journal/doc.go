@@ -1,6 +1,6 @@
 // Package journal makes a group survive the death of its process, or of its machine,
-// at any moment. One SQLite file holds which nodes have started, which have
-// succeeded and with what result. There is no server, and the driver is pure Go.
+// at any moment. It records in one SQLite file which nodes have started, which have
+// succeeded, and their results. It needs no server; the SQLite driver is pure Go.
 //
 //	j, err := journal.Open("site.db", nil)
 //	if err != nil {
@@ -13,62 +13,63 @@
 //	}
 //	return scheduler.Run(ctx, run, nil)
 //
-// The same program goes on where an earlier process has come to: NewGroup finds the
-// run by its name.
+// To continue after a crash, start the same program again: NewGroup finds the run by
+// its name.
 //
-// # What is promised
+// # Guarantees
 //
-//   - No code of a node runs before its start is on disk, and with it the successes
-//     and results of all nodes that it requires.
-//   - A node that has succeeded is not run again. Its result is there for the nodes
-//     that require it: see [Result].
-//   - A node that had started and not succeeded is run again. [Node.ID] is the same
-//     in each attempt, and [Node.Attempt] counts them.
-//   - A step that is on record is not run again: see [Step] and [StepIn]. A step runs
-//     only when the steps of the node before it are on disk.
-//   - Run returns when its last record is on disk.
+//   - No code of a node runs before the node's start is on disk, together with the
+//     successes and results of all nodes that it requires.
+//   - A node that has succeeded does not run again. Its result stays available to the
+//     nodes that require it: see [Result].
+//   - A node that had started but not succeeded runs again. [Node.ID] is the same in
+//     each attempt, and [Node.Attempt] counts them.
+//   - A recorded step does not run again: see [Step] and [StepIn]. A step runs only
+//     after the node's earlier steps are on disk.
+//   - The run ends only after its last record is on disk.
 //
-// So whatever has happened outside, what it followed from is on file. What cannot be
-// promised, here or anywhere, is exactly once: a process that dies after an effect
-// and before its record has that effect again. Give [Node.ID] to what can recognize
-// a request that was made before.
+// So whatever has happened outside, its causes are on file. Exactly once is more than
+// anything can guarantee: if a process dies after an effect and before its record, the
+// effect happens again. Give [Node.ID] to an API that can recognize a repeated request.
 //
 // Effects outside of steps happen again in each attempt of their node.
 //
-// # What it costs
+// # Cost
 //
-// The driving goroutine never waits for the disk. What a round of the group records
-// is committed together on a goroutine of the journal's own, and nodes whose start is
-// on its way are parked: a graph needs one commit a round and one more, however wide
-// it is. A chain needs one a node.
+// The driving goroutine never waits for the disk. Whatever a round of the group
+// records is committed together, on another goroutine, and nodes are parked until
+// their start is committed. A run takes one commit per round and one more, however
+// wide the graph is; a chain takes one per node.
 //
-// While a node waits for its start it holds its place in the group's Limit, and its
-// claims.
+// While a node waits for its start, it holds its place in the group's Limit and what
+// it claims.
 //
-// With [Full], the default, a commit waits for the disk and survives a loss of power;
-// with [Normal] it survives the process alone. docs/durability.md has figures, and
-// says when a snapshot or Temporal is the better choice.
+// With [Full], the default, a commit waits for the disk and survives a loss of power.
+// With [Normal] it survives only the process. docs/durability.md has figures, and says
+// when a snapshot or Temporal is the better choice.
 //
-// # Changes of the program
+// # Changes to the program
 //
-// A run belongs to its graph. If the graph has changed NewGroup refuses it with a
-// [*GraphError] that says how, unless GroupOptions.TakeOver agrees. Steps are known by
-// name and occurrence, results by key and type: renamed ones are run anew. After an
-// end [Group.Unused] has the steps on record that nobody asked for.
+// A run belongs to its graph. If the graph has changed, NewGroup returns a
+// [*GraphError] that lists the differences, unless GroupOptions.TakeOver accepts them.
+// Steps are known by name and occurrence: if you rename one, it runs again. After a run,
+// [Group.Unused] lists recorded steps that the code no longer asked for.
 //
-// # One process at a time
+// # One process per run
 //
-// A file may hold any number of runs, of several processes at once. Each run is open
-// once, under a file lock beside the journal that ends with its process; another one
-// gets a [*HeldError] with the owner's name. Where locks do not hold, as on some
-// network file systems, the older process fails with [ErrFenced] at its next commit.
-// Do not put the file on one.
+// A file can hold any number of runs, open in several processes at once. Each run can
+// be open only once. It is guarded by a file lock beside the journal, which ends with
+// its process; a second process gets a [*HeldError] that names the first. On some
+// network file systems locks do not hold. There the older process fails with
+// [ErrFenced] at its next commit; better keep the file on a local disk.
 //
 // # Failures
 //
-// After an error of the file nothing more is recorded, so nothing more starts: the
-// error is thrown into the group, whose running nodes have their grace. What was
-// committed counts when the run is opened again; a node that ended after the error is
-// run again. Time is used for lists and [Journal.Prune] alone: order is that of the
-// records, so a clock that is set back does no harm.
+// After a write has failed, nothing more is recorded, and so nothing more starts: the
+// error is thrown into the group, and running nodes have their grace. What was
+// committed counts when the run is opened again; a node that ended after the failure
+// runs again. While another process is writing, commits wait.
+//
+// The clock is used only for [Journal.Runs] and [Journal.Prune]. Records are ordered by
+// number, so a clock that is set back does no harm.
 package journal

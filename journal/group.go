@@ -16,15 +16,15 @@ type GroupOptions[K comparable] struct {
 	// they are on disk: see Recorded.
 	Group scheduler.GroupOptions[K]
 
-	// TakeOver is asked if the run was begun with another graph. If it returns
-	// nil the new graph counts from now on: nodes that are gone are left as they
-	// are, and new ones are run. Its error, or [GraphError] without TakeOver, is
-	// that of the constructor.
+	// TakeOver is called if the run was begun with another graph. If it returns nil,
+	// the run continues with the new graph: nodes that are gone are left as they
+	// are, and new ones run. Otherwise the constructor returns its error; without
+	// TakeOver, the [*GraphError].
 	TakeOver func(change *GraphError) error
 
-	// Recorded is told of each record of the run once it is on disk, in order, on
-	// the driving goroutine. It must be quick. It is for a Run only, which tells
-	// the records of the groups inside as well.
+	// Recorded is called for each record of the run once it is on disk, in order and
+	// on the driving goroutine. It must be quick. It is for a Run, and includes the
+	// records of the groups inside; a group inside a node has none of its own.
 	Recorded func(r Record)
 }
 
@@ -40,14 +40,13 @@ type Group[K comparable] struct {
 	path    string
 }
 
-// NewSubgroup makes a group inside a node. Its nodes are recorded in the run of
-// that node, below it and the name: a later attempt of the node that makes the
-// group again goes on where it has come to. Two groups of one name inside one node
-// are the same group; while it runs, the nodes of a second one fail with
-// [ErrGroupRuns].
+// NewSubgroup makes a group inside a node. Its nodes are recorded in the node's run, under
+// the path of the node and the name of the group. When a later attempt of the node makes
+// the group again, it continues. Groups of one name inside one node are the same group;
+// while it runs, the nodes of a second one fail with [ErrGroupRuns].
 //
-// Inside a node of a roll-back it makes the roll-back of the group of that name
-// that was made inside the same node.
+// Inside a node of a roll-back, NewSubgroup makes the roll-back of the group that had this
+// name inside this node.
 //
 // Errors are those of [NewGroup], apart from those of the run.
 func NewSubgroup[L, K comparable](
@@ -201,10 +200,10 @@ func (g *Group[K]) begin() {
 	g.log.w.add(Record{Kind: KindGroup, Data: []byte(g.graph), path: g.path})
 }
 
-// Unused returns the steps on record that nodes which have succeeded did not ask
-// for in their last attempt, as paths and names such as "server: create#1", in key
-// order. Their effects are there, and the code that has made them is not: it was
-// changed, or took another way. It is for the driving goroutine.
+// Unused returns recorded steps that succeeded nodes did not ask for in their last
+// attempt, as paths and names such as "server: create#1", in key order. Their effects
+// exist, but the code that made them has changed or took another path. Unused is for the
+// driving goroutine.
 func (g *Group[K]) Unused() []string {
 	g.log.mu.Lock()
 	defer g.log.mu.Unlock()

@@ -48,11 +48,11 @@ type Journal struct {
 	closed bool
 }
 
-// Open opens the file at path, or makes it. A file of an older schema is migrated.
-// opts may be nil.
+// Open opens the file at path, or creates it with mode 0600. It migrates a file with an
+// older schema. nil options are the defaults.
 //
-// The error is a [*FileError]: [ErrNotJournal], [ErrNewer], [ErrCorrupt],
-// [ErrReadOnly], or what the system says. The file is unchanged then.
+// The error is a [*FileError] that wraps [ErrNotJournal], [ErrNewer], [ErrCorrupt],
+// [ErrReadOnly] or an error of the system. The file is then unchanged.
 func Open(path string, opts *Options) (*Journal, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -143,9 +143,8 @@ func isBusy(err error) bool {
 	return hasCode(err, sqlitelib.SQLITE_BUSY) || hasCode(err, sqlitelib.SQLITE_LOCKED)
 }
 
-// Close closes the file, and the runs that were never stepped. It returns
-// [ErrOpenRuns], and does nothing, if others have not ended: run them to their end,
-// or close them.
+// Close closes the file, and with it runs that were never stepped. If other runs have not
+// ended, it returns [ErrOpenRuns] and does nothing: run them to their end, or close them.
 func (j *Journal) Close() error {
 	idle, err := j.close()
 	for _, l := range idle {

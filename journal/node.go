@@ -12,8 +12,8 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// Node is what the code of a node gets: its key, its attempt and its results. Its
-// methods may be called from the driving goroutine and from those of calls.
+// Node gives the code of a node its key, its attempt and access to results. Its methods
+// may be called from any goroutine.
 type Node[K comparable] struct {
 	key   K
 	own   *node
@@ -24,26 +24,26 @@ type Node[K comparable] struct {
 // Key returns the node's key.
 func (n *Node[K]) Key() K { return n.key }
 
-// Attempt returns how often the node was started in this run, from 1 on. It is
-// counted before its code runs: after a crash in between it is one more.
+// Attempt returns how often the node has been started in this run, from 1 on. Starts are
+// counted before code runs, so an attempt may have been cut off before its first line.
 func (n *Node[K]) Attempt() int {
 	n.own.log.mu.Lock()
 	defer n.own.log.mu.Unlock()
 	return n.own.attempt
 }
 
-// ID returns the node's idempotency key, 32 hexadecimal digits: the same in each
-// attempt, and no other node's, in any run. In a roll-back it is another one.
-// Give it to what can recognize a request that was made before, with the name of
-// the step if the node has several.
+// ID returns the node's idempotency key: 32 hexadecimal digits, the same in each
+// attempt, and different from those of all other nodes and runs. A roll-back has keys of
+// its own. Give it to an API that can recognize a repeated request, with the name of the
+// step if the node makes several requests.
 func (n *Node[K]) ID() string {
 	sum := sha256.Sum256([]byte(n.own.log.nonce + "/" + n.own.path))
 	return hex.EncodeToString(sum[:16])
 }
 
-// SetResult sets the result that is recorded with the node's success, as JSON. Of
-// several calls the last one counts. A value that is no JSON is a [*ValueError],
-// and changes nothing.
+// SetResult sets the result that is recorded, as JSON, when the node succeeds. The last
+// call counts. If v cannot be marshaled, SetResult returns a [*ValueError] and changes
+// nothing.
 func (n *Node[K]) SetResult(v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -55,10 +55,10 @@ func (n *Node[K]) SetResult(v any) error {
 	return nil
 }
 
-// Rewind makes the steps that follow get what the first steps of those names have
-// recorded, as in a new attempt. A task that is made anew inside the node, such as
-// by [scheduler.Retry], calls it when it is made, so that what an earlier try has
-// done is not done again.
+// Rewind makes later steps start again from the first occurrence of each name, as a new
+// attempt would. Call it where a task inside the node is made anew, as in the function
+// given to [scheduler.Retry]: then steps that an earlier try has recorded do not run
+// again.
 func (n *Node[K]) Rewind() {
 	n.own.log.mu.Lock()
 	defer n.own.log.mu.Unlock()

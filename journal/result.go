@@ -5,8 +5,7 @@ import (
 	"fmt"
 )
 
-// Results is what results are taken from: a [Node], for those of its group, a
-// [Group] or a [Run].
+// Results is a source of results: a [Node], for its group, a [Group] or a [Run].
 type Results[K comparable] interface {
 	recorded(key K) *node
 }
@@ -20,22 +19,22 @@ func (g *Group[K]) recorded(key K) *node {
 	return nil
 }
 
-// Result returns the result of a node that has succeeded, in this process or an
-// earlier one: what it gave to [Node.SetResult], read from JSON anew each time. In
-// a roll-back it is the result that the node had when it was made.
+// Result returns the result of a node that has succeeded, in this process or an earlier
+// one: the value given to [Node.SetResult], unmarshaled anew for each call. In a
+// roll-back it is the result that the node had when it was created.
 //
-// A node may rely on the results of those that it requires. For a key that is not
-// in the group, or has recorded no result, the error is [ErrNoResult]; a result of
-// another type is a [*ValueError]. Result may be called from any goroutine.
+// A node can rely on the results of the nodes that it requires. For a key that is not in
+// the group, or whose node has no result, the error is [ErrNoResult]; if the result has
+// another type, it is a [*ValueError]. Result may be called from any goroutine.
 func Result[T any, K comparable](from Results[K], key K) (T, error) {
 	return read[T](from, key, "", func(n *node) ([]byte, bool) {
 		return n.result, n.state == nodeEnded && n.result != nil
 	})
 }
 
-// StepResult returns what the first step of that name has recorded in a node,
-// whether the node has succeeded or not: what a roll-back needs in order to undo a
-// node that was half made. Errors are those of [Result].
+// StepResult returns the value recorded by the first step of that name in a node, whether
+// or not the node has succeeded. A roll-back needs it to undo a node that was half
+// created. Errors are those of [Result].
 func StepResult[T any, K comparable](from Results[K], key K, name string) (T, error) {
 	return read[T](from, key, "step "+name+" of ", func(n *node) ([]byte, bool) {
 		data, ok := n.steps[occurrence(name, 1)]

@@ -9,13 +9,13 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// Run is a group that is recorded, as a Task: run it with [scheduler.Run], or as a
-// part of another task. A step of it is a round of the group; what the round has
-// recorded goes to the disk together, while the next one may begin.
+// Run is a recorded group, as a Task: run it with [scheduler.Run], or as part of another
+// task. Each step is a round of the group, whose records are then committed together
+// while the run continues.
 //
-// It ends when its last record is on disk. Until then, or until [Run.Close], it is
-// open in the Journal; one that was never stepped is closed with the Journal. Its
-// other methods are those of the group.
+// A Run ends after its last record is on disk. Until then, or until [Run.Close], it is
+// open in the Journal; one that was never stepped is closed with the Journal. The other
+// methods are those of the group.
 type Run[K comparable] struct {
 	*Group[K]
 
@@ -27,13 +27,12 @@ type Run[K comparable] struct {
 	ended    bool
 }
 
-// NewGroup makes a group that goes on where the run of that name has come to; if
-// there is none it begins one. task is called for a node when its start is on disk,
-// once for each attempt.
+// NewGroup makes a group that continues the run of that name, or begins one. task is
+// called for a node once its start is on disk, and again for each attempt.
 //
-// Nodes that have succeeded are not run again. One that had started and not
-// succeeded is run again as a whole, with the same [Node.ID], and gets from Step
-// what its steps have recorded.
+// Nodes that have succeeded do not run again. A node that had started and not succeeded
+// runs again from its beginning, with the same [Node.ID]; Step then returns what its
+// steps have recorded.
 //
 // The errors are [ErrHeld], [ErrRollingBack], [ErrGraphChanged], a [*ValueError]
 // for keys that are no JSON, a [*FileError], and those of
@@ -46,13 +45,11 @@ func NewGroup[K comparable](
 	return newRun(j, name, false, deps, task, opts)
 }
 
-// NewRollback makes a group that undoes, in reverse order, what the run of that
-// name has started, in part or wholly, and leaves out what it never started. It
-// goes on where an earlier roll-back has come to. Once it was made the run cannot
-// go forward any more.
+// NewRollback makes a group that undoes the run of that name in reverse order: all nodes
+// that were started, whether or not they succeeded, and none that never was. It continues
+// an earlier roll-back. From then on the run cannot go forward.
 //
-// In the nodes, [Result] and [StepResult] give what was recorded when they were
-// made. Errors are those of [NewGroup], and [ErrNoRun].
+// In its nodes, [Result] and [StepResult] return the values that the run recorded. Errors are those of [NewGroup], and [ErrNoRun].
 func NewRollback[K comparable](
 	j *Journal, name string, deps *scheduler.Dependencies[K], task func(n *Node[K]) scheduler.Task, opts *GroupOptions[K],
 ) (*Run[K], error) {

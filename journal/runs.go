@@ -45,12 +45,12 @@ type RunInfo struct {
 	Err      string    // with RunFailed
 }
 
-// Runs gives all runs in order of their begin, whether they are open or not. It
-// changes nothing. After an error it ends.
+// Runs lists all runs, open or not, in the order in which they were created. It
+// changes nothing, and ends after an error.
 func (j *Journal) Runs(ctx context.Context) iter.Seq2[RunInfo, error] {
 	return func(yield func(RunInfo, error) bool) {
 		// Read to the end first: the connection is the one that runs write with.
-		runs, err := j.runs(ctx, "")
+		runs, err := j.runs(ctx)
 		for _, run := range runs {
 			if !yield(run, nil) {
 				return
@@ -62,10 +62,9 @@ func (j *Journal) Runs(ctx context.Context) iter.Seq2[RunInfo, error] {
 	}
 }
 
-// runs returns all runs, or the one of that name.
-func (j *Journal) runs(ctx context.Context, name string) ([]RunInfo, error) {
-	rows, err := j.db.QueryContext(ctx, `SELECT name, state, rollback, owner, nodes, begun, ended, error
-		FROM run WHERE ?1 = '' OR name = ?1 ORDER BY id`, name)
+// runs returns all runs.
+func (j *Journal) runs(ctx context.Context) ([]RunInfo, error) {
+	rows, err := j.db.QueryContext(ctx, `SELECT name, state, rollback, owner, nodes, begun, ended, error FROM run ORDER BY id`)
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +88,8 @@ func (j *Journal) runs(ctx context.Context, name string) ([]RunInfo, error) {
 	return runs, rows.Err()
 }
 
-// Records gives the history of a run in order. It changes nothing. If there is no
-// such run the error is [ErrNoRun].
+// Records lists the records of a run in order. It changes nothing. If there is no run
+// of that name, it yields [ErrNoRun].
 func (j *Journal) Records(ctx context.Context, run string) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		var id int64
@@ -121,9 +120,9 @@ func (r Record) public() Record {
 	return r
 }
 
-// Delete removes a run with all its records. If it is open the error is [ErrHeld],
-// and if there is none [ErrNoRun]. The file does not shrink: its space is used
-// again.
+// Delete removes a run and its records. It returns [ErrHeld] if the run is open, and
+// [ErrNoRun] if there is none of that name. The file does not shrink; later records
+// use the space.
 func (j *Journal) Delete(ctx context.Context, run string) error {
 	lock, err := acquire(j.lockPath(run))
 	if errors.Is(err, errLocked) {
@@ -154,11 +153,11 @@ func (j *Journal) delete(ctx context.Context, run string) error {
 	return j.fail(tx.Commit())
 }
 
-// Prune deletes the runs that have succeeded, or were rolled back wholly, more than
-// age ago, and returns how many. It leaves out those that are open, and those that
-// by the clock have ended in the future.
+// Prune deletes runs that succeeded, or were rolled back completely, more than age
+// ago, and returns their number. Runs that are open stay, and so do those whose end
+// lies in the future, as after the clock was set back.
 func (j *Journal) Prune(ctx context.Context, age time.Duration) (int, error) {
-	runs, err := j.runs(ctx, "")
+	runs, err := j.runs(ctx)
 	if err != nil {
 		return 0, j.fail(err)
 	}

@@ -7,22 +7,21 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// Step calls fn once, on its own goroutine as [scheduler.Call] does, and records
-// its value. If the step is on record already, by this name and its occurrence in
-// the attempt, fn is not called and the recorded value is returned.
+// Step calls fn on a goroutine of its own, as [scheduler.Call] does, and records its
+// value. If the step is already on record, under this name and its occurrence in the
+// attempt, Step returns the recorded value and does not call fn.
 //
-// fn is called once everything that the node has recorded before is on disk, so no
-// step has an effect that could outlive its cause; until then the task is parked.
-// Only successes are recorded: after an error, or if the process dies in between,
-// a later attempt calls fn again, which should give [Node.ID] to what it calls.
+// Before it calls fn, Step waits until the earlier records of the node are on disk, so
+// that no effect outlives its cause. Meanwhile the task is parked. Only successes are
+// recorded: after an error, or if the process dies in between, a later attempt calls fn
+// again. fn should pass [Node.ID] on to the API that it calls.
 //
-// Steps are known by their names: an attempt should ask for the same ones in the
-// same order, however it has come to them. In loops and in tasks that run side by
-// side give each step a name of its own.
+// Each attempt should ask for the same steps in the same order. In loops, and in tasks
+// that run side by side, give each step a name of its own.
 //
-// Outside the nodes of a [Run] the error is [ErrNoNode], and in a call that the run has
-// left behind [scheduler.ErrEnded]. A value that is no JSON,
-// or is recorded as another type, is a [*ValueError].
+// Outside the nodes of a [Run] the error is [ErrNoNode]; in a call that outlived its run
+// it is [scheduler.ErrEnded]. If the value cannot be marshaled, or the recorded one has
+// another type, it is a [*ValueError].
 func Step[T any](co *scheduler.Coroutine, name string, fn func(ctx context.Context) (T, error)) (T, error) {
 	var v T
 	n, err := nodeOf(co.Context())
@@ -53,10 +52,9 @@ func Step[T any](co *scheduler.Coroutine, name string, fn func(ctx context.Conte
 	})
 }
 
-// StepIn is [Step] inside a call: for functions given to [scheduler.Blocking],
-// [scheduler.Fetch], [scheduler.Call] and their kin, with the context that they
-// have. It calls fn on the same goroutine, and blocks it while it waits for the
-// disk. If ctx ends meanwhile, its cause is the error.
+// StepIn is [Step] for functions given to [scheduler.Blocking], [scheduler.Fetch] or
+// [scheduler.Call]; ctx is the context of the call. It calls fn on the same goroutine and
+// blocks while it waits for the disk. If ctx ends meanwhile, StepIn returns its cause.
 func StepIn[T any](ctx context.Context, name string, fn func(ctx context.Context) (T, error)) (T, error) {
 	var v T
 	n, err := nodeOf(ctx)
