@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -183,4 +184,20 @@ func TestBlocking_results_after_the_notice_of_a_group(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A Poll that is closed between two calls has nothing to end.
+func TestPoll_closed_between_calls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		task := scheduler.Poll(time.Minute, func(context.Context) (bool, error) { return false, nil })
+		_, err := task.Step(t.Context())
+		require.NoError(t, err)
+		synctest.Wait()
+		_, err = task.Step(t.Context())
+		require.NoError(t, err)
+		require.Nil(t, task.(scheduler.Closer).BeginClose())
+		require.NoError(t, task.Close())
+		_, err = task.Step(t.Context())
+		require.ErrorIs(t, err, scheduler.ErrEnded)
+	})
 }

@@ -309,6 +309,11 @@ func TestBlocking_results(t *testing.T) {
 			want: "call: timed out after 1ns\noops", is: []error{errOops},
 		},
 		{
+			name: "Timeout, two errors of its own", opts: scheduler.RunnerOptions{Timeout: 1},
+			fn:   func(context.Context) error { return errors.Join(errOops, errOther) },
+			want: "call: timed out after 1ns\noops\nother", is: []error{errOops, errOther},
+		},
+		{
 			name: "Timeout with a grace, own error", opts: scheduler.RunnerOptions{Timeout: 1, Grace: 1},
 			fn:   func(context.Context) error { return errOops },
 			want: "call: timed out after 1ns\noops",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
 )
 
 // notebook is what calls write down.
@@ -308,3 +310,67 @@ func ExampleWalk() {
 	// Output:
 	// volume: quota exceeded
 }
+
+// A panic, and a Goexit, of a function of the options go up from Walk, whichever
+// goroutine of the walk has called it; all calls are waited for.
+func TestWalk_functions_that_do_not_return(t *testing.T) {
+	for _, from := range []scheduler.State{scheduler.StatePending, scheduler.StateRunning} {
+		for name, leave := range map[string]func(){
+			"panic":  func() { panicForTest(errOops) },
+			"Goexit": runtime.Goexit,
+		} {
+			t.Run(fmt.Sprint(name, " from ", from), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ended, returned := false, false
+					var got any
+					walked := make(chan struct{})
+					go func() {
+						defer close(walked)
+						defer func() { got = recover() }()
+						_ = scheduler.Walk(t.Context(), graph("slow a b:a"), func(ctx context.Context, k string) error {
+							if k == "slow" {
+								<-ctx.Done()
+								sleep(time.Second)
+								ended = true
+							}
+							return nil
+						}, &scheduler.GroupOptions[string]{Observer: scheduler.ObserverFunc(func(tr scheduler.Record) {
+							if tr.Key() == "b" && tr.From == from {
+								leave()
+							}
+						})})
+						returned = true
+					}()
+					<-walked
+					require.False(t, returned)
+					require.True(t, ended, "the call that was under way has ended")
+					if name == "Goexit" {
+						require.Nil(t, got)
+						return
+					}
+					var p *scheduler.PanicError
+					require.ErrorAs(t, got.(error), &p)
+					require.Equal(t, errOops, p.Value)
+					require.Contains(t, string(p.Stack), "panicForTest")
+				})
+			})
+		}
+	}
+}
+
+// Under a clock of the context a walk is driven as Run does.
+func TestWalk_with_a_clock(t *testing.T) {
+	clock := schedulertest.NewClock(time.Time{})
+	var seen time.Time
+	require.NoError(t, scheduler.Walk(scheduler.WithClock(t.Context(), waitingClock{clock}), graph("a b:a"),
+		func(ctx context.Context, _ string) error {
+			seen = scheduler.Now(ctx)
+			return nil
+		}, nil))
+	require.Equal(t, clock.Now(), seen)
+}
+
+// waitingClock waits for the calls.
+type waitingClock struct{ scheduler.Clock }
+
+func (c waitingClock) Wait(_ time.Time, wake <-chan struct{}) { <-wake }

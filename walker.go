@@ -136,6 +136,7 @@ func (w *walker) step(first bool) {
 	}()
 	switch r := w.r; {
 	case w.over.Load():
+		// Not covered: another has ended the walk since isDue was asked.
 	case !r.started:
 		w.result = r.Start(w.ctx, 0)
 	default:
