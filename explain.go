@@ -109,7 +109,7 @@ func (g *engine) explainMember(p int32, e *explanation) {
 		return
 	}
 	if group, ok := lookFor[enclosed](g.taskOf(p)); ok {
-		e.Inside = group
+		e.Inside = group.inside().shell.(fmt.Stringer)
 	}
 	if d := g.deadlines.of(slot); d.kind != noDeadline {
 		e.Deadline = time.Unix(0, d.at)

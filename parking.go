@@ -126,9 +126,8 @@ func (k *parking) release(slot int32) {
 	k.free = slot
 }
 
-// task returns the task of the member in a slot, and node its node.
-func (k *parking) task(slot int32) Task  { return k.tasks[slot] }
-func (k *parking) node(slot int32) int32 { return k.slots[slot].node }
+// task returns the task of the member in a slot.
+func (k *parking) task(slot int32) Task { return k.tasks[slot] }
 
 // has reports whether the member in a slot has a flag, and add gives it one.
 func (k *parking) has(slot int32, flag memberFlags) bool { return k.slots[slot].flags&flag != 0 }

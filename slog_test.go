@@ -110,6 +110,34 @@ level=INFO msg="group draining" group.name=site
 level=INFO msg="group ended" group.name=site group.rounds=3 group.took=2s group.pending=1 group.succeeded=1 error="scheduler: drained"`,
 		},
 		{
+			name: "a grace", deps: "a b", level: slog.LevelDebug, opts: scheduler.GroupOptions[string]{Grace: 2 * time.Second},
+			parts: map[string]part{"a": {steps: "next*2"}, "b": {steps: "fail"}},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=2 group.completed=0
+level=DEBUG msg="node running" group.name=site group.round=1 node.path=a node.from=pending
+level=DEBUG msg="node running" group.name=site group.round=1 node.path=b node.from=pending
+level=WARN msg="node failed" group.name=site group.round=1 node.path=b node.from=running node.task="player b" error="oops b"
+level=INFO msg="group stopping" group.name=site error="b: oops b"
+level=DEBUG msg="node stopping" group.name=site group.round=1 node.path=a node.task="player a" grace=2s error="b: oops b"
+level=DEBUG msg="node succeeded" group.name=site group.round=3 node.path=a node.from=running node.task="player a"
+level=INFO msg="group ended" group.name=site group.rounds=3 group.took=2s group.succeeded=1 group.failed=1 error="b: oops b"`,
+		},
+		{
+			name: "noticed", deps: "a", level: slog.LevelDebug, parts: map[string]part{"a": {steps: "next next"}},
+			act: func(s *stage, round int) {
+				if round == 2 {
+					s.group.Stop(s.ctx, errOops)
+				}
+			},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=1 group.completed=0
+level=DEBUG msg="node running" group.name=site group.round=1 node.path=a node.from=pending
+level=DEBUG msg="group noticed" group.name=site error=oops
+level=DEBUG msg="node stopping" group.name=site group.round=1 node.path=a node.task="player a" grace=0s error=oops
+level=DEBUG msg="node succeeded" group.name=site group.round=3 node.path=a node.from=running node.task="player a"
+level=INFO msg="group ended" group.name=site group.rounds=3 group.took=2s group.succeeded=1`,
+		},
+		{
 			name: "closed", deps: "a b:a", parts: map[string]part{"a": hour},
 			act: func(s *stage, round int) {
 				if round == 2 {

@@ -22,6 +22,11 @@ func (o *kinds) Observe(r scheduler.Record) {
 	line := strings.TrimSpace(r.Group().Path() + " " + r.Kind.String())
 	if r.Node() >= 0 {
 		line += " " + fmt.Sprint(r.Key())
+	} else if r.Path() != r.Group().Path() {
+		line += " at " + r.Path()
+	}
+	if r.Now().Before(r.Time()) {
+		line += " before its round"
 	}
 	if r.Kind == scheduler.NodeChanged {
 		line += " " + r.To.String()
