@@ -51,6 +51,7 @@ type plainCall func(ctx context.Context) error
 
 func (fn plainCall) run(ctx context.Context) error { return fn(ctx) }
 func (fn plainCall) then(err error) error          { return err }
+func (fn plainCall) lose(err error) error          { return err }
 func (fn plainCall) String() string                { return funcName(fn) }
 
 // Fetch is [Blocking] for a call with a result. After fn has returned, then is
@@ -87,7 +88,14 @@ func (f *fetchCall[T]) run(ctx context.Context) (err error) {
 }
 
 func (f *fetchCall[T]) then(err error) error { return f.got(f.value, err) }
-func (f *fetchCall[T]) String() string       { return funcName(f.fn) }
+
+// lose leaves the value alone: the call may still be writing it.
+func (f *fetchCall[T]) lose(err error) error {
+	var zero T
+	return f.got(zero, err)
+}
+
+func (f *fetchCall[T]) String() string { return funcName(f.fn) }
 
 // Stopping returns a channel that is closed when the task to whose call ctx
 // belongs has been asked to stop: the notice for functions given to [Blocking],
@@ -104,6 +112,7 @@ func Stopping(ctx context.Context) <-chan struct{} {
 type callBody interface {
 	run(ctx context.Context) error // on the goroutine of the call
 	then(err error) error          // on the driving goroutine, when it has ended
+	lose(err error) error          // then, for a call that was left behind
 	fmt.Stringer
 }
 
@@ -153,6 +162,9 @@ func (c *call) begin(ctx context.Context) {
 			c.told().held = held
 		}
 	}
+	if a := newAbandonment(c, s); a != nil {
+		c.told().abandonment = a
+	}
 	if n := noticeOf(ctx); n != nil {
 		c.told().stop(n, c.ends)
 	}
@@ -187,11 +199,25 @@ func (c *call) run(w *walker) {
 		}
 		c.leave(err, panicked)
 	}()
+	if a := c.abandonment(); a != nil {
+		a.enter()
+	}
 	err = c.body.run((*callContext)(c))
+}
+
+// abandonment returns when the call is left behind, or nil.
+func (c *call) abandonment() *abandonment {
+	if e := c.end.Load(); e != nil {
+		return e.abandonment
+	}
+	return nil
 }
 
 // leave makes known that the function has returned.
 func (c *call) leave(err error, panicked bool) {
+	if a := c.abandonment(); a != nil && !a.leave() {
+		return // it was left behind
+	}
 	c.err, c.panicked = err, panicked
 	c.done.Set()
 	if e := c.end.Load(); e != nil { // after Set: see wait
@@ -225,6 +251,11 @@ func (c *call) thrown() error {
 // ended it early, or nil.
 func (c *call) finish(reason error) error {
 	c.over = true
+	if a := c.abandonment(); a != nil {
+		if lost := a.lost(); lost != nil {
+			return c.made(reason, c.body.lose(join(reason, lost)))
+		}
+	}
 	if c.panicked {
 		panic(c.err)
 	}
@@ -232,7 +263,11 @@ func (c *call) finish(reason error) error {
 	if e := c.end.Load(); e != nil && err != nil {
 		err = e.own(err, reason)
 	}
-	err = c.body.then(join(reason, err))
+	return c.made(reason, c.body.then(join(reason, err)))
+}
+
+// made returns the outcome of a call of which then has made err.
+func (c *call) made(reason, err error) error {
 	if t, ok := reason.(*Timeout); ok { //nolint:errorlint // That very one, as thrown.
 		err = join(t, err) // it was not for then to swallow
 	}

@@ -70,6 +70,8 @@ type callEnd struct {
 	call *call
 	held *claims.Holding // what the node of the call holds; never changed
 
+	abandonment *abandonment // nil: it is waited for without end; never changed
+
 	mu     sync.Mutex
 	notice *StopError
 	thrown error // the last error thrown in
@@ -97,6 +99,11 @@ func (c *call) told() *callEnd {
 // stop gives notice. The first one counts; ends says that the context ends
 // with it.
 func (e *callEnd) stop(notice *StopError, ends bool) {
+	if a := e.abandonment; a != nil {
+		if a.notice(); ends {
+			a.mustEnd()
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.notice == nil {
@@ -112,6 +119,11 @@ func (e *callEnd) stop(notice *StopError, ends bool) {
 
 // throw ends the context with an error that is thrown into the call.
 func (e *callEnd) throw(err error) {
+	if t, ok := err.(*Timeout); ok && e.abandonment != nil { //nolint:errorlint // That very type.
+		if e.abandonment.notice(); t.grace == 0 {
+			e.abandonment.mustEnd()
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.thrown = err
@@ -123,6 +135,9 @@ func (e *callEnd) throw(err error) {
 func (e *callEnd) close() {
 	if n := noticeOf(e.call.step); n != nil {
 		e.stop(n, true)
+	}
+	if e.abandonment != nil {
+		e.abandonment.mustEnd()
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -101,11 +101,13 @@ type closedGroup struct{ failed *ExceptionGroup }
 func (c *closedGroup) Error() string { return c.failed.Error() }
 func (c *closedGroup) Unwrap() error { return c.failed }
 
-// isOfNodes reports whether the error of a Close has what nodes of a group inside
-// had failed with before.
-func isOfNodes(err error) bool {
+// isResult reports whether the error of a Close belongs into the result of the group
+// whose member was closed, and is not only kept: if it has what nodes of a group
+// inside had failed with before, or a call was left behind.
+func isResult(err error) bool {
 	var c *closedGroup
-	return errors.As(err, &c)
+	var a *AbandonedError
+	return errors.As(err, &c) || errors.As(err, &a)
 }
 
 // dropOfNodes returns the error of a Close without that.

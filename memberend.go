@@ -173,7 +173,7 @@ func (g *engine) cutOff(ctx context.Context, p int32) {
 	err := g.closeTask(p, task)
 	g.vacate(p)
 	if err != nil {
-		g.handleAs(ctx, p, task, err, isOfNodes(err))
+		g.handleAs(ctx, p, task, err, isResult(err))
 		return
 	}
 	g.set(p, StateCancelled, task, nil)
@@ -242,7 +242,7 @@ func (g *engine) endClosing(ctx context.Context, p int32) {
 	err := g.closeTask(p, c)
 	g.vacate(p)
 	if c.why == closingCutOff && err != nil && ctx != nil && !g.ending.isOnlyNotice(err) {
-		g.handleAs(ctx, p, c.task, err, isOfNodes(err))
+		g.handleAs(ctx, p, c.task, err, isResult(err))
 		return
 	}
 	g.endClosed(p, c, err)
@@ -262,10 +262,10 @@ func (g *engine) endClosed(p int32, c *closingTask, err error) {
 			g.free(p)
 		}
 	case c.why == closingCutOff && err != nil && !g.ending.isOnlyNotice(err): // nothing is left to be decided
-		g.failures.add(failure{err: g.taskError(p, c.task, err), node: p, inside: isOfNodes(err)})
+		g.failures.add(failure{err: g.taskError(p, c.task, err), node: p, inside: isResult(err)})
 		g.set(p, failedState(err), c.task, err)
 	default:
-		inside := isOfNodes(err)
+		inside := isResult(err)
 		if err = join(c.failed, err); err != nil {
 			g.failures.add(failure{err: g.taskError(p, c.task, err), node: p, kept: !inside, inside: inside})
 		}

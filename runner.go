@@ -44,11 +44,14 @@ type RunnerOptions struct {
 	// for.
 	EndCalls bool
 
-	// Abandon is how long a call inside may run on after the notice, or after
-	// it was closed where there was no notice, before it is left behind. The
-	// call then counts as failed with an [*AbandonedError], and its goroutine
-	// is the only thing that a run can leave behind. Abandon needs the
-	// system's clock: with another one the start fails with an [*OptionError].
+	// Abandon is how long a call inside that has to end may run on before it
+	// is left behind. It counts from the notice, or from the moment when the
+	// call was closed if there was no notice; a call that has a grace is not
+	// left behind within it, unless EndCalls has ended its context. The call
+	// then fails with an [*AbandonedError], its goroutine is the only thing
+	// that a run can leave behind, and its node's claims are given back. 0 is
+	// never. Abandon needs the system's clock: with another one the start
+	// fails with an [*OptionError].
 	Abandon time.Duration
 
 	// Progress is called by Run, RunWith, RunToCompletion and AsTask before

@@ -22,7 +22,8 @@ import (
 //
 // fn is called on goroutines of the walk and must lock what its calls share. All
 // calls are waited for, however long they take, and their results count: nil is a
-// success even if it comes late. No goroutine is left when Walk returns. A panic
+// success even if it comes late. No goroutine is left when Walk returns, unless
+// Abandon in opts has left its call behind. A panic
 // of fn goes up from Walk after all other calls have returned; see [Blocking].
 //
 // Everything that [GroupOptions] offers applies, such as Limit, Timeout, Reverse and
@@ -95,4 +96,5 @@ func newWalkCall[K comparable](fn func(ctx context.Context, k K) error, k K) Tas
 
 func (w *walkCall[K]) run(ctx context.Context) error { return w.fn(ctx, w.key) }
 func (w *walkCall[K]) then(err error) error          { return err }
+func (w *walkCall[K]) lose(err error) error          { return err }
 func (w *walkCall[K]) String() string                { return funcName(w.fn) }

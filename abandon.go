@@ -1,0 +1,189 @@
+package scheduler
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// AbandonedError is the failure of a call that did not return although it had to,
+// and was left behind after the time that [RunnerOptions.Abandon] or
+// [GroupOptions.Abandon] gives. Its goroutine is the only thing that a run can
+// leave behind; what the call returns later is dropped. What its node had claimed
+// of Limiters is given back although the call may still be using it.
+type AbandonedError struct {
+	Path  string        // the keys that lead to the call's node, with slashes between them; "" outside of a group
+	Task  string        // what [TaskDescription] calls the call
+	After time.Duration // since the notice, or since the call was closed where there was no notice
+	Stack []byte        // where its goroutine stood, as formatted by runtime.Stack; nil if it was not found
+
+	returned *atomic.Bool
+}
+
+// Error says which call was left behind, and after how long. The stack is left out,
+// since it is not the same each time.
+func (e *AbandonedError) Error() string {
+	at := ""
+	if e.Path != "" {
+		at = e.Path + ": "
+	}
+	return fmt.Sprintf("%scall %s has not returned after %v and was left behind; its claims were given back", at, e.Task, e.After)
+}
+
+// Returned reports whether the call has returned since. It may be called from any
+// goroutine.
+func (e *AbandonedError) Returned() bool { return e.returned.Load() }
+
+// abandonment is when a call is left behind, and which one that is.
+type abandonment struct {
+	call  *call
+	after time.Duration
+	group *engine // nil outside of one
+	node  int32
+
+	goroutine atomic.Int64
+	decided   atomic.Bool // the function has returned, or the call was left behind
+	returned  atomic.Bool
+
+	mu    sync.Mutex
+	since time.Time // the notice, or the closing
+	timer *time.Timer
+	err   *AbandonedError // once it was left behind; without its path
+}
+
+// newAbandonment returns that of a call which begins in a scope, or nil.
+func newAbandonment(c *call, s *scope) *abandonment {
+	if s == nil || s.abandon <= 0 {
+		return nil
+	}
+	a := &abandonment{call: c, after: s.abandon, group: s.group, node: noNode}
+	if a.group != nil {
+		a.node = a.group.current
+	}
+	return a
+}
+
+// enter notes on which goroutine the call is made.
+func (a *abandonment) enter() { a.goroutine.Store(goroutineID()) }
+
+// notice begins the time after which the call is left behind, if it has to end by
+// then.
+func (a *abandonment) notice() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.since.IsZero() {
+		a.since = time.Now()
+	}
+}
+
+// mustEnd says that the call has to end now.
+func (a *abandonment) mustEnd() {
+	a.notice()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.timer == nil && !a.decided.Load() {
+		a.timer = time.AfterFunc(a.after-time.Since(a.since), a.leaveBehind)
+	}
+}
+
+// leaveBehind ends the waiting for the function, from the goroutine of the timer.
+func (a *abandonment) leaveBehind() {
+	stack := stackOf(a.goroutine.Load())
+	if !a.decided.CompareAndSwap(false, true) {
+		return
+	}
+	a.mu.Lock()
+	a.err = &AbandonedError{
+		After: time.Since(a.since).Round(time.Millisecond), Stack: stack, returned: &a.returned,
+	}
+	a.mu.Unlock()
+	a.call.done.Set()
+	a.call.told().leave()
+}
+
+// leave reports whether what the function has returned counts.
+func (a *abandonment) leave() bool {
+	counts := a.decided.CompareAndSwap(false, true)
+	a.returned.Store(true)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	return counts
+}
+
+// lost returns the error of a call that was left behind, or nil. It is for the
+// driving goroutine, since it asks for keys and names.
+func (a *abandonment) lost() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.err == nil {
+		return nil
+	}
+	if a.err.Task == "" {
+		a.err.Task = TaskDescription(a.call)
+		if a.group != nil && a.node != noNode {
+			a.err.Path = a.group.pathOf(a.node)
+		}
+	}
+	return a.err
+}
+
+// goroutineID returns the number by which stacks name this goroutine.
+func goroutineID() int64 {
+	var buf [64]byte
+	line, _ := bytes.CutPrefix(buf[:runtime.Stack(buf[:], false)], []byte("goroutine "))
+	number, _, _ := bytes.Cut(line, []byte(" "))
+	id, _ := strconv.ParseInt(string(number), 10, 64)
+	return id
+}
+
+// stacks is the last look at all goroutines. Calls that are left behind at the same
+// time share one: it stops the process.
+var stacks struct {
+	sync.Mutex
+	at   time.Time
+	text []byte
+}
+
+const (
+	stacksMost = 4 << 20 // bytes: of very many goroutines the last ones are not seen
+	stacksKept = 100 * time.Millisecond
+)
+
+// stackOf returns the stack of a goroutine, or nil.
+func stackOf(id int64) []byte {
+	stacks.Lock()
+	defer stacks.Unlock()
+	head := fmt.Appendf(nil, "goroutine %d [", id)
+	if age := time.Since(stacks.at); age < 0 || age > stacksKept || find(stacks.text, head) == nil {
+		buf := make([]byte, 1<<16)
+		n := runtime.Stack(buf, true)
+		for n == len(buf) && n < stacksMost {
+			buf = make([]byte, 4*len(buf))
+			n = runtime.Stack(buf, true)
+		}
+		stacks.text, stacks.at = buf[:n], time.Now()
+	}
+	return bytes.Clone(find(stacks.text, head))
+}
+
+// find returns the paragraph that begins with head, or nil.
+func find(text, head []byte) []byte {
+	for i := 0; ; {
+		j := bytes.Index(text[i:], head)
+		if j < 0 {
+			return nil
+		}
+		if i += j; i == 0 || text[i-1] == '\n' {
+			paragraph, _, _ := bytes.Cut(text[i:], []byte("\n\n"))
+			return paragraph
+		}
+		i += len(head)
+	}
+}
