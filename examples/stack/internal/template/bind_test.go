@@ -135,3 +135,15 @@ Resources:
 	_, err = tmpl.Bind(template.Options{})
 	require.EqualError(t, err, `t.yaml:4: resource "a": Ref: there is no resource or parameter "servr" (did you mean "server"?)`)
 }
+
+// TestBind_deep: what fails deep inside of calls is looked at once.
+func TestBind_deep(t *testing.T) {
+	t.Parallel()
+	value := strings.Repeat("{digest: [md5, ", 60) + "{digest: [crc, x]}" + strings.Repeat("]}", 60)
+	tmpl, err := template.Parse("t.yaml", []byte("heat_template_version: rocky\noutputs: {o: {value: "+value+"}}"))
+	require.NoError(t, err)
+	stack, err := tmpl.Bind(template.Options{StandIns: true})
+	require.NoError(t, err)
+	_, err = stack.Output(stack.Outputs[0], nil)
+	require.ErrorContains(t, err, `digest: unknown algorithm "crc"`)
+}

@@ -54,7 +54,7 @@ var environmentSections = []string{"parameters", "parameter_defaults", "resource
 
 // take takes one entry of a section.
 func (env Environment) take(section string, e entry, folder string, errs *errorList) {
-	given, err := (&evaluator{}).value(e.value)
+	given, err := (&evaluator{stack: &Stack{}}).value(e.value)
 	switch {
 	case err != nil:
 		errs.add(e.line, "", "%v", err)

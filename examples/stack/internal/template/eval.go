@@ -25,6 +25,7 @@ func (s *Stack) Eval(resource string, v *Value, env Env) (any, error) {
 	if r := s.Resource(resource); r != nil {
 		in = r.stack
 	}
+	s.root().work = 0
 	got, err := (&evaluator{stack: in, env: env, of: resource}).value(v)
 	if err != nil {
 		return nil, &Error{in.Template.File, v.Line, resource, err.Error()}
@@ -34,6 +35,7 @@ func (s *Stack) Eval(resource string, v *Value, env Env) (any, error) {
 
 // Output computes the value of an output.
 func (s *Stack) Output(o *Output, env Env) (any, error) {
+	s.root().work = 0
 	got, err := (&evaluator{stack: s, env: env}).value(o.value)
 	if err != nil {
 		return nil, &Error{s.Template.File, o.value.Line, "", err.Error()}
@@ -47,6 +49,7 @@ func (s *Stack) Constant(resource string, v *Value) bool {
 	if r := s.Resource(resource); r != nil {
 		in = r.stack
 	}
+	s.root().work = 0
 	return in.constant(v)
 }
 
@@ -84,6 +87,9 @@ func (ev *evaluator) value(v *Value) (any, error) {
 
 // computed computes v, which may be leftOut.
 func (ev *evaluator) computed(v *Value) (any, error) {
+	if !ev.stack.spend() {
+		return nil, errTooMuch
+	}
 	switch v.kind {
 	case listKind:
 		return ev.items(v.list)
@@ -100,17 +106,47 @@ func (ev *evaluator) computed(v *Value) (any, error) {
 		}
 		return m, nil
 	case callKind:
-		got, err := v.fn.eval(ev, v.arg)
-		switch {
-		case err == nil:
-			return got, nil
-		case ev.isUnknown(v.arg, err):
-			return StandIn("<" + v.name + ">"), nil
-		}
-		return nil, fmt.Errorf("%s: %w", v.name, err)
+		return ev.call(v)
 	default:
 		return v.scalar, nil
 	}
+}
+
+// call computes a call of a function.
+func (ev *evaluator) call(v *Value) (any, error) {
+	got, err := v.fn.eval(ev, v.arg)
+	if err == nil {
+		return got, nil
+	}
+	// Whether a stand-in can take the place of a failed call is decided once,
+	// and not again in each call around it.
+	if _, decided := errors.AsType[*callError](err); !decided && ev.isUnknown(v.arg, err) {
+		return StandIn("<" + v.name + ">"), nil
+	}
+	return nil, &callError{v.name, err}
+}
+
+// callError is the error of a call of a function.
+type callError struct {
+	name string
+	err  error
+}
+
+func (e *callError) Error() string { return e.name + ": " + e.err.Error() }
+
+func (e *callError) Unwrap() error { return e.err }
+
+// maxWork bounds how many values are computed to fill a template in, or to
+// compute one of its values: repeats multiply.
+const maxWork = 1_000_000
+
+var errTooMuch = fmt.Errorf("takes more than %d steps to compute", maxWork)
+
+// spend counts a step of work, and reports whether there is any left.
+func (s *Stack) spend() bool {
+	root := s.root()
+	root.work++
+	return root.work <= maxWork
 }
 
 // items computes the items of a list, without those that are left out.
@@ -144,7 +180,7 @@ func (ev *evaluator) values(list []*Value) ([]any, error) {
 // isUnknown reports whether a call failed because it is a simulation: it takes a
 // stand-in for an argument, or needs what is not there.
 func (ev *evaluator) isUnknown(arg *Value, err error) bool {
-	if !ev.stack.options.StandIns || errors.Is(err, errNoResources) {
+	if !ev.stack.options.StandIns || errors.Is(err, errNoResources) || errors.Is(err, errTooMuch) {
 		return false
 	}
 	if errors.Is(err, errUnsupported) || errors.Is(err, fs.ErrNotExist) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/steptask/scheduler/examples/stack/internal/template"
@@ -139,6 +140,11 @@ func TestEval_fails(t *testing.T) {
 		{`{get_file: {list_join: ["", [gone]]}}`, `get_file: ` + os.ErrNotExist.Error()},
 		{`{repeat: {for_each: {a: [1,2,3,4,5,6,7,8,9,10], b: [1,2,3,4,5,6,7,8,9,10], c: [1,2,3,4,5,6,7,8,9,10],
          d: [1,2,3,4,5,6,7,8,9,10], e: [1, 2]}, template: x}}`, `repeat: gives more than 10000 items`},
+		{
+			`{repeat: {for_each: {"%a%": {get_attr: [db, ports]}}, template: {repeat: {for_each: {b: [1,2,3,4,5,6,7,8,9,10],
+         c: [1,2,3,4,5,6,7,8,9,10], d: [1,2,3,4,5,6,7,8,9,10], e: [1,2,3,4,5,6,7,8,9,10]}, template: [` + strings.Repeat("x, ", 60) + `]}}}}`,
+			`repeat: repeat: takes more than 1000000 steps to compute`,
+		},
 	} {
 		t.Run(c.value, func(t *testing.T) {
 			t.Parallel()

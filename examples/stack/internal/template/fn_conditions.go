@@ -114,17 +114,17 @@ const (
 
 func repeat(k kindOfRepeat) function {
 	return function{role: repeats, repeat: k, check: repeatForm, eval: func(ev *evaluator, arg *Value) (any, error) {
-		variables, err := ev.rounds(k, arg)
+		rounds, err := ev.rounds(k, arg)
 		if err != nil {
 			return nil, err
 		}
-		items := make([]any, 0, len(variables))
-		for _, variable := range variables {
-			got, err := ev.value(arg.get("template").replaceNames(variable))
+		items := make([]any, 0, len(rounds))
+		for _, round := range rounds {
+			got, err := ev.value(arg.get("template").replaceNames(round))
 			if err != nil {
 				return nil, err
 			}
-			items = append(items, replaceStrings(got, variable))
+			items = append(items, replaceStrings(got, round))
 		}
 		return items, nil
 	}}
@@ -146,7 +146,7 @@ const maxRepeat = 10_000
 // As in Heat, the template is computed first, and the variables are replaced in
 // what comes of it. Only in the names of what it refers to, where Heat has no
 // variables, they are replaced before.
-func (ev *evaluator) rounds(k kindOfRepeat, arg *Value) ([]*strings.Replacer, error) {
+func (ev *evaluator) rounds(k kindOfRepeat, arg *Value) ([]variables, error) {
 	permute := true
 	if p := arg.get("permutations"); p != nil && k&withPermutations != 0 {
 		var ok bool
@@ -157,6 +157,9 @@ func (ev *evaluator) rounds(k kindOfRepeat, arg *Value) ([]*strings.Replacer, er
 	names, lists, err := ev.loops(k, arg.get("for_each"), permute)
 	if err != nil {
 		return nil, err
+	}
+	if len(names) == 0 || slices.Contains(names, "") {
+		return nil, errors.New("for_each needs variables, and each a name")
 	}
 	rows := [][]string{{}}
 	if !permute && len(lists) > 0 {
@@ -182,11 +185,36 @@ func (ev *evaluator) rounds(k kindOfRepeat, arg *Value) ([]*strings.Replacer, er
 			rows = next
 		}
 	}
-	variables := make([]*strings.Replacer, len(rows))
+	all := make([]variables, len(rows))
 	for i, row := range rows {
-		variables[i] = strings.NewReplacer(row...)
+		if all[i] = row; all[i].growth() > maxGrowth {
+			return nil, fmt.Errorf("makes a text more than %d times as long", maxGrowth)
+		}
 	}
-	return variables, nil
+	return all, nil
+}
+
+// variables are names of a repeat, each followed by what replaces it. As in Heat
+// they are replaced one after the other, so that one can be in the value of an
+// earlier one.
+type variables []string
+
+// maxGrowth bounds how much longer a text becomes by that.
+const maxGrowth = 10_000
+
+func (v variables) growth() int {
+	growth := 1
+	for i := 0; i < len(v) && growth <= maxGrowth; i += 2 {
+		growth *= max(1, (len(v[i+1])+len(v[i])-1)/len(v[i]))
+	}
+	return growth
+}
+
+func (v variables) replace(text string) string {
+	for i := 0; i < len(v); i += 2 {
+		text = strings.ReplaceAll(text, v[i], v[i+1])
+	}
+	return text
 }
 
 // loops returns the variables of a repeat in the order of the template, with
@@ -233,12 +261,12 @@ func (ev *evaluator) loops(k kindOfRepeat, each *Value, permute bool) (names []s
 }
 
 // replaceStrings replaces names in every string of a value, in keys as well.
-func replaceStrings(v any, r *strings.Replacer) any {
+func replaceStrings(v any, r variables) any {
 	switch v := v.(type) {
 	case string:
-		return r.Replace(v)
+		return r.replace(v)
 	case StandIn:
-		return StandIn(r.Replace(string(v)))
+		return StandIn(r.replace(string(v)))
 	case []any:
 		items := make([]any, len(v))
 		for i, item := range v {
@@ -248,7 +276,7 @@ func replaceStrings(v any, r *strings.Replacer) any {
 	case map[string]any:
 		m := make(map[string]any, len(v))
 		for _, k := range sortedKeys(v) {
-			m[r.Replace(k)] = replaceStrings(v[k], r)
+			m[r.replace(k)] = replaceStrings(v[k], r)
 		}
 		return m
 	}

@@ -139,12 +139,12 @@ func replaceIn(old, newKeys, newValues map[string]any) (any, error) {
 		if _, twice := replaced[key]; twice || taken && key != k {
 			return nil, fmt.Errorf("the new key %q is there already", key)
 		}
-		if text, isText := v.(string); isText {
-			if nv, ok := newValues[text]; ok {
-				v = nv
+		replaced[key] = v
+		for _, value := range sortedKeys(newValues) {
+			if value == v || same(resolve(value), v) {
+				replaced[key] = newValues[value]
 			}
 		}
-		replaced[key] = v
 	}
 	return replaced, nil
 }
@@ -166,6 +166,13 @@ func follow(v any, path []any) (_ any, found bool) {
 				return nil, false
 			}
 			v = at[i]
+		case string:
+			i, err := strconv.Atoi(Text(step))
+			if letters := []rune(at); err == nil && i >= 0 && i < len(letters) {
+				v = string(letters[i])
+				break
+			}
+			return nil, false
 		case StandIn:
 			v = at + "." + StandIn(Text(step))
 		default:

@@ -54,6 +54,7 @@ type Stack struct {
 	references map[string][]Reference // the same
 	files      map[string][]byte      // that were read, by name; of the outermost stack
 	templates  map[string]*Template   // of nested stacks, by the name of their file; the same
+	work       int                    // see spend; of the outermost stack
 	ofOutputs  map[string][]Reference
 
 	// Of a nested stack.

@@ -2,7 +2,6 @@ package template
 
 import (
 	"fmt"
-	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -55,7 +54,7 @@ func (v *Value) get(key string) *Value {
 
 // replaceNames returns v with the variables of a repeat replaced in the
 // arguments of references.
-func (v *Value) replaceNames(r *strings.Replacer) *Value {
+func (v *Value) replaceNames(r variables) *Value {
 	refers := v.kind == callKind && v.fn.role.refers()
 	return v.with(func(part *Value) *Value {
 		if refers {
@@ -66,10 +65,10 @@ func (v *Value) replaceNames(r *strings.Replacer) *Value {
 }
 
 // replace returns v with the names replaced in every string of it.
-func (v *Value) replace(r *strings.Replacer) *Value {
+func (v *Value) replace(r variables) *Value {
 	c := v.with(func(part *Value) *Value { return part.replace(r) })
 	if s, ok := v.text(); ok {
-		c.scalar = r.Replace(s)
+		c.scalar = r.replace(s)
 	}
 	return c
 }

@@ -47,6 +47,10 @@ func (w *walker) walk(v *Value) {
 	if v == nil {
 		return
 	}
+	if !w.stack.spend() {
+		w.errs.add(v.Line, w.resource, "%v", errTooMuch)
+		return
+	}
 	for _, item := range v.list {
 		w.walk(item)
 	}
@@ -172,8 +176,11 @@ func (w *walker) branch(v *Value) {
 func (w *walker) repeat(v *Value) {
 	rounds, err := (&evaluator{stack: w.stack}).rounds(v.fn.repeat, v.arg)
 	if err == nil {
-		for _, variables := range rounds {
-			w.walk(v.arg.get("template").replaceNames(variables))
+		for _, round := range rounds {
+			if w.stack.root().work > maxWork {
+				return // which is an error already
+			}
+			w.walk(v.arg.get("template").replaceNames(round))
 		}
 		return
 	}
