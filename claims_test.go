@@ -50,24 +50,100 @@ func TestClaims_groups_take_turns(t *testing.T) {
 	require.Equal(t, "0s many/a, 1s many/b, 2s few/x, 3s many/c, 4s few/y, 5s many/d", starts(recorder.String()))
 }
 
-// A group that is full when its turn comes lets the next one have it.
+// A group that is full when its turn comes lets the next one have it, and asks
+// again when it has room.
 func TestClaims_of_a_full_group_are_not_kept(t *testing.T) {
 	l := limiter(1)
 	holder := claiming(t, "holder", map[string][]scheduler.Claim{"holder": unit(l)}, hours)
-	full := newGroup(t, "a wants1", hours, &scheduler.GroupOptions[string]{Limit: 1, Claims: claimIf(l)})
+	full := newGroup(t, "wants1 a", func(k string) scheduler.Task {
+		if k == "a" {
+			return scheduler.Pause(scheduler.Rounds(2))
+		}
+		return hours(k)
+	}, &scheduler.GroupOptions[string]{Limit: 1, Claims: claimIf(l)})
 	next := claiming(t, "next", map[string][]scheduler.Claim{"next": unit(l)}, hours)
-	for _, g := range []*scheduler.DependencyTaskGroup[string]{holder, full, next} {
+	step := func(g *scheduler.DependencyTaskGroup[string]) {
+		_, err := g.Step(t.Context())
+		require.NoError(t, err)
+	}
+	step(holder)
+	step(full)
+	step(next)
+	require.Equal(t, 2, l.Waiting())
+	require.NoError(t, holder.Close())
+	step(next)
+	require.True(t, next.Started("next"))
+	require.Zero(t, l.Waiting())
+	step(full)
+	step(full)
+	require.Equal(t, scheduler.StateSucceeded, full.State("a"))
+	require.Equal(t, 1, l.Waiting())
+	require.NoError(t, next.Close())
+	step(full)
+	require.True(t, full.Started("wants1"))
+	require.NoError(t, full.Close())
+	require.Zero(t, l.InUse())
+}
+
+// Of two turns at once a group with room for one node gives one up.
+func TestClaims_two_turns_with_room_for_one(t *testing.T) {
+	l, m := limiter(1), limiter(1)
+	both := map[string][]scheduler.Claim{"holder": append(unit(l), unit(m)...)}
+	holder := claiming(t, "holder", both, hours)
+	g := newGroup(t, "x y", func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) },
+		&scheduler.GroupOptions[string]{Limit: 1, Claims: func(k string) []scheduler.Claim {
+			return map[string][]scheduler.Claim{"x": unit(l), "y": unit(m)}[k]
+		}})
+	for _, g := range []*scheduler.DependencyTaskGroup[string]{holder, g} {
 		_, err := g.Step(t.Context())
 		require.NoError(t, err)
 	}
 	require.NoError(t, holder.Close())
-	_, err := next.Step(t.Context())
+	_, err := g.Step(t.Context())
 	require.NoError(t, err)
-	require.True(t, next.Started("next"))
-	require.NoError(t, full.Close())
-	require.NoError(t, next.Close())
-	require.Zero(t, l.InUse())
-	require.Zero(t, l.Waiting())
+	require.True(t, g.Started("x"))
+	require.False(t, g.Started("y"))
+	require.Zero(t, m.InUse()+m.Waiting())
+	require.NoError(t, scheduler.Run(t.Context(), g, nil))
+	require.True(t, g.Started("y"))
+	require.Zero(t, l.InUse()+m.InUse())
+}
+
+// A start that an Interval puts off is put off further by a group that is full.
+func TestClaims_of_an_Interval_in_a_full_group(t *testing.T) {
+	rate := scheduler.NewLimiter(scheduler.LimiterOptions{Interval: time.Hour})
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	began := clock.Now()
+	g := newGroup(t, "t1 u1 a", func(k string) scheduler.Task {
+		if k == "a" {
+			return scheduler.Pause(scheduler.After(2 * time.Hour))
+		}
+		return nothing(k)
+	}, &scheduler.GroupOptions[string]{Limit: 1, Claims: claimIf(rate)})
+	require.NoError(t, scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Clock: clock}))
+	require.Equal(t, 2*time.Hour, clock.Now().Sub(began))
+	require.Zero(t, rate.Waiting())
+}
+
+// A node may claim very many Limiters, some of them twice.
+func TestClaims_on_very_many(t *testing.T) {
+	var all []scheduler.Claim
+	var limiters []*scheduler.Limiter
+	for range 20 {
+		l := limiter(2)
+		limiters = append(limiters, l)
+		all = append(all, unit(l)...)
+	}
+	all = append(all, all...)
+	g := newGroup(t, "a b", func(string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error {
+			for _, l := range limiters {
+				require.Equal(t, 2, l.InUse())
+			}
+			return nil
+		})
+	}, &scheduler.GroupOptions[string]{Claims: func(string) []scheduler.Claim { return all }})
+	require.NoError(t, scheduler.Run(t.Context(), g, nil))
 }
 
 // What a node has claimed of an Interval is lent as what it has of a capacity is.

@@ -4,6 +4,7 @@
 //	go run ./benchmarks/cmd/report           everything, some minutes
 //	go run ./benchmarks/cmd/report -quick    the same, smaller, under a minute
 //	go run ./benchmarks/cmd/report -check    the limits only; exits with 1 and the first that is broken
+//	go run ./benchmarks/cmd/report -growth   how the cost of each operation grows with its size
 //	go run ./benchmarks/cmd/report -readme   the tables of the README
 //	go run ./benchmarks/cmd/report -soak 5m  random groups made, run and cancelled; heap and goroutines stay flat
 //
@@ -16,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +31,7 @@ func main() {
 	flag.IntVar(&r.reps, "reps", 0, "runs of which the median is taken (default 9, quick 3)")
 	flag.StringVar(&r.only, "rows", "", "only the limits whose names contain this")
 	check := flag.Bool("check", false, "compare with the limits, nothing else")
+	grows := flag.Bool("growth", false, "print the table of growth, nothing else")
 	readme := flag.Bool("readme", false, "print the table of the README")
 	long := flag.Duration("soak", 0, "make, run and cancel random groups for so long")
 	flag.Parse()
@@ -46,6 +49,8 @@ func main() {
 		err = soak.Run(ctx, *long, os.Stdout)
 	case *check:
 		err = r.check()
+	case *grows:
+		err = r.print(ctx, r.growth)
 	case *readme:
 		r.readme()
 	default:
@@ -78,7 +83,7 @@ func (r *report) most() int {
 func (r *report) check() error {
 	var first error
 	broken := 0
-	for _, row := range limits.Rows(r.most()) {
+	for _, row := range slices.Concat(limits.Rows(r.most()), limits.Growth()) {
 		if !strings.Contains(row.Name, r.only) {
 			continue
 		}
@@ -112,19 +117,25 @@ func (r *report) all(ctx context.Context) error {
 	start := time.Now()
 	fmt.Println(machine(ctx))
 	for _, part := range []func(context.Context) (*table, error){
-		r.limits, r.shapes, r.kinds, r.keys, r.peers, r.std, r.scaling,
+		r.limits, r.growth, r.shapes, r.kinds, r.keys, r.peers, r.std, r.scaling,
 	} {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		t, err := part(ctx)
-		if err != nil {
+		if err := r.print(ctx, part); err != nil {
 			return err
 		}
-		fmt.Println(t)
 	}
 	fmt.Printf("Measured in %v.\n", time.Since(start).Round(time.Second))
 	return nil
+}
+
+func (r *report) print(ctx context.Context, part func(context.Context) (*table, error)) error {
+	t, err := part(ctx)
+	if err == nil {
+		fmt.Println(t)
+	}
+	return err
 }
 
 func (r *report) readme() {

@@ -11,6 +11,7 @@ import (
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/benchmarks/internal/floor"
 	"github.com/steptask/scheduler/benchmarks/internal/graph"
+	"github.com/steptask/scheduler/benchmarks/internal/growth"
 	"github.com/steptask/scheduler/benchmarks/internal/library"
 	"github.com/steptask/scheduler/benchmarks/internal/limits"
 	"github.com/steptask/scheduler/benchmarks/internal/measure"
@@ -38,6 +39,22 @@ func (r *report) limits(context.Context) (*table, error) {
 			verdict = "**broken**"
 		}
 		t.add(row.Name, number(v.Value), most, verdict, v.Detail)
+	}
+	return t, nil
+}
+
+// growth shows how the cost of each operation grows with its size.
+func (r *report) growth(context.Context) (*table, error) {
+	t := &table{
+		title: "Growth",
+		note: "Each exported operation at a size n and at ten times that. 10 × the size takes at most 13 × the time; a round that has " +
+			"the same due takes as long, whatever waits.",
+		head: []string{"what", "n", "time", "bytes", "time at 10 n", "bytes", "times as long", "at most"},
+	}
+	for _, row := range growth.Rows() {
+		g := row.Measure(min(r.reps, 5))
+		t.add(row.Name, limits.Power(row.N), limits.Nanoseconds(g.Small), number(g.SmallBytes),
+			limits.Nanoseconds(g.Large), number(g.LargeBytes), number(g.Times), number(row.Most()))
 	}
 	return t, nil
 }

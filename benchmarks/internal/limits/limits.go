@@ -13,6 +13,7 @@ import (
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/benchmarks/internal/floor"
 	"github.com/steptask/scheduler/benchmarks/internal/graph"
+	"github.com/steptask/scheduler/benchmarks/internal/growth"
 	"github.com/steptask/scheduler/benchmarks/internal/library"
 	"github.com/steptask/scheduler/benchmarks/internal/measure"
 	"github.com/steptask/scheduler/benchmarks/internal/peer"
@@ -190,6 +191,19 @@ func Reported(n int) []Row {
 			}
 		}),
 	)
+}
+
+// Growth returns the rows of package growth: ten times the size takes so many times
+// as long, at most.
+func Growth() []Row {
+	var rows []Row
+	for _, row := range growth.Rows() {
+		rows = append(rows, Row{Name: "growth: " + row.Name, Limit: row.Most(), Measure: func(reps int) Result {
+			g := row.Measure(min(reps, 5))
+			return Result{g.Times, fmt.Sprintf("%s at %s, %s at %s", Nanoseconds(g.Small), Power(row.N), Nanoseconds(g.Large), Power(10*row.N))}
+		}})
+	}
+	return rows
 }
 
 func parkedOthers(how library.Parking, n int) maker {

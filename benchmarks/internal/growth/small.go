@@ -1,0 +1,64 @@
+package growth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+)
+
+// small are those of which each call costs the same: n calls.
+func small() []Row {
+	times := func(uses string, op func()) Row {
+		return Row{Name: "n calls of what has no size: " + firstOf(uses), Uses: uses, N: 10_000, Ready: func(n int) func() {
+			return func() {
+				for range n {
+					op()
+				}
+			}
+		}}
+	}
+	var event scheduler.Event
+	at := time.Unix(1e9, 0)
+	y := scheduler.At(at)
+	ctx := scheduler.WithClock(context.Background(), schedulertest.NewClock(at))
+	nested := &scheduler.NestedRunError{Outer: "outer", Inner: "inner"}
+	option := &scheduler.OptionError{Option: "option", Reason: "reason"}
+	stop := &scheduler.StopError{Cause: errFails}
+	return []Row{
+		times("After At Rounds On Yield.Or Yield.Ready Yield.Rounds Yield.Time Yield.String", func() {
+			z := y.Or(scheduler.After(time.Second)).Or(scheduler.Rounds(3)).Or(scheduler.On(&event))
+			z.Ready()
+			z.Rounds()
+			_, _ = z.Time()
+			_ = y.String()
+		}),
+		times("Now WithClock", func() {
+			scheduler.Now(ctx)
+			scheduler.WithClock(ctx, schedulertest.NewClock(at))
+		}),
+		times("KindsOf Kinds.Has Kind.String", func() {
+			scheduler.KindsOf(scheduler.GroupBegun, scheduler.GroupEnded).Has(scheduler.GroupBegun)
+			_ = scheduler.GroupBegun.String()
+		}),
+		times("State.String State.Ended", func() {
+			_ = scheduler.StateRunning.String()
+			scheduler.StateRunning.Ended()
+		}),
+		times("NestedRunError.Error OptionError.Error StopError.Error StopError.Unwrap", func() {
+			_, _, _ = nested.Error(), option.Error(), stop.Error()
+			_ = errors.Unwrap(stop)
+		}),
+	}
+}
+
+func firstOf(uses string) string {
+	for i, r := range uses {
+		if r == ' ' {
+			return uses[:i]
+		}
+	}
+	return uses
+}
