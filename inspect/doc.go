@@ -25,12 +25,7 @@
 // # Together with others
 //
 // Observers and progress.Watch go into opts as ever. What puts a task of its own
-// around the group, as traces do, makes it for [NewGroupFunc]:
-//
-//	group, err := inspect.NewGroupFunc(page, deps, opts,
-//		func(opts *scheduler.GroupOptions[string]) (*otel.Group[string], error) {
-//			return otel.NewGroup(deps, create, opts, nil)
-//		})
+// around the group makes it for [NewGroupFunc].
 //
 // # What it costs
 //

@@ -12,17 +12,22 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
-// A program sets the SDK up with an exporter of its own, and makes groups with
-// NewGroup.
-func ExampleNewGroup() {
+// A program sets the SDK up with an exporter of its own, and gives one Observer
+// to all its groups.
+func ExampleNew() {
 	spans := tracetest.NewInMemoryExporter()
 	traces := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+	observer, err := otel.New(&otel.Options{TracerProvider: traces})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 
 	deps := scheduler.NewDependencies[string]()
 	deps.Add("server", "network")
 	create := func(string) scheduler.Task { return scheduler.Pause(scheduler.After(3 * time.Second)) }
-	group, err := otel.NewGroup(deps, create,
-		&scheduler.GroupOptions[string]{Name: "create"}, &otel.Options{TracerProvider: traces})
+	group, err := scheduler.NewDependencyTaskGroup(deps, create,
+		&scheduler.GroupOptions[string]{Name: "create", Observer: observer})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -35,7 +40,7 @@ func ExampleNewGroup() {
 		fmt.Println(s.Name, s.EndTime.Sub(s.StartTime), len(s.Links))
 	}
 	// Output:
-	// network 3s 0
-	// server 3s 1
-	// create 6s 0
+	// scheduler.node 3s 0
+	// scheduler.node 3s 1
+	// scheduler.group 6s 0
 }

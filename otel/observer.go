@@ -2,245 +2,183 @@ package otel
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"time"
 
 	"github.com/steptask/scheduler"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
+	api "go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Attributes and events: the package comment says what they mean.
-const (
-	groupName  = attribute.Key("scheduler.group.name")
-	groupNodes = attribute.Key("scheduler.group.nodes")
-	nodeKey    = attribute.Key("scheduler.node.key")
-	nodePath   = attribute.Key("scheduler.node.path")
-	nodeState  = attribute.Key("scheduler.node.state")
-	taskName   = attribute.Key("scheduler.task")
-	causeKey   = attribute.Key("scheduler.cause")
-	graceKey   = attribute.Key("scheduler.grace")
-	attemptKey = attribute.Key("scheduler.attempt")
+// scopeName is the name of the instrumentation.
+const scopeName = "github.com/steptask/scheduler/otel"
 
-	stopEvent  = "scheduler.stop"
-	graceEvent = "scheduler.grace"
-	retryEvent = "scheduler.retry"
-	drainEvent = "scheduler.drain"
-	closeEvent = "scheduler.close"
-)
-
-// node is what is kept of a node while it runs.
-type node struct {
-	span    trace.Span
-	began   time.Time
-	until   time.Time // the end of its grace; zero: it has none
-	stopped bool      // it has the event
-	closing bool
+// Options say where traces and metrics go. The zero value of each field stands
+// for the global provider of package go.opentelemetry.io/otel.
+type Options struct {
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
 }
 
-// observer is what a Group puts into its options.
-type observer[K comparable] struct{ g *Group[K] }
+func (o *Options) tracer() trace.Tracer {
+	provider := o.TracerProvider
+	if provider == nil {
+		provider = api.GetTracerProvider()
+	}
+	return provider.Tracer(scopeName, trace.WithSchemaURL(semconv.SchemaURL))
+}
 
-// ObserveGroup watches the group that it is made for, and not those inside it.
-func (o observer[K]) ObserveGroup(begun scheduler.Record) scheduler.Observer {
-	if of, ok := scheduler.Group[K](begun.Group()); !ok || of != o.g.DependencyTaskGroup {
+func (o *Options) meter() metric.Meter {
+	provider := o.MeterProvider
+	if provider == nil {
+		provider = api.GetMeterProvider()
+	}
+	return provider.Meter(scopeName, metric.WithSchemaURL(semconv.SchemaURL))
+}
+
+// Observer makes traces and metrics of the groups that have it as their
+// scheduler.GroupOptions.Observer, and of the groups inside them. Any number of
+// groups may share one, on different goroutines too. It is made by [New] and
+// needs no end: a group's spans end with the group.
+type Observer struct {
+	tracer      trace.Tracer
+	instruments *instruments
+}
+
+// New returns an Observer. nil options are the defaults. The error is that of a
+// MeterProvider that cannot make the instruments.
+func New(o *Options) (*Observer, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	instruments, err := newInstruments(o.meter())
+	if err != nil {
+		return nil, err
+	}
+	return &Observer{tracer: o.tracer(), instruments: instruments}, nil
+}
+
+// Observe does nothing: what ObserveGroup returns is told in its place.
+func (o *Observer) Observe(scheduler.Record) {}
+
+// ObserveGroup starts the span of a group that begins, and returns what is told
+// the rest: nil if there is no provider of traces, and none of metrics wants
+// anything.
+func (o *Observer) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	g := &group{observer: o, nodes: make([]node, begun.Group().Len())}
+	isTraced := g.startSpan(begun)
+	if !isTraced && !o.instruments.areEnabled(g.ctx) {
 		return nil
 	}
-	return o
+	g.metrics = newMetrics(g.ctx, o.instruments, begun.Group())
+	if isTraced {
+		return &tracedGroup{g}
+	}
+	return g
 }
 
-// Wants asks for the time of each step if anybody measures it.
-func (o observer[K]) Wants() scheduler.Kinds {
-	wanted := scheduler.KindsOf(scheduler.NodeChanged)
-	if o.g.metrics.wantsSteps() {
-		wanted |= scheduler.KindsOf(scheduler.NodeStepped)
-	}
-	return wanted
+// group is the Observer of one group. It makes the metrics, and the spans if
+// there is a provider of traces.
+type group struct {
+	observer *Observer
+	metrics  *metrics
+	ctx      context.Context // of the first step, with the span
+	span     trace.Span      // nil: there is no provider of traces
+	nodes    []node          // by number
+	notice   error           // nodes that start later are given it too
+	stopped  bool
 }
 
-// Observe makes spans and metrics of a change of a node, and measures steps.
-func (o observer[K]) Observe(t scheduler.Record) {
-	g := o.g
-	if t.Kind == scheduler.NodeStepped {
-		g.metrics.stepTook(g.inner, t.Took())
-		return
-	}
-	if t.From == scheduler.StatePending && t.To == scheduler.StateSucceeded {
-		return // it did not run: it was completed beforehand
-	}
-	k, _ := t.Key().(K) // a nil key of an interface type is its zero value
-	g.metrics.transition(g.inner, t)
-	switch t.To {
-	case scheduler.StateRunning:
-		g.start(k, t)
-	case scheduler.StateClosing:
-		g.close(k, t)
-	default:
-		g.finish(k, t)
-	}
-}
+// tracedGroup is a group whose nodes have spans in their contexts.
+type tracedGroup struct{ *group }
 
-// context puts the node's span into the context of its steps.
-func (o observer[K]) context(ctx context.Context, k K) context.Context {
-	ctx = trace.ContextWithSpan(ctx, o.g.running[k].span)
-	if o.g.opts.Context != nil {
-		return o.g.opts.Context(ctx, k)
+// NodeContext puts the node's span into the context of its steps.
+func (g *tracedGroup) NodeContext(ctx context.Context, started scheduler.Record) context.Context {
+	if r := g.nodes[started.Node()].live; r != nil {
+		return trace.ContextWithSpan(ctx, r.span)
 	}
 	return ctx
 }
 
-func (o observer[K]) onError(k K, err error) scheduler.Disposition {
-	d := o.g.opts.OnError(k, err)
-	if d != scheduler.SkipDependents && d != scheduler.IgnoreError {
-		o.g.noteStop(err, o.g.opts.Grace)
-	}
-	return d
+// ObserveGroup observes a group inside this one.
+func (g *group) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	return g.observer.ObserveGroup(begun)
 }
 
-func (o observer[K]) graceFor(k K) time.Duration {
-	wait := o.g.opts.GraceFor(k)
-	if n := o.g.running[k]; n != nil {
-		o.g.noteGrace(n, wait)
+// Wants asks for each step, and each round, only if their times are measured.
+func (g *group) Wants() scheduler.Kinds {
+	wanted := scheduler.AllKinds &^ scheduler.KindsOf(scheduler.SlowStep, scheduler.NodeStillClosing)
+	if g.observer.instruments.step.Enabled(g.ctx) {
+		wanted |= scheduler.KindsOf(scheduler.NodeStepped)
 	}
-	return wait
+	if g.observer.instruments.lateness.Enabled(g.ctx) {
+		wanted |= scheduler.KindsOf(scheduler.RoundBegun)
+	}
+	return wanted
 }
 
-// start starts a node's span, below that of the group.
-func (g *Group[K]) start(k K, t scheduler.Record) *node {
-	name := fmt.Sprint(k)
-	n := &node{began: g.now()}
-	_, n.span = g.tracer.Start(g.inner, name,
-		trace.WithTimestamp(n.began),
-		trace.WithLinks(g.links(k)...),
-		trace.WithAttributes(groupName.String(g.String()), nodeKey.String(name), nodePath.String(t.Path())),
-	)
-	g.running[k], g.spans[k] = n, n.span.SpanContext()
-	if g.notice != nil {
-		g.noteStopOf(n, g.notice, 0)
+// Observe makes spans, events and metrics of a record.
+func (g *group) Observe(r scheduler.Record) {
+	switch r.Kind {
+	case scheduler.NodeChanged:
+		g.change(r)
+	case scheduler.NodeStepped:
+		g.metrics.stepTook(r.Took())
+	case scheduler.RoundBegun:
+		g.metrics.late(r.Took())
+	case scheduler.NodeStopping:
+		g.noteStop(r)
+	case scheduler.GroupNoticed:
+		g.notice = r.Err
+		g.noteGroupStop(r)
+	case scheduler.GroupStopping:
+		g.noteGroupStop(r)
+		g.noteStops(r)
+	case scheduler.GroupDraining:
+		g.groupEvent(drainEvent, r)
+	case scheduler.GroupClosing:
+		g.groupEvent(closeEvent, r)
+	case scheduler.GroupEnded:
+		g.end(r)
+	default:
 	}
-	return n
 }
 
-// links are those to the nodes that k requires, in key order. One that counted
-// as done beforehand has no span.
-func (g *Group[K]) links(k K) []trace.Link {
-	required := g.deps.Requires
-	if g.opts.Reverse {
-		required = g.deps.RequiredBy
+// change follows a change of a node's state.
+func (g *group) change(r scheduler.Record) {
+	if r.From == scheduler.StatePending && r.To == scheduler.StateSucceeded {
+		return // it did not run: it was completed beforehand
 	}
-	var links []trace.Link
-	for q := range required(k) {
-		if span, ok := g.spans[q]; ok && span.IsValid() {
-			links = append(links, trace.Link{
-				SpanContext: span, Attributes: []attribute.KeyValue{nodeKey.String(fmt.Sprint(q))},
-			})
-		}
-	}
-	return links
-}
-
-// finish ends a node's span. A node that failed before it was started gets one.
-func (g *Group[K]) finish(k K, t scheduler.Record) {
-	failed := isFailure(t.To)
-	n := g.running[k]
-	if n == nil && failed {
-		n = g.start(k, t)
-	}
-	if n == nil {
-		return
-	}
-	delete(g.running, k)
-	if t.From != scheduler.StatePending {
-		g.metrics.took(g.inner, t, g.now().Sub(n.began))
-	}
-	n.span.SetAttributes(nodeState.String(t.To.String()), taskName.String(t.Task()))
+	n := &g.nodes[r.Node()]
 	switch {
-	case failed:
-		g.endSpan(n.span, t.Err)
-	case t.Err != nil:
-		n.span.RecordError(t.Err, trace.WithTimestamp(g.now()))
+	case r.To == scheduler.StateRunning:
+		g.start(n, r)
+	case r.To == scheduler.StateClosing:
+		g.close(n, r)
+	case n.live == nil && isFailure(r.To): // it failed before it was started
+		g.start(n, r)
 		fallthrough
 	default:
-		g.endSpan(n.span, nil)
+		g.finish(n, r)
 	}
-	if failed {
-		g.noteFailure(t.Err)
-	}
-}
-
-// close notes that a node is closing. If it is for an error, it has failed.
-func (g *Group[K]) close(k K, t scheduler.Record) {
-	if n := g.running[k]; n != nil {
-		n.closing = true
-	}
-	if t.Err != nil {
-		g.noteFailure(t.Err)
+	g.metrics.change(n, r)
+	if r.To.Ended() {
+		n.live = nil
 	}
 }
 
-// noteFailure notes that the group is stopped, if a failure does that.
-func (g *Group[K]) noteFailure(err error) {
-	if !g.opts.AggregateErrors && g.opts.OnError == nil {
-		g.noteStop(err, g.opts.Grace)
+// end ends the span, and those of nodes of which the group has told no end.
+func (g *group) end(r scheduler.Record) {
+	for i := range g.nodes {
+		if n := &g.nodes[i]; n.live != nil {
+			g.endSpan(n.live.span, r, r.Err)
+			n.live = nil
+		}
 	}
-}
-
-// noteStop notes that running nodes are asked to end, or are going to be closed.
-// As in the group itself, a fixed grace counts once.
-func (g *Group[K]) noteStop(cause error, wait time.Duration) {
-	if g.stopped && (wait <= 0 || g.graced) {
-		return
+	err := r.Err
+	if err == scheduler.ErrDrained || err == scheduler.ErrCancelled { //nolint:errorlint // Those very ones: what wraps one is a node's failure.
+		err = nil // it was asked to
 	}
-	if !g.stopped {
-		g.event(g.span, stopEvent, causeKey.String(cause.Error()))
-	}
-	g.stopped, g.graced = true, wait > 0
-	for _, n := range g.running { // in any order: each has a span of its own
-		g.noteStopOf(n, cause, wait)
-	}
-}
-
-func (g *Group[K]) noteStopOf(n *node, cause error, wait time.Duration) {
-	if !n.stopped {
-		n.stopped = true
-		g.event(n.span, stopEvent, causeKey.String(cause.Error()))
-	}
-	g.noteGrace(n, wait)
-}
-
-// noteGrace notes that a node may go on for a while, if that ends earlier than
-// what it may already.
-func (g *Group[K]) noteGrace(n *node, wait time.Duration) {
-	until := g.now().Add(wait)
-	if wait <= 0 || !n.until.IsZero() && !until.Before(n.until) {
-		return
-	}
-	n.until = until
-	g.event(n.span, graceEvent, graceKey.Float64(wait.Seconds()))
-}
-
-// endSpan ends a span, with the status that err makes.
-func (g *Group[K]) endSpan(span trace.Span, err error) {
-	if err != nil {
-		span.RecordError(err, trace.WithTimestamp(g.now()))
-		span.SetAttributes(errorType(err))
-		span.SetStatus(codes.Error, err.Error())
-	}
-	span.End(trace.WithTimestamp(g.now()))
-}
-
-func isFailure(s scheduler.State) bool {
-	return s == scheduler.StateFailed || s == scheduler.StateTimedOut
-}
-
-// errorType is that of what went wrong in a node, not of how the group reports
-// it.
-func errorType(err error) attribute.KeyValue {
-	if e := (*scheduler.TaskError)(nil); errors.As(err, &e) {
-		return errorType(e.Err)
-	}
-	return semconv.ErrorType(err)
+	g.endSpan(g.span, r, err)
+	g.metrics.end()
 }

@@ -14,7 +14,12 @@ import (
 	"github.com/steptask/scheduler/otel"
 	"github.com/steptask/scheduler/schedulertest"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+	nooptrace "go.opentelemetry.io/otel/trace/noop"
 )
 
 var errBoom = errors.New("boom")
@@ -50,7 +55,9 @@ func TestGroup_spans(t *testing.T) {
 `, r.trace())
 
 	spans := r.spans.GetSpans()
-	require.Equal(t, "network", spans[0].Name, "the first to end")
+	require.Equal(t, "scheduler.node", spans[0].Name, "names are of low cardinality")
+	require.Equal(t, "network", nameOf(spans[0]), "the first to end")
+	require.Equal(t, "scheduler.group", spans[4].Name)
 	require.Equal(t, "github.com/steptask/scheduler/otel", spans[0].InstrumentationScope.Name)
 	require.NotEmpty(t, spans[0].InstrumentationScope.SchemaURL)
 	attributes := map[string]string{}
@@ -133,7 +140,7 @@ func TestGroup_inside(t *testing.T) {
     name 2.5s-2.5s succeeded <- server
 `, r.trace())
 	for _, s := range r.spans.GetSpans() {
-		if s.Name == "b" {
+		if nameOf(s) == "b" {
 			require.Contains(t, values(s.Attributes), " server/b ", "the path")
 		}
 	}
@@ -162,29 +169,29 @@ func TestGroup_failure(t *testing.T) {
 			scheduler.GroupOptions[string]{},
 			`run 0s-1s
   site 0s-1s *errors.errorString Error: bad: boom
-    ! 1s scheduler.stop boom
+    ! 1s scheduler.stop bad: boom
     ! 1s exception bad: boom
     bad 0s-1s failed *errors.errorString Error: boom
       ! 1s exception boom
     quick 0s-1s cancelled
-      ! 1s scheduler.stop boom
+      ! 1s scheduler.stop bad: boom
     slow 0s-1s cancelled
-      ! 1s scheduler.stop boom
+      ! 1s scheduler.stop bad: boom
 `,
 		},
 		"grace": {
 			scheduler.GroupOptions[string]{Grace: time.Minute},
 			`run 0s-1m1.000000001s
   site 0s-1m1.000000001s *errors.errorString Error: bad: boom
-    ! 1s scheduler.stop boom
+    ! 1s scheduler.stop bad: boom
     ! 1m1.000000001s exception bad: boom
     bad 0s-1s failed *errors.errorString Error: boom
       ! 1s exception boom
     quick 0s-2s succeeded
-      ! 1s scheduler.stop boom
+      ! 1s scheduler.stop bad: boom
       ! 1s scheduler.grace 60
     slow 0s-1m1.000000001s cancelled
-      ! 1s scheduler.stop boom
+      ! 1s scheduler.stop bad: boom
       ! 1s scheduler.grace 60
 `,
 		},
@@ -194,14 +201,14 @@ func TestGroup_failure(t *testing.T) {
 			},
 			`run 0s-1m1.000000001s
   site 0s-1m1.000000001s *errors.errorString Error: bad: boom
-    ! 1s scheduler.stop boom
+    ! 1s scheduler.stop bad: boom
     ! 1m1.000000001s exception bad: boom
     bad 0s-1s failed *errors.errorString Error: boom
       ! 1s exception boom
     quick 0s-1s cancelled
-      ! 1s scheduler.stop boom
+      ! 1s scheduler.stop bad: boom
     slow 0s-1m1.000000001s cancelled
-      ! 1s scheduler.stop boom
+      ! 1s scheduler.stop bad: boom
       ! 1s scheduler.grace 60
 `,
 		},
@@ -231,14 +238,14 @@ func TestGroup_failure(t *testing.T) {
 			scheduler.GroupOptions[string]{OnError: func(string, error) scheduler.Disposition { return scheduler.StopGroup }},
 			`run 0s-1s
   site 0s-1s *errors.errorString Error: 1 task failed: bad: boom
-    ! 1s scheduler.stop boom
+    ! 1s scheduler.stop bad: boom
     ! 1s exception 1 task failed: bad: boom
     bad 0s-1s failed *errors.errorString Error: boom
       ! 1s exception boom
     quick 0s-1s cancelled
-      ! 1s scheduler.stop boom
+      ! 1s scheduler.stop bad: boom
     slow 0s-1s cancelled
-      ! 1s scheduler.stop boom
+      ! 1s scheduler.stop bad: boom
 `,
 		},
 	} {
@@ -264,14 +271,14 @@ func TestGroup_ends(t *testing.T) {
 	for name, c := range map[string]struct {
 		opts scheduler.GroupOptions[string]
 		a    func() scheduler.Task
-		test func(d *schedulertest.Driver, group *otel.Group[string])
+		test func(d *schedulertest.Driver, group *scheduler.DependencyTaskGroup[string])
 		want string
 	}{
 		"time limit of a node": {
 			opts: scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Second }},
-			test: func(d *schedulertest.Driver, _ *otel.Group[string]) { _ = d.RunToEnd() },
+			test: func(d *schedulertest.Driver, _ *scheduler.DependencyTaskGroup[string]) { _ = d.RunToEnd() },
 			want: `site 0s-1.000000001s *scheduler.Timeout Error: a: work: timed out after 1s
-  ! 1.000000001s scheduler.stop work: timed out after 1s
+  ! 1.000000001s scheduler.stop a: work: timed out after 1s
   ! 1.000000001s exception a: work: timed out after 1s
   a 0s-1.000000001s timed out *scheduler.Timeout Error: work: timed out after 1s
     ! 1.000000001s exception work: timed out after 1s
@@ -279,9 +286,9 @@ func TestGroup_ends(t *testing.T) {
 		},
 		"no time at all": {
 			opts: scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return -1 }},
-			test: func(d *schedulertest.Driver, _ *otel.Group[string]) { _ = d.RunToEnd() },
+			test: func(d *schedulertest.Driver, _ *scheduler.DependencyTaskGroup[string]) { _ = d.RunToEnd() },
 			want: `site 0s-0s *scheduler.Timeout Error: a: a: timed out after -1ns
-  ! 0s scheduler.stop a: timed out after -1ns
+  ! 0s scheduler.stop a: a: timed out after -1ns
   ! 0s exception a: a: timed out after -1ns
   a 0s-0s timed out *scheduler.Timeout Error: a: timed out after -1ns
     ! 0s exception a: timed out after -1ns
@@ -291,16 +298,16 @@ func TestGroup_ends(t *testing.T) {
 			opts: scheduler.GroupOptions[string]{Claims: func(string) []scheduler.Claim {
 				return []scheduler.Claim{{Limiter: scheduler.NewLimiter(scheduler.LimiterOptions{Name: "cpu", Capacity: 1}), Weight: 2}}
 			}},
-			test: func(d *schedulertest.Driver, _ *otel.Group[string]) { _ = d.RunToEnd() },
+			test: func(d *schedulertest.Driver, _ *scheduler.DependencyTaskGroup[string]) { _ = d.RunToEnd() },
 			want: `site 0s-0s *scheduler.OptionError Error: a: scheduler: GroupOptions.Claims: weight 2 of cpu exceeds its capacity 1
-  ! 0s scheduler.stop scheduler: GroupOptions.Claims: weight 2 of cpu exceeds its capacity 1
+  ! 0s scheduler.stop a: scheduler: GroupOptions.Claims: weight 2 of cpu exceeds its capacity 1
   ! 0s exception a: scheduler: GroupOptions.Claims: weight 2 of cpu exceeds its capacity 1
   a 0s-0s failed *scheduler.OptionError Error: scheduler: GroupOptions.Claims: weight 2 of cpu exceeds its capacity 1
     ! 0s exception scheduler: GroupOptions.Claims: weight 2 of cpu exceeds its capacity 1
 `,
 		},
 		"stopped run": {
-			test: func(d *schedulertest.Driver, _ *otel.Group[string]) {
+			test: func(d *schedulertest.Driver, _ *scheduler.DependencyTaskGroup[string]) {
 				d.Step()
 				d.Clock.Advance(time.Minute)
 				d.Runner.Stop(errBoom)
@@ -315,7 +322,7 @@ func TestGroup_ends(t *testing.T) {
 		},
 		"interrupt": {
 			opts: scheduler.GroupOptions[string]{Grace: time.Second},
-			test: func(d *schedulertest.Driver, _ *otel.Group[string]) {
+			test: func(d *schedulertest.Driver, _ *scheduler.DependencyTaskGroup[string]) {
 				d.Step()
 				d.Clock.Advance(time.Minute)
 				d.Runner.Interrupt(errBoom)
@@ -330,7 +337,7 @@ func TestGroup_ends(t *testing.T) {
 `,
 		},
 		"close": {
-			test: func(d *schedulertest.Driver, _ *otel.Group[string]) {
+			test: func(d *schedulertest.Driver, _ *scheduler.DependencyTaskGroup[string]) {
 				d.Step()
 				d.Clock.Advance(time.Minute)
 				_ = d.Runner.Cancel()
@@ -341,7 +348,7 @@ func TestGroup_ends(t *testing.T) {
 `,
 		},
 		"drain": {
-			test: func(d *schedulertest.Driver, group *otel.Group[string]) {
+			test: func(d *schedulertest.Driver, group *scheduler.DependencyTaskGroup[string]) {
 				d.Step()
 				group.Drain()
 				require.ErrorIs(t, d.RunToEnd(), scheduler.ErrDrained)
@@ -353,7 +360,7 @@ func TestGroup_ends(t *testing.T) {
 		},
 		"panic": {
 			a: func() scheduler.Task { return scheduler.Func(func(context.Context) error { panic(errBoom) }) },
-			test: func(d *schedulertest.Driver, _ *otel.Group[string]) {
+			test: func(d *schedulertest.Driver, _ *scheduler.DependencyTaskGroup[string]) {
 				require.PanicsWithValue(t, errBoom, func() { d.Step() })
 			},
 			want: `site 0s-0s *errors.errorString Error: scheduler: task panicked or ended its goroutine
@@ -365,7 +372,7 @@ func TestGroup_ends(t *testing.T) {
 		},
 		"close of a task fails": {
 			a: func() scheduler.Task { return failsToClose{} },
-			test: func(d *schedulertest.Driver, _ *otel.Group[string]) {
+			test: func(d *schedulertest.Driver, _ *scheduler.DependencyTaskGroup[string]) {
 				d.Step()
 				_ = d.Runner.Cancel()
 			},
@@ -377,7 +384,7 @@ func TestGroup_ends(t *testing.T) {
 		},
 		"asked to be skipped": {
 			a:    func() scheduler.Task { return scheduler.Func(func(context.Context) error { return scheduler.ErrSkip }) },
-			test: func(d *schedulertest.Driver, _ *otel.Group[string]) { _ = d.RunToEnd() },
+			test: func(d *schedulertest.Driver, _ *scheduler.DependencyTaskGroup[string]) { _ = d.RunToEnd() },
 			want: `site 0s-0s
   a 0s-0s skipped
     ! 0s exception scheduler: skip
@@ -446,57 +453,61 @@ func TestGroup_Stop(t *testing.T) {
 `, r.trace())
 }
 
-// TestGroup_before_and_after: what is not running has no span, and says what the
-// scheduler's own group says.
+// TestGroup_before_and_after: a group that does not run has no span.
 func TestGroup_before_and_after(t *testing.T) {
 	t.Parallel()
 	r := newRecord(t)
-	make := func() *otel.Group[string] {
+	empty := func() *scheduler.DependencyTaskGroup[string] {
 		return r.group(scheduler.NewDependencies[string](), nil, nil)
 	}
-	group := make()
+	group := empty()
 	group.Stop(t.Context(), errBoom)
 	_, err := group.Throw(t.Context(), errBoom)
 	require.ErrorIs(t, err, errBoom)
 	_, err = group.Step(t.Context())
 	require.ErrorIs(t, err, scheduler.ErrEnded)
 
-	group = make()
+	group = empty()
 	group.Drain()
 	require.NoError(t, group.Close())
 	require.Empty(t, r.trace())
 
-	group = make()
+	group = empty()
 	require.NoError(t, r.run(group, nil))
 	_, err = group.Step(t.Context())
 	require.ErrorIs(t, err, scheduler.ErrEnded)
-	require.Equal(t, "run 0s-0s\n  DependencyTaskGroup 0s-0s\n", r.trace())
+	require.NoError(t, group.Close())
+	require.Equal(t, "run 0s-0s\n  DependencyTaskGroup 0s-0s\n", r.trace(), "once")
 }
 
-// TestNewGroup_errors are those of scheduler.NewDependencyTaskGroup.
-func TestNewGroup_errors(t *testing.T) {
+// TestGroup_drained_beforehand tells that it was.
+func TestGroup_drained_beforehand(t *testing.T) {
 	t.Parallel()
 	r := newRecord(t)
-	cycle := scheduler.NewDependencies[string]()
-	cycle.Add("a", "b")
-	cycle.Add("b", "a")
-	for _, c := range []struct {
-		deps *scheduler.Dependencies[string]
-		opts *scheduler.GroupOptions[string]
-	}{
-		{nil, nil},
-		{cycle, nil},
-		{site(), &scheduler.GroupOptions[string]{Limit: -1}},
-		{site(), &scheduler.GroupOptions[string]{SlowStep: -1, Observer: &slowSteps{}}},
-		{site(), &scheduler.GroupOptions[string]{Grace: 1, GraceFor: func(string) time.Duration { return 0 }}},
-	} {
-		task := func(string) scheduler.Task { return nil }
-		_, want := scheduler.NewDependencyTaskGroup(c.deps, task, c.opts)
-		require.Error(t, want)
-		group, err := otel.NewGroup(c.deps, task, c.opts, r.opts)
-		require.Equal(t, want, err)
-		require.Nil(t, group)
-	}
+	group := r.group(site(), nil, &scheduler.GroupOptions[string]{Name: "site"})
+	group.Drain()
+	require.ErrorIs(t, r.run(group, nil), scheduler.ErrDrained)
+	require.Equal(t, "run 0s-0s\n  site 0s-0s\n    ! 0s scheduler.drain\n", r.trace())
+	require.Equal(t, []string{"0 site pending"}, r.metric("scheduler.node.count"))
+}
+
+// TestNew_error is that of the MeterProvider.
+func TestNew_error(t *testing.T) {
+	t.Parallel()
+	o, err := otel.New(&otel.Options{MeterProvider: brokenMeters{}})
+	require.ErrorIs(t, err, errBoom)
+	require.Nil(t, o)
+}
+
+// brokenMeters make no histograms.
+type brokenMeters struct{ noop.MeterProvider }
+
+func (brokenMeters) Meter(string, ...metric.MeterOption) metric.Meter { return brokenMeter{} }
+
+type brokenMeter struct{ noop.Meter }
+
+func (brokenMeter) Float64Histogram(string, ...metric.Float64HistogramOption) (metric.Float64Histogram, error) {
+	return nil, errBoom
 }
 
 // TestRetry: why each attempt is made, and when.
@@ -516,7 +527,7 @@ func TestRetry(t *testing.T) {
 	require.Error(t, r.run(group, nil))
 	require.Equal(t, `run 0s-33s
   site 0s-33s *errors.errorString Error: a: three
-    ! 33s scheduler.stop three
+    ! 33s scheduler.stop a: three
     ! 33s exception a: three
     a 0s-33s failed *errors.errorString Error: three
       ! 11s scheduler.retry 2 one
@@ -616,20 +627,83 @@ func (s *slowSteps) Observe(r scheduler.Record) {
 	}
 }
 
-// TestGroup_is_a_group: the scheduler knows it as one inside another.
-func TestGroup_is_a_group(t *testing.T) {
+// TestGroup_found: groups inside have spans though nothing of otel is in their
+// options: in a coroutine, and behind a runner.
+func TestGroup_found(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	one := func(key, name string, task func() scheduler.Task, o scheduler.Observer) scheduler.Task {
+		deps := scheduler.NewDependencies[string]()
+		deps.Add(key)
+		group, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task { return task() },
+			&scheduler.GroupOptions[string]{Name: name, Observer: o})
+		require.NoError(t, err)
+		return group
+	}
+	call := func() scheduler.Task {
+		return scheduler.Func(func(ctx context.Context) error {
+			_, span := r.tracer.Start(ctx, "POST", trace.WithTimestamp(scheduler.Now(ctx)))
+			span.End(trace.WithTimestamp(scheduler.Now(ctx)))
+			return nil
+		})
+	}
+	third := func() scheduler.Task { return one("z", "third", call, r.observer) } // which is told once
+	second := func() scheduler.Task {
+		return one("y", "second", func() scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				if err := co.Yield(scheduler.After(time.Second)); err != nil {
+					return err
+				}
+				return co.Await(scheduler.NewTaskRunner(third(), nil).AsTask(0))
+			})
+		}, nil)
+	}
+	require.NoError(t, r.run(one("x", "first", second, r.observer), nil))
+	require.Equal(t, `run 0s-1s
+  first 0s-1s
+    x 0s-1s succeeded
+      second 0s-1s
+        y 0s-1s succeeded
+          third 1s-1s
+            z 1s-1s succeeded
+              POST 1s-1s
+`, r.trace())
+	for _, s := range r.spans.GetSpans() {
+		if nameOf(s) == "third" {
+			require.Contains(t, values(s.Attributes), " x/y", "the path of a group")
+		}
+	}
+	require.Equal(t, []string{"1 first succeeded", "1 second succeeded", "1 third succeeded"}, r.metric("scheduler.node.ended"))
+}
+
+// TestObserver_shared by groups that run side by side: no spans mix.
+func TestObserver_shared(t *testing.T) {
 	t.Parallel()
 	r := newRecord(t)
 	deps := scheduler.NewDependencies[string]()
-	deps.Add("a")
-	inner := r.group(deps, tasks{"a": takes(time.Hour, nil)}, &scheduler.GroupOptions[string]{Name: "inner"})
-	outer := r.group(deps, tasks{"a": func() scheduler.Task { return inner }}, &scheduler.GroupOptions[string]{Name: "outer"})
-	d := schedulertest.NewDriver(t, outer, &scheduler.RunnerOptions{Clock: r.clock})
-	d.Step()
-	for e := range outer.Explain() {
-		require.Same(t, inner, e.Inside)
+	deps.Add("b", "a")
+	var drivers []*schedulertest.Driver
+	for _, name := range []string{"one", "two"} {
+		group := r.group(deps, tasks{"a": takes(time.Second, nil), "b": takes(time.Second, nil)},
+			&scheduler.GroupOptions[string]{Name: name})
+		drivers = append(drivers, schedulertest.NewDriver(t, group, &scheduler.RunnerOptions{Clock: r.clock}))
 	}
-	require.Same(t, outer.DependencyTaskGroup, outer.Unwrap())
+	for range 2 {
+		for _, d := range drivers {
+			d.Step()
+		}
+		r.clock.Advance(time.Second)
+	}
+	for _, d := range drivers {
+		require.NoError(t, d.RunToEnd())
+	}
+	require.Equal(t, `one 0s-2s
+  a 0s-1s succeeded
+  b 1s-2s succeeded <- a
+two 0s-2s
+  a 0s-1s succeeded
+  b 1s-2s succeeded <- a
+`, r.trace())
 }
 
 // TestGroup_Close_tells_all_calls_first: also those in groups inside, so that
@@ -716,31 +790,92 @@ func TestGroup_later_failure(t *testing.T) {
 	require.ErrorIs(t, r.run(group, nil), errBoom)
 	require.Equal(t, `run 0s-10s
   site 0s-10s *errors.errorString Error: bad: boom
-    ! 2s scheduler.stop boom
+    ! 2s scheduler.stop bad: boom
     ! 10s exception bad: boom
     bad 0s-2s failed *errors.errorString Error: boom
       ! 2s exception boom
     worse 0s-3s failed *errors.errorString Error: boom
-      ! 2s scheduler.stop boom
+      ! 2s scheduler.stop bad: boom
       ! 2s scheduler.grace 60
       ! 3s exception boom
     slower 0s-4.000000001s cancelled
-      ! 2s scheduler.stop boom
+      ! 2s scheduler.stop bad: boom
       ! 2s scheduler.grace 60
       ! 3s scheduler.grace 1
     slow 0s-10s succeeded
-      ! 2s scheduler.stop boom
+      ! 2s scheduler.stop bad: boom
       ! 2s scheduler.grace 60
 `, r.trace())
 }
 
-// TestNewGroup_without_a_provider costs no spans: the global ones do nothing.
-func TestNewGroup_without_a_provider(t *testing.T) {
+// asking notes what an Observer is told by.
+type asking struct {
+	*otel.Observer
+	told scheduler.Observer
+}
+
+func (a *asking) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	a.told = a.Observer.ObserveGroup(begun)
+	return a.told
+}
+
+// TestObserver_without_a_provider: a group costs nothing if nobody wants its
+// traces and metrics, and what is in the context stays in it.
+func TestObserver_without_a_provider(t *testing.T) {
 	t.Parallel()
-	group, err := otel.NewGroup(site(), func(string) scheduler.Task { return takes(time.Second, nil)() }, nil, nil)
-	require.NoError(t, err)
-	require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{}).Alone()}))
-	require.Equal(t, 4, group.Count(scheduler.StateSucceeded))
+	for name, c := range map[string]struct {
+		opts   *otel.Options
+		told   bool
+		traced bool // nodes have spans of their own in the context
+	}{
+		"global ones":    {nil, false, false},
+		"no-op ones":     {&otel.Options{TracerProvider: nooptrace.NewTracerProvider(), MeterProvider: noop.NewMeterProvider()}, false, false},
+		"metrics only":   {&otel.Options{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))}, true, false},
+		"traces only":    {&otel.Options{TracerProvider: sdktrace.NewTracerProvider()}, true, true},
+		"traces of none": {&otel.Options{TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))}, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o, err := otel.New(c.opts)
+			require.NoError(t, err)
+			ctx := trace.ContextWithRemoteSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
+				TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, Remote: true,
+			}))
+			a := &asking{Observer: o}
+			group, err := scheduler.NewDependencyTaskGroup(site(), func(string) scheduler.Task {
+				return scheduler.Func(func(ctx context.Context) error {
+					span := trace.SpanContextFromContext(ctx)
+					require.Equal(t, trace.TraceID{1}, span.TraceID())
+					require.Equal(t, c.traced, span.SpanID() != trace.SpanID{2})
+					return nil
+				})
+			}, &scheduler.GroupOptions[string]{Observer: a})
+			require.NoError(t, err)
+			clock := schedulertest.NewClock(time.Time{}).Alone()
+			require.NoError(t, scheduler.Run(ctx, group, &scheduler.RunnerOptions{Clock: clock}))
+			require.Equal(t, 4, group.Count(scheduler.StateSucceeded))
+			require.Equal(t, c.told, a.told != nil)
+		})
+	}
+}
+
+// TestObserver_wants the times of steps and rounds only for who measures them.
+func TestObserver_wants(t *testing.T) {
+	t.Parallel()
+	for _, dropped := range []string{"scheduler.step.duration", "scheduler.round.lateness"} {
+		view := sdkmetric.NewView(sdkmetric.Instrument{Name: dropped}, sdkmetric.Stream{Aggregation: sdkmetric.AggregationDrop{}})
+		o, err := otel.New(&otel.Options{MeterProvider: sdkmetric.NewMeterProvider(
+			sdkmetric.WithReader(sdkmetric.NewManualReader()), sdkmetric.WithView(view))})
+		require.NoError(t, err)
+		a := &asking{Observer: o}
+		group, err := scheduler.NewDependencyTaskGroup(site(), func(string) scheduler.Task { return takes(0, nil)() },
+			&scheduler.GroupOptions[string]{Observer: a})
+		require.NoError(t, err)
+		require.NoError(t, scheduler.Run(t.Context(), group, nil))
+		wanted := a.told.(scheduler.SelectiveObserver).Wants()
+		require.Equal(t, dropped != "scheduler.step.duration", wanted.Has(scheduler.NodeStepped))
+		require.Equal(t, dropped != "scheduler.round.lateness", wanted.Has(scheduler.RoundBegun))
+	}
 }
 
 // uncomparable is a context that == panics for.
@@ -771,15 +906,14 @@ func TestGroup_ends_by_a_panic(t *testing.T) {
 	for name, c := range map[string]struct {
 		opts scheduler.GroupOptions[string]
 		task func() scheduler.Task
-		test func(d *schedulertest.Driver, group *otel.Group[string])
+		test func(d *schedulertest.Driver, group *scheduler.DependencyTaskGroup[string])
 		want string
 	}{
 		"of the Observer": {
 			scheduler.GroupOptions[string]{Observer: scheduler.ObserverFunc(func(scheduler.Record) { panic(errBoom) })},
 			takes(time.Second, nil),
-			func(d *schedulertest.Driver, _ *otel.Group[string]) { d.Step() },
+			func(d *schedulertest.Driver, _ *scheduler.DependencyTaskGroup[string]) { d.Step() },
 			`site 0s-0s *errors.errorString Error: scheduler: task panicked or ended its goroutine
-  ! 0s scheduler.stop scheduler: task panicked or ended its goroutine
   ! 0s exception scheduler: task panicked or ended its goroutine
   a 0s-0s failed *errors.errorString Error: scheduler: task panicked or ended its goroutine
     ! 0s exception scheduler: task panicked or ended its goroutine
@@ -788,7 +922,7 @@ func TestGroup_ends_by_a_panic(t *testing.T) {
 		"of a Stopper": {
 			scheduler.GroupOptions[string]{},
 			func() scheduler.Task { return panicsWhenStopped{} },
-			func(d *schedulertest.Driver, group *otel.Group[string]) {
+			func(d *schedulertest.Driver, group *scheduler.DependencyTaskGroup[string]) {
 				d.Step()
 				group.Stop(t.Context(), errBoom)
 			},
@@ -821,18 +955,24 @@ type panicsWhenStopped struct{ failsToClose }
 func (panicsWhenStopped) Close() error                { return nil }
 func (panicsWhenStopped) Stop(context.Context, error) { panic(errBoom) }
 
-// TestGroup_lateness_of_a_rest: a round that was cut short by its budget is due
-// at once, so it is late by no more than what came between.
+// TestGroup_lateness_of_a_rest: the rest of a round that was cut short by its
+// budget is no round, however late it comes.
 func TestGroup_lateness_of_a_rest(t *testing.T) {
 	t.Parallel()
 	r := newRecord(t)
 	nothing := func() scheduler.Task { return scheduler.Func(func(context.Context) error { return nil }) }
-	group := r.group(site(), tasks{"network": nothing, "volume": nothing, "server": nothing, "name": nothing},
-		&scheduler.GroupOptions[string]{Name: "site", Budget: 2})
+	group := r.group(site(), tasks{
+		"network": nothing, "volume": nothing, "server": nothing, "name": takes(2*time.Second, nil),
+	}, &scheduler.GroupOptions[string]{Name: "site", Budget: 2})
 	d := schedulertest.NewDriver(t, group, &scheduler.RunnerOptions{Clock: r.clock})
 	d.Step()
 	require.Equal(t, 2, group.Count(scheduler.StateSucceeded))
 	r.clock.Advance(time.Second)
+	d.Step()
+	require.Equal(t, scheduler.StateRunning, group.State("name"))
+	require.Empty(t, r.metric("scheduler.round.lateness"))
+	d.Step() // nothing is due
+	r.clock.Advance(2500 * time.Millisecond)
 	require.NoError(t, d.RunToEnd())
-	require.Equal(t, []string{"1, 1s site"}, r.metric("scheduler.round.lateness"))
+	require.Equal(t, []string{"1, 0.5s site"}, r.metric("scheduler.round.lateness"))
 }

@@ -23,13 +23,13 @@ import (
 
 // record is a run under a simulated clock, and what came out of it.
 type record struct {
-	t      *testing.T
-	clock  *schedulertest.Clock
-	began  time.Time
-	spans  *tracetest.InMemoryExporter
-	tracer trace.Tracer
-	reader *sdkmetric.ManualReader
-	opts   *otel.Options
+	t        *testing.T
+	clock    *schedulertest.Clock
+	began    time.Time
+	spans    *tracetest.InMemoryExporter
+	tracer   trace.Tracer
+	reader   *sdkmetric.ManualReader
+	observer *otel.Observer
 }
 
 func newRecord(t *testing.T) *record {
@@ -41,19 +41,27 @@ func newRecord(t *testing.T) *record {
 	r.began = r.clock.Now()
 	traces := sdktrace.NewTracerProvider(sdktrace.WithSyncer(r.spans))
 	r.tracer = traces.Tracer("test")
-	r.opts = &otel.Options{
+	var err error
+	r.observer, err = otel.New(&otel.Options{
 		TracerProvider: traces,
 		MeterProvider:  sdkmetric.NewMeterProvider(sdkmetric.WithReader(r.reader)),
-	}
+	})
+	require.NoError(t, err)
 	return r
 }
 
-// group makes a group; the tasks are by key.
+// group makes a group that is observed, before any Observer that it has; the
+// tasks are by key.
 func (r *record) group(
 	deps *scheduler.Dependencies[string], tasks map[string]func() scheduler.Task, opts *scheduler.GroupOptions[string],
-) *otel.Group[string] {
+) *scheduler.DependencyTaskGroup[string] {
 	r.t.Helper()
-	group, err := otel.NewGroup(deps, func(k string) scheduler.Task { return tasks[k]() }, opts, r.opts)
+	observed := scheduler.GroupOptions[string]{}
+	if opts != nil {
+		observed = *opts
+	}
+	observed.Observer = scheduler.Observers(r.observer, observed.Observer)
+	group, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task { return tasks[k]() }, &observed)
 	require.NoError(r.t, err)
 	return group
 }
@@ -76,7 +84,7 @@ func (r *record) trace() string {
 	slices.SortStableFunc(spans, func(a, b tracetest.SpanStub) int { return a.StartTime.Compare(b.StartTime) })
 	names := map[trace.SpanID]string{}
 	for _, s := range spans {
-		names[s.SpanContext.SpanID()] = s.Name
+		names[s.SpanContext.SpanID()] = nameOf(s)
 	}
 	var b strings.Builder
 	var write func(parent trace.SpanID, indent string)
@@ -85,7 +93,7 @@ func (r *record) trace() string {
 			if s.Parent.SpanID() != parent {
 				continue
 			}
-			fmt.Fprintf(&b, "%s%s %v-%v%s\n", indent, s.Name, s.StartTime.Sub(r.began), s.EndTime.Sub(r.began), r.details(s, names))
+			fmt.Fprintf(&b, "%s%s %v-%v%s\n", indent, nameOf(s), s.StartTime.Sub(r.began), s.EndTime.Sub(r.began), r.details(s, names))
 			for _, e := range s.Events {
 				fmt.Fprintf(&b, "%s  ! %v %s%s\n", indent, e.Time.Sub(r.began), e.Name, values(e.Attributes))
 			}
@@ -94,6 +102,21 @@ func (r *record) trace() string {
 	}
 	write(trace.SpanID{}, "")
 	return strings.ReplaceAll(b.String(), "\n- ", " ") // of lists of errors
+}
+
+// nameOf returns the name of the group or the key of the node that a span is of.
+func nameOf(s tracetest.SpanStub) string {
+	attributes := map[attribute.Key]string{}
+	for _, a := range s.Attributes {
+		attributes[a.Key] = a.Value.String()
+	}
+	switch s.Name {
+	case "scheduler.group":
+		return attributes["scheduler.group.name"]
+	case "scheduler.node":
+		return attributes["scheduler.node.key"]
+	}
+	return s.Name
 }
 
 func (r *record) details(s tracetest.SpanStub, names map[trace.SpanID]string) string {

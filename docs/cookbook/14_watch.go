@@ -69,7 +69,7 @@ func watchInBrowser(ctx context.Context, cloud *cloud, mux *http.ServeMux) error
 // watchers are all that watch a group at once.
 type watchers struct {
 	page     *inspect.Page
-	traces   *otel.Options
+	traces   *otel.Observer
 	progress *progress.Progress
 	log      *slog.Logger
 	times    *timeline.Recorder
@@ -81,11 +81,8 @@ func (w watchers) newGroup(
 ) (*inspect.Group[string], error) {
 	opts := &scheduler.GroupOptions[string]{
 		Name:     name,
-		Observer: scheduler.Observers(scheduler.NewLogObserver(w.log), w.times),
+		Observer: scheduler.Observers(w.traces, scheduler.NewLogObserver(w.log), w.times),
 	}
 	progress.Watch(w.progress, opts)
-	return inspect.NewGroupFunc(w.page, deps, opts,
-		func(opts *scheduler.GroupOptions[string]) (*otel.Group[string], error) {
-			return otel.NewGroup(deps, create, opts, w.traces)
-		})
+	return inspect.NewGroup(w.page, deps, create, opts)
 }

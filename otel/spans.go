@@ -1,0 +1,210 @@
+package otel
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/steptask/scheduler"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Names, attributes and events: the package comment says what they mean.
+const (
+	groupSpan = "scheduler.group"
+	nodeSpan  = "scheduler.node"
+
+	groupName  = attribute.Key("scheduler.group.name")
+	groupPath  = attribute.Key("scheduler.group.path")
+	groupNodes = attribute.Key("scheduler.group.nodes")
+	nodeKey    = attribute.Key("scheduler.node.key")
+	nodePath   = attribute.Key("scheduler.node.path")
+	nodeState  = attribute.Key("scheduler.node.state")
+	taskName   = attribute.Key("scheduler.task")
+	causeKey   = attribute.Key("scheduler.cause")
+	graceKey   = attribute.Key("scheduler.grace")
+	attemptKey = attribute.Key("scheduler.attempt")
+
+	stopEvent  = "scheduler.stop"
+	graceEvent = "scheduler.grace"
+	retryEvent = "scheduler.retry"
+	drainEvent = "scheduler.drain"
+	closeEvent = "scheduler.close"
+)
+
+// node is what is kept of a node: more while it has a task, and little after
+// that, since others link to it.
+type node struct {
+	live *live
+	was  trace.SpanContext
+}
+
+// live is what is kept of a node that runs or is closing.
+type live struct {
+	span    trace.Span // nil: there is no provider of traces
+	began   time.Time
+	until   time.Time // the end of its grace; zero: it has none
+	stopped bool      // it has the event
+}
+
+// startSpan starts the group's span. It reports whether there is a provider of
+// traces: without one, what is called a span is the one around it again.
+func (g *group) startSpan(r scheduler.Record) bool {
+	around := r.Context()
+	attributes := []attribute.KeyValue{
+		groupName.String(r.Group().Name()), groupNodes.Int(r.Group().Len()),
+	}
+	if path := r.Path(); path != "" {
+		attributes = append(attributes, groupPath.String(path))
+	}
+	ctx, span := g.observer.tracer.Start(around, groupSpan,
+		trace.WithTimestamp(r.Now()), trace.WithAttributes(attributes...))
+	if !span.IsRecording() && span.SpanContext().Equal(trace.SpanContextFromContext(around)) {
+		g.ctx = around
+		return false
+	}
+	g.ctx, g.span = ctx, span
+	return true
+}
+
+// start starts a node's span, below that of the group.
+func (g *group) start(n *node, r scheduler.Record) {
+	n.live = &live{began: r.Now()}
+	if g.span == nil {
+		return
+	}
+	_, n.live.span = g.observer.tracer.Start(g.ctx, nodeSpan,
+		trace.WithTimestamp(n.live.began),
+		trace.WithLinks(g.links(r)...),
+		trace.WithAttributes(
+			groupName.String(r.Group().Name()), nodeKey.String(fmt.Sprint(r.Key())), nodePath.String(r.Path())),
+	)
+	n.was = n.live.span.SpanContext()
+	if g.notice != nil && r.To == scheduler.StateRunning {
+		n.live.stop(r, g.notice)
+	}
+}
+
+// links are those to the nodes that a node requires, in key order. One that was
+// completed beforehand has no span.
+func (g *group) links(r scheduler.Record) []trace.Link {
+	var links []trace.Link
+	for q := range r.Group().Requires(r.Node()) {
+		if was := g.nodes[q].was; was.IsValid() {
+			links = append(links, trace.Link{
+				SpanContext: was, Attributes: []attribute.KeyValue{nodeKey.String(fmt.Sprint(r.Group().Key(q)))},
+			})
+		}
+	}
+	return links
+}
+
+// close notes that a node ends as soon as its task has.
+func (g *group) close(n *node, r scheduler.Record) {
+	if g.span == nil || n.live == nil {
+		return
+	}
+	var attributes []attribute.KeyValue
+	if r.Err != nil {
+		attributes = append(attributes, causeKey.String(r.Err.Error()))
+	}
+	event(n.live.span, closeEvent, r, attributes...)
+}
+
+// finish ends a node's span.
+func (g *group) finish(n *node, r scheduler.Record) {
+	if g.span == nil || n.live == nil {
+		return
+	}
+	span, err := n.live.span, r.Err
+	span.SetAttributes(nodeState.String(r.To.String()), taskName.String(r.Task()))
+	if err != nil && !isFailure(r.To) {
+		span.RecordError(err, trace.WithTimestamp(r.Now()))
+		err = nil
+	}
+	g.endSpan(span, r, err)
+}
+
+// noteGroupStop notes, once, why the group is asked to end.
+func (g *group) noteGroupStop(r scheduler.Record) {
+	if !g.stopped {
+		g.stopped = true
+		g.groupEvent(stopEvent, r, causeKey.String(r.Err.Error()))
+	}
+}
+
+// noteStops notes for all running nodes that they are asked to end or closed.
+func (g *group) noteStops(r scheduler.Record) {
+	if g.span == nil {
+		return
+	}
+	for i := range g.nodes {
+		if n := g.nodes[i].live; n != nil {
+			n.stop(r, r.Err)
+		}
+	}
+}
+
+// noteStop notes that a node is asked to end, and how long it may go on if that
+// is less than it may already.
+func (g *group) noteStop(r scheduler.Record) {
+	n := g.nodes[r.Node()].live
+	if g.span == nil || n == nil {
+		return
+	}
+	n.stop(r, r.Err)
+	grace := r.Took()
+	until := r.Now().Add(grace)
+	if grace > 0 && (n.until.IsZero() || until.Before(n.until)) {
+		n.until = until
+		event(n.span, graceEvent, r, graceKey.Float64(grace.Seconds()))
+	}
+}
+
+// stop notes, once, why a node is asked to end.
+func (n *live) stop(r scheduler.Record, cause error) {
+	if !n.stopped {
+		n.stopped = true
+		event(n.span, stopEvent, r, causeKey.String(cause.Error()))
+	}
+}
+
+func (g *group) groupEvent(name string, r scheduler.Record, attributes ...attribute.KeyValue) {
+	if g.span != nil {
+		event(g.span, name, r, attributes...)
+	}
+}
+
+func event(span trace.Span, name string, r scheduler.Record, attributes ...attribute.KeyValue) {
+	span.AddEvent(name, trace.WithTimestamp(r.Now()), trace.WithAttributes(attributes...))
+}
+
+// endSpan ends a span, with the status that err makes.
+func (g *group) endSpan(span trace.Span, r scheduler.Record, err error) {
+	if g.span == nil {
+		return
+	}
+	at := trace.WithTimestamp(r.Now())
+	if err != nil {
+		span.RecordError(err, at)
+		span.SetAttributes(errorType(err))
+		span.SetStatus(codes.Error, err.Error())
+	}
+	span.End(at)
+}
+
+func isFailure(s scheduler.State) bool {
+	return s == scheduler.StateFailed || s == scheduler.StateTimedOut
+}
+
+// errorType is that of what went wrong in a node, not of how the group reports
+// it.
+func errorType(err error) attribute.KeyValue {
+	if e := (*scheduler.TaskError)(nil); errors.As(err, &e) {
+		return errorType(e.Err)
+	}
+	return semconv.ErrorType(err)
+}
