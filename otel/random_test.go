@@ -18,6 +18,7 @@ func TestObserver_random(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {
 		r := newRecord(t)
+		r.reader = sdkmetric.NewManualReader()
 		spans := &spanCounter{started: map[string]int{}, ended: map[string]int{}}
 		o, err := otel.New(&otel.Options{
 			TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)),
