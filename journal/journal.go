@@ -40,8 +40,9 @@ type Journal struct {
 	db   *sql.DB // with one connection: SQLite has one writer anyway
 	now  func() time.Time
 
-	insert *sql.Stmt // rowsMax records at once
-	one    *sql.Stmt
+	insert  *sql.Stmt // rowsMax records at once
+	one     *sql.Stmt
+	epochOf *sql.Stmt
 
 	mu     sync.Mutex
 	open   map[*log]bool // runs, and whether they have begun
@@ -135,7 +136,10 @@ func (j *Journal) prepare() error {
 	if j.insert, err = j.db.Prepare(insertSQL(rowsMax)); err != nil {
 		return err
 	}
-	j.one, err = j.db.Prepare(insertSQL(1))
+	if j.one, err = j.db.Prepare(insertSQL(1)); err != nil {
+		return err
+	}
+	j.epochOf, err = j.db.Prepare(`SELECT epoch FROM run WHERE id = ?`)
 	return err
 }
 

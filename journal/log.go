@@ -183,7 +183,7 @@ func (l *log) begin(nodes int, rollback bool) error {
 // checkEpoch makes sure that nobody else has taken the run over.
 func (l *log) checkEpoch(tx *sql.Tx) error {
 	var epoch int64
-	err := tx.QueryRow(`SELECT epoch FROM run WHERE id = ?`, l.id).Scan(&epoch)
+	err := tx.Stmt(l.journal.epochOf).QueryRow(l.id).Scan(&epoch)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && epoch != l.epoch {
 		return fmt.Errorf("run %q: %w", l.name, ErrFenced)
 	}
