@@ -137,8 +137,13 @@ func (a *abandonment) lost() error {
 // goroutineID returns the number by which stacks name this goroutine.
 func goroutineID() int64 {
 	var buf [64]byte
-	line, _ := bytes.CutPrefix(buf[:runtime.Stack(buf[:], false)], []byte("goroutine "))
-	number, _, _ := bytes.Cut(line, []byte(" "))
+	return numberIn(buf[:runtime.Stack(buf[:], false)])
+}
+
+// numberIn returns the number of the goroutine whose stack it is.
+func numberIn(stack []byte) int64 {
+	rest, _ := bytes.CutPrefix(stack, []byte("goroutine "))
+	number, _, _ := bytes.Cut(rest, []byte(" "))
 	id, _ := strconv.ParseInt(string(number), 10, 64)
 	return id
 }
@@ -147,8 +152,9 @@ func goroutineID() int64 {
 // time share one: it stops the process.
 var stacks struct {
 	sync.Mutex
-	at   time.Time
-	text []byte
+	at          time.Time
+	byGoroutine map[int64][]byte
+	cut         bool // there were more than stacksMost has room for
 }
 
 const (
@@ -160,30 +166,19 @@ const (
 func stackOf(id int64) []byte {
 	stacks.Lock()
 	defer stacks.Unlock()
-	head := fmt.Appendf(nil, "goroutine %d [", id)
-	if age := time.Since(stacks.at); age < 0 || age > stacksKept || find(stacks.text, head) == nil {
-		buf := make([]byte, 1<<16)
-		n := runtime.Stack(buf, true)
-		for n == len(buf) && n < stacksMost {
-			buf = make([]byte, 4*len(buf))
-			n = runtime.Stack(buf, true)
-		}
-		stacks.text, stacks.at = buf[:n], time.Now()
+	age := time.Since(stacks.at)
+	if stack := stacks.byGoroutine[id]; (stack != nil || stacks.cut) && age >= 0 && age < stacksKept {
+		return stack
 	}
-	return bytes.Clone(find(stacks.text, head))
-}
-
-// find returns the paragraph that begins with head, or nil.
-func find(text, head []byte) []byte {
-	for i := 0; ; {
-		j := bytes.Index(text[i:], head)
-		if j < 0 {
-			return nil
-		}
-		if i += j; i == 0 || text[i-1] == '\n' {
-			paragraph, _, _ := bytes.Cut(text[i:], []byte("\n\n"))
-			return paragraph
-		}
-		i += len(head)
+	buf := make([]byte, 1<<16)
+	n := runtime.Stack(buf, true)
+	for n == len(buf) && n < stacksMost {
+		buf = make([]byte, 4*len(buf))
+		n = runtime.Stack(buf, true)
 	}
+	stacks.byGoroutine, stacks.at, stacks.cut = map[int64][]byte{}, time.Now(), n == len(buf)
+	for stack := range bytes.SplitSeq(buf[:n], []byte("\n\n")) {
+		stacks.byGoroutine[numberIn(stack)] = bytes.Clone(stack)
+	}
+	return stacks.byGoroutine[id]
 }
