@@ -84,10 +84,13 @@ func round(rate float64) string {
 }
 
 func times(ratio float64) string {
-	if ratio >= 10 {
+	switch {
+	case ratio >= 10:
 		return fmt.Sprintf("%.0f", ratio)
+	case ratio >= 1:
+		return fmt.Sprintf("%.1f", ratio)
 	}
-	return fmt.Sprintf("%.1f", ratio)
+	return fmt.Sprintf("%.2f", ratio)
 }
 
 // beside returns the nodes a second of an engine, and how many times as many another

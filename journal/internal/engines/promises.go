@@ -57,7 +57,7 @@ func (m measure) promises(ctx context.Context) error {
 		if p.atLeast {
 			sign, kept = "≥", got >= p.limit/m.room()
 		}
-		fmt.Printf("| %s | %s %g%s | %.3g%s |\n", p.name, sign, p.limit, p.unit, got, p.unit)
+		fmt.Printf("| %s | %s %g%s | %s%s |\n", p.name, sign, p.limit, p.unit, times(got), p.unit)
 		if !kept {
 			broken = errors.Join(broken, fmt.Errorf("broken: %s", p.name))
 		}
