@@ -202,7 +202,7 @@ func (co *Coroutine) isFinal(err error) bool {
 		return false
 	}
 	_, timedOut := co.top.told.throwing.(*Timeout) //nolint:errorlint // That very one.
-	return timedOut || errors.Is(err, co.top.told.throwing)
+	return timedOut || errors.Is(err, co.top.told.throwing) || contains(err, co.top.told.throwing)
 }
 
 // All returns a Task that drives the given ones side by side, without a graph:

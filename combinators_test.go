@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -341,4 +342,33 @@ func TestRetry_pauses_and_attempts(t *testing.T) {
 		require.NoError(t, r.RunToCompletion(t.Context(), 0))
 		require.Equal(t, 3, attempts)
 	})
+}
+
+// listError is an error that cannot be compared, as validators have it.
+type listError []string
+
+func (e listError) Error() string { return strings.Join(e, ", ") }
+
+// An error that cannot be compared is known by what it holds: Retry sees it come
+// out again, and joining it with itself does not repeat it.
+func TestRetry_of_an_error_that_cannot_be_compared(t *testing.T) {
+	for name, out := range map[string]func(err error) error{
+		"as it is": func(err error) error { return err },
+		"wrapped":  func(err error) error { return fmt.Errorf("while it paused: %w", err) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			attempts := 0
+			r := startRunner(t, scheduler.Retry(constant(0), func(int, error) scheduler.Task {
+				attempts++
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error { return out(co.Yield(scheduler.Rounds(3))) })
+			}), nil)
+			thrown := listError{"name is missing", "size is negative"}
+			r.Interrupt(thrown)
+			require.EqualError(t, r.RunToCompletion(t.Context(), 0), out(thrown).Error())
+			require.Equal(t, 1, attempts)
+		})
+	}
+	err := listError{"name is missing"}
+	fails := func(context.Context) error { return err }
+	require.EqualError(t, scheduler.Run(t.Context(), scheduler.Finally(scheduler.Func(fails), scheduler.Func(fails)), nil), "name is missing")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -409,10 +410,14 @@ func join(err, more error) error {
 	return errors.Join(err, more)
 }
 
-// isSame reports whether two errors are the very same value. Of those of a type
-// that == panics for no two are.
+// isSame reports whether two errors are the very same value. Two of a type that ==
+// panics for, such as a slice of errors, are if they are deeply equal.
 func isSame(a, b error) (equal bool) {
-	defer func() { _ = recover() }()
+	defer func() {
+		if recover() != nil {
+			equal = reflect.DeepEqual(a, b)
+		}
+	}()
 	return a == b //nolint:errorlint // That very value.
 }
 

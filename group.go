@@ -73,8 +73,8 @@ type GroupOptions[K comparable] struct {
 	Budget int
 
 	// SlowStep is how long a step of a member may take, by the run's clock,
-	// before the Observer is warned: it holds everything else up. The Observer
-	// must be a [SlowStepObserver].
+	// before the Observer is told of it by a record of kind [SlowStep]: it
+	// holds everything else up.
 	SlowStep time.Duration
 
 	// Context returns the context for the steps of a node: a place for spans

@@ -347,3 +347,61 @@ func TestGroup_drained_beside_a_failure(t *testing.T) {
 	require.ErrorIs(t, err, scheduler.ErrDrained)
 	require.Equal(t, scheduler.StatePending, g.State("later"))
 }
+
+// An Observer that panics when it is told of a step leaves no task open, and loses
+// no answer.
+func TestGroup_panic_of_an_observer_about_a_step(t *testing.T) {
+	for _, kind := range []scheduler.Kind{scheduler.NodeStepped, scheduler.SlowStep} {
+		for _, recovers := range []bool{false, true} {
+			for step := range 3 {
+				for name, last := range map[string]error{"goes on": nil, "fails": errOops} {
+					t.Run(fmt.Sprintf("%v, recovers %v, step %d, %s", kind, recovers, step, name), func(t *testing.T) {
+						clock := schedulertest.NewClock(time.Time{})
+						steps, told, ended := 0, 0, false
+						limiter := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1})
+						g := groupOf(t, "a", func(string) scheduler.Task {
+							return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+								defer func() { ended = true }()
+								for ; ; steps++ {
+									clock.Advance(time.Minute)
+									if steps == step && last != nil {
+										return last
+									}
+									if err := co.Yield(scheduler.Next); err != nil {
+										return err
+									}
+								}
+							})
+						}, &scheduler.GroupOptions[string]{
+							SlowStep: time.Second, RecoverPanics: recovers,
+							Claims: func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: limiter, Weight: 1}} },
+							Observer: kindObserver{kind, func() {
+								if told++; told == step+1 {
+									panic("observer")
+								}
+							}},
+						})
+						require.Panics(t, func() {
+							_ = scheduler.Run(t.Context(), scheduler.All(g), &scheduler.RunnerOptions{Clock: clock})
+						})
+						require.True(t, ended)
+						require.Zero(t, limiter.InUse())
+						if last != nil {
+							require.ErrorIs(t, g.Err("a"), errOops)
+							require.ErrorIs(t, errors.Join(g.Errors()...), errOops)
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
+// kindObserver calls a function for records of one kind.
+type kindObserver struct {
+	kind scheduler.Kind
+	f    func()
+}
+
+func (o kindObserver) Observe(scheduler.Record) { o.f() }
+func (o kindObserver) Wants() scheduler.Kinds   { return scheduler.KindsOf(o.kind) }

@@ -126,7 +126,9 @@ func (g *engine) stepMember(ctx context.Context, p int32) {
 	ctx, task := g.contexts.of(ctx, slot), g.parking.task(slot)
 	from := g.stepBegins()
 	y, err := g.call(p, func() (Yield, error) { return task.Step(ctx) })
-	g.tellStep(p, task, from)
+	if from != never {
+		g.tellStep(p, task, from, answer{y, err, nil})
+	}
 	g.apply(ctx, p, y, err)
 }
 
@@ -362,7 +364,9 @@ func (g *engine) start(ctx context.Context, p int32) {
 		task, y, err = g.makeAndStep(ctx, p)
 		return y, err
 	})
-	g.tellStep(p, task, from)
+	if from != never {
+		g.tellStep(p, task, from, answer{y, err, values})
+	}
 	g.applyFirst(ctx, p, task, y, err, limit, values)
 }
 

@@ -141,15 +141,49 @@ func (g *engine) stepBegins() int64 {
 	return instantOf(g.clock)
 }
 
+// answer is that of a step, which is told before it is applied.
+type answer struct {
+	y      Yield
+	err    error
+	values context.Context // of the node's context, for a first step
+}
+
 // tellStep tells how long a step took that began at from.
-func (g *engine) tellStep(p int32, task Task, from int64) {
-	if from == never {
-		return
-	}
+func (g *engine) tellStep(p int32, task Task, from int64, a answer) {
+	told := false
+	defer func() {
+		if !told {
+			g.keepAnswer(p, task, a)
+		}
+	}()
 	took := time.Duration(instantOf(g.clock) - from)
 	g.watchers.tell(g.record(NodeStepped, p, nil), task, took)
 	if g.opts.SlowStep > 0 && took > g.opts.SlowStep {
 		g.watchers.tell(g.record(SlowStep, p, nil), task, took)
+	}
+	told = true
+}
+
+// keepAnswer keeps the answer of a step of which the telling has panicked. A task
+// that has more to do is closed with the others, and one that has ended is not
+// touched again.
+func (g *engine) keepAnswer(p int32, task Task, a answer) {
+	g.dropWatcher()
+	ended := a.err != nil || a.y.code&yieldDone != 0
+	switch {
+	case !ended && g.nodes.slot(p) == noSlot:
+		g.occupy(p, task, deadline{}, a.values)
+	case !ended:
+	case g.nodes.slot(p) != noSlot:
+		g.vacate(p)
+	default:
+		g.claims.release()
+	}
+	if a.err != nil {
+		g.failures.add(failure{err: g.taskError(p, task, a.err), node: p})
+		g.set(p, failedState(a.err), task, a.err)
+	} else if ended {
+		g.set(p, StateSucceeded, task, nil)
 	}
 }
 
