@@ -155,7 +155,7 @@ func (c *claiming) end() {
 func (c *claiming) leave() {
 	c.phase = claimingEnded
 	if c.ticket != nil {
-		c.ticket.Leave()
+		claims.Leave(c.ticket)
 	}
 }
 

@@ -276,8 +276,12 @@ func (q *claimQueue) forgetTimes() {
 
 // leave gives all places in line up: nothing more starts.
 func (q *claimQueue) leave() {
-	for _, c := range q.asked {
-		c.ticket.Leave()
+	if len(q.asked) > 0 {
+		tickets := make([]*claims.Ticket, len(q.asked))
+		for i, c := range q.asked {
+			tickets[i] = c.ticket
+		}
+		claims.Leave(tickets...)
 	}
 	q.asked, q.again, q.opened, q.waiting, q.full = nil, nil, nil, 0, false
 	q.forgetTimes()

@@ -126,7 +126,7 @@ func (w *world) act(places bool) {
 		if p := w.pick(func(p *person) bool { return p.waits }); p != nil {
 			w.note("%d leaves", p.name)
 			w.model.forget(p)
-			w.tickets[p].Leave()
+			claims.Leave(w.tickets[p])
 		}
 	default:
 		if w.rng.IntN(3) == 0 {
@@ -182,7 +182,7 @@ func (w *world) compare() {
 func (w *world) end() {
 	for len(w.model.people) > 0 {
 		if p := w.pick(func(p *person) bool { return p.waits }); p != nil {
-			w.tickets[p].Leave()
+			claims.Leave(w.tickets[p])
 			w.model.forget(p)
 		} else {
 			p := w.pick(func(p *person) bool { return !w.model.hasInside(p) })
@@ -282,7 +282,7 @@ func TestTicket_interval(t *testing.T) {
 	require.Equal(t, int64(123), at)
 	require.Equal(t, 1, fast.Waiting())
 	require.Equal(t, 1, fast.InUse(), "what is not started is not in use")
-	last.Leave()
+	claims.Leave(last)
 	require.Zero(t, fast.Waiting())
 }
 
@@ -332,6 +332,6 @@ func TestSums(t *testing.T) {
 	require.Equal(t, int64(math.MaxInt64), at)
 	require.Equal(t, math.MaxInt, l.InUse())
 	h.Release()
-	second.Leave()
+	claims.Leave(second)
 	require.Zero(t, l.InUse())
 }

@@ -32,9 +32,9 @@ type ledger struct {
 
 var books ledger
 
-// change says that there may be more for those in line.
+// change says that there may be more for those in line, if anybody is not reached.
 func (b *ledger) change(l *Limiter) {
-	if !l.changed {
+	if !l.changed && !l.blocked.Empty() {
 		l.changed = true
 		b.changed = append(b.changed, l)
 	}

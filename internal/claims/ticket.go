@@ -331,10 +331,17 @@ func (t *Ticket) Take(node int32, now int64) (*Holding, int64) {
 	return h, past
 }
 
-// Leave gives up the place in line, or what t was given and has not taken.
-func (t *Ticket) Leave() {
+// Leave gives up the places in line of tickets, or what they were given and have
+// not taken. Others get what is theirs then once all have left.
+func Leave(tickets ...*Ticket) {
 	books.Lock()
 	defer books.close()
+	for _, t := range tickets {
+		t.leave()
+	}
+}
+
+func (t *Ticket) leave() {
 	switch t.state {
 	case waiting:
 		t.exit()

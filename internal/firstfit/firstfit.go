@@ -18,6 +18,9 @@ type Entry[T any] struct {
 // Queue is a set of entries, no two of the same order. The zero Queue is empty.
 type Queue[T any] struct{ root *Entry[T] }
 
+// Empty reports whether there is no entry.
+func (q *Queue[T]) Empty() bool { return q.root == nil }
+
 // Has reports whether the entry is in a queue.
 func (e *Entry[T]) Has() bool { return e.in }
 
