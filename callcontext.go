@@ -212,7 +212,7 @@ func strip(err, what error) error {
 	if err == nil || isSame(err, what) {
 		return nil
 	}
-	e, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // One level at a time.
+	e, ok := err.(interface{ Unwrap() []error })
 	if !ok || errors.Join(e.Unwrap()...).Error() != err.Error() {
 		return err
 	}

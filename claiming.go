@@ -67,6 +67,7 @@ func (c *claiming) Step(ctx context.Context) (Yield, error) {
 		if err := c.ask(ctx); err != nil {
 			return Yield{}, err
 		}
+	case claimingWaits, claimingHolds:
 	}
 	if c.phase == claimingHolds {
 		return c.inside(ctx, stepTask)

@@ -121,8 +121,10 @@ func TestClaiming_ends(t *testing.T) {
 		end  func(r *scheduler.TaskRunner, cancel context.CancelFunc)
 	}{
 		"Timeout": {scheduler.RunnerOptions{Timeout: 2 * time.Second}, func(*scheduler.TaskRunner, context.CancelFunc) {}},
-		"Timeout with grace": {scheduler.RunnerOptions{Timeout: 2 * time.Second, Grace: time.Second},
-			func(*scheduler.TaskRunner, context.CancelFunc) {}},
+		"Timeout with grace": {
+			scheduler.RunnerOptions{Timeout: 2 * time.Second, Grace: time.Second},
+			func(*scheduler.TaskRunner, context.CancelFunc) {},
+		},
 		"Stop":            {scheduler.RunnerOptions{}, func(r *scheduler.TaskRunner, _ context.CancelFunc) { r.Stop(errSpace) }},
 		"Stop with grace": {scheduler.RunnerOptions{Grace: time.Second}, func(r *scheduler.TaskRunner, _ context.CancelFunc) { r.Stop(errSpace) }},
 		"Interrupt":       {scheduler.RunnerOptions{}, func(r *scheduler.TaskRunner, _ context.CancelFunc) { r.Interrupt(errSpace) }},

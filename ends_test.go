@@ -15,10 +15,10 @@ import (
 
 // endSeen is what a run of the table of ends looked like from inside.
 type endSeen struct {
-	noticed, thrown bool
-	lasted          time.Duration // of the task, from the end on
-	started         bool          // a node that became ready after the end
-	call            time.Duration // how long the context of a call lasted
+	noticed bool
+	lasted  time.Duration // of the task, from the end on
+	started bool          // a node that became ready after the end
+	call    time.Duration // how long the context of a call lasted
 }
 
 // The table "How a run ends" of the package's documentation, row by row, with a

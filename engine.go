@@ -197,7 +197,7 @@ func (g *engine) Throw(ctx context.Context, thrown error) (y Yield, err error) {
 			g.notifyAll(ctx, thrown)
 		default:
 			g.ending.timedOut = t
-			g.ending.notify(asNotice(t, false)) // calls look for why they are closed
+			_ = g.ending.notify(asNotice(t, false)) // calls look for why they are closed
 			g.beginCloseAll()
 			g.cancelPending()
 		}
@@ -369,7 +369,7 @@ func (g *engine) begin(ctx context.Context, s *scope) {
 // heed makes a group begin under the notice that was given around it, if any.
 func (g *engine) heed(n *StopError) {
 	if n != nil {
-		g.ending.notify(n)
+		_ = g.ending.notify(n)
 		g.haltBy(n)
 	}
 }

@@ -18,7 +18,7 @@ import (
 // deafFor returns a call that ignores its context for d.
 func deafFor(d time.Duration, err error) scheduler.Task {
 	return scheduler.Blocking(func(context.Context) error {
-		time.Sleep(d)
+		time.Sleep(d) //nolint:forbidigo // in a bubble
 		return err
 	})
 }

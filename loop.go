@@ -120,7 +120,7 @@ func (r *TaskRunner) stopAtEnd(ctx context.Context) context.Context {
 	if err == nil {
 		return ctx
 	}
-	r.stop(context.Cause(ctx), err == context.DeadlineExceeded) //nolint:errorlint // As a context says it.
+	r.stop(context.Cause(ctx), err == context.DeadlineExceeded)
 	return context.WithoutCancel(ctx)
 }
 

@@ -233,19 +233,26 @@ func (g *engine) putInClosing(p int32, e *Event, c *closingTask) {
 	g.remind(p, c, instantOf(g.clock), time.Second)
 }
 
-// endClosing ends a member that can be ended, or has to be: then this waits.
+// endClosing ends a member that can be ended. An error that comes out of the end of
+// its grace is a failure like any other.
 func (g *engine) endClosing(ctx context.Context, p int32) {
+	c, err := g.finishClosing(p)
+	if c.why == closingCutOff && err != nil && !g.ending.isOnlyNotice(err) {
+		g.handleAs(ctx, p, c.task, err, isResult(err))
+		return
+	}
+	g.endClosed(p, c, err)
+}
+
+// finishClosing closes a member that is closing, which waits if it has to.
+func (g *engine) finishClosing(p int32) (*closingTask, error) {
 	c := g.parking.task(g.nodes.slot(p)).(*closingTask)
 	if c.reminder != nil {
 		c.reminder.Stop()
 	}
 	err := g.closeTask(p, c)
 	g.vacate(p)
-	if c.why == closingCutOff && err != nil && ctx != nil && !g.ending.isOnlyNotice(err) {
-		g.handleAs(ctx, p, c.task, err, isResult(err))
-		return
-	}
-	g.endClosed(p, c, err)
+	return c, err
 }
 
 // endClosed ends the node of a member that was closed.
@@ -293,7 +300,8 @@ func (g *engine) beginCloseAll() {
 func (g *engine) closeAll() {
 	g.beginCloseAll()
 	for _, p := range g.parking.members() {
-		g.endClosing(nil, p)
+		c, err := g.finishClosing(p)
+		g.endClosed(p, c, err)
 	}
 }
 

@@ -98,7 +98,7 @@ func TestMisuse_of_nil_and_zero(t *testing.T) {
 	_, err := started.Step(none)
 	require.EqualError(t, err, "scheduler: ctx: nil Context")
 	require.NoError(t, started.Cancel())
-	require.PanicsWithValue(t, "scheduler: NewTimeout: nil TaskRunner", func() { scheduler.NewTimeout(nil, 0) })
+	require.PanicsWithValue(t, "scheduler: NewTimeout: nil TaskRunner", func() { _ = scheduler.NewTimeout(nil, 0) })
 	require.PanicsWithValue(t, "scheduler: NewTimedCancel: nil TaskRunner", func() { scheduler.NewTimedCancel(nil, 0) })
 }
 

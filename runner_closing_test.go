@@ -234,7 +234,7 @@ type httpError struct{ status int }
 
 func (e httpError) Error() string { return fmt.Sprint("status ", e.status) }
 
-func (e httpError) Is(target error) bool { _, ok := target.(httpError); return ok } //nolint:errorlint // The kind.
+func (e httpError) Is(target error) bool { _, ok := target.(httpError); return ok }
 
 // A runner of Subrun has one user, and a failed end is the task's.
 func TestSubrun(t *testing.T) {

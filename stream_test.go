@@ -510,7 +510,7 @@ func TestObserver_still_closing(t *testing.T) {
 		group := newGroup(t, "a", func(string) scheduler.Task {
 			return newGroup(t, "deaf", func(string) scheduler.Task {
 				return scheduler.Blocking(func(context.Context) error {
-					time.Sleep(10 * time.Second)
+					time.Sleep(10 * time.Second) //nolint:forbidigo // in a bubble
 					return nil
 				})
 			}, &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Second }})

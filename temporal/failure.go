@@ -111,7 +111,7 @@ func failureOf(err error) error {
 // notOnlyDrained returns err without the ErrDrained that is joined to failures: a
 // workflow fails with these.
 func notOnlyDrained(err error) error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // One level at a time.
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok || !errors.Is(err, scheduler.ErrDrained) {
 		return err
 	}

@@ -356,5 +356,6 @@ func (t *Ticket) leave() {
 		}
 	case given:
 		t.withdraw()
+	case idle:
 	}
 }

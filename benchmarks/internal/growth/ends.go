@@ -49,8 +49,8 @@ func ends() []Row {
 			all := failed(n)
 			return func() {
 				_ = all.Error()
-				all.Split(func(err error) bool { return errors.Is(err, errFails) })
-				all.Subgroup(func(error) bool { return false })
+				_, _ = all.Split(func(err error) bool { return errors.Is(err, errFails) })
+				_ = all.Subgroup(func(error) bool { return false })
 				_ = all.Unwrap()
 				scheduler.Causes(all)
 			}

@@ -85,7 +85,8 @@ func graphs() []Row {
 			drain(d.All())
 			drain(d.Backward())
 		})},
-		{Name: "all edges and nodes of n", Uses: "Dependencies.Edges Dependencies.Nodes Dependencies.Leaves Dependencies.Roots Dependencies.Undeclared Dependencies.Len",
+		{
+			Name: "all edges and nodes of n", Uses: "Dependencies.Edges Dependencies.Nodes Dependencies.Leaves Dependencies.Roots Dependencies.Undeclared Dependencies.Len",
 			N: 10_000, Ready: on(layered, func(d *deps, _ int) {
 				for range d.Edges() {
 				}
@@ -94,7 +95,8 @@ func graphs() []Row {
 				drain(d.Roots())
 				drain(d.Undeclared())
 				d.Len()
-			})},
+			}),
+		},
 		{Name: "ask each of n nodes", Uses: "Dependencies.Contains Dependencies.Requires Dependencies.RequiredBy", N: 1000, Ready: on(layered, func(d *deps, n int) {
 			for i := range n {
 				d.Contains(i)

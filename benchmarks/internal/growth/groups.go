@@ -19,6 +19,7 @@ type (
 var errFails = errors.New("it fails")
 
 func nothing(int) scheduler.Task { return scheduler.Func(func(context.Context) error { return nil }) }
+
 func fails(int) scheduler.Task {
 	return scheduler.Func(func(context.Context) error { return errFails })
 }
@@ -91,10 +92,12 @@ func groups() []Row {
 		{Name: "n nodes that time out", Uses: "Timeout.Error", N: 1000, Ready: runs(wide, forever, func(int) *options {
 			return &options{AggregateErrors: true, Timeout: func(i int) time.Duration { return time.Duration(i+1) * time.Millisecond }}
 		})},
-		{Name: "log of n nodes", Uses: "NewLogObserver LogObserver.Observe",
+		{
+			Name: "log of n nodes", Uses: "NewLogObserver LogObserver.Observe",
 			N: 1000, Ready: runs(layered, once, func(int) *options {
 				return &options{Observer: scheduler.NewLogObserver(slog.New(slog.NewTextHandler(io.Discard, nil)))}
-			})},
+			}),
+		},
 		{Name: "n observers of a node", Uses: "Observers ObserverFunc.Observe", N: 10, Ready: func(n int) func() {
 			all := make([]scheduler.Observer, n)
 			for i := range all {
@@ -102,10 +105,12 @@ func groups() []Row {
 			}
 			return func() { run(newGroup(wide(1), nothing, &options{Observer: scheduler.Observers(all...)})) }
 		}},
-		{Name: "records of n nodes", Uses: "ObserverFunc.Observe ObserverFunc.Wants Record.Context Record.Group Record.Key Record.Node Record.Now Record.Path Record.Round Record.Task Record.Time Record.Took",
+		{
+			Name: "records of n nodes", Uses: "ObserverFunc.Observe ObserverFunc.Wants Record.Context Record.Group Record.Key Record.Node Record.Now Record.Path Record.Round Record.Task Record.Time Record.Took",
 			N: 1000, Ready: runs(layered, once, func(int) *options {
 				return &options{Observer: scheduler.ObserverFunc(readRecord)}
-			})},
+			}),
+		},
 		{Name: "n groups, one in the other", Uses: "NewDependencyTaskGroup", N: 10, Depth: true, Ready: func(n int) func() {
 			return func() { run(deep(n)) }
 		}},

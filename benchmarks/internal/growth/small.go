@@ -40,12 +40,12 @@ func small() []Row {
 			scheduler.WithClock(ctx, schedulertest.NewClock(at))
 		}),
 		times("KindsOf Kinds.Has Kind.String", func() {
-			scheduler.KindsOf(scheduler.GroupBegun, scheduler.GroupEnded).Has(scheduler.GroupBegun)
+			_ = scheduler.KindsOf(scheduler.GroupBegun, scheduler.GroupEnded).Has(scheduler.GroupBegun)
 			_ = scheduler.GroupBegun.String()
 		}),
 		times("State.String State.Ended", func() {
 			_ = scheduler.StateRunning.String()
-			scheduler.StateRunning.Ended()
+			_ = scheduler.StateRunning.Ended()
 		}),
 		times("NestedRunError.Error OptionError.Error StopError.Error StopError.Unwrap", func() {
 			_, _, _ = nested.Error(), option.Error(), stop.Error()
