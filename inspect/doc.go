@@ -24,7 +24,7 @@
 //
 // # Together with others
 //
-// Observers and progress.Watch go into opts as ever. What puts a task of its own
+// Observers go into opts as ever. What puts a task of its own
 // around the group makes it for [NewGroupFunc].
 //
 // # What it costs

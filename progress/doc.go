@@ -4,7 +4,7 @@
 //
 //	p := progress.New(os.Stdout, &progress.Options{Name: "create"})
 //	defer p.Close()
-//	progress.Watch(p, opts) // before the group is made with them
+//	opts.Observer = p
 //	group, err := scheduler.NewDependencyTaskGroup(deps, create, opts)
 //
 // The display is below all lines of the program, which it writes to the

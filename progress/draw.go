@@ -80,7 +80,7 @@ func (p *Progress) rows(now time.Time, most int) []string {
 func (p *Progress) total(now time.Time, width int) string {
 	ns := &p.nodes
 	name := runewidth.Truncate(clean(p.opts.Name), nameMax, "…")
-	text := fmt.Sprintf("  %d of %d", ns.counts[scheduler.StateSucceeded], len(ns.order))
+	text := fmt.Sprintf("  %d of %d", ns.counts[scheduler.StateSucceeded], ns.all)
 	if !ns.first.IsZero() {
 		text += "  " + short(now.Sub(ns.first))
 	}
@@ -91,7 +91,7 @@ func (p *Progress) total(now time.Time, width int) string {
 	if room < barMin {
 		return runewidth.Truncate(name, max(width-runewidth.StringWidth(text), 1), "…") + text
 	}
-	return name + " " + bar(room, int64(len(ns.order)), int64(ns.ended())) + text
+	return name + " " + bar(room, int64(ns.all), int64(ns.ended())) + text
 }
 
 // some lists as many names as there is room for, and counts the others of n.

@@ -13,16 +13,14 @@ import (
 
 // On a terminal this is a display that changes in place; here, where there is
 // none, it is a line for everything that happens.
-func ExampleWatch() {
+func ExampleProgress() {
 	deps := scheduler.NewDependencies[string]()
 	deps.Add("server", "network", "volume")
 	create := func(string) scheduler.Task { return scheduler.Pause(scheduler.After(3 * time.Second)) }
 
 	p := progress.New(os.Stdout, &progress.Options{Name: "create"})
 	defer p.Close()
-	opts := &scheduler.GroupOptions[string]{}
-	progress.Watch(p, opts)
-	group, err := scheduler.NewDependencyTaskGroup(deps, create, opts)
+	group, err := scheduler.NewDependencyTaskGroup(deps, create, &scheduler.GroupOptions[string]{Observer: p})
 	if err != nil {
 		fmt.Println(err)
 		return

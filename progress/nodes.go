@@ -3,21 +3,16 @@ package progress
 import (
 	"container/list"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mattn/go-runewidth"
 	"github.com/steptask/scheduler"
 )
 
-// id is what a node is known by.
-type id struct {
-	group *group // nil: it was told of by Expect and Observe
-	key   any
-}
-
-// node is what is known of one.
+// node is what is known of a node until it has ended.
 type node struct {
-	name     string // its path, as soon as that is known
+	name     string // its path
 	note     string
 	state    scheduler.State
 	began    time.Time
@@ -25,19 +20,18 @@ type node struct {
 	place    *list.Element // among the running ones
 }
 
-// nodes are all of them. The lock of their Progress guards them.
+// nodes are those of all groups. The lock of their Progress guards them.
 type nodes struct {
-	byID     map[id]*node
-	byName   map[string]*node // the running ones
-	order    []*node          // as they were expected
-	waiting  int              // where the first that waits is in it, or before that
-	running  *list.List       // in the order of their start
-	failed   []string         // the first few
+	groups   *list.List         // those that have not ended, in the order of their begin
+	running  *list.List         // in the order of their start
+	byPath   map[string][]*node // the running ones; several groups may have the same paths
+	failed   []string           // the first few
 	counts   [scheduler.StateSkipped + 1]int
+	all      int           // how many there are and were
 	width    int           // of the longest name
 	expected time.Duration // the sum of estimates, and of those that have ended
 	done     time.Duration
-	first    time.Time // of the first transition
+	first    time.Time // of the first change
 	over     bool      // nothing more will happen
 }
 
@@ -45,49 +39,84 @@ type nodes struct {
 const namesMax = 20
 
 func (ns *nodes) init() {
-	ns.byID, ns.byName = map[id]*node{}, map[string]*node{}
-	ns.running = list.New()
+	ns.byPath = map[string][]*node{}
+	ns.groups, ns.running = list.New(), list.New()
 }
 
-func (ns *nodes) expect(i id, estimate time.Duration) *node {
-	if n := ns.byID[i]; n != nil {
-		return n
+// begin adds the nodes of a group.
+func (ns *nodes) begin(g *group) {
+	g.place = ns.groups.PushBack(g)
+	for _, n := range g.nodes {
+		if n != nil {
+			ns.all++
+			ns.counts[n.state]++
+			ns.expected += n.estimate
+			ns.width = max(ns.width, runewidth.StringWidth(clean(n.name)))
+		}
 	}
-	n := &node{name: fmt.Sprint(i.key), state: scheduler.StatePending, estimate: max(estimate, 0)}
-	ns.expected += n.estimate
-	ns.byID[i] = n
-	ns.order = append(ns.order, n)
-	ns.counts[n.state]++
-	ns.width = max(ns.width, runewidth.StringWidth(clean(n.name)))
-	return n
 }
 
-func (ns *nodes) observe(i id, t scheduler.Record) *node {
-	n := ns.expect(i, 0) // it is there, unless nobody told
+// end forgets a group. Nodes that have not ended, as after a drain, do not wait
+// any more.
+func (ns *nodes) end(g *group) {
+	for _, n := range g.nodes {
+		if n != nil {
+			ns.finish(n, scheduler.StateCancelled)
+		}
+	}
+	g.nodes = nil
+	ns.groups.Remove(g.place)
+}
+
+// change follows a change of a node.
+func (ns *nodes) change(n *node, r scheduler.Record) {
 	if ns.first.IsZero() {
-		ns.first = t.Time()
+		ns.first = r.Time()
 	}
-	ns.counts[n.state]--
-	n.state = t.To
-	ns.counts[n.state]++
 	switch {
-	case t.To == scheduler.StateRunning:
-		n.name, n.began = t.Path(), t.Time()
+	case r.To == scheduler.StateRunning:
+		ns.set(n, r.To)
+		n.began = r.Time()
 		n.place = ns.running.PushBack(n)
-		ns.byName[n.name] = n
-		return n
-	case !t.To.Ended():
-		return n
-	case n.place != nil:
-		ns.running.Remove(n.place)
-		n.place, n.note = nil, ""
-		delete(ns.byName, n.name)
+		ns.byPath[n.name] = append(ns.byPath[n.name], n)
+	case r.To.Ended():
+		ns.finish(n, r.To)
+	default:
+		ns.set(n, r.To)
 	}
+}
+
+func (ns *nodes) set(n *node, s scheduler.State) {
+	ns.counts[n.state]--
+	n.state = s
+	ns.counts[n.state]++
+}
+
+// finish ends a node.
+func (ns *nodes) finish(n *node, s scheduler.State) {
+	ns.set(n, s)
 	ns.done += n.estimate
-	if isFailure(t.To) && len(ns.failed) < namesMax {
+	if isFailure(s) && len(ns.failed) < namesMax {
 		ns.failed = append(ns.failed, n.name)
 	}
-	return n
+	if n.place == nil {
+		return // it never ran
+	}
+	ns.running.Remove(n.place)
+	same := slices.DeleteFunc(ns.byPath[n.name], func(other *node) bool { return other == n })
+	if ns.byPath[n.name] = same; len(same) == 0 {
+		delete(ns.byPath, n.name)
+	}
+}
+
+// latest returns the running node with a path, and of several the one that
+// started last; nil if there is none.
+func (ns *nodes) latest(path string) *node {
+	same := ns.byPath[path]
+	if len(same) == 0 {
+		return nil
+	}
+	return same[len(same)-1]
 }
 
 func isFailure(s scheduler.State) bool {
@@ -97,12 +126,8 @@ func isFailure(s scheduler.State) bool {
 // firstWaiting returns the names of the first few that wait.
 func (ns *nodes) firstWaiting() []string {
 	var names []string
-	for i := ns.waiting; i < len(ns.order) && len(names) < namesMax; i++ {
-		if ns.order[i].state == scheduler.StatePending {
-			names = append(names, ns.order[i].name)
-		} else if i == ns.waiting {
-			ns.waiting++
-		}
+	for e := ns.groups.Front(); e != nil && len(names) < namesMax; e = e.Next() {
+		names = e.Value.(*group).appendWaiting(names)
 	}
 	return names
 }
@@ -110,7 +135,7 @@ func (ns *nodes) firstWaiting() []string {
 // ended returns how many have ended.
 func (ns *nodes) ended() int {
 	left := ns.counts[scheduler.StatePending] + ns.counts[scheduler.StateRunning] + ns.counts[scheduler.StateClosing]
-	return len(ns.order) - left
+	return ns.all - left
 }
 
 // failures returns how many have failed.
@@ -121,7 +146,7 @@ func (ns *nodes) failures() int {
 // left returns about how long the rest will take, if what is left goes as fast as
 // what is done did; 0 if nobody can tell.
 func (ns *nodes) left(now time.Time) time.Duration {
-	done, all := float64(ns.ended()), float64(len(ns.order))
+	done, all := float64(ns.ended()), float64(ns.all)
 	if ns.expected > 0 {
 		done, all = ns.done.Seconds(), ns.expected.Seconds()
 		for e := ns.running.Front(); e != nil; e = e.Next() {

@@ -41,22 +41,28 @@ type Options struct {
 
 	// Estimate returns how long the node with that key will take, or 0. It
 	// makes a bar for each running node, and the time left better. It is asked
-	// once for each node.
+	// once for each node, when its group begins. Without it the estimates are
+	// those of scheduler.GroupOptions.Estimate.
 	Estimate func(key any) time.Duration
 
-	// Line returns the line that is written for a transition, without its end;
-	// "" is none. By default there is one for all that starts and ends, and in
+	// Line returns the line that is written for a change of a node, without its
+	// end; "" is none. By default there is one for all that starts and ends, and in
 	// a live display for failures only. What Line returns is written as it is,
 	// with the escape sequences that are in it.
-	Line func(t scheduler.Record) string
+	Line func(changed scheduler.Record) string
 
 	// Clock is that of the run, by default the system's.
 	Clock scheduler.Clock
 }
 
-// Progress shows how groups of nodes are doing. It is made by [New], told of
-// groups by [Watch], and ended by [Progress.Close]. What the program writes to it
-// comes above the display. It is safe for concurrent use.
+// Progress shows how groups are doing that have it as their
+// scheduler.GroupOptions.Observer, and the groups inside them. Any number of
+// groups may share one, on different goroutines too. It is made by [New] and
+// ended by [Progress.Close]. What the program writes to it comes above the
+// display. It is safe for concurrent use.
+//
+// Nodes are called by their paths. A group is shown from its first step on; its
+// nodes count among the others after its end, but take no memory.
 //
 // Control characters in keys, errors and notes, of which escape sequences are
 // made, are shown as spaces.
@@ -120,89 +126,11 @@ func sizeOf(w io.Writer) func() (width, height int) {
 	}
 }
 
-// Watch has p show the group that is made with opts next. It fills in Observer
-// and Completed, and goes on to tell and ask those that are there. Several groups
-// can be watched, also one inside another; each has options of its own.
-func Watch[K comparable](p *Progress, opts *scheduler.GroupOptions[K]) {
-	group := new(group)
-	completed, observer := opts.Completed, opts.Observer
-	opts.Completed = func(k K) bool { // asked once for each node, in key order
-		if completed != nil && completed(k) {
-			return true
-		}
-		p.expect(id{group, k})
-		return false
-	}
-	opts.Observer = scheduler.Observers(&watcher{p: p, group: group}, observer)
-}
-
-// group stands for a group that is watched: two may have nodes of the same key.
-type group struct{ _ byte }
-
-// watcher is the Observer of a group that is watched.
-type watcher struct {
-	p     *Progress
-	group *group
-	begun bool
-}
-
-// ObserveGroup watches the first group that begins, and not those inside it.
-func (w *watcher) ObserveGroup(scheduler.Record) scheduler.Observer {
-	if w.begun {
-		return nil
-	}
-	w.begun = true
-	return w
-}
-
-func (w *watcher) Observe(t scheduler.Record) {
-	if isShown(t) {
-		w.p.observe(id{w.group, t.Key()}, t)
-	}
-}
-
-// isShown reports whether a record is a change of a node that was not completed
-// beforehand.
-func isShown(t scheduler.Record) bool {
-	return t.Kind == scheduler.NodeChanged && (t.From != scheduler.StatePending || t.To != scheduler.StateSucceeded)
-}
-
-// Expect tells of nodes that are going to run, for who makes p the Observer of a
-// group by hand in place of Watch.
-func (p *Progress) Expect(keys ...any) {
-	for _, key := range keys {
-		p.expect(id{nil, key})
-	}
-}
-
-// Observe shows a transition: p is an Observer of groups that it was told of by
-// Expect.
-func (p *Progress) Observe(t scheduler.Record) {
-	if isShown(t) {
-		p.observe(id{nil, t.Key()}, t)
-	}
-}
-
-func (p *Progress) expect(i id) {
-	estimate := time.Duration(0)
-	if p.opts.Estimate != nil {
-		estimate = p.opts.Estimate(i.key)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.nodes.expect(i, estimate)
-}
-
-func (p *Progress) observe(i id, t scheduler.Record) {
-	text := ""
-	if p.opts.Line != nil {
-		text = p.opts.Line(t)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := p.nodes.observe(i, t)
-	if p.opts.Line == nil && (p.live == nil || isFailure(t.To)) {
-		text = p.nodes.line(n, t)
+// show shows a change of a node, for which Options.Line has returned text.
+func (p *Progress) show(n *node, r scheduler.Record, text string) {
+	p.nodes.change(n, r)
+	if p.opts.Line == nil && (p.live == nil || isFailure(r.To)) {
+		text = p.nodes.line(n, r)
 	}
 	if text != "" {
 		p.put([]byte(text + "\n"))
@@ -211,11 +139,12 @@ func (p *Progress) observe(i id, t scheduler.Record) {
 
 // Note says what a running node is doing, beside it in a live display and as a
 // line in a plain one, or if it is not running. path is that of
-// scheduler.Record: for a group that is not inside another the key.
+// scheduler.Record: for a group that is not inside another the key. If nodes of
+// several groups have that path, the note is for the one that started last.
 func (p *Progress) Note(path, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if n := p.nodes.byName[path]; n != nil && p.live != nil && !p.closed {
+	if n := p.nodes.latest(path); n != nil && p.live != nil && !p.closed {
 		n.note = text
 		return
 	}

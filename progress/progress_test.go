@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/internal/randomrun"
 	"github.com/steptask/scheduler/progress"
 	"github.com/steptask/scheduler/schedulertest"
 	"github.com/stretchr/testify/require"
@@ -60,7 +62,7 @@ func beside(
 	opts *scheduler.GroupOptions[string], test func(),
 ) {
 	t.Helper()
-	progress.Watch(p, opts)
+	opts.Observer = p
 	group, err := scheduler.NewDependencyTaskGroup(deps, task, opts)
 	require.NoError(t, err)
 	done := make(chan struct{})
@@ -346,8 +348,7 @@ func TestNoEscapes(t *testing.T) {
 				deps := scheduler.NewDependencies[string]()
 				deps.Add("key" + text)
 				deps.Add("other" + text)
-				opts := &scheduler.GroupOptions[string]{AggregateErrors: true}
-				progress.Watch(p, opts)
+				opts := &scheduler.GroupOptions[string]{AggregateErrors: true, Observer: p}
 				g, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
 					return scheduler.Wrap(func(co *scheduler.Coroutine) error {
 						p.Note(k, "running"+text)
@@ -392,8 +393,7 @@ func TestLive_slow_terminal(t *testing.T) {
 		w := &stuck{free: make(chan struct{})}
 		p := progress.NewSized(w, &progress.Options{Mode: progress.Live}, func() (int, int) { return 80, 24 })
 		deps, task := site()
-		opts := &scheduler.GroupOptions[string]{AggregateErrors: true}
-		progress.Watch(p, opts)
+		opts := &scheduler.GroupOptions[string]{AggregateErrors: true, Observer: p}
 		group, err := scheduler.NewDependencyTaskGroup(deps, task, opts)
 		require.NoError(t, err)
 		pass(time.Second) // it is in its first write now
@@ -438,8 +438,7 @@ func TestLive_error(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := progress.NewSized(broken{}, &progress.Options{Mode: progress.Live}, func() (int, int) { return 80, 24 })
 		deps, task := site()
-		opts := &scheduler.GroupOptions[string]{AggregateErrors: true}
-		progress.Watch(p, opts)
+		opts := &scheduler.GroupOptions[string]{AggregateErrors: true, Observer: p}
 		group, err := scheduler.NewDependencyTaskGroup(deps, task, opts)
 		require.NoError(t, err)
 		n, err := fmt.Fprintln(p, "a line")
@@ -462,12 +461,29 @@ func (broken) Write([]byte) (int, error) { return 0, errBoom }
 // TestLive_left: what was never started does not wait any more in the end.
 func TestLive_left(t *testing.T) {
 	t.Parallel()
-	on(t, 80, 24, &progress.Options{}, func(t *testing.T, p *progress.Progress, s *screen) {
-		p.Expect("a", "b")
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	on(t, 80, 24, &progress.Options{Clock: clock}, func(t *testing.T, p *progress.Progress, s *screen) {
+		one := func() *schedulertest.Driver {
+			deps := scheduler.NewDependencies[string]()
+			deps.Add("a", "first")
+			deps.Add("b", "first")
+			group, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task {
+				return scheduler.Pause(scheduler.After(time.Minute))
+			}, &scheduler.GroupOptions[string]{Observer: p})
+			require.NoError(t, err)
+			d := schedulertest.NewDriver(t, group, &scheduler.RunnerOptions{Clock: clock})
+			d.Step()
+			pass(time.Second)
+			require.Contains(t, s.String(), "\n waiting: a, b\n")
+			group.Drain()
+			return d
+		}
+		require.ErrorIs(t, one().RunToEnd(), scheduler.ErrDrained)
 		pass(time.Second)
-		require.Equal(t, " waiting: a, b\nrun [---------------------------------]  0 of 2", s.String())
+		require.Equal(t, "run [=================================]  1 of 3  1m00s", s.String())
+		one()
 		require.NoError(t, p.Close())
-		require.Equal(t, "run [---------------------------------]  0 of 2", s.String())
+		require.Equal(t, " first      0s\nrun [================>----------------]  1 of 6  1m00s", s.String())
 	})
 }
 
@@ -479,8 +495,7 @@ func TestLive_many_failures(t *testing.T) {
 		for i := range 30 {
 			deps.Add(i)
 		}
-		opts := &scheduler.GroupOptions[int]{AggregateErrors: true}
-		progress.Watch(p, opts)
+		opts := &scheduler.GroupOptions[int]{AggregateErrors: true, Observer: p}
 		group, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return nil }, opts)
 		require.NoError(t, err)
 		require.Error(t, scheduler.Run(t.Context(), group, nil))
@@ -499,10 +514,9 @@ func TestPlain(t *testing.T) {
 	p.Note("volume", "is not there yet")
 	deps, task := site()
 	opts := &scheduler.GroupOptions[string]{
-		AggregateErrors: true, Completed: func(k string) bool { return k == "network" },
+		AggregateErrors: true, Completed: func(k string) bool { return k == "network" }, Observer: p,
 	}
 	deps.Add("after", "backup")
-	progress.Watch(p, opts)
 	group, err := scheduler.NewDependencyTaskGroup(deps, task, opts)
 	require.NoError(t, err)
 	require.Error(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
@@ -521,18 +535,16 @@ a line of the program
 `, text.String())
 }
 
-// TestWatch_groups: groups inside one another, of the same keys, in one display.
-func TestWatch_groups(t *testing.T) {
+// TestProgress_groups: groups inside one another, of the same keys, in one display.
+func TestProgress_groups(t *testing.T) {
 	t.Parallel()
 	on(t, 80, 24, &progress.Options{}, func(t *testing.T, p *progress.Progress, s *screen) {
 		deps := scheduler.NewDependencies[int]()
 		deps.Add(2, 1)
 		beside(t, p, scheduler.Translate(deps, func(i int) string { return fmt.Sprint(i) }), func(string) scheduler.Task {
-			opts := &scheduler.GroupOptions[int]{}
-			progress.Watch(p, opts)
 			group, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task {
 				return scheduler.Pause(scheduler.After(time.Minute))
-			}, opts)
+			}, nil)
 			require.NoError(t, err)
 			return group
 		}, &scheduler.GroupOptions[string]{}, func() {
@@ -545,14 +557,14 @@ run [=======>-------------------------]  1 of 4  1m30s  about 4m30s left`, s.Str
 			pass(60 * time.Second)
 			require.Equal(t, ` 2       30s
  2/1     30s
- waiting: 2
+ waiting: 2/2
 run [================>----------------]  3 of 6  2m30s  about 2m30s left`, s.String())
 		})
 	})
 }
 
-// TestWatch_composes: who was told is told.
-func TestWatch_composes(t *testing.T) {
+// TestProgress_joined: beside another Observer.
+func TestProgress_joined(t *testing.T) {
 	t.Parallel()
 	clock := schedulertest.NewClock(time.Time{}).Alone()
 	var text strings.Builder
@@ -564,8 +576,7 @@ func TestWatch_composes(t *testing.T) {
 	}})
 	deps, _ := site()
 	told := &slow{}
-	opts := &scheduler.GroupOptions[string]{Observer: told, SlowStep: time.Second}
-	progress.Watch(p, opts)
+	opts := &scheduler.GroupOptions[string]{Observer: scheduler.Observers(p, told), SlowStep: time.Second}
 	group, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task {
 		return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
 			clock.Advance(time.Minute)
@@ -591,15 +602,12 @@ func (s *slow) Observe(r scheduler.Record) {
 	}
 }
 
-// TestProgress_Observe: by hand, with the keys told beforehand.
-func TestProgress_Observe(t *testing.T) {
+// TestProgress_stopped: what a failure cancels does not wait.
+func TestProgress_stopped(t *testing.T) {
 	t.Parallel()
 	clock := schedulertest.NewClock(time.Time{}).Alone()
 	on(t, 80, 24, &progress.Options{Clock: clock}, func(t *testing.T, p *progress.Progress, s *screen) {
 		deps, task := site()
-		for k := range deps.All() {
-			p.Expect(k)
-		}
 		group, err := scheduler.NewDependencyTaskGroup(deps, task, &scheduler.GroupOptions[string]{Observer: p})
 		require.NoError(t, err)
 		d := schedulertest.NewDriver(t, group, &scheduler.RunnerOptions{Clock: clock})
@@ -615,4 +623,90 @@ run [---------------------------------]  0 of 5  1d01h`, s.String())
 		require.NotContains(t, s.String(), "waiting")
 		require.Contains(t, s.String(), "\n failed: backup\nrun [")
 	})
+}
+
+// TestProgress_equal_paths: nodes of two groups that run side by side are two, and
+// the end of one takes nothing from the other.
+func TestProgress_equal_paths(t *testing.T) {
+	t.Parallel()
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	on(t, 80, 24, &progress.Options{Clock: clock}, func(t *testing.T, p *progress.Progress, s *screen) {
+		start := func(took time.Duration) *schedulertest.Driver {
+			deps := scheduler.NewDependencies[string]()
+			deps.Add("a")
+			group, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task {
+				return scheduler.Pause(scheduler.After(took))
+			}, &scheduler.GroupOptions[string]{Name: "same", Observer: p})
+			require.NoError(t, err)
+			d := schedulertest.NewDriver(t, group, &scheduler.RunnerOptions{Clock: clock})
+			d.Step()
+			return d
+		}
+		one, two := start(time.Minute), start(time.Second)
+		p.Note("a", "of the second")
+		pass(time.Second)
+		require.Equal(t, ` a      0s
+ a      0s  of the second
+run [---------------------------------]  0 of 2  0s`, s.String())
+		require.NoError(t, two.RunToEnd())
+		p.Note("a", "of the first")
+		pass(time.Second)
+		require.Equal(t, ` a      1s  of the first
+run [================>----------------]  1 of 2  1s  about 1s left`, s.String())
+		require.NoError(t, one.RunToEnd())
+		pass(time.Second)
+		require.Equal(t, "run [=================================]  2 of 2  1m00s", s.String())
+	})
+}
+
+// TestProgress_estimates_of_the_group are taken if there are no others.
+func TestProgress_estimates_of_the_group(t *testing.T) {
+	t.Parallel()
+	on(t, 80, 24, &progress.Options{}, func(t *testing.T, p *progress.Progress, s *screen) {
+		deps, task := site()
+		estimate := map[string]time.Duration{"network": 20 * time.Second, "volume": 10 * time.Second}
+		beside(t, p, deps, task, &scheduler.GroupOptions[string]{
+			AggregateErrors: true, Limit: 3, Estimate: func(k string) time.Duration { return estimate[k] },
+		}, func() {
+			pass(4*time.Second + 150*time.Millisecond)
+			require.Contains(t, s.String(), " network      4s  [===>----------------]\n volume       4s  [=======>------------]\n")
+		})
+	})
+}
+
+// TestProgress_memory: a Progress of groups without end keeps nothing of those
+// that have ended.
+func TestProgress_memory(t *testing.T) {
+	t.Parallel()
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	p := progress.New(io.Discard, &progress.Options{Line: func(scheduler.Record) string { return "" }})
+	deps := scheduler.NewDependencies[int]()
+	for k := range 100 {
+		deps.Add(k)
+	}
+	for i := range 300 {
+		group, err := scheduler.NewDependencyTaskGroup(deps, func(k int) scheduler.Task {
+			if i%3 == 0 && k == 50 {
+				return scheduler.Func(func(context.Context) error { return errBoom })
+			}
+			return scheduler.Pause(scheduler.After(time.Second))
+		}, &scheduler.GroupOptions[int]{Observer: p, Limit: 10})
+		require.NoError(t, err)
+		if i%3 == 1 {
+			group.Drain()
+		}
+		_ = scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}) // each ends in its way
+		require.Zero(t, p.Kept())
+	}
+}
+
+// TestProgress_random: a run that is shown is the same run as one that is not, and
+// nothing of it is kept.
+func TestProgress_random(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(300) {
+		p := progress.New(io.Discard, &progress.Options{Mode: progress.Plain})
+		require.Equal(t, randomrun.Play(t, seed, nil), randomrun.Play(t, seed, p), "seed %d", seed)
+		require.Zero(t, p.Kept(), "seed %d", seed)
+	}
 }

@@ -80,8 +80,7 @@ func TestNew_on_a_terminal(t *testing.T) {
 	for i := range 100 {
 		deps.Add(fmt.Sprintf("node-%02d", i))
 	}
-	opts := &scheduler.GroupOptions[string]{}
-	progress.Watch(p, opts)
+	opts := &scheduler.GroupOptions[string]{Observer: p}
 	group, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task { return scheduler.Pause(scheduler.On(end)) }, opts)
 	require.NoError(t, err)
 	done := make(chan error)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -71,18 +70,17 @@ type watchers struct {
 	page     *inspect.Page
 	traces   *otel.Observer
 	progress *progress.Progress
-	log      *slog.Logger
+	log      *scheduler.LogObserver
 	times    *timeline.Recorder
 }
 
-// newGroup makes a group that they watch.
+// newGroup makes a group that they watch. All but the page find groups inside by
+// themselves, and are told once of each.
 func (w watchers) newGroup(
 	name string, deps *scheduler.Dependencies[string], create func(string) scheduler.Task,
 ) (*inspect.Group[string], error) {
-	opts := &scheduler.GroupOptions[string]{
+	return inspect.NewGroup(w.page, deps, create, &scheduler.GroupOptions[string]{
 		Name:     name,
-		Observer: scheduler.Observers(w.traces, scheduler.NewLogObserver(w.log), w.times),
-	}
-	progress.Watch(w.progress, opts)
-	return inspect.NewGroup(w.page, deps, create, opts)
+		Observer: scheduler.Observers(w.traces, w.progress, w.log, w.times),
+	})
 }

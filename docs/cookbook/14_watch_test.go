@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,7 +106,7 @@ func TestWatchers(t *testing.T) {
 					page:     inspect.New(nil),
 					traces:   observer,
 					progress: progress.New(&lines, nil),
-					log:      slog.New(slog.NewTextHandler(&log, nil)),
+					log:      scheduler.NewLogObserver(slog.New(slog.NewTextHandler(&log, nil))),
 					times:    timeline.NewRecorder(),
 				}
 				outer, inner := scheduler.NewDependencies[string](), scheduler.NewDependencies[string]()
@@ -161,7 +162,7 @@ func TestWatchers(t *testing.T) {
 
 				require.NoError(t, w.progress.Close())
 				require.Contains(t, lines.String(), test.line)
-				require.Contains(t, log.String(), `msg="group ended" group.name=one group.path=site`)
+				require.Equal(t, 1, strings.Count(log.String(), `msg="group ended" group.name=one group.path=site`), "once")
 				last := w.times.Spans()[2]
 				require.Equal(t, "site/server", last.Path)
 				require.Equal(t, test.inside, last.State.String())

@@ -204,11 +204,7 @@ func (e *Engine) observer() scheduler.Observer {
 	if e.opts.View == nil {
 		return nil
 	}
-	return scheduler.ObserverFunc(func(r scheduler.Record) {
-		if r.From != scheduler.StatePending || r.To != scheduler.StateSucceeded { // it was there before
-			e.opts.View.Observe(r)
-		}
-	})
+	return e.opts.View
 }
 
 // note tells the user about a resource.

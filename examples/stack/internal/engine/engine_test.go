@@ -206,6 +206,8 @@ func (o *orderChecker) Begin(string, []engine.Item) {}
 func (o *orderChecker) Note(string, string)         {}
 func (o *orderChecker) End()                        {}
 
+func (o *orderChecker) Wants() scheduler.Kinds { return scheduler.KindsOf(scheduler.NodeChanged) }
+
 func (o *orderChecker) Observe(tr scheduler.Record) {
 	name := tr.Key().(string)
 	switch {

@@ -38,13 +38,15 @@ func (p *Progress) Begin(action string, items []engine.Item) {
 	if !p.shown.Live() {
 		fmt.Fprintf(p.shown, "%s %d resources\n", action, len(items))
 	}
-	for _, item := range items {
-		p.shown.Expect(item.Name)
-	}
 }
 
-// Observe shows what happens.
-func (p *Progress) Observe(t scheduler.Record) { p.shown.Observe(t) }
+// ObserveGroup shows what happens in the group of the action.
+func (p *Progress) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	return p.shown.ObserveGroup(begun)
+}
+
+// Observe does nothing: what ObserveGroup returns is told in its place.
+func (p *Progress) Observe(scheduler.Record) {}
 
 // Note shows the text beside the resource, or as a line.
 func (p *Progress) Note(name, text string) {

@@ -24,12 +24,21 @@ func (a All) Begin(action string, items []engine.Item) {
 	}
 }
 
-// Observe tells all of them.
-func (a All) Observe(t scheduler.Record) {
+// ObserveGroup tells all of them that a group begins, and joins what they return.
+func (a All) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	var all []scheduler.Observer
 	for _, v := range a {
-		v.Observe(t)
+		if g, ok := v.(scheduler.GroupObserver); ok {
+			all = append(all, g.ObserveGroup(begun))
+		} else {
+			all = append(all, v)
+		}
 	}
+	return scheduler.Observers(all...)
 }
+
+// Observe does nothing: what ObserveGroup returns is told in its place.
+func (a All) Observe(scheduler.Record) {}
 
 // Note tells all of them.
 func (a All) Note(name, text string) {
@@ -66,6 +75,9 @@ func (t *TimeLine) Begin(action string, items []engine.Item) {
 		t.items[item.Name] = item
 	}
 }
+
+// Wants asks for changes of nodes alone.
+func (t *TimeLine) Wants() scheduler.Kinds { return scheduler.KindsOf(scheduler.NodeChanged) }
 
 // Observe keeps the time.
 func (t *TimeLine) Observe(tr scheduler.Record) {

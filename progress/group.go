@@ -1,0 +1,91 @@
+package progress
+
+import (
+	"container/list"
+	"time"
+
+	"github.com/steptask/scheduler"
+)
+
+// group is the Observer of one group.
+type group struct {
+	p       *Progress
+	nodes   []*node       // by number; nil: it was completed beforehand, or has ended
+	waiting int           // no node before this one waits
+	place   *list.Element // among the groups
+}
+
+// ObserveGroup shows the nodes of a group that begins, but those that were
+// completed beforehand. It is called by the group.
+func (p *Progress) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	view := begun.Group()
+	g := &group{p: p, nodes: make([]*node, view.Len())}
+	for i, key := range view.Keys() {
+		if view.State(i) == scheduler.StatePending {
+			g.nodes[i] = &node{
+				name: view.NodePath(i), state: scheduler.StatePending, estimate: p.estimate(view, i, key),
+			}
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.nodes.begin(g)
+	return g
+}
+
+// Observe does nothing: what ObserveGroup returns is told in its place.
+func (p *Progress) Observe(scheduler.Record) {}
+
+// estimate returns how long a node will take, and 0 if nobody knows.
+func (p *Progress) estimate(view scheduler.GroupView, i int, key any) time.Duration {
+	if p.opts.Estimate != nil {
+		return max(p.opts.Estimate(key), 0)
+	}
+	return max(view.Estimate(i), 0)
+}
+
+// ObserveGroup shows a group inside this one.
+func (g *group) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	return g.p.ObserveGroup(begun)
+}
+
+// Wants asks for changes of nodes, and the end.
+func (g *group) Wants() scheduler.Kinds {
+	return scheduler.KindsOf(scheduler.NodeChanged, scheduler.GroupEnded)
+}
+
+// Observe shows a change of a node, or forgets the group when it has ended.
+func (g *group) Observe(r scheduler.Record) {
+	if r.Kind == scheduler.GroupEnded {
+		g.p.mu.Lock()
+		defer g.p.mu.Unlock()
+		g.p.nodes.end(g)
+		return
+	}
+	n := g.nodes[r.Node()]
+	if n == nil {
+		return // it did not run: it was completed beforehand
+	}
+	text := ""
+	if g.p.opts.Line != nil {
+		text = g.p.opts.Line(r) // without the lock: it may write
+	}
+	g.p.mu.Lock()
+	defer g.p.mu.Unlock()
+	if r.To.Ended() {
+		g.nodes[r.Node()] = nil
+	}
+	g.p.show(n, r, text)
+}
+
+// appendWaiting appends the names of nodes that wait, as long as there is room.
+func (g *group) appendWaiting(names []string) []string {
+	for i := g.waiting; i < len(g.nodes) && len(names) < namesMax; i++ {
+		if n := g.nodes[i]; n != nil && n.state == scheduler.StatePending {
+			names = append(names, n.name)
+		} else if i == g.waiting {
+			g.waiting++
+		}
+	}
+	return names
+}
