@@ -3,7 +3,6 @@ package scheduler
 import (
 	"fmt"
 	"iter"
-	"math"
 	"math/bits"
 	"slices"
 	"strings"
@@ -42,27 +41,14 @@ type Dependencies[K comparable] struct {
 
 	index *index.Index[K] // nil: nothing was asked or added yet
 
-	// The edges in the order in which they were added, by entry number of
-	// their ends; an edge added twice is in here twice.
-	edges digraph.Edges // forwards
-
-	// By entry number, which nodes were added without requirements: those that
-	// require something are known by that.
-	alone []uint64
-
-	// Whether some edge leads, by entry number, from its required node up to
-	// its requirer, or down; for a node that requires itself both are set. As
-	// long as all lead the same way, the order of entry is the order of that
-	// walk.
-	up, down bool
+	edges edgeSet // by entry number
 
 	// Guards taking over what was added, after which the above is only read, and
 	// what was computed from it; except in Add, which nothing overlaps.
-	mu     sync.Mutex
-	kept   bool                        // there is something to drop
-	graphs [2]*digraph.Graph           // by direction
-	plans  [2]*plan[K]                 // by direction; on a cycle only with the keys before it
-	cycle  *CircularDependencyError[K] // only if there is one
+	mu    sync.Mutex
+	kept  bool                        // there is something to drop
+	plans [2]*plan[K]                 // by direction; on a cycle only with the keys before it
+	cycle *CircularDependencyError[K] // only if there is one
 }
 
 // direction is a way to walk the graph, and a place in Dependencies.graphs and
@@ -108,7 +94,8 @@ func (d *Dependencies[K]) change() {
 	if d.kept {
 		d.kept = false
 		d.index = d.index.Clone()
-		d.graphs, d.plans, d.cycle = [2]*digraph.Graph{}, [2]*plan[K]{}, nil
+		d.edges.change()
+		d.plans, d.cycle = [2]*plan[K]{}, nil
 	}
 }
 
@@ -157,44 +144,14 @@ func (d *Dependencies[K]) settle() {
 	var numbers [index.Batch]int32
 	d.index.EnterAll(d.added.keys, &numbers)
 	for _, e := range d.added.edges {
-		d.connect(numbers[e.requirer], numbers[e.required])
+		d.edges.connect(numbers[e.requirer], numbers[e.required])
 	}
 	for alone := d.added.alone; alone != 0; alone &= alone - 1 {
-		d.declare(numbers[bits.TrailingZeros32(alone)])
+		d.edges.declare(numbers[bits.TrailingZeros32(alone)])
 	}
 	d.added.alone = 0
 	clear(d.added.keys) // they may hold on to memory
 	d.added.keys, d.added.edges = d.added.keys[:0], d.added.edges[:0]
-}
-
-// declare notes that a node was added without requirements.
-func (d *Dependencies[K]) declare(number int32) {
-	word := int(number) / 64
-	if word >= len(d.alone) {
-		d.alone = append(d.alone, make([]uint64, word+1-len(d.alone))...)
-	}
-	d.alone[word] |= 1 << (number % 64)
-}
-
-// isAlone reports whether a node was added without requirements.
-func (d *Dependencies[K]) isAlone(number int32) bool {
-	word := int(number) / 64
-	return word < len(d.alone) && d.alone[word]>>(number%64)&1 != 0
-}
-
-// connect adds an edge between nodes given by entry number.
-func (d *Dependencies[K]) connect(requirer, required int32) {
-	if d.edges.Len() == math.MaxInt32 {
-		// Not covered: it would take 16 GB.
-		panic("scheduler: more than 2147483647 dependencies")
-	}
-	d.edges.Add(required, requirer)
-	if required <= requirer {
-		d.up = true
-	}
-	if required >= requirer {
-		d.down = true
-	}
 }
 
 // settled returns the index with all nodes that were added.
@@ -288,7 +245,7 @@ func (d *Dependencies[K]) Undeclared() iter.Seq[K] {
 	return func(yield func(K) bool) {
 		g := d.graph(forwards)
 		for number, k := range d.keys() {
-			if g.Degree[number] == 0 && !d.isAlone(int32(number)) && !yield(k) {
+			if g.Degree[number] == 0 && !d.edges.isAlone(int32(number)) && !yield(k) {
 				return
 			}
 		}
@@ -330,17 +287,22 @@ func (d *Dependencies[K]) Edges() iter.Seq2[K, K] {
 //	web -> db, cache
 //	cache
 func (d *Dependencies[K]) String() string {
-	g, keys := d.graph(backwards), d.keys()
+	keys := d.keys()
+	return graphText(d.graph(backwards), func(number int32) any { return keys[number] })
+}
+
+// graphText is String for nodes that are known by number.
+func graphText(g *digraph.Graph, key func(number int32) any) string {
 	var b strings.Builder
-	for number, k := range keys {
+	for number := range int32(g.Len()) {
 		if number > 0 {
 			b.WriteByte('\n')
 		}
-		fmt.Fprint(&b, k)
+		fmt.Fprint(&b, key(number))
 		sep := " -> "
-		for _, required := range g.Row(int32(number)) {
+		for _, required := range g.Row(number) {
 			b.WriteString(sep)
-			fmt.Fprint(&b, keys[required])
+			fmt.Fprint(&b, key(required))
 			sep = ", "
 		}
 	}
@@ -370,12 +332,5 @@ func (d *Dependencies[K]) graph(way direction) *digraph.Graph {
 func (d *Dependencies[K]) graphLocked(way direction) *digraph.Graph {
 	nodes := d.settledLocked().Len()
 	d.kept = true
-	if d.graphs[way] == nil {
-		edges := d.edges.All()
-		if way == backwards {
-			edges = d.edges.Turned()
-		}
-		d.graphs[way] = digraph.New(nodes, d.edges.Len(), edges)
-	}
-	return d.graphs[way]
+	return d.edges.graph(way, nodes)
 }

@@ -87,8 +87,9 @@ const (
 	phaseEnded
 )
 
-// init makes an engine with options and a graph ready for its first step.
-func (g *engine) init() {
+// init makes an engine with options ready for its first step.
+func (g *engine) init(walk *walkOrder) {
+	g.graph, g.required = walk.graph, walk.required
 	n := g.graph.Len()
 	g.nodes.init(g.graph.Degree)
 	g.starter.init(n)

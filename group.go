@@ -151,8 +151,8 @@ func NewDependencyTaskGroup[K comparable](
 	}
 	g := &DependencyTaskGroup[K]{}
 	key := func(p int32) K { return g.plan.keys[p] }
-	positional := byPosition(opts, key)
-	if err := checkOptions(&positional); err != nil {
+	byPosition(&g.engine.opts, opts, key)
+	if err := checkOptions(&g.engine.opts); err != nil {
 		return nil, err
 	}
 	var err error
@@ -160,16 +160,11 @@ func NewDependencyTaskGroup[K comparable](
 		return nil, err
 	}
 	keys := g.plan.keys
-	g.engine = engine{
-		opts:     positional,
-		task:     func(p int32) Task { return task(keys[p]) },
-		direct:   func(ctx context.Context, w int) { startDirectly(ctx, &g.engine, w, keys, task) },
-		key:      func(p int32) any { return keys[p] },
-		graph:    g.plan.graph,
-		required: g.plan.required,
-		shell:    g,
-	}
-	g.engine.init()
+	g.engine.task = func(p int32) Task { return task(keys[p]) }
+	g.engine.direct = func(ctx context.Context, w int) { startDirectly(ctx, &g.engine, w, keys, task) }
+	g.engine.key = func(p int32) any { return keys[p] }
+	g.engine.shell = g
+	g.engine.init(g.plan.walkOrder)
 	return g, nil
 }
 
@@ -214,36 +209,27 @@ func (g *DependencyTaskGroup[K]) BeginClose() *Event { return g.engine.BeginClos
 // inside returns the engine of the group that a task is.
 func (g *DependencyTaskGroup[K]) inside() *engine { return &g.engine }
 
-// byPosition returns the options for nodes that are known by position.
-func byPosition[K comparable](o *GroupOptions[K], key func(int32) K) options {
-	b := options{
-		Name:            o.Name,
-		Reverse:         o.Reverse,
-		AggregateErrors: o.AggregateErrors,
-		Grace:           o.Grace,
-		GraceFor:        ofNode(o.GraceFor, key),
-		Timeout:         ofNode(o.Timeout, key),
-		Limit:           o.Limit,
-		Claims:          ofNode(o.Claims, key),
-		Estimate:        ofNode(o.Estimate, key),
-		Completed:       ofNode(o.Completed, key),
-		Budget:          o.Budget,
-		SlowStep:        o.SlowStep,
-		RecoverPanics:   o.RecoverPanics,
-		EndCalls:        o.EndCalls,
-		Abandon:         o.Abandon,
-		Observer:        o.Observer,
+// byPosition sets the options for nodes that are known by position.
+func byPosition[K comparable](b *options, o *GroupOptions[K], key func(int32) K) {
+	*b = options{
+		Name: o.Name, Reverse: o.Reverse, AggregateErrors: o.AggregateErrors, Grace: o.Grace, Limit: o.Limit,
+		Budget: o.Budget, SlowStep: o.SlowStep, RecoverPanics: o.RecoverPanics, EndCalls: o.EndCalls, Abandon: o.Abandon,
+		Observer: o.Observer,
 	}
+	b.GraceFor, b.Timeout, b.Estimate = ofNode(o.GraceFor, key), ofNode(o.Timeout, key), ofNode(o.Estimate, key)
+	b.Claims, b.Completed = ofNode(o.Claims, key), ofNode(o.Completed, key)
 	if f := o.OnError; f != nil {
 		b.OnError = func(p int32, err error) Disposition { return f(key(p), err) }
 	}
 	if f := o.Context; f != nil {
 		b.Context = func(ctx context.Context, p int32) context.Context { return f(ctx, key(p)) }
 	}
-	return b
 }
 
-// ofNode returns f as a function of the node's position.
+// ofNode returns f as a function of the node's position. Inlined it would be
+// compiled for each option and type of key.
+//
+//go:noinline
 func ofNode[K, V any](f func(K) V, key func(int32) K) func(int32) V {
 	if f == nil {
 		return nil

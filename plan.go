@@ -4,26 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
-	"github.com/steptask/scheduler/internal/digraph"
 	"github.com/steptask/scheduler/internal/index"
 )
 
-// plan is a graph made ready to be walked in one direction. It does not change
-// and is shared by all groups that are made from it, on whatever goroutine.
-//
-// Nodes are known by position, that is by their place in the promised key
-// order. So what a node frees always comes after it, and a walk goes through
-// memory in one direction.
+// plan is a graph made ready to be walked in one direction, with its keys. It does
+// not change and is shared by all groups that are made from it, on whatever
+// goroutine.
 type plan[K comparable] struct {
+	*walkOrder
+
 	keys  []K             // by position
-	graph *digraph.Graph  // by position: from a node to those that it frees
 	index *index.Index[K] // from key to entry number
-
-	position []int32 // from entry number to position; nil if they are the same
-
-	turned func() *digraph.Graph // the same edges by the node that waits; made when asked for
 }
 
 // plan returns the plan for a walk, or a *CircularDependencyError[K].
@@ -50,47 +42,29 @@ func (d *Dependencies[K]) walk(way direction) *plan[K] {
 }
 
 func (d *Dependencies[K]) walkLocked(way direction) *plan[K] {
+	nodes := d.settledLocked().Len()
+	d.kept = true
 	if d.plans[way] == nil {
-		g := d.graphLocked(way)
-		against := d.down
-		if way == backwards {
-			against = d.up
+		p := &plan[K]{walkOrder: d.edges.walk(way, nodes), keys: d.index.Keys(), index: d.index}
+		if p.position != nil {
+			p.keys = inOrder(p.keys, p.position)
 		}
-		if against {
-			d.plans[way] = d.sortedPlan(g)
-		} else {
-			d.plans[way] = d.newPlan(d.index.Keys(), g, nil)
-		}
+		d.plans[way] = p
 	}
 	return d.plans[way]
 }
 
-// sortedPlan renumbers the nodes to key order. That costs a few times what a
-// single walk does but makes it, and each further one, that much faster.
-func (d *Dependencies[K]) sortedPlan(g *digraph.Graph) *plan[K] {
-	sorted, position := g.Sort()
-	keys := make([]K, d.index.Len())
+// inOrder returns the keys that have a position, by position.
+func inOrder[K any](byNumber []K, position []int32) []K {
+	keys := make([]K, len(byNumber))
 	out := 0
-	for number, k := range d.index.Keys() {
+	for number, k := range byNumber {
 		if p := position[number]; p >= 0 {
 			keys[p] = k
 			out++
 		}
 	}
-	if sorted == nil {
-		return &plan[K]{keys: keys[:out]}
-	}
-	return d.newPlan(keys, sorted, position)
-}
-
-func (d *Dependencies[K]) newPlan(keys []K, g *digraph.Graph, position []int32) *plan[K] {
-	return &plan[K]{
-		keys:     keys,
-		graph:    g,
-		index:    d.index,
-		position: position,
-		turned:   sync.OnceValue(g.Transpose),
-	}
+	return keys[:out]
 }
 
 // find returns the position of k.
@@ -101,10 +75,6 @@ func (p *plan[K]) find(k K) (pos int32, ok bool) {
 	}
 	return pos, ok
 }
-
-// required returns the positions of what the node at pos waits for, in key
-// order.
-func (p *plan[K]) required(pos int32) []int32 { return p.turned().Row(pos) }
 
 // ErrCircularDependency is what every [*CircularDependencyError] is, whatever
 // its type of key.
@@ -125,20 +95,25 @@ const pathShown = 12
 // Error gives the path, with "a -> b" for a requires b. Of a long one only the
 // first ten nodes and the last are given.
 func (e *CircularDependencyError[K]) Error() string {
+	return cycleText(len(e.Path), func(i int) any { return e.Path[i] })
+}
+
+// cycleText is the text of an error with a path of n nodes.
+func cycleText(n int, node func(i int) any) string {
 	var b strings.Builder
 	b.WriteString("scheduler: circular dependency: ")
-	for i, k := range e.Path {
-		last := i == len(e.Path)-1
-		if i >= pathShown-2 && len(e.Path) > pathShown && !last {
+	for i := range n {
+		last := i == n-1
+		if i >= pathShown-2 && n > pathShown && !last {
 			continue
 		}
-		if last && len(e.Path) > pathShown {
-			fmt.Fprintf(&b, " -> ... (%d more) ...", len(e.Path)-pathShown+1)
+		if last && n > pathShown {
+			fmt.Fprintf(&b, " -> ... (%d more) ...", n-pathShown+1)
 		}
 		if i > 0 {
 			b.WriteString(" -> ")
 		}
-		fmt.Fprint(&b, k)
+		fmt.Fprint(&b, node(i))
 	}
 	return b.String()
 }

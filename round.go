@@ -303,16 +303,15 @@ func startDirectly[K comparable](ctx context.Context, g *engine, w int, keys []K
 		g.current = p
 		task := task(keys[i])
 		if task == nil {
-			g.current = noNode
-			g.handle(ctx, p, nil, ErrNilTask)
+			g.applyOther(ctx, p, nil, Yield{}, ErrNilTask)
 			continue
 		}
 		y, err := task.Step(ctx)
-		g.current = noNode
 		if y.code != yieldDone || err != nil {
-			g.applyFirst(ctx, p, task, y, err, deadline{}, nil)
+			g.applyOther(ctx, p, task, y, err)
 			continue
 		}
+		g.current = noNode
 		states[i] = StateSucceeded | hasStarted
 		g.nodes.counts[StateRunning]--
 		g.nodes.counts[StateSucceeded]++
@@ -333,6 +332,14 @@ func startDirectly[K comparable](ctx context.Context, g *engine, w int, keys []K
 			}
 		}
 	}
+}
+
+// applyOther does what the answer to startDirectly asks for that is not Done alone.
+//
+//go:noinline
+func (g *engine) applyOther(ctx context.Context, p int32, task Task, y Yield, err error) {
+	g.current = noNode
+	g.applyFirst(ctx, p, task, y, err, deadline{}, nil)
 }
 
 // start makes a node's task and gives it its first step. Many tasks end in

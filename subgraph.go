@@ -92,12 +92,12 @@ func (d *Dependencies[K]) part(within []bool) *Dependencies[K] {
 		}
 		numbers[old] = part.index.Enter(k)
 		if d.isDeclared(g, int32(old)) {
-			part.declare(numbers[old])
+			part.edges.declare(numbers[old])
 		}
 	}
-	for required, requirer := range d.edges.All() {
+	for required, requirer := range d.edges.list.All() {
 		if within[required] && within[requirer] {
-			part.connect(numbers[requirer], numbers[required])
+			part.edges.connect(numbers[requirer], numbers[required])
 		}
 	}
 	return part
@@ -105,7 +105,7 @@ func (d *Dependencies[K]) part(within []bool) *Dependencies[K] {
 
 // isDeclared reports whether a node was the requirer of an Add.
 func (d *Dependencies[K]) isDeclared(g *digraph.Graph, number int32) bool {
-	return g.Degree[number] > 0 || d.isAlone(number)
+	return g.Degree[number] > 0 || d.edges.isAlone(number)
 }
 
 // Translate returns new Dependencies with f(k) in place of each node k of deps,
@@ -119,12 +119,12 @@ func Translate[K, L comparable](deps *Dependencies[K], f func(K) L) *Dependencie
 	numbers := make([]int32, len(keys)) // by old entry number, the new one
 	for old, k := range keys {
 		numbers[old] = translated.index.Enter(f(k))
-		if deps.isAlone(int32(old)) {
-			translated.declare(numbers[old])
+		if deps.edges.isAlone(int32(old)) {
+			translated.edges.declare(numbers[old])
 		}
 	}
-	for required, requirer := range deps.edges.All() {
-		translated.connect(numbers[requirer], numbers[required])
+	for required, requirer := range deps.edges.list.All() {
+		translated.edges.connect(numbers[requirer], numbers[required])
 	}
 	return translated
 }

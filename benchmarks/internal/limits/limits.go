@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/steptask/scheduler/benchmarks/internal/library"
 	"github.com/steptask/scheduler/benchmarks/internal/measure"
 	"github.com/steptask/scheduler/benchmarks/internal/peer"
+	"github.com/steptask/scheduler/benchmarks/internal/textsize"
 )
 
 // Row is a promise: what is measured is at most Limit.
@@ -103,6 +105,14 @@ func Rows(n int) []Row {
 		count("bytes a node, running with a deadline", 112, "B", func() float64 { return memoryStarted(n, scheduler.Next, hour) }),
 		count("bytes a node, running with a timer", 112, "B", func() float64 {
 			return memoryStarted(n, scheduler.After(time.Hour), nil)
+		}),
+		count("machine code for one more type of key", 15<<10, "B", func() float64 {
+			size, err := textsize.OfKey()
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "limits:", err)
+				return math.NaN()
+			}
+			return float64(size)
 		}),
 		counts("allocations a node beside the task's own", 0.001, forward, func(g shape) float64 {
 			return allocs(run(g.make(n), nil)) - 1
