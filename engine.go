@@ -480,8 +480,14 @@ func (g *engine) unwind() {
 	// Each of these may panic too, and the next must happen all the same.
 	defer func() {
 		g.dropWatcher()
-		defer func() { g.end(ErrAborted) }() // once more if an Observer panics at the end
+		told := false
+		defer func() {
+			if !told { // an Observer has panicked: the others are to hear of the end
+				g.end(ErrAborted)
+			}
+		}()
 		g.end(ErrAborted)
+		told = true
 	}()
 	defer func() {
 		g.dropWatcher()
@@ -502,7 +508,7 @@ func (g *engine) unwind() {
 // endNodes ends the nodes that have no running task. One that counts as running
 // all the same was left so by a panic in a function of GroupOptions.
 func (g *engine) endNodes() {
-	if g.phase != phaseDraining {
+	if g.phase != phaseDraining && g.phase != phaseEnded {
 		g.cancelPending()
 	}
 	for p := range int32(g.nodes.len()) {

@@ -405,3 +405,20 @@ type kindObserver struct {
 
 func (o kindObserver) Observe(scheduler.Record) { o.f() }
 func (o kindObserver) Wants() scheduler.Kinds   { return scheduler.KindsOf(o.kind) }
+
+// What a drained group has left pending stays so, even if a panic ends the group.
+func TestGroup_drained_that_panics(t *testing.T) {
+	var told kinds
+	group := newGroup(t, "a b:a", func(string) scheduler.Task {
+		return &fakeTask{
+			step:  func(context.Context) (scheduler.Yield, error) { return scheduler.Next, nil },
+			close: func() error { panic(errOops) },
+		}
+	}, &scheduler.GroupOptions[string]{Observer: &told})
+	ctx := scheduler.WithClock(t.Context(), newClock())
+	mustStep(t, ctx, group)
+	group.Drain()
+	panicOf(t, func() { _ = group.Close() })
+	require.Equal(t, scheduler.StatePending, group.State("b"))
+	require.NotContains(t, told.take(), "node changed b")
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
 )
 
 // heldCalls are ways in which a task can hold a call.
@@ -266,4 +267,37 @@ func TestSubrun(t *testing.T) {
 		require.NoError(t, scheduler.Run(t.Context(), scheduler.Subrun(scheduler.NewTaskRunner(scheduler.Pause(scheduler.Next), nil)), nil))
 	})
 	require.PanicsWithValue(t, "scheduler: Subrun: nil TaskRunner", func() { scheduler.Subrun(nil) })
+}
+
+// A task that is ending after its Timeout waits for its event alone, even if what
+// it yields has a time as well, such as the limit of a runner inside.
+func TestRunner_ending_waits_for_its_event(t *testing.T) {
+	clock := newClock().Alone()
+	var e scheduler.Event
+	steps := 0
+	task := &fakeTask{
+		step: func(ctx context.Context) (scheduler.Yield, error) {
+			if steps++; steps == 1 {
+				return scheduler.After(time.Hour), nil
+			}
+			require.True(t, e.IsSet())
+			return scheduler.Done, nil
+		},
+		throw: func(ctx context.Context, _ error) (scheduler.Yield, error) {
+			return scheduler.Ending(&e).Or(scheduler.At(scheduler.Now(ctx))), nil
+		},
+	}
+	d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: time.Second, Clock: clock})
+	d.Step()
+	clock.Advance(2 * time.Second)
+	for range 3 {
+		d.Step()
+		_, timed := d.Runner.Due().Time()
+		require.False(t, timed, "a loop would spin")
+	}
+	e.Set()
+	d.Step()
+	require.True(t, d.Runner.Done())
+	require.ErrorIs(t, d.Runner.Err(), context.DeadlineExceeded)
+	require.Equal(t, 2, steps)
 }

@@ -182,7 +182,7 @@ func (r *TaskRunner) timeOut(ctx context.Context) (Yield, error) {
 		return y, err
 	case y.code&yieldEnding != 0 && t.grace == 0:
 		r.phase, r.failed = answering, t
-		return y, nil
+		return Ending(y.event), nil // times do not count any more, such as its own limits
 	case y.code&yieldDone != 0:
 		r.err = t // the task has swallowed it
 		return y, nil
@@ -240,8 +240,11 @@ func (r *TaskRunner) endingTurn(ctx context.Context) (y Yield, due bool, err err
 	r.inside = true
 	y, err = stepTask(ctx, r.task)
 	r.inside = false
-	if err != nil || y.code&yieldEnding != 0 {
+	switch {
+	case err != nil:
 		return y, true, err
+	case y.code&yieldEnding != 0:
+		return Ending(y.event), true, nil
 	}
 	r.err = r.failed // the Timeout, which the task has swallowed
 	if y.code&yieldDone == 0 {
