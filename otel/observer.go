@@ -65,11 +65,12 @@ func (o *Observer) Observe(scheduler.Record) {}
 // the rest: nil if there is no provider of traces, and none of metrics wants
 // anything.
 func (o *Observer) ObserveGroup(begun scheduler.Record) scheduler.Observer {
-	g := &group{observer: o, nodes: make([]node, begun.Group().Len())}
+	g := &group{observer: o}
 	isTraced := g.startSpan(begun)
 	if !isTraced && !o.instruments.areEnabled(g.ctx) {
 		return nil
 	}
+	g.nodes = make([]node, begun.Group().Len())
 	g.metrics = newMetrics(g.ctx, o.instruments, begun.Group())
 	if isTraced {
 		return &tracedGroup{g}
