@@ -270,34 +270,31 @@ func TestSubrun(t *testing.T) {
 }
 
 // A task that is ending after its Timeout waits for its event alone, even if what
-// it yields has a time as well, such as the limit of a runner inside.
+// it yields has a time as well: the limit of a runner inside.
 func TestRunner_ending_waits_for_its_event(t *testing.T) {
-	clock := newClock().Alone()
+	clock := newClock()
 	var e scheduler.Event
 	steps := 0
 	task := &fakeTask{
-		step: func(ctx context.Context) (scheduler.Yield, error) {
+		step: func(context.Context) (scheduler.Yield, error) {
 			if steps++; steps == 1 {
 				return scheduler.After(time.Hour), nil
 			}
 			require.True(t, e.IsSet())
 			return scheduler.Done, nil
 		},
-		throw: func(ctx context.Context, _ error) (scheduler.Yield, error) {
-			return scheduler.Ending(&e).Or(scheduler.At(scheduler.Now(ctx))), nil
-		},
+		throw: func(context.Context, error) (scheduler.Yield, error) { return scheduler.Ending(&e), nil },
 	}
-	d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: time.Second, Clock: clock})
+	inner := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Timeout: 2 * time.Second})
+	d := schedulertest.NewDriver(t, inner.AsTask(0), &scheduler.RunnerOptions{Timeout: time.Second, Clock: clock})
 	d.Step()
-	clock.Advance(2 * time.Second)
+	clock.Advance(3 * time.Second) // both limits have passed
 	for range 3 {
 		d.Step()
 		_, timed := d.Runner.Due().Time()
 		require.False(t, timed, "a loop would spin")
 	}
 	e.Set()
-	d.Step()
-	require.True(t, d.Runner.Done())
-	require.ErrorIs(t, d.Runner.Err(), context.DeadlineExceeded)
+	require.ErrorIs(t, d.RunToEnd(), context.DeadlineExceeded)
 	require.Equal(t, 2, steps)
 }
