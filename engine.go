@@ -2,8 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"github.com/steptask/scheduler/internal/digraph"
 )
@@ -14,7 +12,7 @@ import (
 //
 // A node is pending until the nodes that it requires are done (nodes counts
 // them), ready until it is its turn (starter), perhaps until it has what it claims
-// (claimQueue), and is then started by the start pass (round.go). If its first
+// (claimQueue), and is then started by the start pass (startpass.go). If its first
 // step does not end it, it has a slot (parking), and each running pass steps it if
 // it is due, or sees that its time has passed (deadlines). What its step returns
 // is applied: it ends, or is parked. A failure is kept (failures) and may stop the
@@ -73,9 +71,6 @@ type engine struct {
 	shell    any         // the *DependencyTaskGroup
 }
 
-// options are those of a group whose nodes are known by position.
-type options = GroupOptions[int32]
-
 type phase uint8
 
 const (
@@ -128,32 +123,6 @@ func (g *engine) complete() {
 			g.starter.add(p)
 		}
 	}
-}
-
-// checkOptions returns an *OptionError for what cannot be.
-func checkOptions(o *options) error {
-	switch {
-	case o.Budget < 0:
-		return &OptionError{Option: "GroupOptions.Budget", Reason: fmt.Sprintf("negative number %d", o.Budget)}
-	case o.Limit < 0:
-		return &OptionError{Option: "GroupOptions.Limit", Reason: fmt.Sprintf("negative number %d", o.Limit)}
-	case o.Grace != 0 && o.GraceFor != nil:
-		return &OptionError{Option: "GroupOptions.Grace", Reason: "given beside GraceFor"}
-	case o.AggregateErrors && o.OnError != nil:
-		return &OptionError{Option: "GroupOptions.AggregateErrors", Reason: "given beside OnError"}
-	case o.Estimate != nil && o.Limit == 0 && o.Claims == nil:
-		return &OptionError{Option: "GroupOptions.Estimate", Reason: "given without Limit or Claims, which it needs"}
-	}
-	if err := checkDuration("GroupOptions.SlowStep", o.SlowStep); err != nil {
-		return err
-	}
-	if err := checkDuration("GroupOptions.Abandon", o.Abandon); err != nil {
-		return err
-	}
-	if o.Grace == NoGrace {
-		return nil
-	}
-	return checkDuration("GroupOptions.Grace", o.Grace)
 }
 
 // Step makes a round: see [DependencyTaskGroup.Step].
@@ -310,107 +279,8 @@ func (g *engine) exclusively(method string, code func()) {
 	completed = true
 }
 
-// enter begins a call in which members are stepped, thrown into or told
-// something. It returns the context for them.
-func (g *engine) enter(ctx context.Context) context.Context {
-	s := scopeOf(ctx)
-	first := g.phase <= phaseFreshDrained
-	if first {
-		g.begin(ctx, s)
-	}
-	g.budget = g.opts.Budget
-	g.ending.asked = false
-	g.claims.goOn()
-	inner := g.scope.derive(ctx, func() scope {
-		inner := within(s)
-		if inner.driver == nil {
-			inner.driver, inner.pool = g, &g.pool
-		}
-		inner.clock, inner.group, inner.maker = g.clock, g, g
-		inner.held = nil // g knows what its members hold
-		inner.endCalls = inner.endCalls || g.opts.EndCalls
-		if g.opts.Abandon > 0 {
-			inner.abandon = g.opts.Abandon
-		}
-		return inner
-	})
-	if first {
-		g.watch()
-		g.heed(noticeOf(ctx))
-	}
-	return inner
-}
-
-// begin sets what counts from the first step on.
-func (g *engine) begin(ctx context.Context, s *scope) {
-	if g.phase == phaseFresh {
-		g.phase = phaseRunning
-	} else {
-		g.phase = phaseDraining
-	}
-	g.clock = clockOf(ctx)
-	if s != nil {
-		g.ending.inherited = s.grace
-	}
-	g.parking.wakes = &g.pool.wakes
-	if s != nil && s.pool != nil {
-		g.parking.wakes = &s.pool.wakes
-	} else {
-		g.pool.wakes.owner = g
-	}
-	if s != nil && s.group != nil {
-		g.outer, g.outerNode = s.group, s.group.current
-	}
-	if s != nil {
-		g.runner, _ = s.driver.(*TaskRunner)
-	}
-	g.claims.begin(g, heldAround(s))
-}
-
-// heed makes a group begin under the notice that was given around it, if any.
-func (g *engine) heed(n *StopError) {
-	if n != nil {
-		_ = g.ending.notify(n)
-		g.haltBy(n)
-	}
-}
-
 // signal makes the engine the owner of the wakes of a run, if it is the outermost.
 func (g *engine) signal() { g.parking.event.Set() }
-
-// haltBy ends the starting if the notice is final.
-func (g *engine) haltBy(n *StopError) {
-	if n.final && g.ending.cause == nil {
-		g.ending.cause = n
-		g.tellStopping(n)
-		g.cancelPending()
-	}
-}
-
-// noticeHere makes the engine a maker of scopes.
-func (g *engine) noticeHere() *StopError { return g.ending.notice }
-
-func (g *engine) limitHere() int64 {
-	p := g.current
-	if p == noNode {
-		return never
-	}
-	if slot := g.nodes.slot(p); slot != noSlot {
-		if d := g.deadlines.of(slot); d.kind != noDeadline {
-			return d.at
-		}
-		return never
-	}
-	return g.startLimit
-}
-
-// readClock reads the time for the Observers, if there are any. A round does that
-// by itself.
-func (g *engine) readClock() {
-	if g.watchers.wanted != 0 {
-		g.now = instantOf(g.clock)
-	}
-}
 
 // stepResult is what a step returns: the group's result once nothing is left to
 // be done.
@@ -475,52 +345,6 @@ func (g *engine) end(result error) {
 	g.pool.close()
 }
 
-// unwind ends the group while a panic or a Goexit is on its way up.
-func (g *engine) unwind() {
-	// Each of these may panic too, and the next must happen all the same.
-	defer func() {
-		g.dropWatcher()
-		told := false
-		defer func() {
-			if !told { // an Observer has panicked: the others are to hear of the end
-				g.end(ErrAborted)
-			}
-		}()
-		g.end(ErrAborted)
-		told = true
-	}()
-	defer func() {
-		g.dropWatcher()
-		g.endNodes()
-	}()
-	defer func() {
-		g.dropWatcher()
-		g.closeRest()
-	}()
-	defer func() {
-		if g.phase == phaseRunning && g.nodes.count(StatePending) > 0 {
-			g.tellStopping(ErrAborted)
-		}
-	}()
-	g.abortCurrent(nil)
-}
-
-// endNodes ends the nodes that have no running task. One that counts as running
-// all the same was left so by a panic in a function of GroupOptions.
-func (g *engine) endNodes() {
-	if g.phase != phaseDraining && g.phase != phaseEnded {
-		g.cancelPending()
-	}
-	for p := range int32(g.nodes.len()) {
-		if g.nodes.active() == 0 {
-			return
-		}
-		if s := g.nodes.state(p); s == StateRunning || s == StateClosing {
-			g.abort(p, nil)
-		}
-	}
-}
-
 // cancelPending ends the starting.
 func (g *engine) cancelPending() {
 	g.phase = max(g.phase, phaseStopping)
@@ -550,15 +374,4 @@ func (g *engine) taskOf(p int32) Task {
 		return c.task
 	}
 	return task
-}
-
-// graceOf returns how long a member may go on.
-func (g *engine) graceOf(p int32) time.Duration {
-	switch {
-	case g.opts.GraceFor != nil:
-		return g.opts.GraceFor(p)
-	case g.opts.Grace == 0:
-		return g.ending.inherited
-	}
-	return g.opts.Grace
 }

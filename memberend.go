@@ -350,3 +350,49 @@ func (g *engine) abort(p int32, err error) {
 	g.failures.add(failure{err: g.taskError(p, nil, err), node: p})
 	g.set(p, StateFailed, nil, err)
 }
+
+// unwind ends the group while a panic or a Goexit is on its way up.
+func (g *engine) unwind() {
+	// Each of these may panic too, and the next must happen all the same.
+	defer func() {
+		g.dropWatcher()
+		told := false
+		defer func() {
+			if !told { // an Observer has panicked: the others are to hear of the end
+				g.end(ErrAborted)
+			}
+		}()
+		g.end(ErrAborted)
+		told = true
+	}()
+	defer func() {
+		g.dropWatcher()
+		g.endNodes()
+	}()
+	defer func() {
+		g.dropWatcher()
+		g.closeRest()
+	}()
+	defer func() {
+		if g.phase == phaseRunning && g.nodes.count(StatePending) > 0 {
+			g.tellStopping(ErrAborted)
+		}
+	}()
+	g.abortCurrent(nil)
+}
+
+// endNodes ends the nodes that have no running task. One that counts as running
+// all the same was left so by a panic in a function of GroupOptions.
+func (g *engine) endNodes() {
+	if g.phase != phaseDraining && g.phase != phaseEnded {
+		g.cancelPending()
+	}
+	for p := range int32(g.nodes.len()) {
+		if g.nodes.active() == 0 {
+			return
+		}
+		if s := g.nodes.state(p); s == StateRunning || s == StateClosing {
+			g.abort(p, nil)
+		}
+	}
+}

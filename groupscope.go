@@ -1,0 +1,105 @@
+package scheduler
+
+import "context"
+
+// This file is about what a group finds around it when it begins, and what it says to
+// what is inside.
+
+// enter begins a call in which members are stepped, thrown into or told
+// something. It returns the context for them.
+func (g *engine) enter(ctx context.Context) context.Context {
+	s := scopeOf(ctx)
+	first := g.phase <= phaseFreshDrained
+	if first {
+		g.begin(ctx, s)
+	}
+	g.budget = g.opts.Budget
+	g.ending.asked = false
+	g.claims.goOn()
+	inner := g.scope.derive(ctx, func() scope {
+		inner := within(s)
+		if inner.driver == nil {
+			inner.driver, inner.pool = g, &g.pool
+		}
+		inner.clock, inner.group, inner.maker = g.clock, g, g
+		inner.held = nil // g knows what its members hold
+		inner.endCalls = inner.endCalls || g.opts.EndCalls
+		if g.opts.Abandon > 0 {
+			inner.abandon = g.opts.Abandon
+		}
+		return inner
+	})
+	if first {
+		g.watch()
+		g.heed(noticeOf(ctx))
+	}
+	return inner
+}
+
+// begin sets what counts from the first step on.
+func (g *engine) begin(ctx context.Context, s *scope) {
+	if g.phase == phaseFresh {
+		g.phase = phaseRunning
+	} else {
+		g.phase = phaseDraining
+	}
+	g.clock = clockOf(ctx)
+	if s != nil {
+		g.ending.inherited = s.grace
+	}
+	g.parking.wakes = &g.pool.wakes
+	if s != nil && s.pool != nil {
+		g.parking.wakes = &s.pool.wakes
+	} else {
+		g.pool.wakes.owner = g
+	}
+	if s != nil && s.group != nil {
+		g.outer, g.outerNode = s.group, s.group.current
+	}
+	if s != nil {
+		g.runner, _ = s.driver.(*TaskRunner)
+	}
+	g.claims.begin(g, heldAround(s))
+}
+
+// heed makes a group begin under the notice that was given around it, if any.
+func (g *engine) heed(n *StopError) {
+	if n != nil {
+		_ = g.ending.notify(n)
+		g.haltBy(n)
+	}
+}
+
+// haltBy ends the starting if the notice is final.
+func (g *engine) haltBy(n *StopError) {
+	if n.final && g.ending.cause == nil {
+		g.ending.cause = n
+		g.tellStopping(n)
+		g.cancelPending()
+	}
+}
+
+// noticeHere makes the engine a maker of scopes.
+func (g *engine) noticeHere() *StopError { return g.ending.notice }
+
+func (g *engine) limitHere() int64 {
+	p := g.current
+	if p == noNode {
+		return never
+	}
+	if slot := g.nodes.slot(p); slot != noSlot {
+		if d := g.deadlines.of(slot); d.kind != noDeadline {
+			return d.at
+		}
+		return never
+	}
+	return g.startLimit
+}
+
+// readClock reads the time for the Observers, if there are any. A round does that
+// by itself.
+func (g *engine) readClock() {
+	if g.watchers.wanted != 0 {
+		g.now = instantOf(g.clock)
+	}
+}

@@ -1,0 +1,46 @@
+package scheduler
+
+import (
+	"fmt"
+	"time"
+)
+
+// options are those of a group whose nodes are known by position.
+type options = GroupOptions[int32]
+
+// checkOptions returns an *OptionError for what cannot be.
+func checkOptions(o *options) error {
+	switch {
+	case o.Budget < 0:
+		return &OptionError{Option: "GroupOptions.Budget", Reason: fmt.Sprintf("negative number %d", o.Budget)}
+	case o.Limit < 0:
+		return &OptionError{Option: "GroupOptions.Limit", Reason: fmt.Sprintf("negative number %d", o.Limit)}
+	case o.Grace != 0 && o.GraceFor != nil:
+		return &OptionError{Option: "GroupOptions.Grace", Reason: "given beside GraceFor"}
+	case o.AggregateErrors && o.OnError != nil:
+		return &OptionError{Option: "GroupOptions.AggregateErrors", Reason: "given beside OnError"}
+	case o.Estimate != nil && o.Limit == 0 && o.Claims == nil:
+		return &OptionError{Option: "GroupOptions.Estimate", Reason: "given without Limit or Claims, which it needs"}
+	}
+	if err := checkDuration("GroupOptions.SlowStep", o.SlowStep); err != nil {
+		return err
+	}
+	if err := checkDuration("GroupOptions.Abandon", o.Abandon); err != nil {
+		return err
+	}
+	if o.Grace == NoGrace {
+		return nil
+	}
+	return checkDuration("GroupOptions.Grace", o.Grace)
+}
+
+// graceOf returns how long a member may go on.
+func (g *engine) graceOf(p int32) time.Duration {
+	switch {
+	case g.opts.GraceFor != nil:
+		return g.opts.GraceFor(p)
+	case g.opts.Grace == 0:
+		return g.ending.inherited
+	}
+	return g.opts.Grace
+}

@@ -1,0 +1,253 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/bits"
+)
+
+// This file is about the start pass of a round, and how a node that starts gets a
+// slot.
+
+// isFull reports whether the Limit is reached.
+func (g *engine) isFull() bool {
+	return g.opts.Limit > 0 && g.nodes.active() >= g.opts.Limit
+}
+
+// startReady is the start pass: each node that is ready is started, lowest rank
+// first. It reports whether it got to the end before its budget did.
+//
+// What a node frees has a higher rank, so one sweep upwards finds all that
+// become ready on the way; only what was waiting for claims can come from
+// behind.
+func (g *engine) startReady(ctx context.Context) bool {
+	completed := g.sweep(ctx)
+	if g.isFull() {
+		g.claims.setFull()
+	}
+	return completed
+}
+
+func (g *engine) sweep(ctx context.Context) bool {
+	if (g.claims.hasNews() || g.claims.hasTimes()) && !g.isFull() {
+		g.serveClaims()
+	}
+	direct, ready := g.startsDirectly(), g.starter.ready
+	for w := ready.NextWord(0); w >= 0; w = ready.NextWord(w) {
+		if direct {
+			g.direct(ctx, w)
+		}
+		for word := ready.Word(w); word != 0; word = ready.Word(w) {
+			rank := int32(w<<6 | bits.TrailingZeros64(word))
+			if g.phase != phaseRunning || g.isFull() {
+				return true
+			}
+			if g.opts.Budget > 0 && g.budget == 0 {
+				return false
+			}
+			ready.Drop(rank)
+			p := g.starter.nodeAt(rank)
+			if g.opts.Claims != nil && !g.claim(ctx, p, rank) {
+				continue
+			}
+			g.budget--
+			g.start(ctx, p)
+			if g.claims.hasNews() && !g.isFull() {
+				if first := g.serveClaims(); first < w {
+					ready.Leave(w)
+					w = first
+				}
+			}
+		}
+		ready.Leave(w)
+	}
+	return true
+}
+
+// startsDirectly reports whether nothing is asked at a start, and the number of the
+// round fits into the tables.
+func (g *engine) startsDirectly() bool {
+	o := &g.opts
+	return g.round <= math.MaxInt32 && o.Timeout == nil && o.Context == nil && o.Claims == nil &&
+		!o.RecoverPanics && !g.timesSteps() && o.Budget == 0 && o.Limit == 0
+}
+
+// startDirectly is start for such a group, for all ready nodes of a word and in
+// one piece: a large group of short tasks spends most of its time here. So it
+// works on the tables of nodes themselves, and is compiled for each type of key: a
+// call through a function of positions would be a tenth of what a node costs.
+func startDirectly[K comparable](ctx context.Context, g *engine, w int, keys []K, task func(K) Task) {
+	// Of slices that are known to be as long as each other only the first is checked.
+	n := uint(len(g.nodes.states))
+	states, since, cells, keys := g.nodes.states[:n], g.nodes.since[:n], g.nodes.cells[:n], keys[:n]
+	start, to := g.graph.Start[:n+1], g.graph.To
+	words, told := g.starter.ready.Words(), g.watchers.want(NodeChanged)
+	for words[w] != 0 && g.phase == phaseRunning {
+		p := int32(w<<6 | bits.TrailingZeros64(words[w]))
+		i := uint(p)
+		words[w] &= words[w] - 1 // as Drop does
+		states[i] = StateRunning | hasStarted
+		since[i] = int32(g.round)
+		cells[i] = noSlot
+		g.nodes.counts[StatePending]--
+		g.nodes.counts[StateRunning]++
+		if told {
+			g.tellChange(p, StatePending, StateRunning, nil, nil)
+		}
+		g.current = p
+		task := task(keys[i])
+		if task == nil {
+			g.applyOther(ctx, p, nil, Yield{}, ErrNilTask)
+			continue
+		}
+		y, err := task.Step(ctx)
+		if y.code != yieldDone || err != nil {
+			g.applyOther(ctx, p, task, y, err)
+			continue
+		}
+		g.current = noNode
+		states[i] = StateSucceeded | hasStarted
+		g.nodes.counts[StateRunning]--
+		g.nodes.counts[StateSucceeded]++
+		if told {
+			g.tellChange(p, StateRunning, StateSucceeded, task, nil)
+		}
+		for _, q := range to[start[i]:start[i+1]] {
+			if cells[q]--; cells[q] != 0 {
+				continue
+			}
+			switch {
+			case states[q] != StatePending:
+				g.makeReady(q)
+			case int(q>>6) == w: // marked above until Leave
+				words[w] |= 1 << (q & 63)
+			default:
+				g.starter.ready.Add(q)
+			}
+		}
+	}
+}
+
+// applyOther does what the answer to startDirectly asks for that is not Done alone.
+//
+//go:noinline
+func (g *engine) applyOther(ctx context.Context, p int32, task Task, y Yield, err error) {
+	g.current = noNode
+	g.applyFirst(ctx, p, task, y, err, deadline{}, nil)
+}
+
+// start makes a node's task and gives it its first step. Many tasks end in
+// that: they get no slot.
+func (g *engine) start(ctx context.Context, p int32) {
+	g.nodes.start(p, g.round) // before anybody is told, who may ask for more
+	if g.watchers.want(NodeChanged) {
+		g.tellChange(p, StatePending, StateRunning, nil, nil)
+	}
+	limit := g.limitOf(p)
+	if limit.span < 0 {
+		g.claims.release()
+		g.handle(ctx, p, nil, &Timeout{Task: fmt.Sprint(g.key(p)), Limit: limit.span, at: limit.at})
+		return
+	}
+	g.startLimit = never
+	if limit.span != 0 {
+		g.startLimit = limit.at
+	}
+	var values context.Context
+	if g.opts.Context != nil {
+		g.current = p
+		values = g.opts.Context(ctx, p)
+		ctx = &memberScope{Context: ctx, values: values}
+	}
+	var task Task
+	from := g.stepBegins()
+	y, err := g.call(p, func() (y Yield, err error) {
+		task, y, err = g.makeAndStep(ctx, p)
+		return y, err
+	})
+	if from != never {
+		g.tellStep(p, task, from, answer{y, err, values})
+	}
+	g.applyFirst(ctx, p, task, y, err, limit, values)
+}
+
+// makeAndStep makes a node's task and steps it.
+func (g *engine) makeAndStep(ctx context.Context, p int32) (Task, Yield, error) {
+	task := g.task(p)
+	if task == nil {
+		return nil, Yield{}, ErrNilTask
+	}
+	y, err := task.Step(ctx)
+	return task, y, err
+}
+
+// applyFirst does what the answer of a first step asks for.
+func (g *engine) applyFirst(
+	ctx context.Context, p int32, task Task, y Yield, err error, limit deadline, values context.Context,
+) {
+	switch {
+	case y.code == yieldDone && err == nil:
+		g.claims.release()
+		g.succeed(p, task)
+	case err != nil:
+		g.claims.release()
+		g.handle(ctx, p, task, err)
+	default:
+		g.occupy(p, task, limit, values)
+		g.apply(ctx, p, y, nil)
+		if g.ending.notice != nil && g.nodes.slot(p) != noSlot {
+			g.notify(ctx, p, g.ending.notice)
+		}
+	}
+}
+
+// limitOf returns the node's own deadline, with a span of 0 if it has none.
+func (g *engine) limitOf(p int32) deadline {
+	if g.opts.Timeout == nil {
+		return deadline{}
+	}
+	span := g.opts.Timeout(p)
+	if span == 0 {
+		return deadline{}
+	}
+	return deadline{at: later(instantOf(g.clock), span), span: span}
+}
+
+// occupy gives a node a slot.
+func (g *engine) occupy(p int32, task Task, limit deadline, values context.Context) {
+	slot := g.parking.occupy(p, task, g.slotsWanted)
+	g.nodes.setSlot(p, slot)
+	room := g.parking.capacity()
+	if limit.span != 0 {
+		g.deadlines.limit(slot, room, limit.at, limit.span)
+	}
+	if g.opts.Context != nil {
+		g.contexts.set(slot, room, values)
+	}
+	if g.opts.Claims != nil {
+		g.claims.occupy(slot, room)
+	}
+}
+
+// slotsWanted returns how many slots to add to the ones there are: all that is
+// ready now may want one in this very pass.
+func (g *engine) slotsWanted(slots int) int {
+	more := min(max(1+g.starter.ready.Len(), slots/2, 4), g.nodes.len()-slots)
+	if g.opts.Limit > 0 {
+		more = min(more, max(g.opts.Limit-slots, 1))
+	}
+	return more
+}
+
+// vacate takes back the slot of a member that has ended, and what it holds.
+func (g *engine) vacate(p int32) {
+	slot := g.nodes.slot(p)
+	g.parking.release(slot)
+	g.deadlines.clear(slot)
+	g.contexts.clear(slot)
+	g.nodes.setSlot(p, noSlot)
+	if g.opts.Claims != nil {
+		g.claims.vacate(slot)
+	}
+}
