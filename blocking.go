@@ -302,7 +302,11 @@ func (c *call) Close() error {
 	if t, ok := c.thrown().(*Timeout); ok && t.grace == 0 { //nolint:errorlint // That very one, as thrown.
 		reason = t // there was no step to answer it in
 	}
-	return dropClosed(c.finish(reason))
+	err := dropClosed(c.finish(reason))
+	if s := scopeOf(c.step); s != nil && s.group != nil && err != nil && !Interrupted(err) {
+		s.group.failures.keepOfCall(err)
+	}
+	return err
 }
 
 // BeginClose ends the call's context.

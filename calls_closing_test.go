@@ -3,6 +3,7 @@ package scheduler_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,6 +111,62 @@ func TestBlocking_deaf_calls_end_side_by_side(t *testing.T) {
 						var all *scheduler.ExceptionGroup
 						require.True(t, errors.As(err, &all))
 						require.Len(t, all.Errors, 10)
+					})
+				})
+			}
+		}
+	}
+}
+
+// What a call fails with when it is closed is in the result of the run and in Errors
+// of the groups around, whatever closes it and whatever it is in.
+func TestCall_fails_while_it_is_closed(t *testing.T) {
+	wraps := map[string]func(task scheduler.Task) scheduler.Task{
+		"itself":     func(task scheduler.Task) scheduler.Task { return task },
+		"All":        func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
+		"All in All": func(task scheduler.Task) scheduler.Task { return scheduler.All(scheduler.All(task)) },
+		"Sequence":   func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
+		"All in Finally": func(task scheduler.Task) scheduler.Task {
+			return scheduler.Finally(scheduler.All(task), lasting(1, nil))
+		},
+		"All in Subrun": func(task scheduler.Task) scheduler.Task {
+			return scheduler.Subrun(scheduler.NewTaskRunner(scheduler.All(task), nil))
+		},
+	}
+	ends := map[string]func(r *scheduler.TaskRunner, cancel func()){
+		"Kill":               func(r *scheduler.TaskRunner, _ func()) { r.Kill() },
+		"Stop":               func(r *scheduler.TaskRunner, _ func()) { r.Post(func() { r.Stop(errOther) }) },
+		"CancelAfter":        func(r *scheduler.TaskRunner, _ func()) { r.Post(func() { r.CancelAfter(0) }) },
+		"end of the context": func(_ *scheduler.TaskRunner, cancel func()) { cancel() },
+		"failure beside it":  func(*scheduler.TaskRunner, func()) {},
+	}
+	for wrap, put := range wraps {
+		for end, do := range ends {
+			for _, late := range []time.Duration{0, time.Hour} {
+				t.Run(fmt.Sprint(end, ", ", wrap, ", late ", late), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						call := scheduler.Blocking(func(ctx context.Context) error {
+							<-ctx.Done()
+							time.Sleep(late)
+							return fmt.Errorf("pulling: %w", errSpace)
+						})
+						g := groupOf(t, "a z", func(k string) scheduler.Task {
+							switch {
+							case k == "a":
+								return put(call)
+							case end == "failure beside it":
+								return lasting(10, errOther)
+							}
+							return lasting(1, nil)
+						}, nil)
+						ctx, cancel := context.WithCancel(t.Context())
+						defer cancel()
+						r := scheduler.NewTaskRunner(g, nil)
+						time.AfterFunc(10*time.Second, func() { do(r, cancel) })
+						err := r.Run(ctx)
+						require.ErrorIs(t, err, errSpace)
+						require.ErrorIs(t, errors.Join(g.Errors()...), errSpace)
+						require.Contains(t, texts(scheduler.Causes(err)), "pulling: "+errSpace.Error())
 					})
 				})
 			}

@@ -154,6 +154,8 @@ func split(err error, match func(error) bool) (yes, no error) {
 // or nothing of, stays the error that it is.
 func divide(err error, match func(error) bool) (yes, no error) {
 	switch e := err.(type) { //nolint:errorlint // The structure is divided level by level, what is wrapped otherwise stays whole.
+	case *closedGroup:
+		return divide(e.failed, match)
 	case *ExceptionGroup:
 		yes, no := e.Split(match)
 		switch {
@@ -206,6 +208,8 @@ func Causes(err error) []error {
 		return nil
 	case *TaskError:
 		return Causes(e.Err)
+	case *closedGroup:
+		return Causes(e.failed)
 	case interface{ Unwrap() []error }:
 		var causes []error
 		for _, branch := range e.Unwrap() {

@@ -1,12 +1,16 @@
 package scheduler
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // failures is what went wrong in a group, in order of occurrence.
 type failures struct {
 	list       []failure
 	byNode     map[int32]int // the first failure of a node, by index
 	skippedFor []int32       // by node: 1 + the index of the failure that it was skipped for; 0: none
+	ofCalls    []error       // what calls of the member that is being closed, or was last, have failed with
 }
 
 // failure is an error and where it comes from.
@@ -101,13 +105,18 @@ type closedGroup struct{ failed *ExceptionGroup }
 func (c *closedGroup) Error() string { return c.failed.Error() }
 func (c *closedGroup) Unwrap() error { return c.failed }
 
+// keepOfCall keeps that an error is what a call failed with that was closed: one of
+// its Close that is none of closing it.
+func (f *failures) keepOfCall(err error) { f.ofCalls = append(f.ofCalls, err) }
+
 // isResult reports whether the error of a Close belongs into the result of the group
 // whose member was closed, and is not only kept: if it has what nodes of a group
-// inside had failed with before, or a call was left behind.
-func isResult(err error) bool {
+// inside had failed with before, or if a call failed or was left behind.
+func (f *failures) isResult(err error) bool {
 	var c *closedGroup
 	var a *AbandonedError
-	return errors.As(err, &c) || errors.As(err, &a)
+	return errors.As(err, &c) || errors.As(err, &a) ||
+		slices.ContainsFunc(f.ofCalls, func(failed error) bool { return contains(err, failed) })
 }
 
 // dropOfNodes returns the error of a Close without that.

@@ -38,7 +38,9 @@ type GroupOptions[K comparable] struct {
 	OnError func(k K, err error) Disposition
 
 	// Timeout is a time limit for each node, counted from its start; 0 is
-	// none, and a negative one is over at once. A node that exceeds it fails.
+	// none, and a negative one is over at once. A node that exceeds it fails
+	// with the [*Timeout], unless its task answers that with an error of its
+	// own, or by succeeding: then so does the node.
 	Timeout func(k K) time.Duration
 
 	// Limit is the largest number of members that have started and not ended.
@@ -198,7 +200,8 @@ func (g *DependencyTaskGroup[K]) Drain() { g.engine.Drain() }
 // Close closes the running members in key order and ends the group. Those whose
 // end takes time, such as [Blocking] calls, are all asked first and waited for
 // last. Close returns what nodes had failed with before, so that it is not lost
-// with the group: nil or an [*ExceptionGroup]. Errors of the members' own Close
+// with the group, and what calls inside ([Blocking] and its kin) failed with when
+// they were closed: nil or an [*ExceptionGroup]. Errors of the members' own Close
 // are kept in Errors only.
 func (g *DependencyTaskGroup[K]) Close() error { return g.engine.Close() }
 

@@ -173,7 +173,7 @@ func (g *engine) cutOff(ctx context.Context, p int32) {
 	err := g.closeTask(p, task)
 	g.vacate(p)
 	if err != nil {
-		g.handleAs(ctx, p, task, err, isResult(err))
+		g.handleAs(ctx, p, task, err, g.failures.isResult(err))
 		return
 	}
 	g.set(p, StateCancelled, task, nil)
@@ -238,7 +238,7 @@ func (g *engine) putInClosing(p int32, e *Event, c *closingTask) {
 func (g *engine) endClosing(ctx context.Context, p int32) {
 	c, err := g.finishClosing(p)
 	if c.why == closingCutOff && err != nil && !g.ending.isOnlyNotice(err) {
-		g.handleAs(ctx, p, c.task, err, isResult(err))
+		g.handleAs(ctx, p, c.task, err, g.failures.isResult(err))
 		return
 	}
 	g.endClosed(p, c, err)
@@ -269,10 +269,10 @@ func (g *engine) endClosed(p int32, c *closingTask, err error) {
 			g.free(p)
 		}
 	case c.why == closingCutOff && err != nil && !g.ending.isOnlyNotice(err): // nothing is left to be decided
-		g.failures.add(failure{err: g.taskError(p, c.task, err), node: p, inside: isResult(err)})
+		g.failures.add(failure{err: g.taskError(p, c.task, err), node: p, inside: g.failures.isResult(err)})
 		g.set(p, failedState(err), c.task, err)
 	default:
-		inside := isResult(err)
+		inside := g.failures.isResult(err)
 		if err = join(c.failed, err); err != nil {
 			g.failures.add(failure{err: g.taskError(p, c.task, err), node: p, kept: !inside, inside: inside})
 		}
@@ -281,6 +281,7 @@ func (g *engine) endClosed(p int32, c *closingTask, err error) {
 }
 
 func (g *engine) closeTask(p int32, task Task) error {
+	g.failures.ofCalls = nil
 	_, err := g.call(p, func() (Yield, error) { return Done, task.Close() })
 	return err
 }
