@@ -99,28 +99,34 @@ type GroupOptions[K comparable] struct {
 	Observer Observer
 }
 
-// DependencyTaskGroup is a Task made of a task for each node of a graph of
-// dependencies. A node is started when all that it requires is done. Running
-// members are stepped in turn.
+// DependencyTaskGroup is a [Task] that runs one task for each node of a dependency
+// graph. A node starts when everything it requires is done. Running members are
+// stepped in turn.
 //
 // One step of the group is a round: each running member that is due gets one
 // step; then each node that is ready is started, which includes its first step.
-// A member that is complete after its first step frees what waited for it in
+// A member that completes in its first step frees the nodes that waited for it in
 // the same round. Both passes go in key order: the topological order of the
-// walked direction, ties by order of entry. (Recorded behaviour, with the
-// reverse order mended.)
+// walked direction, ties by order of entry.
 //
-// The first failure stops the group: nothing new starts, and running members
-// are closed, or have their grace and get notice if they are a [Stopper]. The
-// group's error is then the last error that was thrown into it, else the first
-// failure, as a [*TaskError]. With AggregateErrors a failure only skips what
-// depends on it, directly or not, and the result is an [*ExceptionGroup] of all
-// failures in order of occurrence, also of a single one. Either way
-// [DependencyTaskGroup.Errors] has everything.
+// The first failure stops the group: nothing new starts, pending nodes are
+// cancelled, and running members have their grace and get notice if they are a
+// [Stopper], or are closed. The group's error is the last error that was thrown
+// into it, else the first failure, as a [*TaskError]. With AggregateErrors a
+// failure only skips the nodes that depend on it, directly or not, and the result
+// is an [*ExceptionGroup] of all failures in order of occurrence, even if there
+// is only one. In either mode [DependencyTaskGroup.Errors] has everything.
 //
 // An error thrown into the group stops it as a failure does, in either mode. A
-// [*Timeout] closes all members at once, unless who throws it gives a grace
-// ([RunnerOptions.Grace]), and is the result.
+// [*Timeout] closes all members at once, unless whoever throws it gives a grace
+// ([RunnerOptions.Grace]); it is the result, joined with what had failed before.
+// What nodes of a group inside had failed with is never lost: it is joined to the
+// result of the group around, whatever ended the group inside.
+//
+// A step never waits for a member to end. A member that has to end and takes time
+// for it, because it has a call that has not returned, is [StateClosing]: it keeps
+// its place in Limit and its claims, and everything else continues. That its time
+// has passed is a failure at once; what the task returns later is joined to it.
 //
 // A group can be run once. Like any Task it is for one goroutine at a time, the
 // one that drives it; between two steps, or inside those of its members, it can
@@ -170,11 +176,11 @@ func NewDependencyTaskGroup[K comparable](
 	return g, nil
 }
 
-// Step is one round: see [DependencyTaskGroup]. The Yield says when the next
-// one is worth making: in the next round of whoever drives the group, if a
-// member waits for that; at the earliest time that a member waits for, or is
-// limited to; and on an event of the group's, which is set when that of a member
-// is. A group that has ended returns [ErrEnded].
+// Step makes one round: see [DependencyTaskGroup]. The Yield reports when Step
+// should next be called: in the next round of the group's driver, if a member
+// waits for that; at the earliest time that a member waits for or is limited to;
+// and when the group's event is set, which happens when the event of a member is.
+// A group that has ended returns [ErrEnded].
 func (g *DependencyTaskGroup[K]) Step(ctx context.Context) (Yield, error) { return g.engine.Step(ctx) }
 
 // Throw handles an error thrown into the group; see [DependencyTaskGroup]. No
@@ -184,17 +190,19 @@ func (g *DependencyTaskGroup[K]) Throw(ctx context.Context, err error) (Yield, e
 	return g.engine.Throw(ctx, err)
 }
 
-// Stop hands the notice on to the running members, and to those that start
-// later. The group goes on starting them (recorded behaviour), unless it is the
-// whole run that is stopped, by [TaskRunner.Stop] or the end of its context:
-// then nothing more starts, and a group that is left unfinished fails with
-// cause.
+// Stop hands the notice on to the running members, and to those that start later.
+// If it comes from the failure of a node in a group around, the group continues to
+// start nodes until its own end. If the whole run is stopped, by [TaskRunner.Stop]
+// or the end of its context, nothing more starts, and a group that is left
+// unfinished fails with the notice.
 func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) { g.engine.Stop(ctx, cause) }
 
 // Drain starts nothing more and lets what runs come to its end. If nodes are
 // left then, they stay pending, and [ErrDrained] is the group's result, or joined
-// to it: [DependencyTaskGroup.Snapshot] has what a later group needs to go on. Groups inside go on to their own end. Drain is for the driving goroutine,
-// between two steps or inside those of its members, also by an [Observer].
+// to it: [DependencyTaskGroup.Snapshot] has what a later group needs to continue.
+// Groups inside continue to their own end. Drain is for the driving goroutine,
+// between two steps or inside those of its members, and may be called by an
+// [Observer].
 func (g *DependencyTaskGroup[K]) Drain() { g.engine.Drain() }
 
 // Close closes the running members in key order and ends the group. Those whose
