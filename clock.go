@@ -85,21 +85,17 @@ func (a *alarm) signal() {
 }
 
 // set makes the alarm ring at an instant, and reports whether the loop has to wait
-// for that. A Clock waits by itself.
+// for that.
 //
 //workflowcheck:ignore (Temporal's linter: a run in a workflow has a loop of its own)
-func (a *alarm) set(source timeSource, until int64) bool {
-	if _, ok := source.(*systemClock); !ok {
-		a.waitBy(source.(Clock), until)
-		return false
-	}
+func (a *alarm) set(clock *systemClock, until int64) bool {
 	switch {
 	case until == past:
 		return false
 	case until == never, a.timer != nil && a.at <= until && !a.rang.Load():
 		return true
 	}
-	now := instantOf(source)
+	now := instantOf(clock)
 	if until <= now { // before the difference, which may be too large
 		return false
 	}
@@ -121,6 +117,7 @@ func (a *alarm) ring() {
 	a.calls.Done()
 }
 
+// waitBy waits for an instant, or a signal, by a Clock.
 func (a *alarm) waitBy(clock Clock, until int64) {
 	var t time.Time
 	switch until {

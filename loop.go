@@ -165,15 +165,16 @@ func (r *TaskRunner) drive(ctx context.Context, pause, wait time.Duration, first
 // sleep waits once for the time or a wake. Meanwhile the runner is busy for
 // everybody else.
 func (r *TaskRunner) sleep(loop *alarm, until int64) {
-	if clock, ok := r.clock.(Clock); ok {
+	switch clock := r.clock.(type) {
+	case *systemClock:
+		if loop.set(clock, until) {
+			r.busy.Store(sleeping)
+			<-loop.wake
+			r.busy.Store(idle)
+		}
+	case Clock:
 		r.busy.Store(sleeping)
 		loop.waitBy(clock, until)
-		r.busy.Store(idle)
-		return
-	}
-	if loop.set(r.clock, until) {
-		r.busy.Store(sleeping)
-		<-loop.wake
 		r.busy.Store(idle)
 	}
 }

@@ -73,7 +73,7 @@ func (r *TaskRunner) walk(ctx context.Context) error {
 // another goroutine drives it waits for that: it may take long, when a panic closes
 // the calls.
 func (w *walker) sleep() {
-	if w.loop.set(w.r.clock, w.next.Load()) {
+	if w.loop.set(w.r.clock.(*systemClock), w.next.Load()) {
 		<-w.loop.wake
 	}
 	w.asked.Store(true)
