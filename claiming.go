@@ -205,14 +205,10 @@ func (c *claiming) Close() error {
 
 func (c *claiming) String() string { return TaskDescription(c.task) }
 
-// next returns the path of the node around, and pathOf does.
+// next returns the path of the node around, and pathOf does. Outside of any group
+// nobody asks: the task is then the only one of its run that claims.
 func (c *claiming) next() string { return c.pathOf(c.node) }
 
-func (c *claiming) pathOf(node int32) string {
-	if c.group == nil {
-		return c.String()
-	}
-	return c.group.pathOf(node)
-}
+func (c *claiming) pathOf(node int32) string { return c.group.pathOf(node) }
 
 func (c *claiming) claimed() []Claim { return c.merged }

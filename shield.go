@@ -113,9 +113,6 @@ func (t *reserve) endBefore(ctx context.Context, n *StopError) {
 // closeAt closes the task a part before an instant.
 func (t *reserve) closeAt(at int64, cause error) {
 	r := t.r
-	if r.phase != inForce {
-		return
-	}
 	if r.cutWith == nil {
 		r.cutWith = cause
 	}
