@@ -42,6 +42,13 @@ func TestPanicError_says_where(t *testing.T) {
 			require.Regexp(t, `^panic: broken in a/b at scheduler_test\.TestPanicError_says_where\.func1 \(misuse_test\.go:\d+\)$`, p.Error())
 		})
 	}
+	t.Run("of one without a stack", func(t *testing.T) {
+		group := groupOf(t, "a", func(string) scheduler.Task {
+			return scheduler.Func(func(context.Context) error { panic(&scheduler.PanicError{Value: "no"}) })
+		}, nil)
+		v := panicOf(t, func() { _ = scheduler.Run(t.Context(), group, nil) })
+		require.EqualError(t, v.(error), "panic: no in a")
+	})
 	t.Run("of a division", func(t *testing.T) {
 		zero := 0
 		v := panicOf(t, func() {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
 )
 
 // lasts is a task that is deaf to the notice and notes when it begins.
@@ -258,6 +259,60 @@ func TestReserve(t *testing.T) {
 	}
 	require.Panics(t, func() { scheduler.Reserve(-1, scheduler.Pause(scheduler.Next)) })
 	require.Panics(t, func() { scheduler.Reserve(1, nil) })
+}
+
+// A body that begins when the run was stopped already is closed before the limits
+// around it as well.
+func TestReserve_begins_under_a_notice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		time.AfterFunc(time.Second, cancel)
+		begin := time.Now()
+		var at time.Duration
+		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			require.NoError(t, co.Yield(scheduler.After(10*time.Second)))
+			err := co.Await(scheduler.Reserve(15*time.Second, scheduler.Pause(scheduler.After(time.Hour))))
+			at = time.Since(begin)
+			return err
+		})
+		require.ErrorIs(t, scheduler.Run(ctx, task, &scheduler.RunnerOptions{Grace: time.Minute}), context.Canceled)
+		require.Equal(t, 46*time.Second, at.Truncate(time.Second))
+	})
+}
+
+// An error that is thrown in, and that the body takes, ends nothing.
+func TestReserve_of_a_body_that_goes_on(t *testing.T) {
+	clock := newClock()
+	body := &fakeTask{yields: []scheduler.Yield{scheduler.After(time.Hour)}, throw: always(scheduler.After(time.Hour), nil)}
+	r := startRunner(t, scheduler.Reserve(time.Minute, body), &scheduler.RunnerOptions{Clock: clock})
+	r.Interrupt(errOops)
+	require.False(t, mustStep(t, t.Context(), r))
+	require.Equal(t, []error{errOops}, body.thrown)
+	clock.Advance(time.Hour)
+	require.True(t, mustStep(t, t.Context(), r))
+	require.NoError(t, r.Err())
+	require.Zero(t, body.closes)
+}
+
+// Limits by another clock further out say nothing to the body.
+func TestReserve_under_a_clock_of_its_own(t *testing.T) {
+	outer := newClock()
+	inner := schedulertest.NewClock(outer.Now().AddDate(100, 0, 0))
+	body := &fakeTask{step: forever}
+	own := scheduler.NewTaskRunner(scheduler.Reserve(time.Second, body), &scheduler.RunnerOptions{Clock: inner})
+	r := startRunner(t, scheduler.Subrun(own), &scheduler.RunnerOptions{Clock: outer, Grace: time.Minute})
+	r.Stop(errOops)
+	for range 3 {
+		require.False(t, mustStep(t, t.Context(), r))
+	}
+	require.Len(t, body.causes, 1)
+	require.Zero(t, body.closes)
+	outer.Advance(2 * time.Minute)
+	done, err := r.Step(t.Context())
+	require.True(t, done)
+	require.ErrorIs(t, err, errOops)
+	require.Equal(t, 1, body.closes)
 }
 
 func TestNamed(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
 )
 
 // A posted function runs inside the pause: it is no step, no round, and no end of
@@ -144,6 +145,33 @@ func TestTaskRunner_RunPosted(t *testing.T) {
 	require.NoError(t, r.Cancel())
 	require.False(t, r.Post(func() { calls++ }))
 	require.Equal(t, 2, calls)
+}
+
+// askingClock calls a function the first time that it is asked.
+type askingClock struct {
+	*schedulertest.Clock
+	first func()
+}
+
+func (c *askingClock) Now() time.Time {
+	if f := c.first; f != nil {
+		c.first = nil
+		f()
+	}
+	return c.Clock.Now()
+}
+
+// What was posted to a runner in the midst of its start is not left until its task
+// becomes due.
+func TestTaskRunner_Post_while_it_starts_inside_another(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var posted scheduler.Event
+		clock := &askingClock{Clock: newClock()}
+		inner := scheduler.NewTaskRunner(scheduler.Pause(scheduler.On(&posted)), &scheduler.RunnerOptions{Clock: clock})
+		clock.first = func() { require.True(t, inner.Post(posted.Set)) }
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.Subrun(inner), nil))
+		require.True(t, posted.IsSet())
+	})
 }
 
 // From many goroutines each function that was accepted is called once.

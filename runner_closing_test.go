@@ -266,6 +266,18 @@ func TestSubrun(t *testing.T) {
 	t.Run("success", func(t *testing.T) {
 		require.NoError(t, scheduler.Run(t.Context(), scheduler.Subrun(scheduler.NewTaskRunner(scheduler.Pause(scheduler.Next), nil)), nil))
 	})
+	t.Run("thrown into before its first step", func(t *testing.T) {
+		task := &fakeTask{step: forever}
+		r := scheduler.NewTaskRunner(task, nil)
+		throw := func() error { _, err := throwIn(t.Context(), scheduler.Subrun(r), errOops); return err }
+		require.Equal(t, errOops, throw())
+		require.False(t, r.Started())
+		require.NoError(t, r.Start(t.Context(), 0))
+		require.Equal(t, errOops, throw())
+		require.Empty(t, task.thrown, "the runner is not its own")
+		require.False(t, r.Done())
+		require.NoError(t, r.Cancel())
+	})
 	require.PanicsWithValue(t, "scheduler: Subrun: nil TaskRunner", func() { scheduler.Subrun(nil) })
 }
 
@@ -297,4 +309,26 @@ func TestRunner_ending_waits_for_its_event(t *testing.T) {
 	e.Set()
 	require.ErrorIs(t, d.RunToEnd(), context.DeadlineExceeded)
 	require.Equal(t, 2, steps)
+}
+
+// One that then goes on in place of ending is closed, and has timed out.
+func TestRunner_closes_a_task_that_goes_on_in_its_end(t *testing.T) {
+	clock := newClock()
+	var e scheduler.Event
+	task := &fakeTask{
+		step:  func(context.Context) (scheduler.Yield, error) { return scheduler.After(time.Hour), nil },
+		throw: func(context.Context, error) (scheduler.Yield, error) { return scheduler.Ending(&e), nil },
+		close: func() error { return errSpace },
+	}
+	r := startRunner(t, task, &scheduler.RunnerOptions{Timeout: time.Second, Clock: clock})
+	clock.Advance(2 * time.Second)
+	require.False(t, mustStep(t, t.Context(), r))
+	require.Zero(t, task.closes)
+	e.Set()
+	done, err := r.Step(t.Context())
+	require.True(t, done)
+	require.Equal(t, errSpace, err)
+	require.Equal(t, 1, task.closes)
+	require.ErrorIs(t, r.Err(), context.DeadlineExceeded)
+	require.ErrorIs(t, r.Err(), errSpace)
 }

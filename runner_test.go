@@ -636,3 +636,17 @@ func TestRun_goes_on_waiting_after_an_early_end(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 4*time.Second, clock.Now().Sub(began), "the first pause is none")
 }
+
+// A runner inside another says by Wake as well that its task has become due.
+func TestTaskRunner_Wake_inside_another(t *testing.T) {
+	var e scheduler.Event
+	wakes := 0
+	inner := scheduler.NewTaskRunner(scheduler.Pause(scheduler.On(&e)), &scheduler.RunnerOptions{Wake: func() { wakes++ }})
+	r := startRunner(t, scheduler.Subrun(inner), nil)
+	require.Zero(t, wakes)
+	e.Set()
+	require.True(t, r.Due().Ready())
+	require.Equal(t, 1, wakes)
+	require.True(t, mustStep(t, t.Context(), r))
+	require.Equal(t, 1, wakes)
+}
