@@ -36,7 +36,7 @@ func (e *AbandonedError) Error() string {
 
 // Returned reports whether the call has returned since. It may be called from any
 // goroutine.
-func (e *AbandonedError) Returned() bool { return e.returned.Load() }
+func (e *AbandonedError) Returned() bool { return e.returned != nil && e.returned.Load() }
 
 // abandonment is when a call is left behind, and which one that is.
 type abandonment struct {

@@ -416,6 +416,8 @@ func join(err, more error) error {
 
 // isSame reports whether two errors are the very same value. Two of a type that ==
 // panics for, such as a slice of errors, are if they are deeply equal.
+//
+//workflowcheck:ignore (Temporal's linter takes reflect.DeepEqual for non-deterministic)
 func isSame(a, b error) (equal bool) {
 	defer func() {
 		if recover() != nil {

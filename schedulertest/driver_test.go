@@ -181,7 +181,7 @@ func TestDriver_fails_the_test(t *testing.T) {
 			func(t schedulertest.TestingT) {
 				schedulertest.NewDriver(t, &steps{}, &scheduler.RunnerOptions{Timeout: -1}).StepUntil(func() bool { return false })
 			},
-			[]string{"schedulertest: steps ended before what StepUntil waited for, with error steps: timed out after -1ns"},
+			[]string{"schedulertest: steps ended before what StepUntil waited for, with error steps: timed out before it started"},
 		},
 		"for what never comes": {
 			func(t schedulertest.TestingT) {

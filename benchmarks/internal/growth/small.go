@@ -24,6 +24,7 @@ func small() []Row {
 	at := time.Unix(1e9, 0)
 	y := scheduler.At(at)
 	ctx := scheduler.WithClock(context.Background(), schedulertest.NewClock(at))
+	abandoned := &scheduler.AbandonedError{Task: "call", After: time.Second}
 	nested := &scheduler.NestedRunError{Outer: "outer", Inner: "inner"}
 	option := &scheduler.OptionError{Option: "option", Reason: "reason"}
 	stop := &scheduler.StopError{Cause: errFails}
@@ -47,9 +48,10 @@ func small() []Row {
 			_ = scheduler.StateRunning.String()
 			_ = scheduler.StateRunning.Ended()
 		}),
-		times("NestedRunError.Error OptionError.Error StopError.Error StopError.Unwrap", func() {
+		times("AbandonedError.Error AbandonedError.Returned NestedRunError.Error OptionError.Error StopError.Error StopError.Unwrap", func() {
 			_, _, _ = nested.Error(), option.Error(), stop.Error()
 			_ = errors.Unwrap(stop)
+			_, _ = abandoned.Error(), abandoned.Returned()
 		}),
 	}
 }
