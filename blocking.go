@@ -101,6 +101,7 @@ func (f *fetchCall[T]) String() string { return funcName(f.fn) }
 // belongs has been asked to stop: the notice for functions given to [Blocking],
 // [Fetch] and [Call]. For another context it is nil, which blocks for ever.
 func Stopping(ctx context.Context) <-chan struct{} {
+	mustHave(ctx, "Stopping")
 	c, _ := ctx.Value(callKey{}).(*call)
 	if c == nil {
 		return nil

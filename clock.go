@@ -33,6 +33,7 @@ type Clock interface {
 // what a task's code reads in place of time.Now, so that it also runs under a
 // simulated clock. Outside a run it is the system's time.
 func Now(ctx context.Context) time.Time {
+	mustHave(ctx, "Now")
 	if s := scopeOf(ctx); s != nil && s.clock != nil {
 		return s.clock.Now()
 	}

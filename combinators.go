@@ -231,9 +231,13 @@ func All(tasks ...Task) Task {
 // Sequence returns a Task that drives the given ones one after the other, up to
 // the first that fails. That one's error is the result. When the run, or the node
 // that the Sequence is part of, is stopped, it begins none of the tasks that are
-// left, and ends with the notice.
+// left, and ends with the notice. With a nil Task among them it begins none and
+// fails with [ErrNilTask].
 func Sequence(tasks ...Task) Task {
 	return Wrap(func(co *Coroutine) error {
+		if i := slices.Index(tasks, nil); i >= 0 {
+			return &namedError{fmt.Sprintf("number %d of a Sequence", i), ErrNilTask}
+		}
 		for _, task := range tasks {
 			if n := co.notice(); n != nil && n.final {
 				return n
@@ -255,9 +259,15 @@ func Sequence(tasks ...Task) Task {
 //
 // After a Close there is no step left for cleanup: it does not run. What must be
 // undone even then belongs in a roll-back, for which a group knows what was
-// started.
+// started. If either is nil it begins neither and fails with [ErrNilTask].
 func Finally(task, cleanup Task) Task {
 	return Wrap(func(co *Coroutine) error {
+		switch {
+		case task == nil:
+			return &namedError{"the task of a Finally", ErrNilTask}
+		case cleanup == nil:
+			return &namedError{"the cleanup of a Finally", ErrNilTask}
+		}
 		err := co.Await(task)
 		if co.closing {
 			return err

@@ -130,6 +130,10 @@ func (g *engine) Step(ctx context.Context) (y Yield, err error) {
 	switch {
 	case g.phase == phaseEnded:
 		return Yield{}, ErrEnded
+	case ctx == nil:
+		return Yield{}, checkContext(ctx)
+	case g.graph == nil:
+		return Yield{}, &OptionError{Option: "DependencyTaskGroup", Reason: "zero value; use NewDependencyTaskGroup"}
 	case g.opts.Abandon > 0 && !g.hasBegun() && !isSystemClock(clockOf(ctx)):
 		g.phase = phaseEnded
 		return Yield{}, &OptionError{Option: "GroupOptions.Abandon", Reason: errAbandonClock.Reason}
@@ -147,6 +151,12 @@ func (g *engine) Step(ctx context.Context) (y Yield, err error) {
 
 // Throw is [DependencyTaskGroup.Throw].
 func (g *engine) Throw(ctx context.Context, thrown error) (y Yield, err error) {
+	switch {
+	case ctx == nil:
+		panic("scheduler: DependencyTaskGroup.Throw into " + g.String() + ": nil Context")
+	case thrown == nil:
+		panic("scheduler: DependencyTaskGroup.Throw into " + g.String() + ": nil error")
+	}
 	if !g.hasBegun() {
 		g.phase = phaseEnded
 		return Yield{}, thrown
@@ -178,6 +188,9 @@ func (g *engine) Throw(ctx context.Context, thrown error) (y Yield, err error) {
 
 // Stop is [DependencyTaskGroup.Stop].
 func (g *engine) Stop(ctx context.Context, cause error) {
+	if ctx == nil {
+		panic("scheduler: DependencyTaskGroup.Stop of " + g.String() + ": nil Context")
+	}
 	if !g.hasBegun() {
 		return
 	}

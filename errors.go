@@ -452,6 +452,13 @@ func checkContext(ctx context.Context) error {
 	return nil
 }
 
+// mustHave panics for a nil context, with the name of the function that got it.
+func mustHave(ctx context.Context, name string) {
+	if ctx == nil {
+		panic("scheduler: " + name + ": nil Context")
+	}
+}
+
 // checkDuration returns an OptionError for a negative duration.
 func checkDuration(option string, d time.Duration) error {
 	if d < 0 {

@@ -185,7 +185,7 @@ func (g *DependencyTaskGroup[K]) Step(ctx context.Context) (Yield, error) { retu
 
 // Throw handles an error thrown into the group; see [DependencyTaskGroup]. No
 // member is stepped, and none gets to see the error other than as the cause of
-// a notice.
+// a notice. It panics if ctx or err is nil.
 func (g *DependencyTaskGroup[K]) Throw(ctx context.Context, err error) (Yield, error) {
 	return g.engine.Throw(ctx, err)
 }
@@ -194,7 +194,7 @@ func (g *DependencyTaskGroup[K]) Throw(ctx context.Context, err error) (Yield, e
 // If it comes from the failure of a node in a group around, the group continues to
 // start nodes until its own end. If the whole run is stopped, by [TaskRunner.Stop]
 // or the end of its context, nothing more starts, and a group that is left
-// unfinished fails with the notice.
+// unfinished fails with the notice. It panics if ctx is nil.
 func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) { g.engine.Stop(ctx, cause) }
 
 // Drain starts nothing more and lets what runs come to its end. If nodes are

@@ -18,8 +18,13 @@ type StopError struct {
 	deadline bool // the deadline of Run's context has passed
 }
 
-// Error returns the text of the cause.
-func (e *StopError) Error() string { return e.Cause.Error() }
+// Error returns the text of the cause; without one that of [ErrCancelled].
+func (e *StopError) Error() string {
+	if e.Cause == nil {
+		return ErrCancelled.Error()
+	}
+	return e.Cause.Error()
+}
 
 // Unwrap returns the cause.
 func (e *StopError) Unwrap() error { return e.Cause }
@@ -39,6 +44,7 @@ func asNotice(cause error, final bool) *StopError {
 //
 // A task that begins after the notice finds it too, unless [Shield] keeps it out.
 func StopCause(ctx context.Context) error {
+	mustHave(ctx, "StopCause")
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		return c.stopCause()
 	}

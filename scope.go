@@ -143,6 +143,7 @@ func scopeOf(ctx context.Context) *scope {
 // [TaskRunner], and runners that have no Clock of their own, take their time
 // from clock.
 func WithClock(ctx context.Context, clock Clock) context.Context {
+	mustHave(ctx, "WithClock")
 	inner := &scopeContext{Context: ctx, scope: within(scopeOf(ctx))}
 	inner.scope.clock, inner.scope.ownClock = clock, true
 	return inner

@@ -60,6 +60,11 @@ func (t *subrun) Throw(ctx context.Context, err error) (Yield, error) {
 	return t.ended(y, err)
 }
 
+func (t *subrun) Close() error {
+	t.over = t.owns
+	return t.runnerTask.Close()
+}
+
 // ended makes what the runner does not report the error of the task.
 func (t *subrun) ended(y Yield, err error) (Yield, error) {
 	if t.over = t.r.done; t.over && err == nil && t.r.err != nil {

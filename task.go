@@ -307,7 +307,12 @@ func (p *pause) Step(context.Context) (Yield, error) {
 	return Yield{}, &namedError{p.String(), ErrEnded}
 }
 
-func (p *pause) Close() error { return nil }
+func (p *pause) Close() error {
+	if p.steps > 0 {
+		p.steps = 2 // it can be used once
+	}
+	return nil
+}
 
 func (p *pause) String() string { return "Pause(" + p.y.String() + ")" }
 

@@ -31,7 +31,7 @@ import (
 // calls have as long as they need. nil options are the defaults.
 //
 // Walk returns a [*CircularDependencyError] if deps has a cycle, an [*OptionError]
-// if fn is nil or an option is out of range, and a [*NestedRunError] if it is
+// if ctx or fn is nil or an option is out of range, and a [*NestedRunError] if it is
 // called inside a step of a run, where it would block: use it inside [Blocking],
 // or a [DependencyTaskGroup]. Nothing has been called then.
 func Walk[K comparable](
@@ -39,6 +39,9 @@ func Walk[K comparable](
 ) error {
 	if fn == nil {
 		return &OptionError{Option: "fn", Reason: "nil function"}
+	}
+	if err := checkContext(ctx); err != nil {
+		return err
 	}
 	var o GroupOptions[K]
 	if opts != nil {
