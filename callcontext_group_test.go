@@ -201,3 +201,31 @@ func TestPoll_closed_between_calls(t *testing.T) {
 		require.ErrorIs(t, err, scheduler.ErrEnded)
 	})
 }
+
+// The limit of a node is that of what its own steps begin: a context that was kept
+// after such a step has none.
+func TestBlocking_with_a_context_kept_after_the_step(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var limited []bool
+		begin := func(ctx context.Context) {
+			mustStep(t, ctx, scheduler.Blocking(func(ctx context.Context) error {
+				_, ok := ctx.Deadline()
+				limited = append(limited, ok)
+				return nil
+			}))
+			synctest.Wait()
+		}
+		var kept context.Context
+		group := newGroup(t, "a", func(string) scheduler.Task {
+			return scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+				kept = ctx
+				begin(ctx)
+				return scheduler.Next, nil
+			})
+		}, &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Hour }})
+		mustStep(t, t.Context(), group)
+		begin(kept)
+		require.Equal(t, []bool{true, false}, limited)
+		require.NoError(t, group.Close())
+	})
+}

@@ -2,6 +2,8 @@ package scheduler_test
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,6 +78,153 @@ func pollFor(d time.Duration) scheduler.Task {
 		sleep(d)
 		return true, nil
 	})
+}
+
+// A group that has not begun, or has ended, has nothing to close. It can be asked
+// at any time, also by an Observer that hears of its end.
+func TestCloser_of_a_group_that_does_not_run(t *testing.T) {
+	var group *scheduler.DependencyTaskGroup[string]
+	asked := 0
+	ask := func() {
+		asked++
+		require.Nil(t, group.BeginClose())
+		require.NoError(t, group.Close())
+	}
+	group = newGroup(t, "a", hours, nil)
+	ask()
+	_, err := group.Step(t.Context())
+	require.ErrorIs(t, err, scheduler.ErrEnded)
+
+	group = newGroup(t, "a", func(string) scheduler.Task { return lasting0 }, &scheduler.GroupOptions[string]{
+		Observer: kindObserver{scheduler.GroupEnded, ask},
+	})
+	require.Equal(t, scheduler.Done, mustStep(t, t.Context(), group))
+	require.Equal(t, 2, asked)
+	ask()
+}
+
+// closer is a task that says by itself what Close would wait for.
+type closer struct {
+	*fakeTask
+	begin func() *scheduler.Event
+}
+
+func (c closer) BeginClose() *scheduler.Event { return c.begin() }
+
+// A task that answers a Timeout by Ending is stepped for its answer, as often as it
+// says Ending. One that goes on in place of that is asked to close.
+func TestEnding_in_answer_to_a_Timeout(t *testing.T) {
+	type answer struct {
+		y   scheduler.Yield
+		err error
+	}
+	var first, second scheduler.Event
+	for name, test := range map[string]struct {
+		answers []answer         // to the steps after the first
+		begin   *scheduler.Event // what BeginClose says
+		asked   int              // calls of BeginClose
+		closes  int              // calls of Close, which fails with errOops
+		fails   bool             // with errOops besides the Timeout
+		waits   bool             // for second
+	}{
+		"ends":               {answers: []answer{{scheduler.Done, nil}}},
+		"fails":              {answers: []answer{{scheduler.Next, errOops}}, fails: true},
+		"ends later":         {answers: []answer{{scheduler.Ending(&second), nil}, {scheduler.Done, nil}}, waits: true},
+		"fails later":        {answers: []answer{{scheduler.Ending(&second), nil}, {scheduler.Next, errOops}}, fails: true, waits: true},
+		"goes on":            {answers: []answer{{scheduler.Next, nil}}, asked: 1, closes: 1, fails: true},
+		"goes on, and waits": {answers: []answer{{scheduler.Next, nil}}, begin: &second, asked: 1, closes: 1, fails: true, waits: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first.Reset()
+			second.Reset()
+			var told []string
+			asked := 0
+			task := &fakeTask{name: "slow", throw: always(scheduler.Ending(&first), nil), close: func() error { return errOops }}
+			task.step = func(context.Context) (scheduler.Yield, error) {
+				if task.steps == 1 {
+					return scheduler.After(time.Hour), nil
+				}
+				a := test.answers[task.steps-2]
+				return a.y, a.err
+			}
+			group := newGroup(t, "a", func(string) scheduler.Task {
+				return closer{task, func() *scheduler.Event { asked++; return test.begin }}
+			}, &scheduler.GroupOptions[string]{
+				Timeout: func(string) time.Duration { return time.Second },
+				Observer: kindsFunc{scheduler.KindsOf(scheduler.NodeStepped), func(r scheduler.Record) {
+					told = append(told, r.Task())
+				}},
+			})
+			clock := newClock()
+			ctx := scheduler.WithClock(t.Context(), clock)
+			mustStep(t, ctx, group)
+			clock.Advance(2 * time.Second)
+			mustStep(t, ctx, group)
+			require.Equal(t, 1, task.steps)
+			first.Set()
+			if test.waits {
+				for range 3 { // it is not stepped for nothing
+					mustStep(t, ctx, group)
+					require.Equal(t, scheduler.StateClosing, group.State("a"))
+					require.Equal(t, 2, task.steps)
+				}
+				second.Set()
+			}
+			_, err := group.Step(ctx)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Equal(t, test.fails, errors.Is(err, errOops))
+			require.Equal(t, scheduler.StateTimedOut, group.State("a"))
+			require.Equal(t, 1+len(test.answers), task.steps)
+			require.Equal(t, []int{test.asked, test.closes}, []int{asked, task.closes})
+			require.Equal(t, slices.Repeat([]string{"slow"}, task.steps), told[:task.steps], "closing or not")
+		})
+	}
+}
+
+// What a task fails with that ends after its grace is a failure like any other, and
+// kept if its group is closed meanwhile.
+func TestCloser_that_fails_after_its_grace(t *testing.T) {
+	for _, closes := range []bool{false, true} {
+		var never, closed scheduler.Event
+		var failed []string
+		deaf := closer{
+			&fakeTask{yields: []scheduler.Yield{scheduler.On(&never)}, close: func() error { return errOops }},
+			func() *scheduler.Event { return &closed },
+		}
+		group := newGroup(t, "deaf fails", func(k string) scheduler.Task {
+			if k == "deaf" {
+				return deaf
+			}
+			return scheduler.Func(func(context.Context) error { return errBoom })
+		}, &scheduler.GroupOptions[string]{
+			GraceFor: func(string) time.Duration { return time.Second },
+			OnError: func(k string, err error) scheduler.Disposition {
+				failed = append(failed, k)
+				return scheduler.StopGroup
+			},
+		})
+		clock := newClock()
+		ctx := scheduler.WithClock(t.Context(), clock)
+		mustStep(t, ctx, group)
+		clock.Advance(2 * time.Second)
+		mustStep(t, ctx, group)
+		require.Equal(t, scheduler.StateClosing, group.State("deaf"))
+		closed.Set()
+		var err error
+		want := []string{"fails"}
+		if closes {
+			err = group.Close()
+		} else {
+			_, err = group.Step(ctx)
+			want = append(want, "deaf")
+		}
+		require.Equal(t, want, failed, "who is asked about: nothing is left to be decided in Close")
+		require.ErrorIs(t, err, errBoom)
+		require.ErrorIs(t, err, errOops)
+		require.ErrorIs(t, group.Err("deaf"), errOops)
+		require.Equal(t, scheduler.StateFailed, group.State("deaf"))
+		require.Equal(t, 1, deaf.closes)
+	}
 }
 
 // A task that has nothing to wait for says so.

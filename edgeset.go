@@ -24,7 +24,6 @@ type edgeSet struct {
 	up, down bool
 
 	graphs [2]*digraph.Graph // by direction
-	walks  [2]*walkOrder     // by direction
 }
 
 // walkOrder is how a graph is walked in one direction. Nodes are known by position,
@@ -70,9 +69,7 @@ func (e *edgeSet) isAlone(number int32) bool {
 }
 
 // change drops what was computed.
-func (e *edgeSet) change() {
-	e.graphs, e.walks = [2]*digraph.Graph{}, [2]*walkOrder{}
-}
+func (e *edgeSet) change() { e.graphs = [2]*digraph.Graph{} }
 
 // graph returns the edges by the node they lead from when walked that way.
 func (e *edgeSet) graph(way direction, nodes int) *digraph.Graph {
@@ -86,13 +83,10 @@ func (e *edgeSet) graph(way direction, nodes int) *digraph.Graph {
 	return e.graphs[way]
 }
 
-// walk returns the order of a walk. If the order of entry is not that, nodes are
+// walk computes the order of a walk, which plans keep. If the order of entry is not that, nodes are
 // numbered anew: that costs a few times what a single walk does but makes it, and
 // each further one, that much faster.
 func (e *edgeSet) walk(way direction, nodes int) *walkOrder {
-	if e.walks[way] != nil {
-		return e.walks[way]
-	}
 	w := &walkOrder{graph: e.graph(way, nodes)}
 	against := e.down
 	if way == backwards {
@@ -104,6 +98,5 @@ func (e *edgeSet) walk(way direction, nodes int) *walkOrder {
 	if w.graph != nil {
 		w.turned = sync.OnceValue(w.graph.Transpose)
 	}
-	e.walks[way] = w
 	return w
 }

@@ -354,7 +354,10 @@ func TestGroup_panic_of_an_observer_about_a_step(t *testing.T) {
 	for _, kind := range []scheduler.Kind{scheduler.NodeStepped, scheduler.SlowStep} {
 		for _, recovers := range []bool{false, true} {
 			for step := range 3 {
-				for name, last := range map[string]error{"goes on": nil, "fails": errOops} {
+				for name, last := range map[string]struct {
+					ends bool
+					err  error
+				}{"goes on": {}, "fails": {true, errOops}, "succeeds": {true, nil}} {
 					t.Run(fmt.Sprintf("%v, recovers %v, step %d, %s", kind, recovers, step, name), func(t *testing.T) {
 						clock := schedulertest.NewClock(time.Time{})
 						steps, told, ended := 0, 0, false
@@ -364,8 +367,8 @@ func TestGroup_panic_of_an_observer_about_a_step(t *testing.T) {
 								defer func() { ended = true }()
 								for ; ; steps++ {
 									clock.Advance(time.Minute)
-									if steps == step && last != nil {
-										return last
+									if steps == step && last.ends {
+										return last.err
 									}
 									if err := co.Yield(scheduler.Next); err != nil {
 										return err
@@ -386,9 +389,12 @@ func TestGroup_panic_of_an_observer_about_a_step(t *testing.T) {
 						})
 						require.True(t, ended)
 						require.Zero(t, limiter.InUse())
-						if last != nil {
+						switch {
+						case last.err != nil:
 							require.ErrorIs(t, g.Err("a"), errOops)
 							require.ErrorIs(t, errors.Join(g.Errors()...), errOops)
+						case last.ends:
+							require.Equal(t, scheduler.StateSucceeded, g.State("a"))
 						}
 					})
 				}

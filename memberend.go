@@ -66,9 +66,6 @@ func (c *closingTask) Close() error {
 
 // BeginClose asks once more.
 func (c *closingTask) BeginClose() *Event {
-	if c.answered {
-		return nil
-	}
 	c.answers = false
 	return beginClose(c.task)
 }

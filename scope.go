@@ -32,7 +32,7 @@ func heldAround(s *scope) *claims.Holding {
 	switch {
 	case s == nil:
 		return nil
-	case s.held != nil || s.group == nil:
+	case s.held != nil || s.group == nil || s.group.current == noNode:
 		return s.held
 	}
 	return s.group.placeOf(s.group.current)

@@ -12,12 +12,7 @@ import (
 
 // fail ends a running member that failed.
 func (g *engine) fail(ctx context.Context, p int32, err error) {
-	slot := g.nodes.slot(p)
-	if slot == noSlot {
-		g.handle(ctx, p, nil, err)
-		return
-	}
-	task := g.parking.task(slot)
+	task := g.parking.task(g.nodes.slot(p))
 	g.vacate(p)
 	if g.phase != phaseRunning && g.ending.isOnlyNotice(err) {
 		g.failures.add(failure{err: g.taskError(p, task, err), node: p, kept: true})

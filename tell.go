@@ -169,6 +169,9 @@ func (g *engine) tellStep(p int32, task Task, from int64, a answer) {
 // touched again.
 func (g *engine) keepAnswer(p int32, task Task, a answer) {
 	g.dropWatcher()
+	if slot := g.nodes.slot(p); slot != noSlot && g.parking.has(slot, isClosing) {
+		return // it knows its answer, and ends with the others
+	}
 	ended := a.err != nil || a.y.code&yieldDone != 0
 	switch {
 	case !ended && g.nodes.slot(p) == noSlot:
