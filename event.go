@@ -52,17 +52,23 @@ func (e *Event) Set() {
 		setting.RUnlock()
 		return
 	}
-	list := wakeupLists.Get().(*[]wakeup)
+	list := spareList.Swap(nil)
+	if list == nil {
+		list = new([]wakeup)
+	}
 	*list = e.takeWaiters((*list)[:0])
 	enterAll(*list)
 	setting.RUnlock()
 	signalAll(*list)
 	clear(*list)
-	wakeupLists.Put(list)
+	if cap(*list) <= 1<<10 { // else its memory is worth more than its making
+		spareList.Store(list)
+	}
 }
 
-// wakeupLists are used again and again.
-var wakeupLists = sync.Pool{New: func() any { return new([]wakeup) }}
+// spareList is a list that Set has no use for at the moment. Of several calls at
+// once only one finds it.
+var spareList atomic.Pointer[[]wakeup]
 
 // mark sets the event, and reports whether there may be something to wake. Of
 // several calls at once one wakes all: who begins to wait looks at set itself.
