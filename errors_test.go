@@ -307,3 +307,26 @@ func TestErrors_are_joined_once(t *testing.T) {
 		require.Equal(t, c.want, err)
 	}
 }
+
+// What a group had as failures when it was closed is divided like any other group
+// of errors.
+func TestExceptionGroup_Split_of_a_closed_group(t *testing.T) {
+	group := newGroup(t, "boom other runs", func(k string) scheduler.Task {
+		if k == "runs" {
+			return hours(k)
+		}
+		return scheduler.Func(func(context.Context) error {
+			return map[string]error{"boom": errBoom, "other": errOther}[k]
+		})
+	}, &scheduler.GroupOptions[string]{AggregateErrors: true})
+	mustStep(t, t.Context(), group)
+	all := &scheduler.ExceptionGroup{Errors: []error{group.Close()}}
+	boom, rest := all.Split(func(err error) bool {
+		e, ok := err.(*scheduler.TaskError) //nolint:errorlint // One level at a time.
+		return ok && e.Key == "boom"
+	})
+	require.ErrorIs(t, boom, errBoom)
+	require.NotErrorIs(t, boom, errOther)
+	require.ErrorIs(t, rest, errOther)
+	require.NotErrorIs(t, rest, errBoom)
+}
