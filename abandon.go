@@ -165,19 +165,24 @@ const (
 
 // stackOf returns the stack of a goroutine, or nil.
 func stackOf(id int64) []byte {
+	asked := time.Now()
 	stacks.Lock()
 	defer stacks.Unlock()
+	// A look that began while this call waited for the lock is good, however long
+	// it has taken: on a busy machine many calls must not look one after the other.
 	age := time.Since(stacks.at)
-	if stack := stacks.byGoroutine[id]; (stack != nil || stacks.cut) && age >= 0 && age < stacksKept {
+	isRecent := !stacks.at.Before(asked) || age >= 0 && age < stacksKept
+	if stack := stacks.byGoroutine[id]; isRecent && (stack != nil || stacks.cut) {
 		return stack
 	}
+	at := time.Now()
 	buf := make([]byte, 1<<16)
 	n := runtime.Stack(buf, true)
 	for n == len(buf) && n < stacksMost {
 		buf = make([]byte, 4*len(buf))
 		n = runtime.Stack(buf, true)
 	}
-	stacks.byGoroutine, stacks.at, stacks.cut = map[int64][]byte{}, time.Now(), n == len(buf)
+	stacks.byGoroutine, stacks.at, stacks.cut = map[int64][]byte{}, at, n == len(buf)
 	for stack := range bytes.SplitSeq(buf[:n], []byte("\n\n")) {
 		stacks.byGoroutine[numberIn(stack)] = bytes.Clone(stack)
 	}
