@@ -193,6 +193,16 @@ func isSameTask(a, b Task) (same bool) {
 	return a == b
 }
 
+// timeout returns the Timeout that was thrown into the coroutine last, if nothing
+// else was thrown in after it, or nil.
+func (co *Coroutine) timeout() *Timeout {
+	if co.top.told == nil {
+		return nil
+	}
+	t, _ := co.top.told.throwing.(*Timeout) //nolint:errorlint // That very one.
+	return t
+}
+
 // isFinal reports whether an error of a subtask is the end of the coroutine too.
 func (co *Coroutine) isFinal(err error) bool {
 	if co.closing || errors.Is(err, ErrSkip) || co.notice() != nil {
@@ -201,8 +211,7 @@ func (co *Coroutine) isFinal(err error) bool {
 	if co.top.told == nil || co.top.told.throwing == nil {
 		return false
 	}
-	_, timedOut := co.top.told.throwing.(*Timeout) //nolint:errorlint // That very one.
-	return timedOut || errors.Is(err, co.top.told.throwing) || contains(err, co.top.told.throwing)
+	return co.timeout() != nil || errors.Is(err, co.top.told.throwing) || contains(err, co.top.told.throwing)
 }
 
 // All returns a Task that drives the given ones side by side, without a graph:
@@ -231,16 +240,22 @@ func All(tasks ...Task) Task {
 // Sequence returns a Task that drives the given ones one after the other, up to
 // the first that fails. That one's error is the result. When the run, or the node
 // that the Sequence is part of, is stopped, it begins none of the tasks that are
-// left, and ends with the notice. With a nil Task among them it begins none and
+// left, and ends with the notice. When a [*Timeout] was thrown into it, it begins
+// none either, even if the one under way has finished in its grace, and ends with
+// the Timeout. With a nil Task among them it begins none and
 // fails with [ErrNilTask].
 func Sequence(tasks ...Task) Task {
 	return Wrap(func(co *Coroutine) error {
 		if i := slices.Index(tasks, nil); i >= 0 {
 			return &namedError{fmt.Sprintf("number %d of a Sequence", i), ErrNilTask}
 		}
+		before := co.timeout() // of a Sequence that cleans up after one
 		for _, task := range tasks {
 			if n := co.notice(); n != nil && n.final {
 				return n
+			}
+			if t := co.timeout(); t != before {
+				return t
 			}
 			if err := co.Await(task); err != nil {
 				return err

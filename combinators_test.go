@@ -372,3 +372,38 @@ func TestRetry_of_an_error_that_cannot_be_compared(t *testing.T) {
 	fails := func(context.Context) error { return err }
 	require.EqualError(t, scheduler.Run(t.Context(), scheduler.Finally(scheduler.Func(fails), scheduler.Func(fails)), nil), "name is missing")
 }
+
+// After its time limit a Sequence begins nothing more, also if the task under way
+// finishes within the grace; one that cleans up after the Timeout does its work.
+func TestSequence_after_its_limit(t *testing.T) {
+	t.Parallel()
+	began := ""
+	note := func(name string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error { began += name; return nil })
+	}
+	slow := func() scheduler.Task { return scheduler.All(scheduler.Pause(scheduler.After(15 * time.Second))) }
+	for name, body := range map[string]func() scheduler.Task{
+		"group":  slow,
+		"nested": func() scheduler.Task { return scheduler.Sequence(slow()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			began = ""
+			task := scheduler.Finally(scheduler.Sequence(body(), note("next")), scheduler.Sequence(note("clean"), note("up")))
+			err := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: 10 * time.Second, Grace: 30 * time.Second}).RunToEnd()
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Equal(t, "cleanup", began)
+
+			began = ""
+			group := newGroup(t, "a b:a", func(k string) scheduler.Task {
+				if k == "a" {
+					return scheduler.Sequence(body(), note("next"))
+				}
+				return note("dependent")
+			}, &scheduler.GroupOptions[string]{Timeout: byKey(map[string]time.Duration{"a": 10 * time.Second}), Grace: 30 * time.Second})
+			err = schedulertest.NewDriver(t, group, nil).RunToEnd()
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Empty(t, began)
+			require.Equal(t, scheduler.StateTimedOut, group.State("a"))
+		})
+	}
+}
