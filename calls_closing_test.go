@@ -147,7 +147,7 @@ func TestCall_fails_while_it_is_closed(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						call := scheduler.Blocking(func(ctx context.Context) error {
 							<-ctx.Done()
-							time.Sleep(late)
+							time.Sleep(late) //nolint:forbidigo // in a bubble
 							return fmt.Errorf("pulling: %w", errSpace)
 						})
 						g := groupOf(t, "a z", func(k string) scheduler.Task {

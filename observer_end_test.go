@@ -108,6 +108,6 @@ func TestObserver_still_closing_no_more(t *testing.T) {
 		require.Equal(t, scheduler.StateTimedOut, group.State("deaf"))
 		mustStep(t, t.Context(), r)
 		require.Zero(t, told)
-		r.Cancel()
+		_ = r.Cancel()
 	})
 }

@@ -150,7 +150,7 @@ func (w *walker) step(first bool) {
 // abort ends the walk because of a panic, or of a Goexit if v is nil: both go up
 // from Walk.
 func (w *walker) abort(v any) {
-	w.over.Store(true)
+	defer w.over.Store(true) // last: the goroutine of Walk reads the rest after it
 	switch v := v.(type) {
 	case nil:
 		w.exited = true

@@ -19,7 +19,7 @@ func OfKey() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	binary := filepath.Join(dir, "program")
 	const program = "github.com/steptask/scheduler/benchmarks/internal/textsize/program"
 	if out, err := exec.Command("go", "build", "-o", binary, program).CombinedOutput(); err != nil {
