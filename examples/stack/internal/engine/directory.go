@@ -46,16 +46,29 @@ func CleanUp(dir string) error {
 	case err != nil:
 		return err
 	case len(entries) == 0 && isDefault:
-		return os.Remove(dir)
+		return remove(dir)
 	case len(entries) != 1 || entries[0].Name() != ignoreFile:
 		return nil
 	}
 	text, err := os.ReadFile(ignore)
+	if errors.Is(err, os.ErrNotExist) { // another process cleans up as well
+		return remove(dir)
+	}
 	isOurs := string(text) == ignoreText || isDefault && strings.HasPrefix(ignoreText, string(text))
 	if err != nil || !isOurs {
 		return err
 	}
-	return errors.Join(os.Remove(ignore), os.Remove(dir))
+	return errors.Join(remove(ignore), remove(dir))
+}
+
+// remove removes a file or an empty directory, unless another process was faster,
+// be it to remove it or to put something in it.
+func remove(path string) error {
+	err := os.Remove(path)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	return err
 }
 
 // makeRoot makes the directory of the stack's own files, unless it is there, and
@@ -87,5 +100,5 @@ func (e *Engine) removeRoot(ctx context.Context) error {
 	if errors.Is(err, os.ErrNotExist) || len(entries) > 0 {
 		return nil
 	}
-	return errors.Join(err, os.Remove(e.root()))
+	return errors.Join(err, remove(e.root()))
 }
