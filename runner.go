@@ -60,8 +60,9 @@ type RunnerOptions struct {
 	Progress func(ctx context.Context) error
 
 	// Wake is called, from any goroutine, when the runner may have become due
-	// earlier than Due last said, or has something to call in RunPosted. It must not block or call the runner: it
-	// tells the loop that drives the runner to look again.
+	// earlier than Due last said, or has something to call in RunPosted. It must
+	// not block or call the runner: it tells the loop that drives the runner to
+	// look again.
 	Wake func()
 
 	// Clock is where the runner and everything stepped below take their time

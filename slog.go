@@ -17,6 +17,7 @@ import (
 //	info   node closing, and cancelled with an error   the same
 //	debug  node running, and every other change        the same
 //	debug  node stopping                               the same; grace, error
+//	debug  group noticed                               group; error
 //	warn   node still closing, slow step               group, node; took
 //
 // The path of a group is that of the node it runs in; an outermost group has

@@ -157,8 +157,9 @@ func (g *engine) notifyAll(ctx context.Context, cause error) {
 	}
 }
 
-// notify gives a running member notice, once, and once more if it is final. A panic that RecoverPanics makes an
-// error of is a failure, which may close any other member.
+// notify gives a running member notice, once, and once more if it is final. If
+// Stop panics and RecoverPanics makes an error of that, the member has failed,
+// which may close any other member.
 func (g *engine) notify(ctx context.Context, p int32, n *StopError) {
 	slot := g.nodes.slot(p)
 	s, ok := lookFor[Stopper](g.parking.task(slot))

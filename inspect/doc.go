@@ -24,8 +24,8 @@
 //
 // # Together with others
 //
-// Observers go into opts as ever. What puts a task of its own
-// around the group makes it for [NewGroupFunc].
+// Observers go into opts as ever. What puts a task of its own around the group
+// makes it for [NewGroupFunc].
 //
 // # What it costs
 //
