@@ -78,11 +78,12 @@
 //	TaskRunner.Due, Interrupt, Kill     no              no                   no
 //	TaskRunner.Post                     no              no                   no
 //	Event.Set                           no              no                   no
-//	NewDependencyTaskGroup              no              no (Completed, Estimate) no
+//	NewDependencyTaskGroup              no              no (c)                  no
 //	Coroutine.Yield, Await, Call        gives up the step
 //
 //	(a) as long as the tasks keep duty 1
 //	(b) but for calls under Blocking and its kin, which are waited for
+//	(c) but for Completed, Priority and Estimate of its options
 //
 // # How a run ends
 //

@@ -94,8 +94,8 @@ func (g *engine) init(walk *walkOrder) {
 	g.watchers.telling = nobody
 	g.startLimit = never
 	g.current = noNode
-	if g.opts.Estimate != nil {
-		g.starter.rankBy(g.graph, g.opts.Estimate)
+	if g.opts.Priority != nil || g.opts.Estimate != nil {
+		g.starter.rankBy(g.graph, g.opts.Priority, g.opts.Estimate)
 	}
 	g.complete()
 }

@@ -291,7 +291,7 @@ func TestStarter_ranks_by_the_longest_path(t *testing.T) {
 		}
 		var s starter
 		s.init(n)
-		s.rankBy(graph, func(p int32) time.Duration { return took[p] })
+		s.rankBy(graph, nil, func(p int32) time.Duration { return took[p] })
 		for r := range int32(n) {
 			p := s.nodeAt(r)
 			require.Equal(t, r, s.rankOf(p))

@@ -57,6 +57,14 @@ type GroupOptions[K comparable] struct {
 	// with a [*DeadlockError].
 	Claims func(k K) []Claim
 
+	// Priority says which nodes start first where Limit or Claims keep nodes
+	// waiting: those with the highest one, and with Estimate as well, of those
+	// with the same priority the one with the longest remaining path. What a
+	// node requires, directly or not, counts as at least as urgent as the node
+	// itself. It is asked once for each node when the group is made. Claims keep
+	// their own order between groups: see [Limiter].
+	Priority func(k K) int
+
 	// Estimate returns how long k will take. Where Limit or Claims keep nodes
 	// waiting, the one with the longest remaining path, by the sum of
 	// estimates along it, starts first. It is asked once for each node when
@@ -228,6 +236,7 @@ func byPosition[K comparable](b *options, o *GroupOptions[K], key func(int32) K)
 		Observer: o.Observer,
 	}
 	b.GraceFor, b.Timeout, b.Estimate = ofNode(o.GraceFor, key), ofNode(o.Timeout, key), ofNode(o.Estimate, key)
+	b.Priority = ofNode(o.Priority, key)
 	b.Claims, b.Completed = ofNode(o.Claims, key), ofNode(o.Completed, key)
 	if f := o.OnError; f != nil {
 		b.OnError = func(p int32, err error) Disposition { return f(key(p), err) }

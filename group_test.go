@@ -280,6 +280,7 @@ func TestNewDependencyTaskGroup_errors(t *testing.T) {
 		{"nil task", graph("a"), nil, nil, "task"},
 		{"negative Budget", graph("a"), task, &options{Budget: -1}, "GroupOptions.Budget"},
 		{"negative Grace", graph("a"), task, &options{Grace: -1}, "GroupOptions.Grace"},
+		{"Priority alone", graph("a"), task, &options{Priority: func(string) int { return 0 }}, "GroupOptions.Priority"},
 		{"Grace twice", graph("a"), task, &options{Grace: 1, GraceFor: grace}, "GroupOptions.Grace"},
 	}
 	for _, test := range tests {

@@ -17,8 +17,8 @@ import (
 // for it, so light claims cannot starve a heavy one.
 //
 // The order is this. Nodes of a group that claim the same have one place in line,
-// which the first of them in key order uses (with [GroupOptions.Estimate], the one
-// with the longest remaining path). Places are served in the order of asking,
+// which the first of them in key order uses (with [GroupOptions.Priority] the most
+// urgent one, with [GroupOptions.Estimate] the one with the longest remaining path). Places are served in the order of asking,
 // whichever group or run they are of. When a node has started, the others with the
 // same claims ask again, behind all that wait: groups take turns, however many
 // nodes each has. A place whose turn comes while its group is full

@@ -345,6 +345,37 @@ func TestGroup_Estimate(t *testing.T) {
 	require.Equal(t, "0s tail, 1s a, 2s c, 3s b, 4s negative", starts(trace), "along the walked direction")
 }
 
+func TestGroup_Priority(t *testing.T) {
+	claimsOne := func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: limiterOfOne, Weight: 1}} }
+	for _, c := range []struct {
+		name, deps string
+		opts       scheduler.GroupOptions[string]
+		priority   map[string]int
+		want       string
+	}{
+		{"the highest first, 0 if not given", "a b c d", scheduler.GroupOptions[string]{}, map[string]int{"b": -1, "c": 1, "d": 2}, "0s d, 1s c, 2s a, 3s b"},
+		{"equals in key order", "a b c", scheduler.GroupOptions[string]{}, map[string]int{"a": 5, "b": 5, "c": 5}, "0s a, 1s b, 2s c"},
+		{"what an urgent node requires is urgent", "a b c urgent:c", scheduler.GroupOptions[string]{}, map[string]int{"a": 1, "b": 2, "urgent": 3}, "0s c, 1s urgent, 2s b, 3s a"},
+		{"what requires an urgent node is not", "a b:a c", scheduler.GroupOptions[string]{}, map[string]int{"a": 3, "c": 1}, "0s a, 1s c, 2s b"},
+		{"with claims", "a b c urgent:c", scheduler.GroupOptions[string]{Claims: claimsOne}, map[string]int{"a": 1, "b": 2, "urgent": 3}, "0s c, 1s urgent, 2s b, 3s a"},
+		{"along the walked direction", "a b c urgent:c", scheduler.GroupOptions[string]{Reverse: true}, map[string]int{"c": 9, "b": 1}, "0s urgent, 1s c, 2s b, 3s a"},
+		{"before the longest path", "a b c tail:b", scheduler.GroupOptions[string]{
+			Estimate: func(k string) time.Duration { return time.Duration(len(k)) * time.Second },
+		}, map[string]int{"c": 1}, "0s c, 1s b, 2s tail, 3s a"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			opts := c.opts
+			if opts.Claims == nil {
+				opts.Limit = 1
+			}
+			opts.Priority = func(k string) int { return c.priority[k] }
+			_, trace, err := played(t, c.deps, second, &opts, nil)
+			require.NoError(t, err)
+			require.Equal(t, c.want, starts(trace))
+		})
+	}
+}
+
 var limiterOfOne = limiter(1)
 
 // Claims is asked once for each node, when all that it requires is done.

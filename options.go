@@ -19,6 +19,8 @@ func checkOptions(o *options) error {
 		return &OptionError{Option: "GroupOptions.Grace", Reason: "given beside GraceFor"}
 	case o.AggregateErrors && o.OnError != nil:
 		return &OptionError{Option: "GroupOptions.AggregateErrors", Reason: "given beside OnError"}
+	case o.Priority != nil && o.Limit == 0 && o.Claims == nil:
+		return &OptionError{Option: "GroupOptions.Priority", Reason: "given without Limit or Claims, which it needs"}
 	case o.Estimate != nil && o.Limit == 0 && o.Claims == nil:
 		return &OptionError{Option: "GroupOptions.Estimate", Reason: "given without Limit or Claims, which it needs"}
 	}

@@ -126,13 +126,17 @@ func TestWhat_blocks(t *testing.T) {
 					asked = append(asked, "estimate of "+k)
 					return 0
 				},
+				Priority: func(k string) int {
+					asked = append(asked, "priority of "+k)
+					return 0
+				},
 				Timeout: func(k string) time.Duration {
 					asked = append(asked, "timeout of "+k)
 					return 0
 				},
 			})
 		}))
-		require.ElementsMatch(t, []string{"completed a", "completed b", "estimate of a", "estimate of b"}, asked)
+		require.ElementsMatch(t, []string{"completed a", "completed b", "estimate of a", "estimate of b", "priority of a", "priority of b"}, asked)
 	})
 }
 

@@ -12,8 +12,8 @@ import (
 // starter says which node of a group starts next.
 //
 // It has the pending nodes of which all that they require is done, by rank,
-// except those that wait for claims. Rank is position, or with Estimate the place
-// in the order of the longest remaining path. Either way what a node frees has a
+// except those that wait for claims. Rank is position, or with Priority or
+// Estimate the place in the order of those. Either way what a node frees has a
 // higher rank than the node.
 type starter struct {
 	ready     *bitset.Set
@@ -24,22 +24,31 @@ type starter struct {
 
 func (s *starter) init(n int) { s.ready = bitset.New(n) }
 
-// rankBy orders the nodes by the longest remaining path.
-func (s *starter) rankBy(graph *digraph.Graph, estimate func(int32) time.Duration) {
+// rankBy orders the nodes by priority, then by the longest remaining path. Either
+// may be nil. A node is as urgent as the most urgent one that waits for it.
+func (s *starter) rankBy(graph *digraph.Graph, priority func(int32) int, estimate func(int32) time.Duration) {
 	n := graph.Len()
-	remaining := make([]int64, n)
+	urgency, remaining := make([]int, n), make([]int64, n)
 	s.byRank = make([]int32, n)
-	s.estimates = make([]time.Duration, n)
-	for p := n - 1; p >= 0; p-- {
-		s.byRank[p] = int32(p)
-		for _, q := range graph.Row(int32(p)) {
+	if estimate != nil {
+		s.estimates = make([]time.Duration, n)
+	}
+	for p := int32(n) - 1; p >= 0; p-- {
+		s.byRank[p] = p
+		if priority != nil {
+			urgency[p] = priority(p)
+		}
+		for _, q := range graph.Row(p) {
+			urgency[p] = max(urgency[p], urgency[q])
 			remaining[p] = max(remaining[p], remaining[q])
 		}
-		s.estimates[p] = max(estimate(int32(p)), 0)
-		remaining[p] = later(remaining[p], s.estimates[p])
+		if estimate != nil {
+			s.estimates[p] = max(estimate(p), 0)
+			remaining[p] = later(remaining[p], s.estimates[p])
+		}
 	}
 	slices.SortFunc(s.byRank, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(remaining[b], remaining[a]), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(urgency[b], urgency[a]), cmp.Compare(remaining[b], remaining[a]), cmp.Compare(a, b))
 	})
 	s.ranks = make([]int32, n)
 	for r, p := range s.byRank {

@@ -39,6 +39,6 @@
 //  3. Workers take their options from [WorkerOptions], or their activities
 //     heartbeat themselves.
 //  4. The order in which nodes start is part of what is replayed. Options of a
-//     group that change it (Limit, Estimate, Claims, Reverse) are part of the
-//     input, too.
+//     group that change it (Limit, Priority, Estimate, Claims, Reverse) are part
+//     of the input, too.
 package temporal

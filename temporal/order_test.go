@@ -37,6 +37,9 @@ func TestOrder(t *testing.T) {
 				if seed%3 == 0 {
 					o.Limit = 3
 				}
+				if seed%9 == 0 {
+					o.Priority = func(k string) int { return len(k) }
+				}
 				if seed%6 == 0 {
 					o.Estimate = func(k string) time.Duration { return durations[k] }
 				}

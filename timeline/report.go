@@ -334,14 +334,14 @@ func (r *Report[K]) Waited(k K) time.Duration {
 }
 
 // Under returns how long the run would have taken under another Limit, 0 for
-// none, by [Simulate]: with the durations recorded, the Reverse and the Estimate
-// of the options, and without their Claims. (Where tasks get in each other's way
+// none, by [Simulate]: with the durations recorded, the Reverse, the Priority and
+// the Estimate of the options, and without their Claims. (Where tasks get in each other's way
 // durations grow with the limit, which no simulation knows.) A negative limit is
 // a [*scheduler.OptionError].
 func (r *Report[K]) Under(limit int) (time.Duration, error) {
 	return Simulate(r.deps, func(k K) time.Duration { return r.spans[r.at[k]].Took() },
 		&scheduler.GroupOptions[K]{
-			Reverse: r.opts.Reverse, Limit: limit, Estimate: r.opts.Estimate,
+			Reverse: r.opts.Reverse, Limit: limit, Priority: r.opts.Priority, Estimate: r.opts.Estimate,
 			Completed: func(k K) bool {
 				_, ran := r.at[k]
 				return !ran

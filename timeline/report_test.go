@@ -188,3 +188,20 @@ func TestSimulate_Estimate(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 4*time.Second, took, "estimates without a limit are left out")
 }
+
+// So do priorities, before estimates.
+func TestSimulate_Priority(t *testing.T) {
+	t.Parallel()
+	deps := scheduler.NewDependencies[string]()
+	for _, k := range []string{"a", "b", "cccc"} {
+		deps.Add(k)
+	}
+	length := func(k string) time.Duration { return time.Duration(len(k)) * time.Second }
+	opts := &scheduler.GroupOptions[string]{Limit: 2, Estimate: length, Priority: func(k string) int { return -len(k) }}
+	took, err := timeline.Simulate(deps, length, opts)
+	require.NoError(t, err)
+	require.Equal(t, 5*time.Second, took, "a, b, and then the long one")
+	opts.Limit = 0
+	_, err = timeline.Simulate(deps, length, opts)
+	require.NoError(t, err, "priorities without a limit are left out")
+}

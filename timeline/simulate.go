@@ -10,12 +10,12 @@ import (
 
 // Simulate returns how long a run of deps would take in which each node takes
 // as long as took says; what is not above 0 is done at once. Of opts, which may
-// be nil, it heeds what has a say in that: Reverse, Limit, Claims, Estimate and
-// Completed. It takes as long as a run of that many nodes does whose tasks do
+// be nil, it heeds what has a say in that: Reverse, Limit, Claims, Priority,
+// Estimate and Completed. It takes as long as a run of that many nodes does whose tasks do
 // nothing.
 //
 // It is the library itself that runs, on a simulated clock, rather than a second
-// account of its rules: a limit, claims and estimates act just as they do in a
+// account of its rules: a limit, claims, priorities and estimates act just as they do in a
 // real run. Claims must be on Limiters that no other run uses; where they are
 // used it panics.
 //
@@ -50,7 +50,7 @@ func simulated[K comparable](opts *scheduler.GroupOptions[K]) *scheduler.GroupOp
 		Name: opts.Name, Reverse: opts.Reverse, Limit: opts.Limit, Claims: opts.Claims, Completed: opts.Completed,
 	}
 	if o.Limit != 0 || o.Claims != nil { // it is an error without
-		o.Estimate = opts.Estimate
+		o.Priority, o.Estimate = opts.Priority, opts.Estimate
 	}
 	return o
 }

@@ -41,6 +41,7 @@ type Options struct {
 	OnError   func(k int, err error) Disposition
 	Timeout   func(k int) int64 // 0 is none
 	Limit     int
+	Priority  func(k int) int
 	Estimate  func(k int) int64
 	Completed func(k int) bool
 	Observe   func(k int, from, to State, err error)
@@ -77,6 +78,7 @@ type node struct {
 	started  bool
 	freed    bool // done, or its failure is ignored: what requires it may start
 	before   bool // it was done beforehand: it frees once all that it requires does
+	urgency  int  // its own priority, or that of the most urgent node that waits for it
 	path     int64
 
 	// While it runs.
@@ -128,7 +130,15 @@ func NewGroup(opts Options) *Group {
 			n.state, n.before = Succeeded, true
 		}
 	}
+	if opts.Priority != nil {
+		for _, n := range g.nodes {
+			n.urgency = opts.Priority(n.key)
+		}
+	}
 	for _, n := range slices.Backward(g.nodes) {
+		for _, q := range n.requires {
+			q.urgency = max(q.urgency, n.urgency)
+		}
 		if opts.Estimate != nil {
 			n.path += max(opts.Estimate(n.key), 0)
 			for _, q := range n.requires {
@@ -267,8 +277,8 @@ func (g *Group) settle(n *node, y Yield, err error) {
 	}
 }
 
-// nextReady returns the node to start next: the first one in key order, or with
-// estimates the one with the longest remaining path.
+// nextReady returns the node to start next: the first one in key order, or the most
+// urgent one, or with estimates the one with the longest remaining path.
 func (g *Group) nextReady() *node {
 	if g.stopping || g.opts.Limit > 0 && len(g.running()) >= g.opts.Limit {
 		return nil
@@ -276,7 +286,7 @@ func (g *Group) nextReady() *node {
 	var next *node
 	for _, n := range g.nodes {
 		if n.state == Pending && each(n.requires, (*node).frees) &&
-			(next == nil || n.path > next.path) {
+			(next == nil || n.urgency > next.urgency || n.urgency == next.urgency && n.path > next.path) {
 			next = n
 		}
 	}

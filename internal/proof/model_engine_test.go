@@ -216,6 +216,9 @@ func (e *modelEngine) groupOf(spec *modelSpec, deps *scheduler.Dependencies[int]
 	if s.timeouts != nil {
 		opts.Timeout = func(k int) time.Duration { return time.Duration(s.timeouts[k]) }
 	}
+	if s.priorities != nil && s.limit > 0 {
+		opts.Priority = func(k int) int { return int(s.priorities[k]) }
+	}
 	if s.estimates != nil && s.limit > 0 {
 		opts.Estimate = func(k int) time.Duration { return time.Duration(s.estimates[k]) }
 	}

@@ -210,6 +210,9 @@ func (m *modelModel) group(spec *modelSpec) model.Task {
 	if s.timeouts != nil {
 		opts.Timeout = func(k int) int64 { return s.timeouts[k] }
 	}
+	if s.priorities != nil && s.limit > 0 {
+		opts.Priority = func(k int) int { return int(s.priorities[k]) }
+	}
 	if s.estimates != nil && s.limit > 0 {
 		opts.Estimate = func(k int) int64 { return s.estimates[k] }
 	}

@@ -54,6 +54,7 @@ type modelGroup struct {
 	onError            []scheduler.Disposition
 	timeouts           []int64
 	limit              int
+	priorities         []int64
 	estimates          []int64
 	completed          []bool
 	budget             int
