@@ -154,8 +154,7 @@
 //
 // The behaviour comes from Heat's scheduler, which has driven the resources of
 // clouds for a decade. It was recorded, and the package's tests replay the
-// records. Nine of its quirks are mended, which FORMAT.md names, in
-// internal/conformance/testdata/records. Its names, and ours:
+// records; docs/heat.md lists what differs, and why. Its names, and ours:
 //
 //	TaskRunner(task)              NewTaskRunner
 //	  start(timeout)              TaskRunner.Start
