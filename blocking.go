@@ -169,9 +169,12 @@ func (c *call) begin(ctx context.Context) {
 	if n := noticeOf(ctx); n != nil {
 		c.told().stop(n, c.ends)
 	}
-	if s != nil && s.pool != nil {
+	switch caller := callerOf(s); {
+	case caller != nil:
+		c.beginBy(caller, s)
+	case s != nil && s.pool != nil:
 		s.pool.workers.begin(c)
-	} else {
+	default:
 		go c.run(nil)
 	}
 }
@@ -190,9 +193,7 @@ func (c *call) run(w *walker) {
 	err, panicked := ErrGoexit, false
 	defer func() {
 		if err == ErrGoexit { //nolint:errorlint // That very one: it has not returned.
-			if v := recover(); v != nil {
-				err, panicked = &PanicError{Value: v, Stack: debug.Stack(), goesUp: true}, true
-			}
+			panicked, err = caught(recover())
 		}
 		if w != nil {
 			w.ending.Add(1)
@@ -204,6 +205,14 @@ func (c *call) run(w *walker) {
 		a.enter()
 	}
 	err = c.body.run((*callContext)(c))
+}
+
+// caught returns what v, which was recovered from the function, makes of its error.
+func caught(v any) (panicked bool, err error) {
+	if v == nil {
+		return false, ErrGoexit
+	}
+	return true, &PanicError{Value: v, Stack: debug.Stack(), goesUp: true}
 }
 
 // abandonment returns when the call is left behind, or nil.
@@ -231,7 +240,9 @@ func (c *call) wait() {
 	if c.done.IsSet() {
 		return
 	}
-	if p := poolOf(c.step); p != nil {
+	if e := c.end.Load(); e != nil && e.pending != nil {
+		e.pending.caller.Await(e.pending.call)
+	} else if p := poolOf(c.step); p != nil {
 		p.workers.send()
 	}
 	left := c.told().waitFor()

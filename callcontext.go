@@ -71,6 +71,7 @@ type callEnd struct {
 	held *claims.Holding // what the node of the call holds; never changed
 
 	abandonment *abandonment // nil: it is waited for without end; never changed
+	pending     *clockCall   // nil: no Caller makes it; never changed
 
 	mu     sync.Mutex
 	notice *StopError

@@ -719,3 +719,47 @@ func stubborn(d time.Duration) func(ctx context.Context) error {
 type constant time.Duration
 
 func (c constant) NextBackOff() time.Duration { return time.Duration(c) }
+
+// lastFirst is a clock that makes calls itself: each takes an hour, and the one that
+// began last is made first.
+type lastFirst struct {
+	*schedulertest.Clock
+	calls   []*scheduler.PendingCall
+	paths   []string
+	awaited int
+}
+
+func newLastFirst() *lastFirst { return &lastFirst{Clock: schedulertest.NewClock(time.Time{})} }
+
+func (c *lastFirst) Call(call *scheduler.PendingCall) {
+	c.calls = append(c.calls, call)
+	c.paths = append(c.paths, call.Path())
+}
+
+func (c *lastFirst) Wait(until time.Time, wake <-chan struct{}) {
+	if len(c.calls) == 0 {
+		c.Clock.Wait(until, wake)
+		return
+	}
+	c.Advance(time.Hour)
+	last := len(c.calls) - 1
+	c.make(c.calls[last])
+	c.calls = c.calls[:last]
+}
+
+func (c *lastFirst) Await(call *scheduler.PendingCall) {
+	c.awaited++
+	c.make(call)
+}
+
+// make lets a call run to its end, on a goroutine of its own.
+func (c *lastFirst) make(call *scheduler.PendingCall) {
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		defer call.End()
+		defer call.End() // harmless
+		call.Run(scheduler.WithClock(call.Context(), c.Clock))
+	}()
+	<-over
+}

@@ -30,6 +30,20 @@ func inside(wrap func(task scheduler.Task) scheduler.Task) func(n int) func() {
 	}
 }
 
+// callingClock makes calls as a run does under another clock.
+type callingClock struct{ *schedulertest.Clock }
+
+func (callingClock) Call(c *scheduler.PendingCall) {
+	_, _ = c.Path(), c.String()
+	go func() {
+		defer c.End()
+		c.Run(c.Context())
+	}()
+}
+
+// Await leaves the waiting to the call.
+func (callingClock) Await(*scheduler.PendingCall) {}
+
 type noPause struct{}
 
 func (noPause) NextBackOff() time.Duration { return 0 }
@@ -54,6 +68,14 @@ func tasks() []Row {
 			return scheduler.Pause(scheduler.After(time.Duration(i%1000) * time.Second))
 		})},
 		{Name: "n calls", Uses: "Blocking", N: 1000, Ready: each(func(int) scheduler.Task { return scheduler.Blocking(nothingCalled) })},
+		{Name: "n calls made by a clock", Uses: "Blocking PendingCall.Context PendingCall.End PendingCall.Path PendingCall.Run PendingCall.String", N: 1000, Ready: func(n int) func() {
+			all := make([]scheduler.Task, n)
+			for i := range all {
+				all[i] = scheduler.Blocking(nothingCalled)
+			}
+			opts := &scheduler.RunnerOptions{Clock: callingClock{schedulertest.NewClock(time.Time{})}}
+			return func() { check(scheduler.Run(context.Background(), scheduler.All(all...), opts)) }
+		}},
 		{Name: "n calls with a result", Uses: "Fetch", N: 1000, Ready: each(func(int) scheduler.Task {
 			return scheduler.Fetch(func(context.Context) (int, error) { return 0, nil }, func(_ int, err error) error { return err })
 		})},
