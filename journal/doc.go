@@ -25,7 +25,8 @@
 //   - A node that had started but not succeeded runs again. [Node.ID] is the same in
 //     each attempt, and [Node.Attempt] counts them.
 //   - A recorded step does not run again: see [Step] and [StepIn]. A step runs only
-//     after the node's earlier steps are on disk.
+//     after the node's earlier steps are on disk. [Sync] waits for them at any other
+//     point.
 //   - The run ends only after its last record is on disk.
 //
 // So whatever has happened outside, its causes are on file. Exactly once is more than
@@ -54,6 +55,10 @@
 // [*GraphError] that lists the differences, unless GroupOptions.TakeOver accepts them.
 // Steps are known by name and occurrence: if you rename one, it runs again. After a run,
 // [Group.Unused] lists recorded steps that the code no longer asked for.
+//
+// If what a node had made is gone, GroupOptions.Redo runs the node anew. To roll a run
+// back without the input that it was made from, take its graph from the file:
+// [Dependencies].
 //
 // # One process per run
 //

@@ -1,6 +1,10 @@
 package journal
 
 import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,6 +56,42 @@ func (g graph) nodes() map[string][]string {
 		}
 	}
 	return nodes
+}
+
+// Dependencies returns the graph of a run: that which it was begun with, or the one that
+// was taken over last. So a run can be rolled back by a program that has only the file. K
+// is the type of the keys; if a key in the file is not a K, the error is a
+// [*ValueError]. Nodes are in the order of their keys as JSON. Dependencies returns
+// [ErrNoRun] if there is no run of that name. It reads the file: it is not for a step.
+func Dependencies[K comparable](ctx context.Context, j *Journal, run string) (*scheduler.Dependencies[K], error) {
+	var text graph
+	err := j.db.QueryRowContext(ctx, `SELECT data FROM record
+		WHERE run = (SELECT id FROM run WHERE name = ?) AND node = '' AND kind = ? ORDER BY seq DESC LIMIT 1`,
+		run, KindGroup).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("%w: %q", ErrNoRun, run)
+	}
+	if err != nil {
+		return nil, j.fail(err)
+	}
+	deps := scheduler.NewDependencies[K]()
+	for line := range strings.SplitSeq(string(text), "\n") {
+		var keys []K
+		for element := range strings.SplitSeq(line, "\t") {
+			var k K
+			if element == "" {
+				continue // the graph is empty
+			}
+			if err := json.Unmarshal([]byte(element), &k); err != nil {
+				return nil, &ValueError{Run: run, What: "key " + shown(element), Err: err}
+			}
+			keys = append(keys, k)
+		}
+		if len(keys) > 0 {
+			deps.Add(keys[0], keys[1:]...)
+		}
+	}
+	return deps, nil
 }
 
 // difference says how g differs from the graph before; nil if it does not.

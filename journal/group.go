@@ -22,6 +22,18 @@ type GroupOptions[K comparable] struct {
 	// TakeOver, the [*GraphError].
 	TakeOver func(change *GraphError) error
 
+	// Redo is asked, in key order, for each node that has succeeded, when the group is
+	// made. It returns true if what the node had made is gone, as after somebody
+	// deleted it. The node then runs anew: its steps run again, and Node.ID is another
+	// one. Nodes that require it and have succeeded do not run again, unless Redo says
+	// so for them.
+	Redo func(n *Node[K]) bool
+
+	// SyncEnds lets a node succeed only once its success is on disk, so that an
+	// Observer hears of none that a crash could take back. In a chain it costs a
+	// second wait for the disk per node.
+	SyncEnds bool
+
 	// Recorded is called for each record of the run once it is on disk, in order and
 	// on the driving goroutine. It must be quick. It is for a Run, and includes the
 	// records of the groups inside; a group inside a node has none of its own.
@@ -62,7 +74,9 @@ func NewSubgroup[L, K comparable](
 	if err != nil {
 		return nil, err
 	}
-	g := groupMaker[L]{log: n.own.log, path: join(n.own.path, part), made: join(n.made.path, part)}
+	n.own.log.mu.Lock()
+	g := groupMaker[L]{log: n.own.log, path: join(n.own.base(), part), made: join(n.made.base(), part)}
+	n.own.log.mu.Unlock()
 	group, err := g.make(deps, task, opts)
 	if err != nil {
 		return nil, err
@@ -100,10 +114,18 @@ func (m groupMaker[K]) make(
 		return nil, err
 	}
 	m.enter(g, deps, elements)
+	if opts.Redo != nil {
+		for k := range deps.All() {
+			n := g.nodes[k]
+			n.redo = n.own.state == nodeEnded && opts.Redo(n)
+		}
+	}
 	inner := m.options(g, opts.Group)
 	g.DependencyTaskGroup, err = scheduler.NewDependencyTaskGroup(deps, func(k K) scheduler.Task {
 		n := g.nodes[k]
-		return &nodeTask{node: n.own, make: func() scheduler.Task { return limited(task(n), k, &opts.Group) }}
+		return &nodeTask{
+			node: n.own, make: func() scheduler.Task { return limited(task(n), k, &opts.Group) }, syncEnd: opts.SyncEnds,
+		}
 	}, &inner)
 	return g, err
 }
@@ -159,7 +181,7 @@ func (m groupMaker[K]) options(g *Group[K], o scheduler.GroupOptions[K]) schedul
 	o.Timeout = nil // see limited
 	o.Completed = func(k K) bool {
 		n := g.nodes[k]
-		return n.own.state == nodeEnded || back && n.made.state == nodeNew || completed != nil && completed(k)
+		return n.own.state == nodeEnded && !n.redo || back && n.made.state == nodeNew || completed != nil && completed(k)
 	}
 	o.Context = func(ctx context.Context, k K) context.Context {
 		if values != nil {
@@ -200,8 +222,8 @@ func (g *Group[K]) begin() {
 	g.log.w.add(Record{Kind: KindGroup, Data: []byte(g.graph), path: g.path})
 }
 
-// Unused returns recorded steps that succeeded nodes did not ask for in their last
-// attempt, as paths and names such as "server: create#1", in key order. Their effects
+// Unused returns recorded steps that nodes which have succeeded since the group was made
+// did not ask for, as paths and names such as "server: create#1", in key order. Their effects
 // exist, but the code that made them has changed or took another path. Unused is for the
 // driving goroutine.
 func (g *Group[K]) Unused() []string {
@@ -209,7 +231,7 @@ func (g *Group[K]) Unused() []string {
 	defer g.log.mu.Unlock()
 	var unused []string
 	for k := range g.deps.All() {
-		if n := g.nodes[k]; n != nil && n.own.state == nodeEnded && n.own.attempt > 0 {
+		if n := g.nodes[k]; n != nil && n.own.state == nodeEnded && n.own.ran {
 			for _, step := range n.own.unused() {
 				unused = append(unused, shown(n.own.path)+": "+step)
 			}

@@ -129,8 +129,7 @@ func (l *log) fold(r *Record) {
 	case KindGroup:
 		l.graphs[r.path] = graph(r.Data)
 	case KindStart:
-		n := l.node(r.path)
-		n.state, n.attempt = nodeStarted, r.Attempt
+		l.node(r.path).begin(r.Attempt)
 	case KindStep:
 		l.node(r.path).remember(r.Step, r.Data)
 	case KindEnd:

@@ -30,7 +30,7 @@ var mutants = []struct {
 	},
 	{
 		"a step in a coroutine does not wait for the one before", "step.go",
-		"for !before.done.IsSet() {", "for !before.done.IsSet() && !mutant(%d) {", "not on file: step a",
+		"for !b.done.IsSet() {", "for !b.done.IsSet() && !mutant(%d) {", "not on file: step a",
 	},
 	{
 		"a step in a call does not wait for the one before", "step.go",
@@ -39,7 +39,7 @@ var mutants = []struct {
 	{
 		"the end of a node comes late", "node.go",
 		"	n.record(KindEnd, \"\", n.result)\n",
-		"	if mutant(%d) {\n		go n.endLate()\n		return\n	}\n	n.record(KindEnd, \"\", n.result)\n",
+		"	if mutant(%d) {\n		go n.endLate()\n		return n.last\n	}\n	n.record(KindEnd, \"\", n.result)\n",
 		"not on file: the end of",
 	},
 	{

@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/steptask/scheduler"
 )
@@ -19,6 +21,7 @@ type Node[K comparable] struct {
 	own   *node
 	made  *node // what a roll-back undoes; otherwise the same as own
 	group *Group[K]
+	redo  bool // it has succeeded, and is to run anew
 }
 
 // Key returns the node's key.
@@ -34,10 +37,13 @@ func (n *Node[K]) Attempt() int {
 
 // ID returns the node's idempotency key: 32 hexadecimal digits, the same in each
 // attempt, and different from those of all other nodes and runs. A roll-back has keys of
-// its own. Give it to an API that can recognize a repeated request, with the name of the
-// step if the node makes several requests.
+// its own, and so has a node that GroupOptions.Redo runs anew. Give it to an API that can
+// recognize a repeated request, with the name of the step if the node makes several
+// requests.
 func (n *Node[K]) ID() string {
-	sum := sha256.Sum256([]byte(n.own.log.nonce + "/" + n.own.path))
+	n.own.log.mu.Lock()
+	sum := sha256.Sum256([]byte(n.own.log.nonce + "/" + n.own.base()))
+	n.own.log.mu.Unlock()
 	return hex.EncodeToString(sum[:16])
 }
 
@@ -62,7 +68,7 @@ func (n *Node[K]) SetResult(v any) error {
 func (n *Node[K]) Rewind() {
 	n.own.log.mu.Lock()
 	defer n.own.log.mu.Unlock()
-	n.own.asked = nil
+	n.own.asked = maps.Clone(n.own.before)
 }
 
 type nodeState uint8
@@ -79,10 +85,13 @@ type node struct {
 	log     *log
 	path    string
 	state   nodeState
+	ran     bool // in this process
 	attempt int
 	result  []byte
 	steps   map[string][]byte // by name and occurrence
 	asked   map[string]int    // occurrences in this attempt
+	lives   int               // how often it has succeeded and was then run anew
+	before  map[string]int    // occurrences that belong to earlier lives
 	last    *batch            // of the last record in this process
 	active  *nodeTask         // what runs it
 }
@@ -103,18 +112,43 @@ func nodeOf(ctx context.Context) (*node, error) {
 func (n *node) start() *batch {
 	n.log.mu.Lock()
 	defer n.log.mu.Unlock()
-	n.attempt++
-	n.state, n.asked = nodeStarted, nil
+	n.ran = true
+	n.begin(n.attempt + 1)
 	return n.record(KindStart, "", nil)
 }
 
-// end records the node's success. Nobody waits for that: what follows from it has
-// its own start in the same batch, or in a later one.
-func (n *node) end() {
+// begin makes it a node whose attempt of that number has started. The caller holds
+// log.mu.
+func (n *node) begin(attempt int) {
+	if n.state == nodeEnded {
+		n.lives++
+		n.before = map[string]int{}
+		for step := range n.steps {
+			name, times := nameOf(step)
+			n.before[name] = max(n.before[name], times)
+		}
+	}
+	n.state, n.attempt = nodeStarted, attempt
+	n.asked, n.result = maps.Clone(n.before), nil
+}
+
+// base is what groups inside the node, and its idempotency key, are known by: its path,
+// and which life this is, from the second one on. The caller holds log.mu.
+func (n *node) base() string {
+	if n.lives == 0 {
+		return n.path
+	}
+	return join(n.path, fmt.Sprintf("[%d]", n.lives+1))
+}
+
+// end records the node's success. Nobody needs to wait for that: what follows from it
+// has its own start in the same batch, or in a later one.
+func (n *node) end() *batch {
 	n.log.mu.Lock()
 	defer n.log.mu.Unlock()
 	n.state = nodeEnded
 	n.record(KindEnd, "", n.result)
+	return n.last
 }
 
 // fail records an error, for readers of the history.
@@ -148,6 +182,16 @@ func (n *node) ask(name string) (step string, data []byte, before *batch) {
 
 func occurrence(name string, n int) string { return name + "#" + strconv.Itoa(n) }
 
+// nameOf is the other way round.
+func nameOf(step string) (name string, n int) {
+	i := strings.LastIndexByte(step, '#')
+	if i < 0 {
+		return step, 0
+	}
+	n, _ = strconv.Atoi(step[i+1:])
+	return step[:i], n
+}
+
 // did records what a step returned.
 func (n *node) did(step string, v any) error {
 	data, err := json.Marshal(v)
@@ -176,13 +220,7 @@ func (n *node) remember(step string, data []byte) {
 func (n *node) unused() []string {
 	var unused []string
 	for step := range n.steps {
-		used := false
-		for name, times := range n.asked {
-			for i := 1; i <= times && !used; i++ {
-				used = step == occurrence(name, i)
-			}
-		}
-		if !used {
+		if name, times := nameOf(step); times > n.asked[name] {
 			unused = append(unused, step)
 		}
 	}

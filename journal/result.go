@@ -33,11 +33,12 @@ func Result[T any, K comparable](from Results[K], key K) (T, error) {
 }
 
 // StepResult returns the value recorded by the first step of that name in a node, whether
-// or not the node has succeeded. A roll-back needs it to undo a node that was half
-// created. Errors are those of [Result].
+// or not the node has succeeded; of a node that was run anew because of
+// GroupOptions.Redo, the first one since then. A roll-back needs it to undo a node that
+// was half created. Errors are those of [Result].
 func StepResult[T any, K comparable](from Results[K], key K, name string) (T, error) {
 	return read[T](from, key, "step "+name+" of ", func(n *node) ([]byte, bool) {
-		data, ok := n.steps[occurrence(name, 1)]
+		data, ok := n.steps[occurrence(name, n.before[name]+1)]
 		return data, ok
 	})
 }

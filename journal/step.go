@@ -32,14 +32,8 @@ func Step[T any](co *scheduler.Coroutine, name string, fn func(ctx context.Conte
 	if data != nil {
 		return decode[T](n, step, data)
 	}
-	for !before.done.IsSet() {
-		n.log.w.want(before)
-		if err := co.Yield(scheduler.On(&before.done)); err != nil {
-			return v, err
-		}
-	}
-	if before.err != nil {
-		return v, before.err
+	if err := n.await(co, before); err != nil {
+		return v, err
 	}
 	// Recorded on that goroutine, so that a value is not lost if the task is closed
 	// while the call comes to its end.
@@ -50,6 +44,31 @@ func Step[T any](co *scheduler.Coroutine, name string, fn func(ctx context.Conte
 		}
 		return v, err
 	})
+}
+
+// Sync parks the task until everything that its node has recorded is on disk: before it
+// tells somebody that a step was done, or lets go of what the step began. Its errors are
+// those of [Step].
+func Sync(co *scheduler.Coroutine) error {
+	n, err := nodeOf(co.Context())
+	if err != nil {
+		return err
+	}
+	n.log.mu.Lock()
+	last := n.last
+	n.log.mu.Unlock()
+	return n.await(co, last)
+}
+
+// await parks the task until b is on disk.
+func (n *node) await(co *scheduler.Coroutine, b *batch) error {
+	for !b.done.IsSet() {
+		n.log.w.want(b)
+		if err := co.Yield(scheduler.On(&b.done)); err != nil {
+			return err
+		}
+	}
+	return b.err
 }
 
 // StepIn is [Step] for functions given to [scheduler.Blocking], [scheduler.Fetch] or

@@ -305,6 +305,7 @@ func TestGroup_Unused_says_which_steps_nobody_asked_for(t *testing.T) {
 	}
 	require.Empty(t, attempt("a", "b", "b", "c"))
 	require.Equal(t, []string{"n00000: b#2", "n00000: c#1"}, attempt("a", "b"))
+	require.Empty(t, attempt("a"), "nothing has run")
 }
 
 // A call that its run has left behind does nothing more that nobody would know of.

@@ -11,18 +11,22 @@ import (
 // nodeTask is the task of a node: it waits until the start is on disk, then it is
 // the task that the user made. A state machine, since a coroutine would take 4 kB.
 type nodeTask struct {
-	node   *node
-	make   func() scheduler.Task
-	start  *batch         // while it waits
-	inner  scheduler.Task // nil until then
-	cause  error          // of a notice that came while it waited
-	inStep bool           // a step is under way, or was left by a panic
+	node    *node
+	make    func() scheduler.Task
+	start   *batch         // while it waits
+	inner   scheduler.Task // nil until then
+	cause   error          // of a notice that came while it waited
+	inStep  bool           // a step is under way, or was left by a panic
+	syncEnd bool           // it ends once its success is on disk
+	end     *batch         // while it waits for that
 }
 
 // Step records the start, and parks until that is on disk. Later it is a step of
 // the inner task.
 func (t *nodeTask) Step(ctx context.Context) (scheduler.Yield, error) {
 	switch {
+	case t.end != nil:
+		return t.finish()
 	case t.inner != nil:
 		return t.step(ctx)
 	case t.start == nil:
@@ -69,13 +73,32 @@ func (t *nodeTask) settle(y scheduler.Yield, err error) (scheduler.Yield, error)
 		t.node.fail(err)
 	case y == scheduler.Done:
 		t.node.active = nil
-		t.node.end()
+		if end := t.node.end(); t.syncEnd {
+			t.end = end
+			t.node.log.w.want(end)
+			return t.finish()
+		}
 	}
 	return y, err
 }
 
-// Throw throws err into the inner task. By default nothing is swallowed.
+// finish ends the task once its success is on disk.
+func (t *nodeTask) finish() (scheduler.Yield, error) {
+	switch {
+	case !t.end.done.IsSet():
+		return scheduler.On(&t.end.done), nil
+	case t.end.err != nil:
+		return scheduler.Yield{}, t.end.err
+	}
+	return scheduler.Done, nil
+}
+
+// Throw throws err into the inner task. By default nothing is swallowed. A task that
+// has ended, and waits until that is on disk, has ended well.
 func (t *nodeTask) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
+	if t.end != nil {
+		return scheduler.Done, nil
+	}
 	if t.inner == nil {
 		t.node.active = nil
 		return scheduler.Yield{}, err
@@ -94,6 +117,9 @@ func (t *nodeTask) Stop(ctx context.Context, cause error) {
 		t.cause = cause
 		return
 	}
+	if t.end != nil {
+		return
+	}
 	if s, ok := lookFor[scheduler.Stopper](t.inner); ok {
 		s.Stop(ctx, cause)
 	}
@@ -101,6 +127,9 @@ func (t *nodeTask) Stop(ctx context.Context, cause error) {
 
 // BeginClose asks the inner task to end.
 func (t *nodeTask) BeginClose() *scheduler.Event {
+	if t.end != nil {
+		return nil
+	}
 	if c, ok := lookFor[scheduler.Closer](t.inner); ok {
 		return c.BeginClose()
 	}
@@ -111,7 +140,7 @@ func (t *nodeTask) BeginClose() *scheduler.Event {
 // again, or rolled back.
 func (t *nodeTask) Close() error {
 	t.node.active = nil
-	if t.inner == nil {
+	if t.inner == nil || t.end != nil {
 		return nil
 	}
 	return t.inner.Close()
