@@ -131,8 +131,10 @@ type call struct {
 	err      error // what the function returned, or its *PanicError
 	panicked bool
 
-	ends bool // its context ends with the notice
-	over bool // its outcome was made known
+	ends       bool  // its context ends with the notice
+	over       bool  // its outcome was made known
+	tellsNotes bool  // somebody wants to be told of its notes
+	node       int32 // whose call it is, or noNode
 }
 
 // Step begins the call, and later looks whether it has ended.
@@ -157,7 +159,11 @@ func (c *call) begin(ctx context.Context) {
 		c.limit = at.UnixNano()
 	}
 	s := scopeOf(ctx)
+	c.node = noNode
 	if s != nil {
+		if s.group != nil {
+			c.node, c.tellsNotes = s.group.current, s.group.watchers.want(NodeNoted)
+		}
 		c.ends = s.endCalls
 		if held := heldAround(s); held != nil {
 			c.told().held = held
@@ -262,9 +268,15 @@ func (c *call) thrown() error {
 // finish returns the outcome of a call that has returned. reason is the error that
 // ended it early, or nil.
 func (c *call) finish(reason error) error {
+	if c.end.Load() != nil && c.node != noNode {
+		scopeOf(c.step).group.takeNotes()
+	}
 	c.over = true
 	if a := c.abandonment(); a != nil {
 		if lost := a.lost(); lost != nil {
+			if a.group != nil && a.node != noNode {
+				a.group.tellInside(NodeAbandoned, a.node, lost)
+			}
 			return c.made(reason, c.body.lose(join(reason, lost)))
 		}
 	}

@@ -73,9 +73,11 @@ type callEnd struct {
 	abandonment *abandonment // nil: it is waited for without end; never changed
 	pending     *clockCall   // nil: no Caller makes it; never changed
 
-	mu     sync.Mutex
-	notice *StopError
-	thrown error // the last error thrown in
+	mu      sync.Mutex
+	notice  *StopError
+	thrown  error // the last error thrown in
+	note    string
+	hasNote bool // which was not taken yet
 
 	// The end of the context, and why it has ended.
 	err, cause error

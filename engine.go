@@ -47,6 +47,7 @@ type engine struct {
 	failures  failures    // what went wrong
 	ending    groupEnding // what the group was told about its end
 	claims    claimQueue  // who waits for shared Limiters
+	notes     notes       // what members have said about themselves
 	phase     phase
 
 	clock     timeSource

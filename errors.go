@@ -349,6 +349,7 @@ func dropAll(err error, match func(error) bool) error {
 		return nil
 	}
 	switch e := err.(type) { //nolint:errorlint // One level at a time.
+	case *Timeout: // it says more than what it is about
 	case interface{ Unwrap() error }:
 		if inner := e.Unwrap(); inner != nil && dropAll(inner, match) == nil {
 			return nil

@@ -25,6 +25,7 @@ type Explanation[K comparable] struct {
 	Deadline time.Time    // when its time or its grace is over; zero: it has none
 	Stopped  bool         // it was asked to end
 	Inside   fmt.Stringer // the group that it runs, if its task is one; or nil
+	Notes    Notes        // what it has said about itself; also of one that has ended, but for success
 }
 
 // Explain says of each node, in key order, where it stands and what it waits
@@ -60,7 +61,7 @@ type explanation = Explanation[any]
 func withKeys[K comparable](e *explanation) Explanation[K] {
 	typed := Explanation[K]{
 		Key: e.Key.(K), State: e.State, Since: e.Since, Err: e.Err, Claims: e.Claims, Limited: e.Limited,
-		Until: e.Until, Deadline: e.Deadline, Stopped: e.Stopped, Inside: e.Inside,
+		Until: e.Until, Deadline: e.Deadline, Stopped: e.Stopped, Inside: e.Inside, Notes: e.Notes,
 	}
 	for _, k := range e.Requires {
 		typed.Requires = append(typed.Requires, k.(K))
@@ -83,6 +84,7 @@ func (g *engine) explainAll() iter.Seq[explanation] {
 func (g *engine) explain(p int32, waiting *waits) explanation {
 	e := explanation{
 		Key: g.key(p), State: g.nodes.state(p), Since: g.nodes.sinceRound(p), Stopped: g.nodes.has(p, wasStopped),
+		Notes: g.notesOf(p),
 	}
 	switch e.State {
 	case StatePending:
@@ -128,7 +130,7 @@ type enclosed interface {
 func (e Explanation[K]) String() string {
 	untyped := explanation{
 		Key: e.Key, State: e.State, Since: e.Since, Err: e.Err, Claims: e.Claims, Limited: e.Limited,
-		Until: e.Until, Deadline: e.Deadline, Stopped: e.Stopped, Inside: e.Inside,
+		Until: e.Until, Deadline: e.Deadline, Stopped: e.Stopped, Inside: e.Inside, Notes: e.Notes,
 	}
 	for _, k := range e.Requires {
 		untyped.Requires = append(untyped.Requires, k)
@@ -157,6 +159,9 @@ func lineOf(e *explanation) string {
 	}
 	if !e.Deadline.IsZero() {
 		fmt.Fprintf(&b, ", until %s", e.Deadline.UTC().Format(time.RFC3339Nano))
+	}
+	if said := e.Notes.String(); said != "" && !e.State.Ended() {
+		fmt.Fprintf(&b, ", %s", said)
 	}
 	if e.Err != nil {
 		fmt.Fprintf(&b, ", %s", strings.ReplaceAll(e.Err.Error(), "\n", "\n  "))

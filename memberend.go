@@ -80,7 +80,7 @@ func (g *engine) expire(ctx context.Context, p int32) {
 		g.cutOff(ctx, p)
 		return
 	}
-	t := g.timeoutOf(slot)
+	t := g.timeoutOf(p)
 	if kind == throwTimeout && g.throwTimeout(ctx, p, t) {
 		return
 	}
@@ -134,9 +134,12 @@ func (g *engine) graceUntil(p int32, end int64) time.Duration {
 }
 
 // timeoutOf returns the Timeout of a member whose own limit has passed.
-func (g *engine) timeoutOf(slot int32) *Timeout {
+func (g *engine) timeoutOf(p int32) *Timeout {
+	slot := g.nodes.slot(p)
 	limit := g.deadlines.of(slot)
-	return &Timeout{Task: TaskDescription(g.parking.task(slot)), Limit: limit.span, at: limit.at}
+	return &Timeout{
+		Task: TaskDescription(g.parking.task(slot)), Limit: limit.span, Notes: g.notesOf(p), at: limit.at,
+	}
 }
 
 // failAndClose ends a running member that has failed and not ended.
@@ -206,7 +209,7 @@ func (g *engine) timeoutBefore(p int32) error {
 	if g.deadlines.of(slot).kind != closeTimedOut {
 		return nil
 	}
-	return g.timeoutOf(slot)
+	return g.timeoutOf(p)
 }
 
 // askToClose asks a member to end. If it panics, which RecoverPanics makes an

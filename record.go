@@ -50,6 +50,18 @@ const (
 	// system's clock.
 	NodeStillClosing
 
+	// NodeAbandoned reports that a call of a node has not returned and was left
+	// behind. Err is its [*AbandonedError].
+	NodeAbandoned
+
+	// NodeNoted reports that a node has something new to say: see [Note] and
+	// [Record.Notes].
+	NodeNoted
+
+	// NodeRetrying reports that an attempt of a [Retry] has failed with Err, and
+	// that another one follows. [Record.Notes] has its number.
+	NodeRetrying
+
 	// SlowStep reports a step that Took longer than [GroupOptions.SlowStep].
 	SlowStep
 
@@ -64,7 +76,8 @@ const (
 
 var kindNames = [...]string{
 	"unknown", "group begun", "group noticed", "group stopping", "group draining", "group closing", "group ended",
-	"node changed", "node stopping", "node still closing", "slow step", "node stepped", "round begun",
+	"node changed", "node stopping", "node still closing", "node abandoned", "node noted", "node retrying",
+	"slow step", "node stepped", "round begun",
 }
 
 // String returns the kind in lower case, such as "node changed".
@@ -138,6 +151,15 @@ func (r Record) Path() string {
 // Task returns what [TaskDescription] calls the node's task. It is empty while
 // there is no task: for a node that starts, or that never started.
 func (r Record) Task() string { return r.group.watchers.subjectName() }
+
+// Notes returns what the node has said about itself, and nothing for a record about
+// the group itself.
+func (r Record) Notes() Notes {
+	if r.node == noNode {
+		return Notes{}
+	}
+	return r.group.notesOf(r.node)
+}
 
 // Took returns how long it took, as the kind says.
 func (r Record) Took() time.Duration { return r.group.watchers.took }

@@ -41,6 +41,9 @@ func (g *engine) beginRound() {
 		g.parking.takeTimes(g.now)
 		g.findExpired()
 		g.tellRound()
+		if g.watchers.want(NodeNoted) {
+			g.tellNotes()
+		}
 	}
 }
 
@@ -189,6 +192,7 @@ func (g *engine) apply(ctx context.Context, p int32, y Yield, err error) {
 // succeed ends a node whose task is complete, and frees what waits for it.
 func (g *engine) succeed(p int32, task Task) {
 	g.set(p, StateSucceeded, task, nil)
+	g.notes.forget(p)
 	g.free(p)
 }
 

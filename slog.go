@@ -17,8 +17,10 @@ import (
 //	info   node closing, and cancelled with an error   the same
 //	debug  node running, and every other change        the same
 //	debug  node stopping                               the same; grace, error
+//	debug  node noted, node retrying                   the same; note, attempt, error
 //	debug  group noticed                               group; error
 //	warn   node still closing, slow step               group, node; took
+//	warn   node abandoned                              group, node; error
 //
 // The path of a group is that of the node it runs in; an outermost group has
 // none. Names of states have underscores in place of spaces when they are keys.
@@ -63,6 +65,11 @@ func (l *LogObserver) Observe(r Record) {
 		attrs = append(attrs, roundAttr(&r), nodeAttr(&r, slog.String("from", r.From.String())))
 	case NodeStopping:
 		attrs = append(attrs, roundAttr(&r), nodeAttr(&r), slog.Duration("grace", r.Took()))
+	case NodeNoted, NodeRetrying:
+		attrs = append(attrs, roundAttr(&r), nodeAttr(&r))
+		attrs = appendNotes(attrs, r.Notes(), r.Kind)
+	case NodeAbandoned:
+		attrs = append(attrs, roundAttr(&r), nodeAttr(&r))
 	case NodeStillClosing, SlowStep:
 		attrs = append(attrs, roundAttr(&r), nodeAttr(&r), slog.Duration("took", r.Took()))
 	default:
@@ -76,9 +83,9 @@ func (l *LogObserver) Observe(r Record) {
 
 func logLevel(r *Record) slog.Level {
 	switch r.Kind {
-	case NodeStillClosing, SlowStep:
+	case NodeStillClosing, NodeAbandoned, SlowStep:
 		return slog.LevelWarn
-	case NodeStopping, GroupNoticed:
+	case NodeStopping, GroupNoticed, NodeNoted, NodeRetrying:
 		return slog.LevelDebug
 	case NodeChanged:
 		switch {
@@ -114,6 +121,14 @@ func nodeAttr(r *Record, more ...slog.Attr) slog.Attr {
 		attrs = append(attrs, slog.String("task", task))
 	}
 	return slog.GroupAttrs("node", attrs...)
+}
+
+// appendNotes appends what a record of kind is about.
+func appendNotes(attrs []slog.Attr, n Notes, kind Kind) []slog.Attr {
+	if kind == NodeRetrying {
+		return append(attrs, slog.Int("attempt", n.Attempt))
+	}
+	return append(attrs, slog.String("note", n.Text))
 }
 
 // countAttrs says how a group has ended.

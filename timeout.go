@@ -8,12 +8,14 @@ import (
 
 // Timeout is the error that is thrown into a task whose time is over, and what
 // comes out of it unless the task makes something else of that. It is a
-// [context.DeadlineExceeded] for errors.Is.
+// [context.DeadlineExceeded] for errors.Is, and what the last attempt of a [Retry]
+// failed with is one of the errors inside it.
 //
 // A Timeout does not change once it was thrown.
 type Timeout struct {
 	Task  string        // what timed out: the runner's name, or the task's description
 	Limit time.Duration // the time it was given
+	Notes Notes         // what its node had said about itself by then
 
 	runner *TaskRunner // nil: a member of a group
 	at     int64
@@ -30,13 +32,22 @@ func NewTimeout(r *TaskRunner, limit time.Duration) *Timeout {
 	return &Timeout{Task: r.String(), Limit: limit, runner: r, at: later(instant(r.now()), limit)}
 }
 
-// Error says what timed out, and after how long.
+// Error says what timed out, after how long, and what its node had said about
+// itself.
 func (t *Timeout) Error() string {
 	if t.Limit < 0 {
 		return t.Task + ": timed out before it started"
 	}
-	return fmt.Sprintf("%s: timed out after %v", t.Task, t.Limit)
+	text := fmt.Sprintf("%s: timed out after %v", t.Task, t.Limit)
+	if said := t.Notes.String(); said != "" {
+		text += ": " + said
+	}
+	return text
 }
+
+// Unwrap returns what the last attempt of a [Retry] failed with before the time had
+// passed, or nil.
+func (t *Timeout) Unwrap() error { return t.Notes.Last }
 
 // Timeout returns true: the convention of package net.
 func (t *Timeout) Timeout() bool { return true }

@@ -105,6 +105,9 @@ func (v GroupView) State(node int) State { return v.g.nodes.state(int32(node)) }
 // Err returns what [DependencyTaskGroup.Err] returns for the node's key.
 func (v GroupView) Err(node int) error { return v.g.errOf(int32(node)) }
 
+// Notes returns what a node has said about itself.
+func (v GroupView) Notes(node int) Notes { return v.g.notesOf(int32(node)) }
+
 // Explain says in one line where a node stands and what it waits for.
 func (v GroupView) Explain(node int) string {
 	e := v.g.explain(int32(node), newWaits(&v.g.claims))

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 
 	"github.com/steptask/scheduler/internal/coro"
 )
@@ -459,3 +460,24 @@ func (c *coroutine) Stop(ctx context.Context, cause error) {
 
 // String returns the function's name.
 func (c *coroutine) String() string { return funcName(c.co.fn) }
+
+// timeout returns the Timeout that was thrown into the coroutine last, if nothing
+// else was thrown in after it, or nil.
+func (co *Coroutine) timeout() *Timeout {
+	if co.top.told == nil {
+		return nil
+	}
+	t, _ := co.top.told.throwing.(*Timeout) //nolint:errorlint // That very one.
+	return t
+}
+
+// isFinal reports whether an error of a subtask is the end of the coroutine too.
+func (co *Coroutine) isFinal(err error) bool {
+	if co.closing || errors.Is(err, ErrSkip) || co.notice() != nil {
+		return true
+	}
+	if co.top.told == nil || co.top.told.throwing == nil {
+		return false
+	}
+	return co.timeout() != nil || errors.Is(err, co.top.told.throwing) || contains(err, co.top.told.throwing)
+}

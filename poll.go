@@ -1,0 +1,169 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Poll returns a Task that asks every so often whether something is ready, and
+// is done when it is. ready is called as the function of [Blocking] is, so it may
+// block; between two calls the task is parked. Its error is the task's. It
+// panics if ready is nil. The task can be run once.
+//
+// While it is not ready the [Notes] of the node have how often it was asked. ready
+// says more with [Note], such as the state that it has seen.
+//
+// The notice of a stop goes to each call, under way or later ([Stopping]); the task
+// itself continues for its grace, since what it waits for may be about to end.
+func Poll(every time.Duration, ready func(ctx context.Context) (bool, error)) Task {
+	if ready == nil {
+		panic("scheduler: Poll: nil function")
+	}
+	p := &poll{every: every, name: funcName(ready)}
+	p.fetch = func() Task {
+		return Fetch(ready, func(isReady bool, err error) error {
+			p.isReady = isReady
+			return err
+		})
+	}
+	return p
+}
+
+// PollCall is [Poll] with a value: it awaits the task that asks every so often, and
+// returns what fn returned with it when that was ready, or its error. The value of
+// a call that was not ready is dropped.
+func PollCall[T any](
+	co *Coroutine, every time.Duration, fn func(ctx context.Context) (value T, ready bool, err error),
+) (T, error) {
+	var value T
+	if fn == nil {
+		panic("scheduler: PollCall: nil function")
+	}
+	p := &poll{every: every, name: funcName(fn)}
+	p.fetch = func() Task {
+		return &call{body: &pollCall[T]{fn: fn, got: func(v T, ready bool) {
+			if p.isReady = ready; ready {
+				value = v
+			}
+		}}}
+	}
+	err := co.Await(p)
+	return value, err
+}
+
+// pollCall is the functions of PollCall.
+type pollCall[T any] struct {
+	fn    func(ctx context.Context) (T, bool, error)
+	got   func(value T, ready bool)
+	value T
+	ready bool
+}
+
+func (c *pollCall[T]) run(ctx context.Context) (err error) {
+	c.value, c.ready, err = c.fn(ctx)
+	return err
+}
+
+func (c *pollCall[T]) then(err error) error {
+	c.got(c.value, c.ready && err == nil)
+	return err
+}
+
+// lose leaves the value alone: the call may still be writing it.
+func (c *pollCall[T]) lose(err error) error { return err }
+
+func (c *pollCall[T]) String() string { return funcName(c.fn) }
+
+// poll is a machine of its own, not a coroutine: there may be very many.
+type poll struct {
+	every   time.Duration
+	name    string
+	fetch   func() Task
+	call    Task       // nil between two calls
+	notice  *StopError // nil before
+	isReady bool
+	over    bool
+	asked   int // and it was not ready
+}
+
+func (p *poll) Step(ctx context.Context) (Yield, error) {
+	if p.over {
+		return Yield{}, fmt.Errorf("%w: %s", ErrEnded, p.name)
+	}
+	if p.call != nil {
+		y, err := stepTask(ctx, p.call)
+		return p.answer(ctx, y, err)
+	}
+	p.call = p.fetch()
+	y, err := stepTask(ctx, p.call)
+	if p.notice != nil {
+		p.tell(ctx)
+	}
+	return p.answer(ctx, y, err)
+}
+
+// answer turns the outcome of a step of the call into one of the task.
+func (p *poll) answer(ctx context.Context, y Yield, err error) (Yield, error) {
+	switch {
+	case err != nil:
+		p.over = true
+		return Yield{}, err
+	case y.code&yieldDone == 0:
+		return y, nil
+	case p.isReady:
+		p.over = true
+		if p.asked > 0 {
+			changeNotes(ctx, func(n *Notes) { n.Asked = 0 })
+		}
+		return Done, nil
+	}
+	p.call = nil
+	p.asked++
+	changeNotes(ctx, func(n *Notes) { n.Asked = p.asked })
+	return After(p.every), nil
+}
+
+// Throw ends the call that is under way; the error comes out when it has ended.
+func (p *poll) Throw(ctx context.Context, err error) (Yield, error) {
+	if p.call == nil {
+		p.over = true
+		return Yield{}, err
+	}
+	y, err := throwInto(ctx, p.call, err)
+	return p.answer(ctx, y, err)
+}
+
+func (p *poll) Close() error {
+	p.over = true
+	if p.call == nil {
+		return nil
+	}
+	return p.call.Close()
+}
+
+// BeginClose asks the call that is under way to end.
+func (p *poll) BeginClose() *Event {
+	if p.call == nil {
+		return nil
+	}
+	return beginClose(p.call)
+}
+
+// Stop gives notice to the call that is under way, and to those that follow.
+func (p *poll) Stop(ctx context.Context, cause error) {
+	if p.notice == nil {
+		p.notice = asNotice(cause, false)
+	}
+	if p.call != nil {
+		p.tell(ctx)
+	}
+}
+
+func (p *poll) tell(ctx context.Context) {
+	if s, ok := lookFor[Stopper](p.call); ok {
+		s.Stop(ctx, p.notice)
+	}
+}
+
+func (p *poll) String() string { return p.name }

@@ -1,0 +1,215 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// BackOff says how long [Retry] waits before the next attempt; a negative
+// duration ends the attempts. The back-offs of github.com/cenkalti/backoff are
+// BackOffs.
+type BackOff interface {
+	NextBackOff() time.Duration
+}
+
+// BackOffFunc is a [BackOff] that looks at what has failed, and that can wait for
+// more than time. It gets the number of the attempt, from 1 on, and its error, and
+// says when the next one may begin; [Done] ends the attempts. So "again when anybody
+// else got on, or after ten seconds" is
+//
+//	scheduler.BackOffFunc(func(int, error) scheduler.Yield { return scheduler.On(&gotOn).Or(scheduler.After(10 * time.Second)) })
+type BackOffFunc func(attempt int, err error) Yield
+
+// NextBackOff makes f a BackOff for other code than Retry, which calls f itself. It
+// calls f with 0 and nil and returns the duration if that is what f waits for, -1
+// for [Done], and 0 for another Yield.
+func (f BackOffFunc) NextBackOff() time.Duration {
+	switch y := f(0, nil); {
+	case y.code&yieldDone != 0:
+		return -1
+	case y.code == yieldAfter:
+		return time.Duration(max(y.after, 0))
+	}
+	return 0
+}
+
+// Permanent returns err as an error after which [Retry] makes no further attempt,
+// with the same text. Retry asks the method Permanent() bool of any error that has
+// one, found with errors.As. Permanent of nil is nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanentError{err}
+}
+
+type permanentError struct{ err error }
+
+func (e *permanentError) Error() string   { return e.err.Error() }
+func (e *permanentError) Unwrap() error   { return e.err }
+func (e *permanentError) Permanent() bool { return true }
+
+func isPermanent(err error) bool {
+	var e interface{ Permanent() bool }
+	return errors.As(err, &e) && e.Permanent()
+}
+
+// RetryAfter returns err as an error that says how long [Retry] is to wait before
+// the next attempt, as a Retry-After header does, with the same text. Retry asks the
+// method RetryAfter() time.Duration of any error that has one, found with errors.As.
+// RetryAfter of nil is nil.
+func RetryAfter(err error, pause time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	return &retryAfterError{err, pause}
+}
+
+type retryAfterError struct {
+	err   error
+	pause time.Duration
+}
+
+func (e *retryAfterError) Error() string             { return e.err.Error() }
+func (e *retryAfterError) Unwrap() error             { return e.err }
+func (e *retryAfterError) RetryAfter() time.Duration { return e.pause }
+
+// pauseAfter returns when the attempt after the given one may begin, or Done.
+func pauseAfter(backoff BackOff, attempt int, err error) Yield {
+	if isPermanent(err) {
+		return Done
+	}
+	var y Yield
+	if f, ok := backoff.(BackOffFunc); ok {
+		y = f(attempt, err)
+	} else if pause := backoff.NextBackOff(); pause < 0 {
+		y = Done
+	} else {
+		y = After(pause)
+	}
+	var e interface{ RetryAfter() time.Duration }
+	if y != Done && errors.As(err, &e) {
+		return After(e.RetryAfter())
+	}
+	return y
+}
+
+// Retry returns a Task that makes a task and drives it, and makes another one
+// after a pause if it failed, until one succeeds. task is called with the
+// number of the attempt, from 1 on, and the error of the one before. If it
+// returns nil, or backoff ends the attempts, the result is the last error. A
+// task can be used only once, so each attempt needs a new one.
+//
+// An error that is [Permanent] ends the attempts. The pause after one that says
+// [RetryAfter] is that long, whatever backoff says, which is asked all the same.
+// The [Notes] of the node have the number of the last attempt that failed and its
+// error, until one succeeds.
+//
+// An attempt is the last one if the task was asked to stop, exceeded its own
+// time limit, or is being closed; if an error that was thrown into it comes out
+// again; or if it fails with [ErrSkip]. If its error is only that it had to end
+// (see [Interrupted]), the error of the attempt before is joined with it. Notice
+// goes to the attempt under way and ends a pause. Retry panics if an argument is
+// nil.
+func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
+	if f, ok := backoff.(BackOffFunc); backoff == nil || task == nil || ok && f == nil {
+		panic("scheduler: Retry: nil argument")
+	}
+	return Wrap(func(co *Coroutine) error {
+		r := retry{co: co, before: notesAround(co.top.ctx)}
+		for attempt := 1; ; attempt++ {
+			done, err := r.attempt(task(attempt, r.last))
+			if done {
+				if err == nil && r.last != nil {
+					r.forget()
+				}
+				return err
+			}
+			pause := pauseAfter(backoff, attempt, r.last)
+			r.note(attempt, pause != Done)
+			switch {
+			case pause == Done:
+				return r.last
+			case pause == Yield{}:
+				return join(&namedError{"a BackOffFunc", ErrNoYield}, r.last)
+			}
+			if err := co.Yield(pause.Or(On(co.Stopping()))); err != nil {
+				return join(err, r.last)
+			}
+			if n := co.notice(); n != nil {
+				return join(n, r.last)
+			}
+		}
+	})
+}
+
+// RetryCall is [Retry] with a value: it awaits a task that calls fn as [Blocking]
+// does until it succeeds, and returns the results of the last call, the value also
+// beside an error.
+func RetryCall[T any](co *Coroutine, backoff BackOff, fn func(ctx context.Context) (T, error)) (T, error) {
+	var value T
+	err := co.Await(Retry(backoff, func(int, error) Task {
+		return Fetch(fn, func(v T, err error) error {
+			value = v
+			return err
+		})
+	}))
+	return value, err
+}
+
+// retry is the state of a Retry.
+type retry struct {
+	co     *Coroutine
+	task   Task  // of the last attempt
+	last   error // with what that failed
+	before Notes // of the node
+}
+
+// note notes which attempt has failed, and, if another one follows, has that told.
+func (r *retry) note(attempt int, follows bool) {
+	g, p := nodeAround(r.co.top.ctx)
+	if g == nil {
+		return
+	}
+	n := g.notesOf(p)
+	n.Attempt, n.Last = attempt, r.last
+	if follows {
+		g.noteInside(p, n, NodeRetrying, r.last)
+	} else {
+		g.setNotes(p, n)
+	}
+}
+
+// forget takes back what it has noted: a Retry around it may have noted that before.
+func (r *retry) forget() {
+	changeNotes(r.co.top.ctx, func(n *Notes) { n.Attempt, n.Last = r.before.Attempt, r.before.Last })
+}
+
+// attempt makes one, and reports whether it is the last; err is then the result.
+func (r *retry) attempt(task Task) (done bool, err error) {
+	switch {
+	case task == nil && r.task == nil:
+		return true, ErrNilTask
+	case task == nil:
+		return true, r.last
+	case isSameTask(task, r.task):
+		return true, join(&namedError{TaskDescription(task) + ", by Retry", ErrStarted}, r.last)
+	}
+	err = r.co.Await(task)
+	if err != nil && !r.co.isFinal(err) {
+		r.task, r.last = task, err
+		return false, nil
+	}
+	if Interrupted(err) {
+		err = join(err, r.last)
+	}
+	return true, err
+}
+
+// isSameTask reports whether two tasks are the very same one, which it cannot
+// know of functions.
+func isSameTask(a, b Task) (same bool) {
+	defer func() { _ = recover() }()
+	return a == b
+}
