@@ -12,28 +12,25 @@ import (
 	"github.com/steptask/scheduler/internal/index"
 )
 
-// Dependencies says which node requires which. Nodes are named by keys, and the
-// order in which they are entered decides wherever the graph leaves a choice:
-// nothing here depends on chance. The zero Dependencies is empty and ready for
-// use; it must not be copied once used.
+// Dependencies is a graph of nodes that require one another. Wherever the graph
+// leaves a choice, the order in which the nodes were entered decides, so every
+// result is deterministic. The zero Dependencies is empty and ready for use. It must
+// not be copied after its first use.
 //
-// A group is made from Dependencies as they are at that moment: what is added
-// later does not show in it. Any number of groups can be made from the same
-// Dependencies, in both directions.
+// A group uses the graph as it is when the group is made. Any number of groups can
+// be made from the same Dependencies, in both directions.
 //
-// Add must not overlap with any other call. All other methods may be called
-// from many goroutines at once. They never panic for a key that has not been
-// entered; with an interface type for K, a key whose dynamic type is not
-// comparable makes them panic, as it does with a map. A key that is not equal to
-// itself, such as a floating-point NaN, is a new node with each edge and found by
-// no query.
+// Add must not run concurrently with any other method. The other methods may run
+// concurrently. A key that has not been entered is no error. If K is an interface
+// type, a key whose dynamic type is not comparable makes them panic, as in a map. A
+// key that is not equal to itself, such as a NaN, is a new node in each edge and is
+// never found.
 //
-// A sequence shows the graph as it is when a loop over it begins, also if the
-// loop's body adds to it, and can be used again.
+// A sequence shows the graph as it is when a loop over it begins, and can be used
+// repeatedly.
 //
-// Len, Contains and Nodes cost nothing beyond what they give. The first of the
-// other calls after an Add takes a pass over the whole graph, which is kept for
-// those that follow: add first, ask then.
+// After an Add, the first call other than Len, Contains and Nodes takes a pass over
+// the whole graph, whose result later calls use. So add everything first, then ask.
 type Dependencies[K comparable] struct {
 	// What was added last, and is not in index and edges yet: many keys are
 	// numbered faster together than one by one.
@@ -60,19 +57,18 @@ const (
 	backwards                  // edges lead from requirer to required
 )
 
-// NewDependencies returns Dependencies without nodes.
+// NewDependencies returns an empty graph.
 func NewDependencies[K comparable]() *Dependencies[K] { return &Dependencies[K]{} }
 
-// Add notes that requirer requires each of required, and enters those of these
-// nodes that are new. Without required it only enters requirer.
+// Add records that requirer requires each of required, and enters the nodes that
+// are new. Without required nodes it only enters requirer.
 //
-// Several required nodes are the same as an Add for each of them in turn, and
-// each enters the required node before the requirer. An edge that is there
-// already changes nothing. Nothing is refused: a node that requires itself, or
-// any other cycle, is found by [Dependencies.Validate] and when a group is made.
+// With several required nodes it is the same as one Add for each of them in turn.
+// Each enters the required node before the requirer. Adding an edge again has no
+// effect. A cycle is not refused here, but by [Dependencies.Validate] and when a
+// group is made.
 //
-// Groups made before are not affected. Add, or the first call after it, panics
-// beyond 2³¹-1 nodes or edges.
+// Add, or the first call after it, panics beyond 2³¹-1 nodes or edges.
 func (d *Dependencies[K]) Add(requirer K, required ...K) {
 	d.change()
 	if len(required) == 0 {
@@ -183,33 +179,32 @@ func (d *Dependencies[K]) Contains(k K) bool {
 // keys returns the nodes by entry number.
 func (d *Dependencies[K]) keys() []K { return d.settled().Keys() }
 
-// Nodes gives all nodes in order of entry.
+// Nodes yields the nodes in order of entry.
 func (d *Dependencies[K]) Nodes() iter.Seq[K] {
 	return func(yield func(K) bool) { slices.Values(d.keys())(yield) }
 }
 
-// All gives all nodes in topological order, which is the key order of a group:
-// again and again the first node, in order of entry, all of whose requirements
-// have been given already. On a cycle it ends where no such node is left, which
-// [Dependencies.Validate] tells from a complete order.
+// All yields the nodes in topological order, the key order of a group: repeatedly
+// the earliest-added node whose requirements have all been yielded. In a graph with
+// a cycle it ends when there is no such node; see [Dependencies.Validate].
 func (d *Dependencies[K]) All() iter.Seq[K] {
 	return func(yield func(K) bool) { slices.Values(d.walk(forwards).keys)(yield) }
 }
 
-// Backward gives all nodes in the key order of a reverse group: again and again
-// the first node, in order of entry, all of whose requirers have been given
-// already. In general this is not the order of [Dependencies.All] read
-// backwards. On a cycle it ends where no such node is left.
+// Backward yields the nodes in the key order of a reverse group: repeatedly the
+// earliest-added node whose requirers have all been yielded. This is in general not
+// the reverse of [Dependencies.All]. In a graph with a cycle it ends when there is
+// no such node.
 func (d *Dependencies[K]) Backward() iter.Seq[K] {
 	return func(yield func(K) bool) { slices.Values(d.walk(backwards).keys)(yield) }
 }
 
-// Requires gives the nodes that k directly requires, in the order in which they
-// were added to it: none for a leaf, and none if k has not been entered.
+// Requires yields the nodes that k requires directly, in the order in which they
+// were added. An unknown k requires none.
 func (d *Dependencies[K]) Requires(k K) iter.Seq[K] { return d.neighbours(k, backwards) }
 
-// RequiredBy gives the nodes that directly require k, in the order in which
-// they were added: none for a root, and none if k has not been entered.
+// RequiredBy yields the nodes that require k directly, in the order in which they
+// were added. An unknown k is required by none.
 func (d *Dependencies[K]) RequiredBy(k K) iter.Seq[K] { return d.neighbours(k, forwards) }
 
 func (d *Dependencies[K]) neighbours(k K, way direction) iter.Seq[K] {
@@ -227,20 +222,20 @@ func (d *Dependencies[K]) neighbours(k K, way direction) iter.Seq[K] {
 	}
 }
 
-// Leaves gives the nodes that require nothing, in order of entry.
+// Leaves yields the nodes that require nothing, in order of entry.
 func (d *Dependencies[K]) Leaves() iter.Seq[K] {
 	return d.where(func(g *digraph.Graph, number int32) bool { return g.Degree[number] == 0 })
 }
 
-// Roots gives the nodes that nothing requires, in order of entry.
+// Roots yields the nodes that no node requires, in order of entry.
 func (d *Dependencies[K]) Roots() iter.Seq[K] {
 	return d.where(func(g *digraph.Graph, number int32) bool { return len(g.Row(number)) == 0 })
 }
 
-// Undeclared gives the nodes that others require and that were never added
-// themselves, in order of entry: no [Dependencies.Add] had one of them as the
-// requirer. In a graph that is read from a file these are the names that nothing
-// in it defines. The nodes of [DependenciesOf] are added by being keys of the map.
+// Undeclared yields the nodes that are required but were never the requirer of an
+// [Dependencies.Add], in order of entry. In a graph that was read from a file these
+// are the names that are used but not defined. With [DependenciesOf] they are the
+// nodes that are not keys of the map.
 func (d *Dependencies[K]) Undeclared() iter.Seq[K] {
 	return func(yield func(K) bool) {
 		g := d.graph(forwards)
@@ -264,9 +259,8 @@ func (d *Dependencies[K]) where(match func(g *digraph.Graph, number int32) bool)
 	}
 }
 
-// Edges gives each edge once, as requirer and required: requirers in order of
-// entry, and for each what it requires in the order of [Dependencies.Requires].
-// A node without edges is not in it; [Dependencies.Nodes] has them all.
+// Edges yields each edge once, as requirer and required: requirers in order of
+// entry, and for each its requirements in the order of [Dependencies.Requires].
 func (d *Dependencies[K]) Edges() iter.Seq2[K, K] {
 	return func(yield func(requirer, required K) bool) {
 		g, keys := d.graph(backwards), d.keys()
@@ -280,8 +274,8 @@ func (d *Dependencies[K]) Edges() iter.Seq2[K, K] {
 	}
 }
 
-// String gives a line for each node in order of entry: the node, and after an
-// arrow what it requires, in the order of [Dependencies.Requires].
+// String returns one line per node in order of entry: the node, and after an arrow
+// its requirements in the order of [Dependencies.Requires].
 //
 //	db
 //	web -> db, cache
@@ -309,14 +303,11 @@ func graphText(g *digraph.Graph, key func(number int32) any) string {
 	return b.String()
 }
 
-// Validate returns nil if the nodes can be put in order, and otherwise a
-// [*CircularDependencyError] with one of the shortest cycles, which is the same
-// one whenever the same nodes are entered in the same order with the same
-// edges.
+// Validate returns nil if the graph has no cycle, and otherwise a
+// [*CircularDependencyError] with one of the shortest cycles. The same edges added
+// in the same order give the same cycle.
 //
-// It takes time linear in the size of the graph as long as there is no cycle,
-// and in general also if there is one: only graphs made for it, large, dense in
-// cycles and without a short one, take more.
+// It takes linear time, except in large graphs with many cycles and no short one.
 func (d *Dependencies[K]) Validate() error {
 	_, err := d.plan(false)
 	return err

@@ -11,55 +11,54 @@ import (
 	"time"
 )
 
-// Errors that say what the library itself has found. All can be tested for with
-// errors.Is.
+// Errors of the package itself, for errors.Is.
 var (
-	// ErrStarted is returned by the start of a runner that was started before.
+	// ErrStarted is returned when a runner is started a second time.
 	ErrStarted = errors.New("scheduler: already started")
 
-	// ErrNotStarted is returned by a step of a runner that was not started.
+	// ErrNotStarted is returned by a step of a runner that has not been started.
 	ErrNotStarted = errors.New("scheduler: not started")
 
-	// ErrCancelled is returned by the start of a runner that was cancelled
-	// before it was started, and is the cause of a stop that names none.
+	// ErrCancelled is returned when a runner is started that has been cancelled,
+	// and is the cause of a stop without one.
 	ErrCancelled = errors.New("scheduler: cancelled")
 
-	// ErrEnded is returned by a step of a task that can be run only once and
-	// has ended.
+	// ErrEnded is returned by a step of a task that has ended and can be used
+	// only once.
 	ErrEnded = errors.New("scheduler: already ended")
 
-	// ErrClosed is what a coroutine's Yield and Await return when the
-	// coroutine is being closed: it must return, and whatever wraps ErrClosed
-	// is dropped from its error.
+	// ErrClosed is returned by a coroutine's Yield and Await when the coroutine
+	// is being closed. It must then return; ErrClosed and errors that only wrap
+	// it are removed from its result.
 	//
-	// It is the cause of the context of a call that is closed, so it is a
-	// [context.Canceled] for errors.Is.
+	// It is also the cause of the context of a call that is being closed, and
+	// therefore matches [context.Canceled].
 	ErrClosed error = closedError{}
 
 	// ErrIgnoredClose is returned by Close when a coroutine yielded again
-	// after it was told that it is being closed. It was ended by force.
+	// although it was being closed. The coroutine has been ended by force.
 	ErrIgnoredClose = errors.New("scheduler: coroutine went on after close and was ended by force")
 
 	// ErrNoYield fails a task whose step returned the zero Yield and no error.
 	ErrNoYield = errors.New("scheduler: step returned neither a yield nor an error")
 
-	// ErrSkip says, as the error of a task or wrapped in one, that the task and
-	// what depends on it are to be skipped, and that this is no failure.
+	// ErrSkip is returned by a task, possibly wrapped, to skip itself and its
+	// dependents. This is not a failure.
 	ErrSkip = errors.New("scheduler: skip")
 
-	// ErrDrained is the result of a group that was drained before all its nodes
-	// had started.
+	// ErrDrained is the result of a group that was drained while some of its nodes
+	// had not started.
 	ErrDrained = errors.New("scheduler: drained")
 
-	// ErrNilTask fails a node whose function returned a nil Task, and an Await
-	// of one.
+	// ErrNilTask is the error of a node whose function returned a nil Task, and of
+	// an Await of one.
 	ErrNilTask = errors.New("scheduler: nil task")
 
 	// ErrAborted is the outcome of a runner whose task panicked or called
-	// runtime.Goexit: both go up through the step, which returns nothing.
+	// runtime.Goexit, both of which leave Step without a result.
 	ErrAborted = errors.New("scheduler: task panicked or ended its goroutine")
 
-	// ErrGoexit fails a blocking call that ended its goroutine with
+	// ErrGoexit is the error of a blocking call that ended its goroutine with
 	// runtime.Goexit, as testing.T.FailNow does.
 	ErrGoexit = errors.New("scheduler: call ended its goroutine with runtime.Goexit")
 )
@@ -79,9 +78,9 @@ type namedError struct {
 func (e *namedError) Error() string { return e.err.Error() + ": " + e.name }
 func (e *namedError) Unwrap() error { return e.err }
 
-// ExceptionGroup holds the errors of several tasks in the order in which they
-// occurred. An aggregating group returns it whenever anything failed, also for
-// a single error.
+// ExceptionGroup holds the errors of several tasks in order of occurrence. An
+// aggregating group returns one whenever a node has failed, even for a single
+// error.
 type ExceptionGroup struct {
 	Errors []error
 }
@@ -89,7 +88,7 @@ type ExceptionGroup struct {
 // exceptionsListed is how many errors the text of an ExceptionGroup has.
 const exceptionsListed = 20
 
-// Error lists the errors, one a line: the first 20, and how many more there are.
+// Error lists the errors, one per line: the first 20, and the number of the others.
 func (g *ExceptionGroup) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d ", len(g.Errors))
@@ -109,13 +108,13 @@ func (g *ExceptionGroup) Error() string {
 	return b.String()
 }
 
-// Unwrap gives errors.Is and errors.As all the errors.
+// Unwrap returns the errors.
 func (g *ExceptionGroup) Unwrap() []error { return g.Errors }
 
-// Split divides the errors into those that match and the rest, both in order; a
+// Split divides the errors into those that match and the others, each in order; a
 // half without errors is nil. A nested ExceptionGroup that does not match as a
-// whole is divided as well and keeps its place and, inside a [*TaskError], its
-// key.
+// whole is divided too, and each part keeps its place and the key of the
+// [*TaskError] around it.
 func (g *ExceptionGroup) Split(match func(error) bool) (matching, rest *ExceptionGroup) {
 	var yes, no []error
 	for _, err := range g.Errors {
@@ -186,10 +185,10 @@ func orNil(g *ExceptionGroup) error {
 	return g
 }
 
-// TaskError says which node of a group an error came from.
+// TaskError is the error of a node of a group.
 type TaskError struct {
 	Key  any    // the node
-	Task string // what [TaskDescription] calls its task
+	Task string // the [TaskDescription] of its task
 	Err  error
 }
 
@@ -199,9 +198,9 @@ func (e *TaskError) Error() string { return fmt.Sprintf("%v: %v", e.Key, e.Err) 
 // Unwrap returns the task's own error.
 func (e *TaskError) Unwrap() error { return e.Err }
 
-// Causes returns the errors that the members of groups failed with, in order and
-// without the keys that [TaskError] and [ExceptionGroup] add to them. An error that
-// is made of several by errors.Join is taken apart; any other is returned as it is.
+// Causes returns the errors that tasks failed with, in order, without the [TaskError]
+// and [ExceptionGroup] around them. A joined error is taken apart; any other is
+// returned as it is.
 func Causes(err error) []error {
 	switch e := err.(type) { //nolint:errorlint // One level at a time.
 	case nil:
@@ -220,10 +219,10 @@ func Causes(err error) []error {
 	return []error{err}
 }
 
-// PanicError is a panic as an error: one that left a coroutine, a call that
-// blocks, or a member of a group, whose own stack or place in the graph would not
-// be seen otherwise. It goes up in the place of the value that panic was called
-// with, or with [GroupOptions.RecoverPanics] is the error of the node.
+// PanicError is a panic of a coroutine, a blocking call or a node of a group. It
+// propagates in place of the original value, so that an uncaught panic shows the
+// original stack and the node. With [GroupOptions.RecoverPanics] it is the error of
+// the node instead.
 type PanicError struct {
 	Value any    // what panic was called with
 	Stack []byte // where, as formatted by runtime/debug.Stack
@@ -232,9 +231,8 @@ type PanicError struct {
 	goesUp bool // it is a panic, and not the error of a node
 }
 
-// Error returns the panic's value. While it goes up as a panic, so that an uncaught
-// one prints it, the text has the path too, and the place in the code outside of
-// this package that panicked.
+// Error returns the value of the panic. While the panic propagates, the text
+// includes the path of the node and the place outside of this package that panicked.
 func (e *PanicError) Error() string {
 	text := fmt.Sprintf("panic: %v", e.Value)
 	if !e.goesUp {
@@ -303,8 +301,7 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// OptionError says which option, or other argument, a constructor could not
-// take.
+// OptionError reports an invalid option or argument.
 type OptionError struct {
 	Option string // such as GroupOptions.Budget
 	Reason string
@@ -313,10 +310,9 @@ type OptionError struct {
 // Error names the option and the reason.
 func (e *OptionError) Error() string { return "scheduler: " + e.Option + ": " + e.Reason }
 
-// NestedRunError is returned by a blocking run that was called from inside a
-// step of another run, where it would stall everything else that the outer run
-// drives. Drive the inner task with [Coroutine.Await] or [TaskRunner.AsTask]
-// instead, or call it inside [Blocking].
+// NestedRunError is returned by a blocking run that was called inside a step of
+// another run, which it would block. Use [Coroutine.Await] or [Subrun] instead, or
+// make the run inside [Blocking].
 type NestedRunError struct {
 	Outer string // the run whose step made the call
 	Inner string // the run that was refused
@@ -383,11 +379,10 @@ func dropBranches(err error, branches []error, match func(error) bool) error {
 	return errors.Join(kept...)
 }
 
-// Interrupted reports whether err only says that a task has to end: that it is
-// being closed ([ErrClosed]), that its time has passed (a [*Timeout]), or that it
-// was asked to stop (a [*StopError]). It is what a task checks before it swallows
-// an error, or tries again. An error with a failure beside that is not one, and
-// neither is nil.
+// Interrupted reports whether err only means that a task has to end: because it is
+// being closed ([ErrClosed]), its time has passed (a [*Timeout]), or it was asked to
+// stop (a [*StopError]). A task should check it before it handles an error or tries
+// again. It is false for nil and for an error with a failure joined to it.
 func Interrupted(err error) bool {
 	return err != nil && dropAll(err, func(e error) bool {
 		switch e.(type) { //nolint:errorlint // One level at a time.

@@ -5,14 +5,13 @@ import (
 	"sync/atomic"
 )
 
-// Event is something that tasks wait for with [On]. It is latched: once set it
-// stays set until [Event.Reset], so it makes no difference whether it is set
-// before or after somebody begins to wait. The zero Event is ready for use and
-// not set.
+// Event is a latch that tasks wait for with [On]. Once set it stays set until
+// [Event.Reset], so it does not matter whether a task begins to wait before or
+// after it is set. The zero Event is ready for use and not set.
 //
-// Set may be called from any goroutine, any number of times, by many at once.
-// The other methods are for the goroutine that drives the run. An Event must
-// not be copied once used.
+// Set may be called from any goroutine, repeatedly and concurrently. The other
+// methods belong to the goroutine that drives the run. An Event must not be copied
+// after its first use.
 type Event struct {
 	set atomic.Bool
 	had atomic.Bool // somebody, once, who waited: else there is nobody to wake
@@ -43,9 +42,10 @@ type waiter struct {
 	prev, next *waiter
 }
 
-// Set marks the event and wakes all tasks that wait for it. It does not block and
-// runs no task's code: the goroutine that drives the run steps those tasks in its
-// next round, all in the same one and in key order, whatever groups they are in.
+// Set sets the event and wakes all tasks that wait for it. It does not block and
+// runs no task code: the driver of each run steps the woken tasks in its next
+// round, all in the same round and in key order, even if they are in several
+// groups.
 func (e *Event) Set() {
 	setting.RLock()
 	if !e.mark() {
@@ -90,8 +90,7 @@ func (e *Event) IsSet() bool {
 	return false
 }
 
-// Reset takes the mark back. Whoever an earlier Set woke gets its step all the
-// same.
+// Reset clears the event. Tasks that an earlier Set has woken still get their step.
 func (e *Event) Reset() {
 	// Swap, not Store: what was written before a Set is to be seen after this,
 	// also if another had set the event already.

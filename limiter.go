@@ -8,52 +8,51 @@ import (
 	"github.com/steptask/scheduler/internal/claims"
 )
 
-// Limiter bounds what the nodes of one or more groups use at a time: volumes
-// being made, units of an API's budget. Nodes say what they use with
-// [GroupOptions.Claims], and tasks within nodes with [Claiming].
+// Limiter bounds how much of a resource the nodes of one or more groups use at the
+// same time, such as volumes under creation or units of an API budget. A node
+// claims it with [GroupOptions.Claims], a task within a node with [Claiming].
 //
 // Nodes whose claims cannot be met wait in line. Claims on several Limiters are
 // acquired together or not at all. Capacity that a waiting node needs is reserved
 // for it, so light claims cannot starve a heavy one.
 //
-// The order is this. Nodes of a group that claim the same have one place in line,
-// which the first of them in key order uses (with [GroupOptions.Priority] the most
-// urgent one, with [GroupOptions.Estimate] the one with the longest remaining path). Places are served in the order of asking,
-// whichever group or run they are of. When a node has started, the others with the
-// same claims ask again, behind all that wait: groups take turns, however many
-// nodes each has. A place whose turn comes while its group is full
-// ([GroupOptions.Limit]) asks again as well, once there is room.
+// Nodes of one group with the same claims share one place in line, and the first of
+// them in key order uses it: with [GroupOptions.Priority] the most urgent, with
+// [GroupOptions.Estimate] the one with the longest remaining path. Places are served
+// in FIFO order across groups and runs. After a node has started, the others with
+// the same claims queue again at the end, so groups take turns however many nodes
+// each has. A place that is served while its group is full ([GroupOptions.Limit])
+// queues again once there is room.
 //
-// A node that runs a group only waits for it: what the node has claimed is lent to
-// the nodes inside, for as long as each of them runs. They go before all nodes
-// outside, and wait in line only among themselves. So they are never kept waiting
-// by the node around them, nor by nodes in line for what it holds. A loan takes no
-// Interval. The same holds for a run that a call started with the call's context
-// ([Blocking], [Fetch], [Call], [Poll]).
+// A node that runs a group lends its claims to the nodes inside, each for as long
+// as that node runs. These are served before all nodes outside and queue only among
+// themselves, so neither the node around them nor the line for what it holds can
+// block them. A loan takes no Interval. A run that a call ([Blocking], [Fetch],
+// [Call], [Poll]) starts with its context is lent the claims of the call's node in
+// the same way.
 //
-// A place whose turn has come is kept for its run: a run that nobody steps holds
-// up those behind it, until it is stepped, stopped or cancelled.
+// A place that has been served is reserved for its run. A run that nobody steps
+// therefore blocks those behind it, until it is stepped, stopped or cancelled.
 //
-// A Limiter is safe for concurrent use by runs on different goroutines: a budget
-// usually belongs to the process. Waiting is by event and holds no goroutine. Its
-// intervals are measured by the machine's monotonic clock, for all runs that have
-// no [Clock] of their own; runs that have one and share a Limiter with an Interval
-// must share the Clock.
+// A Limiter is safe for concurrent use by several runs, as a budget usually belongs
+// to a process. Waiting takes no goroutine. Runs without a [Clock] of their own
+// measure intervals by the machine's monotonic clock; runs with one that share a
+// Limiter with an Interval must share the Clock.
 type Limiter struct {
 	name  string
 	lines *claims.Limiter
 }
 
-// LimiterOptions say what a [Limiter] bounds. At least one of Capacity and
+// LimiterOptions are the bounds of a [Limiter]. At least one of Capacity and
 // Interval must be given.
 type LimiterOptions struct {
-	Name     string        // what errors and explanations call it
-	Capacity int           // how much may be in use at a time; 0 is no bound
-	Interval time.Duration // the time between two starts, for each unit that the first one claims; 0 is none
+	Name     string        // its name in errors and explanations
+	Capacity int           // how much may be in use at the same time; 0 means no bound
+	Interval time.Duration // the time between two starts, times the weight of the first; 0 means none
 }
 
-// NewLimiter returns a Limiter of which nothing is in use. It panics with an
-// [*OptionError] if an option is negative or nothing is bounded.
+// NewLimiter returns a Limiter. It panics with an [*OptionError] if an option is
+// negative or both bounds are zero.
 func NewLimiter(opts LimiterOptions) *Limiter {
 	switch {
 	case opts.Capacity < 0:
@@ -74,16 +73,16 @@ func (l *Limiter) String() string { return l.name }
 // InUse returns how much is in use. It may be called from any goroutine.
 func (l *Limiter) InUse() int { return l.lines.InUse() }
 
-// Waiting returns how many places in line there are: for each group at most one of
-// each combination of Limiters and weights. It may be called from any goroutine.
+// Waiting returns the number of places in line: for each group at most one for each
+// combination of Limiters and weights. It may be called from any goroutine.
 func (l *Limiter) Waiting() int { return l.lines.Waiting() }
 
-// SetCapacity changes how much may be in use at a time: 0 lets nothing start until
-// there is more. It takes effect at once; what is in use stays so, even if it is
-// more than n. A claim above the capacity waits for a higher one, and nothing is
-// reserved for it meanwhile; that is no deadlock. When there is enough it comes
-// back to its place in line. SetCapacity may be called from any goroutine, and
-// panics with an [*OptionError] if n is negative.
+// SetCapacity changes how much may be in use at the same time, with immediate
+// effect; 0 pauses. What is in use already stays in use, even above n. A claim above
+// the capacity waits for the capacity to rise; nothing is reserved for it until
+// then, it keeps its place in line, and it does not count as a deadlock. SetCapacity
+// may be called from any goroutine. It panics with an [*OptionError] if n is
+// negative.
 func (l *Limiter) SetCapacity(n int) {
 	if n < 0 {
 		panic(&OptionError{Option: "Limiter.SetCapacity", Reason: fmt.Sprintf("negative number %d", n)})
@@ -91,7 +90,7 @@ func (l *Limiter) SetCapacity(n int) {
 	l.lines.SetCapacity(n)
 }
 
-// Claim is what a node uses of a [Limiter] from its start to its end.
+// Claim is how much of a [Limiter] a node uses from its start to its end.
 type Claim struct {
 	Limiter *Limiter
 	Weight  int // at least 1

@@ -11,58 +11,57 @@ import (
 	"time"
 )
 
-// Task is a resumable unit of work. Whoever drives it calls Step again and
-// again, on one goroutine, and between two steps looks after other tasks.
+// Task is a resumable unit of work. Its driver calls Step repeatedly, on one
+// goroutine, and attends to other tasks between two steps.
 //
-// A task that was stepped once is started. A started task ends exactly once: in
-// that Step (or Throw) returns [Done], in that it returns an error, or in that
-// Close is called. After its end it is never called again. A task that was
-// never started is never closed.
+// The first Step starts a task. A started task ends exactly once: when Step or
+// Throw returns [Done] or an error, or when Close is called. After that it is not
+// called again. A task that never started is not closed.
 //
-// A task is used once: it keeps how far it has come. A task of this package that
-// is stepped again after its end, or by a second driver, fails with [ErrEnded].
-// Only Func has no state. So make a task where it starts, as the function given to
-// a group or to [Retry] does.
+// A task is used once, because it holds its own progress. Tasks of this package
+// fail with [ErrEnded] when they are stepped again after their end, or by a second
+// driver; only Func has no state. So make a task where it starts, as the function
+// given to a group or to [Retry] does.
 //
-// Most tasks are made of ordinary Go by [Func], [StepFunc], [Blocking] and
+// Most tasks are written as ordinary Go, with [Func], [StepFunc], [Blocking] or
 // [Wrap].
 type Task interface {
-	// Step advances the task to its next yield point and says when it wants
-	// the step after that. It must not block: everything else that the same
-	// goroutine drives stands still meanwhile. ctx is good for this step only.
+	// Step advances the task to its next yield point and reports when to call
+	// Step again. It must not block, since nothing else on its goroutine
+	// continues until it returns. ctx is valid during this step only.
 	Step(ctx context.Context) (Yield, error)
 
-	// Close ends a task that has started and not ended. When it returns
-	// nothing of the task is left behind: no goroutine, no open call.
+	// Close ends a task that has started and not ended. When it returns, no
+	// goroutine and no call of the task is left.
 	Close() error
 }
 
-// Thrower is a Task that handles an error raised at the point where it yielded:
-// a [*Timeout], or an error from the code that drives it ([TaskRunner.Interrupt]).
-// It may fail with that or another error, end, or swallow the error and go on
-// by yielding; after a *Timeout, going on lasts for its grace.
+// Thrower is a Task that can handle an error raised where it yielded: a
+// [*Timeout], or an error passed to [TaskRunner.Interrupt]. Throw may return that
+// error or another one, return [Done], or handle the error and continue by
+// yielding. After a *Timeout a task can continue for its grace at most.
 //
-// An error thrown into a task without Throw closes the task and propagates.
+// An error thrown into a task without Throw closes the task and is its result.
 type Thrower interface {
 	Task
 	Throw(ctx context.Context, err error) (Yield, error)
 }
 
-// Stopper is a Task that can be asked to end soon. Stop runs on the driving
-// goroutine, must not block, and only asks: the task is stepped on until it
-// ends, or until its grace is over and Close cuts it off.
+// Stopper is a Task that can be asked to end soon. Stop is called on the driving
+// goroutine and must not block. It only asks: the task continues to be stepped
+// until it ends, or until its grace has passed and it is closed.
 type Stopper interface {
 	Task
 	Stop(ctx context.Context, cause error)
 }
 
-// Yield is what a step returns: that the task is [Done], or when it wants its
-// next step. Made of several by [Yield.Or] it means the earliest of them. A
-// task that wants its step later is parked: until then it is not touched and
+// Yield is the result of a step: the task is [Done], or wants its next step in a
+// later round, at a time or after an [Event]. [Yield.Or] combines two into the
+// earlier one. Until its Yield is due, a task is parked: it is not called and
 // costs nothing.
 //
-// The zero Yield says nothing; together with a nil error it fails the task with
-// [ErrNoYield]. Yields are comparable with ==.
+// A zero Yield with a nil error fails the task with [ErrNoYield]. Yields are
+// comparable with ==.
 type Yield struct {
 	// Four words and four fields: more would not stay in registers, which
 	// makes every step several times slower.
@@ -94,8 +93,8 @@ var (
 	Next = Yield{code: yieldNext}
 )
 
-// Rounds asks for the n-th step from now on, so that n-1 rounds pass by
-// without one. Rounds(n) for n <= 1 is [Next].
+// Rounds asks for a step in the n-th round from now. Rounds(n) for n <= 1 is
+// [Next].
 func Rounds(n int) Yield {
 	if n <= 1 {
 		return Next
@@ -103,8 +102,8 @@ func Rounds(n int) Yield {
 	return Yield{code: yieldRounds | uint64(min(n, math.MaxInt32))<<yieldShift}
 }
 
-// After asks for a step when d has passed from the end of this one on. The
-// clock is that of the run.
+// After asks for a step once d has passed since the end of this one, by the run's
+// clock.
 func After(d time.Duration) Yield {
 	return Yield{after: int64(d), code: yieldAfter}
 }
@@ -115,9 +114,9 @@ func At(t time.Time) Yield {
 	return Yield{at: instant(t), code: yieldAt}
 }
 
-// On asks for a step as soon as one of the events is set; one that is set
-// already makes it due at once. It panics without an event, or with a nil one:
-// such a task would wait for ever.
+// On asks for a step as soon as one of the events is set; if one is set already,
+// the step is due at once. On panics without an event or with a nil one, since the
+// task would wait for ever.
 func On(events ...*Event) Yield {
 	if len(events) == 0 {
 		panic("scheduler: On: no event")
@@ -192,9 +191,8 @@ func (y Yield) rounds() uint64 {
 // it does not wait for rounds.
 func (y Yield) Rounds() int { return int(y.rounds()) }
 
-// Time returns the time that y waits for, and whether there is one. For a time
-// given with [After] there is none as yet: the driver makes it absolute, and
-// [TaskRunner.Due] has it.
+// Time returns the time that y waits for, and whether there is one. A Yield made
+// by [After] has none: its driver computes it, and [TaskRunner.Due] returns it.
 func (y Yield) Time() (time.Time, bool) {
 	if y.code&yieldAt == 0 {
 		return time.Time{}, false
@@ -202,13 +200,13 @@ func (y Yield) Time() (time.Time, bool) {
 	return time.Unix(0, y.at), true
 }
 
-// Ready reports whether y is due now without a look at the clock: it waits for
-// an event that is set, or for a moment long past.
+// Ready reports whether y is due without consulting the clock: because its event
+// is set, or because its time is long past.
 func (y Yield) Ready() bool {
 	return y.event != nil && y.event.IsSet() || y.code&yieldAt != 0 && y.at == past
 }
 
-// String says what y waits for, for logs.
+// String describes what y waits for.
 func (y Yield) String() string {
 	var parts []string
 	add := func(has uint64, text string) {
@@ -249,8 +247,8 @@ func (y Yield) absolute(clock timeSource) Yield {
 	return y
 }
 
-// Func is a plain function as a Task, complete after one step. fn must not
-// block; for one that does there is [Blocking].
+// Func is a Task that calls a function in its only step. The function must not
+// block: use [Blocking] for one that does.
 type Func func(ctx context.Context) error
 
 // Step calls f.
@@ -270,8 +268,8 @@ func (f Func) Close() error { return nil }
 // String returns the function's name.
 func (f Func) String() string { return funcName(f) }
 
-// StepFunc is a state machine without Close: each step calls the function,
-// which keeps its state in what it has captured.
+// StepFunc is a Task that calls a function in each step. The function keeps its
+// state in captured variables; there is nothing to close.
 type StepFunc func(ctx context.Context) (Yield, error)
 
 // Step calls f.
@@ -288,7 +286,7 @@ func (f StepFunc) Close() error { return nil }
 // String returns the function's name.
 func (f StepFunc) String() string { return funcName(f) }
 
-// Pause returns a Task that yields y once and then is done.
+// Pause returns a Task that yields y once and is then done.
 func Pause(y Yield) Task { return &pause{y: y} }
 
 type pause struct {
@@ -339,9 +337,9 @@ func throwInto(ctx context.Context, task Task, err error) (Yield, error) {
 	return y, e
 }
 
-// TaskDescription returns what logs and errors call a task: what its String
-// method says, the name of a function, or else its type. A name given to a
-// method value has the form Type.Method.
+// TaskDescription returns the name of a task in logs and errors: the result of its
+// String method, the name of its function, or its type. A method value is called
+// Type.Method.
 func TaskDescription(task any) string {
 	if task == nil {
 		return "nil"
