@@ -199,8 +199,7 @@ func (s *steps) run(t *testing.T, page *inspect.Page, deps *scheduler.Dependenci
 	for name := range deps.Nodes() {
 		s.events[name] = new(scheduler.Event)
 	}
-	group, err := inspect.NewGroup(page, deps, s.task, opts)
-	require.NoError(t, err)
+	group := watchedGroup(t, page, deps, s.task, opts)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

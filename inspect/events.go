@@ -2,8 +2,6 @@ package inspect
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -11,17 +9,14 @@ import (
 )
 
 const (
-	viewersMax   = 100
-	pause        = 200 * time.Millisecond // between two looks at what has changed
-	heartbeat    = 15 * time.Second       // when nothing changes
-	writeTimeout = 10 * time.Second       // for a piece: then a viewer who does not read is given up
-	pieceMost    = 64 << 10               // bytes that are written at a time
-	clockEvery   = 5 * time.Second        // a forecast changes also when no node does
+	viewersMax = 100
+	pause      = 200 * time.Millisecond // between two looks at what has changed
+	heartbeat  = 15 * time.Second       // when nothing changes
 )
 
 // serveEvents streams the list of runs and, with the parameter id, one of them:
-// first all of it, then what changes. What happens while a viewer is slow is
-// never kept for it: it reads the log of the run from where it was.
+// first all of it, then what changes. Nothing is kept for a viewer who is slow:
+// it is sent how things are when it is there to read.
 func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request) {
 	if !p.enterViewer() {
 		w.Header().Set("Retry-After", "5")
@@ -34,12 +29,15 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	v := &viewer{page: p, out: w, control: http.NewResponseController(w)}
-	if id, err := strconv.Atoi(r.URL.Query().Get("id")); err == nil {
-		v.id = id
-		v.run = p.find(id)
+	v := &viewer{page: p, sender: newSender(w)}
+	// The server's limits are meant for answers that come to an end.
+	if err := v.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return
 	}
-	for v.send() == nil && p.sleep(r, v.serial) {
+	if id, err := strconv.Atoi(r.URL.Query().Get("id")); err == nil {
+		v.id, v.run = id, p.find(id)
+	}
+	for v.send() && p.sleep(r, v.serial) {
 	}
 }
 
@@ -55,6 +53,7 @@ func (p *Page) sleep(r *http.Request, serial uint64) bool {
 		case <-c:
 		case <-timer.C:
 		case <-p.closed:
+			timer.Stop()
 			return false
 		case <-r.Context().Done():
 			timer.Stop()
@@ -81,105 +80,191 @@ func (p *Page) leaveViewer() {
 	p.viewers--
 }
 
+// all returns all runs, in the order of their starts.
+func (p *Page) all() []*run {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sweepLocked()
+	list := make([]*run, 0, len(p.runs.byID))
+	for _, r := range p.runs.byID {
+		list = append(list, r)
+	}
+	slices.SortFunc(list, byID)
+	return list
+}
+
+// after returns the runs that have changed after a serial, as runs.after does,
+// and the serial of the last change.
+func (p *Page) after(serial uint64, f *family) (changed []*run, gone []int, again bool, now uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sweepLocked()
+	changed, gone, again = p.runs.after(serial, f)
+	return changed, gone, again, p.runs.serial
+}
+
 // viewer is a stream of events, and what it has been told.
 type viewer struct {
-	page    *Page
-	out     http.ResponseWriter
-	control *http.ResponseController
-	id      int  // of the run that is watched; 0: none
-	run     *run // nil: it is not there
-	told    bool // all of the run
-	version int
-	serial  uint64
-	runs    []int // on the list
-	sent    time.Time
+	*sender
+	page   *Page
+	id     int  // of the run that is watched; 0: none
+	run    *run // nil: it is not there
+	serial uint64
+	listed bool // the list was sent
+	told   bool // all of the run
+
+	version  uint64 // of the run: all changes up to it were sent
+	nodes    int    // how many it has been told of
+	some     []nodeBrief
+	forecast *forecast
 }
 
-// send writes what has changed.
-func (v *viewer) send() error {
-	runs, all, serial := v.page.list(v.serial)
-	list := runList{Runs: runs}
-	for _, id := range v.runs {
-		if !slices.Contains(all, id) {
-			list.Gone = append(list.Gone, id)
-		}
-	}
-	first := v.sent.IsZero()
-	v.runs, v.serial = all, serial
-	var errs error
-	if first || len(list.Runs)+len(list.Gone) > 0 {
-		errs = v.event("runs", list)
-	}
-	return errors.Join(errs, v.sendRun(), v.beat())
-}
-
-// sendRun writes what has changed of the run that is watched.
-func (v *viewer) sendRun() error {
+// send writes what has changed. It reports whether there is anybody to go on for.
+func (v *viewer) send() bool {
+	v.sendList()
 	switch {
-	case v.id == 0:
-		return nil
+	case v.id == 0 || v.err != nil:
 	case v.run == nil:
-		if v.told {
-			return nil
+		if !v.told {
+			v.told = true
+			v.whole("gone", struct {
+				Run int `json:"run"`
+			}{v.id})
 		}
+	default:
+		v.sendRun()
+	}
+	if time.Since(v.sent) >= heartbeat && len(v.buf) == 0 { // so that both sides see a connection that has broken
+		v.text(": still here\n\n")
+	}
+	v.flush()
+	return v.err == nil
+}
+
+// listMost is how many runs an event has.
+const listMost = 100
+
+// sendList writes which runs have changed.
+func (v *viewer) sendList() {
+	var f *family
+	if v.run != nil {
+		f = v.run.family
+	}
+	changed, gone, again, serial := v.page.after(v.serial, f)
+	if v.listed && len(changed)+len(gone) == 0 && !again {
+		v.serial = serial
+		return
+	}
+	list := runList{Runs: []summary{}, Gone: gone, Again: again || !v.listed}
+	v.listed = true
+	for _, r := range changed {
+		if list.Runs = append(list.Runs, r.summary()); len(list.Runs) == listMost {
+			v.whole("runs", list)
+			list = runList{Runs: list.Runs[:0]}
+			if !v.piece() {
+				return
+			}
+		}
+	}
+	if len(list.Runs) > 0 || list.Again || len(list.Gone) > 0 {
+		v.whole("runs", list)
+	}
+	v.serial = serial
+}
+
+// sendRun writes all of the run that is watched, or what has changed of it.
+func (v *viewer) sendRun() {
+	if !v.told {
 		v.told = true
-		return v.event("gone", struct {
-			Run int `json:"run"`
-		}{v.id})
-	case !v.told:
-		whole := v.run.whole()
-		v.told, v.version = true, whole.Run.Version
-		return v.event("run", whole)
+		sum := v.run.summary()
+		v.version = sum.Version
+		v.whole("run", struct {
+			Run summary `json:"run"`
+		}{sum})
 	}
-	s := v.run.snapshot()
-	if len(s.log) == v.version && s.summary.Ended != 0 {
-		return nil
+	if !v.sendNodes() || !v.sendChanges() {
+		return
 	}
-	f := newForecast(v.run.graph, s.states(v.run.graph), s.summary)
-	c := changes{Run: v.id, Version: len(s.log), Changes: s.since(v.version), Forecast: f}
-	v.version = len(s.log)
-	return v.event("changes", c)
+	if f := v.run.forecastNow(); f != v.forecast {
+		v.sendForecast(f)
+	}
 }
 
-// beat writes a comment if nothing was written for long, so that both sides see
-// a connection that has broken.
-func (v *viewer) beat() error {
-	if time.Since(v.sent) < heartbeat {
-		return nil
+// sendNodes writes the nodes that the viewer has not been told of: all in the
+// beginning, later those that the group has gained.
+func (v *viewer) sendNodes() bool {
+	for total := v.run.total(); v.nodes < total && v.err == nil; {
+		v.event("nodes")
+		v.text(`{"run":` + strconv.Itoa(v.id) + `,"from":` + strconv.Itoa(v.nodes) + `,"nodes":[`)
+		v.nodes = v.run.briefs(v.sender, v.nodes)
+		v.text("]}")
+		v.endEvent()
+		v.piece()
 	}
-	return v.write([]byte(": still here\n\n"))
+	return v.err == nil
 }
 
-func (v *viewer) event(name string, data any) error {
-	return v.write(fmt.Appendf(nil, "event: %s\ndata: %s\n\n", name, encode(data)))
-}
-
-func (v *viewer) write(b []byte) error {
-	if err := write(v.control, v.out, b); err != nil {
-		return err
-	}
-	v.sent = time.Now()
-	return nil
-}
-
-// write writes all of b, with a time limit for each piece: on a slow line a large
-// run takes its time. There is no limit afterwards, since in HTTP/2 one that has
-// passed ends the stream, even if nothing is being written.
-func write(control *http.ResponseController, out io.Writer, b []byte) error {
-	for piece := range slices.Chunk(b, pieceMost) {
-		// A writer that knows no deadline is one of a test, or of a middleware.
-		if err := control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			return err
+// sendChanges writes the nodes that have changed since the last time, as they are
+// now.
+func (v *viewer) sendChanges() bool {
+	for {
+		some, version := v.run.changes(v.version, v.some)
+		v.some = some
+		if len(some) > 0 {
+			v.event("changes")
+			v.text(`{"run":` + strconv.Itoa(v.id) + `,"version":` + strconv.FormatUint(version, 10) + `,"changes":[`)
+			for i := range some {
+				if i > 0 {
+					v.text(",")
+				}
+				v.text(`{"node":` + strconv.Itoa(int(some[i].node)) + ",")
+				v.buf = append(some[i].append(v.buf), '}')
+			}
+			v.text("]}")
+			v.endEvent()
 		}
-		if _, err := out.Write(piece); err != nil {
-			return err
+		if version == v.version || !v.piece() {
+			return v.err == nil
 		}
-		if err := control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			return err
+		v.version = version
+	}
+}
+
+// sendForecast writes what has changed of the forecast: of the path the end.
+func (v *viewer) sendForecast(f *forecast) {
+	from := 0
+	if old := v.forecast; old != nil {
+		for from < min(len(old.Path), len(f.Path)) && old.Path[from] == f.Path[from] {
+			from++
 		}
 	}
-	if err := control.SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
+	v.forecast = f
+	short := *f
+	short.Path = f.Path[from:]
+	v.whole("forecast", struct {
+		Run      int      `json:"run"`
+		From     int      `json:"from"` // how many nodes of the path before stay
+		Forecast forecast `json:"forecast"`
+	}{v.id, from, short})
+}
+
+// total is how many nodes a run has now.
+func (r *run) total() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.nodes)
+}
+
+// changes returns the first nodes that have changed after a version, and the
+// version up to which they are all.
+func (r *run) changes(version uint64, some []nodeBrief) ([]nodeBrief, uint64) {
+	var room [briefsMost]int32
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found, version := r.updates.after(version, r.nodes, room[:0])
+	some = some[:0]
+	for _, n := range found {
+		some = append(some, r.briefLocked(n))
 	}
-	return nil
+	return some, version
 }

@@ -39,7 +39,7 @@ func watch(t *testing.T, page http.Handler, path string) *stream {
 	s := &stream{t: t, cancel: cancel, ended: make(chan struct{}), header: http.Header{}}
 	go func() {
 		defer close(s.ended)
-		page.ServeHTTP(s, httptest.NewRequestWithContext(ctx, http.MethodGet, "/"+path, nil))
+		page.ServeHTTP(s, httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/"+path, nil))
 	}()
 	t.Cleanup(s.close)
 	return s
@@ -84,6 +84,23 @@ func names(events []event) (names string) {
 		names += e.name + " "
 	}
 	return strings.TrimSpace(names)
+}
+
+// whole puts together the run that a stream was sent in pieces.
+func whole(t *testing.T, events []event) wholeRun {
+	w := last[wholeRun](t, events, "run")
+	for _, e := range events {
+		if e.name == "nodes" {
+			var some struct {
+				From  int
+				Nodes []shownNode
+			}
+			require.NoError(t, json.Unmarshal([]byte(e.data), &some))
+			require.Len(t, w.Nodes, some.From)
+			w.Nodes = append(w.Nodes, some.Nodes...)
+		}
+	}
+	return w
 }
 
 // last decodes the last event of a name.
@@ -132,20 +149,20 @@ func TestEvents(t *testing.T) {
 
 		first := watch(t, page, "events?id=1")
 		sent := first.events()
-		require.Equal(t, "runs run", names(sent))
-		require.Equal(t, []string{"a running", "b pending"}, states(last[wholeRun](t, sent, "run")))
+		require.Equal(t, "runs run nodes forecast", names(sent))
+		require.Equal(t, []string{"a running", "b pending"}, states(whole(t, sent)))
 		a.Set()
 		sent = first.events()
-		require.Equal(t, "runs changes", names(sent))
+		require.Equal(t, "runs changes forecast", names(sent))
 		c := last[changes](t, sent, "changes")
 		require.Equal(t, 3, c.Version)
 		require.Equal(t, "[{0 succeeded } {1 running }]", fmt.Sprint(c.Changes))
 
 		late := watch(t, page, "events?id=1")
-		require.Equal(t, []string{"a succeeded", "b running"}, states(last[wholeRun](t, late.events(), "run")), "a late viewer gets the whole state")
+		require.Equal(t, []string{"a succeeded", "b running"}, states(whole(t, late.events())), "a late viewer gets the whole state")
 		late.close()
 		late = watch(t, page, "events?id=1")
-		require.Equal(t, []string{"a succeeded", "b running"}, states(last[wholeRun](t, late.events(), "run")), "and so does one who comes again")
+		require.Equal(t, []string{"a succeeded", "b running"}, states(whole(t, late.events())), "and so does one who comes again")
 
 		b.Set()
 		require.Equal(t, "[{1 succeeded }]", fmt.Sprint(last[changes](t, first.events(), "changes").Changes))
@@ -187,7 +204,7 @@ func TestEvents_of_too_many_viewers(t *testing.T) {
 
 func TestEvents_head(t *testing.T) {
 	w := httptest.NewRecorder()
-	inspect.New(nil).ServeHTTP(w, httptest.NewRequest(http.MethodHead, "/events", nil))
+	inspect.New(nil).ServeHTTP(w, httptest.NewRequest(http.MethodHead, "http://localhost/events", nil))
 	require.Equal(t, http.StatusOK, w.Code)
 	require.Empty(t, w.Body.String())
 }
@@ -214,8 +231,7 @@ func TestEvents_of_a_viewer_who_does_not_read(t *testing.T) {
 		for k := range 999 {
 			deps.Add(k+1, k)
 		}
-		group, err := inspect.NewGroup(page, deps, func(int) scheduler.Task { return scheduler.Pause(scheduler.After(time.Second)) }, nil)
-		require.NoError(t, err)
+		group := watchedGroup(t, page, deps, func(int) scheduler.Task { return scheduler.Pause(scheduler.After(time.Second)) }, nil)
 		began := time.Now()
 		end := drive(t, group)
 		synctest.Wait()
@@ -226,7 +242,7 @@ func TestEvents_of_a_viewer_who_does_not_read(t *testing.T) {
 			v.cancel = cancel
 			go func() {
 				defer close(v.ended)
-				page.ServeHTTP(v, httptest.NewRequestWithContext(ctx, http.MethodGet, "/events?id=1", nil))
+				page.ServeHTTP(v, httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/events?id=1", nil))
 			}()
 			<-v.writing
 			viewers = append(viewers, v)
@@ -258,13 +274,12 @@ func TestEvents_over_a_network(t *testing.T) {
 		deps.Add(fmt.Sprintf("node-%d", i), "sum")
 		deps.Add(fmt.Sprintf("after-%d", i), fmt.Sprintf("node-%d", i))
 	}
-	group, err := inspect.NewGroup(page, deps, func(k string) scheduler.Task {
+	group := watchedGroup(t, page, deps, func(k string) scheduler.Task {
 		if k == "sum" {
 			return scheduler.Pause(scheduler.On(&sum))
 		}
 		return scheduler.Pause(scheduler.Next)
 	}, &scheduler.GroupOptions[string]{Limit: 50})
-	require.NoError(t, err)
 	end := drive(t, group)
 
 	address := strings.TrimPrefix(server.URL, "http://")

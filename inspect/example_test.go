@@ -10,7 +10,7 @@ import (
 	"github.com/steptask/scheduler/inspect"
 )
 
-// See a run in the browser: make its group with the page.
+// See a run in the browser: the page is an Observer.
 func Example() {
 	page := inspect.New(nil)
 	http.Handle("/debug/scheduler/", page)
@@ -23,7 +23,8 @@ func Example() {
 			return nil
 		})
 	}
-	group, err := inspect.NewGroup(page, deps, create, &scheduler.GroupOptions[string]{Name: "site"})
+	group, err := scheduler.NewDependencyTaskGroup(deps, create,
+		&scheduler.GroupOptions[string]{Name: "site", Observer: page})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -34,7 +35,7 @@ func Example() {
 
 	// The page and its JSON are at http://…/debug/scheduler/ now.
 	w := httptest.NewRecorder()
-	http.DefaultServeMux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/debug/scheduler/node?id=1&node=1", nil))
+	http.DefaultServeMux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost/debug/scheduler/node?id=1&node=1", nil))
 	fmt.Println(w.Body.String()[:63])
 	// Output:
 	// creating network

@@ -28,16 +28,21 @@ const (
 	textMax    = 4 << 10  // bytes of one text
 	stackMax   = 16 << 10 // bytes
 	summaryMax = 300      // bytes of Text
+	summaryMin = 60       // bytes of Text, if there is no room
 )
 
-// newFailure describes err in at most room bytes, or by Text alone. It runs the methods of err.
+// newFailure describes err in about room bytes, or by a short Text alone. It runs
+// the methods of err, each once, and survives their panics.
 func newFailure(err error, room int) *failure {
 	f := &failure{}
-	f.Text = strings.Join(strings.Fields(cut(text(err), summaryMax)), " ")
+	whole := text(err)
 	if room <= 0 {
+		f.Text = oneLine(cut(whole, summaryMin))
 		return f
 	}
-	f.describe(err, 0)
+	f.Text = oneLine(cut(whole, summaryMax))
+	defer func() { _ = recover() }() // of an Unwrap or As: what there is so far stays
+	f.describe(err, whole, 0)
 	var p *scheduler.PanicError
 	if errors.As(err, &p) {
 		f.Stack = cut(string(p.Stack), stackMax)
@@ -45,23 +50,25 @@ func newFailure(err error, room int) *failure {
 	return f
 }
 
-// describe adds err and what it wraps.
-func (f *failure) describe(err error, depth int) {
-	if len(f.Chain) == chainMax {
-		return
-	}
-	f.Chain = append(f.Chain, wrapped{Depth: depth, Type: fmt.Sprintf("%T", err), Text: cut(text(err), textMax)})
+// oneLine puts a text on one line.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// describe adds err, which says said, and what it wraps.
+func (f *failure) describe(err error, said string, depth int) {
+	f.Chain = append(f.Chain, wrapped{Depth: depth, Type: fmt.Sprintf("%T", err), Text: cut(said, textMax)})
 	switch e := err.(type) { //nolint:errorlint // All of the tree is walked, level by level.
 	case interface{ Unwrap() error }:
-		if inner := e.Unwrap(); inner != nil {
-			f.describe(inner, depth+1)
-		}
+		f.describeInner(e.Unwrap(), depth+1)
 	case interface{ Unwrap() []error }:
 		for _, inner := range e.Unwrap() {
-			if inner != nil {
-				f.describe(inner, depth+1)
-			}
+			f.describeInner(inner, depth+1)
 		}
+	}
+}
+
+func (f *failure) describeInner(err error, depth int) {
+	if err != nil && len(f.Chain) < chainMax {
+		f.describe(err, text(err), depth)
 	}
 }
 

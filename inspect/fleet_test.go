@@ -46,7 +46,7 @@ func TestBrowser_of_ten_thousand_nodes(t *testing.T) {
 	}
 	deps := fleet()
 	var half scheduler.Event
-	group, err := inspect.NewGroup(page, deps, func(name string) scheduler.Task {
+	group := watchedGroup(t, page, deps, func(name string) scheduler.Task {
 		switch {
 		case name == "host-3-4-5":
 			return scheduler.Func(func(context.Context) error { return errSpace })
@@ -55,7 +55,6 @@ func TestBrowser_of_ten_thousand_nodes(t *testing.T) {
 		}
 		return scheduler.Pause(scheduler.Next)
 	}, &scheduler.GroupOptions[string]{Name: "fleet", AggregateErrors: true})
-	require.NoError(t, err)
 	end := make(chan error, 1)
 	go func() { end <- scheduler.Run(context.Background(), group, nil) }()
 

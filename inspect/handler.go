@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"embed"
-	"encoding/json"
 	"io/fs"
 	"net/http"
 	"path"
@@ -30,7 +29,9 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 
 // ServeHTTP answers with the page, one of its files, JSON or a stream of events:
-// by the last part of the path, whatever comes before it.
+// by the last part of the path, whatever comes before it. It reads nothing of a
+// request but its method, host and address, and calls no code of any task, key
+// or error.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Security-Policy", policy)
@@ -38,6 +39,11 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
+	if !p.hosts.allow(r.Host) {
+		http.Error(w, "inspect: this page does not answer for the host "+strconv.Quote(cut(r.Host, summaryMax))+
+			"; Options.Hosts names those that it does answer for besides localhost and IP addresses", http.StatusForbidden)
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
 		http.Error(w, "the page is read-only", http.StatusMethodNotAllowed)
@@ -47,12 +53,9 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "":
 		p.serveFile(w, r, index)
 	case "runs":
-		runs, _, _ := p.list(0)
-		serveJSON(w, runList{Runs: runs})
+		p.serveRuns(w, r)
 	case "run":
-		if run := p.requested(w, r); run != nil {
-			serveJSON(w, run.whole())
-		}
+		p.serveRun(w, r)
 	case "node":
 		p.serveNode(w, r)
 	case "events":
@@ -79,6 +82,60 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
+// beginJSON begins an answer. It reports whether anybody wants to read it.
+func beginJSON(w http.ResponseWriter, r *http.Request) (s *sender, wanted bool) {
+	w.Header().Set("Content-Type", "application/json")
+	return newSender(w), r.Method != http.MethodHead
+}
+
+func (p *Page) serveRuns(w http.ResponseWriter, r *http.Request) {
+	s, wanted := beginJSON(w, r)
+	if !wanted {
+		return
+	}
+	s.text(`{"runs":[`)
+	for i, run := range p.all() {
+		if i > 0 {
+			s.text(",")
+		}
+		s.value(run.summary())
+		if !s.piece() {
+			return
+		}
+	}
+	s.text("]}")
+	s.flush()
+}
+
+// serveRun answers with all of a run. Nodes that change meanwhile are in it as
+// they were when they were written.
+func (p *Page) serveRun(w http.ResponseWriter, r *http.Request) {
+	run := p.requested(w, r)
+	if run == nil {
+		return
+	}
+	s, wanted := beginJSON(w, r)
+	if !wanted {
+		return
+	}
+	s.text(`{"run":`)
+	sum := run.summary()
+	s.value(sum)
+	s.text(`,"nodes":[`)
+	for next := 0; next < sum.Nodes; {
+		if next > 0 {
+			s.text(",")
+		}
+		if next = run.briefs(s, next); !s.piece() {
+			return
+		}
+	}
+	s.text(`],"forecast":`)
+	s.value(run.forecastNow())
+	s.text("}")
+	s.flush()
+}
+
 // requested returns the run that the request names, or answers that there is
 // none.
 func (p *Page) requested(w http.ResponseWriter, r *http.Request) *run {
@@ -97,39 +154,22 @@ func (p *Page) serveNode(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	node, err := strconv.ParseInt(r.URL.Query().Get("node"), 10, 32)
-	if err != nil || node < 0 || int(node) >= len(run.graph.names) {
+	if err != nil || node < 0 || int(node) >= run.summary().Nodes {
 		http.Error(w, "there is no such node", http.StatusNotFound)
 		return
 	}
-	page := run.snapshot().page(run.graph, int32(node))
-	if explain := run.explainer(); explain != nil {
-		if e, ok := explain(r.Context(), int32(node)); ok {
+	s, wanted := beginJSON(w, r)
+	if !wanted {
+		return
+	}
+	page, hasEnded := run.describe(int32(node))
+	if !hasEnded {
+		if e, ok := run.explain(r.Context(), int(node)); ok {
 			page.Explanation = &e
 		} else {
 			page.Busy = true
 		}
 	}
-	serveJSON(w, page)
-}
-
-// explainer returns the function that asks the group; nil after its end.
-func (r *run) explainer() explainer {
-	r.page.mu.Lock()
-	defer r.page.mu.Unlock()
-	return r.explain
-}
-
-// serveJSON answers with v.
-func serveJSON(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = write(http.NewResponseController(w), w, encode(v)) // an error means that the viewer has gone
-}
-
-// encode returns v as JSON. The types in state.go cannot fail.
-func encode(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("inspect: internal error: " + err.Error())
-	}
-	return b
+	s.value(page)
+	s.flush()
 }

@@ -3,6 +3,7 @@ package inspect_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"mime/multipart"
 	"net"
@@ -88,7 +89,7 @@ func TestEvents_idle(t *testing.T) {
 				require.NoError(t, scheduler.Run(t.Context(), newGroup(t, page, "a", func(string) scheduler.Task {
 					return scheduler.Pause(scheduler.Next)
 				}, nil), nil))
-				response, err := serve(t, page, http2, 0).Get("http://page/events?id=1")
+				response, err := serve(t, page, http2, 0).Get("http://localhost/events?id=1")
 				require.NoError(t, err)
 				defer response.Body.Close()
 				require.Equal(t, version, response.Proto)
@@ -109,22 +110,21 @@ func TestRun_on_a_slow_line(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				page := inspect.New(nil)
 				defer page.Close()
-				name := strings.Repeat("long", 500)
+				name := strings.Repeat("long", 200)
 				deps := scheduler.NewDependencies[string]()
-				for i := range 500 {
-					deps.Add(name + string(rune('a'+i)))
+				for i := range 1500 {
+					deps.Add(name + fmt.Sprint(i))
 				}
-				group, err := inspect.NewGroup(page, deps, func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) }, nil)
-				require.NoError(t, err)
+				group := watchedGroup(t, page, deps, func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) }, nil)
 				require.NoError(t, scheduler.Run(t.Context(), group, nil))
 				start := time.Now()
 				client := serve(t, page, http2, 200*time.Millisecond)
-				response, err := client.Get("http://page/run?id=1")
+				response, err := client.Get("http://localhost/run?id=1")
 				require.NoError(t, err)
 				body, err := io.ReadAll(response.Body)
 				require.NoError(t, err)
 				require.NoError(t, response.Body.Close())
-				require.Greater(t, len(body), 500*len(name))
+				require.Greater(t, len(body), 1500*len(name))
 				require.Greater(t, time.Since(start), 30*time.Second)
 			})
 		})
@@ -154,7 +154,7 @@ func TestHandler_reads_no_body(t *testing.T) {
 			read <- n
 		}()
 		ctx, cancel := context.WithCancel(t.Context())
-		request := httptest.NewRequestWithContext(ctx, http.MethodGet, "/"+path, body)
+		request := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/"+path, body)
 		request.Header.Set("Content-Type", form.FormDataContentType())
 		time.AfterFunc(10*time.Millisecond, cancel) // for the stream
 		page.ServeHTTP(httptest.NewRecorder(), request)

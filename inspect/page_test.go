@@ -30,11 +30,12 @@ type (
 	}
 	summary struct {
 		ID, Parent, Nodes, SlowSteps, Version int
+		ParentNode                            *int
 		Name, Path, Status                    string
 		Reverse, Live                         bool
-		Began, Ended, Now                     float64
+		Began, Ended, Now, Last               float64
 		Counts                                map[string]int
-		Error                                 *failure
+		Error, Cause                          *failure
 		Slow                                  []struct{ Path string }
 	}
 	failure struct {
@@ -45,28 +46,33 @@ type (
 		}
 	}
 	wholeRun struct {
-		Run   summary
-		Nodes []struct {
-			Name, State, Error string
-			Layer              int
-			Requires           []int
-			Completed          bool
-			Started, Ended     float64
-		}
+		Run      summary
+		Nodes    []shownNode
 		Forecast forecast
+	}
+	shownNode struct {
+		Name, State, Error, Note     string
+		Layer, Attempt               int
+		Requires                     []int
+		Completed                    bool
+		Started, Ended, Since, Until float64
 	}
 	forecast struct {
 		Remaining *float64
+		AtLeast   float64
+		Overdue   int
 		Basis     string
 		Path      []int
 	}
 	nodePage struct {
-		Name, State                    string
-		Requires, RequiredBy, WaitsFor []int
-		Completed, Busy                bool
-		Error                          *failure
-		Explanation                    *struct{ Text, Inside string }
-		History                        []struct {
+		Name, State, Note, Trace               string
+		Requires, RequiredBy, WaitsFor, Inside []int
+		Completed, Busy                        bool
+		Error, Notice, LastError               *failure
+		Until                                  float64
+		Attempt, More                          int
+		Explanation                            *struct{ Text string }
+		History                                []struct {
 			State string
 			At    float64
 			Round int
@@ -82,10 +88,15 @@ type (
 	}
 )
 
+// request is one of a browser on this machine.
+func request(path string) *http.Request {
+	return httptest.NewRequest(http.MethodGet, "http://localhost:8080"+path, nil)
+}
+
 // get asks the page.
 func get(page http.Handler, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	page.ServeHTTP(w, httptest.NewRequest(http.MethodGet, base+path, nil))
+	page.ServeHTTP(w, request(base+path))
 	return w
 }
 
@@ -120,11 +131,36 @@ func lasting(name string) scheduler.Task {
 	return scheduler.Pause(scheduler.After(time.Duration(name[len(name)-1]-'0') * time.Second))
 }
 
-func newGroup(t *testing.T, page *inspect.Page, words string, task func(string) scheduler.Task, opts *scheduler.GroupOptions[string]) *inspect.Group[string] {
+func newGroup(
+	t *testing.T, page *inspect.Page, words string, task func(string) scheduler.Task, opts *scheduler.GroupOptions[string],
+) *scheduler.DependencyTaskGroup[string] {
 	t.Helper()
-	group, err := inspect.NewGroup(page, graph(words), task, opts)
+	return watchedGroup(t, page, graph(words), task, opts)
+}
+
+// watchedGroup makes a group that a page shows.
+func watchedGroup[K comparable](
+	t *testing.T, page *inspect.Page, deps *scheduler.Dependencies[K], task func(K) scheduler.Task, opts *scheduler.GroupOptions[K],
+) *scheduler.DependencyTaskGroup[K] {
+	t.Helper()
+	var o scheduler.GroupOptions[K]
+	if opts != nil {
+		o = *opts
+	}
+	o.Observer = scheduler.Observers(page, o.Observer)
+	group, err := scheduler.NewDependencyTaskGroup(deps, task, &o)
 	require.NoError(t, err)
 	return group
+}
+
+// askBetween asks, in a bubble, while the runner answers between two steps.
+func askBetween[T any](t *testing.T, runner *scheduler.TaskRunner, page http.Handler, path string) T {
+	t.Helper()
+	answers := make(chan T)
+	go func() { answers <- ask[T](t, page, path) }()
+	time.Sleep(60 * time.Millisecond) //nolint:forbidigo // in a bubble: until the question is posted
+	runner.RunPosted()
+	return <-answers
 }
 
 func states(w wholeRun) (text []string) {
@@ -135,53 +171,56 @@ func states(w wholeRun) (text []string) {
 }
 
 func TestPage_of_a_run(t *testing.T) {
-	page := inspect.New(nil)
-	require.Empty(t, ask[runList](t, page, "runs").Runs)
-	group := newGroup(t, page, "a1 b3 c2:a1 d1:b3,c2 done", lasting,
-		&scheduler.GroupOptions[string]{Name: "site", Completed: func(k string) bool { return k == "done" }})
-	require.Empty(t, ask[runList](t, page, "runs").Runs, "a group is shown from its first step on")
-	d := schedulertest.NewDriver(t, group, nil)
-	start := float64(d.Clock.Now().UnixMilli())
-	d.Step()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Hour) //nolint:forbidigo // in a bubble: the simulated clock is another one
+		page := inspect.New(nil)
+		require.Empty(t, ask[runList](t, page, "runs").Runs)
+		group := newGroup(t, page, "a1 b3 c2:a1 d1:b3,c2 done", lasting,
+			&scheduler.GroupOptions[string]{Name: "site", Completed: func(k string) bool { return k == "done" }})
+		require.Empty(t, ask[runList](t, page, "runs").Runs, "a group is shown from its first step on")
+		d := schedulertest.NewDriver(t, group, nil)
+		start := float64(d.Clock.Now().UnixMilli())
+		d.Step()
 
-	runs := ask[runList](t, page, "runs").Runs
-	require.Len(t, runs, 1)
-	require.Equal(t, summary{
-		ID: 1, Name: "site", Status: "running", Nodes: 5, Began: start, Now: start, Version: 2,
-		Counts: map[string]int{"pending": 2, "running": 2, "succeeded": 1},
-	}, runs[0], "the clock is simulated, so it is not live")
+		runs := ask[runList](t, page, "runs").Runs
+		require.Len(t, runs, 1)
+		require.Equal(t, summary{
+			ID: 1, Name: "site", Status: "running", Nodes: 5, Began: start, Now: start, Last: start, Version: 2,
+			Counts: map[string]int{"pending": 2, "running": 2, "succeeded": 1},
+		}, runs[0], "the clock is simulated, so it is not live")
 
-	d.StepUntil(func() bool { return group.State("a1") == scheduler.StateSucceeded })
-	d.Step()
-	w := ask[wholeRun](t, page, "run?id=1")
-	require.Equal(t, []string{"a1 succeeded", "b3 running", "c2 running", "d1 pending", "done succeeded"}, states(w))
-	require.True(t, w.Nodes[4].Completed)
-	require.Equal(t, []int{1, 2}, w.Nodes[3].Requires)
-	require.Equal(t, []int{0, 0, 1, 2, 0}, []int{w.Nodes[0].Layer, w.Nodes[1].Layer, w.Nodes[2].Layer, w.Nodes[3].Layer, w.Nodes[4].Layer})
-	require.Equal(t, start+1000, w.Nodes[0].Ended)
-	require.Equal(t, start+1000, w.Nodes[2].Started)
+		d.StepUntil(func() bool { return group.State("a1") == scheduler.StateSucceeded })
+		d.Step()
+		w := ask[wholeRun](t, page, "run?id=1")
+		require.Equal(t, []string{"a1 succeeded", "b3 running", "c2 running", "d1 pending", "done succeeded"}, states(w))
+		require.True(t, w.Nodes[4].Completed)
+		require.Equal(t, []int{1, 2}, w.Nodes[3].Requires)
+		require.Equal(t, []int{0, 0, 1, 2, 0}, []int{w.Nodes[0].Layer, w.Nodes[1].Layer, w.Nodes[2].Layer, w.Nodes[3].Layer, w.Nodes[4].Layer})
+		require.Equal(t, start+1000, w.Nodes[0].Ended)
+		require.Equal(t, start+1000, w.Nodes[2].Started)
 
-	n := ask[nodePage](t, page, "node?id=1&node=3")
-	require.Equal(t, "d1", n.Name)
-	require.Equal(t, []int{1, 2}, n.WaitsFor)
-	require.Equal(t, "d1: pending since round 0, requires b3, c2", n.Explanation.Text)
-	n = ask[nodePage](t, page, "node?id=1&node=2")
-	require.Equal(t, []int{0}, n.Requires)
-	require.Equal(t, []int{3}, n.RequiredBy)
-	require.Empty(t, n.WaitsFor)
-	require.Equal(t, "c2: running since round 2, waits: at 2000-01-01T00:00:03Z", n.Explanation.Text)
-	require.True(t, ask[nodePage](t, page, "node?id=1&node=4").Completed)
+		n := askBetween[nodePage](t, d.Runner, page, "node?id=1&node=3")
+		require.Equal(t, "d1", n.Name)
+		require.Equal(t, []int{1, 2}, n.WaitsFor)
+		require.Equal(t, "d1: pending since round 0, requires b3, c2", n.Explanation.Text)
+		n = askBetween[nodePage](t, d.Runner, page, "node?id=1&node=2")
+		require.Equal(t, []int{0}, n.Requires)
+		require.Equal(t, []int{3}, n.RequiredBy)
+		require.Empty(t, n.WaitsFor)
+		require.Equal(t, "c2: running since round 2, waits: at 2000-01-01T00:00:03Z", n.Explanation.Text)
+		require.True(t, ask[nodePage](t, page, "node?id=1&node=4").Completed)
 
-	require.NoError(t, d.RunToEnd())
-	n = ask[nodePage](t, page, "node?id=1&node=2")
-	require.Nil(t, n.Explanation, "the group has ended")
-	require.Len(t, n.History, 2)
-	require.Equal(t, "succeeded", n.History[1].State)
-	require.Equal(t, start+3000, n.History[1].At)
-	w = ask[wholeRun](t, page, "run?id=1")
-	require.Equal(t, "succeeded", w.Run.Status)
-	require.Equal(t, start+4000, w.Run.Ended)
-	require.Nil(t, w.Forecast.Remaining)
+		require.NoError(t, d.RunToEnd())
+		n = ask[nodePage](t, page, "node?id=1&node=2")
+		require.Nil(t, n.Explanation, "the group has ended")
+		require.Len(t, n.History, 2)
+		require.Equal(t, "succeeded", n.History[1].State)
+		require.Equal(t, start+3000, n.History[1].At)
+		w = ask[wholeRun](t, page, "run?id=1")
+		require.Equal(t, "succeeded", w.Run.Status)
+		require.Equal(t, start+4000, w.Run.Ended)
+		require.Nil(t, w.Forecast.Remaining)
+	})
 }
 
 func TestPage_of_a_live_run(t *testing.T) {
@@ -238,7 +277,7 @@ func TestPage_statuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		task   func(string) scheduler.Task
 		opts   *scheduler.GroupOptions[string]
-		do     func(d *schedulertest.Driver, g *inspect.Group[string])
+		do     func(d *schedulertest.Driver, g *scheduler.DependencyTaskGroup[string])
 		want   string
 		states string
 	}{
@@ -253,25 +292,25 @@ func TestPage_statuses(t *testing.T) {
 			want: "failed", states: "a1 timed out, b1 cancelled, c1 cancelled",
 		},
 		"interrupted": {
-			task: lasting, do: func(d *schedulertest.Driver, _ *inspect.Group[string]) { d.Runner.Interrupt(errSpace) },
+			task: lasting, do: func(d *schedulertest.Driver, _ *scheduler.DependencyTaskGroup[string]) { d.Runner.Interrupt(errSpace) },
 			want: "cancelled", states: "a1 cancelled, b1 cancelled, c1 cancelled",
 		},
 		"timed out": {
-			task: lasting, do: func(d *schedulertest.Driver, _ *inspect.Group[string]) {
+			task: lasting, do: func(d *schedulertest.Driver, _ *scheduler.DependencyTaskGroup[string]) {
 				d.Runner.Interrupt(&scheduler.Timeout{Limit: time.Second})
 			},
 			want: "timed out", states: "a1 cancelled, b1 cancelled, c1 cancelled",
 		},
 		"closed": {
-			task: lasting, do: func(d *schedulertest.Driver, _ *inspect.Group[string]) { _ = d.Runner.Cancel() },
+			task: lasting, do: func(d *schedulertest.Driver, _ *scheduler.DependencyTaskGroup[string]) { _ = d.Runner.Cancel() },
 			want: "cancelled", states: "a1 cancelled, b1 cancelled, c1 cancelled",
 		},
 		"stopped": {
-			task: lasting, do: func(d *schedulertest.Driver, _ *inspect.Group[string]) { d.Runner.Stop(errSpace) },
+			task: lasting, do: func(d *schedulertest.Driver, _ *scheduler.DependencyTaskGroup[string]) { d.Runner.Stop(errSpace) },
 			want: "cancelled", states: "a1 cancelled, b1 cancelled, c1 cancelled",
 		},
 		"drained": {
-			task: lasting, do: func(_ *schedulertest.Driver, g *inspect.Group[string]) { g.Drain() },
+			task: lasting, do: func(_ *schedulertest.Driver, g *scheduler.DependencyTaskGroup[string]) { g.Drain() },
 			want: "drained", states: "a1 succeeded, b1 pending, c1 succeeded",
 		},
 	} {
@@ -382,10 +421,9 @@ func TestPage_room_of_errors(t *testing.T) {
 		deps.Add(k)
 	}
 	text := strings.Repeat("x", 10_000)
-	group, err := inspect.NewGroup(page, deps, func(k int) scheduler.Task {
+	group := watchedGroup(t, page, deps, func(k int) scheduler.Task {
 		return scheduler.Func(func(context.Context) error { return fmt.Errorf("%d: %s", k, text) })
 	}, &scheduler.GroupOptions[int]{AggregateErrors: true})
-	require.NoError(t, err)
 	require.Error(t, schedulertest.NewDriver(t, group, nil).RunToEnd())
 	require.NotEmpty(t, ask[nodePage](t, page, "node?id=1&node=0").Error.Chain)
 	last := ask[nodePage](t, page, fmt.Sprintf("node?id=1&node=%d", n-1)).Error
@@ -394,179 +432,81 @@ func TestPage_room_of_errors(t *testing.T) {
 }
 
 func TestPage_of_groups_inside(t *testing.T) {
-	page := inspect.New(nil)
-	var inner *inspect.Group[string]
-	outer := newGroup(t, page, "x web", func(k string) scheduler.Task {
-		if k == "x" {
-			return scheduler.Pause(scheduler.After(time.Hour))
-		}
-		inner = newGroup(t, page, "x y1:x", func(string) scheduler.Task { return scheduler.Pause(scheduler.After(time.Minute)) },
-			&scheduler.GroupOptions[string]{Name: "inner"})
-		return inner
-	}, &scheduler.GroupOptions[string]{Name: "outer"})
-	d := schedulertest.NewDriver(t, outer, nil)
-	d.Step()
-	runs := ask[runList](t, page, "runs").Runs
-	require.Len(t, runs, 2)
-	require.Equal(t, 1, runs[1].Parent)
-	require.Equal(t, "web", runs[1].Path)
-	require.Equal(t, []string{"x running", "y1 pending"}, states(ask[wholeRun](t, page, "run?id=2")))
-	e := ask[nodePage](t, page, "node?id=1&node=1").Explanation
-	require.Contains(t, e.Text, "web: running since round 1")
-	require.Contains(t, e.Inside, "inner: round 1, 1 pending, 1 running\n  x: running")
-	e = ask[nodePage](t, page, "node?id=2&node=1").Explanation
-	require.Equal(t, "y1: pending since round 0, requires x", e.Text)
-	require.NoError(t, d.RunToEnd())
-	require.Equal(t, "succeeded", ask[runList](t, page, "runs").Runs[1].Status)
-}
-
-func TestGroup_is_a_group(t *testing.T) {
-	t.Run("in reverse", func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Hour) //nolint:forbidigo // in a bubble: the simulated clock is another one
 		page := inspect.New(nil)
-		group := newGroup(t, page, "a1 b1:a1", lasting, &scheduler.GroupOptions[string]{Reverse: true})
-		schedulertest.NewDriver(t, group, nil).Step()
-		w := ask[wholeRun](t, page, "run?id=1")
-		require.True(t, w.Run.Reverse)
-		require.Equal(t, []string{"b1 running", "a1 pending"}, states(w))
-		require.Equal(t, []int{0}, w.Nodes[1].Requires)
-	})
-	t.Run("without a page", func(t *testing.T) {
-		for _, end := range []func(g *inspect.Group[string]) error{
-			func(g *inspect.Group[string]) error { return g.Close() },
-			func(g *inspect.Group[string]) error { _, err := g.Throw(t.Context(), errSpace); return err },
-			func(g *inspect.Group[string]) error {
-				g.Drain()
-				g.Stop(t.Context(), errSpace)
-				return scheduler.Run(t.Context(), g, nil)
-			},
-		} {
-			require.NotPanics(t, func() { _ = end(newGroup(t, nil, "a1", lasting, nil)) })
-		}
-	})
-	t.Run("with a cycle", func(t *testing.T) {
-		for _, page := range []*inspect.Page{nil, inspect.New(nil)} {
-			_, err := inspect.NewGroup(page, graph("a:b b:a"), lasting, nil)
-			require.ErrorIs(t, err, scheduler.ErrCircularDependency)
-		}
-	})
-	t.Run("that is never run", func(t *testing.T) {
-		page := inspect.New(nil)
-		group := newGroup(t, page, "a1", lasting, nil)
-		group.Stop(t.Context(), errSpace)
-		require.NoError(t, group.Close())
-		require.Empty(t, ask[runList](t, page, "runs").Runs)
-	})
-	t.Run("drained by a member", func(t *testing.T) {
-		page := inspect.New(nil)
-		var group *inspect.Group[string]
-		group = newGroup(t, page, "a b:a", func(string) scheduler.Task {
-			return scheduler.Func(func(context.Context) error { group.Drain(); return nil })
-		}, nil)
-		require.ErrorIs(t, schedulertest.NewDriver(t, group, nil).RunToEnd(), scheduler.ErrDrained)
-	})
-	t.Run("with an observer", func(t *testing.T) {
-		page := inspect.New(nil)
-		var own, plain slowObserver
-		opts := scheduler.GroupOptions[string]{SlowStep: time.Millisecond, Observer: &own}
-		clock := schedulertest.NewClock(time.Time{})
-		slow := func(string) scheduler.Task {
-			return scheduler.Func(func(context.Context) error { clock.Advance(time.Second); return nil })
-		}
-		group := newGroup(t, page, "a b", slow, &opts)
-		run := func(task scheduler.Task) {
-			require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Clock: clock}))
-		}
-		run(group)
-		opts.Observer = &plain
-		same, err := scheduler.NewDependencyTaskGroup(graph("a b"), slow, &opts)
-		require.NoError(t, err)
-		run(same)
-		require.Equal(t, plain, own)
-		s := ask[runList](t, page, "runs").Runs[0]
-		require.Equal(t, 2, s.SlowSteps)
-		require.Equal(t, "a", s.Slow[0].Path)
-	})
-}
-
-// around is a group of somebody's own: it writes down what is called.
-type around struct {
-	*scheduler.DependencyTaskGroup[string]
-	calls []string
-}
-
-func (a *around) Step(ctx context.Context) (scheduler.Yield, error) {
-	a.calls = append(a.calls, "step")
-	return a.DependencyTaskGroup.Step(ctx)
-}
-
-func (a *around) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
-	a.calls = append(a.calls, "throw")
-	return a.DependencyTaskGroup.Throw(ctx, err)
-}
-
-func (a *around) Stop(ctx context.Context, cause error) {
-	a.calls = append(a.calls, "stop")
-	a.DependencyTaskGroup.Stop(ctx, cause)
-}
-
-func (a *around) Drain() {
-	a.calls = append(a.calls, "drain")
-	a.DependencyTaskGroup.Drain()
-}
-
-func (a *around) Close() error {
-	a.calls = append(a.calls, "close")
-	return a.DependencyTaskGroup.Close()
-}
-
-func (a *around) Unwrap() *scheduler.DependencyTaskGroup[string] { return a.DependencyTaskGroup }
-
-func TestNewGroupFunc(t *testing.T) {
-	t.Run("makes all calls of what is around the group", func(t *testing.T) {
-		for _, page := range []*inspect.Page{nil, inspect.New(nil)} {
-			deps := graph("a1 b1:a1")
-			var own around
-			group, err := inspect.NewGroupFunc(page, deps, nil, func(opts *scheduler.GroupOptions[string]) (_ *around, err error) {
-				own.DependencyTaskGroup, err = scheduler.NewDependencyTaskGroup(deps, lasting, opts)
-				return &own, err
-			})
-			require.NoError(t, err)
-			require.Same(t, own.DependencyTaskGroup, group.DependencyTaskGroup)
-			_, err = group.Step(t.Context())
-			require.NoError(t, err)
-			group.Drain()
-			group.Stop(t.Context(), errSpace)
-			_, err = group.Throw(t.Context(), errSpace)
-			require.ErrorIs(t, err, errSpace)
-			require.NoError(t, group.Close())
-			require.Equal(t, []string{"step", "drain", "stop", "throw", "close"}, own.calls)
-			if page != nil {
-				require.Equal(t, []string{"a1 cancelled", "b1 cancelled"}, states(ask[wholeRun](t, page, "run?id=1")))
+		outer := newGroup(t, page, "x web", func(k string) scheduler.Task {
+			if k == "x" {
+				return scheduler.Pause(scheduler.After(time.Hour))
 			}
-		}
+			inner, err := scheduler.NewDependencyTaskGroup(graph("x y1:x"),
+				func(string) scheduler.Task { return scheduler.Pause(scheduler.After(time.Minute)) },
+				&scheduler.GroupOptions[string]{Name: "inner"})
+			require.NoError(t, err)
+			return scheduler.Sequence(inner)
+		}, &scheduler.GroupOptions[string]{Name: "outer"})
+		d := schedulertest.NewDriver(t, outer, nil)
+		d.Step()
+		runs := ask[runList](t, page, "runs").Runs
+		require.Len(t, runs, 2)
+		require.Equal(t, 1, runs[1].Parent)
+		require.Equal(t, 1, *runs[1].ParentNode)
+		require.Equal(t, "web", runs[1].Path)
+		require.Equal(t, []string{"x running", "y1 pending"}, states(ask[wholeRun](t, page, "run?id=2")))
+		n := askBetween[nodePage](t, d.Runner, page, "node?id=1&node=1")
+		require.Contains(t, n.Explanation.Text, "web: running since round 1")
+		require.Equal(t, []int{2}, n.Inside)
+		n = askBetween[nodePage](t, d.Runner, page, "node?id=2&node=1")
+		require.Equal(t, "y1: pending since round 0, requires x", n.Explanation.Text)
+		require.NoError(t, d.RunToEnd())
+		require.Equal(t, "succeeded", ask[runList](t, page, "runs").Runs[1].Status)
 	})
-	t.Run("returns the error of the function", func(t *testing.T) {
-		for _, page := range []*inspect.Page{nil, inspect.New(nil)} {
-			group, err := inspect.NewGroupFunc(page, graph("a"), nil, func(*scheduler.GroupOptions[string]) (*around, error) {
-				return nil, errSpace
-			})
-			require.Equal(t, errSpace, err)
-			require.Nil(t, group)
-		}
-	})
-	t.Run("leaves the caller's options alone", func(t *testing.T) {
-		opts := scheduler.GroupOptions[string]{Name: "site"}
-		deps := graph("a")
-		group, err := inspect.NewGroupFunc(inspect.New(nil), deps, &opts, func(o *scheduler.GroupOptions[string]) (*around, error) {
-			require.Equal(t, "site", o.Name)
-			require.NotNil(t, o.Observer)
-			inner, err := scheduler.NewDependencyTaskGroup(deps, lasting, o)
-			return &around{DependencyTaskGroup: inner}, err
-		})
-		require.NoError(t, err)
-		require.Equal(t, "site", group.String())
-		require.Nil(t, opts.Observer)
-	})
+}
+
+func TestPage_in_reverse(t *testing.T) {
+	page := inspect.New(nil)
+	group := newGroup(t, page, "a1 b1:a1", lasting, &scheduler.GroupOptions[string]{Reverse: true})
+	schedulertest.NewDriver(t, group, nil).Step()
+	w := ask[wholeRun](t, page, "run?id=1")
+	require.True(t, w.Run.Reverse)
+	require.Equal(t, []string{"b1 running", "a1 pending"}, states(w))
+	require.Equal(t, []int{0}, w.Nodes[1].Requires)
+}
+
+func TestPage_that_is_nil(t *testing.T) {
+	var page *inspect.Page
+	require.NoError(t, schedulertest.NewDriver(t, newGroup(t, page, "a1", lasting, nil), nil).RunToEnd())
+}
+
+func TestPage_of_a_group_that_is_never_run(t *testing.T) {
+	page := inspect.New(nil)
+	group := newGroup(t, page, "a1", lasting, nil)
+	group.Stop(t.Context(), errSpace)
+	require.NoError(t, group.Close())
+	require.Empty(t, ask[runList](t, page, "runs").Runs)
+}
+
+func TestPage_beside_an_observer(t *testing.T) {
+	page := inspect.New(nil)
+	var own, plain slowObserver
+	opts := scheduler.GroupOptions[string]{SlowStep: time.Millisecond, Observer: &own}
+	clock := schedulertest.NewClock(time.Time{})
+	slow := func(string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error { clock.Advance(time.Second); return nil })
+	}
+	group := newGroup(t, page, "a b", slow, &opts)
+	run := func(task scheduler.Task) {
+		require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Clock: clock}))
+	}
+	run(group)
+	opts.Observer = &plain
+	same, err := scheduler.NewDependencyTaskGroup(graph("a b"), slow, &opts)
+	require.NoError(t, err)
+	run(same)
+	require.Equal(t, plain, own)
+	s := ask[runList](t, page, "runs").Runs[0]
+	require.Equal(t, 2, s.SlowSteps)
+	require.Equal(t, "a", s.Slow[0].Path)
 }
 
 // slowObserver keeps what it is told.
@@ -596,7 +536,7 @@ func TestPage_memory(t *testing.T) {
 // and neither the group nor its tasks.
 func TestPage_keeps_no_task(t *testing.T) {
 	page := inspect.New(nil)
-	pointer := func() weak.Pointer[inspect.Group[string]] {
+	pointer := func() weak.Pointer[scheduler.DependencyTaskGroup[string]] {
 		group := newGroup(t, page, "a b", func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) }, nil)
 		require.NoError(t, scheduler.Run(t.Context(), group, nil))
 		return weak.Make(group)
@@ -615,7 +555,7 @@ func TestHandler(t *testing.T) {
 	} {
 		for _, prefix := range []string{"/", "/x/", base} {
 			w := httptest.NewRecorder()
-			page.ServeHTTP(w, httptest.NewRequest(http.MethodGet, prefix+path, nil))
+			page.ServeHTTP(w, request(prefix+path))
 			require.Equal(t, http.StatusOK, w.Code, prefix+path)
 			h := w.Header()
 			require.Equal(t, want, h.Get("Content-Type"), path)
@@ -630,7 +570,7 @@ func TestHandler(t *testing.T) {
 	}
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodOptions} {
 		w := httptest.NewRecorder()
-		page.ServeHTTP(w, httptest.NewRequest(method, base+"run?id=1", nil))
+		page.ServeHTTP(w, httptest.NewRequest(method, "http://localhost"+base+"run?id=1", nil))
 		require.Equal(t, http.StatusMethodNotAllowed, w.Code)
 		require.Equal(t, "GET, HEAD", w.Header().Get("Allow"))
 	}
@@ -663,10 +603,9 @@ func TestPage_escapes(t *testing.T) {
 	deps := scheduler.NewDependencies[string]()
 	deps.Add(script)
 	deps.Add("bad\xff\x00\u2028", script)
-	group, err := inspect.NewGroup(page, deps, func(string) scheduler.Task {
+	group := watchedGroup(t, page, deps, func(string) scheduler.Task {
 		return scheduler.Func(func(context.Context) error { return errors.New(script) })
 	}, &scheduler.GroupOptions[string]{Name: script, AggregateErrors: true})
-	require.NoError(t, err)
 	require.Error(t, schedulertest.NewDriver(t, group, nil).RunToEnd())
 	for _, path := range []string{"runs", "run?id=1", "node?id=1&node=0", "node?id=1&node=1"} {
 		w := get(page, path)
@@ -693,7 +632,7 @@ func TestPage_during_a_step(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		w := httptest.NewRecorder()
-		page.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/node?id=1&node=1", nil))
+		page.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/node?id=1&node=1", nil))
 		require.Contains(t, w.Body.String(), `"busy":true`)
 		close(release)
 	})

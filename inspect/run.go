@@ -1,48 +1,85 @@
 package inspect
 
 import (
-	"context"
+	"container/list"
 	"slices"
+	"sync"
 	"time"
+	"weak"
 
 	"github.com/steptask/scheduler"
 )
 
-// run is a group on the page. Fields after the page are guarded by its mutex.
+// run is a group on the page. It keeps neither the group nor its tasks.
 type run struct {
-	graph   *graph // does not change
-	name    string
-	reverse bool
-	parent  *run // the run of the group that this one is inside of, or nil
-	page    *Page
+	page       *Page
+	family     *family
+	parent     *run // the run of the group that this one is inside of, or nil
+	parentNode int
+	name, path string
+	reverse    bool
+	limit      int
+	hasClaims  bool
+	began      int64
+	watching   weak.Pointer[watching] // nothing there: the group is gone
 
-	id       int
-	path     string // of the node that the group is inside of
-	began    int64
-	ended    int64
-	last     int64 // the latest time that is known of the run's clock
-	lastWall int64 // the time at which it was known
-	serial   uint64
-	status   string // how it ended; "": it has not
-	err      *failure
-	counts   [scheduler.StateSkipped + 1]int
-	// A node changes its state at most three times, so the log of all changes
-	// is bounded. It only grows: who has copied the slice can read it without
-	// the mutex.
-	log       []change
+	// What the mutex of the page guards.
+	id     int
+	weight int
+	place  *list.Element // among the runs
+	serial uint64        // of the last change
+	inside map[int][]int // ids of the runs of the groups that nodes run or ran
+
+	mu        sync.Mutex // guards all below; never held for longer than a few microseconds
+	told      bool       // the page knows of a change since the last look
+	graph     graph
+	nodes     []node
+	moments   []moment
+	updates   updates
+	counts    [lastState + 1]int
+	phase     string // what is going on; "": nothing special
+	cause     *failure
+	status    string // how it ended; "": it has not
+	err       *failure
+	ended     int64
+	last      int64 // the latest time that is known of the run's clock
+	lastWall  int64 // the time of the system at which the page last heard of the run
+	sum       int64 // of how long nodes took that have succeeded, and how many
+	sumOf     int64
 	slow      []slowStep
 	slowCount int
-	textLeft  int       // bytes that are left for texts of errors
-	explain   explainer // nil after the end
+	room      int // bytes that are left for texts of errors
+	forecast  cachedForecast
 }
 
-// change is a change of a node's state.
-type change struct {
-	at    int64
-	err   *failure
-	node  int32
-	round int32
-	state scheduler.State
+// lastState is the highest of the states.
+const lastState = scheduler.StateSkipped
+
+// node is where a node stands.
+type node struct {
+	err     *failure
+	more    *more
+	version uint64 // of its last change
+	moment  int32  // its last one and 1; 0: none
+	state   scheduler.State
+}
+
+// more is what only some nodes have.
+type more struct {
+	note    string   // what it last said of itself
+	attempt int      // the one it is at
+	retried *failure // why it made another attempt
+	notice  *failure // why it was asked to end
+	until   int64    // the end of its grace; 0: it has none
+	trace   string   // the address of its trace
+}
+
+// moment is when a node came to a state.
+type moment struct {
+	at     int64
+	before int32 // the node's moment before this one and 1; 0: none
+	round  int32
+	state  scheduler.State
 }
 
 // slowStep is a step that took longer than GroupOptions.SlowStep.
@@ -57,31 +94,136 @@ const (
 	textKept      = 4 << 20 // bytes, of all errors of a run
 )
 
-// record adds a change of a node's state.
-func (r *run) record(c change, from scheduler.State) {
-	r.page.mu.Lock()
-	defer r.page.mu.Unlock()
-	r.counts[from]--
-	r.counts[c.state]++
-	r.log = append(r.log, c)
-	r.page.touch(r, c.at)
+// newRun takes a group that begins.
+func newRun(p *Page, begun scheduler.Record) *run {
+	group := begun.Group()
+	settings := group.Settings()
+	r := &run{
+		page: p, name: group.Name(), path: cut(group.Path(), textMax), reverse: settings.Reverse, limit: settings.Limit,
+		hasClaims: settings.HasClaims, began: begun.Time().UnixNano(), room: textKept, graph: newGraph(group),
+	}
+	r.last, r.lastWall = r.began, time.Now().UnixNano()
+	r.moments = make([]moment, 0, 2*r.graph.len())
+	r.addNodes(group)
+	return r
 }
 
-// recordSlow counts a slow step and keeps the latest ones.
-func (r *run) recordSlow(s slowStep) {
-	r.page.mu.Lock()
-	defer r.page.mu.Unlock()
+// addNodes adds what is kept of the nodes that are in the graph.
+func (r *run) addNodes(group scheduler.GroupView) {
+	r.nodes = slices.Grow(r.nodes, r.graph.len()-len(r.nodes))
+	for i := len(r.nodes); i < r.graph.len(); i++ {
+		r.nodes = append(r.nodes, node{state: group.State(i)})
+		r.counts[group.State(i)]++
+	}
+}
+
+// size is how many nodes there are. It is for the driving goroutine, and for the
+// beginning.
+func (r *run) size() int { return len(r.nodes) }
+
+// update makes a change, and says so to the page unless it knows of one already
+// that nobody has looked at.
+func (r *run) update(at int64, change func()) {
+	r.mu.Lock()
+	change()
+	r.last = max(r.last, at)
+	first := !r.told
+	if first {
+		r.told, r.lastWall = true, time.Now().UnixNano()
+	}
+	r.mu.Unlock()
+	if first {
+		r.page.touch(r)
+	}
+}
+
+// change follows a node to another state.
+func (r *run) change(n int, to scheduler.State, at int64, round int, err *failure) {
+	node := &r.nodes[n]
+	if to == scheduler.StateSucceeded {
+		if began := r.since(node, scheduler.StateRunning); began != 0 {
+			r.sum += at - began
+			r.sumOf++
+		}
+	}
+	r.counts[node.state]--
+	r.counts[to]++
+	r.moments = append(r.moments, moment{at: at, before: node.moment, round: int32(round), state: to})
+	node.moment, node.state, node.err = int32(len(r.moments)), to, err
+	if m := node.more; m != nil && to.Ended() {
+		m.until = 0
+	}
+	r.updates.add(r.nodes, int32(n))
+}
+
+// note changes what only some nodes have.
+func (r *run) note(n int, change func(*more)) {
+	if r.nodes[n].more == nil {
+		r.nodes[n].more = &more{}
+	}
+	change(r.nodes[n].more)
+	r.updates.add(r.nodes, int32(n))
+}
+
+// since returns when a node came to a state, and 0 if it did not.
+func (r *run) since(n *node, s scheduler.State) int64 {
+	for i := n.moment; i != 0; i = r.moments[i-1].before {
+		if m := &r.moments[i-1]; m.state == s {
+			return m.at
+		}
+	}
+	return 0
+}
+
+// started and endedAt are times of a node, and 0 if it has not.
+func (r *run) started(n *node) int64 { return r.since(n, scheduler.StateRunning) }
+
+func (r *run) endedAt(n *node) int64 {
+	if n.moment == 0 || !n.state.Ended() {
+		return 0
+	}
+	return r.moments[n.moment-1].at
+}
+
+// addSlow counts a slow step and keeps the latest ones.
+func (r *run) addSlow(s slowStep) {
 	r.slowCount++
 	kept := r.slow
 	if len(kept) == slowStepsKept {
 		kept = kept[1:]
 	}
 	r.slow = append(slices.Clip(kept), s) // a copy: others may be reading the old one
-	r.page.touch(r, r.last)
 }
 
-// now returns the time of the run's clock, and whether that goes as the
-// system's does. The page's mutex is held.
+// finish ends the run; status says how.
+func (r *run) finish(at int64, status string, err *failure) {
+	r.ended, r.status, r.err, r.phase = max(at, r.last), status, err, ""
+	r.updates.compact(r.nodes)
+}
+
+// lostStatus is that of a run whose group was dropped between two steps.
+const lostStatus = "unheard of"
+
+// lose ends the run of a group that nobody can step any more.
+func (r *run) lose() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.status != "" {
+		return false
+	}
+	r.finish(r.last, lostStatus, nil)
+	return true
+}
+
+// wentWell reports whether the run came to a good end.
+func (r *run) wentWell() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.status == scheduler.StateSucceeded.String()
+}
+
+// nowLocked returns the time of the run's clock, and whether that goes as the
+// system's does.
 func (r *run) nowLocked() (now int64, live bool) {
 	switch wall := time.Now().UnixNano(); {
 	case r.status != "":
@@ -94,15 +236,8 @@ func (r *run) nowLocked() (now int64, live bool) {
 }
 
 // clockSlack is how far a clock that follows the system's may be from it: a
-// transition has the time at which its round began.
+// record has the time at which its round began.
 const clockSlack = int64(time.Minute)
 
-// setPath says which node the group is inside of.
-func (r *run) setPath(path string) {
-	r.page.mu.Lock()
-	defer r.page.mu.Unlock()
-	r.path = path
-}
-
-// explainer asks a group about a node; false: it could not be asked.
-type explainer func(ctx context.Context, node int32) (explanation, bool)
+// ms is an instant, or a length of time, as JSON has it.
+func ms(ns int64) float64 { return float64(ns) / float64(time.Millisecond) }

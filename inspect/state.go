@@ -1,7 +1,9 @@
 package inspect
 
 import (
+	"encoding/json"
 	"slices"
+	"strconv"
 
 	"github.com/steptask/scheduler"
 )
@@ -10,41 +12,49 @@ import (
 
 // summary is a run in the list of runs.
 type summary struct {
-	ID        int            `json:"id"`
-	Name      string         `json:"name"`
-	Path      string         `json:"path,omitempty"`
-	Parent    int            `json:"parent,omitempty"`
-	Reverse   bool           `json:"reverse,omitempty"`
-	Status    string         `json:"status"`
-	Error     *failure       `json:"error,omitempty"`
-	Began     float64        `json:"began"`
-	Ended     float64        `json:"ended,omitempty"`
-	Now       float64        `json:"now"`
-	Live      bool           `json:"live"`
-	Nodes     int            `json:"nodes"`
-	Counts    map[string]int `json:"counts"`
-	SlowSteps int            `json:"slowSteps,omitempty"`
-	Slow      []slowStep     `json:"slow,omitempty"`
-	Version   int            `json:"version"`
+	ID         int            `json:"id"`
+	Name       string         `json:"name"`
+	Path       string         `json:"path,omitempty"`
+	Parent     int            `json:"parent,omitempty"`
+	ParentNode *int           `json:"parentNode,omitempty"`
+	Reverse    bool           `json:"reverse,omitempty"`
+	Status     string         `json:"status"`
+	Cause      *failure       `json:"cause,omitempty"`
+	Error      *failure       `json:"error,omitempty"`
+	Began      float64        `json:"began"`
+	Ended      float64        `json:"ended,omitempty"`
+	Now        float64        `json:"now"`
+	Last       float64        `json:"last"`
+	Live       bool           `json:"live"`
+	Nodes      int            `json:"nodes"`
+	Counts     map[string]int `json:"counts"`
+	SlowSteps  int            `json:"slowSteps,omitempty"`
+	Slow       []slowStep     `json:"slow,omitempty"`
+	Version    uint64         `json:"version"`
 }
 
-// summaryLocked describes a run. The page's mutex is held.
-func (r *run) summaryLocked() summary {
+// summary describes a run. The page then tells of its next change.
+func (r *run) summary() summary {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.told = false
 	now, live := r.nowLocked()
 	s := summary{
-		ID: r.id, Name: r.name, Path: r.path, Reverse: r.reverse,
-		Status: r.status, Error: r.err, Began: ms(r.began), Ended: ms(r.ended), Now: ms(now), Live: live,
-		Nodes: len(r.graph.names), Counts: map[string]int{}, SlowSteps: r.slowCount, Slow: r.slow, Version: len(r.log),
+		ID: r.id, Name: cut(r.name, nameMax), Path: r.path, Reverse: r.reverse, Status: r.status, Cause: r.cause, Error: r.err,
+		Began: ms(r.began), Ended: ms(r.ended), Now: ms(now), Last: ms(r.last), Live: live,
+		Nodes: len(r.nodes), Counts: map[string]int{}, SlowSteps: r.slowCount, Slow: r.slow, Version: r.updates.version,
 	}
-	if s.Status == "" {
-		s.Status = scheduler.StateRunning.String()
+	if r.status == "" {
+		if s.Status = r.phase; s.Status == "" {
+			s.Status = scheduler.StateRunning.String()
+		}
 	}
 	if r.parent != nil {
-		s.Parent = r.parent.id
+		s.Parent, s.ParentNode = r.parent.id, &r.parentNode
 	}
-	for state := scheduler.StatePending; state <= scheduler.StateSkipped; state++ {
-		if n := r.counts[state]; n > 0 {
-			s.Counts[state.String()] = n
+	for state, n := range r.counts {
+		if n > 0 {
+			s.Counts[scheduler.State(state).String()] = n
 		}
 	}
 	return s
@@ -52,151 +62,138 @@ func (r *run) summaryLocked() summary {
 
 // runList is the list of runs, or what has changed of it.
 type runList struct {
-	Runs []summary `json:"runs"`
-	Gone []int     `json:"gone,omitempty"`
+	Runs  []summary `json:"runs"`
+	Gone  []int     `json:"gone,omitempty"`
+	Again bool      `json:"again,omitempty"`
 }
 
-// list returns the runs that have changed after serial, in the order of their
-// starts, the ids of all, and the serial number of the last change.
-func (p *Page) list(after uint64) (changed []summary, all []int, serial uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	changed = []summary{}
-	for _, r := range p.runs {
-		all = append(all, r.id)
-		if r.serial > after {
-			changed = append(changed, r.summaryLocked())
-		}
-	}
-	return changed, all, p.serial
-}
-
-// snapshot is a run at a moment.
-type snapshot struct {
-	summary summary
-	log     []change
-}
-
-func (r *run) snapshot() snapshot {
-	r.page.mu.Lock()
-	defer r.page.mu.Unlock()
-	return snapshot{summary: r.summaryLocked(), log: slices.Clip(r.log)}
-}
-
-// nodeState is where a node stands.
-type nodeState struct {
+// nodeBrief is what the list of nodes has of a node.
+type nodeBrief struct {
+	node           int32
 	state          scheduler.State
-	started, ended int64 // 0: it has not
-	round          int32
-	err            *failure
+	completed      bool
+	started, ended int64
+	since          int64 // of a state that is not shown by the others
+	until          int64
+	attempt        int
+	err, note      string
 }
 
-// states returns where each node stands after the log.
-func (s snapshot) states(g *graph) []nodeState {
-	states := make([]nodeState, len(g.names))
-	for i := range states {
-		states[i].state = scheduler.StatePending
-		if g.completed[i] {
-			states[i].state = scheduler.StateSucceeded
+// briefLocked returns it as it is now.
+func (r *run) briefLocked(i int32) nodeBrief {
+	n := &r.nodes[i]
+	b := nodeBrief{node: i, state: n.state, completed: r.graph.completed[i], started: r.started(n), ended: r.endedAt(n)}
+	if n.err != nil && n.state != scheduler.StateSkipped { // which says the same of all
+		b.err = n.err.Text
+	}
+	if n.moment != 0 && !n.state.Ended() && n.state != scheduler.StateRunning {
+		b.since = r.moments[n.moment-1].at
+	}
+	if m := n.more; m != nil && !n.state.Ended() {
+		b.note, b.attempt, b.until = m.note, m.attempt, m.until
+	}
+	return b
+}
+
+// append appends the fields that change, as JSON without the braces.
+func (b *nodeBrief) append(to []byte) []byte {
+	to = append(to, `"state":"`...)
+	to = append(to, b.state.String()...)
+	to = append(to, '"')
+	for _, t := range [...]struct {
+		name string
+		at   int64
+	}{{`,"started":`, b.started}, {`,"ended":`, b.ended}, {`,"since":`, b.since}, {`,"until":`, b.until}} {
+		if t.at != 0 {
+			to = append(to, t.name...)
+			to = appendMS(to, t.at)
 		}
 	}
-	for _, c := range s.log {
-		states[c.node].apply(c)
+	if b.attempt > 1 {
+		to = append(to, `,"attempt":`...)
+		to = strconv.AppendInt(to, int64(b.attempt), 10)
 	}
-	return states
-}
-
-func (r *run) states() []nodeState { return r.snapshot().states(r.graph) }
-
-// apply makes a change.
-func (n *nodeState) apply(c change) {
-	n.state, n.round, n.err = c.state, c.round, c.err
-	switch {
-	case c.state == scheduler.StateRunning:
-		n.started = c.at
-	case c.state.Ended():
-		n.ended = c.at
+	if b.note != "" {
+		to = append(to, `,"note":`...)
+		to = appendJSON(to, cut(b.note, summaryMax))
 	}
+	if b.err != "" {
+		to = append(to, `,"error":`...)
+		to = appendJSON(to, b.err)
+	}
+	return to
 }
 
-// wholeRun is all that the page shows of a run, but for the nodes' own pages.
-type wholeRun struct {
-	Run      summary    `json:"run"`
-	Nodes    []nodeJSON `json:"nodes"`
-	Forecast forecast   `json:"forecast"`
-}
-
-type nodeJSON struct {
-	Name      string  `json:"name"`
-	Layer     int32   `json:"layer"`
-	Requires  []int32 `json:"requires,omitempty"`
-	State     string  `json:"state"`
-	Completed bool    `json:"completed,omitempty"`
-	Started   float64 `json:"started,omitempty"`
-	Ended     float64 `json:"ended,omitempty"`
-	Error     string  `json:"error,omitempty"`
-}
-
-// whole returns all of a run.
-func (r *run) whole() wholeRun {
-	s, g := r.snapshot(), r.graph
-	states := s.states(g)
-	w := wholeRun{Run: s.summary, Nodes: make([]nodeJSON, len(states)), Forecast: newForecast(g, states, s.summary)}
-	for i, n := range states {
-		w.Nodes[i] = nodeJSON{
-			Name: g.names[i], Layer: g.layer[i], Requires: g.requires[i], Completed: g.completed[i],
-			State: n.state.String(), Started: ms(n.started), Ended: ms(n.ended), Error: n.err.text(),
+// briefs sends nodes from one on, separated by commas, for as long as they fit
+// into a piece, and returns the next one.
+func (r *run) briefs(s *sender, from int) (next int) {
+	var some [briefsMost]nodeBrief
+	r.mu.Lock()
+	g := r.graph
+	n := min(g.len()-from, len(some))
+	for i := range n {
+		some[i] = r.briefLocked(int32(from + i))
+	}
+	r.mu.Unlock()
+	for i := range n {
+		if i > 0 {
+			s.text(",")
+		}
+		s.buf = g.appendNode(s.buf, &some[i])
+		if len(s.buf) >= pieceMost {
+			n = i + 1
+			break
 		}
 	}
-	return w
+	return from + n
 }
 
-func (f *failure) text() string {
-	if f == nil {
-		return ""
+const briefsMost = 200
+
+// appendNode appends a node with what does not change of it.
+func (g *graph) appendNode(to []byte, b *nodeBrief) []byte {
+	to = append(to, `{"name":`...)
+	to = append(to, g.name(b.node)...)
+	to = append(to, `,"layer":`...)
+	to = strconv.AppendInt(to, int64(g.layer[b.node]), 10)
+	if requires := g.requires(b.node); len(requires) > 0 {
+		to = append(to, `,"requires":`...)
+		for i, q := range requires {
+			to = append(to, "[,"[min(i, 1)])
+			to = strconv.AppendInt(to, int64(q), 10)
+		}
+		to = append(to, ']')
 	}
-	return f.Text
-}
-
-// changes are the changes of a run's nodes from one version to another.
-type changes struct {
-	Run      int          `json:"run"`
-	Version  int          `json:"version"`
-	Changes  []changeJSON `json:"changes"`
-	Forecast forecast     `json:"forecast"`
-}
-
-type changeJSON struct {
-	Node  int32   `json:"node"`
-	State string  `json:"state"`
-	At    float64 `json:"at"`
-	Error string  `json:"error,omitempty"`
-}
-
-// since returns what has changed after a version of the run.
-func (s snapshot) since(version int) []changeJSON {
-	list := make([]changeJSON, 0, len(s.log)-version)
-	for _, c := range s.log[version:] {
-		list = append(list, changeJSON{Node: c.node, State: c.state.String(), At: ms(c.at), Error: c.err.text()})
+	if b.completed {
+		to = append(to, `,"completed":true`...)
 	}
-	return list
+	to = append(to, ',')
+	return append(b.append(to), '}')
 }
 
 // nodePage is all that is known of a node.
 type nodePage struct {
-	Run         int           `json:"run"`
-	Node        int32         `json:"node"`
-	Name        string        `json:"name"`
-	State       string        `json:"state"`
-	Completed   bool          `json:"completed,omitempty"`
-	Layer       int32         `json:"layer"`
-	History     []historyJSON `json:"history"`
-	Error       *failure      `json:"error,omitempty"`
-	Requires    []int32       `json:"requires"`
-	RequiredBy  []int32       `json:"requiredBy"`
-	WaitsFor    []int32       `json:"waitsFor"`
-	Explanation *explanation  `json:"explanation,omitempty"`
-	Busy        bool          `json:"busy,omitempty"`
+	Run         int             `json:"run"`
+	Node        int32           `json:"node"`
+	Name        json.RawMessage `json:"name"`
+	State       string          `json:"state"`
+	Completed   bool            `json:"completed,omitempty"`
+	Layer       int32           `json:"layer"`
+	History     []historyJSON   `json:"history"`
+	Error       *failure        `json:"error,omitempty"`
+	Note        string          `json:"note,omitempty"`
+	Attempt     int             `json:"attempt,omitempty"`
+	LastError   *failure        `json:"lastError,omitempty"`
+	Notice      *failure        `json:"notice,omitempty"`
+	Until       float64         `json:"until,omitempty"`
+	Trace       string          `json:"trace,omitempty"`
+	Requires    []int32         `json:"requires"`
+	RequiredBy  []int32         `json:"requiredBy"`
+	WaitsFor    []int32         `json:"waitsFor"`
+	More        int             `json:"more,omitempty"`
+	Inside      []int           `json:"inside,omitempty"`
+	Explanation *explanation    `json:"explanation,omitempty"`
+	Busy        bool            `json:"busy,omitempty"`
 }
 
 type historyJSON struct {
@@ -205,25 +202,72 @@ type historyJSON struct {
 	Round int32   `json:"round"`
 }
 
-// page returns all that is known of a node, without the explanation.
-func (s snapshot) page(g *graph, node int32) nodePage {
-	states := s.states(g)
-	n := states[node]
-	p := nodePage{
-		Run: s.summary.ID, Node: node, Name: g.names[node], State: n.state.String(), Completed: g.completed[node],
-		Layer: g.layer[node], History: []historyJSON{}, Error: n.err,
-		Requires: append([]int32{}, g.requires[node]...), RequiredBy: append([]int32{}, g.requiredBy(node)...),
-		WaitsFor: []int32{},
+// neighboursMost is how many nodes each list of a node's page has.
+const neighboursMost = 1000
+
+// describe returns all that is known of a node, without the explanation.
+// hasEnded says that there is nothing to explain.
+func (r *run) describe(node int32) (p nodePage, hasEnded bool) {
+	r.mu.Lock()
+	g := r.graph
+	n := r.nodes[node]
+	p = nodePage{
+		Run: r.id, Node: node, Name: g.name(node), State: n.state.String(), Completed: g.completed[node],
+		Layer: g.layer[node], History: r.historyLocked(&n), Error: n.err,
 	}
-	for _, c := range s.log {
-		if c.node == node {
-			p.History = append(p.History, historyJSON{State: c.state.String(), At: ms(c.at), Round: c.round})
+	if m := n.more; m != nil {
+		p.Note, p.Attempt, p.LastError, p.Notice, p.Until, p.Trace = m.note, m.attempt, m.retried, m.notice, ms(m.until), m.trace
+	}
+	hasEnded = r.status != "" || n.state.Ended()
+	r.mu.Unlock()
+
+	p.Requires = p.some(g.requires(node))
+	p.RequiredBy = p.some(g.requiredBy(node))
+	p.WaitsFor = []int32{}
+	if n.state == scheduler.StatePending && !hasEnded {
+		p.WaitsFor = p.some(r.unfinished(g.requires(node)))
+	}
+	p.Inside = r.page.inside(r, int(node))
+	return p, hasEnded
+}
+
+// some returns the first few of a list, and counts the others.
+func (p *nodePage) some(nodes []int32) []int32 {
+	if len(nodes) > neighboursMost {
+		p.More += len(nodes) - neighboursMost
+		nodes = nodes[:neighboursMost]
+	}
+	return append([]int32{}, nodes...)
+}
+
+// unfinished returns those of some nodes that have not ended.
+func (r *run) unfinished(nodes []int32) (left []int32) {
+	for from := 0; from < len(nodes); from += lookMost {
+		r.mu.Lock()
+		for _, q := range nodes[from:min(from+lookMost, len(nodes))] {
+			if !r.nodes[q].state.Ended() {
+				left = append(left, q)
+			}
 		}
+		r.mu.Unlock()
 	}
-	for _, q := range g.requires[node] {
-		if n.state == scheduler.StatePending && !states[q].state.Ended() {
-			p.WaitsFor = append(p.WaitsFor, q)
-		}
+	return left
+}
+
+// historyLocked returns when a node came to which state.
+func (r *run) historyLocked(n *node) []historyJSON {
+	history := []historyJSON{}
+	for i := n.moment; i != 0; i = r.moments[i-1].before {
+		m := &r.moments[i-1]
+		history = append(history, historyJSON{State: m.state.String(), At: ms(m.at), Round: m.round})
 	}
-	return p
+	slices.Reverse(history)
+	return history
+}
+
+// inside returns the runs of the groups that a node runs or ran.
+func (p *Page) inside(r *run, node int) []int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(r.inside[node])
 }

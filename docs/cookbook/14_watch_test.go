@@ -33,7 +33,7 @@ type (
 		}
 	}
 	shownNode struct {
-		Explanation struct{ Inside string }
+		Explanation struct{ Text string }
 	}
 )
 
@@ -41,7 +41,7 @@ type (
 func ask[T any](t *testing.T, page http.Handler, path string) (answer T) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	page.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+	page.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost"+path, nil))
 	require.Equal(t, http.StatusOK, w.Code)
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &answer))
 	return answer
@@ -102,26 +102,22 @@ func TestWatchers(t *testing.T) {
 				traces := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
 				observer, err := otel.New(&otel.Options{TracerProvider: traces})
 				require.NoError(t, err)
-				w := watchers{
-					page:     inspect.New(nil),
-					traces:   observer,
-					progress: progress.New(&lines, nil),
-					log:      scheduler.NewLogObserver(slog.New(slog.NewTextHandler(&log, nil))),
-					times:    timeline.NewRecorder(),
-				}
+				page, shown, times := inspect.New(nil), progress.New(&lines, nil), timeline.NewRecorder()
+				opts := &scheduler.GroupOptions[string]{Name: "all", Observer: watchers(observer, page, shown,
+					scheduler.NewLogObserver(slog.New(slog.NewTextHandler(&log, nil))), times)}
 				outer, inner := scheduler.NewDependencies[string](), scheduler.NewDependencies[string]()
 				outer.Add("site", "network")
 				inner.Add("server")
-				group, err := w.newGroup("all", outer, func(name string) scheduler.Task {
+				group, err := scheduler.NewDependencyTaskGroup(outer, func(name string) scheduler.Task {
 					if name == "network" {
 						return scheduler.Pause(scheduler.Next)
 					}
-					site, err := w.newGroup("one", inner, func(string) scheduler.Task {
+					site, err := scheduler.NewDependencyTaskGroup(inner, func(string) scheduler.Task {
 						return scheduler.Pause(scheduler.After(time.Minute))
-					})
+					}, &scheduler.GroupOptions[string]{Name: "one"})
 					require.NoError(t, err)
 					return site
-				})
+				}, opts)
 				require.NoError(t, err)
 				runner := scheduler.NewTaskRunner(group, nil)
 				require.NoError(t, runner.Start(t.Context(), 0))
@@ -130,14 +126,15 @@ func TestWatchers(t *testing.T) {
 					require.NoError(t, err)
 				}
 
-				// The group around it and the page know it as a group.
-				inside := group.ExplainNode("site").Inside
-				require.NotNil(t, inside)
-				require.Equal(t, "one", inside.String())
-				require.Contains(t, ask[shownNode](t, w.page, "/node?id=1&node=1").Explanation.Inside, "server: running since round 1, waits: at ")
+				// The page asks it between two steps.
+				answers := make(chan shownNode)
+				go func() { answers <- ask[shownNode](t, page, "/node?id=2&node=0") }()
+				synctest.Wait()
+				runner.RunPosted()
+				require.Contains(t, (<-answers).Explanation.Text, "server: running since round 1, waits: at ")
 				require.NoError(t, test.finish(runner))
 
-				all, one := ask[shownRun](t, w.page, "/run?id=1").Run, ask[shownRun](t, w.page, "/run?id=2").Run
+				all, one := ask[shownRun](t, page, "/run?id=1").Run, ask[shownRun](t, page, "/run?id=2").Run
 				require.Equal(t, "all", all.Name)
 				require.Equal(t, test.status, all.Status)
 				require.Equal(t, "one", one.Name)
@@ -160,10 +157,10 @@ func TestWatchers(t *testing.T) {
 				}
 				require.Equal(t, test.events, events)
 
-				require.NoError(t, w.progress.Close())
+				require.NoError(t, shown.Close())
 				require.Contains(t, lines.String(), test.line)
 				require.Equal(t, 1, strings.Count(log.String(), `msg="group ended" group.name=one group.path=site`), "once")
-				last := w.times.Spans()[2]
+				last := times.Spans()[2]
 				require.Equal(t, "site/server", last.Path)
 				require.Equal(t, test.inside, last.State.String())
 			})

@@ -4,10 +4,23 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/steptask/scheduler/inspect"
 )
+
+// names are those of this machine by which the page may be asked for.
+func names(address string) []string {
+	var names []string
+	if host, _, err := net.SplitHostPort(address); err == nil && host != "" {
+		names = append(names, host)
+	}
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, host)
+	}
+	return names
+}
 
 // servePage serves a page that shows the runs until closePage is called.
 func servePage(address string) (_ *inspect.Page, closePage func(), err error) {
@@ -18,7 +31,7 @@ func servePage(address string) (_ *inspect.Page, closePage func(), err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("-inspect: %w", err)
 	}
-	page := inspect.New(nil)
+	page := inspect.New(&inspect.Options{Hosts: names(address)})
 	server := &http.Server{Handler: page}
 	served := make(chan struct{})
 	go func() {

@@ -35,8 +35,9 @@ export function say(e, text) {
 export const states = [
   { name: 'failed', sign: '✗' },
   { name: 'timed out', sign: '⧗' },
-  { name: 'running', sign: '▶' },
   { name: 'closing', sign: '◼' },
+  { name: 'running', sign: '▶' },
+  { name: 'ready', sign: '◉' },
   { name: 'pending', sign: '○' },
   { name: 'succeeded', sign: '✓' },
   { name: 'cancelled', sign: '⊘' },
@@ -44,7 +45,16 @@ export const states = [
 ];
 
 /** The order in which they are stacked: what is over first, what is to come last. */
-export const stackOrder = ['succeeded', 'failed', 'timed out', 'cancelled', 'skipped', 'closing', 'running', 'pending'];
+const stackOrder = ['succeeded', 'failed', 'timed out', 'cancelled', 'skipped', 'closing', 'ready', 'running', 'pending'];
+
+/** stack returns the states that are counted, in that order; those that the page
+ * does not know come last. */
+export const stack = (counts) => [...stackOrder, ...Object.keys(counts).filter((s) => !stackOrder.includes(s))].filter((s) => counts[s]);
+
+const over = new Set(['succeeded', 'failed', 'timed out', 'cancelled', 'skipped']);
+
+/** ended returns how many of the nodes counted have ended. */
+export const ended = (counts) => Object.entries(counts).reduce((sum, [s, n]) => sum + (over.has(s) ? n : 0), 0);
 const signs = new Map(states.map((s) => [s.name, s.sign]));
 
 export const signOf = (state) => signs.get(state) ?? '●';
@@ -83,7 +93,7 @@ export function later(f) {
 
 /** stacked fills an element with a part for each state, as wide as it is frequent. */
 export function stacked(e, counts, total) {
-  const shown = stackOrder.filter((s) => counts[s]);
+  const shown = stack(counts);
   const key = shown.map((s) => s + counts[s]).join();
   if (e.dataset.key === key) return;
   e.dataset.key = key;

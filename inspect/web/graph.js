@@ -1,12 +1,13 @@
 // The graph as layers, drawn anew when what is drawn changes, and coloured anew
 // when states do.
 
-import { svg, byId, stackOrder, signOf, classOf, nameOf, count } from './dom.js';
+import { svg, byId, stack, signOf, classOf, nameOf, count } from './dom.js';
 import { layout, box } from './layout.js';
 import { folded } from './folds.js';
 
 const margin = 24;
 const top = 34; // for the headings
+const drawWhileArriving = 500; // nodes: a larger graph is drawn when it is all there
 const readable = 0.75; // the smallest scale, unless a smaller one is asked for
 
 export class Graph {
@@ -43,12 +44,12 @@ export class Graph {
 
   render(selected, matches) {
     const run = this.#model.run;
-    if (!run) {
+    if (!run || this.#model.arriving() && run.nodes.length > drawWhileArriving) {
       this.#box.replaceChildren();
       this.#drawn = null;
       return;
     }
-    if (this.#drawn !== run) {
+    if (this.#drawn !== run || this.#itemOf.length !== run.nodes.length) {
       if (this.#drawn?.id !== run.id) {
         this.#open.clear();
         this.#current = 0;
@@ -147,7 +148,7 @@ export class Graph {
   #colourFold(item, run) {
     const counts = {};
     for (const id of item.members) counts[run.nodes[id].state] = (counts[run.nodes[id].state] ?? 0) + 1;
-    const said = stackOrder.filter((s) => counts[s]).map((s) => `${count(counts[s])} ${s}`).join(', ');
+    const said = stack(counts).map((s) => `${count(counts[s])} ${s}`).join(', ');
     if (item.said === said) return;
     item.said = said;
     const failed = counts.failed || counts['timed out'];
@@ -155,7 +156,7 @@ export class Graph {
     const does = item.rest ? 'list them' : item.open ? 'close' : 'open';
     item.title.textContent = `${item.name}${said ? `: ${said}` : ''} (${does})`;
     item.g.setAttribute('aria-label', item.title.textContent);
-    const shown = stackOrder.filter((s) => counts[s]);
+    const shown = stack(counts);
     const least = 3; // so that a single failure among thousands is seen
     const room = box.width - 16 - least * shown.length;
     let x = 8;
@@ -242,14 +243,15 @@ export class Graph {
 }
 
 function colourNode(item, n) {
-  if (item.state === n.state && item.error === n.error) return;
+  const said = `${nameOf(n.name)}: ${n.state}${n.attempt ? `, attempt ${n.attempt}` : ''}${n.error || n.note ? `: ${n.error || n.note}` : ''}`;
+  if (item.state === n.state && item.said === said) return;
   item.state = n.state;
-  item.error = n.error;
+  item.said = said;
   item.g.setAttribute('class', `item ${classOf(n.state)}`);
   item.g.dataset.node = n.id;
   item.g.dataset.state = n.state;
   item.sign.textContent = signOf(n.state);
-  item.title.textContent = `${nameOf(n.name)}: ${n.state}${n.error ? `: ${n.error}` : ''}`;
+  item.title.textContent = said;
   item.g.setAttribute('aria-label', item.title.textContent);
 }
 

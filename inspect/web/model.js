@@ -44,9 +44,7 @@ export class Model {
       f(JSON.parse(e.data));
       this.changed();
     });
-    let first = true;
     source.onopen = () => {
-      first = true;
       this.connection = 'live';
       this.changed();
     };
@@ -58,13 +56,11 @@ export class Model {
       }
       this.changed();
     };
-    on('runs', (list) => {
-      if (first) this.runs = new Map();
-      first = false;
-      this.#list(list);
-    });
-    on('run', (whole) => this.#whole(whole));
+    on('runs', (list) => this.#list(list));
+    on('run', ({ run }) => this.#begin(run));
+    on('nodes', (piece) => this.#add(piece));
     on('changes', (c) => this.#apply(c));
+    on('forecast', (f) => this.#forecast(f));
     on('gone', () => {
       this.id = 0;
       this.chosen = false;
@@ -73,7 +69,8 @@ export class Model {
     });
   }
 
-  #list({ runs, gone = [] }) {
+  #list({ runs, gone = [], again }) {
+    if (again) this.runs = new Map(); // these are all
     const at = performance.now();
     for (const r of runs) {
       r.at = at;
@@ -91,36 +88,50 @@ export class Model {
     if (latest && latest.id !== this.id) this.look(latest.id, false);
   }
 
-  #whole({ run, nodes, forecast }) {
+  #begin(run) {
     run.at = performance.now();
     this.runs.set(run.id, run);
-    const requiredBy = nodes.map(() => []);
-    nodes.forEach((n, i) => {
-      n.id = i;
-      n.requires ??= [];
-      n.lower = n.name.toLowerCase();
-      n.requires.forEach((q) => requiredBy[q].push(i));
-    });
-    this.run = { id: run.id, nodes, requiredBy, version: 0 };
-    this.#forecast(forecast);
+    this.run = { id: run.id, nodes: [], requiredBy: [], version: 0, path: [], longest: new Map(), forecast: { remaining: null } };
   }
 
-  #apply({ run, changes, forecast }) {
+  /** add takes some more nodes: a large run arrives in pieces. */
+  #add({ run, from, nodes }) {
+    if (this.run?.id !== run || from !== this.run.nodes.length) return;
+    for (const n of nodes) {
+      n.id = this.run.nodes.length;
+      n.requires ??= [];
+      n.lower = n.name.toLowerCase();
+      n.requires.forEach((q) => this.run.requiredBy[q].push(n.id));
+      this.run.nodes.push(n);
+      this.run.requiredBy.push([]);
+    }
+    this.run.version++;
+  }
+
+  #apply({ run, changes }) {
     if (this.run?.id !== run) return;
     for (const c of changes) {
       const n = this.run.nodes[c.node];
-      n.state = c.state;
-      n.error = c.error;
-      if (c.state === 'running') n.started = c.at;
-      else if (c.state !== 'closing') n.ended = c.at;
+      if (!n) continue; // it comes with its piece
+      for (const field of ['state', 'started', 'ended', 'since', 'until', 'attempt', 'note', 'error']) n[field] = c[field];
     }
-    this.#forecast(forecast);
+    this.run.version++;
   }
 
-  #forecast(forecast) {
+  /** forecast takes a forecast: of the path it has what has changed. */
+  #forecast({ run, from, forecast }) {
+    if (this.run?.id !== run) return;
     this.run.forecast = forecast;
-    this.run.longest = new Map(forecast.path.map((id, i) => [id, forecast.path[i + 1]])); // by node: the next one
+    this.run.path = [...this.run.path.slice(0, from), ...forecast.path];
+    this.run.longest = new Map(this.run.path.map((id, i) => [id, this.run.path[i + 1]])); // by node: the next one
     this.run.version++;
+  }
+
+  /** arriving says how much of the run is there, while it is not all. */
+  arriving() {
+    const all = this.summary?.nodes ?? 0;
+    const there = this.run?.nodes.length ?? 0;
+    return this.run && there < all ? { there, all } : null;
   }
 
   /** summary is what the list says of the run that is looked at. */

@@ -72,7 +72,8 @@ export class NodePage {
       el('span', { class: `badge ${classOf(page.state)}` }, page.state),
       el('button', { class: 'close', 'aria-label': 'Close', title: 'Close (Esc)', onclick: () => this.#pick(null) }, '×'));
     return [head, ...[
-      this.#why(page), this.#waitsFor(run, page), this.#error(page), this.#inside(run, page), this.#history(page),
+      this.#why(page), this.#says(page), this.#waitsFor(run, page), this.#notice(page), this.#error(page), this.#inside(page),
+      this.#trace(page), this.#history(page),
       this.#links(run, 'Requires', page.requires), this.#links(run, 'Required by', page.requiredBy),
     ].filter(Boolean)];
   }
@@ -80,8 +81,27 @@ export class NodePage {
   #why(page) {
     if (page.busy) return section('Why', el('p', { class: 'said' }, 'The group is in the middle of a step that has not ended yet.'));
     if (!page.explanation) return page.completed ? section('Why', el('p', { class: 'said' }, 'It was done beforehand.')) : null;
-    return section('The group says', el('pre', { class: 'said', id: 'said' }, page.explanation.text),
-      page.explanation.inside ? el('pre', { class: 'said' }, page.explanation.inside) : '');
+    return section('The group says', el('pre', { class: 'said', id: 'said' }, page.explanation.text));
+  }
+
+  /** says is what the task has said of itself. */
+  #says(page) {
+    const attempt = page.attempt > 1 ? el('p', {}, `Attempt ${page.attempt}, after:`) : '';
+    if (!page.note && !attempt) return null;
+    return section('The task says', page.note ? el('p', { class: 'said' }, page.note) : '', attempt,
+      attempt && page.lastError ? chain(page.lastError) : '');
+  }
+
+  #notice(page) {
+    if (!page.notice) return null;
+    const left = page.until ? page.until - this.#model.now() : 0;
+    return section('Asked to end', chain(page.notice), left > 0 ? el('p', { class: 'muted' }, `It has ${duration(left)} left.`) : '');
+  }
+
+  /** trace is a link to where the node's trace is shown. */
+  #trace(page) {
+    if (!page.trace) return null;
+    return section('Trace', el('a', { href: page.trace, target: '_blank', rel: 'noreferrer' }, page.trace));
   }
 
   #waitsFor(run, page) {
@@ -95,14 +115,15 @@ export class NodePage {
       ? el('details', { id: 'stack' }, el('summary', {}, 'Stack'), el('pre', {}, page.error.stack)) : '');
   }
 
-  /** inside are the runs of groups that the node runs. */
-  #inside(run, page) {
-    const path = this.#model.summary?.path;
-    const here = path ? `${path}/${page.name}` : page.name;
-    const runs = [...this.#model.runs.values()].filter((r) => r.parent === run.id && r.path === here);
+  /** inside are the runs of groups that the node runs, the latest first. */
+  #inside(page) {
+    const runs = (page.inside ?? []).slice(-linksMax).reverse();
     if (!runs.length) return null;
-    return section('Groups inside', el('div', { class: 'links' }, ...runs.map((r) =>
-      el('button', { class: classOf(r.status), onclick: () => this.#model.look(r.id, true) }, sign(r.status), nameOf(r.name)))));
+    const more = page.inside.length - runs.length;
+    return section('Groups inside', el('div', { class: 'links' }, ...runs.map((id) => {
+      const r = this.#model.runs.get(id) ?? { name: `run ${id}`, status: 'running' };
+      return el('button', { class: classOf(r.status), onclick: () => this.#model.look(id, true) }, sign(r.status), nameOf(r.name));
+    }), more > 0 ? el('span', { class: 'muted' }, `and ${more} more`) : ''));
   }
 
   #history(page) {

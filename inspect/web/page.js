@@ -1,6 +1,6 @@
 // The page: what is on it, and what belongs to no part alone.
 
-import { byId, say, classOf, duration, count, stacked, nameOf } from './dom.js';
+import { byId, say, classOf, duration, count, stacked, ended, nameOf } from './dom.js';
 import { Model } from './model.js';
 import { Runs } from './runs.js';
 import { List } from './list.js';
@@ -67,14 +67,15 @@ function header() {
   byId('figures').hidden = !summary;
   byId('status').hidden = !summary;
   if (!summary) return;
-  const counts = run ? model.counts() : summary.counts;
-  const left = (counts.pending ?? 0) + (counts.running ?? 0) + (counts.closing ?? 0);
+  const arriving = model.arriving();
+  const counts = run && !arriving ? model.counts() : summary.counts;
+  const done = ended(counts);
   say(byId('name'), nameOf(summary.name));
-  say(byId('where'), [summary.path && `in ${summary.path}`, summary.reverse && 'in reverse'].filter(Boolean).join(', '));
+  say(byId('where'), where(summary, arriving));
   say(byId('status'), summary.status);
   byId('status').className = `badge ${classOf(summary.status)}`;
-  document.title = `${summary.name}: ${summary.status}, ${summary.nodes - left}/${summary.nodes}`;
-  say(byId('done'), `${count(summary.nodes - left)} of ${count(summary.nodes)}`);
+  document.title = `${summary.name}: ${summary.status}, ${done}/${summary.nodes}`;
+  say(byId('done'), `${count(done)} of ${count(summary.nodes)}`);
   say(byId('elapsed-label'), summary.ended ? 'Ran for' : 'Running for');
   say(byId('elapsed'), duration((summary.ended || model.now()) - summary.began));
   remaining(summary, run);
@@ -87,30 +88,41 @@ function header() {
   failure(summary);
 }
 
+function where(summary, arriving) {
+  return [
+    summary.path && `in ${summary.path}`, summary.reverse && 'in reverse',
+    summary.status === 'unheard of' && `since ${new Date(summary.last).toLocaleString()}`,
+    arriving && `${count(arriving.there)} of ${count(arriving.all)} nodes have arrived …`,
+  ].filter(Boolean).join(', ');
+}
+
 function remaining(summary, run) {
-  const left = run?.forecast.remaining;
   byId('remaining').parentElement.hidden = Boolean(summary.ended) || !run;
-  if (left === null || left === undefined) return say(byId('remaining'), 'not known yet');
-  const from = { estimates: 'by the estimates given', mean: 'by what nodes took so far' }[run.forecast.basis];
-  byId('remaining').parentElement.title = from;
-  return say(byId('remaining'), left < 1 ? 'any moment' : `about ${duration(left)}`);
+  if (!run) return;
+  const { remaining: left, basis, atLeast = 0, overdue } = run.forecast;
+  const from = { estimates: 'By the estimates given', mean: 'By what nodes took so far' }[basis] ?? '';
+  const why = overdue ? `${overdue === 1 ? '1 node takes' : `${count(overdue)} nodes take`} longer than expected` : '';
+  byId('remaining').parentElement.title = [from, why].filter(Boolean).join('; ');
+  if (left !== null) say(byId('remaining'), left < 1 ? 'any moment' : `about ${duration(left)}`);
+  else if (atLeast >= 1) say(byId('remaining'), `at least ${duration(atLeast)}`);
+  else say(byId('remaining'), overdue ? `${count(overdue)} overdue` : 'not known yet');
 }
 
 function longest(run) {
-  const path = run?.forecast.path ?? [];
+  const path = run?.path ?? [];
   byId('longest').parentElement.hidden = path.length === 0;
   byId('longest').parentElement.title = path.slice(0, 50).map((id) => run.nodes[id].name).join(' → ');
   say(byId('longest'), path.length === 1 ? '1 node' : `${count(path.length)} nodes`);
 }
 
 function failure(summary) {
-  const error = summary.error;
+  const error = summary.error ?? summary.cause;
   byId('failure').hidden = !error;
-  const key = error ? `${summary.id} ${error.text}` : '';
+  const key = error ? `${summary.id} ${summary.status} ${error.text}` : '';
   if (key === shownError) return;
   shownError = key;
   byId('failure').open = false;
-  say(byId('failure-text'), error ? error.text : '');
+  say(byId('failure-text'), error ? `${summary.error ? '' : 'Because of: '}${error.text}` : '');
   byId('failure-chain').replaceChildren(...(error ? [chain(error)] : []));
 }
 

@@ -1,6 +1,6 @@
 // The list of runs.
 
-import { el, byId, classOf, sign, stacked, nameOf } from './dom.js';
+import { el, byId, classOf, sign, stacked, ended, nameOf } from './dom.js';
 
 export class Runs {
   #box = byId('runs');
@@ -49,7 +49,7 @@ export class Runs {
     row.setAttribute('aria-selected', selected);
     row.tabIndex = selected ? 0 : -1;
     row.classList.toggle('inside', Boolean(r.path));
-    const done = r.nodes - (r.counts.pending ?? 0) - (r.counts.running ?? 0) - (r.counts.closing ?? 0);
+    const done = ended(r.counts);
     const key = r.status + done + JSON.stringify(r.counts);
     if (row.dataset.key !== key) {
       row.dataset.key = key;

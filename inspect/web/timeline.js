@@ -22,7 +22,7 @@ export class TimeLine {
     this.#span = Math.max(1e-3, (summary.ended || this.#model.now()) - this.#from);
     const only = byId('only-longest').checked;
     const shown = only
-      ? run.forecast.path.map((id) => run.nodes[id])
+      ? run.path.map((id) => run.nodes[id])
       : run.nodes.filter((n) => n.started && (matches === null || matches.has(n.id))).sort((a, b) => a.started - b.started || a.id - b.id);
     this.#rows.show(shown, run.nodes[selected]);
     this.#axis();

@@ -10,7 +10,6 @@ import (
 	"github.com/steptask/scheduler/examples/stack/internal/resource"
 	"github.com/steptask/scheduler/examples/stack/internal/state"
 	"github.com/steptask/scheduler/examples/stack/internal/template"
-	"github.com/steptask/scheduler/inspect"
 )
 
 // Up creates the stack, or goes on creating it where an earlier run stopped.
@@ -32,14 +31,14 @@ func (e *Engine) Up(ctx context.Context, plan *Plan, source state.Stack) (*Repor
 	} else {
 		opts.Grace = e.opts.Grace
 	}
-	group, err := inspect.NewGroup(e.opts.Page, e.deps, e.create, opts)
+	group, err := scheduler.NewDependencyTaskGroup(e.deps, e.create, opts)
 	if err != nil {
 		return nil, err
 	}
 	err = e.run(ctx, "create", group, e.items(func(name string) bool { return !created(name) }),
 		&scheduler.RunnerOptions{Timeout: e.opts.Timeout, Grace: e.opts.Grace})
-	e.created = group.DependencyTaskGroup
-	report := e.report(group.DependencyTaskGroup, err)
+	e.created = group
+	report := e.report(group, err)
 	report.Left, err = e.left(context.WithoutCancel(ctx))
 	return report, err
 }

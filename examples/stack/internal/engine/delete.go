@@ -10,7 +10,6 @@ import (
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/examples/stack/internal/resource"
 	"github.com/steptask/scheduler/examples/stack/internal/state"
-	"github.com/steptask/scheduler/inspect"
 )
 
 // Down deletes all that is recorded of the stack, in reverse. It needs no
@@ -35,7 +34,7 @@ func (e *Engine) Rollback(ctx context.Context) (*Report, error) {
 // they require. One that cannot be deleted keeps what it requires, and nothing
 // else.
 func (e *Engine) delete(ctx context.Context, gone func(name string) bool) (*Report, error) {
-	group, err := inspect.NewGroup(e.opts.Page, e.deps, e.destroy, &scheduler.GroupOptions[string]{
+	group, err := scheduler.NewDependencyTaskGroup(e.deps, e.destroy, &scheduler.GroupOptions[string]{
 		Name:            "delete",
 		Reverse:         true,
 		AggregateErrors: true,
@@ -48,7 +47,7 @@ func (e *Engine) delete(ctx context.Context, gone func(name string) bool) (*Repo
 	items := e.items(func(name string) bool { return !gone(name) })
 	slices.Reverse(items)
 	err = e.run(ctx, "delete", group, items, &scheduler.RunnerOptions{})
-	report := e.report(group.DependencyTaskGroup, err)
+	report := e.report(group, err)
 	report.Left, err = e.left(context.WithoutCancel(ctx))
 	return report, err
 }

@@ -199,12 +199,9 @@ func (e *Engine) items(wanted func(string) bool) []Item {
 	return items
 }
 
-// observer returns the view as an observer, if there is one.
+// observer returns the view and the page, as far as there are any.
 func (e *Engine) observer() scheduler.Observer {
-	if e.opts.View == nil {
-		return nil
-	}
-	return e.opts.View
+	return scheduler.Observers(e.opts.View, e.opts.Page)
 }
 
 // note tells the user about a resource.
