@@ -11,27 +11,25 @@ import (
 
 // This file is about pictures of graphs.
 
-// WriteDOT writes the graph in the language of Graphviz, with an arrow from
-// each requirer to what it requires. Nodes and edges that are on a cycle are
-// red. The same graph, entered in the same order, gives the same text. The
-// error is that of w.
+// WriteDOT writes the graph in the language of Graphviz, with an arrow from each
+// requirer to what it requires. Nodes and edges on a cycle are red. The same graph
+// gives the same text. The error is that of w.
 func (d *Dependencies[K]) WriteDOT(w io.Writer) error { return d.diagram().writeDOT(w) }
 
 // WriteMermaid writes the graph as a Mermaid flowchart, with an arrow from each
-// requirer to what it requires. Nodes that are on a cycle are of the class
-// cycle, which is drawn red, and edges that are have thick arrows. The same
-// graph, entered in the same order, gives the same text. The error is that of w.
+// requirer to what it requires. Nodes on a cycle are in the class cycle, which is
+// red, and edges on a cycle are thick. The same graph gives the same text. The error
+// is that of w.
 func (d *Dependencies[K]) WriteMermaid(w io.Writer) error { return d.diagram().writeMermaid(w) }
 
-// WriteDOT writes the group's graph in the language of Graphviz, with the state
-// of each node in words and as colour, and an arrow from each requirer to what
-// it requires, whichever way the group walks them. The same graph in the same
-// states gives the same text. It may be called at any time on the driving
-// goroutine. The error is that of w.
+// WriteDOT writes the group's graph in the language of Graphviz, with the state of
+// each node as text and colour, and an arrow from each requirer to what it requires,
+// also in a reverse group. The same graph in the same states gives the same text. It
+// is for the driving goroutine. The error is that of w.
 func (g *DependencyTaskGroup[K]) WriteDOT(w io.Writer) error { return g.engine.diagram().writeDOT(w) }
 
-// WriteMermaid writes the same as a Mermaid flowchart. A node is of the class
-// that is called as its state is, "timedOut" in one word.
+// WriteMermaid writes the same as WriteDOT as a Mermaid flowchart. The class of a
+// node is its state, with "timedOut" in one word.
 func (g *DependencyTaskGroup[K]) WriteMermaid(w io.Writer) error {
 	return g.engine.diagram().writeMermaid(w)
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Explanation says of one node where it stands and why it does not go on.
+// Explanation is the state of a node, and what the node waits for.
 type Explanation[K comparable] struct {
 	Key   K
 	State State
@@ -28,9 +28,8 @@ type Explanation[K comparable] struct {
 	Notes    Notes        // what it has said about itself; also of one that has ended, but for success
 }
 
-// Explain says of each node, in key order, where it stands and what it waits
-// for. It may be called on the driving goroutine at any time, and takes time in
-// proportion to the graph.
+// Explain yields the state of each node and what it waits for, in key order. It is
+// for the driving goroutine, and takes time in proportion to the graph.
 func (g *DependencyTaskGroup[K]) Explain() iter.Seq[Explanation[K]] {
 	return func(yield func(Explanation[K]) bool) {
 		for e := range g.engine.explainAll() {
@@ -41,10 +40,9 @@ func (g *DependencyTaskGroup[K]) Explain() iter.Seq[Explanation[K]] {
 	}
 }
 
-// ExplainNode says it of one node; the State is 0 for a key that is not in the
-// group. It may be called on the driving goroutine at any time. The size of the
-// graph does not matter, only what the node itself requires and, with Claims,
-// how many nodes wait for theirs.
+// ExplainNode returns the state of one node and what it waits for; for an unknown
+// key the State is 0. It is for the driving goroutine. It takes time in proportion to
+// the node's requirements and, with Claims, the nodes that wait for theirs.
 func (g *DependencyTaskGroup[K]) ExplainNode(k K) Explanation[K] {
 	p, ok := g.plan.find(k)
 	if !ok {
@@ -126,7 +124,7 @@ type enclosed interface {
 	inside() *engine
 }
 
-// String says it in one line, for a person.
+// String returns one line for a person.
 func (e Explanation[K]) String() string {
 	untyped := explanation{
 		Key: e.Key, State: e.State, Since: e.Since, Err: e.Err, Claims: e.Claims, Limited: e.Limited,
@@ -186,8 +184,8 @@ func list(keys []any) string {
 	return b.String()
 }
 
-// WriteTo writes the explanation of each node that has not succeeded, a line
-// each, after a line of counts: the answer to "why does it not go on?".
+// WriteTo writes a line of counts and a line for each node that has not succeeded,
+// with its state and what it waits for.
 func (g *DependencyTaskGroup[K]) WriteTo(w io.Writer) (int64, error) { return g.engine.writeTo(w) }
 
 func (g *engine) writeTo(w io.Writer) (int64, error) {

@@ -2,12 +2,11 @@ package scheduler
 
 import "context"
 
-// StopError is the notice of a stop: it tells a task that it should end, and
-// why. Each stop has one of its own, a single pointer for all tasks that get it.
+// StopError is the notice that a task should end, with the cause. All tasks that one
+// stop reaches get the same pointer.
 //
-// A task that ends with the notice it was given, returned as it is or wrapped,
-// counts as cancelled and not as failed. An error joined with it still is a
-// failure.
+// A task that returns its notice, possibly wrapped, is cancelled and not failed. An
+// error joined with the notice is a failure.
 type StopError struct {
 	Cause error // the argument of Stop, the cause of Run's context, or the failure of another node
 
@@ -38,11 +37,11 @@ func asNotice(cause error, final bool) *StopError {
 	return &StopError{Cause: cause, final: final}
 }
 
-// StopCause returns the notice of the task to which ctx belongs, a [*StopError],
-// or nil if it has not been asked to stop. ctx is the context of a step, or that
-// of a function given to [Blocking], [Fetch], [Call] or [Poll].
+// StopCause returns the notice given to the task of ctx, a [*StopError], or nil if
+// it has not been asked to stop. ctx is the context of a step, or of a function given
+// to [Blocking], [Fetch], [Call] or [Poll].
 //
-// A task that begins after the notice finds it too, unless [Shield] keeps it out.
+// A task that begins after the notice has it too, except behind [Shield].
 func StopCause(ctx context.Context) error {
 	mustHave(ctx, "StopCause")
 	if c, ok := ctx.Value(callKey{}).(*call); ok {

@@ -10,7 +10,7 @@ import (
 // Len returns the number of nodes.
 func (g *DependencyTaskGroup[K]) Len() int { return g.engine.nodes.len() }
 
-// State returns where a node stands; 0 for a key that is not in the group.
+// State returns the state of a node, or 0 for an unknown key.
 func (g *DependencyTaskGroup[K]) State(k K) State {
 	p, ok := g.plan.find(k)
 	if !ok {
@@ -19,15 +19,14 @@ func (g *DependencyTaskGroup[K]) State(k K) State {
 	return g.engine.nodes.state(p)
 }
 
-// Started reports whether a node was started, whatever became of it since. A
-// node that counted as done beforehand was not; nor was a key that is not in
-// the group.
+// Started reports whether a node has been started. It is false for a node that
+// [GroupOptions.Completed] named, and for an unknown key.
 func (g *DependencyTaskGroup[K]) Started(k K) bool {
 	p, ok := g.plan.find(k)
 	return ok && g.engine.nodes.has(p, hasStarted)
 }
 
-// Count returns how many nodes are in a state.
+// Count returns the number of nodes in a state.
 func (g *DependencyTaskGroup[K]) Count(s State) int { return g.engine.nodes.count(s) }
 
 // All returns the nodes with their states, in key order.
@@ -52,11 +51,10 @@ func (g *DependencyTaskGroup[K]) Running() iter.Seq[K] {
 	}
 }
 
-// WaitsFor returns the nodes that a pending node is waiting for, in key order:
-// those that it requires, in the walked direction, and that are not done. For
-// any other node, and a key that is not in the group, there are none. A node
-// that [GroupOptions.Completed] named is waited for until all that it requires
-// itself is done.
+// WaitsFor yields the unfinished nodes that a pending node requires in the walked
+// direction, in key order. It yields none for any other node and for an unknown key.
+// A node that [GroupOptions.Completed] named is unfinished until its own
+// requirements are done.
 func (g *DependencyTaskGroup[K]) WaitsFor(k K) iter.Seq[K] {
 	return func(yield func(K) bool) {
 		p, ok := g.plan.find(k)
@@ -85,14 +83,13 @@ func (g *engine) waitsFor(p int32) iter.Seq[int32] {
 	}
 }
 
-// Errors returns everything that went wrong, in order of occurrence: failures
-// and errors of Close as [*TaskError], and errors thrown in as they were. It
-// includes what is no part of the group's result.
+// Errors returns all errors in order of occurrence: failures and errors of Close as
+// [*TaskError], and the errors thrown into the group. Some of them may not be part of
+// the group's result.
 func (g *DependencyTaskGroup[K]) Errors() []error { return g.engine.failures.errors() }
 
-// Err returns why a node has not succeeded: the [*TaskError] with which it
-// failed or was closed, or of the node because of which it was skipped. It is
-// nil for all others.
+// Err returns why a node has not succeeded: the [*TaskError] with which it failed or
+// was closed, or that of the node that caused its skip. It is nil for other nodes.
 func (g *DependencyTaskGroup[K]) Err(k K) error {
 	p, ok := g.plan.find(k)
 	if !ok {
@@ -109,7 +106,7 @@ func (g *engine) errOf(p int32) error {
 	return f.err
 }
 
-// Rounds returns the number of rounds made so far, the one under way included.
+// Rounds returns the number of rounds so far, including the current one.
 func (g *DependencyTaskGroup[K]) Rounds() int { return g.engine.round }
 
 // String returns the group's name.
@@ -132,7 +129,7 @@ func (g *engine) pathOf(p int32) string {
 	return g.outer.pathOf(g.outerNode) + "/" + key
 }
 
-// Outcome is how a node ended that did not simply succeed.
+// Outcome is the end of a node that did not simply succeed.
 type Outcome[K comparable] struct {
 	Key   K
 	State State
@@ -140,21 +137,19 @@ type Outcome[K comparable] struct {
 	// skipped, or was closed; for a node skipped because of another one, that
 	// one's.
 	Err error
-	// Because is the node that this one owes its state to: for a skipped node
-	// the one whose failure it was skipped for, for a node that was running or
-	// pending when the group was stopped the one whose failure stopped it. It is
-	// the node itself if it failed or asked to be skipped, and if the group was
-	// stopped from outside.
+	// Because is the node whose failure caused the skip, or, for a node that was
+	// running or pending when the group was stopped, the stop. It is the node
+	// itself if it failed or skipped itself, or if the group was stopped from
+	// outside.
 	Because K
-	// Stopped says that it was running when the group was stopped. It ended
-	// within its grace then, unless CutOff says that it was closed.
+	// Stopped reports that it was running when the group was stopped. CutOff
+	// reports that it was then closed rather than ending within its grace.
 	Stopped, CutOff bool
 }
 
-// Outcomes returns how nodes ended that did not simply succeed: first those that
-// failed, in order of occurrence, without the noise of their victims; then all
-// others, in key order: skipped ones with the failure that they owe it to,
-// cancelled ones, and those that were running when the group was stopped, even
+// Outcomes yields the nodes that did not simply succeed: first those that failed, in
+// order of occurrence; then the others in key order, which are those that were
+// skipped or cancelled, and those that were running when the group was stopped even
 // if they succeeded.
 func (g *DependencyTaskGroup[K]) Outcomes() iter.Seq[Outcome[K]] {
 	return func(yield func(Outcome[K]) bool) {

@@ -9,13 +9,11 @@ import (
 
 // This file is about Dependencies that are made of something else.
 
-// DependenciesOf returns Dependencies with the graph that a map describes: each
-// key is a node that requires those of its value. The order of entry does not
-// depend on that of the map. The keys come first, sorted; then the nodes that are
-// only required, as they are met in the values of the sorted keys.
+// DependenciesOf returns the graph in which each key of a map requires the nodes in
+// its value. The order of entry is deterministic: the keys of the map, sorted, and
+// then the nodes that are only required, in the order of the sorted keys' values.
 //
-// Keys of a type without an order are entered with [Dependencies.Add], in an
-// order of the caller's choice.
+// For keys without an order use [Dependencies.Add].
 func DependenciesOf[K cmp.Ordered](requires map[K][]K) *Dependencies[K] {
 	type row struct {
 		requirer K
@@ -38,24 +36,23 @@ func DependenciesOf[K cmp.Ordered](requires map[K][]K) *Dependencies[K] {
 	return deps
 }
 
-// From returns new Dependencies with the given nodes and all that require them,
-// directly or indirectly: those that a change of the given ones affects. The order of
-// entry stays, and so do the edges between these nodes; what else they require is
-// left out. A key that has not been entered adds nothing. The time it takes is
-// linear in the size of d, also where cycles or many paths lead to a node.
+// From returns a new graph of the given nodes and all nodes that require them,
+// directly or indirectly: those that a change of the given nodes affects. It keeps
+// the order of entry and the edges between these nodes. Unknown keys are ignored. It
+// takes linear time in the size of d.
 func (d *Dependencies[K]) From(keys ...K) *Dependencies[K] { return d.reach(forwards, keys) }
 
-// Closure returns new Dependencies with the given nodes and all that they
-// require, directly or indirectly: what has to run for the given ones to run. The
-// order of entry stays, and so do the edges between these nodes; what else
-// requires them is left out. A key that has not been entered adds nothing. The
-// time it takes is linear in the size of d. Its mirror is [Dependencies.From].
+// Closure returns a new graph of the given nodes and all nodes that they require,
+// directly or indirectly: those that have to run so that the given nodes can run. It
+// keeps the order of entry and the edges between these nodes. Unknown keys are
+// ignored. It takes linear time in the size of d. [Dependencies.From] goes the other
+// way.
 func (d *Dependencies[K]) Closure(keys ...K) *Dependencies[K] { return d.reach(backwards, keys) }
 
-// Subset returns new Dependencies with the nodes for which keep returns true, in
-// the same order of entry, and the edges between them. Nothing takes the place of
-// a node that is left out: of a -> b -> c without b, a and c are left and neither
-// requires the other. keep is called once for each node, in order of entry.
+// Subset returns a new graph of the nodes for which keep returns true, in the same
+// order of entry, with the edges between them. Paths through other nodes are lost: in
+// a -> b -> c without b, neither a nor c requires the other. keep is called once for
+// each node, in order of entry.
 func (d *Dependencies[K]) Subset(keep func(k K) bool) *Dependencies[K] {
 	keys := d.keys()
 	within := make([]bool, len(keys))
@@ -108,10 +105,10 @@ func (d *Dependencies[K]) isDeclared(g *digraph.Graph, number int32) bool {
 	return g.Degree[number] > 0 || d.edges.isAlone(number)
 }
 
-// Translate returns new Dependencies with f(k) in place of each node k of deps,
-// in the same order of entry. Nodes that f gives the same key become one node
-// with the edges of all of them, at the place of the first, which can give
-// cycles. f is called once for each node, in order of entry.
+// Translate returns a new graph with f(k) in place of each node k of deps, in the
+// same order of entry. Nodes for which f returns the same key are merged at the place
+// of the first, which can create cycles. f is called once for each node, in order of
+// entry.
 func Translate[K, L comparable](deps *Dependencies[K], f func(K) L) *Dependencies[L] {
 	translated := NewDependencies[L]()
 	translated.change()

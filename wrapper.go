@@ -7,8 +7,8 @@ import (
 	"github.com/steptask/scheduler/internal/coro"
 )
 
-// Wrap turns a function into a Task. Inside, [Coroutine.Yield] gives up the
-// step and [Coroutine.Await] drives a subtask to its end as part of this task:
+// Wrap returns a Task that runs fn as a coroutine. In fn, [Coroutine.Yield] ends the
+// step, and [Coroutine.Await] runs a subtask as part of this task:
 //
 //	scheduler.Wrap(func(co *scheduler.Coroutine) error {
 //		if err := co.Await(create); err != nil {
@@ -17,22 +17,22 @@ import (
 //		return co.Yield(scheduler.After(time.Second))
 //	})
 //
-// The function runs on the driving goroutine's turn, in pieces, from one yield
-// to the next; nothing of it runs before the first step. While a subtask is
-// awaited it gets the steps, without a detour through the function, however
-// deep such tasks are nested.
+// fn starts with the first step. It runs while the driver steps the task, and never
+// at the same time as other tasks of the run, so it may share variables with them
+// without locks. It must not block. The functions that it gives to [Call],
+// [Blocking], [Fetch] or [Poll] run on other goroutines: these get copies, and
+// return their results.
 //
-// An error thrown into the task is what Yield returns, or goes to the awaited
-// subtask first. When the task is closed, subtask first, they return
-// [ErrClosed] and the function must return; of its error all but ErrClosed, and
-// what only wraps it, comes back from Close. A function that yields again
-// nevertheless is unwound by force (its deferred calls run), and Close returns
-// [ErrIgnoredClose].
+// An error thrown into the task is returned by Yield, or given to the awaited
+// subtask. When the task is closed, the subtask is closed first; then Yield or Await
+// returns [ErrClosed] and fn must return. Close returns its error with ErrClosed
+// removed. If fn yields again instead, it is unwound by force, its deferred calls
+// run, and Close returns [ErrIgnoredClose].
 //
-// A panic in fn goes up from Step as a [*PanicError] with the stack taken
-// inside; runtime.Goexit (testing.T.FailNow) ends the driving goroutine as it
-// would have without Wrap. A goroutine that is locked to its OS thread must be
-// so for all steps, or for none. A suspended coroutine takes some 4 kB.
+// A panic in fn propagates from Step as a [*PanicError] with the original stack.
+// runtime.Goexit, which testing.T.FailNow calls, ends the driving goroutine. If the
+// driving goroutine is locked to an OS thread, it must be so for all steps. A
+// suspended coroutine takes about 4 kB.
 //
 // Wrap panics if fn is nil.
 func Wrap(fn func(co *Coroutine) error) Task {
@@ -42,8 +42,8 @@ func Wrap(fn func(co *Coroutine) error) Task {
 	return &coroutine{Coroutine{fn: fn}}
 }
 
-// Coroutine is what the function of [Wrap] yields and awaits with. Its methods
-// are for that function, while it runs; they panic anywhere else.
+// Coroutine is the argument of a function given to [Wrap]. Only that function may
+// call its methods, and only while it runs; elsewhere they panic.
 type Coroutine struct {
 	// What a step touches comes first.
 	child    Task       // the subtask that is awaited: to be begun, after a resume; later unless it is a coroutine
@@ -98,9 +98,9 @@ func (t *told) limitHere() int64       { return never }
 // innermost, or to that one's subtask. So depth costs nothing in a step.
 type coroutine struct{ co Coroutine }
 
-// Yield gives up the step and returns nil when it is time to go on, or the
-// error that was thrown in, or [ErrClosed] if the task is being closed. To end
-// the task return from the function: Yield panics if y is [Done].
+// Yield ends the step. It returns nil once y is due, an error that was thrown into
+// the task, or [ErrClosed] if the task is being closed. Yield panics if y is [Done]:
+// return from the function to end the task.
 func (co *Coroutine) Yield(y Yield) error {
 	if y.code&yieldDone != 0 {
 		panic("scheduler: Coroutine.Yield: Done; return from the function instead")
@@ -113,11 +113,11 @@ func (co *Coroutine) Yield(y Yield) error {
 	return co.passed
 }
 
-// Await drives a subtask to its end and returns its error. The subtask's first
-// step comes at once, in the same step as Await, and so does what follows its
-// end. Errors thrown in go to the subtask: what it makes of them is what Await
-// returns. If the task is closed the subtask is closed first; an error of that
-// comes back from Await, and is [ErrClosed] besides.
+// Await runs a subtask to its end and returns its error. The subtask starts in the
+// same step, and the function continues in the step in which the subtask ends.
+// Errors thrown into the task go to the subtask, and Await returns the result. If
+// the task is closed, the subtask is closed first, and Await returns [ErrClosed],
+// joined with the error of that Close.
 func (co *Coroutine) Await(task Task) error {
 	if task == nil {
 		return ErrNilTask
@@ -144,16 +144,16 @@ func (co *Coroutine) Context() context.Context {
 	return co.top.ctx
 }
 
-// Stopping returns an event that is set when the task has been asked to stop:
-// wait for it beside something else, or look at it with IsSet.
+// Stopping returns an event that is set once the task has been asked to stop. Wait
+// for it together with something else, or check it with IsSet.
 func (co *Coroutine) Stopping() *Event {
 	co.check("Stopping")
 	return &co.top.tell().stop
 }
 
-// StopCause returns the notice of the task, a [*StopError], or nil if it has not
-// been asked to stop. A task that ends with it, returned as it is or wrapped,
-// counts as cancelled.
+// StopCause returns the notice given to the task, a [*StopError], or nil if it has
+// not been asked to stop. A task that returns it, possibly wrapped, is cancelled and
+// not failed.
 func (co *Coroutine) StopCause() error {
 	co.check("StopCause")
 	if n := co.notice(); n != nil {
@@ -179,8 +179,9 @@ func (co *Coroutine) tell() *told {
 	return co.told
 }
 
-// Call runs fn as [Blocking] does, on its own goroutine, and returns its
-// results: the value also beside an error. While it runs the task is parked.
+// Call runs fn on another goroutine, as [Blocking] does, and returns its results;
+// the value counts even if there is an error. The task is parked until fn returns.
+// fn must not touch what tasks share: give it copies.
 func Call[T any](co *Coroutine, fn func(ctx context.Context) (T, error)) (T, error) {
 	var value T
 	err := co.Await(Fetch(fn, func(v T, err error) error {
@@ -350,7 +351,7 @@ func (c *coroutine) unwind() {
 	_ = c.Close() // The panic is on its way up already.
 }
 
-// Close ends the subtask and then, from the inside out, the functions.
+// Close closes the subtask and then the functions, innermost first.
 func (c *coroutine) Close() error {
 	co := c.co.leaf
 	c.co.leaf = nil
@@ -435,7 +436,7 @@ func (co *Coroutine) kill(err error) error {
 	return join(ErrIgnoredClose, err)
 }
 
-// BeginClose asks the subtask to end. The functions follow in Close.
+// BeginClose asks the subtask to end; the functions are ended by Close.
 func (c *coroutine) BeginClose() *Event {
 	co := c.co.leaf
 	if co == nil || co.child == nil {
