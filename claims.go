@@ -103,8 +103,10 @@ func (q *claimQueue) turn(t *claims.Ticket) {
 // classFor returns the class of a node, with the claims that ask returns if it is
 // the first time.
 func (q *claimQueue) classFor(p int32, nodes int, ask func(p int32) []Claim) (*class, error) {
-	if q.classOf == nil {
-		q.classOf = make([]*class, nodes)
+	if nodes > len(q.classOf) {
+		q.classOf = extended(q.classOf, nodes)
+	}
+	if q.sets == nil {
 		q.sets = map[claimSet]*class{}
 	}
 	if c := q.classOf[p]; c != nil {
@@ -129,7 +131,7 @@ func (q *claimQueue) classFor(p int32, nodes int, ask func(p int32) []Claim) (*c
 // ticketOf returns the place in line of a pending node that waits for nothing but
 // claims.
 func (q *claimQueue) ticketOf(p int32) *claims.Ticket {
-	if q.classOf == nil || q.classOf[p] == nil {
+	if int(p) >= len(q.classOf) || q.classOf[p] == nil {
 		return nil
 	}
 	return q.classOf[p].ticket

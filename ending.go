@@ -49,7 +49,7 @@ func (e *groupEnding) asksGraces(differ bool) bool {
 }
 
 // result is the group's error, by what failed and by which nodes are left: some
-// cancelled, some pending. What failed inside of a member that was closed is joined
+// cancelled, or never added, some pending. What failed inside of a member that was closed is joined
 // to it.
 func (e *groupEnding) result(failed *failures, aggregates, cancelled, pending bool) error {
 	var err error

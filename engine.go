@@ -48,6 +48,8 @@ type engine struct {
 	ending    groupEnding // what the group was told about its end
 	claims    claimQueue  // who waits for shared Limiters
 	notes     notes       // what members have said about themselves
+	growth    *growth     // the nodes that were added; nil: none yet
+	input     input       // how they are
 	phase     phase
 
 	clock     timeSource
@@ -307,7 +309,7 @@ func (g *engine) stepResult() (Yield, error) {
 		return y, nil
 	}
 	err := g.ending.result(&g.failures, g.opts.AggregateErrors || g.opts.OnError != nil,
-		g.nodes.count(StateCancelled) > 0, g.nodes.count(StatePending) > 0)
+		g.nodes.count(StateCancelled) > 0 || g.wasCutOpen(), g.nodes.count(StatePending) > 0)
 	g.end(err)
 	if err != nil {
 		return Yield{}, err
@@ -317,7 +319,7 @@ func (g *engine) stepResult() (Yield, error) {
 
 // isOver reports whether nothing is left to be done.
 func (g *engine) isOver() bool {
-	return g.nodes.active() == 0 && (g.nodes.count(StatePending) == 0 || g.phase == phaseDraining)
+	return g.nodes.active() == 0 && (g.nodes.count(StatePending) == 0 || g.phase == phaseDraining) && !g.waitsForNodes()
 }
 
 // nextStep says when the next step is worth making.

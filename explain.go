@@ -184,7 +184,8 @@ func list(keys []any) string {
 	return b.String()
 }
 
-// WriteTo writes a line of counts and a line for each node that has not succeeded,
+// WriteTo writes a line of counts, which says whether the group is open for more
+// nodes ([GroupOptions.KeepOpen]), and a line for each node that has not succeeded,
 // with its state and what it waits for.
 func (g *DependencyTaskGroup[K]) WriteTo(w io.Writer) (int64, error) { return g.engine.writeTo(w) }
 
@@ -195,6 +196,9 @@ func (g *engine) writeTo(w io.Writer) (int64, error) {
 		if n := g.nodes.count(s); n > 0 {
 			fmt.Fprintf(&b, ", %d %s", n, s)
 		}
+	}
+	if g.waitsForNodes() {
+		b.WriteString(", open for more nodes")
 	}
 	b.WriteString("\n")
 	for e := range g.explainAll() {

@@ -44,26 +44,46 @@ func (f *failures) keepOnly(i int) { f.list[i].kept = true }
 // skip remembers that a node, of n, was skipped for the last failure. It reports
 // whether that is news.
 func (f *failures) skip(p int32, n int) bool {
-	if f.skippedFor == nil {
-		f.skippedFor = make([]int32, n)
-	}
-	if f.skippedFor[p] != 0 {
+	if f.isSkipped(p) {
 		return false
 	}
-	f.skippedFor[p] = int32(len(f.list))
+	f.skipFor(p, n, len(f.list)-1)
 	return true
+}
+
+// skipFor remembers that a node, of n, was skipped for the i-th failure.
+func (f *failures) skipFor(p int32, n, i int) {
+	if n > len(f.skippedFor) {
+		f.skippedFor = extended(f.skippedFor, n)
+	}
+	f.skippedFor[p] = int32(i + 1)
+}
+
+// isSkipped reports whether a node was skipped for the failure of another one, or,
+// being done beforehand, passes such a skip on.
+func (f *failures) isSkipped(p int32) bool {
+	return int(p) < len(f.skippedFor) && f.skippedFor[p] != 0
+}
+
+// indexOf returns the index of the failure that a node owes its end to, or -1.
+func (f *failures) indexOf(p int32) int {
+	if f.isSkipped(p) {
+		return int(f.skippedFor[p]) - 1
+	}
+	if i, ok := f.byNode[p]; ok {
+		return i
+	}
+	return -1
 }
 
 // of returns the failure that a node owes its end to: the one that it was skipped
 // for, else its own first one.
 func (f *failures) of(p int32) (failed failure, ok bool) {
-	if f.skippedFor != nil && f.skippedFor[p] != 0 {
-		return f.list[f.skippedFor[p]-1], true
+	i := f.indexOf(p)
+	if i < 0 {
+		return failure{}, false
 	}
-	if i, ok := f.byNode[p]; ok {
-		return f.list[i], true
-	}
-	return failure{}, false
+	return f.list[i], true
 }
 
 // errors returns everything that went wrong.

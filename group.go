@@ -71,6 +71,15 @@ type GroupOptions[K comparable] struct {
 	// the group is made; what is negative counts as 0.
 	Estimate func(k K) time.Duration
 
+	// KeepOpen makes a group to which nodes can be added while it runs, by
+	// [DependencyTaskGroup.Add]. When it has nothing left to do it waits for more,
+	// until [DependencyTaskGroup.CloseInput] is called: its Yield is then that of a
+	// task which waits for an event, with no time. Nobody notices if none can come
+	// any more. Once the group was given notice, or is draining, it no longer
+	// waits; if notice, or an error thrown in, came before CloseInput, that is its
+	// result even if all its nodes have succeeded.
+	KeepOpen bool
+
 	// Completed says that a node counts as done and is never started, as when
 	// a run is resumed, or rolled back. Nodes that require it still wait for
 	// what it requires itself. It is asked once for each node, in key order,
@@ -143,6 +152,7 @@ type GroupOptions[K comparable] struct {
 type DependencyTaskGroup[K comparable] struct {
 	engine engine
 	plan   *plan[K]
+	input  *inputOptions[K] // nil: it is not KeepOpen
 }
 
 // NewDependencyTaskGroup makes a group of a task for each node of deps. The
@@ -179,6 +189,11 @@ func NewDependencyTaskGroup[K comparable](
 	g.engine.task = func(p int32) Task { return task(keys[p]) }
 	g.engine.direct = func(ctx context.Context, w int) { startDirectly(ctx, &g.engine, w, keys, task) }
 	g.engine.key = func(p int32) any { return keys[p] }
+	if opts.KeepOpen {
+		g.input = &inputOptions[K]{opts.Completed, opts.Estimate}
+		g.engine.task = func(p int32) Task { return task(g.plan.keys[p]) }
+		g.engine.key = func(p int32) any { return g.plan.keys[p] }
+	}
 	g.engine.shell = g
 	g.engine.init(g.plan.walkOrder)
 	return g, nil
@@ -233,7 +248,7 @@ func byPosition[K comparable](b *options, o *GroupOptions[K], key func(int32) K)
 	*b = options{
 		Name: o.Name, Reverse: o.Reverse, AggregateErrors: o.AggregateErrors, Grace: o.Grace, Limit: o.Limit,
 		Budget: o.Budget, SlowStep: o.SlowStep, RecoverPanics: o.RecoverPanics, EndCalls: o.EndCalls, Abandon: o.Abandon,
-		Observer: o.Observer,
+		Observer: o.Observer, KeepOpen: o.KeepOpen,
 	}
 	b.GraceFor, b.Timeout, b.Estimate = ofNode(o.GraceFor, key), ofNode(o.Timeout, key), ofNode(o.Estimate, key)
 	b.Priority = ofNode(o.Priority, key)

@@ -19,11 +19,12 @@ type nodes struct {
 type nodeFlags = State
 
 const (
-	hasStarted nodeFlags = 1 << (7 - iota)
-	wasStopped           // it was running when the group was stopped
-	wasCutOff            // it was closed
+	hasStarted   nodeFlags = 1 << (7 - iota)
+	wasStopped             // it was running when the group was stopped
+	wasCutOff              // it was closed
+	countsAsDone           // its failure was ignored
 
-	onlyState = wasCutOff - 1
+	onlyState = countsAsDone - 1
 )
 
 const (
@@ -44,6 +45,20 @@ func (n *nodes) init(waits []int32) {
 }
 
 func (n *nodes) len() int { return len(n.states) }
+
+// append adds a pending node that waits for nothing, and returns its position.
+func (n *nodes) append(round int) int32 {
+	p := int32(len(n.states))
+	n.states = append(n.states, StatePending)
+	n.cells = append(n.cells, 0)
+	n.since = append(n.since, 0)
+	n.changedIn(p, round)
+	n.counts[StatePending]++
+	return p
+}
+
+// wait makes a pending node wait for one more.
+func (n *nodes) wait(p int32) { n.cells[p]++ }
 
 // state returns where a node stands.
 func (n *nodes) state(p int32) State { return n.states[p] & onlyState }
@@ -111,6 +126,10 @@ func (n *nodes) requirementDone(p int32) bool {
 // has ended, and if [GroupOptions.Completed] named it, so has all that it
 // requires itself.
 func (n *nodes) isFreeing(p int32) bool { return n.state(p).Ended() && n.cells[p] <= 0 }
+
+// isDone reports whether a node is done, or counts as that, for those that require
+// it.
+func (n *nodes) isDone(p int32) bool { return n.state(p) == StateSucceeded || n.has(p, countsAsDone) }
 
 // isReady reports whether a pending node waits for no other.
 func (n *nodes) isReady(p int32) bool { return n.states[p] == StatePending && n.cells[p] == 0 }

@@ -76,6 +76,23 @@ func (p *plan[K]) find(k K) (pos int32, ok bool) {
 	return pos, ok
 }
 
+// own returns a plan of the same walk for a group that adds to it. It is not shared,
+// and numbers nodes by position.
+func (p *plan[K]) own() *plan[K] {
+	own := &plan[K]{walkOrder: &walkOrder{graph: p.graph, turned: p.turned}, index: new(index.Index[K])}
+	for _, k := range p.keys {
+		own.index.Enter(k)
+	}
+	own.keys = own.index.Keys()
+	return own
+}
+
+// enter adds a node to a plan that is not shared.
+func (p *plan[K]) enter(k K) {
+	p.index.Enter(k)
+	p.keys = p.index.Keys()
+}
+
 // ErrCircularDependency is what every [*CircularDependencyError] is, whatever
 // its type of key.
 var ErrCircularDependency = errors.New("scheduler: circular dependency")

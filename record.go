@@ -62,6 +62,12 @@ const (
 	// that another one follows. [Record.Notes] has its number.
 	NodeRetrying
 
+	// NodeAdded reports that a node was added to the group by
+	// [DependencyTaskGroup.Add]. If it counts as done, or is skipped at once, that
+	// is reported with NodeChanged next. Nodes that were added before the first
+	// step are there when the group begins.
+	NodeAdded
+
 	// SlowStep reports a step that Took longer than [GroupOptions.SlowStep].
 	SlowStep
 
@@ -77,7 +83,7 @@ const (
 var kindNames = [...]string{
 	"unknown", "group begun", "group noticed", "group stopping", "group draining", "group closing", "group ended",
 	"node changed", "node stopping", "node still closing", "node abandoned", "node noted", "node retrying",
-	"slow step", "node stepped", "round begun",
+	"node added", "slow step", "node stepped", "round begun",
 }
 
 // String returns the kind in lower case, such as "node changed".

@@ -199,7 +199,12 @@ func (g *engine) succeed(p int32, task Task) {
 // free counts a node as done for those that require it. One of them that is done
 // already, since GroupOptions.Completed named it, may free others in turn.
 func (g *engine) free(p int32) {
-	for _, q := range g.graph.Row(p) {
+	g.freeRow(g.row(p))
+	g.freeRow(g.takeAdded(p))
+}
+
+func (g *engine) freeRow(row []int32) {
+	for _, q := range row {
 		if g.nodes.requirementDone(q) {
 			g.makeReady(q)
 		}

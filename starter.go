@@ -17,8 +17,8 @@ import (
 // higher rank than the node.
 type starter struct {
 	ready     *bitset.Set
-	ranks     []int32         // rank by position; nil: the same
-	byRank    []int32         // position by rank
+	ranks     []int32         // rank by position; beyond: the same
+	byRank    []int32         // position by rank; beyond: the same
 	estimates []time.Duration // by position; nil: there are none
 }
 
@@ -58,14 +58,14 @@ func (s *starter) rankBy(graph *digraph.Graph, priority func(int32) int, estimat
 
 // rankOf returns the rank of a node, and nodeAt the node of a rank.
 func (s *starter) rankOf(p int32) int32 {
-	if s.ranks == nil {
+	if int(p) >= len(s.ranks) {
 		return p
 	}
 	return s.ranks[p]
 }
 
 func (s *starter) nodeAt(rank int32) int32 {
-	if s.byRank == nil {
+	if int(rank) >= len(s.byRank) {
 		return rank
 	}
 	return s.byRank[rank]
@@ -77,6 +77,14 @@ func (s *starter) estimateOf(p int32) time.Duration {
 		return 0
 	}
 	return s.estimates[p]
+}
+
+// grow makes room for the last one of so many nodes, of which so much is estimated.
+func (s *starter) grow(nodes int, estimate time.Duration) {
+	s.ready.Grow(nodes)
+	if s.estimates != nil {
+		s.estimates = append(s.estimates, estimate)
+	}
 }
 
 // add makes a node ready.

@@ -69,7 +69,7 @@ func (g *engine) sweep(ctx context.Context) bool {
 // round fits into the tables.
 func (g *engine) startsDirectly() bool {
 	o := &g.opts
-	return g.round <= math.MaxInt32 && o.Timeout == nil && o.Context == nil && o.Claims == nil &&
+	return g.round <= math.MaxInt32 && o.Timeout == nil && o.Context == nil && o.Claims == nil && !o.KeepOpen &&
 		!o.RecoverPanics && !g.timesSteps() && o.Budget == 0 && o.Limit == 0
 }
 
@@ -233,7 +233,10 @@ func (g *engine) occupy(p int32, task Task, limit deadline, values context.Conte
 // slotsWanted returns how many slots to add to the ones there are: all that is
 // ready now may want one in this very pass.
 func (g *engine) slotsWanted(slots int) int {
-	more := min(max(1+g.starter.ready.Len(), slots/2, 4), g.nodes.len()-slots)
+	more := max(1+g.starter.ready.Len(), slots/2, 4)
+	if !g.isOpen() {
+		more = min(more, g.nodes.len()-slots)
+	}
 	if g.opts.Limit > 0 {
 		more = min(more, max(g.opts.Limit-slots, 1))
 	}

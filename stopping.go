@@ -61,6 +61,7 @@ func (g *engine) react(ctx context.Context, p int32, i int, err error) (ignored 
 		g.skipDependents(p)
 	case IgnoreError:
 		g.failures.keepOnly(i)
+		g.nodes.add(p, countsAsDone)
 		return true
 	default:
 		g.stop(ctx, g.failures.list[i].err, p)
@@ -69,12 +70,13 @@ func (g *engine) react(ctx context.Context, p int32, i int, err error) (ignored 
 }
 
 // disposition asks what becomes of the group.
-func (g *engine) disposition(p int32, err error) Disposition {
+func (g *engine) disposition(p int32, err error) (d Disposition) {
 	switch {
 	case g.opts.AggregateErrors:
 		return SkipDependents
 	case g.opts.OnError != nil:
-		return g.opts.OnError(p, err)
+		g.ask(func() { d = g.opts.OnError(p, err) })
+		return d
 	}
 	return StopGroup
 }
@@ -97,12 +99,8 @@ func (g *engine) skipDependents(p int32) {
 		if next >= 0 {
 			from = found[next]
 		}
-		for _, q := range g.graph.Row(from) {
-			pending := g.nodes.state(q) == StatePending
-			if (pending || g.nodes.state(q) == StateSucceeded && !g.nodes.isFreeing(q)) && g.failures.skip(q, g.nodes.len()) {
-				found = append(found, q)
-			}
-		}
+		found = g.skipRow(found, g.row(from))
+		found = g.skipRow(found, g.takeAdded(from))
 	}
 	slices.Sort(found)
 	for _, q := range found {
@@ -110,6 +108,18 @@ func (g *engine) skipDependents(p int32) {
 			g.set(q, StateSkipped, nil, nil)
 		}
 	}
+}
+
+// skipRow appends those nodes of a row to found that are lost by the last failure,
+// and by none before it.
+func (g *engine) skipRow(found, row []int32) []int32 {
+	for _, q := range row {
+		pending := g.nodes.state(q) == StatePending
+		if (pending || g.nodes.state(q) == StateSucceeded && !g.nodes.isFreeing(q)) && g.failures.skip(q, g.nodes.len()) {
+			found = append(found, q)
+		}
+	}
+	return found
 }
 
 // stop ends the starting and lets each running member go on for its grace, or

@@ -78,9 +78,16 @@ func (v GroupView) NodePath(node int) string { return v.g.pathOf(int32(node)) }
 func (v GroupView) Edges() iter.Seq2[int, int] {
 	return func(yield func(int, int) bool) {
 		for p := range int32(v.g.nodes.len()) {
-			for _, q := range v.g.graph.Row(p) {
+			for _, q := range v.g.row(p) {
 				if !yield(int(q), int(p)) {
 					return
+				}
+			}
+			if w := v.g.growth; w != nil && p >= w.first {
+				for _, q := range w.required(p) {
+					if !yield(int(p), int(q)) {
+						return
+					}
 				}
 			}
 		}
@@ -123,6 +130,7 @@ func (v GroupView) Settings() GroupSettings {
 	o := &v.g.opts
 	return GroupSettings{
 		Limit: o.Limit, Reverse: o.Reverse, AggregateErrors: o.AggregateErrors, HasClaims: o.Claims != nil,
+		KeepOpen: o.KeepOpen,
 	}
 }
 
@@ -133,6 +141,7 @@ type GroupSettings struct {
 	Reverse         bool
 	AggregateErrors bool
 	HasClaims       bool // some nodes may wait for shared limits
+	KeepOpen        bool // nodes may be added
 }
 
 // Post arranges for f to be called on the driving goroutine between two steps,

@@ -47,6 +47,9 @@ func Walk[K comparable](
 	if opts != nil {
 		o = *opts
 	}
+	if o.KeepOpen {
+		return &OptionError{Option: "GroupOptions.KeepOpen", Reason: "not for Walk, whose functions cannot add nodes; use a DependencyTaskGroup"}
+	}
 	if o.Grace == 0 && o.GraceFor == nil {
 		o.Grace = NoLimit
 	}

@@ -135,6 +135,23 @@ func (s *Set) Next(i int32) int32 {
 	return int32(w<<6 | bits.TrailingZeros64(s.words[w]))
 }
 
+// Grow makes room for integers below n. It costs what the set has grown by, on
+// average, however often it is called.
+func (s *Set) Grow(n int) {
+	words := (n + 63) / 64
+	if words <= len(s.words) {
+		return
+	}
+	grown := New(max(words, len(s.words)*3/2) * 64)
+	copy(grown.words, s.words)
+	for w, word := range s.words {
+		if word != 0 {
+			grown.mark(uint32(w))
+		}
+	}
+	*s = *grown
+}
+
 // Len counts the members.
 func (s *Set) Len() int {
 	n := 0

@@ -209,3 +209,43 @@ func TestSet_allocates_nothing(t *testing.T) {
 		s.Remove(99_999)
 	}))
 }
+
+// A set that has grown is one that was made larger, whatever is in it.
+func TestSet_Grow(t *testing.T) {
+	for seed := range uint64(20) {
+		random := rand.New(rand.NewPCG(3, seed))
+		p := newPair(int(seed))
+		for range 60 {
+			p.n += random.IntN(1 + p.n/3 + 40)
+			p.set.Grow(p.n)
+			for range min(p.n, random.IntN(20)) {
+				p.do(t, byte(random.Uint32()), random.Int32N(int32(p.n)))
+			}
+			p.set.Grow(p.n / 2)
+			p.check(t)
+		}
+	}
+}
+
+// In the midst of dropping the members of a word, too.
+func TestSet_Grow_before_Leave(t *testing.T) {
+	s := bitset.New(64)
+	s.Add(3)
+	s.Drop(3)
+	s.Grow(10_000)
+	s.Add(9_999)
+	s.Leave(0)
+	require.Equal(t, int32(9_999), s.Next(0))
+	s.Remove(9_999)
+	require.True(t, s.Empty())
+}
+
+func TestSet_Grow_costs_what_it_grows_by(t *testing.T) {
+	allocated := testing.AllocsPerRun(1, func() {
+		s := bitset.New(0)
+		for n := range 1_000_000 {
+			s.Grow(n)
+		}
+	})
+	require.Less(t, allocated, 200.0)
+}

@@ -73,6 +73,32 @@ func of(of func(n int) *group, op func(g *group, n int)) func(n int) func() {
 
 func none(int) *options { return nil }
 
+// stream makes a run of a group to which n nodes are added by its first one, of which
+// the i-th requires what required says.
+func stream(required func(i int) []int) func(n int) func() {
+	return func(n int) func() {
+		return func() {
+			var g *group
+			g = newGroup(wide(1), func(k int) scheduler.Task {
+				if k != 0 {
+					return nothing(k)
+				}
+				i := 0
+				return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+					if i == n {
+						g.CloseInput()
+						return scheduler.Done, nil
+					}
+					check(g.Add(i+1, required(i)...))
+					i++
+					return scheduler.Next, nil
+				})
+			}, &options{KeepOpen: true})
+			run(g)
+		}
+	}
+}
+
 func groups() []Row {
 	return []Row{
 		{Name: "make and run n nodes in layers", Uses: "NewDependencyTaskGroup Run DependencyTaskGroup.Step", N: 10_000, Ready: runs(layered, nothing, none)},
@@ -111,6 +137,20 @@ func groups() []Row {
 				return &options{Observer: scheduler.ObserverFunc(readRecord)}
 			}),
 		},
+		{Name: "n nodes added one by one", Uses: "DependencyTaskGroup.Add DependencyTaskGroup.CloseInput", N: 10_000, Ready: stream(func(i int) []int {
+			if i == 0 {
+				return nil // and not the node that adds
+			}
+			return []int{i}
+		})},
+		{Name: "a hub of n added nodes", Uses: "DependencyTaskGroup.Add", N: 10_000, Ready: stream(func(int) []int { return []int{0} })},
+		{Name: "the graph of n added nodes", Uses: "DependencyTaskGroup.Dependencies", N: 10_000, Ready: of(func(n int) *group {
+			g := newGroup(wide(1), nothing, &options{KeepOpen: true})
+			for i := range n {
+				check(g.Add(i+1, i, i/2))
+			}
+			return g
+		}, func(g *group, _ int) { g.Dependencies() })},
 		{Name: "n groups, one in the other", Uses: "NewDependencyTaskGroup", N: 10, Depth: true, Ready: func(n int) func() {
 			return func() { run(deep(n)) }
 		}},

@@ -27,6 +27,7 @@ func small() []Row {
 	abandoned := &scheduler.AbandonedError{Task: "call", After: time.Second}
 	nested := &scheduler.NestedRunError{Outer: "outer", Inner: "inner"}
 	option := &scheduler.OptionError{Option: "option", Reason: "reason"}
+	added := newGroup(wide(1), nothing, nil).Add(0)
 	stop := &scheduler.StopError{Cause: errFails}
 	return []Row{
 		times("After At Rounds On Yield.Or Yield.Ready Yield.Rounds Yield.Time Yield.String", func() {
@@ -47,6 +48,9 @@ func small() []Row {
 		times("State.String State.Ended", func() {
 			_ = scheduler.StateRunning.String()
 			_ = scheduler.StateRunning.Ended()
+		}),
+		times("AddError.Error AddError.Unwrap", func() {
+			_, _ = added.Error(), errors.Unwrap(added)
 		}),
 		times("AbandonedError.Error AbandonedError.Returned NestedRunError.Error OptionError.Error StopError.Error StopError.Unwrap", func() {
 			_, _, _ = nested.Error(), option.Error(), stop.Error()

@@ -1,0 +1,395 @@
+package scheduler
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// This file is about nodes that are added to a group while it runs.
+
+// Errors that an [*AddError] is.
+var (
+	// ErrInputClosed says that the group takes no more nodes.
+	ErrInputClosed = errors.New("scheduler: the group takes no more nodes")
+
+	// ErrNodeExists says that the group has the node already.
+	ErrNodeExists = errors.New("scheduler: the node is in the group already")
+
+	// ErrNodeUnknown says that the group has no such node to be required.
+	ErrNodeUnknown = errors.New("scheduler: the required node is not in the group")
+)
+
+// AddError says which node [DependencyTaskGroup.Add] has not added, and why.
+// errors.Is finds [ErrInputClosed], [ErrNodeExists] or [ErrNodeUnknown] in it, and
+// none of them if Add was called where it must not be.
+type AddError struct {
+	Key    any // the node that was to be added
+	Reason string
+
+	is error
+}
+
+// Error names the node and the reason.
+func (e *AddError) Error() string { return fmt.Sprintf("scheduler: %v not added: %s", e.Key, e.Reason) }
+
+// Unwrap returns the error that this one is, or nil.
+func (e *AddError) Unwrap() error { return e.is }
+
+// Add adds a new node, which requires nodes that are in the group already, in
+// whatever state they are. The group must have the option KeepOpen. The node comes
+// after all others in key order and takes effect at once: added inside a step of
+// a member it starts in the same round, if what it requires is done. If something
+// that it requires was lost, because it failed, was skipped or was cancelled, the
+// node is skipped at once, with the same error. Nothing is added to the
+// Dependencies that the group was made of; [DependencyTaskGroup.Dependencies] has
+// the graph as it has become.
+//
+// Whatever the options say of nodes holds for the new one, too. Completed and
+// Estimate are asked by Add. Where Limit or Claims keep nodes waiting, added nodes
+// come after those of the beginning, in the order in which they were added:
+// Priority and the longest path, which Estimate makes, are those of the beginning.
+// In a group that is draining the node stays pending.
+//
+// Add is for the driving goroutine: between two steps, inside those of members of
+// any group of the run, or by [TaskRunner.Post]. It returns an [*AddError], and
+// the group is unchanged, if k is in the group (no edge into a node that is there
+// can be added: run a group inside the node, or let it Await what it needs), if a
+// required node is not, without KeepOpen or in Reverse, after
+// [DependencyTaskGroup.CloseInput], after the group was stopped or has ended, and
+// when it is called by an Observer, by OnError, Completed or Estimate. A key of a
+// type that cannot be compared makes it panic, as it does with a map.
+//
+// It takes time in proportion to the number of required nodes, on average, and the
+// first one time in proportion to the graph. What a node holds is let go when it has
+// ended, but for its key, four bytes for each node that it requires, some 40 bytes
+// more, and the error of one that failed: a stream of nodes through a group takes
+// memory for those that have not ended, and that. With Claims each node has 8 bytes
+// more, and each different list of claims is kept.
+func (g *DependencyTaskGroup[K]) Add(k K, required ...K) error {
+	e := &g.engine
+	if g.plan == nil {
+		return &OptionError{Option: "DependencyTaskGroup", Reason: "zero value; use NewDependencyTaskGroup"}
+	}
+	if reason, is := e.refusal(); reason != "" {
+		return &AddError{k, reason, is}
+	}
+	if _, ok := g.plan.find(k); ok {
+		return &AddError{k, "it is in the group already, and edges into it cannot be added; run a group inside it", ErrNodeExists}
+	}
+	needs := e.input.scratch[:0]
+	for _, r := range required {
+		q, ok := g.plan.find(r)
+		if !ok {
+			return &AddError{k, fmt.Sprintf("it requires %v, which is not in the group", r), ErrNodeUnknown}
+		}
+		needs = append(needs, q)
+	}
+	slices.Sort(needs)
+	needs = slices.Compact(needs)
+	e.input.scratch = needs
+	if e.growth == nil {
+		g.plan = g.plan.own()
+		e.grow()
+	}
+	n := newNode{needs: needs}
+	e.ask(func() { n.completed, n.estimate = g.input.askOf(k) })
+	g.plan.enter(k)
+	e.add(n)
+	return nil
+}
+
+// CloseInput says that no more nodes will be added to a group with KeepOpen: it
+// ends when all that it has have ended. It is for the driving goroutine, as Add is,
+// and may be called by an [Observer] as well. Called again, or without KeepOpen, it
+// does nothing.
+func (g *DependencyTaskGroup[K]) CloseInput() { g.engine.closeInput() }
+
+// Dependencies returns a copy of the graph of the group with all nodes that were
+// added, entered in key order: what a roll-back by [Snapshot.RollBack], or a run
+// that goes on by [Snapshot.Resume], is made of. It takes time in proportion to
+// the graph, and may be called at any time on the driving goroutine.
+func (g *DependencyTaskGroup[K]) Dependencies() *Dependencies[K] {
+	deps := NewDependencies[K]()
+	deps.change()
+	if g.plan == nil {
+		return deps
+	}
+	for p, k := range g.plan.keys {
+		deps.index.Enter(k)
+		deps.edges.declare(int32(p))
+	}
+	for p := range int32(len(g.plan.keys)) {
+		for _, q := range g.engine.required(p) {
+			if g.engine.opts.Reverse {
+				deps.edges.connect(q, p)
+			} else {
+				deps.edges.connect(p, q)
+			}
+		}
+	}
+	return deps
+}
+
+// inputOptions are the options that Add asks.
+type inputOptions[K comparable] struct {
+	completed func(K) bool
+	estimate  func(K) time.Duration
+}
+
+func (o *inputOptions[K]) askOf(k K) (completed bool, estimate time.Duration) {
+	if o.completed != nil {
+		completed = o.completed(k)
+	}
+	if o.estimate != nil {
+		estimate = max(o.estimate(k), 0)
+	}
+	return completed, estimate
+}
+
+// input is how nodes come into a group while it runs.
+type input struct {
+	closed  bool
+	asking  bool    // a function of the options is called that decides about nodes
+	scratch []int32 // of Add
+}
+
+// isOpen reports whether the group waits for more nodes: not when it was stopped,
+// or was told to end.
+func (g *engine) isOpen() bool {
+	return g.opts.KeepOpen && !g.input.closed && g.phase <= phaseRunning && g.phase != phaseFreshDrained
+}
+
+// waitsForNodes reports whether the group goes on although nothing is left to be
+// done.
+func (g *engine) waitsForNodes() bool { return g.isOpen() && g.ending.notice == nil }
+
+// wasCutOpen reports whether the end came before all nodes were there.
+func (g *engine) wasCutOpen() bool {
+	return g.opts.KeepOpen && !g.input.closed && g.phase != phaseDraining
+}
+
+func (g *engine) closeInput() {
+	if g.input.closed {
+		return
+	}
+	g.input.closed = true
+	if !g.busy && g.hasBegun() {
+		g.parking.event.Set() // it may have nothing left to do
+	}
+}
+
+// refusal says why no node can be added now, and which error that is; or "".
+func (g *engine) refusal() (reason string, is error) {
+	switch {
+	case !g.opts.KeepOpen:
+		return "the group is without KeepOpen", ErrInputClosed
+	case g.opts.Reverse:
+		return "the group goes in reverse", ErrInputClosed
+	case g.input.closed:
+		return "CloseInput was called", ErrInputClosed
+	case g.phase == phaseEnded:
+		return "the group has ended", ErrInputClosed
+	case g.phase == phaseStopping || g.watchers.stopped || g.watchers.closed:
+		return "the group was stopped", ErrInputClosed
+	case g.watchers.isTelling():
+		return "Add was called by an Observer", nil
+	case g.input.asking:
+		return "Add was called by a function of the group's options", nil
+	}
+	return "", nil
+}
+
+// ask calls a function of the options that decides about nodes.
+func (g *engine) ask(decide func()) {
+	g.input.asking = true
+	defer func() { g.input.asking = false }()
+	decide()
+}
+
+// newNode is what is known of a node that is added.
+type newNode struct {
+	needs     []int32 // in ascending order
+	completed bool
+	estimate  time.Duration
+}
+
+// growth is the part of the graph of a group that was added to it. The part of the
+// beginning stays as it is, shared with other groups.
+//
+// What a node requires is kept: flat, as the keys are. The way back, from a node to
+// those that wait for it, is needed only until the node has ended. So that is a
+// list of edges for each node that has not, in memory that others use after it.
+type growth struct {
+	first  int32   // nodes below are of the beginning
+	needs  []int32 // what added nodes require, one node after the other
+	starts []int32 // by added node: where its part of needs begins, and one more
+	last   []int32 // by node: the last edge to those that wait for it, or noEdge
+	edges  []waitEdge
+	unused int32 // the first edge that can be used again, or noEdge
+}
+
+// waitEdge leads to an added node. The edges of a node are a ring: from the last
+// one the way leads to the first.
+type waitEdge struct{ to, next int32 }
+
+const noEdge = int32(-1)
+
+// grow makes the engine ready for the first node that is added.
+func (g *engine) grow() {
+	n := g.nodes.len()
+	g.growth = &growth{first: int32(n), starts: []int32{0}, last: make([]int32, n), unused: noEdge}
+	for p := range g.growth.last {
+		g.growth.last[p] = noEdge
+	}
+	before := g.required
+	g.required = func(p int32) []int32 {
+		if p < g.growth.first {
+			return before(p)
+		}
+		return g.growth.required(p)
+	}
+}
+
+// add makes a node of the next position, and does with it what the nodes that it
+// requires ask for.
+func (g *engine) add(n newNode) {
+	p := g.nodes.append(g.round)
+	g.parking.due.Grow(g.nodes.len())
+	g.starter.grow(g.nodes.len(), n.estimate)
+	g.growth.add(n.needs)
+	lost := -1 // the index of the earliest failure for which the node is lost
+	for _, q := range n.needs {
+		switch i, is := g.standing(q); {
+		case is == waitedFor:
+			g.growth.wait(q, p)
+			g.nodes.wait(p)
+		case is == isLost && (lost < 0 || i < lost):
+			lost = i
+		}
+	}
+	from := StatePending
+	switch {
+	case n.completed:
+		g.nodes.change(p, StateSucceeded, g.round)
+	case lost >= 0:
+		g.nodes.change(p, StateSkipped, g.round)
+	case g.nodes.isReady(p):
+		g.starter.add(p)
+	}
+	if lost >= 0 {
+		g.failures.skipFor(p, g.nodes.len(), lost)
+	}
+	if !g.busy {
+		if g.hasBegun() {
+			g.parking.event.Set()
+		}
+		g.readClock()
+	}
+	g.tell(NodeAdded, p, nil)
+	if to := g.nodes.state(p); to != from && g.watchers.want(NodeChanged) {
+		g.tellChange(p, from, to, nil, nil)
+	}
+}
+
+// standing is what a node is for one that is added and requires it.
+type standing uint8
+
+const (
+	waitedFor standing = iota
+	isDone
+	isLost
+)
+
+// standing says what a node is for one that is added now. Of one that is lost it
+// returns the index of the failure for which it is.
+func (g *engine) standing(q int32) (failure int, is standing) {
+	switch s := g.nodes.state(q); {
+	case g.nodes.isFreeing(q) && g.nodes.isDone(q):
+		return 0, isDone
+	case s == StateSucceeded && !g.failures.isSkipped(q): // named by Completed, and waits itself
+		return 0, waitedFor
+	case s.Ended() || s == StateClosing && g.hasFailedClosing(q):
+		return g.failures.indexOf(q), isLost
+	}
+	return 0, waitedFor
+}
+
+// hasFailedClosing reports whether a node that is closing has failed, and the failure has
+// been dealt with, so that those that required it are skipped.
+func (g *engine) hasFailedClosing(q int32) bool {
+	c := g.parking.task(g.nodes.slot(q)).(*closingTask)
+	return c.why == closingFailed && !c.ignored
+}
+
+// row returns the nodes that a node frees, but for those that were added.
+func (g *engine) row(p int32) []int32 {
+	if g.growth != nil && p >= g.growth.first {
+		return nil
+	}
+	return g.graph.Row(p)
+}
+
+// takeAdded returns the nodes of those that were added that wait for one which has
+// ended, or is lost. They are asked for once.
+func (g *engine) takeAdded(p int32) []int32 {
+	if g.growth == nil {
+		return nil
+	}
+	return g.growth.take(p)
+}
+
+// add keeps what the next node requires.
+func (w *growth) add(needs []int32) {
+	if len(w.needs) > math.MaxInt32-len(needs) {
+		// Not covered: it would take 8 GB.
+		panic("scheduler: more than 2147483647 dependencies")
+	}
+	w.needs = append(w.needs, needs...)
+	w.starts = append(w.starts, int32(len(w.needs)))
+	w.last = append(w.last, noEdge)
+}
+
+// required returns what an added node requires.
+func (w *growth) required(p int32) []int32 {
+	return w.needs[w.starts[p-w.first]:w.starts[p-w.first+1]]
+}
+
+// wait adds an edge from a node to one that waits for it.
+func (w *growth) wait(q, p int32) {
+	e := w.unused
+	if e == noEdge {
+		e = int32(len(w.edges))
+		w.edges = append(w.edges, waitEdge{})
+	} else {
+		w.unused = w.edges[e].next
+	}
+	w.edges[e] = waitEdge{to: p, next: e}
+	if last := w.last[q]; last != noEdge {
+		w.edges[e].next = w.edges[last].next
+		w.edges[last].next = e
+	}
+	w.last[q] = e
+}
+
+// take returns the nodes that wait for one, in key order, and forgets the edges.
+func (w *growth) take(p int32) []int32 {
+	last := w.last[p]
+	if last == noEdge {
+		return nil
+	}
+	var found []int32
+	for e := w.edges[last].next; ; e = w.edges[e].next {
+		found = append(found, w.edges[e].to)
+		if e == last {
+			break
+		}
+	}
+	w.last[p] = noEdge
+	first := w.edges[last].next
+	w.edges[last].next = w.unused
+	w.unused = first
+	return found
+}

@@ -1,0 +1,540 @@
+package scheduler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+)
+
+// grown is a group with KeepOpen whose tasks may add to it.
+type grown struct {
+	*scheduler.DependencyTaskGroup[string]
+	journal
+	clock *schedulertest.Clock
+	began time.Time
+	does  map[string]func(co *scheduler.Coroutine) error // by key; else it takes a second
+}
+
+func newGrown(t *testing.T, deps string, opts *scheduler.GroupOptions[string]) *grown {
+	g := &grown{clock: newClock(), does: map[string]func(*scheduler.Coroutine) error{}}
+	g.began = g.clock.Now()
+	if opts == nil {
+		opts = &scheduler.GroupOptions[string]{}
+	}
+	opts.KeepOpen = true
+	g.DependencyTaskGroup = newGroup(t, deps, g.task, opts)
+	return g
+}
+
+func (g *grown) task(k string) scheduler.Task {
+	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		g.add("%v %s", g.clock.Now().Sub(g.began), k)
+		if do := g.does[k]; do != nil {
+			return do(co)
+		}
+		return co.Yield(scheduler.After(time.Second))
+	})
+}
+
+// does one thing, and ends at once.
+func once(do func()) func(*scheduler.Coroutine) error {
+	return func(*scheduler.Coroutine) error { do(); return nil }
+}
+
+func (g *grown) run(t *testing.T) error {
+	return scheduler.Run(t.Context(), g.DependencyTaskGroup, &scheduler.RunnerOptions{Clock: g.clock})
+}
+
+func (g *grown) Add(k string, required ...string) error {
+	return g.DependencyTaskGroup.Add(k, required...)
+}
+
+func TestAdd_inside_steps(t *testing.T) {
+	t.Parallel()
+	g := newGrown(t, "b:a c", nil)
+	g.does["a"] = once(func() {
+		require.NoError(t, g.Add("x", "a", "c", "c"))
+		require.NoError(t, g.Add("y", "x"))
+		require.NoError(t, g.Add("z"))
+		require.Equal(t, scheduler.StatePending, g.State("y"))
+		require.Equal(t, 6, g.Len())
+	})
+	g.does["z"] = func(co *scheduler.Coroutine) error {
+		for i := range 200 { // beyond a word of the sets, and a level of them
+			require.NoError(t, g.Add(fmt.Sprint("n", i), "z"))
+			g.does[fmt.Sprint("n", i)] = once(func() {})
+		}
+		return co.Yield(scheduler.After(time.Second))
+	}
+	g.does["y"] = once(func() {
+		require.NoError(t, g.Add("last", "a"))
+		g.CloseInput()
+		require.ErrorIs(t, g.Add("more"), scheduler.ErrInputClosed)
+	})
+	require.NoError(t, g.run(t))
+	require.Equal(t, 207, g.Count(scheduler.StateSucceeded))
+	require.Regexp(t, "^0s a, 0s b, 0s c, 0s z, 1s x, 1s n0, 1s n1, 1s n2,.* 1s n199, 2s y, 2s last$",
+		g.take())
+}
+
+// Between two steps, for nodes in every state.
+func TestAdd_between_steps(t *testing.T) {
+	t.Parallel()
+	g := newGrown(t, "bad ok gone:bad", &scheduler.GroupOptions[string]{AggregateErrors: true})
+	broken := errors.New("broken")
+	g.does["bad"] = func(*scheduler.Coroutine) error { return broken }
+	require.NoError(t, g.Add("early", "ok"), "before the first step")
+	r := scheduler.NewTaskRunner(g.DependencyTaskGroup, &scheduler.RunnerOptions{Clock: g.clock})
+	require.NoError(t, r.Start(t.Context(), 0))
+	idle := func() {
+		for g.Count(scheduler.StateRunning)+g.Count(scheduler.StatePending) > 0 {
+			if at, ok := r.Due().Time(); ok {
+				g.clock.Advance(max(0, at.Sub(g.clock.Now())))
+			}
+			_, err := r.Step(t.Context())
+			require.NoError(t, err)
+		}
+	}
+	idle()
+	require.False(t, r.Due().Ready(), "it waits")
+	_, timed := r.Due().Time()
+	require.False(t, timed)
+	require.Zero(t, r.Due().Rounds())
+	require.NoError(t, g.Add("after bad", "ok", "bad"))
+	require.Equal(t, scheduler.StateSkipped, g.State("after bad"), "at once")
+	require.NoError(t, g.Add("after gone", "gone"))
+	require.NoError(t, g.Add("after that", "after bad"))
+	require.NoError(t, g.Add("late", "early"))
+	require.True(t, r.Due().Ready())
+	idle()
+	require.Equal(t, scheduler.StateSkipped, g.State("after that"))
+	require.Equal(t, scheduler.StateSucceeded, g.State("late"))
+	g.CloseInput()
+	require.True(t, r.Due().Ready())
+	require.EqualError(t, r.RunToCompletion(t.Context(), 0), "1 task failed:\n- bad: broken")
+	require.Equal(t, "bad failed: bad: broken\ngone skipped: bad: broken because of bad\nafter bad skipped: bad: broken because of bad\n"+
+		"after gone skipped: bad: broken because of bad\nafter that skipped: bad: broken because of bad", outcomes(g.DependencyTaskGroup))
+	require.ErrorIs(t, g.Add("never"), scheduler.ErrInputClosed)
+}
+
+// What cannot be added leaves the group as it is.
+func TestAdd_refused(t *testing.T) {
+	t.Parallel()
+	var fromObserver, fromOnError, fromCompleted error
+	var g *grown
+	g = newGrown(t, "a b", &scheduler.GroupOptions[string]{
+		OnError: func(string, error) scheduler.Disposition {
+			fromOnError = g.Add("x", "a")
+			return scheduler.IgnoreError
+		},
+		Observer: scheduler.ObserverFunc(func(r scheduler.Record) {
+			if r.To == scheduler.StateFailed {
+				fromObserver = g.Add("x", "a")
+			}
+		}),
+		Completed: func(k string) bool {
+			if k == "c" {
+				fromCompleted = g.Add("x", "a")
+			}
+			return false
+		},
+	})
+	g.does["a"] = func(*scheduler.Coroutine) error { return errors.New("broken") }
+	g.does["b"] = once(func() {
+		before := g.Len()
+		for _, c := range []struct {
+			err  error
+			is   error
+			text string
+		}{
+			{g.Add("a"), scheduler.ErrNodeExists, "scheduler: a not added: it is in the group already, and edges into it cannot be added; run a group inside it"},
+			{g.Add("q", "a", "nobody"), scheduler.ErrNodeUnknown, "scheduler: q not added: it requires nobody, which is not in the group"},
+			{g.Add("q", "q"), scheduler.ErrNodeUnknown, "scheduler: q not added: it requires q, which is not in the group"},
+		} {
+			require.ErrorIs(t, c.err, c.is)
+			require.EqualError(t, c.err, c.text)
+			require.Contains(t, []any{"a", "q"}, asError[*scheduler.AddError](t, c.err).Key)
+		}
+		require.Equal(t, before, g.Len())
+		require.NoError(t, g.Add("c", "a", "b"))
+		g.CloseInput()
+		require.EqualError(t, g.Add("x"), "scheduler: x not added: CloseInput was called")
+	})
+	require.NoError(t, g.run(t))
+	require.EqualError(t, fromObserver, "scheduler: x not added: Add was called by an Observer")
+	require.EqualError(t, fromOnError, "scheduler: x not added: Add was called by a function of the group's options")
+	require.EqualError(t, fromCompleted, "scheduler: x not added: Add was called by a function of the group's options")
+	require.NotErrorIs(t, fromObserver, scheduler.ErrInputClosed)
+	require.EqualError(t, g.Add("x"), "scheduler: x not added: CloseInput was called")
+	require.Equal(t, scheduler.StateSucceeded, g.State("c"), "the failure of what it requires was ignored")
+
+	fixed := newGroup(t, "a", second, nil)
+	require.EqualError(t, fixed.Add("x"), "scheduler: x not added: the group is without KeepOpen")
+	fixed.CloseInput()
+	reverse := newGroup(t, "a", second, &scheduler.GroupOptions[string]{KeepOpen: true, Reverse: true})
+	require.EqualError(t, reverse.Add("x"), "scheduler: x not added: the group goes in reverse")
+	require.ErrorIs(t, reverse.Add("x"), scheduler.ErrInputClosed)
+	var zero scheduler.DependencyTaskGroup[string]
+	require.ErrorAs(t, zero.Add("x"), new(*scheduler.OptionError))
+	zero.CloseInput()
+	require.Zero(t, zero.Dependencies().Len())
+	err := scheduler.Walk(t.Context(), graph("a"), func(context.Context, string) error { return nil }, &scheduler.GroupOptions[string]{KeepOpen: true})
+	require.Equal(t, "GroupOptions.KeepOpen", asError[*scheduler.OptionError](t, err).Option)
+}
+
+// A key that cannot be compared panics, as with a map, and nothing has changed.
+func TestAdd_panics_for_keys_that_cannot_be_compared(t *testing.T) {
+	t.Parallel()
+	g, err := scheduler.NewDependencyTaskGroup(scheduler.NewDependencies[any](), func(any) scheduler.Task { return lasting(0, nil) },
+		&scheduler.GroupOptions[any]{KeepOpen: true})
+	require.NoError(t, err)
+	require.NoError(t, g.Add(1))
+	require.Panics(t, func() { _ = g.Add([]int{1}) })
+	require.Panics(t, func() { _ = g.Add(2, 1, []int{1}) })
+	require.NoError(t, g.Add(2, 1))
+	require.Equal(t, 2, g.Len())
+	g.CloseInput()
+	require.NoError(t, scheduler.Run(t.Context(), g, nil))
+}
+
+// A group that is open when it is stopped has not come to its end.
+func TestKeepOpen_is_stopped(t *testing.T) {
+	t.Parallel()
+	stop := errors.New("stop")
+	for _, c := range []struct {
+		name string
+		do   func(r *scheduler.TaskRunner, g *grown)
+		want string // short text of the result
+	}{
+		{"Stop", func(r *scheduler.TaskRunner, _ *grown) { r.Stop(stop) }, "stop"},
+		{"notice", func(_ *scheduler.TaskRunner, g *grown) {
+			g.Stop(scheduler.WithClock(context.Background(), g.clock), stop)
+		}, "stop"},
+		{"notice, then CloseInput", func(_ *scheduler.TaskRunner, g *grown) {
+			g.Stop(scheduler.WithClock(context.Background(), g.clock), stop)
+			g.CloseInput()
+		}, ""},
+		{"Interrupt", func(r *scheduler.TaskRunner, _ *grown) { r.Interrupt(stop) }, "stop"},
+		{"Kill", func(r *scheduler.TaskRunner, _ *grown) { r.Kill() }, scheduler.ErrCancelled.Error()},
+		{"Cancel", func(r *scheduler.TaskRunner, _ *grown) { _ = r.Cancel() }, scheduler.ErrCancelled.Error()},
+		{"Drain", func(_ *scheduler.TaskRunner, g *grown) { g.Drain() }, ""},
+		{"Drain with a node left", func(_ *scheduler.TaskRunner, g *grown) { g.Drain(); _ = g.Add("left") }, scheduler.ErrDrained.Error()},
+		{"CloseInput", func(_ *scheduler.TaskRunner, g *grown) { g.CloseInput() }, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			g := newGrown(t, "a", nil)
+			g.does["a"] = once(func() {})
+			r := scheduler.NewTaskRunner(g.DependencyTaskGroup, &scheduler.RunnerOptions{Clock: g.clock, Grace: time.Minute})
+			require.NoError(t, r.Start(t.Context(), 0))
+			require.False(t, r.Done())
+			c.do(r, g)
+			if c.name != "Cancel" {
+				_ = r.RunToCompletion(t.Context(), 0)
+			}
+			require.True(t, r.Done())
+			if c.want == "" {
+				require.NoError(t, r.Err())
+			} else {
+				require.ErrorContains(t, r.Err(), c.want)
+			}
+			require.Equal(t, scheduler.StateSucceeded, g.State("a"))
+			if c.name != "Drain with a node left" {
+				require.ErrorIs(t, g.Add("late"), scheduler.ErrInputClosed)
+			}
+		})
+	}
+	t.Run("the runner's time limit", func(t *testing.T) {
+		t.Parallel()
+		g := newGrown(t, "a", nil)
+		err := scheduler.Run(t.Context(), g.DependencyTaskGroup, &scheduler.RunnerOptions{Clock: g.clock, Timeout: time.Minute, Grace: time.Second})
+		require.ErrorAs(t, err, new(*scheduler.Timeout))
+	})
+	t.Run("a failure", func(t *testing.T) {
+		t.Parallel()
+		g := newGrown(t, "a", nil)
+		g.does["a"] = func(*scheduler.Coroutine) error { return stop }
+		require.EqualError(t, g.run(t), "a: stop")
+		require.EqualError(t, g.Add("late"), "scheduler: late not added: the group has ended")
+	})
+	t.Run("while others have their grace", func(t *testing.T) {
+		t.Parallel()
+		g := newGrown(t, "a b", &scheduler.GroupOptions[string]{Grace: time.Minute})
+		var late error
+		g.does["a"] = func(*scheduler.Coroutine) error { return stop }
+		g.does["b"] = func(co *scheduler.Coroutine) error {
+			err := co.Yield(scheduler.After(time.Second))
+			late = g.Add("late", "b")
+			return err
+		}
+		g.does["a"] = func(co *scheduler.Coroutine) error { _ = co.Yield(scheduler.Next); return stop }
+		require.EqualError(t, g.run(t), "a: stop")
+		require.EqualError(t, late, "scheduler: late not added: the group was stopped")
+	})
+}
+
+// Members that are closed at once cannot add any more, whoever closes them.
+func TestAdd_in_Close(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"Close", "Timeout", "its own limit"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			var g *scheduler.DependencyTaskGroup[string]
+			var late error
+			opts := &scheduler.GroupOptions[string]{KeepOpen: true, AggregateErrors: true}
+			if how == "its own limit" {
+				opts.Timeout = func(k string) time.Duration { return time.Second * time.Duration(2-len(k)) }
+			}
+			clock := newClock()
+			g = newGroup(t, "a", func(k string) scheduler.Task {
+				if k != "a" {
+					return lasting(0, nil)
+				}
+				return (&fakeTask{step: forever, close: func() error {
+					late = g.Add("bb", "a")
+					if how == "its own limit" {
+						g.CloseInput()
+					}
+					return nil
+				}}).task()
+			}, opts)
+			r := startRunner(t, g, &scheduler.RunnerOptions{Clock: clock})
+			switch how {
+			case "Close":
+				_ = r.Cancel()
+			case "Timeout":
+				r.Interrupt(&scheduler.Timeout{})
+				_, _ = r.Step(t.Context())
+			default:
+				_ = r.RunToCompletion(t.Context(), time.Second)
+				require.NoError(t, late, "the group goes on")
+				require.Equal(t, scheduler.StateSkipped, g.State("bb"), "with what it requires")
+				return
+			}
+			require.EqualError(t, late, "scheduler: bb not added: the group was stopped")
+		})
+	}
+}
+
+// A node that has failed and still has to end is lost, one whose failure was
+// ignored is waited for.
+func TestAdd_requires_a_node_that_is_closing(t *testing.T) {
+	t.Parallel()
+	for _, d := range []scheduler.Disposition{scheduler.SkipDependents, scheduler.IgnoreError} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newGroup(t, "a b", func(k string) scheduler.Task {
+				if k == "a" {
+					return scheduler.Blocking(stubborn(time.Minute))
+				}
+				return lasting(0, nil)
+			}, &scheduler.GroupOptions[string]{
+				KeepOpen: true, OnError: func(string, error) scheduler.Disposition { return d },
+				Timeout: func(k string) time.Duration { return map[string]time.Duration{"a": time.Second}[k] },
+			})
+			r := startRunner(t, g, nil)
+			for g.State("a") != scheduler.StateClosing {
+				sleep(time.Second)
+				_, err := r.Step(t.Context())
+				require.NoError(t, err)
+			}
+			require.NoError(t, g.Add("c", "b", "a"))
+			g.CloseInput()
+			if d == scheduler.SkipDependents {
+				require.Equal(t, scheduler.StateSkipped, g.State("c"))
+			} else {
+				require.Equal(t, scheduler.StatePending, g.State("c"))
+			}
+			err := r.RunToCompletion(t.Context(), 0)
+			if d == scheduler.SkipDependents {
+				require.ErrorAs(t, err, new(*scheduler.Timeout))
+				require.Equal(t, scheduler.StateSkipped, g.State("c"))
+			} else {
+				require.NoError(t, err)
+				require.Equal(t, scheduler.StateSucceeded, g.State("c"))
+			}
+		})
+	}
+}
+
+// Nodes that count as done keep their rules: they free what requires them once all
+// that they require themselves is done, and never if that is lost.
+func TestAdd_Completed(t *testing.T) {
+	t.Parallel()
+	for _, fails := range []bool{false, true} {
+		done := func(k string) bool { return strings.HasPrefix(k, "done") }
+		g := newGrown(t, "a", &scheduler.GroupOptions[string]{Completed: done, AggregateErrors: true})
+		g.does["a"] = func(co *scheduler.Coroutine) error {
+			require.NoError(t, g.Add("done1", "a"))
+			require.Equal(t, scheduler.StateSucceeded, g.State("done1"))
+			require.NoError(t, g.Add("done2", "done1"))
+			require.NoError(t, g.Add("b", "done2"))
+			require.NoError(t, g.Add("free"))
+			_ = co.Yield(scheduler.After(time.Second))
+			if fails {
+				return errors.New("broken")
+			}
+			return nil
+		}
+		g.does["free"] = func(co *scheduler.Coroutine) error {
+			_ = co.Yield(scheduler.After(2 * time.Second))
+			require.NoError(t, g.Add("late", "done2"))
+			g.CloseInput()
+			return nil
+		}
+		err := g.run(t)
+		require.False(t, g.Started("done1"))
+		if fails {
+			require.EqualError(t, err, "1 task failed:\n- a: broken")
+			require.Equal(t, "a failed: a: broken\nb skipped: a: broken because of a\nlate skipped: a: broken because of a", outcomes(g.DependencyTaskGroup))
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, "0s a, 0s free, 1s b, 2s late", g.take())
+	}
+}
+
+// randomDeps returns the text of a graph of 8 nodes.
+func randomDeps(seed int) string {
+	random := rand.New(rand.NewPCG(uint64(seed), 7))
+	var nodes []string
+	for i := range 8 {
+		var required []string
+		for j := range i {
+			if random.IntN(4) == 0 {
+				required = append(required, string(rune('a'+j)))
+			}
+		}
+		nodes = append(nodes, string(rune('a'+i))+":"+strings.Join(required, ","))
+	}
+	return strings.Join(nodes, " ")
+}
+
+// Added one by one before the first step, a graph runs as if it had been there.
+func TestAdd_equals_fixed(t *testing.T) {
+	t.Parallel()
+	for seed := range 300 {
+		deps := randomDeps(seed)
+		task := func(k string) scheduler.Task {
+			if (seed+int(k[0]))%7 == 0 {
+				return lasting(1, errors.New("broken"))
+			}
+			return lasting(int(k[0]+byte(seed))%3, nil)
+		}
+		run := func(g *scheduler.DependencyTaskGroup[string], recorder *schedulertest.Recorder, clock *schedulertest.Clock) string {
+			err := scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Clock: clock})
+			return fmt.Sprint(err, recorder.String(), outcomes(g), g.Dependencies())
+		}
+		options := func() (scheduler.GroupOptions[string], *schedulertest.Recorder, *schedulertest.Clock) {
+			clock := newClock()
+			recorder := schedulertest.NewRecorder(clock)
+			return scheduler.GroupOptions[string]{AggregateErrors: seed%2 == 0, Limit: seed % 4, Budget: seed % 3, Observer: recorder}, recorder, clock
+		}
+		opts, recorder, clock := options()
+		all := graph(deps)
+		want := run(newGroup(t, deps, task, &opts), recorder, clock)
+
+		opts, recorder, clock = options()
+		opts.KeepOpen = true
+		g, err := scheduler.NewDependencyTaskGroup(scheduler.NewDependencies[string](), task, &opts)
+		require.NoError(t, err)
+		for k := range all.All() {
+			var required []string
+			for r := range all.Requires(k) {
+				required = append(required, r)
+			}
+			require.NoError(t, g.Add(k, required...))
+		}
+		g.CloseInput()
+		require.Equal(t, want, run(g, recorder, clock), "seed %d %s", seed, deps)
+	}
+}
+
+// A stream of nodes takes memory for those that have not ended, and a few bytes for
+// each that has.
+func TestAdd_keeps_little_of_a_node_that_has_ended(t *testing.T) {
+	const live, each = 100, 50_000
+	g, err := scheduler.NewDependencyTaskGroup(scheduler.NewDependencies[int](), func(int) scheduler.Task {
+		return scheduler.Pause(scheduler.Rounds(live))
+	}, &scheduler.GroupOptions[int]{KeepOpen: true})
+	require.NoError(t, err)
+	heap := func() float64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc)
+	}
+	require.NoError(t, g.Add(0))
+	var measured []float64
+	for k := range 4 * each {
+		if k%each == 0 {
+			measured = append(measured, heap())
+		}
+		require.NoError(t, g.Add(k+1, max(0, k-live))) // which may just run yet
+		_, err := g.Step(t.Context())
+		require.NoError(t, err)
+		require.LessOrEqual(t, g.Count(scheduler.StatePending)+g.Count(scheduler.StateRunning), 2*live+2)
+	}
+	perNode := (heap() - measured[0]) / (4 * each)
+	t.Logf("%.0f bytes for each node", perNode)
+	require.Less(t, perNode, 80.0)
+	g.CloseInput()
+}
+
+func TestDependencyTaskGroup_Dependencies(t *testing.T) {
+	t.Parallel()
+	g := newGrown(t, "b:a c:b,a", nil)
+	require.NoError(t, g.Add("d", "c", "a"))
+	require.Equal(t, "a\nb -> a\nc -> a, b\nd -> a, c", g.Dependencies().String())
+	require.Empty(t, slices.Collect(g.Dependencies().Undeclared()))
+	// Out of order, and in reverse.
+	reverse := newGroup(t, "y:x z:y x:w a", second, &scheduler.GroupOptions[string]{Reverse: true})
+	require.Equal(t, "z -> y\ny -> x\nx -> w\nw\na", reverse.Dependencies().String())
+	again, err := scheduler.NewDependencyTaskGroup(reverse.Dependencies(), second, &scheduler.GroupOptions[string]{Reverse: true})
+	require.NoError(t, err)
+	require.Equal(t, maps.Collect(reverse.All()), maps.Collect(again.All()))
+	var order, orderAgain []string
+	for k := range reverse.All() {
+		order = append(order, k)
+	}
+	for k := range again.All() {
+		orderAgain = append(orderAgain, k)
+	}
+	require.Equal(t, order, orderAgain)
+}
+
+// The graph of the beginning may be out of order, and is shared with other groups.
+func TestAdd_leaves_the_given_Dependencies_alone(t *testing.T) {
+	t.Parallel()
+	deps := graph("y:x z:y x:w a")
+	before := deps.String()
+	first, err := scheduler.NewDependencyTaskGroup(deps, second, &scheduler.GroupOptions[string]{KeepOpen: true})
+	require.NoError(t, err)
+	require.NoError(t, first.Add("q", "a", "z", "w"))
+	require.NoError(t, first.Add("r", "q", "x"))
+	other, err := scheduler.NewDependencyTaskGroup(deps, second, nil)
+	require.NoError(t, err)
+	require.Equal(t, before, deps.String())
+	require.Equal(t, 5, other.Len())
+	require.Equal(t, "w\nx -> w\ny -> x\nz -> y\na\nq -> w, z, a\nr -> x, q", first.Dependencies().String())
+	require.Equal(t, []string{"w", "z", "a"}, slices.Collect(first.WaitsFor("q")))
+	var dot strings.Builder
+	require.NoError(t, first.WriteDOT(&dot))
+	require.Contains(t, dot.String(), "n5 -> n4")
+	first.CloseInput()
+	clock := newClock()
+	require.NoError(t, scheduler.Run(t.Context(), first, &scheduler.RunnerOptions{Clock: clock}))
+	require.NoError(t, scheduler.Run(t.Context(), other, &scheduler.RunnerOptions{Clock: clock}))
+}
