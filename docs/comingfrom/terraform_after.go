@@ -6,17 +6,11 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// terraformAfter walks Dependencies: one goroutine, and one for each call.
+// terraformAfter walks Dependencies: one goroutine for each call under way.
 func terraformAfter(ctx context.Context, create func(ctx context.Context, name string) error) error {
-	deps := scheduler.NewDependencies[string]()
+	deps := scheduler.DependenciesOf(requires)
 	for _, name := range names {
-		deps.Add(name, requires[name]...)
+		deps.Add(name)
 	}
-	group, err := scheduler.NewDependencyTaskGroup(deps, func(name string) scheduler.Task {
-		return scheduler.Blocking(func(ctx context.Context) error { return create(ctx, name) })
-	}, &scheduler.GroupOptions[string]{Limit: 3, AggregateErrors: true})
-	if err != nil {
-		return err
-	}
-	return scheduler.Run(ctx, group, nil)
+	return scheduler.Walk(ctx, deps, create, &scheduler.GroupOptions[string]{Limit: 3, AggregateErrors: true})
 }
