@@ -7,6 +7,7 @@ require (
 	github.com/dlclark/regexp2 v1.12.0
 	github.com/steptask/scheduler v0.1.0
 	github.com/steptask/scheduler/inspect v0.1.0
+	github.com/steptask/scheduler/journal v0.1.0
 	github.com/steptask/scheduler/progress v0.1.0
 	github.com/steptask/scheduler/temporal v0.1.0
 	github.com/stretchr/testify v1.12.1
@@ -57,6 +58,7 @@ require (
 replace (
 	github.com/steptask/scheduler => ../
 	github.com/steptask/scheduler/inspect => ../inspect
+	github.com/steptask/scheduler/journal => ../journal
 	github.com/steptask/scheduler/progress => ../progress
 	github.com/steptask/scheduler/temporal => ../temporal
 )

@@ -64,10 +64,10 @@ func (g graph) nodes() map[string][]string {
 // [*ValueError]. Nodes are in the order of their keys as JSON. Dependencies returns
 // [ErrNoRun] if there is no run of that name. It reads the file: it is not for a step.
 func Dependencies[K comparable](ctx context.Context, j *Journal, run string) (*scheduler.Dependencies[K], error) {
-	var text graph
-	err := j.db.QueryRowContext(ctx, `SELECT data FROM record
-		WHERE run = (SELECT id FROM run WHERE name = ?) AND node = '' AND kind = ? ORDER BY seq DESC LIMIT 1`,
-		run, KindGroup).Scan(&text)
+	var text graph // empty if the process died before it was on disk: nothing had started
+	err := j.db.QueryRowContext(ctx, `SELECT coalesce((SELECT data FROM record
+		WHERE run = run.id AND node = '' AND kind = ? ORDER BY seq DESC LIMIT 1), '') FROM run WHERE name = ?`,
+		KindGroup, run).Scan(&text)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("%w: %q", ErrNoRun, run)
 	}

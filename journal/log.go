@@ -52,10 +52,13 @@ func openLog(j *Journal, name string) (*log, error) {
 	return l, nil
 }
 
+// lockDigits is the length of what the file of a lock has of its run.
+const lockDigits = 16
+
 // lockPath returns the file that is locked while the run is open.
 func (j *Journal) lockPath(run string) string {
 	sum := sha256.Sum256([]byte(run))
-	return filepath.FromSlash(j.path) + "." + hex.EncodeToString(sum[:8]) + ".lock"
+	return filepath.FromSlash(j.path) + "." + hex.EncodeToString(sum[:lockDigits/2]) + ".lock"
 }
 
 func (j *Journal) ownerOf(run string) (owner string) {

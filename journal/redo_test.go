@@ -275,6 +275,15 @@ func TestDependencies(t *testing.T) {
 	deps, err = journal.Dependencies[string](t.Context(), j, "empty")
 	require.NoError(t, err)
 	require.Zero(t, deps.Len())
+	// The process dies before the graph is on disk.
+	r, err := journal.NewGroup(j, "begun", site(), noop, nil)
+	require.NoError(t, err)
+	release := journal.HoldWrites(j)
+	deps, err = journal.Dependencies[string](t.Context(), j, "begun")
+	release()
+	require.NoError(t, err)
+	require.Zero(t, deps.Len())
+	require.NoError(t, r.Close())
 	_, err = journal.Dependencies[string](t.Context(), closedJournal(t), "x")
 	requireAs[*journal.FileError](t, err)
 }

@@ -14,8 +14,10 @@ import (
 // while the run continues.
 //
 // A Run ends after its last record is on disk. Until then, or until [Run.Close], it is
-// open in the Journal; one that was never stepped is closed with the Journal. The other
-// methods are those of the group.
+// open in the Journal. So close a Run that may never have been stepped, as when it was
+// given to [scheduler.Run] with a context that had ended: to close one that has ended does
+// nothing. The Journal closes those that are left when it is closed. The other methods are
+// those of the group.
 type Run[K comparable] struct {
 	*Group[K]
 

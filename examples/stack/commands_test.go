@@ -57,6 +57,7 @@ func TestCommandLine(t *testing.T) {
 		{"status now", `unexpected argument "now"`},
 		{"types -name /", "cannot be the name of a stack"},
 		{"up -name demo.db", "cannot be the name of a stack"}, // it would be in the way of the state of demo
+		{"up -name demo.journal", "cannot be the name of a stack"},
 		{"serve -fly", "flag provided but not defined: -fly"},
 		{"serve -upstream x", "not a name and a URL"},
 	} {

@@ -135,10 +135,10 @@ func status(ctx context.Context, args []string) error {
 		return err
 	}
 	defer store.Close()
-	records, err := store.Records(ctx)
+	run, err := store.Run(ctx)
 	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	for _, name := range sortedKeys(records) {
-		rec := records[name]
+	for _, name := range sortedKeys(run.Records) {
+		rec := run.Records[name]
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", name, rec.Type, rec.Status, rec.Reason)
 	}
 	return errors.Join(err, table.Flush())

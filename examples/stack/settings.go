@@ -32,7 +32,7 @@ func (s *settings) flags(command string) *flag.FlagSet {
 	f := flag.NewFlagSet("stack "+command, flag.ContinueOnError)
 	f.SetOutput(io.Discard) // an error is said once, and not followed by all flags
 	f.StringVar(&s.name, "name", "demo", "`name` of the stack")
-	f.StringVar(&s.dir, "dir", ".stack", "`directory` for the state file and the stack's own files")
+	f.StringVar(&s.dir, "dir", ".stack", "`directory` for the state and the stack's own files")
 	return f
 }
 
@@ -71,7 +71,7 @@ func (s *settings) parse(f *flag.FlagSet, args []string) error {
 		return usageError{err}
 	case f.NArg() > 0:
 		return wrongUsage("unexpected argument %q", f.Arg(0))
-	case s.name == "" || strings.ContainsAny(s.name, `/\`) || strings.HasPrefix(s.name, ".") || strings.Contains(s.name, ".db"):
+	case s.name == "" || strings.ContainsAny(s.name, `/\`) || strings.HasPrefix(s.name, ".") || strings.Contains(s.name, ".db"), strings.Contains(s.name, ".journal"):
 		return wrongUsage("-name %q cannot be the name of a stack", s.name)
 	}
 	return nil

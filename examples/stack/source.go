@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/steptask/scheduler/examples/stack/internal/engine"
-	"github.com/steptask/scheduler/examples/stack/internal/state"
 	"github.com/steptask/scheduler/examples/stack/internal/template"
 )
 
@@ -25,24 +24,24 @@ type source struct {
 }
 
 // load reads the template and makes a plan of it.
-func (s *settings) load() (*engine.Plan, state.Stack, error) {
+func (s *settings) load() (*engine.Plan, string, error) {
 	src := &source{s, sha256.New()}
 	file, folder, text := "default.yaml", ".", []byte(defaultTemplate)
 	if s.template != "" {
 		file, folder = s.template, filepath.Dir(s.template)
 		var err error
 		if text, err = os.ReadFile(file); err != nil {
-			return nil, state.Stack{}, err
+			return nil, "", err
 		}
 	}
 	src.add(text)
 	t, err := template.Parse(file, text)
 	if err != nil {
-		return nil, state.Stack{}, err
+		return nil, "", err
 	}
 	env, err := src.environment(t, folder)
 	if err != nil {
-		return nil, state.Stack{}, err
+		return nil, "", err
 	}
 	bound, err := t.Bind(template.Options{
 		Environment: env,
@@ -51,14 +50,14 @@ func (s *settings) load() (*engine.Plan, state.Stack, error) {
 		ReadFile:    func(name string) ([]byte, error) { return src.read(filepath.Join(folder, name)) },
 	})
 	if err != nil {
-		return nil, state.Stack{}, err
+		return nil, "", err
 	}
 	times, err := s.standIns()
 	if err != nil {
-		return nil, state.Stack{}, err
+		return nil, "", err
 	}
 	plan, err := engine.NewPlan(bound, engine.Types(times))
-	return plan, state.Stack{Template: file, Digest: hex.EncodeToString(src.digest.Sum(nil))}, err
+	return plan, "stack " + hex.EncodeToString(src.digest.Sum(nil)), err
 }
 
 func (s *source) add(text []byte) {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/examples/stack/internal/engine"
-	"github.com/steptask/scheduler/examples/stack/internal/state"
 	"github.com/steptask/scheduler/examples/stack/internal/template"
 	"github.com/steptask/scheduler/examples/stack/internal/view"
 	"github.com/steptask/scheduler/schedulertest"
@@ -149,7 +148,7 @@ func closed(e *engine.Engine, err error) error {
 }
 
 // lifecycle creates the stack, waits, and deletes it.
-func (u *upFlags) lifecycle(ctx context.Context, signals *interrupts, e *engine.Engine, plan *engine.Plan, source state.Stack) error {
+func (u *upFlags) lifecycle(ctx context.Context, signals *interrupts, e *engine.Engine, plan *engine.Plan, source string) error {
 	creating, end := signals.phase(ctx)
 	report, err := e.Up(creating, plan, source)
 	interrupted := end()
@@ -192,7 +191,7 @@ func (u *upFlags) failed(ctx context.Context, signals *interrupts, e *engine.Eng
 		return errReported
 	}
 	fmt.Println("Rolling back.")
-	if err := finish(ctx, signals, e.Rollback); err != nil {
+	if err := finish(ctx, signals, e.Down); err != nil {
 		return err
 	}
 	if interrupted {

@@ -3,41 +3,39 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/examples/stack/internal/resource"
 	"github.com/steptask/scheduler/examples/stack/internal/state"
 	"github.com/steptask/scheduler/examples/stack/internal/template"
+	"github.com/steptask/scheduler/journal"
 )
 
-// Up creates the stack, or goes on creating it where an earlier run stopped.
-// When ctx ends it stops. After a failure the report says what became of every
-// resource, and [Engine.Rollback] can delete all of it again.
-func (e *Engine) Up(ctx context.Context, plan *Plan, source state.Stack) (*Report, error) {
+// Up creates the stack, or goes on creating it where an earlier run stopped. source says
+// what the stack is made from. When ctx ends it stops. After a failure the report says what
+// became of every resource, and [Engine.Down] can delete all of it again.
+func (e *Engine) Up(ctx context.Context, plan *Plan, source string) (*Report, error) {
 	e.use(plan)
 	if err := e.resume(context.WithoutCancel(ctx), source); err != nil {
 		return nil, err
 	}
-	created := func(name string) bool { return e.resumed[name] }
-	opts := &scheduler.GroupOptions[string]{
-		Name:      "create",
-		Completed: created,
-		Observer:  e.observer(),
-	}
+	opts := scheduler.GroupOptions[string]{Name: "create", Observer: e.observer()}
 	if e.opts.Policy == Continue {
 		opts.AggregateErrors = true
 	} else {
 		opts.Grace = e.opts.Grace
 	}
-	group, err := scheduler.NewDependencyTaskGroup(e.deps, e.create, opts)
+	task, group, err := e.creation(source, &opts)
 	if err != nil {
 		return nil, err
 	}
-	err = e.run(ctx, "create", group, e.items(func(name string) bool { return !created(name) }),
+	if e.store != nil {
+		if err := e.store.ForgetUnwell(context.WithoutCancel(ctx)); err != nil {
+			return nil, errors.Join(err, task.Close())
+		}
+	}
+	err = e.drive(ctx, "create", task, e.items(func(name string) bool { return !e.resumed[name] }),
 		&scheduler.RunnerOptions{Timeout: e.opts.Timeout, Grace: e.opts.Grace})
-	e.created = group
 	report := e.report(group, err)
 	report.Left, err = e.left(context.WithoutCancel(ctx))
 	return report, err
@@ -48,85 +46,100 @@ func (e *Engine) use(plan *Plan) {
 	e.stack, e.deps, e.kinds = plan.Stack, plan.Deps, plan.Kinds
 	for _, declared := range plan.Stack.Resources {
 		e.resources[declared.Name] = &resource.Resource{
-			Name: declared.Name, Type: declared.Type, Requires: slices.Collect(plan.Deps.Requires(declared.Name)),
-			Kind: plan.Kinds[declared.Name], Host: e.host,
+			Name: declared.Name, Type: declared.Type, Kind: plan.Kinds[declared.Name], Host: e.host,
 		}
 	}
 }
 
-// resume finds out what an earlier run left, and takes over what is complete.
-func (e *Engine) resume(ctx context.Context, source state.Stack) error {
-	records, err := e.records(ctx)
+// resume finds out what an earlier run left. It has to be one of the same source.
+func (e *Engine) resume(ctx context.Context, source string) error {
+	run, err := e.run(ctx)
 	if err != nil {
 		return err
 	}
-	if err := e.sameSource(ctx, source, len(records) > 0); err != nil {
-		return err
+	if run.Name != "" && run.Name != source {
+		if len(run.Records) > 0 {
+			return errors.New("the stack was begun with another template or other parameters: run down first")
+		}
+		if err := e.store.Journal().Delete(ctx, run.Name); err != nil { // nothing had come of it
+			return err
+		}
 	}
 	if err := e.makeRoot(ctx); err != nil {
 		return err
 	}
-	for name := range e.deps.All() {
-		rec, recorded := records[name]
-		if !recorded {
-			continue
-		}
+	e.unwell = map[string]string{}
+	for name, rec := range run.Records {
 		r := e.resources[name]
-		r.Recorded, r.Data, r.Props = true, rec.Data, rec.Properties
-		if rec.Status == state.Deleting || rec.Status == state.DeleteFailed {
-			return fmt.Errorf("%s: a delete did not finish: run down first", name)
+		if r == nil {
+			continue
 		}
+		r.Data, r.Props = rec.Data, resource.Props(rec.Properties)
 		if rec.Status == state.CheckFailed {
-			e.note(name, "was not well (%s) and will be made again", rec.Reason)
-			continue
+			e.unwell[name] = rec.Reason
 		}
-		if rec.Status != state.Created {
-			continue
-		}
-		if r.Kind.Resume != nil {
-			if err := r.Kind.Resume(r); err != nil {
-				e.note(name, "is gone (%v) and will be made again", err)
-				r.SetIncomplete()
-				continue
-			}
-		}
-		e.resumed[name] = true
 	}
 	return nil
 }
 
-// sameSource sees to it that a second up goes on with the same template, if
-// there is anything to go on with.
-func (e *Engine) sameSource(ctx context.Context, source state.Stack, begun bool) error {
+// creation returns the group that creates the resources, and the task that runs it.
+func (e *Engine) creation(source string, opts *scheduler.GroupOptions[string]) (scheduler.Task, *group, error) {
 	if e.store == nil {
-		return nil
+		group, err := scheduler.NewDependencyTaskGroup(e.deps, func(name string) scheduler.Task { return e.create(name, nil) }, opts)
+		return group, group, err
 	}
-	was, known, err := e.store.Stack(ctx)
-	if err != nil {
-		return err
+	run, err := journal.NewGroup(e.store.Journal(), source, e.deps, func(n *journal.Node[string]) scheduler.Task {
+		return e.create(n.Key(), n.SetResult)
+	}, &journal.GroupOptions[string]{
+		Group:    *opts,
+		Redo:     func(n *journal.Node[string]) bool { return e.isGone(n.Key()) },
+		SyncEnds: true, // what is shown as complete stays complete
+	})
+	switch {
+	case errors.Is(err, journal.ErrRollingBack):
+		return nil, nil, errors.New("a delete did not finish: run down first")
+	case err != nil:
+		return nil, nil, err
 	}
-	if begun && known && was.Digest != source.Digest {
-		return errors.New("the stack was begun with another template or other parameters: run down first")
-	}
-	return e.store.SetStack(ctx, source)
+	return run, run.DependencyTaskGroup, nil
 }
 
-// create returns the task that creates a resource.
-func (e *Engine) create(name string) scheduler.Task {
+// isGone looks whether a resource that an earlier run completed is there, and takes it
+// over.
+func (e *Engine) isGone(name string) bool {
+	r := e.resources[name]
+	if reason, unwell := e.unwell[name]; unwell {
+		e.note(name, "was not well (%s) and will be made again", reason)
+		return true
+	}
+	if r.Kind.Resume != nil {
+		if err := r.Kind.Resume(r); err != nil {
+			e.note(name, "is gone (%v) and will be made again", err)
+			return true
+		}
+	}
+	e.resumed[name] = true
+	return false
+}
+
+// create returns the task that creates a resource. setResult takes what is to be kept of
+// it; nil in a simulation.
+func (e *Engine) create(name string, setResult func(v any) error) scheduler.Task {
 	r := e.resources[name]
 	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
 		err := e.createSteps(co, r)
+		r.Complete = err == nil
 		switch {
-		case err == nil:
-			r.Recorded = true
-			r.SetComplete()
-			return e.host.Recorder.Save(co, r.Record(state.Created, ""))
-		case !r.Recorded || errors.Is(err, scheduler.ErrClosed):
-			// Nothing is there, or the record says already that something may
-			// be; a task that is being closed has no time to say more.
+		case setResult != nil && err == nil:
+			return setResult(r.Known())
+		case setResult != nil || errors.Is(err, scheduler.ErrClosed):
 			return err
+		case err == nil:
+			e.simulated.set(r, state.Created, nil)
+		case e.simulated.has(name):
+			e.simulated.set(r, state.CreateFailed, err)
 		}
-		return joined(err, e.host.Recorder.Save(co, r.Record(state.CreateFailed, err.Error())))
+		return err
 	})
 }
 
@@ -146,15 +159,6 @@ func (e *Engine) createSteps(co *scheduler.Coroutine, r *resource.Resource) erro
 		return err
 	}
 	return e.failAt(r.Name, StepMade)
-}
-
-// joined joins what failed with what failed in writing that down. That a disk is
-// full is said once.
-func joined(err, saving error) error {
-	if state.IsFull(err) && state.IsFull(saving) {
-		return err
-	}
-	return errors.Join(err, saving)
 }
 
 // takeOutputs makes the outputs of a nested stack the attributes of what stands

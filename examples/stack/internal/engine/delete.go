@@ -4,96 +4,118 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/examples/stack/internal/resource"
 	"github.com/steptask/scheduler/examples/stack/internal/state"
+	"github.com/steptask/scheduler/journal"
 )
 
-// Down deletes all that is recorded of the stack, in reverse. It needs no
-// template: the records say what there is and what requires what.
+// Down deletes all that there is of the stack, in reverse: what is half made too. It needs
+// no template: the journal says what there is and what requires what.
 func (e *Engine) Down(ctx context.Context) (*Report, error) {
-	if err := e.load(context.WithoutCancel(ctx)); err != nil {
-		return nil, err
+	report, err := e.delete(ctx, e.rollback)
+	for isFull(report, err) && state.GiveReserve(StatePath(e.opts.Dir, e.opts.Name)) {
+		report, err = e.delete(ctx, e.rollback)
 	}
-	return e.delete(ctx, func(name string) bool { return !e.resources[name].Recorded })
+	if isFull(report, err) {
+		// A deletion makes room. Without any to record it, it is done all the same: to
+		// delete something a second time does no harm.
+		report, err = e.delete(ctx, e.unrecorded)
+	}
+	return report, err
 }
 
-// Rollback deletes what Up has started, what is half made too, over the same
-// dependencies in reverse; and what earlier runs had completed.
-func (e *Engine) Rollback(ctx context.Context) (*Report, error) {
-	if err := e.load(context.WithoutCancel(ctx)); err != nil {
-		return nil, err
-	}
-	return e.delete(ctx, func(name string) bool { return !e.created.Started(name) && !e.resources[name].Recorded })
+func isFull(report *Report, err error) bool {
+	return state.IsFull(err) || report != nil && state.IsFull(report.Err)
 }
 
-// delete deletes all resources but those that are gone, requirers before what
-// they require. One that cannot be deleted keeps what it requires, and nothing
-// else.
-func (e *Engine) delete(ctx context.Context, gone func(name string) bool) (*Report, error) {
-	group, err := scheduler.NewDependencyTaskGroup(e.deps, e.destroy, &scheduler.GroupOptions[string]{
+// groupFunc makes a group, and the task that runs it.
+type groupFunc func(run string, opts *scheduler.GroupOptions[string]) (scheduler.Task, *group, error)
+
+type group = scheduler.DependencyTaskGroup[string]
+
+// delete deletes all resources, requirers before what they require. One that cannot be
+// deleted keeps what it requires, and nothing else.
+func (e *Engine) delete(ctx context.Context, newGroup groupFunc) (*Report, error) {
+	run, err := e.load(context.WithoutCancel(ctx))
+	if err != nil || e.deps == nil {
+		return &Report{}, err
+	}
+	isGone := func(name string) bool { return !e.resources[name].Recorded }
+	opts := scheduler.GroupOptions[string]{
 		Name:            "delete",
-		Reverse:         true,
 		AggregateErrors: true,
-		Completed:       gone,
+		Completed:       isGone,
 		Observer:        e.observer(),
-	})
+	}
+	task, group, err := newGroup(run.Name, &opts)
 	if err != nil {
 		return nil, err
 	}
-	items := e.items(func(name string) bool { return !gone(name) })
+	items := e.items(func(name string) bool { return !isGone(name) })
 	slices.Reverse(items)
-	err = e.run(ctx, "delete", group, items, &scheduler.RunnerOptions{})
+	err = e.drive(ctx, "delete", task, items, &scheduler.RunnerOptions{})
 	report := e.report(group, err)
 	report.Left, err = e.left(context.WithoutCancel(ctx))
 	return report, err
 }
 
-// load takes what is known of the resources from the state file. It knows more
-// than the tasks of a creation that were cut off could tell.
-func (e *Engine) load(ctx context.Context) error {
-	records, err := e.records(ctx)
-	if err != nil {
-		return err
+// rollback is the group that deletes the resources and records that.
+func (e *Engine) rollback(run string, opts *scheduler.GroupOptions[string]) (scheduler.Task, *group, error) {
+	if e.store == nil {
+		return e.unrecorded(run, opts)
 	}
-	if e.deps == nil {
-		e.deps = dependencies(records)
+	back, err := journal.NewRollback(e.store.Journal(), run, e.deps, func(n *journal.Node[string]) scheduler.Task {
+		return e.destroy(n.Key())
+	}, &journal.GroupOptions[string]{Group: *opts})
+	if err != nil {
+		return nil, nil, err
+	}
+	return back, back.DependencyTaskGroup, nil
+}
+
+// unrecorded is the same group without a journal.
+func (e *Engine) unrecorded(_ string, opts *scheduler.GroupOptions[string]) (scheduler.Task, *group, error) {
+	opts.Reverse = true
+	group, err := scheduler.NewDependencyTaskGroup(e.deps, e.destroy, opts)
+	return group, group, err
+}
+
+// load takes what is known of the resources from the journal. It knows more than the
+// tasks of a creation that were cut off could tell.
+func (e *Engine) load(ctx context.Context) (state.Run, error) {
+	run, err := e.run(ctx)
+	if err != nil {
+		return run, err
+	}
+	if e.deps == nil && run.Name != "" {
+		if e.deps, err = journal.Dependencies[string](ctx, e.store.Journal(), run.Name); err != nil {
+			return run, err
+		}
+		for name := range e.deps.All() {
+			e.resources[name] = &resource.Resource{Name: name}
+		}
 	}
 	for _, r := range e.resources {
 		r.Recorded = false
 	}
 	kindOf := Types(e.opts.Simulate)
-	for name, rec := range records {
+	for name, rec := range run.Records {
 		kind := e.kinds[name]
 		if kind == nil {
 			kind = kindOf(rec.Type)
 		}
 		if kind == nil {
-			return fmt.Errorf("%s: the type %s is not known any more", name, rec.Type)
+			return run, fmt.Errorf("%s: the type %s is not known any more", name, rec.Type)
 		}
 		e.resources[name] = &resource.Resource{
-			Name: name, Type: rec.Type, Requires: rec.Requires, Props: rec.Properties, Data: rec.Data, Recorded: true,
-			Kind: kind, Host: e.host,
+			Name: name, Type: rec.Type, Props: resource.Props(rec.Properties), Data: rec.Data,
+			Recorded: true, Complete: rec.Complete, Kind: kind, Host: e.host,
 		}
 	}
-	return nil
-}
-
-// dependencies are those of the resources that there are records of.
-func dependencies(records map[string]state.Record) *scheduler.Dependencies[string] {
-	deps := scheduler.NewDependencies[string]()
-	for _, name := range slices.Sorted(maps.Keys(records)) {
-		deps.Add(name)
-		for _, required := range records[name].Requires {
-			if _, there := records[required]; there {
-				deps.Add(name, required)
-			}
-		}
-	}
-	return deps
+	return run, nil
 }
 
 // destroy returns the task that deletes a resource.
@@ -104,20 +126,17 @@ func (e *Engine) destroy(name string) scheduler.Task {
 		switch {
 		case err == nil:
 			r.Recorded = false
-			return e.forget(co, r)
-		case errors.Is(err, scheduler.ErrClosed):
-			return err
+			e.deleted[name] = true
+		case e.store == nil && !errors.Is(err, scheduler.ErrClosed):
+			e.simulated.set(r, state.DeleteFailed, err)
 		}
-		return joined(err, e.unlessFull(e.host.Recorder.Save(co, r.Record(state.DeleteFailed, err.Error()))))
+		return err
 	})
 }
 
 func (e *Engine) destroySteps(co *scheduler.Coroutine, r *resource.Resource) error {
-	if !r.Recorded {
-		return nil // it failed before there was anything
-	}
-	if err := e.unlessFull(e.host.Recorder.Save(co, r.Record(state.Deleting, ""))); err != nil {
-		return err
+	if e.store == nil {
+		e.simulated.set(r, state.Deleting, nil)
 	}
 	if err := e.failAt(r.Name, StepDelete); err != nil {
 		return err
@@ -126,28 +145,4 @@ func (e *Engine) destroySteps(co *scheduler.Coroutine, r *resource.Resource) err
 		return nil
 	}
 	return r.Kind.Delete(co, r)
-}
-
-// forget drops the record of a resource that is gone. Without room on the disk
-// to do that it is forgotten here: to delete it a second time does no harm.
-func (e *Engine) forget(co *scheduler.Coroutine, r *resource.Resource) error {
-	err := e.host.Recorder.Delete(co, r.Name)
-	if state.IsFull(err) && state.GiveReserve(StatePath(e.opts.Dir, e.opts.Name)) {
-		err = e.host.Recorder.Delete(co, r.Name)
-	}
-	if state.IsFull(err) {
-		e.forgotten[r.Name] = true
-		return nil
-	}
-	return err
-}
-
-// unlessFull drops the error of a disk that is full: a deletion makes room, and
-// goes on without being written down.
-func (e *Engine) unlessFull(err error) error {
-	if !state.IsFull(err) {
-		return err
-	}
-	state.GiveReserve(StatePath(e.opts.Dir, e.opts.Name))
-	return nil
 }

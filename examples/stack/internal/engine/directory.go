@@ -17,7 +17,7 @@ const (
 	defaultDir = ".stack"
 )
 
-// makeDir makes the directory of the state files, unless it is there.
+// makeDir makes the directory of the states, unless it is there.
 func makeDir(dir string) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
@@ -32,7 +32,7 @@ func makeDir(dir string) error {
 	return os.WriteFile(filepath.Join(dir, ignoreFile), []byte(ignoreText), 0o644)
 }
 
-// CleanUp removes the directory of the state files if it is the stacks' own and
+// CleanUp removes the directory of the states if it is the stacks' own and
 // nothing is in it any more. A program that was killed while it started may have
 // made no more of it than that.
 func CleanUp(dir string) error {

@@ -1,9 +1,9 @@
 // Package engine creates and deletes stacks: it is where the resources' tasks
 // meet the scheduler.
 //
-// Creating a stack is one [scheduler.DependencyTaskGroup] over the template's
-// dependencies, deleting it another one over the same dependencies in reverse.
-// All else is bookkeeping: what to start from, and what to tell afterwards.
+// Creating a stack is one run of a [journal] over the template's dependencies, deleting it
+// the roll-back of that run. The rest is bookkeeping: what to start from, and what to tell
+// afterwards.
 package engine
 
 import (
@@ -48,7 +48,7 @@ type Item struct{ Name, Type string }
 // Options are the options of an [Engine].
 type Options struct {
 	Name     string            // of the stack
-	Dir      string            // where the state file and the stack's own files are
+	Dir      string            // where the state and the stack's own files are
 	Policy   Policy            // after a failure
 	Grace    time.Duration     // how long what is running may go on after a failure or an interrupt
 	Timeout  time.Duration     // of the whole creation; 0 is none
@@ -77,10 +77,10 @@ type Engine struct {
 	stack     *template.Stack // nil when only the state is known
 	deps      *scheduler.Dependencies[string]
 	resources map[string]*resource.Resource
-	kinds     map[string]*resource.Kind              // of a plan, by resource
-	resumed   map[string]bool                        // complete since an earlier run
-	forgotten map[string]bool                        // deleted, with no room on the disk to write that down
-	created   *scheduler.DependencyTaskGroup[string] // of Up
+	kinds     map[string]*resource.Kind // of a plan, by resource
+	unwell    map[string]string         // what is not well any more, and why
+	resumed   map[string]bool           // complete since an earlier run
+	deleted   map[string]bool           // there may have been no room on the disk to record that
 }
 
 // Types says which type of resource is what. In a simulation every type has an
@@ -107,7 +107,7 @@ var pure = map[string]bool{
 // Open returns an engine for the stack of that name. It fails with a
 // [*state.HeldError] while another program drives the stack.
 func Open(ctx context.Context, opts Options) (*Engine, error) {
-	e := &Engine{opts: opts, resources: map[string]*resource.Resource{}, resumed: map[string]bool{}, forgotten: map[string]bool{}}
+	e := &Engine{opts: opts, resources: map[string]*resource.Resource{}, resumed: map[string]bool{}, deleted: map[string]bool{}}
 	e.simulated = memory{}
 	e.host = &resource.Host{Root: e.root(), Recorder: e.simulated}
 	if opts.View != nil {
@@ -141,7 +141,7 @@ func (e *Engine) acquire(ctx context.Context, path string) (err error) {
 	if err := e.store.Acquire(ctx); err != nil {
 		return errors.Join(err, e.store.Close())
 	}
-	e.host.Store, e.host.Recorder = e.store, recorder{e.store}
+	e.host.Store, e.host.Recorder = e.store, recorder{}
 	return nil
 }
 
@@ -176,8 +176,8 @@ func (e *Engine) Close() error {
 	return errors.Join(err, e.removeRoot(ctx), e.store.Remove(), CleanUp(e.opts.Dir))
 }
 
-// run drives a group to its end and shows it.
-func (e *Engine) run(ctx context.Context, action string, group scheduler.Task,
+// drive drives a group to its end and shows it.
+func (e *Engine) drive(ctx context.Context, action string, group scheduler.Task,
 	items []Item, opts *scheduler.RunnerOptions,
 ) error {
 	if e.opts.View != nil {
@@ -185,7 +185,11 @@ func (e *Engine) run(ctx context.Context, action string, group scheduler.Task,
 		defer e.opts.View.End()
 	}
 	opts.Name, opts.Clock = action+" "+e.opts.Name, e.opts.Clock
-	return scheduler.Run(ctx, group, opts)
+	err := scheduler.Run(ctx, group, opts)
+	if closeErr := group.Close(); closeErr != nil { // it was never stepped if ctx had ended
+		err = errors.Join(err, closeErr)
+	}
+	return err
 }
 
 // items are the resources that are to be worked on, in key order.

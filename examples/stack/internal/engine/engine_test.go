@@ -11,7 +11,6 @@ import (
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/examples/stack/internal/engine"
 	"github.com/steptask/scheduler/examples/stack/internal/resource"
-	"github.com/steptask/scheduler/examples/stack/internal/state"
 	"github.com/steptask/scheduler/examples/stack/internal/template"
 	"github.com/steptask/scheduler/schedulertest"
 	"github.com/stretchr/testify/require"
@@ -79,11 +78,11 @@ func TestUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e, plan := simulated(t, diamond, c.options)
-			report, err := e.Up(t.Context(), plan, state.Stack{})
+			report, err := e.Up(t.Context(), plan, "source")
 			require.NoError(t, err)
 			require.Equal(t, c.want, summary(report))
 
-			report, err = e.Rollback(t.Context())
+			report, err = e.Down(t.Context())
 			require.NoError(t, err)
 			require.NoError(t, report.Err)
 			require.Empty(t, report.Left)
@@ -121,7 +120,7 @@ func summary(r *engine.Report) string {
 func TestUp_timeout(t *testing.T) {
 	t.Parallel()
 	e, plan := simulated(t, diamond, engine.Options{Timeout: 30 * time.Second})
-	report, err := e.Up(t.Context(), plan, state.Stack{})
+	report, err := e.Up(t.Context(), plan, "source")
 	require.NoError(t, err)
 	var timeout *scheduler.Timeout
 	require.ErrorAs(t, report.Err, &timeout)
@@ -135,7 +134,7 @@ func TestUp_timeout(t *testing.T) {
 func TestRollback_deleteFails(t *testing.T) {
 	t.Parallel()
 	e, plan := simulated(t, diamond, engine.Options{Failures: map[string]string{"left": engine.StepDelete}})
-	_, err := e.Up(t.Context(), plan, state.Stack{})
+	_, err := e.Up(t.Context(), plan, "source")
 	require.NoError(t, err)
 	report, err := e.Down(t.Context())
 	require.NoError(t, err)
@@ -176,7 +175,7 @@ func TestRandomStacks(t *testing.T) {
 			o.View = order
 			e, plan := simulated(t, text.String(), o)
 			order.plan = plan
-			report, err := e.Up(t.Context(), plan, state.Stack{})
+			report, err := e.Up(t.Context(), plan, "source")
 			require.NoError(t, err)
 			fates := len(order.done) + len(report.Failed) + len(report.Skipped) + len(report.Cancelled) + len(report.Unstarted)
 			require.Equal(t, n, fates, summary(report))
@@ -185,7 +184,7 @@ func TestRandomStacks(t *testing.T) {
 			for _, rec := range report.Left {
 				order.done[rec.Name] = true
 			}
-			report, err = e.Rollback(t.Context())
+			report, err = e.Down(t.Context())
 			require.NoError(t, err)
 			require.NoError(t, report.Err)
 			require.Empty(t, report.Left)

@@ -1,21 +1,53 @@
 package engine_test
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/steptask/scheduler/examples/stack/internal/engine"
 	"github.com/steptask/scheduler/examples/stack/internal/state"
 	"github.com/steptask/scheduler/examples/stack/internal/template"
 	"github.com/stretchr/testify/require"
+	"modernc.org/sqlite"
 )
 
-const twoFiles = `
-  d: {type: Local::Directory, properties: {path: d}}
-  f: {type: Local::File, properties: {path: d/f, content: x}, depends_on: d}
-`
+// connections are the open files of all tests, by name.
+var connections sync.Map
+
+func init() {
+	sqlite.RegisterConnectionHook(func(conn sqlite.ExecQuerierContext, dsn string) error {
+		file, _, _ := strings.Cut(strings.TrimPrefix(dsn, "file:"), "?")
+		connections.Store(file, conn)
+		return nil
+	})
+}
+
+// fillDisk keeps the journal of the stack in dir from growing, as a disk that is full
+// does. Nothing may be under way.
+func fillDisk(t *testing.T, dir string) {
+	t.Helper()
+	conn, ok := connections.Load(filepath.Join(dir, "demo.journal"))
+	require.True(t, ok)
+	rows, err := conn.(sqlite.ExecQuerierContext).QueryContext(context.Background(), `PRAGMA max_page_count = 1`, nil)
+	require.NoError(t, err)
+	require.NoError(t, rows.Close())
+}
+
+// manyFiles are a directory and more files in it than the records of their deletion fit
+// into one page.
+func manyFiles() string {
+	var b strings.Builder
+	b.WriteString("  d: {type: Local::Directory, properties: {path: d}}\n")
+	for i := range 100 {
+		fmt.Fprintf(&b, "  f%d: {type: Local::File, properties: {path: d/f%d, content: %s}, depends_on: d}\n", i, i, strings.Repeat("x", 100))
+	}
+	return b.String()
+}
 
 // opened returns an engine of real things in dir, and the plan of a template.
 func opened(t *testing.T, dir, resources string) (*engine.Engine, *engine.Plan) {
@@ -36,16 +68,18 @@ func opened(t *testing.T, dir, resources string) (*engine.Engine, *engine.Plan) 
 func TestFull_deletion(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), ".stack")
-	e, plan := opened(t, dir, twoFiles)
-	report, err := e.Up(t.Context(), plan, state.Stack{})
+	e, plan := opened(t, dir, manyFiles())
+	report, err := e.Up(t.Context(), plan, "source")
 	require.NoError(t, err)
 	require.NoError(t, report.Err)
-	require.FileExists(t, filepath.Join(dir, "demo", "d", "f"))
-	e.FillDisk()
+	require.FileExists(t, filepath.Join(dir, "demo", "d", "f99"))
+	require.FileExists(t, filepath.Join(dir, "demo.db-reserve"))
+	fillDisk(t, dir)
 	report, err = e.Down(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, report.Err)
 	require.Empty(t, report.Left)
+	require.NoFileExists(t, filepath.Join(dir, "demo.db-reserve"), "it was of no use")
 	require.NoError(t, e.Close())
 	require.NoDirExists(t, dir)
 }
@@ -54,29 +88,32 @@ func TestFull_deletion(t *testing.T) {
 func TestFull_creation(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), ".stack")
-	e, plan := opened(t, dir, twoFiles)
-	e.FillDisk()
-	report, err := e.Up(t.Context(), plan, state.Stack{})
+	e, plan := opened(t, dir, manyFiles())
+	fillDisk(t, dir)
+	report, err := e.Up(t.Context(), plan, "source")
 	require.NoError(t, err)
 	require.Error(t, report.Err)
 	var text strings.Builder
 	report.WriteFailure(&text)
-	require.Equal(t, 1, strings.Count(text.String(), "no space left on device"), text.String())
-	require.Contains(t, text.String(), state.FullAdvice)
+	require.Equal(t, 1, strings.Count(text.String(), "no space left"), text.String())
+	require.Equal(t, 1, strings.Count(text.String(), state.FullAdvice), text.String())
+	report, err = e.Down(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, report.Err)
 	require.NoError(t, e.Close())
 	require.NoDirExists(t, dir)
 }
 
-// TestFull_interrupted: what is gone, and is still in the state because there was
+// TestFull_interrupted: what is gone, and is still in the journal because there was
 // no room, can be deleted again.
 func TestFull_interrupted(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), ".stack")
-	e, plan := opened(t, dir, twoFiles)
-	_, err := e.Up(t.Context(), plan, state.Stack{})
+	e, plan := opened(t, dir, manyFiles())
+	_, err := e.Up(t.Context(), plan, "source")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "demo", "d", "other"), nil, 0o600))
-	e.FillDisk()
+	fillDisk(t, dir)
 	report, err := e.Down(t.Context())
 	require.NoError(t, err)
 	require.Error(t, report.Err, "the directory is not empty")

@@ -2,64 +2,85 @@ package engine
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/examples/stack/internal/resource"
 	"github.com/steptask/scheduler/examples/stack/internal/state"
+	"github.com/steptask/scheduler/journal"
 )
 
-// records returns what is recorded now.
-func (e *Engine) records(ctx context.Context) (map[string]state.Record, error) {
+// run returns what there is of the stack now.
+func (e *Engine) run(ctx context.Context) (run state.Run, err error) {
 	if e.store == nil {
-		return e.simulated, nil
+		run.Records = maps.Clone(e.simulated)
+	} else if run, err = e.store.Run(ctx); err != nil {
+		return run, err
 	}
-	return e.store.Records(ctx)
+	for name := range e.deleted {
+		delete(run.Records, name)
+	}
+	return run, nil
 }
 
-// left returns what is there, complete or not.
+// left returns what is there, complete or not, in the order of the dependencies.
 func (e *Engine) left(ctx context.Context) ([]state.Record, error) {
-	records, err := e.records(ctx)
+	run, err := e.run(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var list []state.Record
-	listed := map[string]bool{}
-	add := func(deps *scheduler.Dependencies[string]) {
-		for name := range deps.All() {
-			if rec, there := records[name]; there && !listed[name] && !e.forgotten[name] {
-				listed[name] = true
+	if e.deps != nil {
+		for name := range e.deps.All() {
+			if rec, there := run.Records[name]; there {
 				list = append(list, rec)
+				delete(run.Records, name)
 			}
 		}
 	}
-	if e.deps != nil {
-		add(e.deps)
+	for _, name := range slices.Sorted(maps.Keys(run.Records)) { // of another template, if it was refused
+		list = append(list, run.Records[name])
 	}
-	add(dependencies(records)) // those of another template, if it was refused
 	return list, nil
 }
 
-// recorder keeps records in the state file.
-type recorder struct{ store *state.Store }
+// recorder writes to the journal.
+type recorder struct{}
 
-func (r recorder) Save(co *scheduler.Coroutine, rec state.Record) error {
-	_, err := scheduler.Call(co, func(ctx context.Context) (any, error) { return nil, r.store.Save(ctx, rec) })
-	return err
+func (recorder) Step(
+	co *scheduler.Coroutine, _ *resource.Resource, step string, fn func(ctx context.Context) (state.Known, error),
+) (state.Known, error) {
+	known, err := journal.Step(co, step, fn)
+	if err == nil {
+		err = journal.Sync(co)
+	}
+	return known, err
 }
 
-func (r recorder) Delete(co *scheduler.Coroutine, name string) error {
-	_, err := scheduler.Call(co, func(ctx context.Context) (any, error) { return nil, r.store.Delete(ctx, name) })
-	return err
-}
-
-// memory keeps records for a simulation, which leaves no file behind.
+// memory keeps the records of a simulation, which leaves no file behind.
 type memory map[string]state.Record
 
-func (m memory) Save(_ *scheduler.Coroutine, rec state.Record) error {
-	m[rec.Name] = rec
-	return nil
+func (m memory) Step(
+	co *scheduler.Coroutine, r *resource.Resource, _ string, fn func(ctx context.Context) (state.Known, error),
+) (state.Known, error) {
+	known, err := fn(co.Context())
+	if err == nil {
+		m.set(r, state.Creating, nil)
+	}
+	return known, err
 }
 
-func (m memory) Delete(_ *scheduler.Coroutine, name string) error {
-	delete(m, name)
-	return nil
+// set keeps what a task has come to.
+func (m memory) set(r *resource.Resource, status state.Status, err error) {
+	rec := state.Record{Name: r.Name, Known: r.Known(), Status: status, Complete: r.Complete}
+	if err != nil {
+		rec.Reason = err.Error()
+	}
+	m[r.Name] = rec
+}
+
+func (m memory) has(name string) bool {
+	_, ok := m[name]
+	return ok
 }

@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/examples/stack/internal/resource"
 	"github.com/steptask/scheduler/examples/stack/internal/state"
+	"github.com/steptask/scheduler/journal"
 )
 
 // Report says what became of the resources.
@@ -48,7 +48,7 @@ func (e *Engine) report(group *scheduler.DependencyTaskGroup[string], err error)
 		}
 		switch name := keyOf(te); {
 		case !isFailure(group.State(name)):
-		case errors.Is(te, resource.ErrStopped):
+		case errors.Is(te, resource.ErrStopped) || isOfJournal(te):
 			r.Cancelled = append(r.Cancelled, name)
 		default:
 			r.Failed = append(r.Failed, Failure{name, te.Err})
@@ -91,6 +91,11 @@ func keyOf(err error) string {
 	return fmt.Sprint(te.Key)
 }
 
+func isOfJournal(err error) bool {
+	_, ok := errors.AsType[*journal.FileError](err)
+	return ok
+}
+
 func isFailure(s scheduler.State) bool {
 	return s == scheduler.StateFailed || s == scheduler.StateTimedOut
 }
@@ -98,6 +103,9 @@ func isFailure(s scheduler.State) bool {
 // WriteFailure tells what a failed run came to.
 func (r *Report) WriteFailure(w io.Writer) {
 	var b strings.Builder
+	if file, ok := errors.AsType[*journal.FileError](r.Err); ok { // it ends everything, and is said once
+		fmt.Fprintf(&b, "  failed       %v\n", file)
+	}
 	var timeout *scheduler.Timeout
 	if errors.As(r.Err, &timeout) && len(r.Failed) == 0 {
 		fmt.Fprintf(&b, "  timed out    after %v\n", timeout.Limit)
@@ -110,7 +118,7 @@ func (r *Report) WriteFailure(w io.Writer) {
 	}
 	writeNames(&b, "cancelled", r.Cancelled)
 	writeNames(&b, "not started", r.Unstarted)
-	if slices.ContainsFunc(r.Failed, func(f Failure) bool { return state.IsFull(f.Err) }) {
+	if state.IsFull(r.Err) {
 		fmt.Fprintln(&b, state.FullAdvice)
 	}
 	io.WriteString(w, b.String())

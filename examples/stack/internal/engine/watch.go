@@ -6,7 +6,6 @@ import (
 
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/examples/stack/internal/resource"
-	"github.com/steptask/scheduler/examples/stack/internal/state"
 )
 
 // Watch looks after the resources of a stack that is up, until ctx ends. When
@@ -38,7 +37,7 @@ func (e *Engine) watch(r *resource.Resource) scheduler.Task {
 		if !failed {
 			return nil
 		}
-		err = e.host.Recorder.Save(co, r.Record(state.CheckFailed, what))
+		_, err = scheduler.Call(co, func(ctx context.Context) (any, error) { return nil, e.store.SetUnwell(ctx, r.Name, what) })
 		if err == nil || errors.Is(err, scheduler.ErrClosed) {
 			return err
 		}

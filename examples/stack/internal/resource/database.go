@@ -23,7 +23,7 @@ var sqliteKind = &Kind{
 	Create:     createSQLite,
 	Delete: func(co *scheduler.Coroutine, r *Resource) error {
 		return done(co, func(context.Context) error {
-			return errors.Join(removeAll(besideDatabase(r.unfinished())), r.removeOwn(r.Complete(), besideDatabase(r.known("path"))...))
+			return errors.Join(removeAll(besideDatabase(r.unfinished())), r.removeOwn(besideDatabase(r.known("path"))...))
 		})
 	},
 	Resume: stillThere,
@@ -50,12 +50,8 @@ func createSQLite(co *scheduler.Coroutine, r *Resource) error {
 	if err := r.claim(co, path, besideDatabase(path)...); err != nil {
 		return err
 	}
-	if published, err := r.alreadyPublished(co); published || err != nil {
-		return err
-	}
-	making := r.unfinished()
-	tables, err := scheduler.Call(co, func(ctx context.Context) ([]any, error) {
-		// A database that an interrupted run left half made is made anew.
+	return r.publish(co, func(ctx context.Context, making string) (map[string]any, error) {
+		// A database that an interrupted attempt left half made is made anew.
 		if err := removeAll(append(besideDatabase(making), making)); err != nil {
 			return nil, err
 		}
@@ -63,13 +59,8 @@ func createSQLite(co *scheduler.Coroutine, r *Resource) error {
 		if err != nil {
 			err = fmt.Errorf("%s: %w", path, err)
 		}
-		return tables, err
+		return map[string]any{"tables": tables}, err
 	})
-	r.set(map[string]any{"tables": tables})
-	if err != nil {
-		return err
-	}
-	return r.publish(co)
 }
 
 // applySchema makes the database and returns the names of its tables.

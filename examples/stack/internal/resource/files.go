@@ -49,7 +49,7 @@ func createDirectory(co *scheduler.Coroutine, r *Resource) error {
 }
 
 func deleteDirectory(co *scheduler.Coroutine, r *Resource) error {
-	path, purge := r.known("path"), r.Props.Bool("purge") && r.Complete()
+	path, purge := r.known("path"), r.Props.Bool("purge") && r.Complete
 	return done(co, func(context.Context) error {
 		info, err := os.Lstat(path)
 		switch {
@@ -59,7 +59,7 @@ func deleteDirectory(co *scheduler.Coroutine, r *Resource) error {
 			return fmt.Errorf("%s is not the directory that the stack made", path)
 		case purge:
 			return os.RemoveAll(path)
-		case !r.Complete() && !isEmptyDir(path):
+		case !r.Complete && !isEmptyDir(path):
 			return nil // somebody else's
 		}
 		return unlessGone(os.Remove(path))
@@ -83,7 +83,7 @@ var fileKind = &Kind{
 	Reference:  "path",
 	Create:     createFile,
 	Delete: func(co *scheduler.Coroutine, r *Resource) error {
-		return done(co, func(context.Context) error { return r.removeOwn(r.Complete()) })
+		return done(co, func(context.Context) error { return r.removeOwn() })
 	},
 	Resume: stillThere,
 }
@@ -97,16 +97,10 @@ func createFile(co *scheduler.Coroutine, r *Resource) error {
 	if err := r.claim(co, path); err != nil {
 		return err
 	}
-	sum := sha256.Sum256(content)
-	r.set(map[string]any{"size": len(content), "sha256": hex.EncodeToString(sum[:])})
-	if published, err := r.alreadyPublished(co); published || err != nil {
-		return err
-	}
-	err = done(co, func(context.Context) error { return writeNew(r.unfinished(), content, mode) })
-	if err != nil {
-		return err
-	}
-	return r.publish(co)
+	return r.publish(co, func(_ context.Context, path string) (map[string]any, error) {
+		sum := sha256.Sum256(content)
+		return map[string]any{"size": len(content), "sha256": hex.EncodeToString(sum[:])}, writeNew(path, content, mode)
+	})
 }
 
 // writeNew writes a file that is not there yet, or was left half written.

@@ -13,11 +13,11 @@ import (
 )
 
 // Host is what the resources of a stack share: the things that live as long as
-// this program does, not in the state file. Only tasks of the run use it.
+// this program does, not in the journal. Only tasks of the run use it.
 type Host struct {
 	Root     string                  // where relative paths start
 	Store    *state.Store            // nil in a simulation
-	Recorder Recorder                // writes to Store, or to memory
+	Recorder Recorder                // writes to the journal, or to memory
 	Note     func(name, text string) // tells the user what a resource is doing; may be nil
 
 	ports     map[int]net.Listener
@@ -44,19 +44,25 @@ func (h *Host) Close() error {
 	return err
 }
 
-// hold reserves a port of this machine, or any free one for 0.
-func (h *Host) hold(port int) (int, error) {
+// hold reserves a port of this machine.
+func (h *Host) hold(port int) error {
 	l, err := net.Listen("tcp", loopback(port))
 	if err != nil {
-		return 0, err
+		return err
 	}
+	h.keep(l)
+	return nil
+}
+
+// keep takes a port that is held open.
+func (h *Host) keep(l net.Listener) {
 	if h.ports == nil {
 		h.ports = map[int]net.Listener{}
 	}
-	port = l.Addr().(*net.TCPAddr).Port
-	h.ports[port] = l
-	return port, nil
+	h.ports[portOf(l)] = l
 }
+
+func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 
 // release gives a port back, if it is held.
 func (h *Host) release(port int) error {
@@ -73,7 +79,7 @@ func (h *Host) release(port int) error {
 func (h *Host) hand(port int) (*os.File, error) {
 	if h.ports[port] == nil {
 		// Reserved by an earlier run of this program, which is gone.
-		if _, err := h.hold(port); err != nil {
+		if err := h.hold(port); err != nil {
 			return nil, fmt.Errorf("the reserved port is taken: %w", err)
 		}
 	}

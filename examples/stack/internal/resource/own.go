@@ -23,14 +23,9 @@ import (
 // and under which other name until it is complete. It is an error if something
 // is there, or at one of the names beside it.
 func (r *Resource) claim(co *scheduler.Coroutine, path string, beside ...string) error {
-	if r.Data["path"] == path {
-		return nil // by the run that was interrupted
-	}
-	err := done(co, func(context.Context) error { return mustNotExist(append(beside, path)...) })
-	if err != nil {
-		return err
-	}
-	return r.Intend(co, map[string]any{"path": path, "unfinished": path + ".unfinished-" + rand.Text()})
+	return r.Intend(co, "claim", func(context.Context) (map[string]any, error) {
+		return map[string]any{"path": path, "unfinished": path + ".unfinished-" + rand.Text()}, mustNotExist(append(beside, path)...)
+	})
 }
 
 func mustNotExist(paths ...string) error {
@@ -49,29 +44,46 @@ func mustNotExist(paths ...string) error {
 // unfinished is the name of the file until it is complete.
 func (r *Resource) unfinished() string { return r.known("unfinished") }
 
-// publish gives the finished file its name.
-func (r *Resource) publish(co *scheduler.Coroutine) error {
-	from, to := r.unfinished(), r.known("path")
-	sum, err := scheduler.Call(co, func(context.Context) (string, error) { return sumOf(from) })
-	if err != nil {
-		return err
-	}
-	if err := r.Intend(co, map[string]any{"published": sum}); err != nil {
-		return err
-	}
-	return done(co, func(context.Context) error {
-		err := os.Link(from, to) // which, unlike a rename, overwrites nothing
-		if errors.Is(err, fs.ErrExist) && sameFile(from, to) {
-			err = nil // by the run that was interrupted
-		}
-		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("%s exists by now, and does not belong to the stack", to)
-		}
+// publish makes the file under the other name, which write does, and gives it its own.
+func (r *Resource) publish(co *scheduler.Coroutine, write func(ctx context.Context, path string) (map[string]any, error)) error {
+	for {
+		err := r.Intend(co, "write", func(ctx context.Context) (map[string]any, error) {
+			data, err := write(ctx, r.unfinished())
+			if err != nil {
+				return nil, err
+			}
+			if data == nil {
+				data = map[string]any{}
+			}
+			data["published"], err = sumOf(r.unfinished())
+			return data, err
+		})
 		if err != nil {
 			return err
 		}
-		return os.Remove(from)
-	})
+		err = done(co, func(context.Context) error { return r.link() })
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		// An interrupted attempt has written it, and somebody has removed it since: it
+		// is written again. What is on record is no longer true.
+	}
+}
+
+// link gives the finished file its name, unless an interrupted attempt has done that.
+func (r *Resource) link() error {
+	from, to := r.unfinished(), r.known("path")
+	if r.isPublished() {
+		return removeRegular(from)
+	}
+	err := os.Link(from, to) // which, unlike a rename, overwrites nothing
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists by now, and does not belong to the stack", to)
+	}
+	if err != nil {
+		return err
+	}
+	return os.Remove(from)
 }
 
 func sameFile(a, b string) bool {
@@ -84,7 +96,7 @@ func sameFile(a, b string) bool {
 }
 
 // isPublished reports whether the file is there under its own name: put there
-// by this run, or by one that was interrupted.
+// by this attempt, or by one that was interrupted.
 func (r *Resource) isPublished() bool {
 	path, sum := r.known("path"), r.known("published")
 	if sum == "" {
@@ -101,22 +113,11 @@ func (r *Resource) isPublished() bool {
 	return err == nil && got == sum
 }
 
-// alreadyPublished reports whether an interrupted run has published the file,
-// and removes what that left.
-func (r *Resource) alreadyPublished(co *scheduler.Coroutine) (bool, error) {
-	return scheduler.Call(co, func(context.Context) (bool, error) {
-		if !r.isPublished() {
-			return false, nil
-		}
-		return true, removeRegular(r.unfinished())
-	})
-}
-
 // removeOwn removes the file, or what there is of it, with what its users put
 // beside it. What has its name but is not the resource's stays.
-func (r *Resource) removeOwn(complete bool, beside ...string) error {
+func (r *Resource) removeOwn(beside ...string) error {
 	err := removeRegular(r.unfinished())
-	if !complete && !r.isPublished() {
+	if !r.Complete && !r.isPublished() {
 		return err
 	}
 	for _, path := range append(beside, r.known("path")) {

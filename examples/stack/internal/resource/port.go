@@ -1,7 +1,9 @@
 package resource
 
 import (
+	"context"
 	"errors"
+	"net"
 	"strconv"
 	"syscall"
 
@@ -18,15 +20,28 @@ var portKind = &Kind{
 	Reference:  "port",
 	Create: func(co *scheduler.Coroutine, r *Resource) error {
 		// Nothing to write down before: a reservation ends with this program.
-		port, err := r.Host.hold(int(r.Props.Number("port", 0)))
-		if err != nil {
+		var l net.Listener
+		err := r.Intend(co, "reserve", func(context.Context) (map[string]any, error) {
+			var err error
+			if l, err = net.Listen("tcp", loopback(int(r.Props.Number("port", 0)))); err != nil {
+				return nil, err
+			}
+			return map[string]any{"port": portOf(l), "address": l.Addr().String()}, nil
+		})
+		switch {
+		case err != nil && l != nil:
+			return errors.Join(err, l.Close())
+		case err != nil:
 			return err
+		case l != nil:
+			r.Host.keep(l)
+			return nil
 		}
-		return r.Intend(co, map[string]any{"port": port, "address": loopback(port)})
+		return r.Host.hold(r.number("port")) // by an attempt that was interrupted
 	},
 	Delete: func(_ *scheduler.Coroutine, r *Resource) error { return r.Host.release(r.number("port")) },
 	Resume: func(r *Resource) error {
-		_, err := r.Host.hold(r.number("port"))
+		err := r.Host.hold(r.number("port"))
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return nil // by the process that it was reserved for
 		}

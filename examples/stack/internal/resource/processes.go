@@ -15,7 +15,6 @@ import (
 
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/examples/stack/internal/process"
-	"github.com/steptask/scheduler/examples/stack/internal/state"
 )
 
 // Defaults for processes and what is asked for over the network.
@@ -130,16 +129,13 @@ func (r *Resource) claimLog(co *scheduler.Coroutine) error {
 	if r.Props.String("log") != "" {
 		log = r.path("log")
 	}
-	err := done(co, func(context.Context) error {
+	return r.Intend(co, "claim", func(context.Context) (map[string]any, error) {
+		known := map[string]any{"log": log, "pid": nil, "start": nil}
 		if r.known("log") == log {
-			return r.removeLog() // of an earlier start
+			return known, r.removeLog() // of an earlier start
 		}
-		return mustNotExist(log)
+		return known, mustNotExist(log)
 	})
-	if err != nil {
-		return err
-	}
-	return r.Intend(co, map[string]any{"log": log, "pid": nil, "start": nil})
 }
 
 // hand takes a port out of its reservation. What a run that died had at the gate
@@ -165,39 +161,38 @@ func (r *Resource) openLog() (*os.File, error) {
 	return os.OpenFile(r.known("log"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 }
 
-// start starts a process, writes down its pid, and only then lets it go on.
+// start starts a process, writes down its pid, and only then lets it go on. The
+// processes that earlier attempts have started are gone: it passes them by.
 func (r *Resource) start(co *scheduler.Coroutine, spec process.Spec) (*running, error) {
 	ended := new(scheduler.Event)
-	rec := r.Record(state.Creating, "")
-	p, err := scheduler.Call(co, func(ctx context.Context) (*process.Process, error) {
-		log, err := r.openLog()
+	var p *process.Process
+	for p == nil {
+		err := r.Intend(co, "start", func(context.Context) (map[string]any, error) {
+			log, err := r.openLog()
+			if err != nil {
+				return nil, err
+			}
+			defer log.Close()
+			spec.Log = log
+			if p, err = process.Start(spec, func(error) { ended.Set() }); err != nil {
+				return nil, err
+			}
+			return map[string]any{"pid": p.ID.PID, "start": p.ID.Start}, nil
+		})
 		if err != nil {
+			// What waits at the gate ends if nobody opens it.
+			if p != nil {
+				p.Abandon()
+			}
 			return nil, err
 		}
-		defer log.Close()
-		spec.Log = log
-		p, err := process.Start(spec, func(error) { ended.Set() })
-		if err != nil {
-			return nil, err
-		}
-		// All of this or nothing, also when the task is being closed just now.
-		maps.Copy(rec.Data, map[string]any{"pid": p.ID.PID, "start": p.ID.Start})
-		if err := r.Host.Store.Save(context.WithoutCancel(ctx), rec); err != nil {
-			p.Abandon()
-			return nil, err
-		}
-		return p, p.Go()
-	})
-	if p == nil {
-		return nil, err
 	}
-	r.set(map[string]any{"pid": p.ID.PID, "start": p.ID.Start})
 	run := &running{p, ended}
 	if r.Host.processes == nil {
 		r.Host.processes = map[process.ID]*running{}
 	}
-	r.Host.processes[p.ID] = run
-	return run, err
+	r.Host.processes[run.ID] = run
+	return run, run.Go()
 }
 
 func (r *Resource) environment() []string {

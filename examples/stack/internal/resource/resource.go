@@ -4,8 +4,8 @@
 // Creating and deleting are coroutines of the scheduler. They run side by side
 // on one goroutine and so need no locks; what blocks is given to
 // [scheduler.Call], and waiting is a yield. Before something is made it is
-// written down how to find it, see [Resource.Intend]: whoever comes after a
-// crash can delete it, or go on.
+// written down how to find it, see [Resource.Intend]: after a crash it can be deleted,
+// or its creation can continue.
 package resource
 
 import (
@@ -47,10 +47,12 @@ type Kind struct {
 	Resume func(r *Resource) error
 }
 
-// Recorder keeps records. Its methods take part in a run: they do not block it.
+// Recorder writes down what the steps of a creation return.
 type Recorder interface {
-	Save(co *scheduler.Coroutine, rec state.Record) error
-	Delete(co *scheduler.Coroutine, name string) error
+	// Step calls fn on a goroutine of its own, unless an earlier attempt to create
+	// the resource has recorded this step. It returns what is on record, once it is
+	// on disk.
+	Step(co *scheduler.Coroutine, r *Resource, step string, fn func(ctx context.Context) (state.Known, error)) (state.Known, error)
 }
 
 // Resource is a resource while it is created, used and deleted. Only tasks of
@@ -58,43 +60,36 @@ type Recorder interface {
 type Resource struct {
 	Name     string
 	Type     string
-	Requires []string
 	Props    Props
 	Data     map[string]any // what it is known by, and its attributes
-	Recorded bool           // there is a record of it
+	Recorded bool           // there is something of it, or may be
+	Complete bool           // it was created to its end: then all that has its name is its own
 
 	Kind *Kind
 	Host *Host
 }
 
-// Record returns what is to be kept of r.
-func (r *Resource) Record(status state.Status, reason string) state.Record {
-	return state.Record{
-		Name: r.Name, Type: r.Type, Status: status, Requires: r.Requires,
-		Properties: r.Props, Data: maps.Clone(r.Data), Reason: reason,
-	}
+// Known returns what is to be kept of r.
+func (r *Resource) Known() state.Known { return r.with(r.Data) }
+
+func (r *Resource) with(data map[string]any) state.Known {
+	return state.Known{Type: r.Type, Properties: state.Values(r.Props), Data: maps.Clone(data)}
 }
 
-// Intend writes down what is about to be made, and what it will be known by.
-// Only after it may the thing be made.
-func (r *Resource) Intend(co *scheduler.Coroutine, data map[string]any) error {
-	r.set(data)
-	r.Recorded = true
-	return r.Host.Recorder.Save(co, r.Record(state.Creating, ""))
+// Intend writes down what is about to be made, and what it will be known by: what fn
+// returns, or what it has returned in an earlier attempt. Only after it may the thing be
+// made. Each attempt has the same steps in the same order.
+func (r *Resource) Intend(co *scheduler.Coroutine, step string, fn func(ctx context.Context) (map[string]any, error)) error {
+	known, err := r.Host.Recorder.Step(co, r, step, func(ctx context.Context) (state.Known, error) {
+		data, err := fn(ctx)
+		return r.with(data), err
+	})
+	r.set(known.Data)
+	return err
 }
 
-// complete is the key for it in Data: no attribute has such a name.
-const complete = "(complete)"
-
-// Complete reports whether the resource was created to its end: then all that
-// has its name is its own.
-func (r *Resource) Complete() bool { return r.Data[complete] == true }
-
-// SetComplete is called when the resource was created to its end.
-func (r *Resource) SetComplete() { r.set(map[string]any{complete: true}) }
-
-// SetIncomplete is called when the resource has to be created again.
-func (r *Resource) SetIncomplete() { delete(r.Data, complete) }
+// mayBeThere is what a step returns whose thing is known by its name alone.
+func mayBeThere(context.Context) (map[string]any, error) { return nil, nil }
 
 // Set adds attributes: those of a nested stack, which are its outputs.
 func (r *Resource) Set(attributes map[string]any) { r.set(attributes) }

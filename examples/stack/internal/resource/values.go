@@ -142,7 +142,7 @@ var testKind = &Kind{
 	},
 	Attributes: []string{"output"},
 	Create: func(co *scheduler.Coroutine, r *Resource) error {
-		if err := r.Intend(co, nil); err != nil {
+		if err := r.Intend(co, "begin", mayBeThere); err != nil {
 			return err
 		}
 		if err := r.testWait(co, "create"); err != nil {
@@ -168,7 +168,7 @@ func StandIn(create, destroy time.Duration) *Kind {
 		Summary:  "a stand-in",
 		AnyProps: true,
 		Create: func(co *scheduler.Coroutine, r *Resource) error {
-			if err := r.Intend(co, nil); err != nil {
+			if err := r.Intend(co, "begin", mayBeThere); err != nil {
 				return err
 			}
 			return co.Yield(scheduler.After(create))

@@ -84,19 +84,33 @@ var handleKind = &Kind{
 	Properties: map[string]Property{},
 	Attributes: []string{"endpoint", "token", "curl_cli"},
 	Create: func(co *scheduler.Coroutine, r *Resource) error {
-		token := r.known("token") // of an interrupted run: somebody may know it already
+		// What an interrupted attempt has made, or a run before, somebody may know.
+		token, port := r.known("token"), r.number("port")
 		if token == "" {
 			token = rand.Text()
 		}
-		port, err := r.serve(r.number("port"), token)
-		if err != nil {
-			return err
-		}
-		endpoint := "http://" + loopback(port) + "/signal/" + token
-		return r.Intend(co, map[string]any{
-			"port": port, "token": token, "endpoint": endpoint,
-			"curl_cli": "curl -sS -X POST -H 'Content-Type: application/json' " + endpoint,
+		var l net.Listener
+		err := r.Intend(co, "endpoint", func(context.Context) (map[string]any, error) {
+			var err error
+			if l, err = net.Listen("tcp", loopback(port)); err != nil {
+				return nil, err
+			}
+			endpoint := "http://" + l.Addr().String() + "/signal/" + token
+			return map[string]any{
+				"port": portOf(l), "token": token, "endpoint": endpoint,
+				"curl_cli": "curl -sS -X POST -H 'Content-Type: application/json' " + endpoint,
+			}, nil
 		})
+		switch {
+		case err != nil && l != nil:
+			return errors.Join(err, l.Close())
+		case err != nil:
+			return err
+		case l != nil:
+			r.serve(l, token)
+			return nil
+		}
+		return r.serveAgain()
 	},
 	Delete: func(_ *scheduler.Coroutine, r *Resource) error {
 		h := r.Host.handles[r.Name]
@@ -106,19 +120,21 @@ var handleKind = &Kind{
 		delete(r.Host.handles, r.Name)
 		return h.close()
 	},
-	Resume: func(r *Resource) error {
-		_, err := r.serve(r.number("port"), r.known("token"))
-		return err
-	},
+	Resume: (*Resource).serveAgain,
+}
+
+// serveAgain takes signals where an earlier run did.
+func (r *Resource) serveAgain() error {
+	l, err := net.Listen("tcp", loopback(r.number("port")))
+	if err == nil {
+		r.serve(l, r.known("token"))
+	}
+	return err
 }
 
 // serve starts to take signals. They are written down before they are answered,
 // so that none is lost that its sender thinks has arrived.
-func (r *Resource) serve(port int, token string) (int, error) {
-	l, err := net.Listen("tcp", loopback(port))
-	if err != nil {
-		return 0, err
-	}
+func (r *Resource) serve(l net.Listener, token string) {
 	h := &handle{arrived: new(scheduler.Event)}
 	store, name := r.Host.Store, r.Name
 	mux := http.NewServeMux()
@@ -140,7 +156,6 @@ func (r *Resource) serve(port int, token string) (int, error) {
 		r.Host.handles = map[string]*handle{}
 	}
 	r.Host.handles[name] = h
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // readSignal reads a signal in Heat's form. All of its fields may be left out;

@@ -17,9 +17,3 @@ func (s *Store) SetOwner(ctx context.Context, id process.ID) error {
 	}
 	return tx.Commit()
 }
-
-// Limit makes the file as full as a disk would: it cannot grow any more.
-func (s *Store) Limit() error {
-	_, err := s.db.Exec(`PRAGMA max_page_count = 1`)
-	return err
-}

@@ -7,8 +7,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
+	"github.com/steptask/scheduler/journal"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -30,10 +32,18 @@ func Exists(path string) bool {
 	return err == nil
 }
 
-// beside are the files beside the state file that belong to it.
+// beside are the files beside the state file that belong to it, without the journal.
 func (s *Store) beside() []string {
-	return []string{s.reserve(), s.path + "-journal", s.path + "-wal", s.path + "-shm"}
+	return append([]string{s.reserve()}, sqliteFiles(s.path)...)
 }
+
+// sqliteFiles are what SQLite makes beside a file.
+func sqliteFiles(path string) []string {
+	return []string{path + "-journal", path + "-wal", path + "-shm"}
+}
+
+// journalPath is the path of the journal: "demo.journal" beside "demo.db".
+func (s *Store) journalPath() string { return strings.TrimSuffix(s.path, ".db") + ".journal" }
 
 func (s *Store) reserve() string { return s.path + "-reserve" }
 
@@ -66,7 +76,7 @@ func (s *Store) begin() (made bool, err error) {
 var errForeign = errors.New("this is not the state of a stack: it is left as it is")
 
 func (s *Store) create() error {
-	for _, path := range s.beside() {
+	for _, path := range append(s.beside(), append(sqliteFiles(s.journalPath()), s.journalPath())...) {
 		if Exists(path) {
 			return fmt.Errorf("%s exists, and does not belong to the stack", path)
 		}
@@ -103,6 +113,23 @@ func (s *Store) isOurs() error {
 	return err
 }
 
+// isOfThisForm refuses a state that an older version of this program has written, which
+// had all records in this file.
+func (s *Store) isOfThisForm() error {
+	var old int
+	err := s.db.QueryRow(`SELECT count(*) FROM sqlite_schema WHERE name = 'resource'`).Scan(&old)
+	if err == nil && old > 0 {
+		err = s.db.QueryRow(`SELECT count(*) FROM resource`).Scan(&old)
+	}
+	if err == nil && old > 0 {
+		return errOldForm
+	}
+	return err
+}
+
+var errOldForm = errors.New(`written by an older version of this program, which had no journal. ` +
+	`Delete the stack with "down" of that version, or end its processes, remove its files and then this one`)
+
 // KeepReserve takes room on the disk that a deletion may need.
 func (s *Store) KeepReserve() error {
 	err := createFile(s.reserve(), reserveSize)
@@ -137,5 +164,5 @@ func IsFull(err error) bool {
 			return true
 		}
 	}
-	return errors.Is(err, syscall.ENOSPC)
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, journal.ErrFull)
 }

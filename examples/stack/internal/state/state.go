@@ -1,84 +1,48 @@
-// Package state keeps what is known about a stack's resources in a small SQLite
-// file: enough to delete them all, or to go on creating, when the program that
-// made them is gone.
+// Package state keeps what is known about a stack: enough to delete all of it, or to go
+// on creating, when the program that made it is gone.
 //
-// The rule is: write first, act then. A record in progress says that the thing
-// may or may not be there, and what it would be known by.
+// What was made, and what is about to be, is in a [journal]. What the journal has no
+// place for is in a small SQLite file beside it: which process drives the stack, the
+// signals that came, which directory is the stack's own, and what is not well any more.
 package state
 
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
 
 	"github.com/steptask/scheduler/examples/stack/internal/process"
-	"github.com/steptask/scheduler/examples/stack/internal/template"
-
-	_ "modernc.org/sqlite" // the driver, pure Go
+	"github.com/steptask/scheduler/journal"
 )
 
-// Status is where a resource is in its life, named as in Heat.
-type Status string
-
-// The states of a resource. One that is deleted has no record.
-const (
-	Creating     Status = "CREATE_IN_PROGRESS"
-	Created      Status = "CREATE_COMPLETE"
-	CreateFailed Status = "CREATE_FAILED"
-	CheckFailed  Status = "CHECK_FAILED" // it was complete, and is not well any more
-	Deleting     Status = "DELETE_IN_PROGRESS"
-	DeleteFailed Status = "DELETE_FAILED"
-)
-
-// Record is what is known of a resource.
-type Record struct {
-	Name       string
-	Type       string
-	Status     Status
-	Requires   []string       // the resources it was made after: it is deleted before them
-	Properties map[string]any // as they were when it was made
-	Data       map[string]any // what it is known by: a path, a pid, a port
-	Reason     string         // of a failure
-}
-
-// Stack is what is known of the stack as a whole.
-type Stack struct {
-	Template string // the file, or a name for the one built in
-	Digest   string // of all that the stack is made from: files and parameters
-}
-
-// Store is the file of one stack. It is safe for concurrent use.
+// Store is what is known of one stack. It is safe for concurrent use.
 type Store struct {
-	path string
-	db   *sql.DB
+	path    string
+	db      *sql.DB
+	journal *journal.Journal
 }
 
 const schema = `
-CREATE TABLE IF NOT EXISTS stack (
-	id INTEGER PRIMARY KEY CHECK (id = 1), template TEXT NOT NULL, digest TEXT NOT NULL
-);
 CREATE TABLE IF NOT EXISTS directory (
 	path TEXT PRIMARY KEY
 );
 CREATE TABLE IF NOT EXISTS owner (
 	id INTEGER PRIMARY KEY CHECK (id = 1), pid INTEGER NOT NULL, start TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS resource (
-	name TEXT PRIMARY KEY, type TEXT NOT NULL, status TEXT NOT NULL, requires TEXT NOT NULL,
-	properties TEXT NOT NULL, data TEXT NOT NULL, reason TEXT NOT NULL
+CREATE TABLE IF NOT EXISTS unwell (
+	name TEXT PRIMARY KEY, reason TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS signal (
 	handle TEXT NOT NULL, id TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, data TEXT NOT NULL,
 	PRIMARY KEY (handle, id)
 );`
 
-// Open opens the file of a stack, and makes it if need be. It has the values of
-// hidden parameters, so that only its owner may read it. A file at path that is
-// not a stack's is left as it is.
+// Open opens the files of a stack, and makes them if need be. They have the values of
+// hidden parameters, so that only their owner may read them. A file in their place that
+// is not a stack's is left as it is.
 func Open(path string) (*Store, error) {
 	s := &Store{path: path}
 	made, err := s.begin()
@@ -90,19 +54,25 @@ func Open(path string) (*Store, error) {
 		return s, nil
 	case made: // just now, so that nothing is in it
 		err = errors.Join(err, s.Remove())
-	case s.db != nil:
-		err = errors.Join(err, s.db.Close())
+	default:
+		err = errors.Join(err, s.Close())
 	}
 	return nil, s.wrong(err)
 }
 
 func (s *Store) open() (err error) {
-	// A write ahead log without a sync at each commit outlives the death of
-	// any program, which is what the store is for. It may lose its last
-	// moments if the machine dies, but then so do processes and ports.
+	// A write ahead log without a sync at each commit outlives the death of any
+	// program, which is what the store is for. It may lose its last moments if the
+	// machine dies, but then so do processes and ports.
 	s.db, err = s.connect("busy_timeout(10000)", "journal_mode(wal)", "synchronous(normal)")
 	if err == nil {
 		_, err = s.db.Exec(schema)
+	}
+	if err == nil {
+		err = s.isOfThisForm()
+	}
+	if err == nil {
+		s.journal, err = journal.Open(s.journalPath(), &journal.Options{Synchronous: journal.Normal})
 	}
 	return err
 }
@@ -117,15 +87,22 @@ func (s *Store) connect(pragmas ...string) (*sql.DB, error) {
 	return db, nil
 }
 
-// Close closes the file.
-func (s *Store) Close() error { return s.db.Close() }
-
-// Remove closes the file and removes it: when nothing of the stack is left.
-func (s *Store) Remove() error {
+// Close closes the files.
+func (s *Store) Close() error {
 	var err error
-	if s.db != nil {
-		err = s.db.Close()
+	if s.journal != nil {
+		err = s.journal.Close()
 	}
+	if s.db != nil {
+		err = errors.Join(err, s.db.Close())
+	}
+	return err
+}
+
+// Remove closes the files and removes them: when nothing of the stack is left. The one
+// by which a stack is known goes last.
+func (s *Store) Remove() error {
+	err := errors.Join(s.Close(), journal.Remove(s.journalPath()))
 	for _, path := range append(s.beside(), s.path) {
 		if e := os.Remove(path); e != nil && !errors.Is(e, os.ErrNotExist) {
 			err = errors.Join(err, e)
@@ -178,20 +155,6 @@ func (s *Store) Release(ctx context.Context) error {
 	return s.exec(ctx, `DELETE FROM owner WHERE pid = ?`, os.Getpid())
 }
 
-// Stack returns what was saved by SetStack; false if nothing was.
-func (s *Store) Stack(ctx context.Context) (st Stack, known bool, err error) {
-	err = s.db.QueryRowContext(ctx, `SELECT template, digest FROM stack`).Scan(&st.Template, &st.Digest)
-	if errors.Is(err, sql.ErrNoRows) {
-		return st, false, nil
-	}
-	return st, err == nil, s.wrong(err)
-}
-
-// SetStack saves what the stack is made from.
-func (s *Store) SetStack(ctx context.Context, st Stack) error {
-	return s.exec(ctx, `REPLACE INTO stack VALUES (1, ?, ?)`, st.Template, st.Digest)
-}
-
 // OwnDirectory writes down that the directory at path is about to be made for
 // the stack, and may go with it.
 func (s *Store) OwnDirectory(ctx context.Context, path string) error {
@@ -210,61 +173,31 @@ func (s *Store) exec(ctx context.Context, statement string, args ...any) error {
 	return s.wrong(err)
 }
 
-// Save writes a record, in place of what was there under its name.
-func (s *Store) Save(ctx context.Context, r Record) error {
-	return s.exec(ctx, `REPLACE INTO resource VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		r.Name, r.Type, r.Status, encode(r.Requires), template.JSON(r.Properties), template.JSON(r.Data), r.Reason)
+// SetUnwell writes down that a resource is not well any more, and why.
+func (s *Store) SetUnwell(ctx context.Context, name, reason string) error {
+	return s.exec(ctx, `REPLACE INTO unwell VALUES (?, ?)`, name, reason)
 }
 
-// Delete drops a record and the signals of the resource: nothing of it is left.
-func (s *Store) Delete(ctx context.Context, name string) error {
-	if err := s.exec(ctx, `DELETE FROM signal WHERE handle = ?`, name); err != nil {
-		return err
-	}
-	return s.exec(ctx, `DELETE FROM resource WHERE name = ?`, name)
-}
-
-// Records returns all records, by name.
-func (s *Store) Records(ctx context.Context) (map[string]Record, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT name, type, status, requires, properties, data, reason FROM resource`)
+// Unwell returns which resources are not well any more, and why.
+func (s *Store) Unwell(ctx context.Context) (map[string]string, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT name, reason FROM unwell`)
 	if err != nil {
-		return nil, err
+		return nil, s.wrong(err)
 	}
 	defer rows.Close()
-	records := map[string]Record{}
+	unwell := map[string]string{}
 	for rows.Next() {
-		r, err := scanRecord(rows)
-		if err != nil {
+		var name, reason string
+		if err := rows.Scan(&name, &reason); err != nil {
 			return nil, err
 		}
-		records[r.Name] = r
+		unwell[name] = reason
 	}
-	return records, rows.Err()
+	return unwell, s.wrong(rows.Err())
 }
 
-func scanRecord(rows *sql.Rows) (Record, error) {
-	var r Record
-	var requires, properties, data string
-	err := rows.Scan(&r.Name, &r.Type, &r.Status, &requires, &properties, &data, &r.Reason)
-	if err == nil {
-		err = json.Unmarshal([]byte(requires), &r.Requires)
-	}
-	if err == nil {
-		r.Properties, err = decode(properties)
-	}
-	if err == nil {
-		r.Data, err = decode(data)
-	}
-	return r, err
-}
-
-// decode reads a map that was written as a template writes it: numbers come
-// back as what they were.
-func decode(text string) (map[string]any, error) {
-	v, err := template.ParseJSON(text)
-	m, _ := v.(map[string]any)
-	return m, err
-}
+// ForgetUnwell is called when what is not well is about to be made again.
+func (s *Store) ForgetUnwell(ctx context.Context) error { return s.exec(ctx, `DELETE FROM unwell`) }
 
 // Signal is a message to a wait condition.
 type Signal struct {
@@ -296,13 +229,4 @@ func (s *Store) Signals(ctx context.Context, handle string) ([]Signal, error) {
 		list = append(list, sig)
 	}
 	return list, rows.Err()
-}
-
-// encode gives v as JSON. Everything that is kept here has a JSON form.
-func encode(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return string(b)
 }

@@ -1,13 +1,17 @@
 package state_test
 
 import (
+	"context"
+	"database/sql"
+	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
+	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/examples/stack/internal/process"
 	"github.com/steptask/scheduler/examples/stack/internal/state"
+	"github.com/steptask/scheduler/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -25,40 +29,121 @@ func TestStore(t *testing.T) {
 	s := open(t, path)
 	require.True(t, state.Exists(path))
 
-	_, known, err := s.Stack(ctx)
-	require.NoError(t, err)
-	require.False(t, known)
-	stack := state.Stack{Template: "t.yaml", Digest: "of all"}
-	require.NoError(t, s.SetStack(ctx, stack))
-
-	rec := state.Record{
-		Name: "web", Type: "Local::Process", Status: state.Creating, Requires: []string{"port"},
-		Properties: map[string]any{"command": []any{"a"}}, Data: map[string]any{"pid": int64(7), "load": 2.0}, Reason: "because",
-	}
-	require.NoError(t, s.Save(ctx, rec))
-	rec.Status = state.Created
-	require.NoError(t, s.Save(ctx, rec))
-	require.NoError(t, s.Save(ctx, state.Record{Name: "gone"}))
-	require.NoError(t, s.AddSignal(ctx, "gone", state.Signal{ID: "1"}))
-	require.NoError(t, s.Delete(ctx, "gone"))
+	require.NoError(t, s.SetUnwell(ctx, "web", "because"))
+	require.NoError(t, s.AddSignal(ctx, "web", state.Signal{ID: "1"}))
+	require.NoError(t, s.OwnDirectory(ctx, "dir"))
 	require.NoError(t, s.Close())
 
 	s = open(t, path)
-	got, known, err := s.Stack(ctx)
+	unwell, err := s.Unwell(ctx)
 	require.NoError(t, err)
-	require.True(t, known)
-	require.Equal(t, stack, got)
-	records, err := s.Records(ctx)
+	require.Equal(t, map[string]string{"web": "because"}, unwell)
+	require.NoError(t, s.ForgetUnwell(ctx))
+	unwell, err = s.Unwell(ctx)
 	require.NoError(t, err)
-	require.Equal(t, map[string]state.Record{"web": rec}, records)
-	signals, err := s.Signals(ctx, "gone")
+	require.Empty(t, unwell)
+	signals, err := s.Signals(ctx, "web")
 	require.NoError(t, err)
-	require.Empty(t, signals)
+	require.Len(t, signals, 1)
+	owns, err := s.OwnsDirectory(ctx, "dir")
+	require.NoError(t, err)
+	require.True(t, owns)
 
 	require.NoError(t, s.Remove())
 	entries, err := os.ReadDir(filepath.Dir(path))
 	require.NoError(t, err)
 	require.Empty(t, entries)
+}
+
+// TestStore_Run: what the journal says of each resource.
+func TestStore_Run(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := open(t, filepath.Join(t.TempDir(), "s.db"))
+	defer s.Close()
+	run, err := s.Run(ctx)
+	require.NoError(t, err)
+	require.Equal(t, state.Run{}, run)
+
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("web", "port")
+	for _, name := range []string{"half", "none", "sick", "site/page"} {
+		deps.Add(name)
+	}
+	known := func(data state.Values) state.Known {
+		return state.Known{Type: "T", Properties: state.Values{"n": int64(1), "f": 2.0, "list": []any{"<&>"}}, Data: data}
+	}
+	task := func(n *journal.Node[string]) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			if n.Key() == "none" {
+				return errors.New("before anything was made")
+			}
+			for _, data := range []state.Values{{"path": "x", "pid": nil}, {"pid": int64(7)}} {
+				if _, err := journal.Step(co, "s", func(context.Context) (state.Known, error) { return known(data), nil }); err != nil {
+					return err
+				}
+			}
+			if n.Key() == "half" {
+				return errors.New("no such luck")
+			}
+			return n.SetResult(known(state.Values{"more": "y"}))
+		})
+	}
+	o := &journal.GroupOptions[string]{}
+	o.Group.AggregateErrors = true
+	up, err := journal.NewGroup(s.Journal(), "source", deps, task, o)
+	require.NoError(t, err)
+	require.Error(t, scheduler.Run(ctx, up, nil))
+	require.NoError(t, s.SetUnwell(ctx, "sick", "it coughs"))
+
+	record := func(name string, status state.Status, data state.Values) state.Record {
+		return state.Record{Name: name, Known: known(data), Status: status, Complete: status == state.Created}
+	}
+	all := state.Values{"path": "x", "pid": int64(7), "more": "y"}
+	half := record("half", state.CreateFailed, state.Values{"path": "x", "pid": int64(7)})
+	half.Reason = "no such luck"
+	sick := record("sick", state.CheckFailed, all)
+	sick.Reason, sick.Complete = "it coughs", true
+	run, err = s.Run(ctx)
+	require.NoError(t, err)
+	require.Equal(t, state.Run{Name: "source", Records: map[string]state.Record{
+		"web": record("web", state.Created, all), "port": record("port", state.Created, all), "half": half, "sick": sick,
+		"site/page": record("site/page", state.Created, all),
+	}}, run)
+
+	down, err := journal.NewRollback(s.Journal(), "source", deps, func(n *journal.Node[string]) scheduler.Task {
+		return scheduler.Func(func(context.Context) error {
+			if n.Key() == "half" {
+				return errors.New("stuck")
+			}
+			return nil
+		})
+	}, o)
+	require.NoError(t, err)
+	require.Error(t, scheduler.Run(ctx, down, nil))
+	run, err = s.Run(ctx)
+	require.NoError(t, err)
+	half.Status, half.Reason = state.DeleteFailed, "stuck"
+	require.Equal(t, state.Run{Name: "source", Records: map[string]state.Record{"half": half}, Deleting: true}, run)
+}
+
+// TestOpen_older: the state of an older version is refused with what to do, unless it is
+// empty.
+func TestOpen_older(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s.db")
+	require.NoError(t, open(t, path).Close())
+	db, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	defer db.Close()
+	_, err = db.Exec(`CREATE TABLE resource (name TEXT)`)
+	require.NoError(t, err)
+	require.NoError(t, open(t, path).Close())
+	_, err = db.Exec(`INSERT INTO resource VALUES ('web')`)
+	require.NoError(t, err)
+	_, err = state.Open(path)
+	require.ErrorContains(t, err, "state in "+path+": written by an older version")
+	require.ErrorContains(t, err, `Delete the stack with "down" of that version`)
 }
 
 // TestStore_signals: a signal that comes twice counts once.
@@ -104,22 +189,18 @@ func TestOpen_fails(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestStore_full: the error says which file has no room, and what was kept for a
-// deletion can be had.
-func TestStore_full(t *testing.T) {
+// TestStore_KeepReserve: what was kept for a deletion can be had.
+func TestStore_KeepReserve(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "s.db")
 	s := open(t, path)
 	defer s.Close()
 	require.NoError(t, s.KeepReserve())
 	require.NoError(t, s.KeepReserve(), "it is kept already")
-	require.NoError(t, s.Limit())
-	err := s.Save(t.Context(), state.Record{Name: "large", Reason: strings.Repeat("x", 100_000)})
-	require.ErrorContains(t, err, "state in "+path+": database or disk is full")
-	require.True(t, state.IsFull(err))
 	require.True(t, state.GiveReserve(path))
 	require.False(t, state.GiveReserve(path))
 	require.False(t, state.IsFull(os.ErrNotExist))
+	require.True(t, state.IsFull(&journal.FileError{Err: journal.ErrFull}))
 }
 
 // TestOpen_ours: the file can be read by its owner only, and is taken up again
