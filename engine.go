@@ -39,18 +39,19 @@ type engine struct {
 	graph    *digraph.Graph                   // from a node to those that it frees
 	required func(p int32) []int32
 
-	nodes     nodes       // where each node stands
-	starter   starter     // which one starts next
-	parking   parking     // those that run, and who is due
-	deadlines deadlines   // their limits and graces
-	contexts  contexts    // their contexts
-	failures  failures    // what went wrong
-	ending    groupEnding // what the group was told about its end
-	claims    claimQueue  // who waits for shared Limiters
-	notes     notes       // what members have said about themselves
-	growth    *growth     // the nodes that were added; nil: none yet
-	input     input       // how they are
-	phase     phase
+	nodes      nodes       // where each node stands
+	starter    starter     // which one starts next
+	conditions conditions  // of which When is to be asked
+	parking    parking     // those that run, and who is due
+	deadlines  deadlines   // their limits and graces
+	contexts   contexts    // their contexts
+	failures   failures    // what went wrong
+	ending     groupEnding // what the group was told about its end
+	claims     claimQueue  // who waits for shared Limiters
+	notes      notes       // what members have said about themselves
+	growth     *growth     // the nodes that were added; nil: none yet
+	input      input       // how they are
+	phase      phase
 
 	clock     timeSource
 	scope     scopeCache
@@ -121,9 +122,12 @@ func (g *engine) complete() {
 			}
 		}
 	}
+	if g.opts.When != nil {
+		g.conditions.init(g.nodes.len())
+	}
 	for p := range int32(g.nodes.len()) {
 		if g.nodes.isReady(p) {
-			g.starter.add(p)
+			g.makeReady(p)
 		}
 	}
 }

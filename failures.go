@@ -51,7 +51,8 @@ func (f *failures) skip(p int32, n int) bool {
 	return true
 }
 
-// skipFor remembers that a node, of n, was skipped for the i-th failure.
+// skipFor remembers that a node, of n, was skipped for the i-th failure, or, if i
+// is negative, for none that is known.
 func (f *failures) skipFor(p int32, n, i int) {
 	if n > len(f.skippedFor) {
 		f.skippedFor = extended(f.skippedFor, n)

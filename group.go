@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"iter"
 	"time"
 )
 
@@ -36,6 +37,17 @@ type GroupOptions[K comparable] struct {
 	// is asked when the failure happens. The result is that of AggregateErrors:
 	// an [*ExceptionGroup], without the failures that were ignored.
 	OnError func(k K, err error) Disposition
+
+	// When decides what becomes of a node. It is asked once all that the node
+	// requires has ended, whichever way, or is ready: at that moment, in key
+	// order, before Limit and Claims; of a node that requires nothing in the
+	// first step. required has what it requires in the walked direction, with the
+	// states, in key order. A node of which When is not asked, because the group
+	// was stopped before, is cancelled. With When a node is skipped only when all
+	// that it requires has ended, not with the first failure among it, and one
+	// that Completed names counts as done whatever becomes of what it requires. A
+	// panic goes up as one of the node.
+	When func(k K, required iter.Seq2[K, State]) Verdict
 
 	// Timeout is a time limit for each node, counted from its start; 0 is
 	// none, and a negative one is over at once. A node that exceeds it fails
@@ -256,6 +268,9 @@ func byPosition[K comparable](b *options, o *GroupOptions[K], key func(int32) K)
 	if f := o.OnError; f != nil {
 		b.OnError = func(p int32, err error) Disposition { return f(key(p), err) }
 	}
+	if f := o.When; f != nil {
+		b.When = func(p int32, required iter.Seq2[int32, State]) Verdict { return f(key(p), withKeysOf(required, key)) }
+	}
 	if f := o.Context; f != nil {
 		b.Context = func(ctx context.Context, p int32) context.Context { return f(ctx, key(p)) }
 	}
@@ -270,6 +285,17 @@ func ofNode[K, V any](f func(K) V, key func(int32) K) func(int32) V {
 		return nil
 	}
 	return func(p int32) V { return f(key(p)) }
+}
+
+// withKeysOf returns nodes and their states for nodes that are known by key.
+func withKeysOf[K any](nodes iter.Seq2[int32, State], key func(int32) K) iter.Seq2[K, State] {
+	return func(yield func(K, State) bool) {
+		for p, s := range nodes {
+			if !yield(key(p), s) {
+				return
+			}
+		}
+	}
 }
 
 // Disposition is what becomes of a group after a failure.

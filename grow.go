@@ -59,7 +59,7 @@ func (e *AddError) Unwrap() error { return e.is }
 // can be added: run a group inside the node, or let it Await what it needs), if a
 // required node is not, without KeepOpen or in Reverse, after
 // [DependencyTaskGroup.CloseInput], after the group was stopped or has ended, and
-// when it is called by an Observer, by OnError, Completed or Estimate. A key of a
+// when it is called by an Observer, by OnError, When, Completed or Estimate. A key of a
 // type that cannot be compared makes it panic, as it does with a map.
 //
 // It takes time in proportion to the number of required nodes, on average, and the
@@ -259,6 +259,7 @@ func (g *engine) add(n newNode) {
 	p := g.nodes.append(g.round)
 	g.parking.due.Grow(g.nodes.len())
 	g.starter.grow(g.nodes.len(), n.estimate)
+	g.conditions.grow(g.nodes.len())
 	g.growth.add(n.needs)
 	lost := -1 // the index of the earliest failure for which the node is lost
 	for _, q := range n.needs {
@@ -277,7 +278,7 @@ func (g *engine) add(n newNode) {
 	case lost >= 0:
 		g.nodes.change(p, StateSkipped, g.round)
 	case g.nodes.isReady(p):
-		g.starter.add(p)
+		g.makeReady(p)
 	}
 	if lost >= 0 {
 		g.failures.skipFor(p, g.nodes.len(), lost)
@@ -291,6 +292,9 @@ func (g *engine) add(n newNode) {
 	g.tell(NodeAdded, p, nil)
 	if to := g.nodes.state(p); to != from && g.watchers.want(NodeChanged) {
 		g.tellChange(p, from, to, nil, nil)
+	}
+	if g.busy {
+		g.askWhen() // else in the next start pass
 	}
 }
 
@@ -307,8 +311,10 @@ const (
 // returns the index of the failure for which it is.
 func (g *engine) standing(q int32) (failure int, is standing) {
 	switch s := g.nodes.state(q); {
-	case g.nodes.isFreeing(q) && g.nodes.isDone(q):
+	case g.nodes.isFreeing(q) && (g.nodes.isDone(q) || g.conditions.areUsed()):
 		return 0, isDone
+	case g.conditions.areUsed():
+		return 0, waitedFor
 	case s == StateSucceeded && !g.failures.isSkipped(q): // named by Completed, and waits itself
 		return 0, waitedFor
 	case s.Ended() || s == StateClosing && g.hasFailedClosing(q):

@@ -265,7 +265,7 @@ func (g *engine) endClosed(p int32, c *closingTask, err error) {
 			c.failed = more
 		}
 		g.set(p, failedState(c.failed), c.task, c.failed)
-		if c.ignored {
+		if c.ignored || g.conditions.areUsed() {
 			g.free(p)
 		}
 	case c.why == closingCutOff && err != nil && !g.ending.isOnlyNotice(err): // nothing is left to be decided
@@ -299,6 +299,7 @@ func (g *engine) beginCloseAll() {
 // closeAll closes the running members, and waits for those that take time once all
 // have been asked. If one of them panics, unwind closes the others.
 func (g *engine) closeAll() {
+	g.conditions.over = true
 	g.beginCloseAll()
 	for _, p := range g.parking.members() {
 		c, err := g.finishClosing(p)
@@ -334,7 +335,10 @@ func (g *engine) abortCurrent(err error) {
 	g.dropWatcher()
 	if p := g.current; p != noNode {
 		g.current = noNode
-		if !g.nodes.state(p).Ended() { // else it was the Observer who was told of its end
+		switch s := g.nodes.state(p); {
+		case s.Ended(): // it was the Observer who was told of its end
+		case s == StatePending: // it was When, or the Observer who was told of its start
+		default:
 			g.abort(p, err)
 		}
 	}

@@ -22,7 +22,7 @@ const (
 	hasStarted   nodeFlags = 1 << (7 - iota)
 	wasStopped             // it was running when the group was stopped
 	wasCutOff              // it was closed
-	countsAsDone           // its failure was ignored
+	countsAsDone           // When let it pass, or its failure was ignored
 
 	onlyState = countsAsDone - 1
 )

@@ -198,7 +198,15 @@ func (g *engine) succeed(p int32, task Task) {
 
 // free counts a node as done for those that require it. One of them that is done
 // already, since GroupOptions.Completed named it, may free others in turn.
+//
+// With When that is so for each node that has ended, whichever way.
 func (g *engine) free(p int32) {
+	g.release(p)
+	g.askWhen()
+}
+
+// release is free, but for asking When of those that it makes askable.
+func (g *engine) release(p int32) {
 	g.freeRow(g.row(p))
 	g.freeRow(g.takeAdded(p))
 }
@@ -215,9 +223,13 @@ func (g *engine) freeRow(row []int32) {
 func (g *engine) makeReady(p int32) {
 	switch g.nodes.state(p) {
 	case StatePending:
-		g.starter.add(p)
+		if g.conditions.areUsed() {
+			g.conditions.due.Add(p)
+		} else {
+			g.starter.add(p)
+		}
 	case StateSucceeded:
-		g.free(p)
+		g.release(p)
 	default: // skipped or cancelled meanwhile
 	}
 }

@@ -10,6 +10,12 @@ type Snapshot[K comparable] struct {
 	// Started are the nodes that were started and are not done, in key order:
 	// what they were to make may be there in part.
 	Started []K `json:"started"`
+	// Passed are the nodes that [GroupOptions.When] let pass, in key order. They
+	// are done for a run that goes on, and there is nothing of them to roll back.
+	Passed []K `json:"passed,omitempty"`
+	// Ignored are those of Started whose failure was ignored, in key order. A run
+	// that goes on tries them again.
+	Ignored []K `json:"ignored,omitempty"`
 }
 
 // Snapshot returns what the group has come to. It may be called at any time on
@@ -18,35 +24,48 @@ type Snapshot[K comparable] struct {
 func (g *DependencyTaskGroup[K]) Snapshot() Snapshot[K] {
 	s := Snapshot[K]{Completed: []K{}, Started: []K{}}
 	for p, k := range g.plan.keys {
-		switch n := &g.engine.nodes; {
-		case n.state(int32(p)) == StateSucceeded:
+		p, n := int32(p), &g.engine.nodes
+		done := n.state(p) == StateSucceeded
+		switch {
+		case done && n.has(p, countsAsDone):
+			s.Passed = append(s.Passed, k)
+		case done:
 			s.Completed = append(s.Completed, k)
-		case n.has(int32(p), hasStarted):
+		case n.has(p, hasStarted):
 			s.Started = append(s.Started, k)
+			if n.has(p, countsAsDone) {
+				s.Ignored = append(s.Ignored, k)
+			}
 		}
 	}
 	return s
 }
 
-// After returns the snapshot of a run that went on from an earlier one: what
-// that had started, and this one has not completed, counts as started.
+// After returns the snapshot of a run that went on from an earlier one, by
+// [Snapshot.Resume] of that one: what the earlier one had started, and this one
+// has not completed, counts as started, and what it had passed counts as passed.
 func (s Snapshot[K]) After(earlier Snapshot[K]) Snapshot[K] {
-	known := s.set(true)
-	started := append([]K{}, s.Started...)
+	both := Snapshot[K]{
+		Completed: append([]K{}, s.Completed...), Started: append([]K{}, s.Started...),
+		Passed: slices.Concat(s.Passed, earlier.Passed), Ignored: slices.Clone(s.Ignored),
+	}
+	known := setOf(s.Completed, s.Started, both.Passed)
 	for _, k := range slices.Concat(earlier.Completed, earlier.Started) {
 		if !known[k] {
-			started = append(started, k)
+			both.Started = append(both.Started, k)
 			known[k] = true
 		}
 	}
-	return Snapshot[K]{Completed: append([]K{}, s.Completed...), Started: started}
+	passed := setOf(earlier.Passed) // to this run they were completed
+	both.Completed = slices.DeleteFunc(both.Completed, func(k K) bool { return passed[k] })
+	return both
 }
 
 // Resume returns a function for [GroupOptions.Completed] by which a group of
 // the same dependencies runs exactly the rest: all that is not completed, in the
 // order that it would have had.
 func (s Snapshot[K]) Resume() func(K) bool {
-	completed := s.set(false)
+	completed := setOf(s.Completed, s.Passed)
 	return func(k K) bool { return completed[k] }
 }
 
@@ -54,18 +73,15 @@ func (s Snapshot[K]) Resume() func(K) bool {
 // group of the same dependencies undoes what was started, in part or wholly, and
 // leaves out what never was.
 func (s Snapshot[K]) RollBack() func(K) bool {
-	started := s.set(true)
+	started := setOf(s.Completed, s.Started)
 	return func(k K) bool { return !started[k] }
 }
 
-// set returns the completed nodes, and perhaps the started ones.
-func (s Snapshot[K]) set(withStarted bool) map[K]bool {
-	set := make(map[K]bool, len(s.Completed)+len(s.Started))
-	for _, k := range s.Completed {
-		set[k] = true
-	}
-	if withStarted {
-		for _, k := range s.Started {
+// setOf returns the keys of some lists.
+func setOf[K comparable](lists ...[]K) map[K]bool {
+	set := map[K]bool{}
+	for _, keys := range lists {
+		for _, k := range keys {
 			set[k] = true
 		}
 	}

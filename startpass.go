@@ -22,6 +22,7 @@ func (g *engine) isFull() bool {
 // become ready on the way; only what was waiting for claims can come from
 // behind.
 func (g *engine) startReady(ctx context.Context) bool {
+	g.askWhen() // of what requires nothing, and what was added between two steps
 	completed := g.sweep(ctx)
 	if g.isFull() {
 		g.claims.setFull()
@@ -69,7 +70,7 @@ func (g *engine) sweep(ctx context.Context) bool {
 // round fits into the tables.
 func (g *engine) startsDirectly() bool {
 	o := &g.opts
-	return g.round <= math.MaxInt32 && o.Timeout == nil && o.Context == nil && o.Claims == nil && !o.KeepOpen &&
+	return g.round <= math.MaxInt32 && o.Timeout == nil && o.Context == nil && o.Claims == nil && o.When == nil && !o.KeepOpen &&
 		!o.RecoverPanics && !g.timesSteps() && o.Budget == 0 && o.Limit == 0
 }
 

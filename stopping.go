@@ -92,7 +92,15 @@ func (g *engine) taskError(p int32, task Task, err error) *TaskError {
 // skipDependents ends all nodes that wait for p, directly or not, in key order,
 // for the failure that was added last. On the way it passes through those that
 // are done beforehand and would have freed others only after p.
+//
+// With When nobody is lost before it was asked.
 func (g *engine) skipDependents(p int32) {
+	if g.conditions.areUsed() {
+		if g.nodes.state(p).Ended() {
+			g.free(p)
+		}
+		return
+	}
 	var found []int32
 	for next := -1; next < len(found); next++ {
 		from := p

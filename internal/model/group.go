@@ -30,6 +30,17 @@ const (
 	IgnoreError
 )
 
+// Verdict is what When says of a node.
+type Verdict int
+
+// The verdicts, in the order of package scheduler.
+const (
+	Usual Verdict = iota
+	Start
+	Skip
+	Pass
+)
+
 // Options say what a group is made of. Keys are 0, 1, ... in order of entry.
 type Options struct {
 	Clock     *Clock
@@ -44,6 +55,7 @@ type Options struct {
 	Priority  func(k int) int
 	Estimate  func(k int) int64
 	Completed func(k int) bool
+	When      func(k int, required []State) Verdict
 	Observe   func(k int, from, to State, err error)
 }
 
@@ -78,6 +90,7 @@ type node struct {
 	started  bool
 	freed    bool // done, or its failure is ignored: what requires it may start
 	before   bool // it was done beforehand: it frees once all that it requires does
+	wanted   bool // When said that it starts
 	urgency  int  // its own priority, or that of the most urgent node that waits for it
 	path     int64
 
@@ -197,6 +210,9 @@ func (g *Group) step() (Yield, error) {
 	defer g.opts.Clock.enter(func() *Notice { return g.notice }, 0)()
 	g.signal, g.graced = false, false
 	g.round++
+	if g.round == 1 {
+		g.ask()
+	}
 	now := g.opts.Clock.Now
 	for _, n := range g.running() {
 		n.turn = n.turn || n.isDue(g.round, now)
@@ -269,6 +285,7 @@ func (g *Group) settle(n *node, y Yield, err error) {
 	case y.Done:
 		n.freed = true
 		g.set(n, Succeeded, nil)
+		g.ask()
 	default:
 		n.yield, n.byRound = y, 0
 		if y.Rounds > 0 {
@@ -285,7 +302,7 @@ func (g *Group) nextReady() *node {
 	}
 	var next *node
 	for _, n := range g.nodes {
-		if n.state == Pending && each(n.requires, (*node).frees) &&
+		if n.state == Pending && (n.wanted || g.opts.When == nil && each(n.requires, (*node).frees)) &&
 			(next == nil || n.urgency > next.urgency || n.urgency == next.urgency && n.path > next.path) {
 			next = n
 		}
@@ -352,6 +369,7 @@ func (g *Group) handle(n *node, err error, inside bool) {
 	case IgnoreError:
 		g.failures[len(g.failures)-1].aside = true
 		n.freed = true
+		g.ask()
 	default:
 		g.stopAll(g.failures[len(g.failures)-1].err)
 	}
@@ -362,8 +380,53 @@ func (g *Group) note(n *node, err error, f failure) {
 	g.failures = append(g.failures, f)
 }
 
+// ask asks When of all of which it can be asked, in key order.
+func (g *Group) ask() {
+	if g.opts.When == nil {
+		return
+	}
+	for _, n := range g.nodes {
+		if n.state != Pending || n.wanted || !each(n.requires, (*node).isOver) {
+			continue
+		}
+		var states []State
+		for _, q := range g.nodes {
+			if slices.Contains(n.requires, q) {
+				states = append(states, q.state)
+			}
+		}
+		verdict := g.opts.When(n.key, states)
+		if verdict == Usual {
+			if n.wanted = each(n.requires, func(q *node) bool { return q.freed || q.before }); n.wanted {
+				continue
+			}
+			g.set(n, Skipped, nil)
+			continue
+		}
+		switch verdict {
+		case Start:
+			n.wanted = true
+		case Pass:
+			n.freed = true
+			g.set(n, Succeeded, nil)
+		case Skip:
+			g.note(n, ErrCondition, failure{aside: true, skip: true})
+			g.set(n, Skipped, ErrCondition)
+		}
+	}
+}
+
+// isOver reports whether those that require a node need not wait for it any more.
+func (n *node) isOver() bool {
+	return n.state > Closing && (!n.before || each(n.requires, (*node).isOver))
+}
+
 // skip ends all that waits for n, directly or not, in key order.
 func (g *Group) skip(n *node) {
+	if g.opts.When != nil {
+		g.ask()
+		return
+	}
 	lost := []*node{n}
 	for _, q := range g.nodes {
 		if !slices.ContainsFunc(q.requires, func(r *node) bool { return slices.Contains(lost, r) }) {

@@ -150,6 +150,7 @@ var (
 	ErrNoYield    = errors.New("no yield")
 	ErrSkip       = errors.New("skip")
 	ErrDrained    = errors.New("drained")
+	ErrCondition  = errors.New("skipped by its condition")
 )
 
 // Timeout is thrown into a task whose time is over.

@@ -191,6 +191,50 @@ func TestExhaustive(t *testing.T) {
 	}
 }
 
+// TestExhaustive_when runs every acyclic graph of up to 3 nodes with every
+// combination of three outcomes and of conditions, in both directions and modes.
+func TestExhaustive_when(t *testing.T) {
+	t.Parallel()
+	outcomes := []modelLeaf{
+		{},
+		{acts: []modelAct{{does: modelNext}, {does: modelFails}}},
+		{acts: []modelAct{{does: modelSkips}}},
+	}
+	largest := 3
+	if isReduced() {
+		largest = 2
+	}
+	x := &exhaustive{t: t}
+	for n := range largest + 1 {
+		x.graphs(allGraphs(n), func(w *exhaustiveWorker, requires [][]int) {
+			eachOutcome(outcomes, n, func(nodes []*modelSpec) {
+				for variant := range 8 {
+					conditions := make([]modelWhen, n)
+					for set, more := 0, true; more; set++ {
+						more = false
+						for k, rest := 0, set; k < n; k, rest = k+1, rest/modelWhens {
+							conditions[k] = modelWhen(rest % modelWhens)
+							more = more || conditions[k] < modelWhen(modelWhens-1)
+						}
+						group := &modelGroup{
+							requires: requires, nodes: nodes, when: conditions,
+							reverse: variant&1 != 0, aggregate: variant&2 != 0,
+						}
+						if variant&4 != 0 {
+							group.completed = make([]bool, n)
+							for k := range n {
+								group.completed[k] = k == set%n
+							}
+						}
+						w.compare(&modelRun{wait: 1, root: &modelSpec{id: 9, group: group}})
+					}
+				}
+			})
+		})
+	}
+	t.Logf("%d runs, all graphs of up to %d nodes, each as the model says", x.runs.Load(), largest)
+}
+
 // TestExhaustive_outside is the same for graphs of up to 3 nodes and three
 // outcomes, with something from outside before each step in turn: an error
 // thrown in, a stop, a cancel, a drain, an event, a timeout.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -224,6 +225,16 @@ func (e *modelEngine) groupOf(spec *modelSpec, deps *scheduler.Dependencies[int]
 	}
 	if s.completed != nil {
 		opts.Completed = func(k int) bool { return s.completed[k] }
+	}
+	if s.when != nil {
+		opts.When = func(k int, required iter.Seq2[int, scheduler.State]) scheduler.Verdict {
+			var states []int
+			for _, state := range required {
+				states = append(states, int(state))
+			}
+			e.trace(spec.id, "asked when of "+strconv.Itoa(k), fmt.Sprint(states))
+			return s.when[k].verdict(states)
+		}
 	}
 	g, err := scheduler.NewDependencyTaskGroup(deps, func(k int) scheduler.Task { return e.task(s.nodes[k]) }, opts)
 	if err != nil {

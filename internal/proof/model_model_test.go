@@ -219,6 +219,16 @@ func (m *modelModel) group(spec *modelSpec) model.Task {
 	if s.completed != nil {
 		opts.Completed = func(k int) bool { return s.completed[k] }
 	}
+	if s.when != nil {
+		opts.When = func(k int, required []model.State) model.Verdict {
+			var states []int
+			for _, state := range required {
+				states = append(states, int(state))
+			}
+			m.trace(spec.id, "asked when of "+strconv.Itoa(k), fmt.Sprint(states))
+			return model.Verdict(s.when[k].verdict(states))
+		}
+	}
 	g := model.NewGroup(opts)
 	m.groups, m.specs = append(m.groups, g), append(m.specs, spec)
 	return g.Task()

@@ -120,6 +120,9 @@ func (run *modelRun) groupSpec(c *choices, depth int) *modelGroup {
 	for _, done := range each(6, func() int64 { return int64(c.pick(2)) }) {
 		g.completed = append(g.completed, done == 1)
 	}
+	for _, when := range each(4, func() int64 { return int64(c.pick(modelWhens)) }) {
+		g.when = append(g.when, modelWhen(when))
+	}
 	if g.limit > 0 {
 		g.priorities = each(2, func() int64 { return int64(c.pick(4)) - 1 })
 	}

@@ -2,6 +2,7 @@ package proof_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -57,7 +58,39 @@ type modelGroup struct {
 	priorities         []int64
 	estimates          []int64
 	completed          []bool
+	when               []modelWhen
 	budget             int
+}
+
+// modelWhen is a condition of a node.
+type modelWhen int
+
+const (
+	whenUsual modelWhen = iota
+	whenAlways
+	whenNever
+	whenPassed
+	whenFailed // start if something that it requires has not succeeded
+	modelWhens int = iota
+)
+
+// verdict is what the condition says, given the states of what a node requires.
+func (w modelWhen) verdict(states []int) scheduler.Verdict {
+	switch w {
+	case whenAlways:
+		return scheduler.Start
+	case whenNever:
+		return scheduler.Skip
+	case whenPassed:
+		return scheduler.Pass
+	case whenFailed:
+		if slices.ContainsFunc(states, func(s int) bool { return s != int(scheduler.StateSucceeded) }) {
+			return scheduler.Start
+		}
+		return scheduler.Skip
+	case whenUsual:
+	}
+	return scheduler.Usual
 }
 
 type modelRunner struct {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"runtime"
+	"slices"
 	"testing/synctest"
 	"time"
 
@@ -96,6 +98,8 @@ type simGroup struct {
 	limit   int
 	state   []scheduler.State
 	ignored []bool
+	forced  []bool // When starts it, whatever became of what it requires
+	passed  []bool // When lets it pass
 	errs    []error
 	looks   bool
 
@@ -133,7 +137,7 @@ func (g *simGroup) Observe(t scheduler.Record) {
 // change checks a change of a node's state.
 func (g *simGroup) change(t scheduler.Record) {
 	k := t.Key().(int)
-	if t.From == scheduler.StatePending && t.To == scheduler.StateSucceeded { // it was beforehand
+	if t.From == scheduler.StatePending && t.To == scheduler.StateSucceeded && !g.passed[k] { // it was beforehand
 		g.s.require(g.state[k] == t.To, "group %d: node %d succeeds without a start", g.id, k)
 		return
 	}
@@ -147,7 +151,7 @@ func (g *simGroup) change(t scheduler.Record) {
 		g.s.require(t.From == scheduler.StatePending, "group %d: node %d starts twice", g.id, k)
 		g.s.require(g.stopped == 0, "group %d: node %d starts after the stop", g.id, k)
 		for _, q := range g.needs[k] {
-			g.s.require(g.state[q] == scheduler.StateSucceeded || g.ignored[q],
+			g.s.require(g.state[q] == scheduler.StateSucceeded || g.ignored[q] || g.forced[k] && g.state[q].Ended(),
 				"group %d: node %d starts before %d is done", g.id, k, q)
 		}
 	case t.To.Ended():
@@ -166,7 +170,7 @@ func (g *simGroup) look() {
 	g.check()
 	_, _ = g.g.WriteTo(io.Discard)
 	snapshot := g.g.Snapshot()
-	g.s.require(len(snapshot.Completed) == g.g.Count(scheduler.StateSucceeded), "a snapshot of what is not so")
+	g.s.require(len(snapshot.Completed)+len(snapshot.Passed) == g.g.Count(scheduler.StateSucceeded), "a snapshot of what is not so")
 	for o := range g.g.Outcomes() {
 		g.s.require(o.State == g.state[o.Key], "an outcome of what is not so")
 	}
@@ -309,6 +313,7 @@ func (s *simulation) group(depth int) *simGroup {
 		n += 2
 	}
 	g := &simGroup{s: s, id: len(s.groups), looks: s.c.one(4), needs: make([][]int, n), ignored: make([]bool, n)}
+	g.forced, g.passed = make([]bool, n), make([]bool, n)
 	s.groups = append(s.groups, g)
 	opts := &scheduler.GroupOptions[int]{
 		Name: fmt.Sprint("group ", g.id), Observer: g,
@@ -350,6 +355,20 @@ func (s *simulation) group(depth int) *simGroup {
 	}
 	if (opts.Claims != nil || opts.Limit > 0) && s.c.one(2) {
 		opts.Estimate = func(k int) time.Duration { return time.Duration(k%3) * time.Second }
+	}
+	if s.c.one(4) {
+		opts.When = func(k int, required iter.Seq2[int, scheduler.State]) scheduler.Verdict {
+			s.require(g.state[k] == scheduler.StatePending && g.stopped == 0, "group %d: When is asked of %d too late", g.id, k)
+			for q, state := range required {
+				s.require(state.Ended() && slices.Contains(g.needs[k], q), "group %d: When is asked of %d too early", g.id, k)
+			}
+			if s.c.one(100) {
+				panic("simulated in When")
+			}
+			v := scheduler.Verdict(s.c.pick(5))
+			g.forced[k], g.passed[k] = v == scheduler.Start, v == scheduler.Pass
+			return v
+		}
 	}
 	if s.c.one(6) {
 		opts.Completed = func(k int) bool { return k%3 == 0 }

@@ -1,0 +1,148 @@
+package scheduler
+
+import (
+	"iter"
+
+	"github.com/steptask/scheduler/internal/bitset"
+)
+
+// Verdict is what becomes of a node: see [GroupOptions.When].
+type Verdict uint8
+
+const (
+	// Usual is what happens without When: Start if all that the node requires is
+	// done, or ready, or failed and was ignored, and Skip otherwise. It is what
+	// any unknown value counts as, too.
+	Usual Verdict = iota
+	// Start starts the node, whatever became of what it requires.
+	Start
+	// Skip skips the node, with [ErrCondition]. The nodes that require it are
+	// asked in turn.
+	Skip
+	// Pass does not start the node, which counts as done and has succeeded.
+	Pass
+)
+
+// ErrCondition is the error of a node that [GroupOptions.When] skipped. It is an
+// [ErrSkip] for errors.Is.
+var ErrCondition error = conditionError{}
+
+type conditionError struct{}
+
+func (conditionError) Error() string { return "scheduler: skipped by its condition" }
+
+func (conditionError) Is(target error) bool { return target == ErrSkip }
+
+// conditions has the nodes of which When is to be asked.
+type conditions struct {
+	due  *bitset.Set // nil: there is no When
+	over bool        // the group is being closed: nothing is asked any more
+}
+
+// init makes conditions for n nodes.
+func (c *conditions) init(n int) { c.due = bitset.New(n) }
+
+// grow makes room for n nodes.
+func (c *conditions) grow(n int) {
+	if c.areUsed() {
+		c.due.Grow(n)
+	}
+}
+
+// areUsed reports whether there is a When.
+func (c *conditions) areUsed() bool { return c.due != nil }
+
+// takeFirst takes out the first node in key order, or returns noNode.
+func (c *conditions) takeFirst() int32 {
+	p := c.due.Next(0)
+	if p >= 0 {
+		c.due.Remove(p)
+		return p
+	}
+	return noNode
+}
+
+// askWhen asks When of all nodes of which it can be asked, in key order. What that
+// ends may make more of them askable: they come later in key order.
+func (g *engine) askWhen() {
+	if !g.conditions.areUsed() {
+		return
+	}
+	for g.phase < phaseStopping && !g.conditions.over {
+		p := g.conditions.takeFirst()
+		if p == noNode {
+			return
+		}
+		if g.nodes.state(p) == StatePending {
+			g.decide(p)
+		}
+	}
+}
+
+// decide asks When of a node and does what it says.
+func (g *engine) decide(p int32) {
+	switch g.verdict(p) {
+	case Start:
+		g.starter.add(p)
+	case Pass:
+		g.nodes.add(p, countsAsDone)
+		g.set(p, StateSucceeded, nil, nil)
+		g.release(p)
+	case Skip:
+		err := g.taskError(p, nil, ErrCondition)
+		g.failures.add(failure{err: err, node: p, kept: true, isSkip: true})
+		g.set(p, StateSkipped, nil, ErrCondition)
+		g.release(p)
+	default:
+		if !g.hasLost(p) {
+			g.starter.add(p)
+			return
+		}
+		g.blame(p)
+		g.set(p, StateSkipped, nil, nil)
+		g.release(p)
+	}
+}
+
+// verdict asks When of a node. A panic out of it is one of the node.
+func (g *engine) verdict(p int32) Verdict {
+	around := g.current
+	g.current = p
+	var v Verdict
+	g.ask(func() { v = g.opts.When(p, g.requirements(p)) })
+	g.current = around
+	return v
+}
+
+// requirements returns what a node requires, with the states.
+func (g *engine) requirements(p int32) iter.Seq2[int32, State] {
+	return func(yield func(int32, State) bool) {
+		for _, q := range g.required(p) {
+			if !yield(q, g.nodes.state(q)) {
+				return
+			}
+		}
+	}
+}
+
+// hasLost reports whether something that a node requires will never be done.
+func (g *engine) hasLost(p int32) bool {
+	for _, q := range g.required(p) {
+		if !g.nodes.isDone(q) {
+			return true
+		}
+	}
+	return false
+}
+
+// blame notes that a node is lost for the earliest failure that something has which
+// it requires.
+func (g *engine) blame(p int32) {
+	first := -1
+	for _, q := range g.required(p) {
+		if i := g.failures.indexOf(q); !g.nodes.isDone(q) && i >= 0 && (first < 0 || i < first) {
+			first = i
+		}
+	}
+	g.failures.skipFor(p, g.nodes.len(), first)
+}
