@@ -141,7 +141,7 @@ type call struct {
 func (c *call) Step(ctx context.Context) (Yield, error) {
 	switch {
 	case c.over:
-		return Yield{}, fmt.Errorf("%w: %s", ErrEnded, c)
+		return Yield{}, &namedError{c.String(), ErrEnded}
 	case c.step == nil:
 		c.begin(ctx)
 		return On(&c.done), nil // also if it has ended: steps do not hang on its speed
@@ -309,6 +309,7 @@ func (c *call) answer(err error) (Yield, error) {
 // Throw ends the call's context. The call then has the grace of whoever threw.
 func (c *call) Throw(_ context.Context, err error) (Yield, error) {
 	if c.step == nil || c.over {
+		c.over = true // it can be used once
 		return Yield{}, err
 	}
 	c.told().throw(err)
@@ -318,6 +319,7 @@ func (c *call) Throw(_ context.Context, err error) (Yield, error) {
 // Close ends the call's context and waits for the function.
 func (c *call) Close() error {
 	if c.step == nil || c.over {
+		c.over = true // it can be used once
 		return nil
 	}
 	c.told().close()

@@ -133,20 +133,25 @@ func (e *callEnd) throw(err error) {
 	e.cancel(err)
 }
 
-// close ends the context because the call is being closed: with the notice of the
-// stop that it is closed for, if there is one.
+// close ends the context because the call is being closed: with the error that its
+// driver could not throw into it, or the notice of the stop that it is closed for, if
+// there is one.
 func (e *callEnd) close() {
+	thrown := thrownOf(e.call.step)
 	if n := noticeOf(e.call.step); n != nil {
-		e.stop(n, true)
+		e.stop(n, thrown == nil || contains(n, thrown))
 	}
 	if e.abandonment != nil {
 		e.abandonment.mustEnd()
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.notice != nil {
+	switch {
+	case thrown != nil:
+		e.cancel(thrown)
+	case e.notice != nil:
 		e.cancel(e.notice)
-	} else {
+	default:
 		e.cancel(ErrClosed)
 	}
 }

@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/steptask/scheduler/internal/claims"
@@ -62,7 +61,7 @@ const (
 func (c *claiming) Step(ctx context.Context) (Yield, error) {
 	switch c.phase {
 	case claimingEnded:
-		return Yield{}, fmt.Errorf("%w: %s", ErrEnded, c)
+		return Yield{}, &namedError{c.String(), ErrEnded}
 	case claimingFresh:
 		if err := c.ask(ctx); err != nil {
 			return Yield{}, err

@@ -25,6 +25,7 @@ func All(tasks ...Task) Task {
 		// Not covered: a graph without edges has no cycle, and the options are good.
 		panic("scheduler: internal error: " + err.Error() + "; please report")
 	}
+	g.engine.isNumbered = true
 	return g
 }
 

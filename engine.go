@@ -67,13 +67,18 @@ type engine struct {
 	now        int64 // the last reading of the clock
 	startLimit int64 // of the node in its first step, or never
 
-	busy    bool
-	current int32 // the node whose code is running, or noNode
+	busy     bool
+	current  int32 // the node whose code is running, or noNode
+	expiring expiry
 
 	watchers watchers
 	runner   *TaskRunner // the outermost one that drives it, or nil
 	shell    any         // the *DependencyTaskGroup
+
+	isNumbered bool // keys are only numbers, those of All
 }
+
+var errZeroGroup = &OptionError{Option: "DependencyTaskGroup", Reason: "zero value; use NewDependencyTaskGroup"}
 
 type phase uint8
 
@@ -136,11 +141,11 @@ func (g *engine) complete() {
 func (g *engine) Step(ctx context.Context) (y Yield, err error) {
 	switch {
 	case g.phase == phaseEnded:
-		return Yield{}, ErrEnded
+		return Yield{}, &namedError{g.String(), ErrEnded}
 	case ctx == nil:
 		return Yield{}, checkContext(ctx)
 	case g.graph == nil:
-		return Yield{}, &OptionError{Option: "DependencyTaskGroup", Reason: "zero value; use NewDependencyTaskGroup"}
+		return Yield{}, errZeroGroup
 	case g.opts.Abandon > 0 && !g.hasBegun() && !isSystemClock(clockOf(ctx)):
 		g.phase = phaseEnded
 		return Yield{}, &OptionError{Option: "GroupOptions.Abandon", Reason: errAbandonClock.Reason}

@@ -172,7 +172,7 @@ func divide(err error, match func(error) bool) (yes, no error) {
 		case yes == nil:
 			return nil, e
 		}
-		return &TaskError{Key: e.Key, Task: e.Task, Err: yes}, &TaskError{Key: e.Key, Task: e.Task, Err: no}
+		return e.with(yes), e.with(no)
 	}
 	return nil, err
 }
@@ -190,10 +190,44 @@ type TaskError struct {
 	Key  any    // the node
 	Task string // the [TaskDescription] of its task
 	Err  error
+
+	isNumber bool // Key is only a number, that of a task of All
 }
 
-// Error returns the key and the error.
-func (e *TaskError) Error() string { return fmt.Sprintf("%v: %v", e.Key, e.Err) }
+// Error returns the key and the error, or, of a task of [All], which has no key, its
+// description and the error. An error whose text begins with that already, such as
+// the [*Timeout] of a node, is not given it once more.
+func (e *TaskError) Error() string {
+	name := fmt.Sprint(e.Key)
+	if e.isNumber && e.Task != "" {
+		name = e.Task
+	}
+	text := fmt.Sprint(e.Err)
+	if strings.HasPrefix(text, name+": ") && !isOfNode(e.Err) {
+		return text
+	}
+	return name + ": " + text
+}
+
+// isOfNode reports whether the text of an error begins with the key of a node.
+func isOfNode(err error) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // One level at a time.
+		if branches := joined.Unwrap(); len(branches) > 0 {
+			err = branches[0]
+		}
+	}
+	if _, ok := err.(*Timeout); ok { //nolint:errorlint // What is inside it comes later in the text.
+		return false
+	}
+	return errors.As(err, new(*TaskError))
+}
+
+// with returns the same of another error.
+func (e *TaskError) with(err error) *TaskError {
+	of := *e
+	of.Err = err
+	return &of
+}
 
 // Unwrap returns the task's own error.
 func (e *TaskError) Unwrap() error { return e.Err }

@@ -232,8 +232,8 @@ func TestGroup_closing_member(t *testing.T) {
 		require.ErrorIs(t, err, errOops, "what it returned later is not lost")
 		require.Equal(t, []string{
 			"0s running: <nil>",
-			"1s closing: call: timed out after 1s",
-			"2s timed out: call: timed out after 1s\noops",
+			"1s closing: deaf: timed out after 1s",
+			"2s timed out: deaf: timed out after 1s\noops",
 		}, changes)
 		require.Zero(t, at, "drained")
 		require.Zero(t, limiter.InUse())
@@ -309,4 +309,48 @@ func TestGroup_closing_and_more(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a member panics with whose answer to a Timeout is awaited is that answer: the
+// group is asked once what becomes of it, and the Timeout is kept.
+func TestGroup_closing_member_panics_in_its_answer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		event := new(scheduler.Event)
+		steps, closes := 0, 0
+		task := &fakeTask{
+			step: func(context.Context) (scheduler.Yield, error) {
+				if steps++; steps > 1 {
+					panic("broken")
+				}
+				return scheduler.On(event), nil
+			},
+			throw: func(context.Context, error) (scheduler.Yield, error) {
+				time.AfterFunc(time.Second, event.Set)
+				return scheduler.Ending(event), nil
+			},
+			close: func() error { closes++; return nil },
+		}
+		var asked []error
+		g, err := scheduler.NewDependencyTaskGroup(graph("a b <- a"), func(k string) scheduler.Task {
+			if k == "a" {
+				return task
+			}
+			return scheduler.Func(func(context.Context) error { return nil })
+		}, &scheduler.GroupOptions[string]{
+			RecoverPanics: true,
+			Timeout:       byKey(map[string]time.Duration{"a": time.Second}),
+			OnError: func(_ string, err error) scheduler.Disposition {
+				asked = append(asked, err)
+				return scheduler.SkipDependents
+			},
+		})
+		require.NoError(t, err)
+		err = scheduler.Run(t.Context(), g, nil)
+		require.Len(t, asked, 1)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, "broken", asError[*scheduler.PanicError](t, err).Value)
+		require.Len(t, g.Errors(), 1)
+		require.Equal(t, scheduler.StateTimedOut, g.State("a"))
+		require.Zero(t, closes)
+	})
 }

@@ -199,7 +199,7 @@ func TestGroup_Outcomes_of_timeouts(t *testing.T) {
 		outcomes = append(outcomes, fmt.Sprint(o.Key, " ", o.State))
 	}
 	require.Equal(t, []string{"a timed out", "c skipped"}, outcomes)
-	require.EqualError(t, g.Close(), "1 task failed:\n- a: Pause(after 1h0m0s): timed out after 1m0s")
+	require.EqualError(t, g.Close(), "1 task failed:\n- a: timed out after 1m0s")
 }
 
 func TestGroup_ends_of_members(t *testing.T) {
@@ -494,25 +494,25 @@ func TestGroup_Timeout_of_a_node(t *testing.T) {
 		return byKey(map[string]time.Duration{"a": d})
 	}
 	run := "next*12"
-	const text = "player a: timed out after 1s"
+	const text = "a: timed out after 1s"
 	tests := []groupPlay{
 		{
 			name: "no Thrower", deps: "a b c:a", parts: map[string]part{"a": {steps: run}, "b": {steps: run}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
 			rounds: []string{"a1, b1", "a2, b2", "a close, b close"},
-			err:    "a: " + text, errors: "a: " + text, states: "a=timed out b=cancelled c=cancelled",
+			err:    text, errors: text, states: "a=timed out b=cancelled c=cancelled",
 		},
 		{
 			name: "fails to close", deps: "a b", parts: map[string]part{"a": {steps: run, close: "fail"}, "b": {steps: run}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
 			rounds: []string{"a1, b1", "a2, b2", "a close, b close"},
-			err:    "a: " + text + "\nclose a", errors: "a: " + text + "\nclose a", states: "a=timed out b=cancelled",
+			err:    text + "\nclose a", errors: text + "\nclose a", states: "a=timed out b=cancelled",
 		},
 		{
 			name: "passed on", deps: "a b", parts: map[string]part{"a": {steps: run, throw: "cause"}, "b": {steps: run}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
 			rounds: []string{"a1, b1", "a2, b2", "a throw, b close"},
-			err:    "a: " + text, errors: "a: " + text, states: "a=timed out b=cancelled",
+			err:    text, errors: text, states: "a=timed out b=cancelled",
 		},
 		{
 			name: "swallowed by ending", deps: "a b:a", parts: map[string]part{"a": {steps: run, throw: "done"}},
@@ -528,13 +528,13 @@ func TestGroup_Timeout_of_a_node(t *testing.T) {
 			name: "goes on without grace", deps: "a b", parts: map[string]part{"a": {steps: run, throw: "next"}, "b": {steps: run}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
 			rounds: []string{"a1, b1", "a2, b2", "a throw, a close, b close"},
-			err:    "a: " + text, errors: "a: " + text, states: "a=timed out b=cancelled",
+			err:    text, errors: text, states: "a=timed out b=cancelled",
 		},
 		{
 			name: "goes on with grace", deps: "a b", parts: map[string]part{"a": {steps: run, throw: "next"}, "b": {steps: "next*4"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second), Grace: 2 * time.Second},
 			rounds: []string{"a1, b1", "a2, b2", "a throw, b3", "a3, b4", "a4, b5", "a close"},
-			err:    "a: " + text, errors: "a: " + text, states: "a=timed out b=succeeded",
+			err:    text, errors: text, states: "a=timed out b=succeeded",
 		},
 		{
 			name: "goes on with grace of its own, and ends", deps: "a b:a", parts: map[string]part{"a": {steps: "next*4", throw: "next"}},
@@ -551,28 +551,28 @@ func TestGroup_Timeout_of_a_node(t *testing.T) {
 			name: "negative: over before its first line", deps: "a b:a c", parts: map[string]part{"a": {steps: run, throw: "done"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(-1), AggregateErrors: true},
 			rounds: []string{"c1"}, states: "a=timed out b=skipped c=succeeded",
-			err: "1 task failed:\n- a: a: timed out before it started", errors: "a: a: timed out before it started",
+			err: "1 task failed:\n- a: timed out before it started", errors: "a: timed out before it started",
 		},
 		{
 			name: "an ordinary failure when aggregating", deps: "a b c:a", parts: map[string]part{"a": {steps: run}, "b": {steps: "next*4"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second), AggregateErrors: true},
 			rounds: []string{"a1, b1", "a2, b2", "a close, b3", "b4", "b5"},
-			err:    "1 task failed:\n- a: " + text, errors: "a: " + text, states: "a=timed out b=succeeded c=skipped",
+			err:    "1 task failed:\n- " + text, errors: text, states: "a=timed out b=succeeded c=skipped",
 		},
 		{
 			name: "parked", deps: "a", parts: map[string]part{"a": {steps: "after-100", throw: "cause"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
-			rounds: []string{"a1", "", "a throw"}, states: "a=timed out", err: "a: " + text, errors: "a: " + text,
+			rounds: []string{"a1", "", "a throw"}, states: "a=timed out", err: text, errors: text,
 		},
 		{
 			name: "parked for rounds", deps: "a", parts: map[string]part{"a": {steps: "rounds-100", throw: "cause"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
-			rounds: []string{"a1", "", "a throw"}, states: "a=timed out", err: "a: " + text, errors: "a: " + text,
+			rounds: []string{"a1", "", "a throw"}, states: "a=timed out", err: text, errors: text,
 		},
 		{
 			name: "parked for an event", deps: "a", parts: map[string]part{"a": {steps: "event", throw: "cause"}},
 			opts:   scheduler.GroupOptions[string]{Timeout: limit(time.Second)},
-			rounds: []string{"a1", "", "a throw"}, states: "a=timed out", err: "a: " + text, errors: "a: " + text,
+			rounds: []string{"a1", "", "a throw"}, states: "a=timed out", err: text, errors: text,
 		},
 		{
 			name: "in time", deps: "a", parts: map[string]part{"a": {steps: "next*3"}},

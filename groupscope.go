@@ -96,6 +96,15 @@ func (g *engine) limitHere() int64 {
 	return g.startLimit
 }
 
+// thrownHere returns the Timeout of the member whose code is running, while it is
+// thrown into it or closes it.
+func (g *engine) thrownHere() error {
+	if g.expiring.timeout == nil || g.expiring.node != g.current {
+		return nil
+	}
+	return g.expiring.timeout
+}
+
 // readClock reads the time for the Observers, if there are any. A round does that
 // by itself.
 func (g *engine) readClock() {

@@ -81,11 +81,19 @@ func (g *engine) expire(ctx context.Context, p int32) {
 		return
 	}
 	t := g.timeoutOf(p)
-	if kind == throwTimeout && g.throwTimeout(ctx, p, t) {
-		return
+	g.expiring = expiry{t, p}
+	if kind != throwTimeout || !g.throwTimeout(ctx, p, t) {
+		g.nodes.add(p, wasCutOff)
+		g.failAndClose(ctx, p, t)
 	}
-	g.nodes.add(p, wasCutOff)
-	g.failAndClose(ctx, p, t)
+	g.expiring = expiry{}
+}
+
+// expiry is the member whose time has passed, while that is seen to: its calls are to
+// learn why they are closed.
+type expiry struct {
+	timeout *Timeout
+	node    int32
 }
 
 // throwTimeout throws the Timeout of a member's own limit into it. It reports
@@ -135,11 +143,8 @@ func (g *engine) graceUntil(p int32, end int64) time.Duration {
 
 // timeoutOf returns the Timeout of a member whose own limit has passed.
 func (g *engine) timeoutOf(p int32) *Timeout {
-	slot := g.nodes.slot(p)
-	limit := g.deadlines.of(slot)
-	return &Timeout{
-		Task: TaskDescription(g.parking.task(slot)), Limit: limit.span, Notes: g.notesOf(p), at: limit.at,
-	}
+	limit := g.deadlines.of(g.nodes.slot(p))
+	return &Timeout{Task: g.nameOf(p), Limit: limit.span, Notes: g.notesOf(p), at: limit.at}
 }
 
 // failAndClose ends a running member that has failed and not ended.
@@ -242,6 +247,14 @@ func (g *engine) endClosing(ctx context.Context, p int32) {
 		return
 	}
 	g.endClosed(p, c, err)
+}
+
+// answerClosing ends a member that was to answer a Timeout and panicked: err is what
+// RecoverPanics has made of that.
+func (g *engine) answerClosing(ctx context.Context, p int32, err error) {
+	c := g.parking.task(g.nodes.slot(p)).(*closingTask)
+	c.answered, c.answer = true, err
+	g.endClosing(ctx, p)
 }
 
 // finishClosing closes a member that is closing, which waits if it has to.

@@ -63,22 +63,71 @@ func TestMisuse_of_a_nil_context(t *testing.T) {
 	}
 }
 
-// A task that was closed has been used.
-func TestTasks_are_used_up_by_Close(t *testing.T) {
-	event := scheduler.On(new(scheduler.Event))
-	for name, task := range map[string]scheduler.Task{
-		"Pause":   scheduler.Pause(event),
-		"Named":   scheduler.Named("web", scheduler.Pause(event)),
-		"Shield":  scheduler.Shield(scheduler.Pause(event)),
-		"Subrun":  scheduler.Subrun(scheduler.NewTaskRunner(scheduler.Pause(event), nil)),
-		"Reserve": scheduler.Reserve(time.Second, scheduler.Pause(event)),
-	} {
-		t.Run(name, func(t *testing.T) {
-			require.NoError(t, startRunner(t, task, nil).Cancel())
-			err := scheduler.Run(t.Context(), task, nil)
-			require.ErrorIs(t, err, scheduler.ErrEnded)
-			require.ErrorContains(t, err, "Pause(")
-			require.False(t, errors.Is(err, scheduler.ErrCancelled))
-		})
+// A task that has ended, in whichever way, has been used, and says so with its name.
+func TestTasks_are_used_once(t *testing.T) {
+	fn := func(context.Context) error { return nil }
+	ready := func(context.Context) (bool, error) { return true, nil }
+	body := func(*scheduler.Coroutine) error { return nil }
+	event := func() scheduler.Task { return scheduler.Pause(scheduler.On(new(scheduler.Event))) }
+	subrun := func() *scheduler.TaskRunner {
+		return scheduler.NewTaskRunner(event(), &scheduler.RunnerOptions{Name: "used"})
 	}
+	for name, tt := range map[string]struct {
+		make func() scheduler.Task
+		says string
+	}{
+		"Pause":    {event, "Pause("},
+		"Blocking": {func() scheduler.Task { return scheduler.Blocking(fn) }, "used_once.func"},
+		"Fetch": {func() scheduler.Task {
+			return scheduler.Fetch(ready, func(bool, error) error { return nil })
+		}, "used_once.func"},
+		"Poll":     {func() scheduler.Task { return scheduler.Poll(time.Second, ready) }, "used_once.func"},
+		"Wrap":     {func() scheduler.Task { return scheduler.Wrap(body) }, "used_once.func"},
+		"Sequence": {func() scheduler.Task { return scheduler.Sequence(event()) }, "Sequence"},
+		"Finally":  {func() scheduler.Task { return scheduler.Finally(event(), event()) }, "Finally"},
+		"Retry": {func() scheduler.Task {
+			return scheduler.Retry(constant(0), func(int, error) scheduler.Task { return event() })
+		}, "Retry"},
+		"All":      {func() scheduler.Task { return scheduler.All(event()) }, "All"},
+		"group":    {func() scheduler.Task { return groupOf(t, "a", hours, &scheduler.GroupOptions[string]{Name: "used"}) }, "used"},
+		"Claiming": {func() scheduler.Task { return scheduler.Claiming(nil, event()) }, "Pause("},
+		"Named":    {func() scheduler.Task { return scheduler.Named("web", event()) }, "Pause("},
+		"Shield":   {func() scheduler.Task { return scheduler.Shield(event()) }, "Pause("},
+		"Reserve":  {func() scheduler.Task { return scheduler.Reserve(time.Second, event()) }, "Pause("},
+		"Subrun":   {func() scheduler.Task { return scheduler.Subrun(subrun()) }, "used"},
+	} {
+		for how, end := range map[string]func(scheduler.Task){
+			"Close before its first step": func(task scheduler.Task) { require.NoError(t, task.Close()) },
+			"Throw before its first step": func(task scheduler.Task) {
+				if thrower, ok := task.(scheduler.Thrower); ok {
+					_, err := thrower.Throw(t.Context(), errOops)
+					require.Equal(t, errOops, err)
+				} else {
+					require.NoError(t, task.Close())
+				}
+			},
+			"Close": func(task scheduler.Task) { require.NoError(t, startRunner(t, task, nil).Cancel()) },
+			"Throw": func(task scheduler.Task) {
+				r := startRunner(t, task, nil)
+				r.Interrupt(errOops)
+				_, _ = r.Step(t.Context())
+				_ = r.Cancel() // a clean-up has yielded once more
+			},
+		} {
+			t.Run(name+"/"+how, func(t *testing.T) {
+				task := tt.make()
+				end(task)
+				err := scheduler.Run(t.Context(), task, nil)
+				require.ErrorIs(t, err, scheduler.ErrEnded)
+				require.ErrorContains(t, err, tt.says)
+				require.False(t, errors.Is(err, scheduler.ErrCancelled))
+			})
+		}
+	}
+	t.Run("Subrun of a runner that somebody else drives", func(t *testing.T) {
+		r := startRunner(t, event(), nil)
+		require.NoError(t, scheduler.Subrun(r).Close())
+		require.False(t, r.Done())
+		require.NoError(t, r.Cancel())
+	})
 }

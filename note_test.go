@@ -280,7 +280,7 @@ func TestTimeout_notes(t *testing.T) {
 				})
 			}))
 		}, opts(0))
-		require.EqualError(t, schedulertest.NewDriver(t, group, nil).RunToEnd(), "a: create: timed out after 10m0s: volume is still 'building', attempt 7: 503 Service Unavailable")
+		require.EqualError(t, schedulertest.NewDriver(t, group, nil).RunToEnd(), "a: timed out after 10m0s: volume is still 'building', attempt 7: 503 Service Unavailable")
 		timeout := asError[*scheduler.Timeout](t, group.Err("a"))
 		require.Equal(t, scheduler.Notes{Text: "volume is still 'building'", Attempt: 7, Last: busy}, timeout.Notes)
 		require.ErrorIs(t, group.Err("a"), busy)
@@ -297,7 +297,7 @@ func TestTimeout_notes(t *testing.T) {
 				return co.Yield(scheduler.After(time.Hour))
 			}))
 		}, opts(time.Minute))
-		require.EqualError(t, schedulertest.NewDriver(t, group, nil).RunToEnd(), "a: polling: timed out after 10m0s: after")
+		require.EqualError(t, schedulertest.NewDriver(t, group, nil).RunToEnd(), "a: timed out after 10m0s: after")
 	})
 	t.Run("of a call", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -308,7 +308,7 @@ func TestTimeout_notes(t *testing.T) {
 				}))
 			}, opts(0))
 			require.EqualError(t, scheduler.Run(t.Context(), group, nil),
-				"a: poll: timed out after 10m0s: building, asked 11 times")
+				"a: timed out after 10m0s: building, asked 11 times")
 		})
 	})
 }
@@ -320,7 +320,7 @@ func TestTimeout_keepsWhatItWraps(t *testing.T) {
 			return lasting(0, fmt.Errorf("inside: %w", scheduler.ErrClosed))
 		}))
 	}, &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Minute }})
-	require.EqualError(t, schedulertest.NewDriver(t, group, nil).RunToEnd(), "a: retry: timed out after 1m0s: attempt 1: inside: scheduler: closed")
+	require.EqualError(t, schedulertest.NewDriver(t, group, nil).RunToEnd(), "a: timed out after 1m0s: attempt 1: inside: scheduler: closed")
 }
 
 func TestNotes_String(t *testing.T) {

@@ -97,7 +97,7 @@ func TestObserver_transitions(t *testing.T) {
 				Timeout:         byKey(map[string]time.Duration{"a": time.Second}),
 			},
 			rounds: []string{
-				"a running, c running", "", "a timed out (player a: timed out after 1s), b skipped", "", "", "c succeeded",
+				"a running, c running", "", "a timed out (a: timed out after 1s), b skipped", "", "", "c succeeded",
 			},
 		},
 		{

@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
@@ -89,7 +88,7 @@ type poll struct {
 
 func (p *poll) Step(ctx context.Context) (Yield, error) {
 	if p.over {
-		return Yield{}, fmt.Errorf("%w: %s", ErrEnded, p.name)
+		return Yield{}, &namedError{p.name, ErrEnded}
 	}
 	if p.call != nil {
 		y, err := stepTask(ctx, p.call)

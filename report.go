@@ -120,13 +120,22 @@ func (g *engine) String() string {
 	return g.opts.Name
 }
 
+// nameOf returns what texts call a node: its key, or the description of its task if
+// the key is only a number.
+func (g *engine) nameOf(p int32) string {
+	if s := g.nodes.state(p); g.isNumbered && (s == StateRunning || s == StateClosing) && g.nodes.slot(p) != noSlot {
+		return TaskDescription(g.taskOf(p))
+	}
+	return fmt.Sprint(g.key(p))
+}
+
 // pathOf returns the keys from the outermost group to the node.
 func (g *engine) pathOf(p int32) string {
-	key := fmt.Sprint(g.key(p))
+	name := g.nameOf(p)
 	if g.outer == nil {
-		return key
+		return name
 	}
-	return g.outer.pathOf(g.outerNode) + "/" + key
+	return g.outer.pathOf(g.outerNode) + "/" + name
 }
 
 // Outcome is the end of a node that did not simply succeed.

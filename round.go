@@ -172,6 +172,8 @@ func recovered(code func() (Yield, error), passes *bool) (y Yield, err error) {
 // apply does what the answer of a member that has a slot asks for.
 func (g *engine) apply(ctx context.Context, p int32, y Yield, err error) {
 	switch {
+	case err != nil && g.parking.has(g.nodes.slot(p), isClosing):
+		g.answerClosing(ctx, p, err)
 	case err != nil:
 		g.fail(ctx, p, err)
 	case y.code == yieldNext: // and nothing besides that might come earlier

@@ -115,6 +115,7 @@ type TaskRunner struct {
 	notice   *StopError // of Stop, if it gave a grace
 	untold   bool       // the task has not got the notice yet
 	cutWith  error      // what it fails with if the task is closed after CancelAfter; nil: ErrCancelled
+	throwing error      // what it is throwing into the task, or closes it for
 	failed   error      // with what the runner fails once the task is closed, beside the error of Close
 	err      error      // what Err returns; before the end the Timeout that the task swallowed
 
@@ -170,6 +171,8 @@ func checkRunner(task Task, opts *RunnerOptions) error {
 	return checkDuration("RunnerOptions.Grace", opts.Grace)
 }
 
+var errZeroRunner = &OptionError{Option: "TaskRunner", Reason: "zero value; use NewTaskRunner"}
+
 var errAbandonClock = &OptionError{Option: "RunnerOptions.Abandon", Reason: "needs the system's clock, and the run has another"}
 
 // grace is how long the task may continue.
@@ -204,7 +207,7 @@ func (r *TaskRunner) begin(ctx context.Context, timeout time.Duration) error {
 		return err
 	}
 	if r.task == nil {
-		return &OptionError{Option: "TaskRunner", Reason: "zero value; use NewTaskRunner"}
+		return errZeroRunner
 	}
 	clock := clockOf(ctx)
 	if r.opts.Clock != nil {
@@ -261,6 +264,8 @@ func (r *TaskRunner) Step(ctx context.Context) (done bool, err error) {
 	switch {
 	case r.done:
 		return true, nil
+	case r.task == nil:
+		return false, errZeroRunner
 	case !r.started:
 		return false, &namedError{r.opts.Name, ErrNotStarted}
 	case ctx == nil:
@@ -391,6 +396,8 @@ func (r *TaskRunner) limitHere() int64 {
 	}
 	return r.deadline.at
 }
+
+func (r *TaskRunner) thrownHere() error { return r.throwing }
 
 // due reports whether the task is to be stepped, and counts the round.
 func (r *TaskRunner) due() bool {

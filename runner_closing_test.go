@@ -115,7 +115,7 @@ func TestTaskRunner_Kill(t *testing.T) {
 		kill := scheduler.Func(func(context.Context) error { inner.Kill(); return nil })
 		err := scheduler.Run(t.Context(), scheduler.All(scheduler.Subrun(inner), kill), nil)
 		require.ErrorIs(t, err, scheduler.ErrCancelled)
-		require.EqualError(t, err, "0: scheduler: cancelled")
+		require.EqualError(t, err, "Pause(after 1h0m0s): scheduler: cancelled")
 	})
 }
 
@@ -246,7 +246,7 @@ func TestSubrun(t *testing.T) {
 		r := make()
 		err := scheduler.Run(t.Context(), scheduler.All(scheduler.Subrun(r), scheduler.Subrun(r)), nil)
 		require.ErrorIs(t, err, scheduler.ErrStarted)
-		require.EqualError(t, err, "1: scheduler: already started: inner")
+		require.EqualError(t, err, "inner: scheduler: already started: inner")
 	})
 	t.Run("one that was started before", func(t *testing.T) {
 		r := make()

@@ -146,9 +146,9 @@ func (r *TaskRunner) throw(ctx context.Context, err error) (Yield, error) {
 	if !r.entered {
 		return Yield{}, err
 	}
-	r.inside = true
+	r.inside, r.throwing = true, err
 	y, err := throwInto(ctx, r.task, err)
-	r.inside = false
+	r.inside, r.throwing = false, nil
 	return y, err
 }
 
@@ -158,6 +158,7 @@ func (r *TaskRunner) expire(ctx context.Context) (Yield, error) {
 	case r.deadline.kind == throwTimeout:
 		return r.timeOut(ctx)
 	case r.err != nil: // its Timeout, after which it had a grace
+		r.throwing = r.err
 		return r.beginClose(r.err)
 	case r.cutWith != nil:
 		return r.beginClose(r.cutWith)
@@ -187,7 +188,7 @@ func (r *TaskRunner) timeOut(ctx context.Context) (Yield, error) {
 		r.err = t // the task has swallowed it
 		return y, nil
 	case t.grace == 0:
-		r.err = t
+		r.err, r.throwing = t, t
 		return r.beginClose(nil)
 	}
 	r.err = t

@@ -47,6 +47,10 @@ type maker interface {
 	// limitHere returns the instant, by the scope's clock, after which the task
 	// is thrown into or closed, or never.
 	limitHere() int64
+
+	// thrownHere returns the error for which it is ending the task at this very
+	// moment, such as a Timeout, or nil.
+	thrownHere() error
 }
 
 // within returns a scope inside s, which may be nil, with nothing of its own.
@@ -76,6 +80,21 @@ func noticeOf(ctx context.Context) *StopError {
 		}
 	}
 	return first
+}
+
+// thrownOf returns the error for which a task that began in ctx is being closed at
+// this moment: the innermost that a driver around it throws, or nil. A Shield does
+// not keep it out.
+func thrownOf(ctx context.Context) error {
+	for s := scopeOf(ctx); s != nil; s = s.outer {
+		if s.maker == nil {
+			continue
+		}
+		if err := s.maker.thrownHere(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // limitOf returns the earliest limit of the runners and nodes around ctx, in
@@ -161,6 +180,9 @@ type scopeCache struct {
 func (c *scopeCache) derive(ctx context.Context, make func() scope) *scopeContext {
 	if c.inner == nil || !same(ctx, c.outer) {
 		c.outer, c.inner = ctx, &scopeContext{Context: ctx, scope: make()}
+		if c.inner.scope.shield {
+			c.inner.Context = context.WithoutCancel(ctx) // it goes on after that end
+		}
 	}
 	return c.inner
 }

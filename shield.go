@@ -8,8 +8,9 @@ import (
 // Shield returns a Task that drives the given one and keeps the notice of a stop
 // from it: for work that has to be done all the same, such as a roll-back. The
 // task gets no notice from outside, and what it begins finds none, so a group in
-// it starts its nodes. Time limits still count: after a stop it has what is left
-// of the grace, and then it is closed. Shield panics if task is nil.
+// it starts its nodes. Its contexts have neither the end nor the deadline of Run's
+// context. Time limits still count: after a stop it has what is left of the grace,
+// and then it is closed. Shield panics if task is nil.
 func Shield(task Task) Task {
 	if task == nil {
 		panic("scheduler: Shield: nil Task")

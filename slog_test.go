@@ -70,9 +70,9 @@ level=INFO msg="group started" group.name=site group.nodes=3 group.completed=0
 level=DEBUG msg="node running" group.name=site group.round=1 node.path=a node.from=pending
 level=DEBUG msg="node running" group.name=site group.round=1 node.path=c node.from=pending
 level=DEBUG msg="node succeeded" group.name=site group.round=1 node.path=c node.from=running node.task="player c"
-level=WARN msg="node timed out" group.name=site group.round=3 node.path=a node.from=running node.task="player a" error="player a: timed out after 1s"
+level=WARN msg="node timed out" group.name=site group.round=3 node.path=a node.from=running node.task="player a" error="a: timed out after 1s"
 level=DEBUG msg="node skipped" group.name=site group.round=3 node.path=b node.from=pending
-level=INFO msg="group ended" group.name=site group.rounds=3 group.took=2s group.succeeded=1 group.timed_out=1 group.skipped=1 error="1 task failed:\n- a: player a: timed out after 1s"`,
+level=INFO msg="group ended" group.name=site group.rounds=3 group.took=2s group.succeeded=1 group.timed_out=1 group.skipped=1 error="1 task failed:\n- a: timed out after 1s"`,
 		},
 		{
 			name: "in reverse", deps: "b:a", level: slog.LevelDebug, opts: scheduler.GroupOptions[string]{Reverse: true},

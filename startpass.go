@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"math/bits"
 )
@@ -148,7 +147,7 @@ func (g *engine) start(ctx context.Context, p int32) {
 	limit := g.limitOf(p)
 	if limit.span < 0 {
 		g.claims.release()
-		g.handle(ctx, p, nil, &Timeout{Task: fmt.Sprint(g.key(p)), Limit: limit.span, at: limit.at})
+		g.handle(ctx, p, nil, &Timeout{Task: g.nameOf(p), Limit: limit.span, at: limit.at})
 		return
 	}
 	g.startLimit = never

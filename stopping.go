@@ -82,7 +82,7 @@ func (g *engine) disposition(p int32, err error) (d Disposition) {
 }
 
 func (g *engine) taskError(p int32, task Task, err error) *TaskError {
-	e := &TaskError{Key: g.key(p), Err: err}
+	e := &TaskError{Key: g.key(p), Err: err, isNumber: g.isNumbered}
 	if task != nil {
 		e.Task = TaskDescription(task)
 	}

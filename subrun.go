@@ -54,6 +54,7 @@ func (t *subrun) begin() error {
 
 func (t *subrun) Throw(ctx context.Context, err error) (Yield, error) {
 	if !t.owns {
+		t.over = true
 		return Yield{}, err
 	}
 	y, err := t.runnerTask.Throw(ctx, err)
@@ -61,7 +62,10 @@ func (t *subrun) Throw(ctx context.Context, err error) (Yield, error) {
 }
 
 func (t *subrun) Close() error {
-	t.over = t.owns
+	t.over = true
+	if !t.owns {
+		return nil
+	}
 	return t.runnerTask.Close()
 }
 

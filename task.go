@@ -306,9 +306,7 @@ func (p *pause) Step(context.Context) (Yield, error) {
 }
 
 func (p *pause) Close() error {
-	if p.steps > 0 {
-		p.steps = 2 // it can be used once
-	}
+	p.steps = 2 // it can be used once
 	return nil
 }
 

@@ -13,7 +13,7 @@ import (
 //
 // A Timeout does not change once it was thrown.
 type Timeout struct {
-	Task  string        // what timed out: the runner's name, or the task's description
+	Task  string        // what timed out: the runner's name, or the node's key
 	Limit time.Duration // the time it was given
 	Notes Notes         // what its node had said about itself by then
 

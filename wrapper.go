@@ -90,6 +90,7 @@ func (t *told) scoped(ctx context.Context) context.Context {
 // noticeHere makes it a maker of scopes.
 func (t *told) noticeHere() *StopError { return t.notice }
 func (t *told) limitHere() int64       { return never }
+func (t *told) thrownHere() error      { return nil }
 
 // coroutine is the Task side of a Coroutine, hidden from fn.
 //
@@ -122,13 +123,21 @@ func (co *Coroutine) Await(task Task) error {
 	if task == nil {
 		return ErrNilTask
 	}
-	if c, ok := task.(*coroutine); ok && (c.co.top != nil || c.co.coro.Started()) {
-		return &namedError{c.String(), ErrStarted}
+	if c, ok := task.(*coroutine); ok && c.co.top != nil {
+		return &namedError{c.String(), c.co.used()}
 	}
 	co.check("Await")
 	co.child = task
 	co.coro.Suspend()
 	return co.passed
+}
+
+// used says what is wrong with beginning it once more.
+func (co *Coroutine) used() error {
+	if co.coro.Running() || co.coro.Suspended() {
+		return ErrStarted
+	}
+	return ErrEnded
 }
 
 // check panics if the function is not running.
@@ -267,6 +276,7 @@ func (c *coroutine) enter(ctx context.Context) error {
 func (c *coroutine) Throw(ctx context.Context, err error) (Yield, error) {
 	co := &c.co
 	if co.leaf == nil {
+		co.top = co         // it can be used once
 		return Yield{}, err // never entered: no code of it runs
 	}
 	co.tell().throwing = err
@@ -356,6 +366,7 @@ func (c *coroutine) Close() error {
 	co := c.co.leaf
 	c.co.leaf = nil
 	if co == nil {
+		c.co.top = &c.co // it can be used once
 		return nil
 	}
 	var err error

@@ -215,17 +215,23 @@ func TestCoroutine_Await_one_after_another(t *testing.T) {
 func TestCoroutine_Await_of_one_in_use(t *testing.T) {
 	tests := []struct {
 		name  string
+		want  error
 		child func(t *testing.T) scheduler.Task
 	}{
-		{"suspended", func(t *testing.T) scheduler.Task {
+		{"suspended", scheduler.ErrStarted, func(t *testing.T) scheduler.Task {
 			task := scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Yield(scheduler.Next) })
 			mustStep(t, t.Context(), task)
 			t.Cleanup(func() { require.NoError(t, task.Close()) })
 			return task
 		}},
-		{"ended", func(t *testing.T) scheduler.Task {
+		{"ended", scheduler.ErrEnded, func(t *testing.T) scheduler.Task {
 			task := scheduler.Wrap(func(*scheduler.Coroutine) error { return nil })
 			mustStep(t, t.Context(), task)
+			return task
+		}},
+		{"closed", scheduler.ErrEnded, func(t *testing.T) scheduler.Task {
+			task := scheduler.Wrap(func(*scheduler.Coroutine) error { return nil })
+			require.NoError(t, task.Close())
 			return task
 		}},
 	}
@@ -234,7 +240,8 @@ func TestCoroutine_Await_of_one_in_use(t *testing.T) {
 			child := test.child(t)
 			task := scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(child) })
 			_, err := task.Step(t.Context())
-			require.ErrorIs(t, err, scheduler.ErrStarted)
+			require.ErrorIs(t, err, test.want)
+			require.ErrorContains(t, err, "scheduler_test.Test")
 		})
 	}
 	t.Run("itself", func(t *testing.T) {

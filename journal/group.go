@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/steptask/scheduler"
@@ -201,7 +202,8 @@ func limited[K comparable](task scheduler.Task, k K, o *scheduler.GroupOptions[K
 	if limit == 0 {
 		return task
 	}
-	return scheduler.Subrun(scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Timeout: limit, Grace: graceOf(k, o)}))
+	r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Name: fmt.Sprint(k), Timeout: limit, Grace: graceOf(k, o)})
+	return scheduler.Named(scheduler.TaskDescription(task), scheduler.Subrun(r))
 }
 
 func graceOf[K comparable](k K, o *scheduler.GroupOptions[K]) time.Duration {

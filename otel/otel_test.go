@@ -277,19 +277,19 @@ func TestGroup_ends(t *testing.T) {
 		"time limit of a node": {
 			opts: scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Second }},
 			test: func(d *schedulertest.Driver, _ *scheduler.DependencyTaskGroup[string]) { _ = d.RunToEnd() },
-			want: `site 0s-1.000000001s *scheduler.Timeout Error: a: work: timed out after 1s
-  ! 1.000000001s scheduler.stop a: work: timed out after 1s
-  ! 1.000000001s exception a: work: timed out after 1s
-  a 0s-1.000000001s timed out *scheduler.Timeout Error: work: timed out after 1s
-    ! 1.000000001s exception work: timed out after 1s
+			want: `site 0s-1.000000001s *scheduler.Timeout Error: a: timed out after 1s
+  ! 1.000000001s scheduler.stop a: timed out after 1s
+  ! 1.000000001s exception a: timed out after 1s
+  a 0s-1.000000001s timed out *scheduler.Timeout Error: a: timed out after 1s
+    ! 1.000000001s exception a: timed out after 1s
 `,
 		},
 		"no time at all": {
 			opts: scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return -1 }},
 			test: func(d *schedulertest.Driver, _ *scheduler.DependencyTaskGroup[string]) { _ = d.RunToEnd() },
-			want: `site 0s-0s *scheduler.Timeout Error: a: a: timed out before it started
-  ! 0s scheduler.stop a: a: timed out before it started
-  ! 0s exception a: a: timed out before it started
+			want: `site 0s-0s *scheduler.Timeout Error: a: timed out before it started
+  ! 0s scheduler.stop a: timed out before it started
+  ! 0s exception a: timed out before it started
   a 0s-0s timed out *scheduler.Timeout Error: a: timed out before it started
     ! 0s exception a: timed out before it started
 `,
