@@ -56,6 +56,7 @@ type Options struct {
 	Estimate  func(k int) int64
 	Completed func(k int) bool
 	When      func(k int, required []State) Verdict
+	KeepOpen  bool
 	Observe   func(k int, from, to State, err error)
 }
 
@@ -72,6 +73,9 @@ type Group struct {
 	signal    bool // a round is wanted though nobody is due
 	signalAt  int  // the step in which it was: it is seen after that
 	draining  bool
+	cancelled bool    // what was pending
+	closed    bool    // the input
+	busy      int     // calls under way
 	inherited int64   // the grace of the nearest runner that has one
 	stopping  bool    // nothing new starts
 	graced    bool    // the running members were asked for their graces in this step
@@ -91,6 +95,7 @@ type node struct {
 	freed    bool // done, or its failure is ignored: what requires it may start
 	before   bool // it was done beforehand: it frees once all that it requires does
 	wanted   bool // When said that it starts
+	late     bool // it was added while the group was there
 	urgency  int  // its own priority, or that of the most urgent node that waits for it
 	path     int64
 
@@ -174,6 +179,9 @@ func (g *Group) Task() Task {
 // State returns where a node stands.
 func (g *Group) State(k int) State { return g.byKey[k].state }
 
+// Len returns the number of nodes.
+func (g *Group) Len() int { return len(g.byKey) }
+
 // Started reports whether a node was started.
 func (g *Group) Started(k int) bool { return g.byKey[k].started }
 
@@ -208,11 +216,10 @@ func (g *Group) step() (Yield, error) {
 		}
 	}
 	defer g.opts.Clock.enter(func() *Notice { return g.notice }, 0)()
+	g.busy++
+	defer func() { g.busy-- }()
 	g.signal, g.graced = false, false
 	g.round++
-	if g.round == 1 {
-		g.ask()
-	}
 	now := g.opts.Clock.Now
 	for _, n := range g.running() {
 		n.turn = n.turn || n.isDue(g.round, now)
@@ -233,6 +240,7 @@ func (g *Group) step() (Yield, error) {
 			}
 		}
 	}
+	g.ask()
 	for n := g.nextReady(); n != nil; n = g.nextReady() {
 		g.start(n)
 	}
@@ -303,7 +311,8 @@ func (g *Group) nextReady() *node {
 	var next *node
 	for _, n := range g.nodes {
 		if n.state == Pending && (n.wanted || g.opts.When == nil && each(n.requires, (*node).frees)) &&
-			(next == nil || n.urgency > next.urgency || n.urgency == next.urgency && n.path > next.path) {
+			(next == nil || !n.late && n.urgency > next.urgency ||
+				!n.late && n.urgency == next.urgency && n.path > next.path) {
 			next = n
 		}
 	}
@@ -567,7 +576,7 @@ func (g *Group) cutOffAll() {
 
 // cancelPending ends the starting.
 func (g *Group) cancelPending() {
-	g.stopping = true
+	g.stopping, g.cancelled = true, true
 	for _, n := range g.nodes {
 		if n.state == Pending {
 			g.set(n, Cancelled, nil)
@@ -586,7 +595,7 @@ func (g *Group) set(n *node, to State, err error) {
 // answer is what a step returns: the result when nothing is left to be done.
 func (g *Group) answer() (Yield, error) {
 	running, pending := g.running(), g.count(Pending)
-	if len(running) == 0 && (pending == 0 || g.draining) {
+	if len(running) == 0 && (pending == 0 || g.draining) && !g.waitsForNodes() {
 		g.ended = true
 		if err := g.result(); err != nil {
 			return Yield{}, err
@@ -630,7 +639,7 @@ func (g *Group) count(s State) int {
 
 // result is the group's error.
 func (g *Group) result() error {
-	unfinished := g.count(Cancelled) > 0
+	unfinished := g.count(Cancelled) > 0 || g.opts.KeepOpen && !g.closed && (g.cancelled || !g.draining)
 	timedOut := g.timedOut != nil && (unfinished || g.timedOut.Grace == 0)
 	var err error
 	if g.opts.Aggregate || g.opts.OnError != nil {
@@ -685,6 +694,8 @@ func (g *Group) throw(err error) (Yield, error) {
 		return Yield{}, err
 	}
 	defer g.opts.Clock.enter(func() *Notice { return g.notice }, 0)()
+	g.busy++
+	defer func() { g.busy-- }()
 	g.graced = false
 	t, isTimeout := err.(*Timeout) //nolint:errorlint // That very type.
 	g.failures = append(g.failures, failure{err: err, aside: isTimeout, thrown: true})
@@ -710,11 +721,11 @@ func (g *Group) stop(n *Notice) {
 		return
 	}
 	defer g.opts.Clock.enter(func() *Notice { return g.notice }, 0)()
+	g.busy++
+	defer func() { g.busy-- }()
 	g.heed(n)
 	g.notify(n)
-	if !g.signal {
-		g.signal, g.signalAt = true, g.opts.Clock.steps
-	}
+	g.wake()
 }
 
 func (g *Group) notify(n *Notice) {
@@ -728,10 +739,73 @@ func (g *Group) notify(n *Notice) {
 func (g *Group) Drain() {
 	if !g.ended && !g.stopping {
 		g.draining, g.stopping = true, true
-		if !g.signal {
-			g.signal, g.signalAt = true, g.opts.Clock.steps
-		}
+		g.wake()
 	}
+}
+
+// wake wants a round though nobody may be due.
+func (g *Group) wake() {
+	if !g.signal {
+		g.signal, g.signalAt = true, g.opts.Clock.steps
+	}
+}
+
+// wakeFrom wakes the group unless it is in a round of its own.
+func (g *Group) wakeFrom() {
+	if g.begun && !g.ended && g.busy == 0 {
+		g.wake()
+	}
+}
+
+// Add adds a node, which is the last in key order, to those that are there. It is
+// lost at once if something that it requires is.
+func (g *Group) Add(requires []int) error {
+	if !g.opts.KeepOpen || g.opts.Reverse || g.closed || g.ended || g.cancelled {
+		return ErrInputClosed
+	}
+	n := &node{key: len(g.byKey), state: Pending, late: true}
+	for _, q := range requires {
+		n.requires = append(n.requires, g.byKey[q])
+	}
+	g.nodes, g.byKey = append(g.nodes, n), append(g.byKey, n)
+	g.wakeFrom()
+	switch {
+	case g.opts.Completed != nil && g.opts.Completed(n.key):
+		n.before = true
+		if !g.begun {
+			n.state = Succeeded // to be told when it begins
+		} else {
+			g.set(n, Succeeded, nil)
+		}
+	case g.opts.When != nil:
+		if g.busy > 0 {
+			g.ask() // else in the next round, before anything starts
+		}
+	case slices.ContainsFunc(n.requires, (*node).isLost):
+		g.set(n, Skipped, nil)
+	}
+	return nil
+}
+
+// isLost reports whether a node will never be done.
+func (n *node) isLost() bool {
+	if n.before {
+		return slices.ContainsFunc(n.requires, (*node).isLost)
+	}
+	return n.state >= Failed && !n.freed
+}
+
+// CloseInput says that no more nodes come.
+func (g *Group) CloseInput() {
+	if !g.closed {
+		g.closed = true
+		g.wakeFrom()
+	}
+}
+
+// waitsForNodes reports whether the group goes on although nothing is left.
+func (g *Group) waitsForNodes() bool {
+	return g.opts.KeepOpen && !g.closed && !g.stopping && g.notice == nil
 }
 
 // close closes the running members, in key order. Its error is what nodes had

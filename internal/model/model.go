@@ -151,6 +151,8 @@ var (
 	ErrSkip       = errors.New("skip")
 	ErrDrained    = errors.New("drained")
 	ErrCondition  = errors.New("skipped by its condition")
+
+	ErrInputClosed = errors.New("the group takes no more nodes")
 )
 
 // Timeout is thrown into a task whose time is over.

@@ -18,7 +18,8 @@ type modelEngine struct {
 	events  []scheduler.Event
 	runners []*scheduler.TaskRunner
 	groups  []*scheduler.DependencyTaskGroup[int]
-	ids     []int
+	specs   []*modelSpec
+	late    lateNodes
 }
 
 type modelEngineClock struct{ t int64 }
@@ -66,6 +67,8 @@ func (e *modelEngine) render(err error) string {
 			return e.render(err.Cause)
 		case modelErr:
 			return string(err)
+		case *scheduler.AddError:
+			return e.render(err.Unwrap())
 		case interface{ Unwrap() []error }:
 			return "join"
 		}
@@ -123,8 +126,35 @@ func (e *modelEngine) op(what modelWhat, n int) {
 		if len(e.groups) > 0 {
 			e.groups[n%len(e.groups)].Drain()
 		}
+	case modelAdd:
+		e.addTo(n)
+	case modelCloseInput:
+		if len(e.groups) > 0 {
+			e.groups[n%len(e.groups)].CloseInput()
+		}
 	case modelEarly:
 	}
+}
+
+func (e *modelEngine) made() int { return len(e.groups) }
+
+// addTo adds the next node of a group, or closes its input after the last one.
+func (e *modelEngine) addTo(n int) {
+	if len(e.groups) == 0 {
+		return
+	}
+	i := n % len(e.groups)
+	g, spec := e.groups[i], e.specs[i]
+	k, requires, ok := e.late.next(i, spec.group)
+	if !ok {
+		g.CloseInput()
+		return
+	}
+	err := g.Add(k, requires...)
+	if err == nil {
+		e.late.added[i]++
+	}
+	e.trace(spec.id, "adds", e.render(err))
 }
 
 func (e *modelEngine) finish() {
@@ -137,7 +167,7 @@ func (e *modelEngine) finish() {
 	}
 	for i, g := range e.groups {
 		e.b = append(e.b, "group "...)
-		e.b = strconv.AppendInt(e.b, int64(e.ids[i]), 10)
+		e.b = strconv.AppendInt(e.b, int64(e.specs[i].id), 10)
 		for k := range g.Len() {
 			e.b = append(e.b, ' ')
 			e.b = strconv.AppendInt(e.b, int64(g.State(k)), 10)
@@ -202,7 +232,7 @@ func (e *modelEngine) groupOf(spec *modelSpec, deps *scheduler.Dependencies[int]
 	s := spec.group
 	opts := &scheduler.GroupOptions[int]{
 		Reverse: s.reverse, AggregateErrors: s.aggregate, Grace: time.Duration(s.grace),
-		Limit: s.limit, Budget: s.budget,
+		Limit: s.limit, Budget: s.budget, KeepOpen: s.open,
 		Name: strconv.Itoa(spec.id), Observer: modelObserver{e, spec.id},
 	}
 	if s.graces != nil {
@@ -240,7 +270,7 @@ func (e *modelEngine) groupOf(spec *modelSpec, deps *scheduler.Dependencies[int]
 	if err != nil {
 		panic(err)
 	}
-	e.groups, e.ids = append(e.groups, g), append(e.ids, spec.id)
+	e.groups, e.specs = append(e.groups, g), append(e.specs, spec)
 	return g
 }
 

@@ -14,6 +14,7 @@ type modelModel struct {
 	runners []*model.Runner
 	groups  []*model.Group
 	specs   []*modelSpec
+	late    lateNodes
 }
 
 func newModelModel(run *modelRun) *modelModel {
@@ -97,8 +98,35 @@ func (m *modelModel) op(what modelWhat, n int) {
 		if len(m.groups) > 0 {
 			m.groups[n%len(m.groups)].Drain()
 		}
+	case modelAdd:
+		m.addTo(n)
+	case modelCloseInput:
+		if len(m.groups) > 0 {
+			m.groups[n%len(m.groups)].CloseInput()
+		}
 	case modelEarly:
 	}
+}
+
+func (m *modelModel) made() int { return len(m.groups) }
+
+// addTo adds the next node of a group, or closes its input after the last one.
+func (m *modelModel) addTo(n int) {
+	if len(m.groups) == 0 {
+		return
+	}
+	i := n % len(m.groups)
+	g, spec := m.groups[i], m.specs[i]
+	_, requires, ok := m.late.next(i, spec.group)
+	if !ok {
+		g.CloseInput()
+		return
+	}
+	err := g.Add(requires)
+	if err == nil {
+		m.late.added[i]++
+	}
+	m.trace(spec.id, "adds", m.render(err))
 }
 
 func (m *modelModel) finish() {
@@ -112,7 +140,7 @@ func (m *modelModel) finish() {
 	for i, g := range m.groups {
 		m.b = append(m.b, "group "...)
 		m.b = strconv.AppendInt(m.b, int64(m.specs[i].id), 10)
-		for k := range m.specs[i].group.nodes {
+		for k := range g.Len() {
 			m.b = append(m.b, ' ')
 			m.b = strconv.AppendInt(m.b, int64(g.State(k)), 10)
 			m.b = strconv.AppendBool(m.b, g.Started(k))
@@ -189,7 +217,7 @@ func (m *modelModel) answer(s *modelScript, thrown error) (model.Yield, error) {
 func (m *modelModel) group(spec *modelSpec) model.Task {
 	s := spec.group
 	opts := model.Options{
-		Clock: &m.clock, Requires: s.requires, Reverse: s.reverse, Aggregate: s.aggregate, Limit: s.limit,
+		Clock: &m.clock, Requires: s.requires, Reverse: s.reverse, Aggregate: s.aggregate, Limit: s.limit, KeepOpen: s.open,
 		Task: func(k int) model.Task { return m.task(s.nodes[k]) },
 		Observe: func(k int, from, to model.State, err error) {
 			m.transition(spec.id, k, int(from), int(to), m.render(err))

@@ -2,6 +2,7 @@ package proof_test
 
 import (
 	"flag"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -69,6 +70,9 @@ func (run *modelRun) leafSpec(c *choices) *modelLeaf {
 				act.touch++
 			}
 		}
+		if c.one(4) {
+			act.adds = 1 + c.pick(3)
+		}
 		leaf.acts = append(leaf.acts, act)
 	}
 	return leaf
@@ -89,6 +93,19 @@ func (run *modelRun) groupSpec(c *choices, depth int) *modelGroup {
 			if c.one(3) {
 				g.requires[order[i]] = append(g.requires[order[i]], order[j])
 			}
+		}
+	}
+	if c.one(3) {
+		g.open = true
+		for range c.pick(5) {
+			var requires []int
+			for q := range n {
+				if c.one(3) {
+					requires = append(requires, q)
+				}
+			}
+			g.late = append(g.late, requires)
+			n++
 		}
 	}
 	for range n {
@@ -149,7 +166,7 @@ func TestModel_random(t *testing.T) {
 	if *modelSeed != 0 {
 		first, last = *modelSeed, *modelSeed
 	}
-	events := 0
+	events, added, skipped := 0, 0, 0
 	for seed := first; seed <= last; seed++ {
 		c := randomChoices(seed)
 		engine, model := randomModelRun(c).compare()
@@ -160,6 +177,11 @@ func TestModel_random(t *testing.T) {
 			checkModelRun(t, small)
 		}
 		events += strings.Count(string(engine), "\n")
+		added += strings.Count(string(engine), " adds ok")
+		skipped += strings.Count(string(engine), fmt.Sprintf("%d>%d ok", scheduler.StatePending, scheduler.StateSkipped))
+	}
+	if *modelSeed == 0 {
+		require.Greater(t, min(added, skipped), *modelCases/40, "the generator must get to where nodes are added, and skipped")
 	}
 	t.Logf("%d runs, %d events in the engine's traces, all as in the model's", last-first+1, events)
 }

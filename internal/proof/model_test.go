@@ -19,6 +19,7 @@ type modelAct struct {
 	n     int   // rounds, seconds, or the number of an event
 	takes int64 // how long the step takes
 	touch int   // an event that is set (1, 2, ...) or reset (-1, -2, ...)
+	adds  int   // a group (1, 2, ...) to which its next node is added
 }
 
 type modelDoes int
@@ -48,6 +49,8 @@ type modelLeaf struct {
 
 type modelGroup struct {
 	requires           [][]int
+	late               [][]int // what the nodes after those require, which are added one by one
+	open               bool    // it is KeepOpen
 	nodes              []*modelSpec
 	reverse, aggregate bool
 	grace              int64
@@ -70,7 +73,7 @@ const (
 	whenAlways
 	whenNever
 	whenPassed
-	whenFailed // start if something that it requires has not succeeded
+	whenFailed     // start if something that it requires has not succeeded
 	modelWhens int = iota
 )
 
@@ -127,6 +130,8 @@ const (
 	modelKill
 	modelEarly // an attempt to step that comes too early
 	modelDrain
+	modelAdd
+	modelCloseInput
 	modelWhats int = iota
 )
 
@@ -176,6 +181,7 @@ type modelWorld interface {
 	trace(id int, what, detail string)
 	advance(by int64)
 	touch(event int)
+	addTo(group int)
 	render(err error) string
 }
 
@@ -194,6 +200,9 @@ func (s *modelScript) enter(thrown error) modelAct {
 	s.world.advance(act.takes)
 	if act.touch != 0 {
 		s.world.touch(act.touch)
+	}
+	if act.adds != 0 {
+		s.world.addTo(act.adds - 1)
 	}
 	return act
 }
@@ -245,8 +254,23 @@ type modelSide interface {
 	op(what modelWhat, n int)
 	done() bool
 	now() int64
+	made() int // groups
 	finish()
 	written() []byte
+}
+
+// lateNodes gives the nodes of a run's groups that are added, one by one.
+type lateNodes struct{ added []int } // by group
+
+// next returns the next node of a group, and what it requires; nil and false if all
+// were added.
+func (l *lateNodes) next(group int, s *modelGroup) (k int, requires []int, ok bool) {
+	l.added = append(l.added, make([]int, max(0, group+1-len(l.added)))...)
+	i := l.added[group]
+	if i == len(s.late) {
+		return 0, nil, false
+	}
+	return len(s.requires) + i, s.late[i], true
 }
 
 // modelStepsMax is more than any run takes.
@@ -289,6 +313,9 @@ func (run *modelRun) drive(s modelSide) []byte {
 				s.touch(e + 1)
 			}
 			s.op(modelEarly, 0)
+			for g := range s.made() {
+				s.op(modelCloseInput, g)
+			}
 			if _, _, ready := s.due(); !ready && step > 50 {
 				s.op(modelInterrupt, 0)
 			}

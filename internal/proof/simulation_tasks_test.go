@@ -102,8 +102,62 @@ type simGroup struct {
 	passed  []bool // When lets it pass
 	errs    []error
 	looks   bool
+	opts    *scheduler.GroupOptions[int]
+	closed  bool // its input
 
 	begun, stopped, ended int // how often it was told
+}
+
+// growing returns a group that is mostly one that can grow.
+func (s *simulation) growing() *simGroup {
+	i := s.c.pick(len(s.groups))
+	for range s.groups {
+		if g := s.groups[i]; g.opts.KeepOpen && !g.opts.Reverse && !g.closed && g.ended == 0 {
+			break
+		}
+		i = (i + 1) % len(s.groups)
+	}
+	return s.groups[i]
+}
+
+// add adds a node, which requires some of those that are there.
+func (g *simGroup) add() {
+	k, s := g.g.Len(), g.s
+	var needs []int
+	for q := range k {
+		if s.c.one(4) {
+			needs = append(needs, q)
+		}
+	}
+	lost := func(q int) bool {
+		return g.state[q] >= scheduler.StateFailed && !g.ignored[q]
+	}
+	state := scheduler.StatePending
+	if g.opts.Completed != nil && g.opts.Completed(k) {
+		state = scheduler.StateSucceeded
+	}
+	g.needs, g.ignored, g.state = append(g.needs, needs), append(g.ignored, false), append(g.state, state)
+	g.forced, g.passed = append(g.forced, false), append(g.passed, false)
+	err := g.g.Add(k, needs...)
+	s.note("group %d: adds %d after %v: %v", g.id, k, needs, err)
+	if err != nil {
+		var refused *scheduler.AddError
+		s.require(errors.As(err, &refused) && refused.Key == k && errors.Is(err, scheduler.ErrInputClosed), "group %d: refuses with %v", g.id, err)
+		g.needs, g.ignored, g.state = g.needs[:k], g.ignored[:k], g.state[:k]
+		g.forced, g.passed = g.forced[:k], g.passed[:k]
+		s.require(g.g.Len() == k, "group %d: has grown by what it refused", g.id)
+		return
+	}
+	s.added++
+	s.require(g.opts.KeepOpen && !g.opts.Reverse && !g.closed && g.stopped == 0 && g.ended == 0, "group %d: has grown, and must not", g.id)
+	s.require(state == scheduler.StateSucceeded || g.opts.When != nil || !slices.ContainsFunc(needs, lost) || g.state[k] == scheduler.StateSkipped,
+		"group %d: node %d can never start and is %v", g.id, k, g.state[k])
+	g.check()
+}
+
+func (g *simGroup) closeInput() {
+	g.closed = true
+	g.g.CloseInput()
 }
 
 func (g *simGroup) task() scheduler.Task { return g.s.observed(g.g) }
@@ -256,6 +310,12 @@ func (l *simLeaf) Step(context.Context) (scheduler.Yield, error) {
 		if s.c.one(4) {
 			s.groups[s.c.pick(len(s.groups))].g.Drain()
 		}
+	case 13, 12, 11:
+		s.growing().add()
+	case 10:
+		if s.c.one(4) {
+			s.groups[s.c.pick(len(s.groups))].closeInput()
+		}
 	}
 	return s.yield(), nil
 }
@@ -320,7 +380,7 @@ func (s *simulation) group(depth int) *simGroup {
 		Reverse: s.c.one(2), AggregateErrors: s.c.one(3), RecoverPanics: s.c.one(3),
 		Budget: s.c.pick(2) * s.c.pick(4), Limit: s.c.pick(2) * s.c.pick(4),
 	}
-	g.limit = opts.Limit
+	g.limit, g.opts = opts.Limit, opts
 	deps := scheduler.NewDependencies[int]()
 	for k := range n {
 		deps.Add(k)
@@ -373,6 +433,7 @@ func (s *simulation) group(depth int) *simGroup {
 	if s.c.one(6) {
 		opts.Completed = func(k int) bool { return k%3 == 0 }
 	}
+	opts.KeepOpen = s.c.one(2)
 	if s.c.one(4) {
 		opts.SlowStep = time.Second
 	}

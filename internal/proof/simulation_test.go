@@ -73,15 +73,15 @@ func TestSimulation(t *testing.T) {
 	t.Logf("%+v in %v", sum, time.Since(began).Round(time.Millisecond))
 	if *simulateSeed == 0 && sum.Runs >= 1000 {
 		// The generator is worth nothing if it does not get to the interesting places.
-		for _, n := range []int{sum.Failed, sum.TimedOut, sum.Cancelled, sum.Skipped, sum.Panics, sum.Blocking, sum.Waits, sum.Outside} {
+		for _, n := range []int{sum.Failed, sum.TimedOut, sum.Cancelled, sum.Skipped, sum.Panics, sum.Blocking, sum.Waits, sum.Outside, sum.Added} {
 			require.Positive(t, n)
 		}
 	}
 }
 
 type simulationSum struct {
-	Runs, Steps, Tasks, TaskSteps, Groups, Blocking, Outside, Panics, Waits int
-	Succeeded, Failed, TimedOut, Cancelled, Skipped                         int
+	Runs, Steps, Tasks, TaskSteps, Groups, Blocking, Outside, Panics, Waits, Added int
+	Succeeded, Failed, TimedOut, Cancelled, Skipped                                int
 }
 
 func (sum *simulationSum) add(s *simulation) {
@@ -94,6 +94,7 @@ func (sum *simulationSum) add(s *simulation) {
 	sum.Outside += s.outside
 	sum.Panics += s.panics
 	sum.Waits += s.waits
+	sum.Added += s.added
 	sum.Succeeded += s.ended[scheduler.StateSucceeded]
 	sum.Failed += s.ended[scheduler.StateFailed]
 	sum.TimedOut += s.ended[scheduler.StateTimedOut]
@@ -116,8 +117,8 @@ type simulation struct {
 	events   []scheduler.Event
 	errs     int
 
-	steps, taskSteps, blocking, outside, panics, waits int
-	ended                                              [scheduler.StateSkipped + 1]int
+	steps, taskSteps, blocking, outside, panics, waits, added int
+	ended                                                     [scheduler.StateSkipped + 1]int
 }
 
 // simulate makes the run of these choices, in a bubble of its own.
@@ -257,6 +258,9 @@ func (s *simulation) wakeAll(asleep *int) bool {
 	for i, l := range s.limiters {
 		l.SetCapacity(s.capacity[i])
 	}
+	for _, g := range s.groups {
+		g.closeInput()
+	}
 	return *asleep > 20
 }
 
@@ -283,7 +287,7 @@ func (s *simulation) recovered(code func()) {
 // fromOutside does something to the run between two steps.
 func (s *simulation) fromOutside(cancel context.CancelCauseFunc) {
 	s.outside++
-	what := s.c.pick(10)
+	what := s.c.pick(13)
 	s.note("from outside: %d", what)
 	switch what {
 	case 0:
@@ -303,6 +307,10 @@ func (s *simulation) fromOutside(cancel context.CancelCauseFunc) {
 		go e.Set()
 	case 7:
 		s.runner.Kill()
+	case 9, 10:
+		s.growing().add()
+	case 11:
+		s.groups[s.c.pick(len(s.groups))].closeInput()
 	case 8:
 		i := s.c.pick(len(s.limiters))
 		s.limiters[i].SetCapacity(s.c.pick(s.capacity[i] + 1))
