@@ -209,3 +209,13 @@ func clockOf(ctx context.Context) timeSource {
 	}
 	return newSystemClock()
 }
+
+// usesSystemClock reports whether clockOf returns the system's clock.
+func usesSystemClock(ctx context.Context) bool {
+	s := scopeOf(ctx)
+	if s == nil || s.clock == nil {
+		return true
+	}
+	_, ok := s.clock.(*systemClock)
+	return ok
+}

@@ -53,10 +53,12 @@ func Walk[K comparable](
 	if o.Grace == 0 && o.GraceFor == nil {
 		o.Grace = NoLimit
 	}
-	g, err := NewDependencyTaskGroup(deps, func(k K) Task { return newWalkCall(fn, k) }, &o)
+	calls := walkCalls[K]{fn: fn}
+	g, err := NewDependencyTaskGroup(deps, calls.next, &o)
 	if err != nil {
 		return err
 	}
+	calls.left = g.Len()
 	err = walk(ctx, g, &RunnerOptions{Name: o.Name, Grace: NoLimit, EndCalls: true})
 	if ctx.Err() != nil && contains(err, context.Cause(ctx)) {
 		err = withHit(err, g)
@@ -66,7 +68,7 @@ func Walk[K comparable](
 
 // walk runs a group of calls.
 func walk(ctx context.Context, g Task, opts *RunnerOptions) error {
-	if _, ok := clockOf(ctx).(*systemClock); !ok {
+	if !usesSystemClock(ctx) {
 		return Run(ctx, g, opts) // other clocks wait in their own way
 	}
 	return NewTaskRunner(g, opts).walk(ctx)
@@ -87,17 +89,35 @@ func withHit[K comparable](result error, g *DependencyTaskGroup[K]) error {
 	return errors.Join(parts...)
 }
 
+// walkCalls makes the calls of a Walk, some at a time: with an allocation for each,
+// memory is most of what a call costs that does nothing.
+type walkCalls[K comparable] struct {
+	fn    func(ctx context.Context, k K) error
+	left  int           // nodes that no block is for
+	block []walkCall[K] // not used yet
+}
+
+// blockOfCalls is how many calls are made at a time: not so many that it matters how
+// long the last of them keeps the others.
+const blockOfCalls = 64
+
+func (w *walkCalls[K]) next(k K) Task {
+	if len(w.block) == 0 {
+		n := min(max(w.left, 1), blockOfCalls)
+		w.left -= n
+		w.block = make([]walkCall[K], n)
+	}
+	c := &w.block[0]
+	w.block = w.block[1:]
+	c.fn, c.key, c.body = w.fn, k, c
+	return &c.call
+}
+
 // walkCall is the function of a Walk for one node.
 type walkCall[K comparable] struct {
 	call
 	fn  func(ctx context.Context, k K) error
 	key K
-}
-
-func newWalkCall[K comparable](fn func(ctx context.Context, k K) error, k K) Task {
-	w := &walkCall[K]{fn: fn, key: k}
-	w.body = w
-	return &w.call
 }
 
 func (w *walkCall[K]) run(ctx context.Context) error { return w.fn(ctx, w.key) }
