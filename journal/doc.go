@@ -56,6 +56,9 @@
 // Steps are known by name and occurrence: if you rename one, it runs again. After a run,
 // [Group.Unused] lists recorded steps that the code no longer asked for.
 //
+// Nodes that are added while the group runs ([Group.Add]) are part of its graph from then
+// on: when the run is opened again they are there from the beginning.
+//
 // If what a node had made is gone, GroupOptions.Redo runs the node anew. To roll a run
 // back without the input that it was made from, take its graph from the file:
 // [Dependencies].

@@ -17,6 +17,36 @@ import (
 // them. Compact JSON has neither tabs nor line ends.
 type graph string
 
+// filedGraph is a graph as the file has it, with the nodes that were added.
+type filedGraph struct {
+	base  graph
+	added []string          // lines, in order
+	lines map[string]string // of the added nodes, by path element
+}
+
+// add adds the line of a node.
+func (f *filedGraph) add(line string) {
+	if f.lines == nil {
+		f.lines = map[string]string{}
+	}
+	element, _, _ := strings.Cut(line, "\t")
+	f.added = append(f.added, line)
+	f.lines[element] = line
+}
+
+// whole returns the graph with what was added.
+func (f *filedGraph) whole() graph {
+	if len(f.added) == 0 {
+		return f.base
+	}
+	lines := slices.Clone(f.added)
+	if f.base != "" {
+		lines = append(lines, strings.Split(string(f.base), "\n")...)
+	}
+	slices.Sort(lines)
+	return graph(strings.Join(lines, "\n"))
+}
+
 // graphOf returns the graph, and the path element of each key.
 func graphOf[K comparable](run string, deps *scheduler.Dependencies[K]) (graph, map[K]string, error) {
 	elements := make(map[K]string, deps.Len())
@@ -37,11 +67,16 @@ func graphOf[K comparable](run string, deps *scheduler.Dependencies[K]) (graph, 
 		for q := range deps.Requires(k) {
 			required = append(required, elements[q])
 		}
-		slices.Sort(required)
-		lines = append(lines, strings.Join(append([]string{elements[k]}, required...), "\t"))
+		lines = append(lines, lineOf(elements[k], required))
 	}
 	slices.Sort(lines)
 	return graph(strings.Join(lines, "\n")), elements, nil
+}
+
+// lineOf returns the line of a node. It sorts required.
+func lineOf(element string, required []string) string {
+	slices.Sort(required)
+	return strings.Join(append([]string{element}, slices.Compact(required)...), "\t")
 }
 
 // nodes returns what each node requires.
@@ -59,15 +94,13 @@ func (g graph) nodes() map[string][]string {
 }
 
 // Dependencies returns the graph of a run: that which it was begun with, or the one that
-// was taken over last. So a run can be rolled back by a program that has only the file. K
-// is the type of the keys; if a key in the file is not a K, the error is a
-// [*ValueError]. Nodes are in the order of their keys as JSON. Dependencies returns
-// [ErrNoRun] if there is no run of that name. It reads the file: it is not for a step.
+// was taken over last, and the nodes that were added since. So a run can be rolled back by
+// a program that has only the file. K is the type of the keys; if a key in the file is not
+// a K, the error is a [*ValueError]. Nodes are in the order of their keys as JSON, and then
+// in the order in which they were added. Dependencies returns [ErrNoRun] if there is no run
+// of that name. It reads the file: it is not for a step.
 func Dependencies[K comparable](ctx context.Context, j *Journal, run string) (*scheduler.Dependencies[K], error) {
-	var text graph // empty if the process died before it was on disk: nothing had started
-	err := j.db.QueryRowContext(ctx, `SELECT coalesce((SELECT data FROM record
-		WHERE run = run.id AND node = '' AND kind = ? ORDER BY seq DESC LIMIT 1), '') FROM run WHERE name = ?`,
-		KindGroup, run).Scan(&text)
+	filed, err := j.graph(ctx, run)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("%w: %q", ErrNoRun, run)
 	}
@@ -75,23 +108,54 @@ func Dependencies[K comparable](ctx context.Context, j *Journal, run string) (*s
 		return nil, j.fail(err)
 	}
 	deps := scheduler.NewDependencies[K]()
-	for line := range strings.SplitSeq(string(text), "\n") {
+	if filed.base != "" {
+		filed.added = append(strings.Split(string(filed.base), "\n"), filed.added...)
+	}
+	return deps, addTo(deps, run, filed.added)
+}
+
+// graph reads the graph of a run. It is empty if the process died before it was on disk:
+// then nothing had started.
+func (j *Journal) graph(ctx context.Context, run string) (filed filedGraph, err error) {
+	var id int64
+	if err := j.db.QueryRowContext(ctx, `SELECT id FROM run WHERE name = ?`, run).Scan(&id); err != nil {
+		return filed, err
+	}
+	rows, err := j.db.QueryContext(ctx, `SELECT kind, data FROM record WHERE run = ? AND node = '' AND kind IN (?, ?) ORDER BY seq`,
+		id, KindGroup, KindAdd)
+	if err != nil {
+		return filed, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var kind Kind
+		var text string
+		if err := rows.Scan(&kind, &text); err != nil {
+			return filed, err
+		}
+		if kind == KindGroup {
+			filed = filedGraph{base: graph(text)}
+		} else {
+			filed.add(text)
+		}
+	}
+	return filed, rows.Err()
+}
+
+// addTo adds nodes of a file to deps.
+func addTo[K comparable](deps *scheduler.Dependencies[K], run string, lines []string) error {
+	for _, line := range lines {
 		var keys []K
 		for element := range strings.SplitSeq(line, "\t") {
 			var k K
-			if element == "" {
-				continue // the graph is empty
-			}
 			if err := json.Unmarshal([]byte(element), &k); err != nil {
-				return nil, &ValueError{Run: run, What: "key " + shown(element), Err: err}
+				return &ValueError{Run: run, What: "key " + shown(element), Err: err}
 			}
 			keys = append(keys, k)
 		}
-		if len(keys) > 0 {
-			deps.Add(keys[0], keys[1:]...)
-		}
+		deps.Add(keys[0], keys[1:]...)
 	}
-	return deps, nil
+	return nil
 }
 
 // difference says how g differs from the graph before; nil if it does not.

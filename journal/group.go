@@ -46,11 +46,11 @@ type Group[K comparable] struct {
 	*scheduler.DependencyTaskGroup[K]
 
 	log     *log
-	deps    *scheduler.Dependencies[K]
-	nodes   map[K]*Node[K]
-	changed bool  // the graph is not on file yet
-	graph   graph // if so
+	nodes   map[K]*Node[K] // guarded by log.mu, if some are added
+	changed bool           // the graph is not on file yet
+	graph   graph          // if so
 	path    string
+	growth  *growth[K] // nil: none can be added
 }
 
 // NewSubgroup makes a group inside a node. Its nodes are recorded in the node's run, under
@@ -110,9 +110,15 @@ func (m groupMaker[K]) make(
 	if err != nil {
 		return nil, err
 	}
-	g := &Group[K]{log: m.log, deps: deps, path: m.path, graph: graph}
-	if g.changed, err = m.compare(graph, opts.TakeOver); err != nil {
+	g := &Group[K]{log: m.log, path: m.path, graph: graph}
+	if g.changed, err = m.compare(graph, opts); err != nil {
 		return nil, err
+	}
+	if opts.Group.KeepOpen {
+		if deps, elements, err = m.grow(g, deps, elements); err != nil {
+			return nil, err
+		}
+		g.growth.redo = opts.Redo
 	}
 	m.enter(g, deps, elements)
 	if opts.Redo != nil {
@@ -133,27 +139,30 @@ func (m groupMaker[K]) make(
 
 // compare looks whether the graph is the one on file, and reports whether it has
 // to be recorded.
-func (m groupMaker[K]) compare(now graph, takeOver func(*GraphError) error) (changed bool, err error) {
+func (m groupMaker[K]) compare(now graph, opts *GroupOptions[K]) (changed bool, err error) {
 	m.log.mu.Lock()
 	defer m.log.mu.Unlock()
-	before, known := m.log.graphs[m.path]
+	filed := m.log.graphs[m.path]
+	known := filed != nil
 	if !known && m.rollsBack() {
-		before = m.log.graphs[m.made]
-		if before == "" {
-			return true, nil // it was never begun
-		}
-	} else if !known {
-		return true, nil
+		filed = m.log.graphs[m.made]
 	}
+	if filed == nil || m.rollsBack() && filed.base == "" && filed.added == nil {
+		return true, nil // it was never begun
+	}
+	if opts.Group.KeepOpen && now == filed.base {
+		return !known, nil // and what was added is added again
+	}
+	before := filed.whole()
 	change := now.difference(before)
 	if change == nil {
-		return !known, nil
+		return !known || before != filed.base, nil
 	}
 	change.Run, change.Group = m.log.name, shown(m.made)
-	if takeOver == nil {
+	if opts.TakeOver == nil {
 		return false, change
 	}
-	return true, takeOver(change)
+	return true, opts.TakeOver(change)
 }
 
 // enter finds what was recorded of each node.
@@ -220,7 +229,7 @@ func (g *Group[K]) begin() {
 	}
 	g.log.mu.Lock()
 	defer g.log.mu.Unlock()
-	g.log.graphs[g.path] = g.graph
+	g.log.graphs[g.path] = &filedGraph{base: g.graph}
 	g.log.w.add(Record{Kind: KindGroup, Data: []byte(g.graph), path: g.path})
 }
 
@@ -232,8 +241,8 @@ func (g *Group[K]) Unused() []string {
 	g.log.mu.Lock()
 	defer g.log.mu.Unlock()
 	var unused []string
-	for k := range g.deps.All() {
-		if n := g.nodes[k]; n != nil && n.own.state == nodeEnded && n.own.ran {
+	for k := range g.All() {
+		if n := g.nodes[k]; n.own.state == nodeEnded && n.own.ran {
 			for _, step := range n.own.unused() {
 				unused = append(unused, shown(n.own.path)+": "+step)
 			}

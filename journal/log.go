@@ -26,13 +26,13 @@ type log struct {
 
 	mu     sync.Mutex // guards what follows, and the nodes
 	nodes  map[string]*node
-	graphs map[string]graph // by path of the group
+	graphs map[string]*filedGraph // by path of the group
 }
 
 // openLog takes the run for this process and reads it. The file is unchanged until
 // begin. The caller closes the log.
 func openLog(j *Journal, name string) (*log, error) {
-	l := &log{journal: j, name: name, nodes: map[string]*node{}, graphs: map[string]graph{}}
+	l := &log{journal: j, name: name, nodes: map[string]*node{}, graphs: map[string]*filedGraph{}}
 	err := j.enter(l, false)
 	if err != nil {
 		return nil, err
@@ -120,6 +120,9 @@ func (j *Journal) records(run int64, each func(*Record)) error {
 		if r.Seq != seq || int64(r.sum()) != sum {
 			return fmt.Errorf("%w: record %d", ErrCorrupt, seq)
 		}
+		if r.Kind > KindAdd {
+			return fmt.Errorf("%w: record %d", ErrNewer, seq)
+		}
 		each(&r)
 	}
 	return rows.Err()
@@ -130,7 +133,11 @@ func (j *Journal) records(run int64, each func(*Record)) error {
 func (l *log) fold(r *Record) {
 	switch r.Kind {
 	case KindGroup:
-		l.graphs[r.path] = graph(r.Data)
+		l.graphs[r.path] = &filedGraph{base: graph(r.Data)}
+	case KindAdd:
+		if g := l.graphs[r.path]; g != nil {
+			g.add(string(r.Data))
+		}
 	case KindStart:
 		l.node(r.path).begin(r.Attempt)
 	case KindStep:

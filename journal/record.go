@@ -23,9 +23,11 @@ const (
 	KindFailure
 	// KindFinish is the end of the run, or of its roll-back, with its error.
 	KindFinish
+	// KindAdd is a node that was added to a group: see [Group.Add].
+	KindAdd
 )
 
-var kindNames = [...]string{"unknown", "group", "start", "step", "end", "failure", "finish"}
+var kindNames = [...]string{"unknown", "group", "start", "step", "end", "failure", "finish", "add"}
 
 // String returns the kind in lower case; "unknown" for the zero Kind.
 func (k Kind) String() string {
@@ -43,7 +45,7 @@ type Record struct {
 	Rollback bool   // it belongs to the roll-back
 	Attempt  int    // of the node, from 1 on
 	Step     string // of KindStep: the name, "#" and its occurrence in the attempt, from 1 on
-	Data     []byte // KindStep, KindEnd: the result as JSON; KindFailure, KindFinish: the error's text
+	Data     []byte // KindStep, KindEnd: the result as JSON; KindFailure, KindFinish: the error's text; KindAdd: the key and those of what it requires, as JSON, with tabs between them
 
 	path string
 }

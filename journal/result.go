@@ -13,6 +13,8 @@ type Results[K comparable] interface {
 func (n *Node[K]) recorded(key K) *node { return n.group.recorded(key) }
 
 func (g *Group[K]) recorded(key K) *node {
+	g.log.mu.Lock()
+	defer g.log.mu.Unlock()
 	if n := g.nodes[key]; n != nil {
 		return n.made
 	}
