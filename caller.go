@@ -71,6 +71,15 @@ func (p *PendingCall) Path() string {
 	return p.group.pathOf(p.node)
 }
 
+// WillWait reports whether the run's loop waits by the Caller: that of [Run],
+// [TaskRunner.RunWith] or [TaskRunner.RunToCompletion]. A loop of the program's own,
+// which steps the runner when it is woken, may never call Wait.
+func (p *PendingCall) WillWait() bool {
+	s := scopeOf(p.call.step)
+	r, ok := s.driver.(*TaskRunner) // the outermost
+	return ok && r.loop.Load() != nil
+}
+
 // String returns the name of the function that is called.
 func (p *PendingCall) String() string { return p.call.String() }
 

@@ -2,7 +2,6 @@ package schedulertest
 
 import (
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/steptask/scheduler"
@@ -11,16 +10,36 @@ import (
 // Clock is a simulated [scheduler.Clock]: where a run would sleep until some
 // time, it is that time at once. Make it with [NewClock].
 //
+// It knows the calls of its runs (scheduler.Blocking, Fetch, Call, Poll and Walk):
+// time stands still while one is under way. They begin when the run has nothing else
+// to do, one after the other in the order in which the run asked for them, and those
+// that end at the same time are answered in that order. In a call, [Sleep] lets
+// simulated time pass. A run inside a call, with the context of the call, goes by the
+// same clock.
+//
+// A call that waits for something else, for ten seconds in real time, makes Wait
+// panic with the name of the call and its stack: a simulated clock cannot know when,
+// or whether, that will come. In a bubble of testing/synctest it can: see
+// [Clock.InBubble].
+//
+// A limit has passed when the clock reads more than it: what a Timeout of an hour
+// ends, ends at 1h0m0.000000001s. [Clock.Elapsed] leaves that nanosecond out, so that
+// a test can compare it with the hour.
+//
 // It is safe for concurrent use. Between two runs, or inside a step, a test may
 // move it on with [Clock.Advance].
 type Clock struct {
-	mu     sync.Mutex
+	callSet
+
+	// Guarded by mu.
+	start  time.Time
 	now    time.Time
 	pauses []time.Duration
 	alone  bool
+	driven int // drivers that look after the calls of runs by hand
 }
 
-var _ scheduler.Clock = (*Clock)(nil)
+var _ scheduler.Caller = (*Clock)(nil)
 
 // NewClock returns a clock that shows start; the zero Time stands for midnight
 // of 1 January 2000, UTC.
@@ -28,11 +47,13 @@ func NewClock(start time.Time) *Clock {
 	if start.IsZero() {
 		start = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 	}
-	return &Clock{now: start}
+	c := &Clock{start: start, now: start}
+	c.callSet = newCallSet(c.Now)
+	return c
 }
 
 // Alone declares that the run has this goroutine for itself: nothing outside of
-// it, such as a Blocking call, an Interrupt or an event set elsewhere, will ever
+// it and its calls, such as an Interrupt or an event set elsewhere, will ever
 // wake it. A run that waits with neither a time nor anything that has woken it
 // already would then wait for ever: Wait panics in place of that. Without Alone
 // no clock can know, and such a test hangs; in a bubble of testing/synctest the
@@ -46,10 +67,34 @@ func (c *Clock) Alone() *Clock {
 	return c
 }
 
+// InBubble makes the clock go by the time of the bubble of testing/synctest in which
+// it is used, so that calls may use package time and contexts with a deadline as they
+// do in production. wait is synctest.Wait. Beside the clock that runs have by default
+// there, this one begins and answers calls in order: the test is the same each time.
+//
+//	clock := schedulertest.NewClock(time.Time{}).InBubble(synctest.Wait)
+//
+// The time that NewClock was given does not matter then. It returns the clock.
+func (c *Clock) InBubble(wait func()) *Clock {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.settle = wait
+	c.start = c.shows()
+	return c
+}
+
 // Now returns the simulated time.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.shows()
+}
+
+// shows is Now for who holds c.mu.
+func (c *Clock) shows() time.Time {
+	if c.settle != nil {
+		return time.Now().Round(0)
+	}
 	return c.now
 }
 
@@ -62,42 +107,145 @@ func (c *Clock) Advance(d time.Duration) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.settle != nil {
+		c.mu.Unlock()
+		time.Sleep(d) //nolint:forbidigo // in a bubble
+		c.mu.Lock()
+	}
 	c.now = c.now.Add(d)
+	c.change()
 }
 
-// Wait makes it the time until, and returns at once. If something waits in wake
-// it takes that instead, and no time passes. Without a time (zero) it blocks
-// until something arrives in wake, for real, unless the clock is
-// [Clock.Alone].
+// Call begins a call: see [scheduler.Caller]. The calls of a run that is stepped by hand,
+// other than by a [Driver], begin at once and are answered when they end, as under
+// the system's clock.
+func (c *Clock) Call(p *scheduler.PendingCall) {
+	c.mu.Lock()
+	isAttended := c.driven > 0
+	c.mu.Unlock()
+	if isAttended || p.WillWait() {
+		c.add(p, begun)
+	} else {
+		c.add(p, busy).begin(true)
+	}
+}
+
+// drive counts the drivers.
+func (c *Clock) drive(change int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.driven += change
+}
+
+// Await lets time pass until a call has ended that is being closed. It panics if
+// the call sleeps without end although its context has ended.
+func (c *Clock) Await(call *scheduler.PendingCall) {
+	if awaited := c.of(call); awaited != nil {
+		start := c.Now()
+		c.attend(time.Time{}, nil, func() bool { return awaited.answered })
+		c.paused(start, false)
+	}
+}
+
+// Wait lets simulated time pass until the time until, or until something arrives in
+// wake. Meanwhile it looks after the calls that are under way. Without a time (zero),
+// and when there is nothing left that could happen by itself, it blocks until
+// something arrives in wake, for real, unless the clock is [Clock.Alone].
 func (c *Clock) Wait(until time.Time, wake <-chan struct{}) {
-	select {
-	case <-wake:
-		return
-	default:
-	}
-	if until.IsZero() {
-		if c.isAlone() {
-			panic("schedulertest: the run waits for an event, and nobody is left to set it")
-		}
-		<-wake
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	pause := max(0, until.Sub(c.now))
-	c.pauses = append(c.pauses, pause)
-	c.now = c.now.Add(pause)
+	start := c.Now()
+	woken := c.attend(until, wake, nil)
+	c.paused(start, !woken)
 }
 
-func (c *Clock) isAlone() bool {
+// paused notes a pause since a time, if there was one; also an empty one if asked for.
+func (c *Clock) paused(since time.Time, evenEmpty bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.alone
+	if pause := c.shows().Sub(since); pause > 0 || evenEmpty {
+		c.pauses = append(c.pauses, pause)
+	}
+}
+
+// Settle lets the calls that are under way go on until each has ended, sleeps, or
+// is blocked, and makes the tasks due whose calls have ended; no time passes. It is
+// for tests that step a runner by hand: [Driver.Step] does it.
+func (c *Clock) Settle() { c.attend(c.Now(), nil, nil) }
+
+// How long a clock waits in real time: for a call that continues before it lets the
+// next one begin as well; for a call that neither returns nor sleeps before it says so.
+// (Variables only for the tests of this package.)
+var (
+	patience = 100 * time.Millisecond
+	watchdog = 10 * time.Second
+)
+
+// attend looks after the calls until something arrives in wake, over holds, or
+// simulated time has come to until. It reports whether something arrived.
+func (c *Clock) attend(until time.Time, wake <-chan struct{}, over func() bool) (woken bool) {
+	for {
+		if c.settle != nil {
+			c.settle()
+		}
+		select {
+		case <-wake:
+			return true
+		default:
+		}
+		c.mu.Lock()
+		if over != nil && over() {
+			c.mu.Unlock()
+			return false
+		}
+		call, begins := c.next(c.shows())
+		c.mu.Unlock()
+		switch {
+		case call != nil:
+			call.begin(begins)
+			c.rest(call, patience)
+		case c.answer():
+		default:
+			if arrived, woken := c.pass(until, wake); arrived || woken {
+				return woken
+			}
+		}
+	}
+}
+
+// pass lets time pass when no call can go on now, up to what happens next. It
+// reports whether that is the time until, or something in wake.
+func (c *Clock) pass(until time.Time, wake <-chan struct{}) (arrived, woken bool) {
+	c.mu.Lock()
+	changed, stuck, now := c.nextChange(), c.busy(), c.shows()
+	inBubble, alone := c.settle != nil, c.alone || wake == nil
+	at, isCall := c.wakes()
+	if !until.IsZero() && (!isCall || at.After(until)) { // calls go first
+		at, isCall = until, false
+	}
+	if !inBubble && stuck == nil && at.After(now) {
+		c.now = now.Add(at.Sub(now)) // in its own time zone
+	}
+	c.mu.Unlock()
+	bounded := !at.IsZero()
+
+	var ring <-chan time.Time
+	switch {
+	case stuck != nil && !inBubble:
+		return false, stuck.waitFor(wake, changed, bounded)
+	case bounded && (!inBubble || !at.After(now)):
+		return !isCall, false
+	case bounded:
+		t := time.NewTimer(at.Sub(now))
+		defer t.Stop()
+		ring = t.C
+	case alone && stuck == nil:
+		panic("schedulertest: the run waits for an event, and nobody is left to set it" + c.list())
+	}
+	return false, c.block(wake, changed, ring) == byWake
 }
 
 // Pauses returns the pauses made so far, in order, those of zero included:
 // between two rounds of a run that does not wait there is one of zero. Waits
-// that something in wake ended are no pauses.
+// that something in wake ended before time had passed are no pauses.
 func (c *Clock) Pauses() []time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,4 +259,12 @@ func (c *Clock) Slept() time.Duration {
 		sum += pause
 	}
 	return sum
+}
+
+// Elapsed returns how far the clock has come since it was made, without fractions of
+// a microsecond.
+func (c *Clock) Elapsed() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.shows().Sub(c.start).Truncate(time.Microsecond)
 }

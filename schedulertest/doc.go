@@ -5,13 +5,11 @@
 // Nothing here imports package testing: a *testing.T, *testing.B or *testing.F
 // is a [TestingT].
 //
-// Under a simulated clock time stands still while code runs, and moves on only
-// when the run has nothing to do. Goroutines know nothing of it, so a run in
-// which calls block on goroutines of their own (scheduler.Blocking, Fetch, Call
-// and Poll) is better tested in a bubble of testing/synctest, with the default
-// clock in place of this one. The same holds for a context with a time limit, or
-// one that another goroutine cancels: its end comes at whatever simulated time
-// the run has got to meanwhile. A run whose context a step cancels is stopped at
+// Under a simulated clock time stands still while code runs, calls of
+// scheduler.Blocking and its kin included, and moves on only when the run has nothing
+// to do. Other goroutines know nothing of it, nor do package time and a context with
+// a deadline. In a bubble of testing/synctest they do, if the clock goes by the time of
+// the bubble: see [Clock.InBubble]. A run whose context a step cancels is stopped at
 // once.
 package schedulertest
 

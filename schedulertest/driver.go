@@ -47,7 +47,9 @@ func NewDriver(t TestingT, task scheduler.Task, opts *scheduler.RunnerOptions) *
 		}
 	}
 	d.Runner = scheduler.NewTaskRunner(task, &o)
+	clock.drive(1)
 	t.Cleanup(func() {
+		defer clock.drive(-1)
 		if err := d.Runner.Cancel(); err != nil {
 			t.Errorf("schedulertest: closing %v at the end of the test: %v", d.Runner, err)
 		}
@@ -75,6 +77,7 @@ func (d *Driver) Step() (ended bool) {
 		_ = d.Runner.Start(d.ctx, 0) // Err has it
 		return d.Runner.Done()
 	}
+	d.Clock.Settle()
 	ended, _ = d.Runner.Step(d.ctx) // Err has it
 	return ended
 }

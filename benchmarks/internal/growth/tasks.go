@@ -34,7 +34,7 @@ func inside(wrap func(task scheduler.Task) scheduler.Task) func(n int) func() {
 type callingClock struct{ *schedulertest.Clock }
 
 func (callingClock) Call(c *scheduler.PendingCall) {
-	_, _ = c.Path(), c.String()
+	_, _, _ = c.Path(), c.String(), c.WillWait()
 	go func() {
 		defer c.End()
 		c.Run(c.Context())
@@ -68,7 +68,7 @@ func tasks() []Row {
 			return scheduler.Pause(scheduler.After(time.Duration(i%1000) * time.Second))
 		})},
 		{Name: "n calls", Uses: "Blocking", N: 1000, Ready: each(func(int) scheduler.Task { return scheduler.Blocking(nothingCalled) })},
-		{Name: "n calls made by a clock", Uses: "Blocking PendingCall.Context PendingCall.End PendingCall.Path PendingCall.Run PendingCall.String", N: 1000, Ready: func(n int) func() {
+		{Name: "n calls made by a clock", Uses: "Blocking PendingCall.Context PendingCall.End PendingCall.Path PendingCall.Run PendingCall.String PendingCall.WillWait", N: 1000, Ready: func(n int) func() {
 			all := make([]scheduler.Task, n)
 			for i := range all {
 				all[i] = scheduler.Blocking(nothingCalled)

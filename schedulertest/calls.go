@@ -1,0 +1,451 @@
+package schedulertest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/steptask/scheduler"
+)
+
+// Sleep is time.Sleep for a call in a run with a simulated clock, and for what is called
+// by one: it returns nil when d has passed by that clock, or the cause of ctx when ctx
+// ends earlier. A negative d lasts until ctx ends. ctx must be made from the context
+// of the call. With another context Sleep sleeps in real time.
+//
+// While all calls sleep, simulated time moves on to when the first of them wakes.
+func Sleep(ctx context.Context, d time.Duration) error {
+	if c := callOf(ctx); c != nil {
+		return c.sleep(ctx, d)
+	}
+	var ring <-chan time.Time
+	if d >= 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		ring = t.C
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-ring:
+		return nil
+	}
+}
+
+// simCall is a call that is under way in simulated time: of a task, or a process of a
+// World. It is the clock of the runs inside it: while such a run waits the call is
+// parked, as by Sleep.
+type simCall struct {
+	set     *callSet
+	pending *scheduler.PendingCall // nil for a process
+	name    string
+
+	goroutine atomic.Int64
+	reported  atomic.Bool   // it was said that the call does not return
+	resume    chan struct{} // with room for one: a parked call continues
+
+	// Guarded by set.mu.
+	state    callState
+	until    time.Time       // of a parked call: when it continues; zero is no time
+	ready    func() bool     // of a parked call: it continues once this holds; or nil
+	wake     <-chan struct{} // of a parked call: it continues when something arrives; or nil
+	answered bool
+	alone    bool // nobody may look after it: it makes its end known by itself
+}
+
+type callState int
+
+const (
+	begun  callState = iota + 1 // its function has not been called
+	busy                        // it runs, or is blocked by something the clock does not know
+	parked                      // it sleeps
+	ended                       // its function has returned, and the task is not due yet
+)
+
+type simCallKey struct{}
+
+// callOf returns the call to which ctx belongs, or nil.
+func callOf(ctx context.Context) *simCall {
+	c, _ := ctx.Value(simCallKey{}).(*simCall)
+	return c
+}
+
+// context returns that of the function.
+func (c *simCall) context(outer context.Context) context.Context {
+	return scheduler.WithClock(context.WithValue(outer, simCallKey{}, c), c)
+}
+
+// run calls the function, on a goroutine of its own.
+func (c *simCall) run() {
+	c.goroutine.Store(goroutineID())
+	defer func() {
+		c.setState(ended)
+		if c.alone {
+			c.set.answer()
+		}
+	}()
+	c.pending.Run(c.context(c.pending.Context()))
+}
+
+func (c *simCall) setState(state callState) {
+	c.set.mu.Lock()
+	defer c.set.mu.Unlock()
+	c.state = state
+	c.set.change()
+}
+
+func (c *simCall) sleep(ctx context.Context, d time.Duration) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var until time.Time
+	if d >= 0 {
+		until = c.Now().Add(d)
+	}
+	stop := c.set.watch(ctx)
+	c.park(until, func() bool { return ctx.Err() != nil }, nil)
+	stop()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// park lets the call rest until a time has come, ready holds, or something arrives
+// in wake, which may be nil. It is for who looks after the calls to see that: if the
+// goroutine of the call did, time might pass before it has said so.
+func (c *simCall) park(until time.Time, ready func() bool, wake <-chan struct{}) {
+	c.set.mu.Lock()
+	c.state, c.until, c.ready, c.wake = parked, until, ready, wake
+	c.set.change()
+	c.set.mu.Unlock()
+	<-c.resume
+}
+
+// Now, Wait, Call and Await make the call the clock of the runs inside it.
+
+func (c *simCall) Now() time.Time { return c.set.time() }
+
+func (c *simCall) Wait(until time.Time, wake <-chan struct{}) {
+	c.park(until, nil, wake)
+	select {
+	case <-wake:
+	default:
+	}
+}
+
+func (c *simCall) Call(p *scheduler.PendingCall) { c.set.add(p, begun) }
+
+func (c *simCall) Await(p *scheduler.PendingCall) {
+	awaited := c.set.of(p)
+	if awaited == nil {
+		return
+	}
+	c.park(time.Time{}, func() bool { return awaited.answered }, nil)
+}
+
+// String names the call for a person.
+func (c *simCall) String() string { return c.name }
+
+// callSet is the calls that are under way by one clock. One of them runs at a time,
+// unless what it does takes long in real time.
+type callSet struct {
+	mu      sync.Mutex
+	calls   []*simCall    // those that are not answered, in order of start
+	changed chan struct{} // closed when something happens to a call; nil while nobody waits for that
+	settle  func()        // synctest.Wait, or nil outside of a bubble
+	clock   func() time.Time
+}
+
+func newCallSet(clock func() time.Time) callSet {
+	return callSet{clock: clock}
+}
+
+func (s *callSet) time() time.Time { return s.clock() }
+
+// change says that something has happened to a call. The caller holds s.mu.
+func (s *callSet) change() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// nextChange returns what is closed by the next change. The caller holds s.mu.
+func (s *callSet) nextChange() <-chan struct{} {
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.changed
+}
+
+// watch makes the end of ctx a change. Outside of a bubble ctx ends only by what a
+// run or a call does, so that it is seen anyway.
+func (s *callSet) watch(ctx context.Context) (stop func()) {
+	if s.settle == nil {
+		return func() {}
+	}
+	end := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.change()
+	})
+	return func() { end() }
+}
+
+// add takes a call in. One that is busy at once makes its end known by itself.
+func (s *callSet) add(p *scheduler.PendingCall, state callState) *simCall {
+	c := &simCall{set: s, pending: p, state: state, alone: state == busy, resume: make(chan struct{}, 1)}
+	if c.name = p.String(); p.Path() != "" {
+		c.name = p.Path() + ": " + c.name
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, c)
+	s.change()
+	return c
+}
+
+// of returns the call for p, or nil if it was answered.
+func (s *callSet) of(p *scheduler.PendingCall) *simCall {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.IndexFunc(s.calls, func(c *simCall) bool { return c.pending == p }); i >= 0 {
+		return s.calls[i]
+	}
+	return nil
+}
+
+// next returns the first call that continues at a time, or begins, and marks it as
+// busy. The caller holds s.mu.
+func (s *callSet) next(now time.Time) (c *simCall, begins bool) {
+	for _, c := range s.calls {
+		if c.isDue(now) {
+			begins = c.state == begun
+			c.state = busy
+			return c, begins
+		}
+	}
+	return nil, false
+}
+
+// isDue reports whether the call continues at a time, or begins. The caller holds
+// set.mu.
+func (c *simCall) isDue(now time.Time) bool {
+	return c.state == begun || c.state == parked &&
+		(!c.until.IsZero() && !c.until.After(now) || c.ready != nil && c.ready() || len(c.wake) > 0)
+}
+
+// wakes returns when the first call wakes by itself. The caller holds s.mu.
+func (s *callSet) wakes() (at time.Time, ok bool) {
+	for _, c := range s.calls {
+		if c.state == parked && !c.until.IsZero() && (!ok || c.until.Before(at)) {
+			at, ok = c.until, true
+		}
+	}
+	return at, ok
+}
+
+// busy returns the first call that is busy, or nil. The caller holds s.mu.
+func (s *callSet) busy() *simCall {
+	for _, c := range s.calls {
+		if c.state == busy {
+			return c
+		}
+	}
+	return nil
+}
+
+// begin lets a call that next has returned continue.
+func (c *simCall) begin(begins bool) {
+	if begins {
+		go c.run()
+	} else {
+		c.resume <- struct{}{}
+	}
+}
+
+// rest waits until a call that continues has come to rest, or for some time if that
+// cannot be known, and reports whether it rests.
+func (s *callSet) rest(c *simCall, patience time.Duration) bool {
+	if s.settle != nil {
+		s.settle()
+	}
+	var ring <-chan time.Time
+	for {
+		s.mu.Lock()
+		state, changed := c.state, s.nextChange()
+		s.mu.Unlock()
+		if state != busy {
+			return true
+		}
+		if s.settle != nil {
+			return false
+		}
+		if ring == nil {
+			t := time.NewTimer(patience)
+			defer t.Stop()
+			ring = t.C
+		}
+		select {
+		case <-changed:
+		case <-ring:
+			return false
+		}
+	}
+}
+
+// What has ended a block.
+const (
+	byWake = iota
+	byChange
+	byRing
+)
+
+// block waits in real time, or that of the bubble, for something in wake, a change, or
+// ring. What arrives for a parked run inside a call is such a change.
+func (s *callSet) block(wake, changed <-chan struct{}, ring <-chan time.Time) int {
+	cases := []reflect.SelectCase{
+		byWake:   {Dir: reflect.SelectRecv, Chan: reflect.ValueOf(wake)},
+		byChange: {Dir: reflect.SelectRecv, Chan: reflect.ValueOf(changed)},
+		byRing:   {Dir: reflect.SelectRecv, Chan: reflect.ValueOf(ring)},
+	}
+	var sleepers []*simCall
+	s.mu.Lock()
+	for _, c := range s.calls {
+		if c.state == parked && c.wake != nil {
+			sleepers = append(sleepers, c)
+			cases = append(cases, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(c.wake)})
+		}
+	}
+	s.mu.Unlock()
+	if len(sleepers) == 0 {
+		select {
+		case <-wake:
+			return byWake
+		case <-changed:
+			return byChange
+		case <-ring:
+			return byRing
+		}
+	}
+	by, _, _ := reflect.Select(cases)
+	if by <= byRing {
+		return by
+	}
+	c := sleepers[by-byRing-1]
+	s.mu.Lock()
+	isParked := c.state == parked
+	if isParked {
+		c.state = busy
+	}
+	s.mu.Unlock()
+	if isParked {
+		c.begin(false)
+		s.rest(c, patience)
+	}
+	return byChange
+}
+
+// answer makes the tasks due whose calls have ended, in order of start, and reports
+// whether there were any.
+func (s *callSet) answer() bool {
+	s.mu.Lock()
+	var answered []*simCall
+	s.calls = slices.DeleteFunc(s.calls, func(c *simCall) bool {
+		if c.state == ended {
+			answered = append(answered, c)
+			c.answered = true
+		}
+		return c.state == ended
+	})
+	s.mu.Unlock()
+	for _, c := range answered {
+		if c.pending != nil {
+			c.pending.End()
+		}
+	}
+	return len(answered) > 0
+}
+
+// list says what each call that is under way does, a line each.
+func (s *callSet) list() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var b strings.Builder
+	for _, c := range s.calls {
+		what := "has not begun"
+		switch c.state {
+		case busy:
+			what = "neither returns nor sleeps"
+		case ended:
+			what = "has returned"
+		case parked:
+			if what = "sleeps until its context ends"; !c.until.IsZero() {
+				what = "sleeps until " + c.until.UTC().Format(time.DateTime)
+			}
+		}
+		fmt.Fprintf(&b, "\n\t%s %s", c, what)
+	}
+	return b.String()
+}
+
+// stack returns where the call stands.
+func (c *simCall) stack() string {
+	buf := make([]byte, 1<<20)
+	buf = buf[:runtime.Stack(buf, true)]
+	for stack := range bytes.SplitSeq(buf, []byte("\n\n")) {
+		if numberIn(stack) == c.goroutine.Load() {
+			return string(stack)
+		}
+	}
+	return "(its goroutine was not found)"
+}
+
+// waitFor waits in real time until something happens to a call, or arrives in wake,
+// and reports whether it was that. It panics if neither comes; in a bubble of which
+// the clock does not know, where time is not real, only if isLimited says that
+// simulated time is what the run waits for besides.
+func (c *simCall) waitFor(wake, changed <-chan struct{}, isLimited bool) (woken bool) {
+	t := time.NewTimer(watchdog)
+	defer t.Stop()
+	switch c.set.block(wake, changed, t.C) {
+	case byWake:
+		return true
+	case byChange:
+		return false
+	}
+	if c.reported.Load() {
+		panic("schedulertest: " + c.name + " still has not returned")
+	}
+	stack := c.stack()
+	inBubble := strings.Contains(stack, "synctest bubble")
+	if inBubble && !isLimited {
+		return c.set.block(wake, changed, nil) == byWake
+	}
+	c.reported.Store(true)
+	advice := "Wait by schedulertest.Sleep there, or test in a bubble of testing/synctest, with a clock that was given InBubble(synctest.Wait)."
+	if inBubble {
+		advice = "In a bubble give the clock InBubble(synctest.Wait)."
+	}
+	panic(fmt.Sprintf("schedulertest: a call is under way: %s neither returns nor sleeps by schedulertest.Sleep, and simulated time stands still for it. %s It is here:\n%s",
+		c, advice, stack))
+}
+
+// goroutineID returns the number by which stacks name this goroutine.
+func goroutineID() int64 {
+	var buf [64]byte
+	return numberIn(buf[:runtime.Stack(buf[:], false)])
+}
+
+func numberIn(stack []byte) (id int64) {
+	_, _ = fmt.Sscanf(string(stack[:min(len(stack), 40)]), "goroutine %d ", &id)
+	return id
+}
