@@ -16,6 +16,7 @@ import (
 //	warn   node failed, node timed out                 group: name, round; node: path, task, from; error
 //	info   node closing, and cancelled with an error   the same
 //	debug  node running, and every other change        the same
+//	debug  node added                                  group: name, round; node: path
 //	debug  node stopping                               the same; grace, error
 //	debug  node noted, node retrying                   the same; note, attempt, error
 //	debug  group noticed                               group; error
@@ -68,7 +69,7 @@ func (l *LogObserver) Observe(r Record) {
 	case NodeNoted, NodeRetrying:
 		attrs = append(attrs, roundAttr(&r), nodeAttr(&r))
 		attrs = appendNotes(attrs, r.Notes(), r.Kind)
-	case NodeAbandoned:
+	case NodeAbandoned, NodeAdded:
 		attrs = append(attrs, roundAttr(&r), nodeAttr(&r))
 	case NodeStillClosing, SlowStep:
 		attrs = append(attrs, roundAttr(&r), nodeAttr(&r), slog.Duration("took", r.Took()))
@@ -85,7 +86,7 @@ func logLevel(r *Record) slog.Level {
 	switch r.Kind {
 	case NodeStillClosing, NodeAbandoned, SlowStep:
 		return slog.LevelWarn
-	case NodeStopping, GroupNoticed, NodeNoted, NodeRetrying:
+	case NodeAdded, NodeStopping, GroupNoticed, NodeNoted, NodeRetrying:
 		return slog.LevelDebug
 	case NodeChanged:
 		switch {

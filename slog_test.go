@@ -341,3 +341,15 @@ func TestLogObserver_does_not_allocate(t *testing.T) {
 		require.Equal(t, started, b.String())
 	}
 }
+
+func TestLogObserver_nodes_that_are_added(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	g := newGrown(t, "a", &scheduler.GroupOptions[string]{Name: "g", Observer: scheduler.NewLogObserver(logTo(&b, slog.LevelDebug))})
+	g.does["a"] = once(func() {
+		require.NoError(t, g.Add("b"))
+		g.CloseInput()
+	})
+	require.NoError(t, g.run(t))
+	require.Contains(t, b.String(), "level=DEBUG msg=\"node added\" group.name=g group.round=1 node.path=b\n")
+}

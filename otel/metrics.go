@@ -81,6 +81,13 @@ func (m *metrics) count(s scheduler.State, n int64) {
 	}
 }
 
+// add counts a node that was added, unless it counts as completed.
+func (m *metrics) add(r scheduler.Record) {
+	if r.Group().State(r.Node()) != scheduler.StateSucceeded {
+		m.count(scheduler.StatePending, 1)
+	}
+}
+
 // change counts a change of a node, and measures how long it took.
 func (m *metrics) change(n *node, r scheduler.Record) {
 	m.count(r.From, -1)

@@ -123,6 +123,9 @@ func (g *group) Observe(r scheduler.Record) {
 	switch r.Kind {
 	case scheduler.NodeChanged:
 		g.change(r)
+	case scheduler.NodeAdded:
+		g.nodes = append(g.nodes, node{})
+		g.metrics.add(r)
 	case scheduler.NodeStepped:
 		g.metrics.stepTook(r.Took())
 	case scheduler.RoundBegun:

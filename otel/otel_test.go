@@ -989,3 +989,35 @@ func TestGroup_lateness_of_a_rest(t *testing.T) {
 	require.NoError(t, d.RunToEnd())
 	require.Equal(t, []string{"1, 0.5s site"}, r.metric("scheduler.round.lateness"))
 }
+
+// Nodes that are added while a group runs have spans, and are counted.
+func TestGroup_grows(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	var g *scheduler.DependencyTaskGroup[string]
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("a")
+	second := func() scheduler.Task { return scheduler.Pause(scheduler.After(time.Second)) }
+	g = r.group(deps, map[string]func() scheduler.Task{
+		"a": func() scheduler.Task {
+			return scheduler.Func(func(context.Context) error {
+				require.NoError(t, g.Add("done"))
+				require.NoError(t, g.Add("b", "a"))
+				require.NoError(t, g.Add("c", "b"))
+				g.CloseInput()
+				return errors.New("broken")
+			})
+		},
+		"b": second, "c": second,
+	}, &scheduler.GroupOptions[string]{
+		KeepOpen: true, Completed: func(k string) bool { return k == "done" },
+		OnError: func(string, error) scheduler.Disposition { return scheduler.IgnoreError },
+	})
+	require.NoError(t, r.run(g, nil))
+	text := r.trace()
+	require.Contains(t, text, "\n    b 0s-1s")
+	require.Contains(t, text, "\n    c 1s-2s")
+	require.NotContains(t, text, "done")
+	require.Equal(t, []string{"0 DependencyTaskGroup pending", "0 DependencyTaskGroup running"}, r.metric("scheduler.node.count"))
+	require.Equal(t, []string{"1 *errors.errorString DependencyTaskGroup failed", "2 DependencyTaskGroup succeeded"}, r.metric("scheduler.node.ended"))
+}

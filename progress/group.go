@@ -20,17 +20,19 @@ type group struct {
 func (p *Progress) ObserveGroup(begun scheduler.Record) scheduler.Observer {
 	view := begun.Group()
 	g := &group{p: p, nodes: make([]*node, view.Len())}
-	for i, key := range view.Keys() {
+	for i := range g.nodes {
 		if view.State(i) == scheduler.StatePending {
-			g.nodes[i] = &node{
-				name: view.NodePath(i), state: scheduler.StatePending, estimate: p.estimate(view, i, key),
-			}
+			g.nodes[i] = p.newNode(view, i)
 		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.nodes.begin(g)
 	return g
+}
+
+func (p *Progress) newNode(view scheduler.GroupView, i int) *node {
+	return &node{name: view.NodePath(i), state: scheduler.StatePending, estimate: p.estimate(view, i, view.Key(i))}
 }
 
 // Observe does nothing: what ObserveGroup returns is told in its place.
@@ -49,19 +51,41 @@ func (g *group) ObserveGroup(begun scheduler.Record) scheduler.Observer {
 	return g.p.ObserveGroup(begun)
 }
 
-// Wants asks for changes of nodes, and the end.
+// Wants asks for new nodes, changes of nodes, and the end.
 func (g *group) Wants() scheduler.Kinds {
-	return scheduler.KindsOf(scheduler.NodeChanged, scheduler.GroupEnded)
+	return scheduler.KindsOf(scheduler.NodeAdded, scheduler.NodeChanged, scheduler.GroupEnded)
 }
 
-// Observe shows a change of a node, or forgets the group when it has ended.
+// Observe shows a change of a node, or one that was added, or forgets the group
+// when it has ended.
 func (g *group) Observe(r scheduler.Record) {
-	if r.Kind == scheduler.GroupEnded {
+	switch r.Kind {
+	case scheduler.NodeAdded:
+		g.add(r)
+	case scheduler.GroupEnded:
 		g.p.mu.Lock()
 		defer g.p.mu.Unlock()
 		g.p.nodes.end(g)
-		return
+	default:
+		g.change(r)
 	}
+}
+
+// add shows a node that was added, unless it counts as completed.
+func (g *group) add(r scheduler.Record) {
+	var n *node
+	if r.Group().State(r.Node()) != scheduler.StateSucceeded {
+		n = g.p.newNode(r.Group(), r.Node())
+	}
+	g.p.mu.Lock()
+	defer g.p.mu.Unlock()
+	g.nodes = append(g.nodes, n)
+	if n != nil {
+		g.p.nodes.add(n)
+	}
+}
+
+func (g *group) change(r scheduler.Record) {
 	n := g.nodes[r.Node()]
 	if n == nil {
 		return // it did not run: it was completed beforehand

@@ -48,12 +48,17 @@ func (ns *nodes) begin(g *group) {
 	g.place = ns.groups.PushBack(g)
 	for _, n := range g.nodes {
 		if n != nil {
-			ns.all++
-			ns.counts[n.state]++
-			ns.expected += n.estimate
-			ns.width = max(ns.width, runewidth.StringWidth(clean(n.name)))
+			ns.add(n)
 		}
 	}
+}
+
+// add adds a node that waits.
+func (ns *nodes) add(n *node) {
+	ns.all++
+	ns.counts[n.state]++
+	ns.expected += n.estimate
+	ns.width = max(ns.width, runewidth.StringWidth(clean(n.name)))
 }
 
 // end forgets a group. Nodes that have not ended, as after a drain, do not wait

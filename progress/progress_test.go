@@ -710,3 +710,37 @@ func TestProgress_random(t *testing.T) {
 		require.Zero(t, p.Kept(), "seed %d", seed)
 	}
 }
+
+// Nodes that are added while a group runs are among those that wait, and in the
+// number of all.
+func TestLive_nodes_that_are_added(t *testing.T) {
+	t.Parallel()
+	on(t, 80, 24, &progress.Options{Name: "grow"}, func(t *testing.T, p *progress.Progress, s *screen) {
+		var g *scheduler.DependencyTaskGroup[string]
+		deps := scheduler.NewDependencies[string]()
+		deps.Add("first")
+		g, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
+			return scheduler.Sequence(scheduler.Pause(scheduler.After(10*time.Second)), scheduler.Func(func(context.Context) error {
+				if k == "first" {
+					require.NoError(t, g.Add("done", "first"))
+					require.NoError(t, g.Add("second", "first"))
+					require.NoError(t, g.Add("third", "second"))
+					g.CloseInput()
+				}
+				return nil
+			}))
+		}, &scheduler.GroupOptions[string]{Observer: p, KeepOpen: true, Completed: func(k string) bool { return k == "done" }})
+		require.NoError(t, err)
+		done := make(chan error, 1)
+		go func() { done <- scheduler.Run(t.Context(), g, nil) }()
+		pass(5 * time.Second)
+		require.Contains(t, s.String(), "0 of 1")
+		pass(10 * time.Second)
+		require.Contains(t, s.String(), " second      5s\n waiting: third")
+		require.Contains(t, s.String(), "1 of 3")
+		pass(20 * time.Second)
+		require.NoError(t, <-done)
+		require.NoError(t, p.Close())
+		require.Contains(t, s.String(), "3 of 3")
+	})
+}
