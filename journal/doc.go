@@ -59,6 +59,9 @@
 // Nodes that are added while the group runs ([Group.Add]) are part of its graph from then
 // on: when the run is opened again they are there from the beginning.
 //
+// GroupOptions.When is asked anew whenever the run is opened, of all nodes that have not
+// succeeded: a node that was skipped or passed by leaves no record.
+//
 // If what a node had made is gone, GroupOptions.Redo runs the node anew. To roll a run
 // back without the input that it was made from, take its graph from the file:
 // [Dependencies].

@@ -2,7 +2,12 @@ package journal_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"iter"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,3 +79,86 @@ type listener struct {
 
 func (l listener) Wants() scheduler.Kinds     { return l.kinds }
 func (l listener) Observe(r scheduler.Record) { l.observe(r) }
+
+// With When a run comes to the same as without a journal, whatever the graph, the verdicts
+// and the failures; continued after a failure too. What was passed by is no part of a
+// roll-back.
+func TestWhen(t *testing.T) {
+	j := openNew(t)
+	for seed := range uint64(150) {
+		chance := rand.New(rand.NewPCG(seed, 1))
+		deps := wide(6)
+		nodes := slices.Collect(deps.Nodes())
+		verdicts, fails := map[string]scheduler.Verdict{}, map[string]bool{}
+		for i, k := range nodes {
+			for _, q := range nodes[:i] {
+				if chance.IntN(3) == 0 {
+					deps.Add(k, q)
+				}
+			}
+			fails[k] = chance.IntN(4) == 0
+			verdicts[k] = []scheduler.Verdict{scheduler.Usual, scheduler.Usual, scheduler.Start, scheduler.Skip, scheduler.Pass}[chance.IntN(5)]
+		}
+		again := false
+		work := func(k string) error {
+			if fails[k] && !again {
+				return errors.New("boom")
+			}
+			return nil
+		}
+		o := scheduler.GroupOptions[string]{
+			AggregateErrors: true,
+			When: func(k string, required iter.Seq2[string, scheduler.State]) scheduler.Verdict {
+				for _, state := range required {
+					require.True(t, state.Ended())
+				}
+				return verdicts[k]
+			},
+		}
+		plain, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
+			return scheduler.Func(func(context.Context) error { return work(k) })
+		}, &o)
+		require.NoError(t, err)
+		plainErr := scheduler.Run(t.Context(), plain, nil)
+
+		name := fmt.Sprint(seed)
+		started := map[string]int{}
+		task := does(func(n node) error {
+			started[n.Key()]++
+			return work(n.Key())
+		})
+		r, err := journal.NewGroup(j, name, deps, task, &options{Group: o})
+		require.NoError(t, err)
+		err = scheduler.Run(t.Context(), r, nil)
+		require.Equal(t, plainErr == nil, err == nil)
+		require.Equal(t, maps.Collect(plain.All()), maps.Collect(r.All()), name)
+
+		again = true
+		r, err = journal.NewGroup(j, name, deps, task, &options{Group: o})
+		require.NoError(t, err)
+		before := maps.Clone(started)
+		require.NoError(t, scheduler.Run(t.Context(), r, nil))
+		for _, k := range nodes {
+			if state := plain.State(k); state == scheduler.StateSucceeded {
+				require.Equal(t, before[k], started[k], "it had succeeded")
+			}
+			if before[k] > 0 && fails[k] && r.State(k) == scheduler.StateSucceeded {
+				require.Equal(t, 2, started[k], "it had failed")
+			}
+		}
+
+		var deleted []string
+		back, err := journal.NewRollback(j, name, deps, does(func(n node) error {
+			deleted = append(deleted, n.Key())
+			return nil
+		}), nil)
+		require.NoError(t, err)
+		require.NoError(t, scheduler.Run(t.Context(), back, nil))
+		require.ElementsMatch(t, slices.Collect(maps.Keys(started)), deleted)
+		for i, k := range deleted {
+			for later := range deps.From(k).All() {
+				require.NotContains(t, deleted[i+1:], later, "what requires it is deleted before")
+			}
+		}
+	}
+}

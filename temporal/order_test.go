@@ -1,7 +1,10 @@
 package temporal_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -40,6 +43,17 @@ func TestOrder(t *testing.T) {
 				if seed%9 == 0 {
 					o.Priority = func(k string) int { return len(k) }
 				}
+				if seed%4 == 1 {
+					o.When = func(k string, required iter.Seq2[string, scheduler.State]) scheduler.Verdict {
+						verdict := scheduler.Verdict(len(k)+int(durations[k]/time.Millisecond)) % 4
+						for _, state := range required {
+							if state == scheduler.StateSkipped && verdict == scheduler.Usual {
+								verdict = scheduler.Start
+							}
+						}
+						return verdict
+					}
+				}
 				if seed%6 == 0 {
 					o.Estimate = func(k string) time.Duration { return durations[k] }
 				}
@@ -68,6 +82,70 @@ func TestOrder(t *testing.T) {
 			require.NoError(t, env.GetWorkflowError())
 			require.Equal(t, inProcess, inWorkflow)
 		})
+	}
+}
+
+// Nodes that are added while a group runs start and end in the same order, too.
+func TestOrder_added(t *testing.T) {
+	group := func(pause func(string, time.Duration) scheduler.Task, trace *[]string) scheduler.Task {
+		deps := scheduler.NewDependencies[string]()
+		deps.Add("second", "first")
+		var g *scheduler.DependencyTaskGroup[string]
+		added := 0
+		g, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
+			// No two nodes end at one time.
+			length := time.Duration(1+len(*trace)%7)*time.Second + time.Duration(len(*trace)*len(*trace))*time.Millisecond
+			add := scheduler.Func(func(context.Context) error {
+				if added == 20 {
+					g.CloseInput()
+					return nil
+				}
+				added += 2
+				return errors.Join(
+					g.Add(fmt.Sprintf("n%02d", added), "first"),
+					g.Add(fmt.Sprintf("n%02d", added+1), fmt.Sprintf("n%02d", added)),
+				)
+			})
+			return scheduler.Sequence(pause(k, length), add)
+		}, &scheduler.GroupOptions[string]{
+			KeepOpen: true,
+			Limit:    3,
+			Observer: scheduler.ObserverFunc(func(tr scheduler.Record) {
+				*trace = append(*trace, fmt.Sprintf("%s %s", tr.Path(), tr.To))
+			}),
+		})
+		require.NoError(t, err)
+		return g
+	}
+	var inProcess, inWorkflow []string
+	require.NoError(t, scheduler.Run(t.Context(), group(func(_ string, d time.Duration) scheduler.Task {
+		return scheduler.Pause(scheduler.After(d))
+	}, &inProcess), &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{})}))
+	env := newEnv(t)
+	env.ExecuteWorkflow(func(ctx workflow.Context) error {
+		return temporal.Drive(ctx, group(func(k string, d time.Duration) scheduler.Task { return temporal.Timer(k, d) }, &inWorkflow), temporal.Options{})
+	})
+	require.NoError(t, env.GetWorkflowError())
+	require.Len(t, inProcess, 2*22)
+	require.Equal(t, inProcess, inWorkflow)
+}
+
+// Walk refuses what a checkpoint has no place for.
+func TestWalk_refuses(t *testing.T) {
+	for option, o := range map[string]*scheduler.GroupOptions[string]{
+		"GroupOptions.When":     {When: func(string, iter.Seq2[string, scheduler.State]) scheduler.Verdict { return scheduler.Start }},
+		"GroupOptions.KeepOpen": {KeepOpen: true},
+	} {
+		env := newEnv(t)
+		var refused *scheduler.OptionError
+		env.ExecuteWorkflow(func(ctx workflow.Context) error {
+			err := temporal.Walk(ctx, &temporal.Run{Graph: temporal.Graph{Nodes: []temporal.Node{{Key: "a"}}}},
+				func(temporal.Node) scheduler.Task { panic("it starts") }, o, temporal.Options{})
+			require.ErrorAs(t, err, &refused)
+			return err
+		})
+		require.Error(t, env.GetWorkflowError())
+		require.Equal(t, option, refused.Option)
 	}
 }
 

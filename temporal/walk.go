@@ -67,7 +67,11 @@ const GraphChanged = "GraphChanged"
 // made by code that has changed, Walk panics: the workflow then stays as it is,
 // with the reason in its history, until the right code is back.
 //
-// The group's options are taken with these defaults: Limit is that of opts,
+// When and KeepOpen are refused with an [*scheduler.OptionError]: a checkpoint has no
+// place for what a node's condition would ask about in a later run, nor for nodes that are
+// not in the graph. A group of your own may have them, with [Drive].
+//
+// The group's other options are taken with these defaults: Limit is that of opts,
 // Budget is [DefaultBudget], and the Observer is silent on replay. With
 // AggregateErrors, what failed in earlier runs is in the result of the last.
 func Walk(
@@ -152,6 +156,14 @@ func (w *walk) group(
 	var o scheduler.GroupOptions[string]
 	if given != nil {
 		o = *given
+	}
+	switch {
+	case o.When != nil:
+		return nil, &scheduler.OptionError{
+			Option: "GroupOptions.When", Reason: "not for Walk, which forgets failed nodes when it continues as new; use Drive",
+		}
+	case o.KeepOpen:
+		return nil, &scheduler.OptionError{Option: "GroupOptions.KeepOpen", Reason: "not for Walk, whose graph is data; use Drive"}
 	}
 	if o.Limit == 0 {
 		o.Limit = opts.Limit
