@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"context"
 	"fmt"
 	"slices"
 )
@@ -10,6 +11,12 @@ import (
 // and is the result, as a [*TaskError]. What a group needs options for takes a
 // [DependencyTaskGroup].
 func All(tasks ...Task) Task {
+	return sideBySide("All", tasks, &GroupOptions[int]{}, func() bool { return false })
+}
+
+// sideBySide returns a group whose nodes are the numbers of the tasks. Those that
+// would start when isOver are skipped.
+func sideBySide(name string, tasks []Task, opts *GroupOptions[int], isOver func() bool) *DependencyTaskGroup[int] {
 	tasks = slices.Clone(tasks)
 	deps := NewDependencies[int]()
 	for i := range tasks {
@@ -18,9 +25,13 @@ func All(tasks ...Task) Task {
 	take := func(i int) Task {
 		task := tasks[i]
 		tasks[i] = nil // the group drops it when it has ended
+		if isOver() {
+			return Func(func(context.Context) error { return ErrSkip })
+		}
 		return task
 	}
-	g, err := NewDependencyTaskGroup(deps, take, &GroupOptions[int]{Name: "All"})
+	opts.Name = name
+	g, err := NewDependencyTaskGroup(deps, take, opts)
 	if err != nil {
 		// Not covered: a graph without edges has no cycle, and the options are good.
 		panic("scheduler: internal error: " + err.Error() + "; please report")

@@ -132,7 +132,7 @@ func groups() []Row {
 			return func() { run(newGroup(wide(1), nothing, &options{Observer: scheduler.Observers(all...)})) }
 		}},
 		{
-			Name: "records of n nodes", Uses: "ObserverFunc.Observe ObserverFunc.Wants Record.Context Record.Group Record.Key Record.Node Record.Now Record.Path Record.Round Record.Task Record.Time Record.Took",
+			Name: "records of n nodes", Uses: "ObserverFunc.Observe ObserverFunc.Wants Record.Context Record.Group Record.Key Record.Node Record.Notes Record.Now Record.Path Record.Round Record.Task Record.Time Record.Took",
 			N: 1000, Ready: runs(layered, once, func(int) *options {
 				return &options{Observer: scheduler.ObserverFunc(readRecord)}
 			}),
@@ -171,6 +171,7 @@ func readRecord(r scheduler.Record) {
 	r.Context()
 	r.Group()
 	r.Node()
+	r.Notes()
 	r.Now()
 	r.Round()
 	r.Time()
@@ -236,7 +237,7 @@ func reading() []Row {
 			check(g.WriteMermaid(io.Discard))
 		})},
 		{Name: "the view of n nodes", Uses: "Group GroupView.Around GroupView.Count GroupView.Edges GroupView.Err GroupView.Estimate GroupView.Explain GroupView.Key GroupView.Keys GroupView.Len " +
-			"GroupView.Name GroupView.NodePath GroupView.Path GroupView.Post GroupView.Requires GroupView.Rounds GroupView.Settings GroupView.State GroupView.String", N: 1000, Ready: func(n int) func() {
+			"GroupView.Name GroupView.NodePath GroupView.Notes GroupView.Path GroupView.Post GroupView.Requires GroupView.Rounds GroupView.Settings GroupView.State GroupView.String", N: 1000, Ready: func(n int) func() {
 			v := viewed(n)
 			return func() { readView(v, n) }
 		}},
@@ -270,6 +271,7 @@ func readView(v scheduler.GroupView, n int) {
 		_ = v.Explain(i)
 		v.Key(i)
 		_ = v.NodePath(i)
+		_ = v.Notes(i)
 		drain(v.Requires(i))
 		v.Len()
 		v.Rounds()

@@ -2,6 +2,7 @@ package growth
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/steptask/scheduler"
@@ -98,6 +99,25 @@ func tasks() []Row {
 			asked := 0
 			return scheduler.Poll(time.Nanosecond, func(context.Context) (bool, error) { asked++; return asked == 3, nil })
 		})},
+		{Name: "n polls with a value, three times each", Uses: "PollCall Note Coroutine.Note", N: 1000, Ready: each(func(int) scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				co.Note("polling")
+				asked := 0
+				_, err := scheduler.PollCall(co, time.Nanosecond, func(ctx context.Context) (int, bool, error) {
+					asked++
+					scheduler.Note(ctx, "asked")
+					return asked, asked == 3, nil
+				})
+				return err
+			})
+		})},
+		{Name: "the first of n tasks", Uses: "First", N: 10_000, Ready: func(n int) func() {
+			all := make([]scheduler.Task, n)
+			for i := range all {
+				all[i] = scheduler.Pause(scheduler.Rounds(n - i + 1))
+			}
+			return func() { run(scheduler.First(all...)) }
+		}},
 		{Name: "n tasks one after the other", Uses: "Sequence Coroutine.Await", N: 10_000, Ready: func(n int) func() {
 			all := make([]scheduler.Task, n)
 			for i := range all {
@@ -116,6 +136,25 @@ func tasks() []Row {
 				}))
 			}
 		}},
+		{Name: "n attempts that say more", Uses: "RetryCall Permanent RetryAfter BackOffFunc.NextBackOff Notes.String", N: 1000, Ready: func(n int) func() {
+			again := scheduler.BackOffFunc(func(int, error) scheduler.Yield { return scheduler.Next })
+			return func() {
+				tries := 0
+				run(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					_ = again.NextBackOff()
+					_ = scheduler.Notes{Text: "retrying", Attempt: tries}.String()
+					_, err := scheduler.RetryCall(co, again, func(context.Context) (int, error) {
+						if tries++; tries <= n {
+							return 0, scheduler.RetryAfter(io.EOF, 0)
+						}
+						return 0, nil
+					})
+					_ = scheduler.Permanent(err)
+					return err
+				}))
+			}
+		}},
+		{Name: "WithTimeout, n deep", Uses: "WithTimeout", N: 10, Depth: true, Ready: inside(func(task scheduler.Task) scheduler.Task { return scheduler.WithTimeout(time.Hour, task) })},
 		{Name: "Finally, n deep", Uses: "Finally", N: 10, Depth: true, Ready: inside(func(task scheduler.Task) scheduler.Task { return scheduler.Finally(task, nothing(0)) })},
 		{Name: "Wrap, n deep", Uses: "Wrap Coroutine.Await", N: 10, Depth: true, Ready: inside(func(task scheduler.Task) scheduler.Task {
 			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task) })
@@ -128,7 +167,7 @@ func tasks() []Row {
 		})},
 		{Name: "n runners, a step each by hand", Uses: "NewTaskRunner TaskRunner.Start TaskRunner.Step TaskRunner.Due TaskRunner.Started TaskRunner.Done TaskRunner.Err TaskRunner.String " +
 			"TaskRunner.RunToCompletion TaskRunner.RunWith TaskRunner.Cancel TaskRunner.CancelAfter TaskRunner.Stop TaskRunner.Kill TaskRunner.Interrupt " +
-			"NewTimeout Timeout.Expired Timeout.Is Timeout.Of Timeout.Timeout Timeout.Trigger NewTimedCancel TimedCancel.Expired TimedCancel.Trigger", N: 1000, Ready: func(n int) func() {
+			"NewTimeout Timeout.Expired Timeout.Is Timeout.Of Timeout.Timeout Timeout.Trigger Timeout.Unwrap NewTimedCancel TimedCancel.Expired TimedCancel.Trigger", N: 1000, Ready: func(n int) func() {
 			return func() {
 				for i := range n {
 					runnerByHand(i)
@@ -205,6 +244,7 @@ func runnerByHand(i int) {
 		task := forever(0)
 		_, _ = task.Step(ctx)
 		_ = t.Trigger(ctx, task)
+		_ = t.Unwrap()
 		task = forever(0)
 		_, _ = task.Step(ctx)
 		_ = c.Trigger(ctx, task)

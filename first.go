@@ -1,0 +1,130 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// ErrNotNeeded is the cause of the notice to a task of which nobody needs the result
+// any more, because another one of a [First] has won.
+var ErrNotNeeded = errors.New("scheduler: not needed any more")
+
+// First returns a Task that drives the given ones side by side until the first of
+// them succeeds, and then succeeds as well. The others are stopped with
+// [ErrNotNeeded] as the cause: they get notice and have the grace of the node, or of
+// the nearest runner, around the First, or are closed if there is none. First ends when
+// all have ended. One that has not started by then never does. What the others fail with,
+// before or after, is not part of the result; an [Observer] hears of it.
+//
+// A failure decides nothing while others are left. If none succeeds the result is an
+// [*ExceptionGroup] of all failures in order of occurrence, each a [*TaskError] whose
+// key is the number of the task, and [ErrSkip] if each of them asked to be skipped.
+// A timeout, a stop and a close are passed on to all; what becomes of them is what
+// becomes of a [DependencyTaskGroup] with AggregateErrors, unless one succeeds
+// nevertheless. Without any task, or with a nil Task among them, it begins none and
+// fails, with an [*OptionError] or [ErrNilTask].
+func First(tasks ...Task) Task {
+	if len(tasks) == 0 {
+		return failing(&OptionError{Option: "First", Reason: "no tasks"})
+	}
+	if i := slices.Index(tasks, nil); i >= 0 {
+		return failing(&namedError{fmt.Sprintf("number %d of a First", i), ErrNilTask})
+	}
+	f := &first{}
+	f.DependencyTaskGroup = sideBySide("First", tasks, &GroupOptions[int]{AggregateErrors: true}, func() bool {
+		return f.Count(StateSucceeded) > 0
+	})
+	return f
+}
+
+// failing returns a task that fails with err.
+func failing(err error) Task {
+	return Named("First", Func(func(context.Context) error { return err }))
+}
+
+// first is a group that is stopped when one of its nodes has succeeded.
+type first struct {
+	*DependencyTaskGroup[int]
+	begun, won bool
+}
+
+func (f *first) Step(ctx context.Context) (Yield, error) {
+	if !f.begun && ctx != nil {
+		f.begun, f.engine.opts.Grace = true, graceAround(ctx)
+	}
+	y, err := f.DependencyTaskGroup.Step(ctx)
+	return f.decide(ctx, y, err)
+}
+
+func (f *first) Throw(ctx context.Context, err error) (Yield, error) {
+	y, err := f.DependencyTaskGroup.Throw(ctx, err)
+	return f.decide(ctx, y, err)
+}
+
+// Close closes those that run. What they had failed with is of no interest once one
+// has won.
+func (f *first) Close() error {
+	err := f.DependencyTaskGroup.Close()
+	if f.won {
+		return nil
+	}
+	return err
+}
+
+// decide stops the others once one has won, and makes that the outcome.
+func (f *first) decide(ctx context.Context, y Yield, err error) (Yield, error) {
+	ended := err != nil || y.code&yieldDone != 0
+	if f.Count(StateSucceeded) > 0 && !f.won {
+		f.won = true
+		if !ended {
+			y, err = f.DependencyTaskGroup.Throw(ctx, ErrNotNeeded)
+			ended = err != nil
+		}
+	}
+	switch {
+	case ended && f.won:
+		return Done, nil
+	case ended && err == nil:
+		return Yield{}, &namedError{"all tasks of a First", ErrSkip}
+	}
+	return y, err
+}
+
+// WithTimeout returns a Task that drives the given one with a time limit of its own,
+// counted from its first step: a part of what a node does that must not take all of
+// the node's time. After limit a [*Timeout] is thrown into the task, which then has
+// the grace of the node, or of the nearest runner, around it. The Timeout is the error
+// of the task, even if it is swallowed, unless the task fails with another one. Limits
+// further out stay in force. A limit of 0 is none, and a negative one has passed at
+// once. WithTimeout panics if task is nil.
+func WithTimeout(limit time.Duration, task Task) Task {
+	if task == nil {
+		panic("scheduler: WithTimeout: nil Task")
+	}
+	r := NewTaskRunner(task, &RunnerOptions{Timeout: limit})
+	return &withTimeout{subrun{runnerTask: runnerTask{r: r}}}
+}
+
+// withTimeout is a Subrun whose runner has the grace of what is around it.
+type withTimeout struct{ subrun }
+
+func (t *withTimeout) Step(ctx context.Context) (Yield, error) {
+	if !t.owns {
+		t.r.opts.Grace = graceAround(ctx)
+	}
+	return t.subrun.Step(ctx)
+}
+
+// graceAround returns the grace of what is being stepped in ctx.
+func graceAround(ctx context.Context) time.Duration {
+	if g, p := nodeAround(ctx); g != nil {
+		return g.graceOf(p)
+	}
+	if s := scopeOf(ctx); s != nil {
+		return s.grace
+	}
+	return 0
+}
