@@ -13,6 +13,7 @@ import (
 )
 
 func TestFirst(t *testing.T) {
+	failing := func(name string, seconds int, err error) scheduler.Task { return scheduler.Named(name, lasting(seconds, err)) }
 	skip := func() scheduler.Task { return lasting(1, scheduler.ErrSkip) }
 	for _, tt := range []struct {
 		name  string
@@ -26,9 +27,9 @@ func TestFirst(t *testing.T) {
 		{"in their first step", []scheduler.Task{lasting(0, nil), lasting(9, nil)}, "", nil, 0},
 		{"a failure decides nothing", []scheduler.Task{lasting(1, errBoom), lasting(2, nil), lasting(3, nil)}, "", nil, 2},
 		{"nor does a skip", []scheduler.Task{skip(), lasting(2, nil)}, "", nil, 2},
-		{"all fail", []scheduler.Task{lasting(2, errBoom), lasting(1, errOops)}, "2 tasks failed:\n- 1: oops\n- 0: boom", errOops, 2},
-		{"the only one fails", []scheduler.Task{lasting(2, errBoom)}, "1 task failed:\n- 0: boom", errBoom, 2},
-		{"one fails, one skips", []scheduler.Task{skip(), lasting(2, errBoom)}, "1 task failed:\n- 1: boom", errBoom, 2},
+		{"all fail", []scheduler.Task{failing("x", 2, errBoom), failing("y", 1, errOops)}, "2 tasks failed:\n- y: oops\n- x: boom", errOops, 2},
+		{"the only one fails", []scheduler.Task{failing("x", 2, errBoom)}, "1 task failed:\n- x: boom", errBoom, 2},
+		{"one fails, one skips", []scheduler.Task{skip(), failing("x", 2, errBoom)}, "1 task failed:\n- x: boom", errBoom, 2},
 		{"all skip", []scheduler.Task{skip(), skip()}, "scheduler: skip: all tasks of a First", scheduler.ErrSkip, 1},
 		{"none", nil, "scheduler: First: no tasks", nil, 0},
 		{"a nil one", []scheduler.Task{lasting(0, nil), nil}, "scheduler: nil task: number 1 of a First", scheduler.ErrNilTask, 0},
