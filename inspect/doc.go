@@ -104,6 +104,7 @@
 //	 "error": {"text": "on one line", "chain": [{"depth": 0, "type": "*fmt.wrapError", "text": "…"}], "stack": "of a panic"},
 //	 "note": "…", "attempt": 2, "lastError": {…},       of the attempt before
 //	 "notice": {…}, "until": 1.7e12,                    why it was asked to end, and the end of its grace
+//	 "abandoned": {…},                                  a call of it that was left behind
 //	 "trace": "https://…",                              from Options.TraceURL
 //	 "requires": [0], "requiredBy": [5], "waitsFor": [0],   at most 1000 each
 //	 "more": 12,                                        how many were left out of these

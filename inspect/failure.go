@@ -13,7 +13,7 @@ import (
 type failure struct {
 	Text  string    `json:"text"` // on one line, shortened
 	Chain []wrapped `json:"chain"`
-	Stack string    `json:"stack,omitempty"` // of a panic
+	Stack string    `json:"stack,omitempty"` // of a panic, or of a call that was left behind
 }
 
 // wrapped is an error of a chain, or of a tree of them.
@@ -44,8 +44,12 @@ func newFailure(err error, room int) *failure {
 	defer func() { _ = recover() }() // of an Unwrap or As: what there is so far stays
 	f.describe(err, whole, 0)
 	var p *scheduler.PanicError
-	if errors.As(err, &p) {
+	var a *scheduler.AbandonedError
+	switch {
+	case errors.As(err, &p):
 		f.Stack = cut(string(p.Stack), stackMax)
+	case errors.As(err, &a):
+		f.Stack = cut(string(a.Stack), stackMax)
 	}
 	return f
 }

@@ -62,11 +62,17 @@ func (c *slowConn) Read(b []byte) (int, error) {
 // serve serves the page by one version of HTTP alone, in a bubble.
 func serve(t *testing.T, page http.Handler, http2 bool, slow time.Duration) *http.Client {
 	t.Helper()
+	return serveBy(t, &http.Server{Handler: page}, http2, slow)
+}
+
+// serveBy serves by a server.
+func serveBy(t *testing.T, server *http.Server, http2 bool, slow time.Duration) *http.Client {
+	t.Helper()
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(!http2)
 	protocols.SetUnencryptedHTTP2(http2)
 	line := &pipes{conns: make(chan net.Conn), closed: make(chan struct{}), slow: slow}
-	server := &http.Server{Handler: page, Protocols: protocols}
+	server.Protocols = protocols
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(line) }()
 	transport := &http.Transport{DialContext: line.dial, Protocols: protocols}

@@ -72,6 +72,8 @@ type more struct {
 	notice  *failure // why it was asked to end
 	until   int64    // the end of its grace; 0: it has none
 	trace   string   // the address of its trace
+
+	abandoned *failure // a call of it was left behind
 }
 
 // moment is when a node came to a state.
@@ -152,6 +154,9 @@ func (r *run) change(n int, to scheduler.State, at int64, round int, err *failur
 	node.moment, node.state, node.err = int32(len(r.moments)), to, err
 	if m := node.more; m != nil && to.Ended() {
 		m.until = 0
+		if to == scheduler.StateSucceeded {
+			m.note, m.attempt, m.retried = "", 0, nil
+		}
 	}
 	r.updates.add(r.nodes, int32(n))
 }

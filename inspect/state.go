@@ -185,6 +185,7 @@ type nodePage struct {
 	Attempt     int             `json:"attempt,omitempty"`
 	LastError   *failure        `json:"lastError,omitempty"`
 	Notice      *failure        `json:"notice,omitempty"`
+	Abandoned   *failure        `json:"abandoned,omitempty"`
 	Until       float64         `json:"until,omitempty"`
 	Trace       string          `json:"trace,omitempty"`
 	Requires    []int32         `json:"requires"`
@@ -216,7 +217,8 @@ func (r *run) describe(node int32) (p nodePage, hasEnded bool) {
 		Layer: g.layer[node], History: r.historyLocked(&n), Error: n.err,
 	}
 	if m := n.more; m != nil {
-		p.Note, p.Attempt, p.LastError, p.Notice, p.Until, p.Trace = m.note, m.attempt, m.retried, m.notice, ms(m.until), m.trace
+		p.Note, p.Attempt, p.LastError, p.Notice = m.note, m.attempt, m.retried, m.notice
+		p.Abandoned, p.Until, p.Trace = m.abandoned, ms(m.until), m.trace
 	}
 	hasEnded = r.status != "" || n.state.Ended()
 	r.mu.Unlock()

@@ -74,6 +74,11 @@ func (w *watching) Observe(t scheduler.Record) {
 		r.update(at, func() {
 			r.note(t.Node(), func(m *more) { m.notice, m.until = notice, until })
 		})
+	case scheduler.NodeNoted, scheduler.NodeRetrying:
+		w.note(t, at)
+	case scheduler.NodeAbandoned:
+		abandoned := w.describe(t.Err)
+		r.update(at, func() { r.note(t.Node(), func(m *more) { m.abandoned = abandoned }) })
 	case scheduler.SlowStep:
 		slow := slowStep{Path: cut(t.Path(), textMax), Task: cut(t.Task(), textMax), Took: ms(int64(t.Took()))}
 		r.update(at, func() { r.addSlow(slow) })
@@ -117,6 +122,27 @@ func (w *watching) change(t scheduler.Record, at int64) {
 		err = w.describe(t.Err)
 	}
 	w.run.update(at, func() { w.run.change(t.Node(), t.To, at, t.Round(), err) })
+}
+
+// note writes down what a node says of itself.
+func (w *watching) note(t scheduler.Record, at int64) {
+	notes := t.Notes()
+	attempt := 0
+	if notes.Attempt > 0 {
+		attempt = notes.Attempt + 1 // the one that failed is over
+	}
+	var retried *failure
+	if t.Kind == scheduler.NodeRetrying && t.Err != nil {
+		retried = w.describe(t.Err)
+	}
+	w.run.update(at, func() {
+		w.run.note(t.Node(), func(m *more) {
+			m.note, m.attempt = notes.Text, attempt
+			if retried != nil {
+				m.retried = retried
+			}
+		})
+	})
 }
 
 // What a group may be doing apart from running its nodes. In all but the first

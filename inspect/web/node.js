@@ -72,7 +72,7 @@ export class NodePage {
       el('span', { class: `badge ${classOf(page.state)}` }, page.state),
       el('button', { class: 'close', 'aria-label': 'Close', title: 'Close (Esc)', onclick: () => this.#pick(null) }, '×'));
     return [head, ...[
-      this.#why(page), this.#says(page), this.#waitsFor(run, page), this.#notice(page), this.#error(page), this.#inside(page),
+      this.#why(page), this.#says(page), this.#waitsFor(run, page), this.#notice(page), this.#error(page), this.#abandoned(page), this.#inside(page),
       this.#trace(page), this.#history(page),
       this.#links(run, 'Requires', page.requires), this.#links(run, 'Required by', page.requiredBy),
     ].filter(Boolean)];
@@ -96,6 +96,10 @@ export class NodePage {
     if (!page.notice) return null;
     const left = page.until ? page.until - this.#model.now() : 0;
     return section('Asked to end', chain(page.notice), left > 0 ? el('p', { class: 'muted' }, `It has ${duration(left)} left.`) : '');
+  }
+
+  #abandoned(page) {
+    return page.abandoned ? section('Left behind', chain(page.abandoned)) : null;
   }
 
   /** trace is a link to where the node's trace is shown. */
