@@ -371,6 +371,7 @@ func (g *engine) abort(p int32, err error) {
 
 // unwind ends the group while a panic or a Goexit is on its way up.
 func (g *engine) unwind() {
+	g.watchers.aborted = true
 	// Each of these may panic too, and the next must happen all the same.
 	defer func() {
 		g.dropWatcher()

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
 )
 
 // What Observers are told while a group ends, and what becomes of the group if one
@@ -110,4 +111,61 @@ func TestObserver_still_closing_no_more(t *testing.T) {
 		require.Zero(t, told)
 		_ = r.Cancel()
 	})
+}
+
+// What a panic of the clock ends is told without asking the clock again.
+func TestRecord_Now_after_a_panic_of_the_clock(t *testing.T) {
+	t.Parallel()
+	clock := &panickingClock{Clock: schedulertest.NewClock(time.Time{})}
+	var kinds []scheduler.Kind
+	var last time.Time
+	watch := selective{scheduler.AllKinds, func(r scheduler.Record) { kinds, last = append(kinds, r.Kind), r.Now() }}
+	group, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task {
+		return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+			clock.broken = true
+			return scheduler.After(time.Second), nil
+		})
+	}, &scheduler.GroupOptions[string]{Observer: watch})
+	require.NoError(t, err)
+	began := clock.Now()
+	require.Panics(t, func() {
+		_ = scheduler.Run(context.Background(), group, &scheduler.RunnerOptions{Clock: clock})
+	})
+	require.Equal(t, 1, clock.asked)
+	require.Equal(t, scheduler.GroupEnded, kinds[len(kinds)-1])
+	require.True(t, began.Equal(last))
+}
+
+// panickingClock panics once it is broken.
+type panickingClock struct {
+	scheduler.Clock
+	broken bool
+	asked  int
+}
+
+func (c *panickingClock) Now() time.Time {
+	if c.broken {
+		c.asked++
+		panic("the clock is broken")
+	}
+	return c.Clock.Now()
+}
+
+// Many Observers are told apart in time that grows with their number, in the order
+// in which they were given.
+func TestObservers_of_very_many(t *testing.T) {
+	t.Parallel()
+	const n = 20_000
+	var told []int
+	var all []scheduler.Observer
+	for i := range n {
+		all = append(all, &selective{scheduler.KindsOf(scheduler.GroupEnded), func(scheduler.Record) { told = append(told, i) }})
+	}
+	joined := scheduler.Observers(all...)
+	group, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) },
+		&scheduler.GroupOptions[string]{Observer: scheduler.Observers(joined, all[3], joined)})
+	require.NoError(t, err)
+	require.NoError(t, scheduler.Run(t.Context(), group, nil))
+	require.Len(t, told, n, "each once")
+	require.IsIncreasing(t, told)
 }

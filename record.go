@@ -179,8 +179,14 @@ func (r Record) Round() int { return r.group.round }
 func (r Record) Time() time.Time { return time.Unix(0, r.at) }
 
 // Now reads the run's clock. It is later than Time by what the round has taken
-// so far.
-func (r Record) Now() time.Time { return time.Unix(0, instantOf(r.group.clock)) }
+// so far. While a panic ends the group, it returns Time: the clock may be what
+// panicked.
+func (r Record) Now() time.Time {
+	if r.group.watchers.aborted {
+		return r.Time()
+	}
+	return time.Unix(0, instantOf(r.group.clock))
+}
 
 // Context returns the context of the group's current step, or of its last one
 // for what happens between two steps. It has the values that the node around the

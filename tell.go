@@ -213,7 +213,7 @@ func (g *engine) tellEnd(result error) {
 	if len(g.watchers.list) == 0 {
 		return
 	}
-	if result != ErrAborted { //nolint:errorlint // After that the clock may be what panicked.
+	if !g.watchers.aborted {
 		g.now = instantOf(g.clock)
 	}
 	g.watchers.tellEnd(g.record(GroupEnded, noNode, result))

@@ -23,6 +23,7 @@ type watchers struct {
 	closed  bool    // GroupClosing was told
 	drained bool    // GroupDraining is to be told at the end of the step
 	failed  bool    // an Observer has panicked, here or in a group inside
+	aborted bool    // a panic is ending the group
 
 	subject Task          // of the record that is being told
 	took    time.Duration // of the record that is being told
@@ -47,16 +48,7 @@ type origin struct {
 // hear of the group's begin one by one.
 func (w *watchers) watch(around []watcher, own Observer, begun Record) {
 	w.began, w.dueAt, w.telling = begun.at, never, nobody
-	asked := make([]watcher, 0, len(around)+1)
-	for _, outer := range around {
-		asked = append(asked, watcher{Observer: outer.Observer, root: outer.root})
-	}
-	for _, o := range flatten(nil, own) {
-		if !slices.ContainsFunc(asked, func(a watcher) bool { return sameObserver(a.root.Observer, o) }) {
-			asked = append(asked, watcher{Observer: o, root: &origin{Observer: o}})
-		}
-	}
-	for _, a := range asked {
+	for _, a := range withOwn(around, flatten(nil, own)) {
 		w.list = append(w.list, a)
 		w.telling = len(w.list) - 1
 		if o := w.begin(a.Observer, begun); o != nil {
@@ -103,11 +95,38 @@ func flatten(list []Observer, o Observer) []Observer {
 	return list
 }
 
-// sameObserver compares two Observers. Values that cannot be compared are
-// different.
-func sameObserver(a, b Observer) bool {
-	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.ValueOf(a).Comparable() && a == b
+// withOwn returns the Observers around, and those of the own ones that are not
+// among them, each once. Values that cannot be compared are different.
+func withOwn(around []watcher, own []Observer) []watcher {
+	all := make([]watcher, 0, len(around)+len(own))
+	for _, outer := range around {
+		all = append(all, watcher{Observer: outer.Observer, root: outer.root})
+	}
+	if len(around)+len(own) < 2 { // most groups: no need to compare
+		for _, o := range own {
+			all = append(all, watcher{Observer: o, root: &origin{Observer: o}})
+		}
+		return all
+	}
+	seen := make(map[Observer]bool, cap(all))
+	for _, outer := range around {
+		if o := outer.root.Observer; isComparable(o) {
+			seen[o] = true
+		}
+	}
+	for _, o := range own {
+		if isComparable(o) {
+			if seen[o] {
+				continue
+			}
+			seen[o] = true
+		}
+		all = append(all, watcher{Observer: o, root: &origin{Observer: o}})
+	}
+	return all
 }
+
+func isComparable(o Observer) bool { return reflect.ValueOf(o).Comparable() }
 
 // count brings wanted and only up to date with the list.
 func (w *watchers) count() {

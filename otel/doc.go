@@ -37,11 +37,13 @@
 //
 // What happens on the way is an event of the span:
 //
-//	event             on      when
+//	event              on      when
 //	scheduler.stop    group   it is given notice, or starts nothing more, because of scheduler.cause
 //	scheduler.stop    node    it is given notice, or its group stops, because of scheduler.cause
 //	scheduler.grace   node    the group lets it go on for scheduler.grace seconds after that
-//	scheduler.retry   node    [Retry] begins scheduler.attempt because of scheduler.cause
+//	scheduler.note    node    it says scheduler.note about itself
+//	scheduler.retry   node    an attempt has failed with scheduler.cause; scheduler.attempt is next
+//	scheduler.abandon node    a call of it was left behind
 //	scheduler.drain   group   nothing more starts
 //	scheduler.close   group   it is ended from outside
 //	scheduler.close   node    its task is being closed and has not ended yet

@@ -88,8 +88,8 @@ func (m *metrics) add(r scheduler.Record) {
 	}
 }
 
-// change counts a change of a node, and measures how long it took.
-func (m *metrics) change(n *node, r scheduler.Record) {
+// change counts a change of a node at a time, and measures how long it took.
+func (m *metrics) change(n *node, r scheduler.Record, at time.Time) {
 	m.count(r.From, -1)
 	if !r.To.Ended() {
 		m.count(r.To, 1)
@@ -101,7 +101,7 @@ func (m *metrics) change(n *node, r scheduler.Record) {
 	}
 	m.ended.Add(m.ctx, 1, outcome)
 	if r.From != scheduler.StatePending && n.live != nil {
-		m.duration.Record(m.ctx, r.Now().Sub(n.live.began).Seconds(), outcome)
+		m.duration.Record(m.ctx, at.Sub(n.live.began).Seconds(), outcome)
 	}
 }
 

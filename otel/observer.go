@@ -2,6 +2,7 @@ package otel
 
 import (
 	"context"
+	"time"
 
 	"github.com/steptask/scheduler"
 	api "go.opentelemetry.io/otel"
@@ -88,6 +89,7 @@ type group struct {
 	nodes    []node          // by number
 	notice   error           // nodes that start later are given it too
 	stopped  bool
+	at       time.Time // of the record that is observed
 }
 
 // tracedGroup is a group whose nodes have spans in their contexts.
@@ -109,6 +111,9 @@ func (g *group) ObserveGroup(begun scheduler.Record) scheduler.Observer {
 // Wants asks for each step, and each round, only if their times are measured.
 func (g *group) Wants() scheduler.Kinds {
 	wanted := scheduler.AllKinds &^ scheduler.KindsOf(scheduler.SlowStep, scheduler.NodeStillClosing)
+	if g.span == nil {
+		wanted &^= scheduler.KindsOf(scheduler.NodeNoted, scheduler.NodeRetrying, scheduler.NodeAbandoned)
+	}
 	if g.observer.instruments.step.Enabled(g.ctx) {
 		wanted |= scheduler.KindsOf(scheduler.NodeStepped)
 	}
@@ -121,15 +126,27 @@ func (g *group) Wants() scheduler.Kinds {
 // Observe makes spans, events and metrics of a record.
 func (g *group) Observe(r scheduler.Record) {
 	switch r.Kind {
-	case scheduler.NodeChanged:
-		g.change(r)
+	case scheduler.NodeStepped:
+		g.metrics.stepTook(r.Took())
+		return
+	case scheduler.RoundBegun:
+		g.metrics.late(r.Took())
+		return
+	default:
+		g.at = r.Now()
+	}
+	switch r.Kind {
 	case scheduler.NodeAdded:
 		g.nodes = append(g.nodes, node{})
 		g.metrics.add(r)
-	case scheduler.NodeStepped:
-		g.metrics.stepTook(r.Took())
-	case scheduler.RoundBegun:
-		g.metrics.late(r.Took())
+	case scheduler.NodeChanged:
+		g.change(r)
+	case scheduler.NodeNoted:
+		g.nodeEvent(noteEvent, r, noteKey.String(r.Notes().Text))
+	case scheduler.NodeRetrying:
+		g.nodeEvent(retryEvent, r, attemptKey.Int(r.Notes().Attempt+1), causeKey.String(r.Err.Error()))
+	case scheduler.NodeAbandoned:
+		g.nodeEvent(abandonEvent, r, causeKey.String(r.Err.Error()))
 	case scheduler.NodeStopping:
 		g.noteStop(r)
 	case scheduler.GroupNoticed:
@@ -139,9 +156,9 @@ func (g *group) Observe(r scheduler.Record) {
 		g.noteGroupStop(r)
 		g.noteStops(r)
 	case scheduler.GroupDraining:
-		g.groupEvent(drainEvent, r)
+		g.groupEvent(drainEvent)
 	case scheduler.GroupClosing:
-		g.groupEvent(closeEvent, r)
+		g.groupEvent(closeEvent)
 	case scheduler.GroupEnded:
 		g.end(r)
 	default:
@@ -165,7 +182,7 @@ func (g *group) change(r scheduler.Record) {
 	default:
 		g.finish(n, r)
 	}
-	g.metrics.change(n, r)
+	g.metrics.change(n, r, g.at)
 	if r.To.Ended() {
 		n.live = nil
 	}
@@ -175,7 +192,7 @@ func (g *group) change(r scheduler.Record) {
 func (g *group) end(r scheduler.Record) {
 	for i := range g.nodes {
 		if n := &g.nodes[i]; n.live != nil {
-			g.endSpan(n.live.span, r, r.Err)
+			g.endSpan(n.live.span, r.Err)
 			n.live = nil
 		}
 	}
@@ -183,6 +200,6 @@ func (g *group) end(r scheduler.Record) {
 	if err == scheduler.ErrDrained || err == scheduler.ErrCancelled { //nolint:errorlint // Those very ones: what wraps one is a node's failure.
 		err = nil // it was asked to
 	}
-	g.endSpan(g.span, r, err)
+	g.endSpan(g.span, err)
 	g.metrics.end()
 }

@@ -523,14 +523,14 @@ func (brokenMeter) Float64Histogram(string, ...metric.Float64HistogramOption) (m
 	return nil, errBoom
 }
 
-// TestRetry: why each attempt is made, and when.
-func TestRetry(t *testing.T) {
+// TestGroup_retries: which attempts have failed, when, and with what.
+func TestGroup_retries(t *testing.T) {
 	t.Parallel()
 	r := newRecord(t)
 	deps := scheduler.NewDependencies[string]()
 	deps.Add("a")
 	group := r.group(deps, tasks{"a": func() scheduler.Task {
-		return otel.Retry(every(10*time.Second), func(attempt int, _ error) scheduler.Task {
+		return scheduler.Retry(every(10*time.Second), func(attempt int, _ error) scheduler.Task {
 			if attempt == 4 {
 				return nil
 			}
@@ -543,11 +543,69 @@ func TestRetry(t *testing.T) {
     ! 33s scheduler.stop a: three
     ! 33s exception a: three
     a 0s-33s failed *errors.errorString Error: three
-      ! 11s scheduler.retry 2 one
-      ! 22s scheduler.retry 3 two
+      ! 1s scheduler.retry 2 one
+      ! 12s scheduler.retry 3 two
+      ! 23s scheduler.retry 4 three
       ! 33s exception three
 `, r.trace())
-	require.Panics(t, func() { otel.Retry(every(0), nil) })
+}
+
+// TestGroup_notes: what a node says of itself.
+func TestGroup_notes(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("a")
+	group := r.group(deps, tasks{"a": func() scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			co.Note("building")
+			err := co.Yield(scheduler.After(time.Second))
+			co.Note("attaching")
+			return err
+		})
+	}}, &scheduler.GroupOptions[string]{Name: "site"})
+	require.NoError(t, r.run(group, nil))
+	require.Equal(t, `run 0s-1s
+  site 0s-1s
+    a 0s-1s succeeded
+      ! 0s scheduler.note building
+      ! 1s scheduler.note attaching
+`, r.trace())
+}
+
+// TestGroup_clock_that_panics: it is not asked again, and the spans end.
+func TestGroup_clock_that_panics(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	clock := &sickClock{Clock: r.clock}
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("a")
+	group := r.group(deps, tasks{"a": func() scheduler.Task {
+		return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+			clock.sick = true
+			return scheduler.After(time.Second), nil
+		})
+	}}, &scheduler.GroupOptions[string]{Name: "site", Limit: 1})
+	require.Panics(t, func() {
+		_ = scheduler.Run(context.Background(), group, &scheduler.RunnerOptions{Clock: clock})
+	})
+	require.Equal(t, 1, clock.panics)
+	require.Len(t, r.spans.GetSpans(), 2)
+}
+
+// sickClock is a clock that panics from some time on.
+type sickClock struct {
+	scheduler.Clock
+	sick   bool
+	panics int
+}
+
+func (c *sickClock) Now() time.Time {
+	if c.sick {
+		c.panics++
+		panic("the clock is sick")
+	}
+	return c.Clock.Now()
 }
 
 type every time.Duration

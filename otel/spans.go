@@ -27,12 +27,16 @@ const (
 	causeKey   = attribute.Key("scheduler.cause")
 	graceKey   = attribute.Key("scheduler.grace")
 	attemptKey = attribute.Key("scheduler.attempt")
+	noteKey    = attribute.Key("scheduler.note")
 
 	stopEvent  = "scheduler.stop"
 	graceEvent = "scheduler.grace"
 	retryEvent = "scheduler.retry"
 	drainEvent = "scheduler.drain"
 	closeEvent = "scheduler.close"
+	noteEvent  = "scheduler.note"
+
+	abandonEvent = "scheduler.abandon"
 )
 
 // node is what is kept of a node: more while it has a task, and little after
@@ -72,7 +76,7 @@ func (g *group) startSpan(r scheduler.Record) bool {
 
 // start starts a node's span, below that of the group.
 func (g *group) start(n *node, r scheduler.Record) {
-	n.live = &live{began: r.Now()}
+	n.live = &live{began: g.at}
 	if g.span == nil {
 		return
 	}
@@ -84,7 +88,7 @@ func (g *group) start(n *node, r scheduler.Record) {
 	)
 	n.was = n.live.span.SpanContext()
 	if g.notice != nil && r.To == scheduler.StateRunning {
-		n.live.stop(r, g.notice)
+		n.live.stop(g.at, g.notice)
 	}
 }
 
@@ -111,7 +115,7 @@ func (g *group) close(n *node, r scheduler.Record) {
 	if r.Err != nil {
 		attributes = append(attributes, causeKey.String(r.Err.Error()))
 	}
-	event(n.live.span, closeEvent, r, attributes...)
+	event(n.live.span, closeEvent, g.at, attributes...)
 }
 
 // finish ends a node's span.
@@ -122,17 +126,17 @@ func (g *group) finish(n *node, r scheduler.Record) {
 	span, err := n.live.span, r.Err
 	span.SetAttributes(nodeState.String(r.To.String()), taskName.String(r.Task()))
 	if err != nil && !isFailure(r.To) {
-		span.RecordError(err, trace.WithTimestamp(r.Now()))
+		span.RecordError(err, trace.WithTimestamp(g.at))
 		err = nil
 	}
-	g.endSpan(span, r, err)
+	g.endSpan(span, err)
 }
 
 // noteGroupStop notes, once, why the group is asked to end.
 func (g *group) noteGroupStop(r scheduler.Record) {
 	if !g.stopped {
 		g.stopped = true
-		g.groupEvent(stopEvent, r, causeKey.String(r.Err.Error()))
+		g.groupEvent(stopEvent, causeKey.String(r.Err.Error()))
 	}
 }
 
@@ -143,7 +147,7 @@ func (g *group) noteStops(r scheduler.Record) {
 	}
 	for i := range g.nodes {
 		if n := g.nodes[i].live; n != nil {
-			n.stop(r, r.Err)
+			n.stop(g.at, r.Err)
 		}
 	}
 }
@@ -155,39 +159,46 @@ func (g *group) noteStop(r scheduler.Record) {
 	if g.span == nil || n == nil {
 		return
 	}
-	n.stop(r, r.Err)
+	n.stop(g.at, r.Err)
 	grace := r.Took()
-	until := r.Now().Add(grace)
+	until := g.at.Add(grace)
 	if grace > 0 && (n.until.IsZero() || until.Before(n.until)) {
 		n.until = until
-		event(n.span, graceEvent, r, graceKey.Float64(grace.Seconds()))
+		event(n.span, graceEvent, g.at, graceKey.Float64(grace.Seconds()))
 	}
 }
 
 // stop notes, once, why a node is asked to end.
-func (n *live) stop(r scheduler.Record, cause error) {
+func (n *live) stop(at time.Time, cause error) {
 	if !n.stopped {
 		n.stopped = true
-		event(n.span, stopEvent, r, causeKey.String(cause.Error()))
+		event(n.span, stopEvent, at, causeKey.String(cause.Error()))
 	}
 }
 
-func (g *group) groupEvent(name string, r scheduler.Record, attributes ...attribute.KeyValue) {
+func (g *group) groupEvent(name string, attributes ...attribute.KeyValue) {
 	if g.span != nil {
-		event(g.span, name, r, attributes...)
+		event(g.span, name, g.at, attributes...)
 	}
 }
 
-func event(span trace.Span, name string, r scheduler.Record, attributes ...attribute.KeyValue) {
-	span.AddEvent(name, trace.WithTimestamp(r.Now()), trace.WithAttributes(attributes...))
+// nodeEvent is one of a node that runs.
+func (g *group) nodeEvent(name string, r scheduler.Record, attributes ...attribute.KeyValue) {
+	if n := g.nodes[r.Node()].live; g.span != nil && n != nil {
+		event(n.span, name, g.at, attributes...)
+	}
+}
+
+func event(span trace.Span, name string, at time.Time, attributes ...attribute.KeyValue) {
+	span.AddEvent(name, trace.WithTimestamp(at), trace.WithAttributes(attributes...))
 }
 
 // endSpan ends a span, with the status that err makes.
-func (g *group) endSpan(span trace.Span, r scheduler.Record, err error) {
+func (g *group) endSpan(span trace.Span, err error) {
 	if g.span == nil {
 		return
 	}
-	at := trace.WithTimestamp(r.Now())
+	at := trace.WithTimestamp(g.at)
 	if err != nil {
 		span.RecordError(err, at)
 		span.SetAttributes(errorType(err))
