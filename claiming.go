@@ -165,7 +165,7 @@ func (c *claiming) Throw(ctx context.Context, err error) (Yield, error) {
 		c.leave()
 		return Yield{}, err
 	}
-	return c.inside(ctx, func(ctx context.Context, task Task) (Yield, error) { return throwInto(ctx, task, err) })
+	return c.inside(ctx, func(ctx context.Context, _ Task) (Yield, error) { return throwInto(ctx, &c.task, err) })
 }
 
 // Stop hands the notice on, now or when the task has started.

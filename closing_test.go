@@ -3,6 +3,7 @@ package scheduler_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -246,4 +247,70 @@ func TestEnding(t *testing.T) {
 	e.Set()
 	require.True(t, scheduler.Ending(&e).Ready())
 	require.PanicsWithValue(t, "scheduler: On: nil event", func() { scheduler.Ending(nil) })
+}
+
+// slowCloser takes until closed is set to end, and cannot be thrown into.
+type slowCloser struct {
+	scheduler.Task
+	closed *scheduler.Event
+}
+
+func (c slowCloser) BeginClose() *scheduler.Event { return c.closed }
+
+// A task that takes time to end and cannot be thrown into holds up no step, whatever
+// it is in: it is asked to close, and the error comes back when it is closed.
+func TestCloser_without_Throw(t *testing.T) {
+	for name, put := range map[string]func(task scheduler.Task) scheduler.Task{
+		"bare":     func(task scheduler.Task) scheduler.Task { return task },
+		"renamed":  func(task scheduler.Task) scheduler.Task { return renamed{task, "r"} },
+		"Wrap":     func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
+		"Shield":   scheduler.Shield,
+		"Claiming": func(task scheduler.Task) scheduler.Task { return scheduler.Claiming(nil, task) },
+		"AsTask":   func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
+	} {
+		for _, grace := range []time.Duration{0, time.Minute} {
+			for _, how := range []string{"interrupted", "timed out", "killed meanwhile"} {
+				t.Run(fmt.Sprint(name, " ", how, " ", grace), func(t *testing.T) {
+					var closed scheduler.Event
+					ready := false
+					inner := &fakeTask{name: "slow", yields: []scheduler.Yield{scheduler.After(time.Hour)}, close: func() error {
+						require.True(t, ready, "Close would wait")
+						return errOops
+					}}
+					clock := newClock()
+					r := scheduler.NewTaskRunner(put(slowCloser{inner, &closed}), &scheduler.RunnerOptions{
+						Clock: clock, Timeout: time.Second, Grace: grace,
+					})
+					require.NoError(t, r.Start(t.Context(), 0))
+					if how == "timed out" {
+						clock.Advance(2 * time.Second)
+					} else {
+						r.Interrupt(errBoom)
+					}
+					for range 3 {
+						done, err := r.Step(t.Context())
+						require.False(t, done, "%v", err)
+					}
+					if how == "killed meanwhile" {
+						r.Kill()
+						done, err := r.Step(t.Context())
+						require.False(t, done, "%v", err)
+					}
+					ready = true
+					closed.Set()
+					done, _ := r.Step(t.Context())
+					require.True(t, done)
+					want := errBoom
+					if how == "timed out" {
+						want = context.DeadlineExceeded
+					}
+					require.ErrorIs(t, r.Err(), want)
+					require.ErrorIs(t, r.Err(), errOops)
+					require.Equal(t, how == "killed meanwhile", errors.Is(r.Err(), scheduler.ErrCancelled))
+					require.Equal(t, 1, inner.closes)
+					require.Equal(t, 1, inner.steps)
+				})
+			}
+		}
+	}
 }

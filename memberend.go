@@ -110,7 +110,7 @@ func (g *engine) throwTimeout(ctx context.Context, p int32, t *Timeout) bool {
 		g.grantAfterTimeout(slot, t.grace, end)
 	}
 	inner := g.contexts.of(ctx, slot)
-	y, err := g.call(p, func() (Yield, error) { return throwInto(inner, task, t) })
+	y, err := g.call(p, func() (Yield, error) { return throwInto(inner, &task, t) })
 	switch {
 	case err != nil || y.code&yieldDone != 0:
 		g.apply(ctx, p, y, err)

@@ -129,7 +129,7 @@ func (p *poll) Throw(ctx context.Context, err error) (Yield, error) {
 		p.over = true
 		return Yield{}, err
 	}
-	y, err := throwInto(ctx, p.call, err)
+	y, err := throwInto(ctx, &p.call, err)
 	return p.answer(ctx, y, err)
 }
 

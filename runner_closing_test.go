@@ -332,3 +332,23 @@ func TestRunner_closes_a_task_that_goes_on_in_its_end(t *testing.T) {
 	require.ErrorIs(t, r.Err(), context.DeadlineExceeded)
 	require.ErrorIs(t, r.Err(), errSpace)
 }
+
+// A runner whose task is being closed gives it no notice any more, whoever asks.
+func TestSubrun_of_a_closing_task_hands_no_notice_on(t *testing.T) {
+	var closed scheduler.Event
+	inner := &fakeTask{yields: []scheduler.Yield{scheduler.After(time.Hour)}}
+	sub := scheduler.NewTaskRunner(closer{inner, func() *scheduler.Event { return &closed }}, nil)
+	r := startRunner(t, scheduler.Subrun(sub), &scheduler.RunnerOptions{Grace: time.Minute})
+	sub.Kill()
+	_, err := r.Step(t.Context())
+	require.NoError(t, err)
+	r.Stop(errOther)
+	_, err = r.Step(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, inner.causes)
+	closed.Set()
+	done, err := r.Step(t.Context())
+	require.True(t, done)
+	require.ErrorIs(t, err, errOther)
+	require.ErrorIs(t, err, scheduler.ErrCancelled)
+}

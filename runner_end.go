@@ -147,7 +147,7 @@ func (r *TaskRunner) throw(ctx context.Context, err error) (Yield, error) {
 		return Yield{}, err
 	}
 	r.inside, r.throwing = true, err
-	y, err := throwInto(ctx, r.task, err)
+	y, err := throwInto(ctx, &r.task, err)
 	r.inside, r.throwing = false, nil
 	return y, err
 }

@@ -165,10 +165,10 @@ func (t *runnerTask) BeginClose() *Event {
 	return beginClose(t.r.task)
 }
 
-// Stop hands the notice on. How long the task then has is up to the outer
-// runner, which gave it.
+// Stop hands the notice on, unless the task is being closed already. How long the
+// task then has is up to the outer runner, which gave it.
 func (t *runnerTask) Stop(ctx context.Context, cause error) {
-	if s, ok := lookFor[Stopper](t.r.task); ok && t.r.entered {
+	if s, ok := lookFor[Stopper](t.r.task); ok && t.r.entered && t.r.phase == inForce {
 		s.Stop(t.r.scoped(ctx), cause)
 	}
 }

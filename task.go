@@ -322,10 +322,16 @@ func stepTask(ctx context.Context, task Task) (Yield, error) {
 }
 
 // throwInto throws err into a task. By default nothing is swallowed: a task
-// without Throw is closed and err comes back.
-func throwInto(ctx context.Context, task Task, err error) (Yield, error) {
+// without Throw is closed and err comes back. If that would have to wait, one that
+// closes it later takes its place.
+func throwInto(ctx context.Context, place *Task, err error) (Yield, error) {
+	task := *place
 	thrower, ok := lookFor[Thrower](task)
 	if !ok {
+		if e := beginClose(task); e != nil {
+			*place = &thrownInto{task, err}
+			return Ending(e), nil
+		}
 		return Yield{}, join(err, task.Close())
 	}
 	y, e := thrower.Throw(ctx, err)
@@ -334,6 +340,18 @@ func throwInto(ctx context.Context, task Task, err error) (Yield, error) {
 	}
 	return y, e
 }
+
+// thrownInto stands in the place of a task without Throw that an error was thrown
+// into, until its Close does not wait.
+type thrownInto struct {
+	Task
+	err error
+}
+
+func (t *thrownInto) Step(context.Context) (Yield, error) { return Yield{}, t.Close() }
+func (t *thrownInto) Close() error                        { return join(t.err, t.Task.Close()) }
+func (t *thrownInto) BeginClose() *Event                  { return beginClose(t.Task) }
+func (t *thrownInto) String() string                      { return TaskDescription(t.Task) }
 
 // TaskDescription returns the name of a task in logs and errors: the result of its
 // String method, the name of its function, or its type. A method value is called

@@ -67,7 +67,7 @@ func (t *Timeout) Expired() bool { return t.runner != nil && instant(t.runner.no
 // It returns the error of the task, or of the Close. (Recorded behaviour: a
 // task that swallows its timeout is closed, and nobody hears of the timeout.)
 func (t *Timeout) Trigger(ctx context.Context, task Task) error {
-	y, err := throwInto(ctx, task, t)
+	y, err := throwInto(ctx, &task, t)
 	if err != nil || y.code&yieldDone != 0 {
 		return err
 	}

@@ -288,7 +288,7 @@ func (c *coroutine) Throw(ctx context.Context, err error) (Yield, error) {
 	leaf := co.leaf
 	if leaf.child != nil {
 		var y Yield
-		y, err = throwInto(ctx, leaf.child, err)
+		y, err = throwInto(ctx, &leaf.child, err)
 		if err == nil && y.code&yieldDone == 0 {
 			co.stepping = false
 			return y, nil

@@ -8,7 +8,7 @@ import (
 	"iter"
 	"runtime"
 	"slices"
-	"testing/synctest"
+	"sync"
 	"time"
 
 	"github.com/steptask/scheduler"
@@ -22,6 +22,7 @@ type simTask struct {
 	started bool
 	ended   bool
 	running bool
+	asked   bool // to close
 }
 
 // enter begins a call of the task; what it returns ends it.
@@ -32,6 +33,7 @@ func (t *simTask) enter(what string) func(y scheduler.Yield, err error) {
 	s.require(!t.ended, "task %d was called after its end: %s", t.id, what)
 	s.require(!t.running, "task %d was called inside its own call: %s", t.id, what)
 	s.require(t.started || what == "step", "task %d was called before its start: %s", t.id, what)
+	s.require(!t.asked || what == "begin close" || what == "close", "task %d was called after it was asked to close: %s", t.id, what)
 	t.started, t.running = true, true
 	return func(y scheduler.Yield, err error) {
 		t.running = false
@@ -46,6 +48,8 @@ func (t *simTask) call(what string, code func() (scheduler.Yield, error)) (y sch
 	defer func() {
 		if !returned {
 			t.ended, t.running = true, false
+			s := t.s
+			s.unwound = true
 			return
 		}
 		leave(y, err)
@@ -60,19 +64,20 @@ func (t *simTask) Step(ctx context.Context) (scheduler.Yield, error) {
 	return t.call("step", func() (scheduler.Yield, error) { return t.task.Step(ctx) })
 }
 
-func (t *simTask) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
+// simThrower is one that can be thrown into.
+type simThrower struct {
+	*simTask
+	thrower scheduler.Thrower
+}
+
+func (t simThrower) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
 	t.s.read(scheduler.Now(ctx))
-	return t.call("throw", func() (scheduler.Yield, error) {
-		if thrower, ok := t.task.(scheduler.Thrower); ok {
-			return thrower.Throw(ctx, err)
-		}
-		return scheduler.Yield{}, errors.Join(err, t.task.Close())
-	})
+	return t.call("throw", func() (scheduler.Yield, error) { return t.thrower.Throw(ctx, err) })
 }
 
 func (t *simTask) Stop(ctx context.Context, cause error) {
 	_, _ = t.call("stop", func() (scheduler.Yield, error) {
-		if stopper, ok := t.task.(scheduler.Stopper); ok {
+		if stopper, ok := simLook[scheduler.Stopper](t.task); ok {
 			stopper.Stop(ctx, cause)
 		}
 		return scheduler.Next, nil
@@ -87,7 +92,38 @@ func (t *simTask) Close() error {
 	return err
 }
 
+func (t *simTask) BeginClose() (e *scheduler.Event) {
+	_, _ = t.call("begin close", func() (scheduler.Yield, error) {
+		t.asked = true
+		if closer, ok := simLook[scheduler.Closer](t.task); ok {
+			e = closer.BeginClose()
+		}
+		return scheduler.Next, nil
+	})
+	return e
+}
+
 func (t *simTask) String() string { return fmt.Sprint("task ", t.id) }
+
+// simLook looks for an ability as drivers do.
+func simLook[T scheduler.Task](task scheduler.Task) (t T, ok bool) {
+	for {
+		if t, ok = task.(T); ok {
+			return t, true
+		}
+		wrapper, wraps := task.(interface{ Unwrap() scheduler.Task })
+		if !wraps {
+			return t, false
+		}
+		task = wrapper.Unwrap()
+	}
+}
+
+// simWrapper adds nothing but a name.
+type simWrapper struct{ scheduler.Task }
+
+func (w simWrapper) Unwrap() scheduler.Task { return w.Task }
+func (w simWrapper) String() string         { return "wrapped" }
 
 // simGroup is a group under observation.
 type simGroup struct {
@@ -103,7 +139,8 @@ type simGroup struct {
 	errs    []error
 	looks   bool
 	opts    *scheduler.GroupOptions[int]
-	closed  bool // its input
+	closed  bool     // its input
+	place   simPlace // where it stands
 
 	begun, stopped, ended int // how often it was told
 }
@@ -204,12 +241,17 @@ func (g *simGroup) change(t scheduler.Record) {
 	case t.To == scheduler.StateRunning:
 		g.s.require(t.From == scheduler.StatePending, "group %d: node %d starts twice", g.id, k)
 		g.s.require(g.stopped == 0, "group %d: node %d starts after the stop", g.id, k)
+		g.s.require(g.place.shielded || !g.s.isStopped(), "group %d: node %d starts though the run was stopped", g.id, k)
+		g.s.require(!g.s.isKilled(), "group %d: node %d starts though the run was killed", g.id, k)
 		for _, q := range g.needs[k] {
 			g.s.require(g.state[q] == scheduler.StateSucceeded || g.ignored[q] || g.forced[k] && g.state[q].Ended(),
 				"group %d: node %d starts before %d is done", g.id, k, q)
 		}
 	case t.To.Ended():
 		g.s.ended[t.To]++
+		if errors.As(t.Err, new(*scheduler.PanicError)) || errors.Is(t.Err, scheduler.ErrAborted) {
+			g.s.unwound = true
+		}
 		if t.Err != nil && !errors.Is(t.Err, scheduler.ErrSkip) {
 			g.errs = append(g.errs, t.Err)
 		}
@@ -255,6 +297,62 @@ func (g *simGroup) finish() {
 	for _, err := range g.errs {
 		g.s.require(errors.Is(kept, err), "group %d: lost: %v", g.id, err)
 	}
+	g.finishFirst()
+}
+
+// first returns the first failure of a node that was not ignored, or nil. That a
+// panic went up through a node is none: it goes up further.
+func (g *simGroup) first() error {
+	for _, err := range g.g.Errors() {
+		var failed *scheduler.TaskError
+		if !errors.As(err, &failed) || errors.Is(err, scheduler.ErrAborted) {
+			continue
+		}
+		k := failed.Key.(int)
+		if (g.state[k] == scheduler.StateFailed || g.state[k] == scheduler.StateTimedOut) && !g.ignored[k] {
+			return err
+		}
+	}
+	return nil
+}
+
+// finishFirst looks for the first failure of a group in all groups around it that
+// it gets to. An error that is thrown into a group takes its place.
+func (g *simGroup) finishFirst() {
+	first := g.first()
+	if first == nil || g.isThrownInto() {
+		return
+	}
+	at := g.place
+	for ; at.passes && at.group != nil && !at.group.ignored[at.node]; at = at.group.place {
+		if at.group.panicked(at.node) {
+			return
+		}
+		kept := errors.Join(at.group.g.Errors()...)
+		g.s.require(errors.Is(kept, first), "group %d: lost in group %d around it: %v", g.id, at.group.id, first)
+		if at.group.isThrownInto() || !errors.Is(at.group.first(), first) {
+			return
+		}
+	}
+	if at.passes && at.group == nil && g.s.panics == 0 { // else the panic is the result
+		g.s.require(errors.Is(g.s.runner.Err(), first), "group %d: not in the result: %v", g.id, first)
+	}
+}
+
+// panicked reports whether a panic went up through a node, which then is all that
+// is known of it.
+func (g *simGroup) panicked(k int) bool {
+	err := g.g.Err(k)
+	return errors.As(err, new(*scheduler.PanicError)) || errors.Is(err, scheduler.ErrAborted)
+}
+
+// isThrownInto reports whether an error other than a Timeout was thrown into it.
+func (g *simGroup) isThrownInto() bool {
+	return slices.ContainsFunc(g.g.Errors(), func(err error) bool {
+		_, isNode := err.(*scheduler.TaskError)  //nolint:errorlint // Its own.
+		_, isTimeout := err.(*scheduler.Timeout) //nolint:errorlint // That very one.
+		return !isNode && !isTimeout
+	})
 }
 
 type simKey struct{}
@@ -292,8 +390,7 @@ func (l *simLeaf) Step(context.Context) (scheduler.Yield, error) {
 	case 20:
 		l.s.events[s.c.pick(len(s.events))].Reset()
 	case 19:
-		time.Sleep(s.span() / 2) //nolint:forbidigo // in a bubble: a step that takes long
-		synctest.Wait()          // and calls that end at this very instant have ended
+		s.takesLong(s.span() / 2)
 	case 18:
 		return scheduler.Yield{}, fmt.Errorf("%w: %w", scheduler.ErrSkip, s.err("skip"))
 	case 17:
@@ -303,8 +400,18 @@ func (l *simLeaf) Step(context.Context) (scheduler.Yield, error) {
 			return scheduler.Yield{}, nil
 		}
 	case 15:
-		if s.c.one(4) {
+		switch s.c.pick(8) {
+		case 7:
 			s.runner.Interrupt(s.err("from inside"))
+		case 6:
+			s.meanwhile(s.runner.Kill)
+			s.killed = s.steps + 1
+		case 5:
+			cause := s.err("posted")
+			s.meanwhile(func() { s.runner.Post(func() { s.stop(cause) }) })
+		case 4:
+			g := s.groups[s.c.pick(len(s.groups))].g
+			s.meanwhile(func() { s.runner.Post(g.Drain) })
 		}
 	case 14:
 		if s.c.one(4) {
@@ -364,15 +471,21 @@ func simCallEnds(how int, err error) error {
 func (s *simulation) observed(task scheduler.Task) scheduler.Task {
 	t := &simTask{s: s, id: len(s.tasks), task: task}
 	s.tasks = append(s.tasks, t)
+	if thrower, ok := simLook[scheduler.Thrower](task); ok {
+		return simThrower{t, thrower}
+	}
 	return t
 }
 
-func (s *simulation) group(depth int) *simGroup {
+func (s *simulation) group(at simPlace) *simGroup {
 	n := s.c.pick(5)
-	if depth == 2 {
+	if at.group == nil {
 		n += 2
 	}
-	g := &simGroup{s: s, id: len(s.groups), looks: s.c.one(4), needs: make([][]int, n), ignored: make([]bool, n)}
+	g := &simGroup{
+		s: s, id: len(s.groups), looks: s.c.one(4), place: at,
+		needs: make([][]int, n), ignored: make([]bool, n),
+	}
 	g.forced, g.passed = make([]bool, n), make([]bool, n)
 	s.groups = append(s.groups, g)
 	opts := &scheduler.GroupOptions[int]{
@@ -440,12 +553,13 @@ func (s *simulation) group(depth int) *simGroup {
 	if s.c.one(6) {
 		opts.Context = func(ctx context.Context, k int) context.Context { return context.WithValue(ctx, simKey{}, k) }
 	}
+	opts.EndCalls = s.c.one(6)
 	var err error
-	g.g, err = scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task {
+	g.g, err = scheduler.NewDependencyTaskGroup(deps, func(k int) scheduler.Task {
 		if s.c.one(40) {
 			return nil
 		}
-		return s.task(depth - 1)
+		return s.task(simPlace{depth: at.depth - 1, shielded: at.shielded, group: g, node: k, passes: true})
 	}, opts)
 	if err != nil {
 		panic(err) // of the test
@@ -466,43 +580,98 @@ func (s *simulation) claims() []scheduler.Claim {
 	return claims
 }
 
+// simPlace is where a task stands.
+type simPlace struct {
+	depth    int
+	shielded bool      // the notice of a stop does not get there
+	group    *simGroup // whose node it is, or is a part of; nil for the outermost
+	node     int
+	passes   bool // what it fails with is what the node fails with, or a part of that
+	inAll    bool // there is a group between, which keeps errors of Close
+}
+
+func (at simPlace) inside() simPlace {
+	at.depth--
+	return at
+}
+
+// behindShield is inside of a Shield.
+func (at simPlace) behindShield() simPlace {
+	at.shielded = true
+	return at.inside()
+}
+
+// swallowed is inside of something that may keep what it fails with.
+func (at simPlace) swallowed() simPlace {
+	at.passes = false
+	return at.inside()
+}
+
 // task makes a task of a random kind, each of its parts under observation.
-func (s *simulation) task(depth int) scheduler.Task {
-	kinds := 5
-	if depth >= 0 {
-		kinds = 13
+func (s *simulation) task(at simPlace) scheduler.Task {
+	kinds := 8
+	if at.depth >= 0 {
+		kinds = 23
 	}
 	switch s.c.pick(kinds) {
 	case 1:
 		return s.observed(scheduler.Pause(s.yield()))
 	case 2:
-		return s.observed(s.blockingTask())
+		return s.observed(s.blockingTask(at))
 	case 3:
-		return s.blockingTask() // as it is: those are closed side by side
+		return s.blockingTask(at) // as it is: those are closed side by side
 	case 4:
 		return s.observed(s.poll())
 	case 5:
-		return s.observed(s.coroutine(depth))
+		return s.observed(&simSlow{s: s})
 	case 6:
-		return s.group(depth).task()
+		return &simSlow{s: s}
 	case 7:
-		g := s.group(depth)
-		return g.g // as it is
+		return s.runInCall()
 	case 8:
-		r := scheduler.NewTaskRunner(s.task(depth-1), &scheduler.RunnerOptions{
-			Timeout: s.span() * time.Duration(s.c.pick(2)), Grace: s.span() * time.Duration(s.c.pick(2)),
-		})
-		return s.observed(r.AsTask(0))
+		return s.group(at).task()
 	case 9:
-		return s.observed(scheduler.Sequence(s.task(depth-1), s.task(depth-1)))
+		g := s.group(at)
+		return g.g // as it is
 	case 10:
-		return s.observed(scheduler.Finally(s.task(depth-1), s.task(depth-1)))
+		return s.observed(s.runnerOf(at.inside()).AsTask(0))
 	case 11:
-		return s.observed(scheduler.Retry(simBackOff{s}, func(int, error) scheduler.Task { return s.task(depth - 1) }))
+		return s.observed(scheduler.Sequence(s.task(at.inside()), s.task(at.inside())))
 	case 12:
-		return s.observed(scheduler.Claiming(s.claims(), s.task(depth-1)))
+		return s.observed(scheduler.Finally(s.task(at.inside()), s.task(at.behindShield())))
+	case 13:
+		return s.observed(scheduler.Retry(simBackOff{s}, func(int, error) scheduler.Task { return s.task(at.swallowed()) }))
+	case 14:
+		return s.observed(scheduler.Claiming(s.claims(), s.task(at.inside())))
+	case 15:
+		return s.observed(s.coroutine(at))
+	case 16:
+		return scheduler.Subrun(s.runnerOf(at.inside()))
+	case 17:
+		return simWrapper{s.task(at.inside())}
+	case 18:
+		return scheduler.Named("named", s.task(at.inside()))
+	case 19:
+		in := at.inside()
+		in.inAll = true
+		return scheduler.All(s.task(in))
+	case 20:
+		return scheduler.Shield(s.task(at.behindShield()))
+	case 21:
+		return scheduler.Reserve(s.span()/2, s.task(at.inside()))
+	case 22:
+		r := s.runnerOf(at.swallowed())
+		s.inner = append(s.inner, r) // somebody may kill it
+		return s.observed(scheduler.Subrun(r))
 	}
 	return s.observed(&simLeaf{s: s, acts: s.c.pick(7)})
+}
+
+func (s *simulation) runnerOf(at simPlace) *scheduler.TaskRunner {
+	return scheduler.NewTaskRunner(s.task(at), &scheduler.RunnerOptions{
+		Timeout: s.span() * time.Duration(s.c.pick(2)), Grace: s.span() * time.Duration(s.c.pick(2)),
+		EndCalls: s.c.one(6),
+	})
 }
 
 func (s *simulation) yield() scheduler.Yield {
@@ -530,11 +699,21 @@ func (s *simulation) callDelay() time.Duration {
 }
 
 // blockingTask is a call that ends after some time, when it is told to, or when its
-// context ends; what it does is settled beforehand, as it runs on its own.
-func (s *simulation) blockingTask() scheduler.Task {
-	span, obeys, ends := s.span(), s.c.one(2), s.c.pick(8)
+// context ends, or that is deaf to either for some time more; what it does is settled
+// beforehand, as it runs on its own.
+func (s *simulation) blockingTask(at simPlace) scheduler.Task {
+	span, obeys, deaf, ends := s.span(), s.c.one(2), s.span()*time.Duration(s.c.pick(2)), s.c.pick(8)
 	delay, err := s.callDelay(), s.err("call")
+	never := s.hasAbandon && s.c.one(8)
+	call := &simCall{s: s, at: at}
+	s.calls = append(s.calls, call)
 	return scheduler.Blocking(func(ctx context.Context) error {
+		call.begin(ctx)
+		defer call.end()
+		if never {
+			<-s.release
+			return nil
+		}
 		stopping := scheduler.Stopping(ctx)
 		if !obeys {
 			stopping = nil
@@ -543,13 +722,150 @@ func (s *simulation) blockingTask() scheduler.Task {
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			return simCallEnds(ends, err)
+			return call.returns(simCallEnds(ends, err))
 		case <-stopping:
 		case <-ctx.Done():
+			call.ended(ctx)
 		}
-		time.Sleep(delay) //nolint:forbidigo // in a bubble
-		return nil
+		time.Sleep(deaf + delay) //nolint:forbidigo // in a bubble
+		if deaf == 0 {
+			return nil
+		}
+		return call.returns(simCallEnds(ends, err))
 	})
+}
+
+// simCall is what is seen of a call, from its goroutine.
+type simCall struct {
+	s  *simulation
+	at simPlace
+
+	mu      sync.Mutex
+	live    bool
+	failed  error
+	context context.Context
+}
+
+func (c *simCall) begin(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.live, c.context = true, ctx
+	if limit, ok := c.s.deadline(); ok && !c.at.shielded {
+		at, ok := ctx.Deadline()
+		c.s.require(ok && !at.After(limit), "a call does not have the deadline of its run's context")
+	}
+}
+
+func (c *simCall) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.live = false
+}
+
+func (c *simCall) returns(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failed = err
+	return err
+}
+
+// ended is what holds of a context that has ended.
+func (c *simCall) ended(ctx context.Context) {
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	<-inner.Done()
+	err, cause := ctx.Err(), context.Cause(ctx)
+	c.s.require(err == context.Canceled || err == context.DeadlineExceeded, "a context ended with %v", err)
+	c.s.require(cause != nil && cause == context.Cause(inner) && err == inner.Err(), //nolint:errorlint // Those very ones.
+		"a context ended with %v and %v, one in it with %v and %v", err, cause, inner.Err(), context.Cause(inner))
+}
+
+// finish looks for what the call has failed with, and whether it was left behind as
+// one may be.
+func (c *simCall) finish() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.live {
+		c.s.abandoned++
+		c.s.require(c.s.hasAbandon && c.context.Err() != nil, "a call was left behind")
+	} else if c.failed != nil && c.at.passes && !c.at.inAll && !c.at.group.panicked(c.at.node) {
+		kept := errors.Join(c.at.group.g.Errors()...)
+		isLeft := errors.As(kept, new(*scheduler.AbandonedError)) // then what it returned later was dropped
+		c.s.require(isLeft || errors.Is(kept, c.failed), "group %d: what a call has failed with is lost: %v", c.at.group.id, c.failed)
+	}
+}
+
+// simSlow is a task that takes time to end once it is asked to.
+type simSlow struct {
+	s      *simulation
+	steps  int
+	closed chan struct{} // nil: not asked
+	event  scheduler.Event
+	err    error
+}
+
+func (l *simSlow) Step(context.Context) (scheduler.Yield, error) {
+	l.steps++
+	switch l.s.c.pick(8) {
+	case 1:
+		return scheduler.Done, nil
+	case 2:
+		return scheduler.Yield{}, l.s.err("slow")
+	}
+	return l.s.yield(), nil
+}
+
+func (l *simSlow) BeginClose() *scheduler.Event {
+	if l.closed == nil {
+		l.closed = make(chan struct{})
+		if l.s.c.one(2) {
+			l.err = l.s.err("slowly")
+		}
+		time.AfterFunc(l.s.span()*time.Duration(l.s.c.pick(2))+l.s.callDelay(), func() {
+			close(l.closed)
+			l.event.Set()
+		})
+	}
+	return &l.event
+}
+
+func (l *simSlow) Close() error {
+	l.BeginClose()
+	<-l.closed
+	return l.err
+}
+
+// runInCall is a run on the goroutine of a call, of tasks that are settled
+// beforehand. What they claim is lent to them: that of others may come at the instant
+// of an order to end.
+func (s *simulation) runInCall() scheduler.Task {
+	spans, delay, claims := [2]time.Duration{s.span(), s.span()}, s.callDelay(), s.claims()
+	fails := s.c.one(4)
+	err := s.err("in a run in a call")
+	return scheduler.Claiming(claims, scheduler.Blocking(func(ctx context.Context) error {
+		time.Sleep(delay) //nolint:forbidigo // in a bubble
+		deps := scheduler.NewDependencies[int]()
+		deps.Add(0)
+		deps.Add(1)
+		task := func(k int) scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				s.inCalls.Add(1)
+				defer s.inCalls.Add(-1)
+				if thrown := co.Yield(scheduler.After(spans[k])); thrown != nil || k == 0 || !fails {
+					return thrown
+				}
+				return err
+			})
+		}
+		g, err := scheduler.NewDependencyTaskGroup(deps, task, &scheduler.GroupOptions[int]{
+			Claims: func(int) []scheduler.Claim { return claims },
+		})
+		if err != nil {
+			return err
+		}
+		defer time.Sleep(delay) //nolint:forbidigo // in a bubble
+		return scheduler.Run(ctx, g, &scheduler.RunnerOptions{Grace: spans[0]})
+	}))
 }
 
 func (s *simulation) poll() scheduler.Task {
@@ -563,7 +879,7 @@ func (s *simulation) poll() scheduler.Task {
 }
 
 // coroutine yields, awaits and calls, and treats the errors as it likes.
-func (s *simulation) coroutine(depth int) scheduler.Task {
+func (s *simulation) coroutine(at simPlace) scheduler.Task {
 	parts := s.c.pick(4)
 	ignores := s.c.one(8)
 	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
@@ -571,9 +887,9 @@ func (s *simulation) coroutine(depth int) scheduler.Task {
 			var err error
 			switch s.c.pick(5) {
 			case 1:
-				err = co.Await(s.task(depth - 1))
+				err = co.Await(s.task(at.swallowed()))
 			case 2:
-				err = co.Await(s.coroutine(depth - 1))
+				err = co.Await(s.coroutine(at.swallowed()))
 			case 3:
 				span := s.span() + s.callDelay()
 				_, err = scheduler.Call(co, func(context.Context) (int, error) {
@@ -584,6 +900,9 @@ func (s *simulation) coroutine(depth int) scheduler.Task {
 				err = co.Yield(s.yield().Or(scheduler.On(co.Stopping())))
 			default:
 				err = co.Yield(s.yield())
+			}
+			if errors.Is(err, scheduler.ErrClosed) {
+				s.unwound = true // what it begins now is waited for
 			}
 			if err != nil && !ignores && !s.c.one(4) {
 				return err

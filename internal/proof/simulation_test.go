@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,15 +75,15 @@ func TestSimulation(t *testing.T) {
 	t.Logf("%+v in %v", sum, time.Since(began).Round(time.Millisecond))
 	if *simulateSeed == 0 && sum.Runs >= 1000 {
 		// The generator is worth nothing if it does not get to the interesting places.
-		for _, n := range []int{sum.Failed, sum.TimedOut, sum.Cancelled, sum.Skipped, sum.Panics, sum.Blocking, sum.Waits, sum.Outside, sum.Added} {
+		for _, n := range []int{sum.Failed, sum.TimedOut, sum.Cancelled, sum.Skipped, sum.Panics, sum.Blocking, sum.Waits, sum.Outside, sum.Abandoned, sum.Added} {
 			require.Positive(t, n)
 		}
 	}
 }
 
 type simulationSum struct {
-	Runs, Steps, Tasks, TaskSteps, Groups, Blocking, Outside, Panics, Waits, Added int
-	Succeeded, Failed, TimedOut, Cancelled, Skipped                                int
+	Runs, Steps, Tasks, TaskSteps, Groups, Blocking, Outside, Panics, Waits, Abandoned, Added int
+	Succeeded, Failed, TimedOut, Cancelled, Skipped                                           int
 }
 
 func (sum *simulationSum) add(s *simulation) {
@@ -95,6 +97,7 @@ func (sum *simulationSum) add(s *simulation) {
 	sum.Panics += s.panics
 	sum.Waits += s.waits
 	sum.Added += s.added
+	sum.Abandoned += s.abandoned
 	sum.Succeeded += s.ended[scheduler.StateSucceeded]
 	sum.Failed += s.ended[scheduler.StateFailed]
 	sum.TimedOut += s.ended[scheduler.StateTimedOut]
@@ -110,15 +113,27 @@ type simulation struct {
 	began    time.Time
 	latest   time.Time // the latest reading of a clock
 	runner   *scheduler.TaskRunner
+	inner    []*scheduler.TaskRunner // that may be killed
 	tasks    []*simTask
 	groups   []*simGroup
+	calls    []*simCall
+	inCalls  atomic.Int64 // tasks that run in runs in calls
 	limiters []*scheduler.Limiter
 	capacity []int
 	events   []scheduler.Event
 	errs     int
+	mu       sync.Mutex // of trace and broken
 
-	steps, taskSteps, blocking, outside, panics, waits, added int
-	ended                                                     [scheduler.StateSkipped + 1]int
+	limit      time.Time     // of the context; zero: none, or it has ended
+	hasAbandon bool          // calls may be left behind
+	release    chan struct{} // ends those that never return
+	slept      time.Duration // by steps that take long
+	unwound    bool          // something in this step waits for what it closes, such as a panic on its way up
+	stopped    int           // after which step the run was stopped, from 1 on; 0: not
+	killed     int           // the same for Kill
+
+	steps, taskSteps, blocking, outside, panics, waits, abandoned, added int
+	ended                                                                [scheduler.StateSkipped + 1]int
 }
 
 // simulate makes the run of these choices, in a bubble of its own.
@@ -130,14 +145,22 @@ func simulate(t *testing.T, c *choices) (s *simulation) {
 		}
 	}()
 	synctest.Test(t, func(*testing.T) {
+		s.release = make(chan struct{})
 		s.began = time.Now()
 		s.latest = s.began
 		s.run()
+		close(s.release)
+		if s.hasAbandon { // else each call has returned
+			time.Sleep(24 * time.Hour) //nolint:forbidigo // in a bubble
+		}
+		s.finishAll()
 	})
 	return s
 }
 
 func (s *simulation) breaks(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.broken == "" {
 		s.broken = fmt.Sprintf(format, args...)
 		s.trace.WriteString("BROKEN: " + s.broken + "\n")
@@ -151,6 +174,8 @@ func (s *simulation) require(ok bool, format string, args ...any) {
 }
 
 func (s *simulation) note(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	fmt.Fprintf(&s.trace, "%v ", time.Since(s.began))
 	fmt.Fprintf(&s.trace, format, args...)
 	s.trace.WriteByte('\n')
@@ -187,10 +212,21 @@ func (s *simulation) run() {
 	if s.c.one(4) {
 		opts.Timeout = s.span()*4 + time.Second
 	}
-	s.runner = scheduler.NewTaskRunner(s.group(2).task(), opts)
+	if s.hasAbandon = s.c.one(4); s.hasAbandon {
+		opts.Abandon = s.span() + s.callDelay()
+	}
+	opts.EndCalls = s.c.one(6)
+	s.runner = scheduler.NewTaskRunner(s.group(simPlace{depth: 2, passes: true}).task(), opts)
 	wait := time.Duration(s.c.pick(2)) * time.Second
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
+	if s.c.one(6) {
+		s.limit = time.Now().Add(s.span()*2 + s.callDelay())
+		var release context.CancelFunc
+		ctx, release = context.WithDeadline(ctx, s.limit)
+		defer release()
+	}
+	defer context.AfterFunc(ctx, opts.Wake)()
 	outsideAt := -1
 	if s.c.one(2) {
 		outsideAt = s.c.pick(8)
@@ -211,8 +247,9 @@ func (s *simulation) run() {
 			}
 		}
 		if ctx.Err() != nil {
-			s.runner.Stop(context.Cause(ctx))
+			s.stop(context.Cause(ctx))
 			ctx = context.WithoutCancel(ctx)
+			s.setLimit(time.Time{})
 		}
 		synctest.Wait()
 		if due := s.runner.Due(); !due.Ready() {
@@ -234,7 +271,7 @@ func (s *simulation) run() {
 			}
 			if pause == time.Hour && s.wakeAll(&asleep) {
 				s.note("cancelled: it slept for ever")
-				s.step(func() { _ = s.runner.Cancel() })
+				s.recovered(func() { _ = s.runner.Cancel() })
 				break
 			}
 		}
@@ -264,11 +301,55 @@ func (s *simulation) wakeAll(asleep *int) bool {
 	return *asleep > 20
 }
 
-// step makes a step of the run, and then checks.
+// step makes a step of the run, and then checks. No time passes in it but what its
+// tasks take: nothing waits for a call.
 func (s *simulation) step(step func()) {
 	s.steps++
+	s.unwound = false
+	before, slept := time.Now(), s.slept
 	s.recovered(step)
+	took := time.Since(before) - (s.slept - slept)
+	s.require(took == 0 || s.unwound, "a step was held up for %v", took)
+	synctest.Wait() // what it has set in motion is done, if that takes no time
 	s.check()
+}
+
+// takesLong is what a step does that takes so long.
+func (s *simulation) takesLong(d time.Duration) {
+	s.slept += d
+	time.Sleep(d)   //nolint:forbidigo // in a bubble
+	synctest.Wait() // calls that end at this very instant have ended
+}
+
+// meanwhile does something on another goroutine while a step is under way.
+func (s *simulation) meanwhile(do func()) {
+	go do()
+	synctest.Wait()
+}
+
+// stop stops the run, between two steps.
+func (s *simulation) stop(cause error) {
+	if s.stopped == 0 && !s.runner.Done() {
+		s.stopped = s.steps + 1
+	}
+	s.runner.Stop(cause)
+}
+
+// isStopped reports whether the run was stopped before this step.
+func (s *simulation) isStopped() bool { return s.stopped != 0 && s.steps >= s.stopped }
+func (s *simulation) isKilled() bool  { return s.killed != 0 && s.steps >= s.killed }
+
+func (s *simulation) setLimit(limit time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limit = limit
+}
+
+// deadline returns that of the run's context.
+func (s *simulation) deadline() (limit time.Time, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.limit, !s.limit.IsZero()
 }
 
 // recovered calls code out of which a panic of a task may come.
@@ -276,6 +357,7 @@ func (s *simulation) recovered(code func()) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.panics++
+			s.unwound = true
 			text := fmt.Sprint(v)
 			s.note("panic: %s", text)
 			s.require(strings.Contains(text, "simulated"), "a panic of the engine: %s\n%s", text, debug.Stack())
@@ -287,7 +369,7 @@ func (s *simulation) recovered(code func()) {
 // fromOutside does something to the run between two steps.
 func (s *simulation) fromOutside(cancel context.CancelCauseFunc) {
 	s.outside++
-	what := s.c.pick(13)
+	what := s.c.pick(16)
 	s.note("from outside: %d", what)
 	switch what {
 	case 0:
@@ -295,7 +377,7 @@ func (s *simulation) fromOutside(cancel context.CancelCauseFunc) {
 	case 1:
 		s.runner.Interrupt(s.err("interrupt"))
 	case 2:
-		s.runner.Stop(s.err("stop"))
+		s.stop(s.err("stop"))
 	case 3:
 		cancel(s.err("context"))
 	case 4:
@@ -306,14 +388,32 @@ func (s *simulation) fromOutside(cancel context.CancelCauseFunc) {
 		e := &s.events[s.c.pick(len(s.events))]
 		go e.Set()
 	case 7:
-		s.runner.Kill()
-	case 9, 10:
+		s.meanwhile(s.runner.Kill)
+		s.killed = s.steps + 1
+	case 13, 14:
 		s.growing().add()
-	case 11:
+	case 15:
 		s.groups[s.c.pick(len(s.groups))].closeInput()
 	case 8:
 		i := s.c.pick(len(s.limiters))
 		s.limiters[i].SetCapacity(s.c.pick(s.capacity[i] + 1))
+	case 9:
+		s.meanwhile(func() { s.runner.Post(s.check) })
+		s.require(s.runner.Post(func() { s.note("posted") }), "a Post was refused")
+	case 10:
+		cause := s.err("posted")
+		s.meanwhile(func() { s.runner.Post(func() { s.stop(cause) }) })
+	case 11:
+		if len(s.inner) > 0 {
+			r, kill, err := s.inner[s.c.pick(len(s.inner))], s.c.one(2), s.err("interrupted inside")
+			s.meanwhile(func() {
+				if kill {
+					r.Kill()
+				} else {
+					r.Interrupt(err)
+				}
+			})
+		}
 	default:
 		s.recovered(func() { _ = s.runner.Cancel() })
 	}
@@ -341,6 +441,14 @@ func (s *simulation) finish() {
 	for _, g := range s.groups {
 		g.finish()
 	}
+	for _, c := range s.calls {
+		c.finish()
+	}
+}
+
+// finishAll is made when calls that were left behind have returned too.
+func (s *simulation) finishAll() {
+	s.require(s.inCalls.Load() == 0, "a run in a call has not ended")
 	for _, l := range s.limiters {
 		s.require(l.InUse() == 0 && l.Waiting() == 0, "something is left claimed: %d, or in line: %d", l.InUse(), l.Waiting())
 	}
