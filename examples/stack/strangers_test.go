@@ -150,6 +150,20 @@ func TestStrangers_state(t *testing.T) {
 			}
 		})
 	}
+	for name, text := range map[string]string{"text for a journal": "mine", "database for a journal": string(other)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			untouched := put(t, dir, map[string]string{"data/demo.journal": text})
+			for _, command := range []string{"up", "down", "status"} {
+				code, said := run(t, dir, command, "-dir", "data")
+				require.Equal(t, exitFailed, code, said)
+				require.Contains(t, said, "data/demo.journal: the file is not a journal")
+				untouched()
+				require.NoFileExists(t, filepath.Join(dir, "data", "demo.db"))
+			}
+		})
+	}
 	t.Run("beside it", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()

@@ -57,13 +57,15 @@ func (e *Engine) resume(ctx context.Context, source string) error {
 	if err != nil {
 		return err
 	}
-	if run.Name != "" && run.Name != source {
-		if len(run.Records) > 0 {
-			return errors.New("the stack was begun with another template or other parameters: run down first")
-		}
-		if err := e.store.Journal().Delete(ctx, run.Name); err != nil { // nothing had come of it
-			return err
-		}
+	switch nothing := len(run.Records) == 0; {
+	case run.Name == "":
+	case nothing && (run.Name != source || run.Deleting):
+		err = e.store.Journal().Delete(ctx, run.Name) // nothing had come of it, or is left
+	case run.Name != source:
+		err = errors.New("the stack was begun with another template or other parameters: run down first")
+	}
+	if err != nil {
+		return err
 	}
 	if err := e.makeRoot(ctx); err != nil {
 		return err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -221,4 +223,31 @@ func (o *orderChecker) Observe(tr scheduler.Record) {
 	case tr.To == scheduler.StateSucceeded:
 		o.done[name] = !o.reverse
 	}
+}
+
+// TestUp_afterDeletion: a deletion that was complete, and whose files were left because the
+// program died, is not in the way of a new stack.
+func TestUp_afterDeletion(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	dir, left := filepath.Join(root, ".stack"), filepath.Join(root, "left")
+	const file = "  f: {type: Local::File, properties: {path: f, content: x}}\n"
+	e, plan := opened(t, dir, file)
+	_, err := e.Up(t.Context(), plan, "source")
+	require.NoError(t, err)
+	_, err = e.Down(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, os.CopyFS(left, os.DirFS(dir)))
+	require.NoError(t, e.Close())
+	require.NoError(t, os.Rename(left, dir))
+
+	e, plan = opened(t, dir, file)
+	report, err := e.Up(t.Context(), plan, "source")
+	require.NoError(t, err)
+	require.NoError(t, report.Err)
+	require.FileExists(t, filepath.Join(dir, "demo", "f"))
+	_, err = e.Down(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, e.Close())
+	require.NoDirExists(t, dir)
 }

@@ -26,8 +26,10 @@ const (
 // at all, SQLite cannot write down that something is gone.
 const reserveSize = 256 << 10
 
-// Exists reports whether there is a file at path.
-func Exists(path string) bool {
+// Exists reports whether there is something of a stack whose state is at path.
+func Exists(path string) bool { return exists(path) || exists((&Store{path: path}).journalPath()) }
+
+func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
 }
@@ -76,8 +78,12 @@ func (s *Store) begin() (made bool, err error) {
 var errForeign = errors.New("this is not the state of a stack: it is left as it is")
 
 func (s *Store) create() error {
-	for _, path := range append(s.beside(), append(sqliteFiles(s.journalPath()), s.journalPath())...) {
-		if Exists(path) {
+	strangers := s.beside()
+	if !exists(s.journalPath()) { // else somebody has removed the one file, and not the other
+		strangers = append(strangers, sqliteFiles(s.journalPath())...)
+	}
+	for _, path := range strangers {
+		if exists(path) {
 			return fmt.Errorf("%s exists, and does not belong to the stack", path)
 		}
 	}

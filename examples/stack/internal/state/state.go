@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS signal (
 // is not a stack's is left as it is.
 func Open(path string) (*Store, error) {
 	s := &Store{path: path}
+	hadJournal := exists(s.journalPath())
 	made, err := s.begin()
 	if err == nil {
 		err = s.open()
@@ -52,6 +53,8 @@ func Open(path string) (*Store, error) {
 	switch {
 	case err == nil:
 		return s, nil
+	case made && hadJournal: // which may be somebody else's
+		err = errors.Join(err, s.Close(), s.removeFile())
 	case made: // just now, so that nothing is in it
 		err = errors.Join(err, s.Remove())
 	default:
@@ -102,7 +105,11 @@ func (s *Store) Close() error {
 // Remove closes the files and removes them: when nothing of the stack is left. The one
 // by which a stack is known goes last.
 func (s *Store) Remove() error {
-	err := errors.Join(s.Close(), journal.Remove(s.journalPath()))
+	return errors.Join(s.Close(), journal.Remove(s.journalPath()), s.removeFile())
+}
+
+// removeFile removes the file beside the journal.
+func (s *Store) removeFile() (err error) {
 	for _, path := range append(s.beside(), s.path) {
 		if e := os.Remove(path); e != nil && !errors.Is(e, os.ErrNotExist) {
 			err = errors.Join(err, e)

@@ -127,6 +127,39 @@ func TestStore_Run(t *testing.T) {
 	require.Equal(t, state.Run{Name: "source", Records: map[string]state.Record{"half": half}, Deleting: true}, run)
 }
 
+// TestOpen_journalAlone: if somebody has removed the small file, the journal still has
+// what there is. One that is somebody else's stays as it is.
+func TestOpen_journalAlone(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s.db")
+	s := open(t, path)
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("web")
+	run, err := journal.NewGroup(s.Journal(), "source", deps, func(*journal.Node[string]) scheduler.Task {
+		return scheduler.Func(func(context.Context) error { return nil })
+	}, nil)
+	require.NoError(t, err)
+	require.NoError(t, scheduler.Run(t.Context(), run, nil))
+	require.NoError(t, s.Close())
+	require.NoError(t, os.Remove(path))
+	require.True(t, state.Exists(path))
+	s = open(t, path)
+	found, err := s.Run(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "source", found.Name)
+	require.NoError(t, s.Remove())
+	require.False(t, state.Exists(path))
+
+	other := filepath.Join(filepath.Dir(path), "s.journal")
+	require.NoError(t, os.WriteFile(other, []byte("mine"), 0o600))
+	_, err = state.Open(path)
+	require.ErrorIs(t, err, journal.ErrNotJournal)
+	text, err := os.ReadFile(other)
+	require.NoError(t, err)
+	require.Equal(t, "mine", string(text))
+	require.NoFileExists(t, path)
+}
+
 // TestOpen_older: the state of an older version is refused with what to do, unless it is
 // empty.
 func TestOpen_older(t *testing.T) {
