@@ -13,7 +13,9 @@ import (
 )
 
 func TestFirst(t *testing.T) {
-	failing := func(name string, seconds int, err error) scheduler.Task { return scheduler.Named(name, lasting(seconds, err)) }
+	failing := func(name string, seconds int, err error) scheduler.Task {
+		return scheduler.Named(name, lasting(seconds, err))
+	}
 	skip := func() scheduler.Task { return lasting(1, scheduler.ErrSkip) }
 	for _, tt := range []struct {
 		name  string

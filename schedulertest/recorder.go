@@ -13,8 +13,11 @@ import (
 
 // Recorder writes down what happens in a run, a line each, for a test to compare
 // with what it expects. As a [scheduler.Observer], of one group or of several at
-// once, it records the changes of nodes' states:
+// once, it records the changes of nodes' states, what nodes say about themselves, and
+// calls that are left behind:
 //
+//	2s 1 web/disk: note: volume is still building
+//	2s 1 web/disk: attempt 1: busy
 //	3s 2 web/disk: running -> failed: no space
 //
 // with the time since the recorder was made, the round of the node's group, and
@@ -38,12 +41,25 @@ func NewRecorder(clock scheduler.Clock) *Recorder {
 	return &Recorder{clock: clock, start: clock.Now()}
 }
 
-// Wants returns the set of [scheduler.NodeChanged].
-func (r *Recorder) Wants() scheduler.Kinds { return scheduler.KindsOf(scheduler.NodeChanged) }
+// Wants returns the set of what Observe records.
+func (r *Recorder) Wants() scheduler.Kinds {
+	return scheduler.KindsOf(scheduler.NodeChanged, scheduler.NodeNoted, scheduler.NodeRetrying, scheduler.NodeAbandoned)
+}
 
-// Observe records a change of a node's state.
+// Observe records a change of a node's state, what a node says about itself, and that
+// a call of it was left behind.
 func (r *Recorder) Observe(t scheduler.Record) {
-	text := fmt.Sprintf("%v %d %s: %v -> %v", t.Time().Sub(r.start), t.Round(), t.Path(), t.From, t.To)
+	text := fmt.Sprintf("%v %d %s: ", t.Time().Sub(r.start), t.Round(), t.Path())
+	switch t.Kind {
+	case scheduler.NodeNoted:
+		text += "note: " + t.Notes().Text
+	case scheduler.NodeRetrying:
+		text += fmt.Sprintf("attempt %d", t.Notes().Attempt)
+	case scheduler.NodeAbandoned:
+		text += "abandoned"
+	default:
+		text += fmt.Sprintf("%v -> %v", t.From, t.To)
+	}
 	if t.Err != nil {
 		text += ": " + oneLine(t.Err)
 	}

@@ -275,3 +275,35 @@ func TestRecorder_Task_that_panics(t *testing.T) {
 	require.PanicsWithValue(t, "no", func() { _, _ = task.Step(t.Context()) })
 	require.Equal(t, "0s x.step = panic\n", rec.String())
 }
+
+// What nodes say about themselves is recorded when it is told.
+func TestRecorder_notes(t *testing.T) {
+	t.Parallel()
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	rec := schedulertest.NewRecorder(clock)
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("a")
+	group, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task {
+		return scheduler.Retry(seconds(2), func(attempt int, _ error) scheduler.Task {
+			return scheduler.Func(func(ctx context.Context) error {
+				scheduler.Note(ctx, "uploading")
+				if attempt == 1 {
+					return errors.Join(errBoom, errBoom)
+				}
+				return nil
+			})
+		})
+	}, &scheduler.GroupOptions[string]{Observer: rec})
+	require.NoError(t, err)
+	require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
+	require.Equal(t, `0s 1 a: pending -> running
+0s 1 a: note: uploading
+0s 1 a: attempt 1: boom; boom
+2s 2 a: note: uploading
+2s 2 a: running -> succeeded
+`, rec.String())
+}
+
+type seconds int
+
+func (s seconds) NextBackOff() time.Duration { return time.Duration(s) * time.Second }

@@ -17,7 +17,8 @@ type Span struct {
 	State scheduler.State // how it ended; StateRunning if it has not
 	Err   error           // with what it failed
 	Start time.Time
-	End   time.Time // of a node that has not ended: when the recorder last heard of any
+	End   time.Time       // of a node that has not ended: when the recorder last heard of any
+	Notes scheduler.Notes // what it had said about itself by its end
 
 	// What a Report finds out.
 	Ready time.Time // when all that it requires was done; zero: not known
@@ -76,7 +77,7 @@ func (r *Recorder) Observe(t scheduler.Record) {
 	}
 	delete(r.open, n)
 	s := &r.spans[i]
-	s.Task, s.State, s.Err, s.End = t.Task(), t.To, t.Err, t.Time()
+	s.Task, s.State, s.Err, s.End, s.Notes = t.Task(), t.To, t.Err, t.Time(), t.Notes()
 }
 
 // Spans returns what was recorded so far, in the order in which the nodes

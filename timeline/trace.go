@@ -39,7 +39,7 @@ func WriteTrace(w io.Writer, spans []Span) error {
 			Name: s.Path, Category: s.State.String(), Phase: "X",
 			Micros: micros(s.Start.Sub(spans[0].Start)), Took: micros(s.Took()),
 			Process: g.process, Thread: g.place(s) + 1,
-			Args: traceArgs{Task: s.Task, Ended: ended(s), Chain: s.Chain},
+			Args: traceArgs{Task: s.Task, Notes: s.Notes.String(), Ended: ended(s), Chain: s.Chain},
 		}
 		if s.Chain {
 			e.Color = "terrible"
@@ -70,6 +70,7 @@ type traceEvent struct {
 type traceArgs struct {
 	Name   string `json:"name,omitempty"`
 	Task   string `json:"task,omitempty"`
+	Notes  string `json:"notes,omitempty"`
 	Ended  string `json:"ended,omitempty"`
 	Waited string `json:"waited,omitempty"`
 	Chain  bool   `json:"chain,omitempty"`
