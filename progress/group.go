@@ -51,13 +51,14 @@ func (g *group) ObserveGroup(begun scheduler.Record) scheduler.Observer {
 	return g.p.ObserveGroup(begun)
 }
 
-// Wants asks for new nodes, changes of nodes, and the end.
+// Wants asks for new nodes, changes of nodes, what they say, and the end.
 func (g *group) Wants() scheduler.Kinds {
-	return scheduler.KindsOf(scheduler.NodeAdded, scheduler.NodeChanged, scheduler.GroupEnded)
+	return scheduler.KindsOf(scheduler.NodeAdded, scheduler.NodeChanged, scheduler.NodeNoted, scheduler.NodeRetrying,
+		scheduler.GroupEnded)
 }
 
-// Observe shows a change of a node, or one that was added, or forgets the group
-// when it has ended.
+// Observe shows a change of a node, what it says, or one that was added, or forgets
+// the group when it has ended.
 func (g *group) Observe(r scheduler.Record) {
 	switch r.Kind {
 	case scheduler.NodeAdded:
@@ -66,8 +67,26 @@ func (g *group) Observe(r scheduler.Record) {
 		g.p.mu.Lock()
 		defer g.p.mu.Unlock()
 		g.p.nodes.end(g)
+	case scheduler.NodeNoted, scheduler.NodeRetrying:
+		g.note(r)
 	default:
 		g.change(r)
+	}
+}
+
+// note shows what a node says about itself, beside it in a live display and as a line
+// in a plain one, once until it says something else.
+func (g *group) note(r scheduler.Record) {
+	text := r.Notes().String()
+	g.p.mu.Lock()
+	defer g.p.mu.Unlock()
+	n := g.nodes[r.Node()]
+	if n == nil || n.note == text {
+		return
+	}
+	n.note = text
+	if g.p.live == nil && g.p.opts.Line == nil {
+		g.p.putNote(n.name, text)
 	}
 }
 

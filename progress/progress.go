@@ -148,6 +148,10 @@ func (p *Progress) Note(path, text string) {
 		n.note = text
 		return
 	}
+	p.putNote(path, text)
+}
+
+func (p *Progress) putNote(path, text string) {
 	p.put(fmt.Appendf(nil, "%8s  %s  %s\n", "", runewidth.FillRight(clean(path), p.nodes.width), cleanLines(text)))
 }
 

@@ -744,3 +744,62 @@ func TestLive_nodes_that_are_added(t *testing.T) {
 		require.Contains(t, s.String(), "3 of 3")
 	})
 }
+
+// talking is a graph of one node that says what it does, and tries twice.
+func talking() (*scheduler.Dependencies[string], func(string) scheduler.Task) {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("volume")
+	return deps, func(string) scheduler.Task {
+		return scheduler.Retry(pause(10*time.Second), func(attempt int, _ error) scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				co.Note("building\x1b[2J")
+				if err := co.Yield(scheduler.After(10 * time.Second)); err != nil {
+					return err
+				}
+				co.Note("building\x1b[2J")
+				if attempt == 1 {
+					return errBoom
+				}
+				return nil
+			})
+		})
+	}
+}
+
+type pause time.Duration
+
+func (p pause) NextBackOff() time.Duration { return time.Duration(p) }
+
+// What nodes say about themselves stands beside them.
+func TestLive_notes(t *testing.T) {
+	t.Parallel()
+	on(t, 80, 24, &progress.Options{Name: "create"}, func(t *testing.T, p *progress.Progress, s *screen) {
+		deps, task := talking()
+		beside(t, p, deps, task, &scheduler.GroupOptions[string]{}, func() {
+			pass(5 * time.Second)
+			require.Contains(t, s.String(), "volume      5s  building [2J")
+			pass(10 * time.Second)
+			require.Contains(t, s.String(), "volume     15s  building [2J, attempt 1: boom")
+		})
+	})
+}
+
+// In plain lines each is written once, until it says something else.
+func TestPlain_notes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, line := range []func(scheduler.Record) string{nil, func(r scheduler.Record) string { return r.To.String() }} {
+			var b bytes.Buffer
+			p := progress.New(&b, &progress.Options{Mode: progress.Plain, Line: line})
+			deps, task := talking()
+			beside(t, p, deps, task, &scheduler.GroupOptions[string]{}, func() {})
+			require.NoError(t, p.Close())
+			if line != nil {
+				require.Equal(t, "running\nsucceeded\n", b.String())
+				continue
+			}
+			require.Equal(t, 1, strings.Count(b.String(), "volume  building [2J\n"))
+			require.Equal(t, 1, strings.Count(b.String(), "volume  building [2J, attempt 1: boom\n"))
+		}
+	})
+}
