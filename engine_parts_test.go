@@ -390,3 +390,41 @@ func TestEnding_asksGraces(t *testing.T) {
 	require.False(t, fixed.asksGraces(false))
 	require.True(t, differ.asksGraces(true))
 }
+
+// growth keeps who waits for whom, in order, until that is taken.
+func TestGrowth_against_maps(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 9))
+	for range 100 {
+		first := random.IntN(4)
+		w := newGrowth(first)
+		required, waiting := map[int32][]int32{}, map[int32][]int32{}
+		live, most := 0, 0
+		for p := int32(first); p < 60; p++ {
+			var needs []int32
+			for q := range p {
+				if random.IntN(8) == 0 {
+					needs = append(needs, q)
+				}
+			}
+			w.add(needs)
+			required[p] = needs
+			for _, q := range needs {
+				w.wait(q, p)
+				waiting[q] = append(waiting[q], p)
+				live++
+			}
+			most = max(most, live)
+			for range random.IntN(3) {
+				q := random.Int32N(p + 1)
+				require.Equal(t, waiting[q], w.take(q))
+				live -= len(waiting[q])
+				delete(waiting, q)
+			}
+		}
+		for p, needs := range required {
+			require.True(t, slices.Equal(needs, w.required(p)))
+		}
+		require.Len(t, w.edges, most, "edges are used again")
+	}
+}

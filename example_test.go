@@ -377,6 +377,109 @@ func ExampleGroupOptions_reverse() {
 	// <nil>
 }
 
+// A crawler: each page that is fetched says which others there are. In the end the
+// graph as it has become is walked in reverse.
+func ExampleDependencyTaskGroup_Add() {
+	links := map[string][]string{"/": {"/a", "/b"}, "/a": {"/b", "/c"}, "/c": {"/missing"}}
+	open := 1 // pages that were found and not fetched
+	var group *scheduler.DependencyTaskGroup[string]
+	fetch := func(page string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error {
+			open--
+			if page == "/missing" {
+				fmt.Println(page, "is missing")
+			} else {
+				fmt.Println(page, "has", links[page])
+			}
+			for _, to := range links[page] {
+				switch err := group.Add(to, page); {
+				case err == nil:
+					open++
+				case !errors.Is(err, scheduler.ErrNodeExists): // it was found before
+					return err
+				}
+			}
+			if open == 0 {
+				group.CloseInput()
+			}
+			return nil
+		})
+	}
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("/")
+	group, err := scheduler.NewDependencyTaskGroup(deps, fetch, &scheduler.GroupOptions[string]{KeepOpen: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(scheduler.Run(context.Background(), group, nil))
+	fmt.Println(deps.Len(), "page at first, and in the end")
+	fmt.Println(group.Dependencies())
+	// Output:
+	// / has [/a /b]
+	// /a has [/b /c]
+	// /b has []
+	// /c has [/missing]
+	// /missing is missing
+	// <nil>
+	// 1 page at first, and in the end
+	// /
+	// /a -> /
+	// /b -> /
+	// /c -> /a
+	// /missing -> /c
+}
+
+// Nodes that come from another goroutine are added by Post.
+func ExampleDependencyTaskGroup_CloseInput() {
+	group, err := scheduler.NewDependencyTaskGroup(scheduler.NewDependencies[string](), func(job string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error { fmt.Println(job); return nil })
+	}, &scheduler.GroupOptions[string]{KeepOpen: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	runner := scheduler.NewTaskRunner(group, nil)
+	go func() {
+		for _, job := range []string{"one", "two", "three"} {
+			runner.Post(func() {
+				if err := group.Add(job); err != nil {
+					fmt.Println(err)
+				}
+			})
+		}
+		runner.Post(group.CloseInput)
+	}()
+	fmt.Println(runner.Run(context.Background()))
+	// Output:
+	// one
+	// two
+	// three
+	// <nil>
+}
+
+// The most urgent first, and what it needs.
+func ExampleGroupOptions_priority() {
+	deps := scheduler.DependenciesOf(map[string][]string{"backup": nil, "report": nil, "login": {"db"}})
+	group, err := scheduler.NewDependencyTaskGroup(deps, func(name string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error { fmt.Println(name); return nil })
+	}, &scheduler.GroupOptions[string]{
+		Limit:    1,
+		Priority: func(name string) int { return map[string]int{"login": 10, "backup": -1}[name] },
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(scheduler.Run(context.Background(), group, nil))
+	// Output:
+	// db
+	// login
+	// report
+	// backup
+	// <nil>
+}
+
 // At most two of a kind at a time, whoever makes them.
 func ExampleClaiming() {
 	api := scheduler.NewLimiter(scheduler.LimiterOptions{Name: "api", Capacity: 1})

@@ -3,7 +3,6 @@ package scheduler
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 )
@@ -204,8 +203,9 @@ func (g *engine) refusal() (reason string, is error) {
 
 // ask calls a function of the options that decides about nodes.
 func (g *engine) ask(decide func()) {
+	around := g.input.asking
 	g.input.asking = true
-	defer func() { g.input.asking = false }()
+	defer func() { g.input.asking = around }()
 	decide()
 }
 
@@ -216,34 +216,9 @@ type newNode struct {
 	estimate  time.Duration
 }
 
-// growth is the part of the graph of a group that was added to it. The part of the
-// beginning stays as it is, shared with other groups.
-//
-// What a node requires is kept: flat, as the keys are. The way back, from a node to
-// those that wait for it, is needed only until the node has ended. So that is a
-// list of edges for each node that has not, in memory that others use after it.
-type growth struct {
-	first  int32   // nodes below are of the beginning
-	needs  []int32 // what added nodes require, one node after the other
-	starts []int32 // by added node: where its part of needs begins, and one more
-	last   []int32 // by node: the last edge to those that wait for it, or noEdge
-	edges  []waitEdge
-	unused int32 // the first edge that can be used again, or noEdge
-}
-
-// waitEdge leads to an added node. The edges of a node are a ring: from the last
-// one the way leads to the first.
-type waitEdge struct{ to, next int32 }
-
-const noEdge = int32(-1)
-
 // grow makes the engine ready for the first node that is added.
 func (g *engine) grow() {
-	n := g.nodes.len()
-	g.growth = &growth{first: int32(n), starts: []int32{0}, last: make([]int32, n), unused: noEdge}
-	for p := range g.growth.last {
-		g.growth.last[p] = noEdge
-	}
+	g.growth = newGrowth(g.nodes.len())
 	before := g.required
 	g.required = func(p int32) []int32 {
 		if p < g.growth.first {
@@ -261,27 +236,30 @@ func (g *engine) add(n newNode) {
 	g.starter.grow(g.nodes.len(), n.estimate)
 	g.conditions.grow(g.nodes.len())
 	g.growth.add(n.needs)
-	lost := -1 // the index of the earliest failure for which the node is lost
+	lost, failure := false, -1 // the index of the earliest one for which the node is lost
 	for _, q := range n.needs {
-		switch i, is := g.standing(q); {
-		case is == waitedFor:
+		switch i, is := g.standing(q); is {
+		case waitedFor:
 			g.growth.wait(q, p)
 			g.nodes.wait(p)
-		case is == isLost && (lost < 0 || i < lost):
-			lost = i
+		case isLost:
+			if lost = true; failure < 0 || i >= 0 && i < failure {
+				failure = i
+			}
+		default:
 		}
 	}
 	from := StatePending
 	switch {
 	case n.completed:
 		g.nodes.change(p, StateSucceeded, g.round)
-	case lost >= 0:
+	case lost:
 		g.nodes.change(p, StateSkipped, g.round)
 	case g.nodes.isReady(p):
 		g.makeReady(p)
 	}
-	if lost >= 0 {
-		g.failures.skipFor(p, g.nodes.len(), lost)
+	if lost {
+		g.failures.skipFor(p, g.nodes.len(), failure)
 	}
 	if !g.busy {
 		if g.hasBegun() {
@@ -345,57 +323,4 @@ func (g *engine) takeAdded(p int32) []int32 {
 		return nil
 	}
 	return g.growth.take(p)
-}
-
-// add keeps what the next node requires.
-func (w *growth) add(needs []int32) {
-	if len(w.needs) > math.MaxInt32-len(needs) {
-		// Not covered: it would take 8 GB.
-		panic("scheduler: more than 2147483647 dependencies")
-	}
-	w.needs = append(w.needs, needs...)
-	w.starts = append(w.starts, int32(len(w.needs)))
-	w.last = append(w.last, noEdge)
-}
-
-// required returns what an added node requires.
-func (w *growth) required(p int32) []int32 {
-	return w.needs[w.starts[p-w.first]:w.starts[p-w.first+1]]
-}
-
-// wait adds an edge from a node to one that waits for it.
-func (w *growth) wait(q, p int32) {
-	e := w.unused
-	if e == noEdge {
-		e = int32(len(w.edges))
-		w.edges = append(w.edges, waitEdge{})
-	} else {
-		w.unused = w.edges[e].next
-	}
-	w.edges[e] = waitEdge{to: p, next: e}
-	if last := w.last[q]; last != noEdge {
-		w.edges[e].next = w.edges[last].next
-		w.edges[last].next = e
-	}
-	w.last[q] = e
-}
-
-// take returns the nodes that wait for one, in key order, and forgets the edges.
-func (w *growth) take(p int32) []int32 {
-	last := w.last[p]
-	if last == noEdge {
-		return nil
-	}
-	var found []int32
-	for e := w.edges[last].next; ; e = w.edges[e].next {
-		found = append(found, w.edges[e].to)
-		if e == last {
-			break
-		}
-	}
-	w.last[p] = noEdge
-	first := w.edges[last].next
-	w.edges[last].next = w.unused
-	w.unused = first
-	return found
 }

@@ -178,6 +178,12 @@ func TestDrive(t *testing.T) {
 			require.ErrorAs(t, temporal.Drive(nil, group, o), &option)
 		}
 		require.Error(t, temporal.Drive(nil, nil, temporal.Options{}))
+		env := newEnv(t)
+		env.ExecuteWorkflow(func(ctx workflow.Context) error {
+			run := &temporal.Run{Graph: temporal.Graph{Nodes: []temporal.Node{{Key: "a"}}}}
+			return temporal.Walk(ctx, run, nil, &scheduler.GroupOptions[string]{KeepOpen: true}, temporal.Options{})
+		})
+		require.ErrorContains(t, env.GetWorkflowError(), "GroupOptions.KeepOpen: not for Walk")
 		require.Error(t, temporal.Drive(nil, scheduler.Pause(scheduler.Next), temporal.Options{Drain: true}))
 	})
 }

@@ -149,6 +149,55 @@ func TestWalk_refuses(t *testing.T) {
 	}
 }
 
+// So do nodes that are added inside steps of others.
+func TestOrder_of_a_group_that_grows(t *testing.T) {
+	for seed := range uint64(10) {
+		random := rand.New(rand.NewPCG(seed, 2))
+		graph := randomGraph(random, 30)
+		run := func(trace *[]string, leaf func(k string, d time.Duration) scheduler.Task) scheduler.Task {
+			var g *scheduler.DependencyTaskGroup[string]
+			next := 0
+			add := func() { // two at a time, whoever ends
+				for range 2 {
+					if next == len(graph.Nodes) {
+						g.CloseInput()
+						return
+					}
+					n := graph.Nodes[next]
+					next++
+					require.NoError(t, g.Add(n.Key, n.Requires...))
+				}
+			}
+			g, err := scheduler.NewDependencyTaskGroup(scheduler.NewDependencies[string](), func(k string) scheduler.Task {
+				var i int
+				_, err := fmt.Sscanf(k, "n%d", &i)
+				require.NoError(t, err)
+				return scheduler.Sequence(leaf(k, time.Duration(1+i*i%17)*time.Second+time.Duration(i)*time.Millisecond),
+					scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) { add(); return scheduler.Done, nil }))
+			}, &scheduler.GroupOptions[string]{
+				KeepOpen: true, Limit: int(seed%2) * 4,
+				Observer: scheduler.ObserverFunc(func(r scheduler.Record) { *trace = append(*trace, fmt.Sprintf("%s %s", r.Path(), r.To)) }),
+			})
+			require.NoError(t, err)
+			add()
+			return g
+		}
+		var inProcess, inWorkflow []string
+		require.NoError(t, scheduler.Run(t.Context(), run(&inProcess, func(_ string, d time.Duration) scheduler.Task {
+			return scheduler.Pause(scheduler.After(d))
+		}), &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{})}))
+		env := newEnv(t)
+		env.ExecuteWorkflow(func(ctx workflow.Context) error {
+			return temporal.Drive(ctx, run(&inWorkflow, func(k string, d time.Duration) scheduler.Task {
+				return temporal.Timer(k, d)
+			}), temporal.Options{})
+		})
+		require.NoError(t, env.GetWorkflowError())
+		require.Equal(t, inProcess, inWorkflow)
+		require.Len(t, inProcess, 2*len(graph.Nodes))
+	}
+}
+
 func randomGraph(random *rand.Rand, n int) temporal.Graph {
 	var g temporal.Graph
 	for i := range n {

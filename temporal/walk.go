@@ -72,8 +72,9 @@ const GraphChanged = "GraphChanged"
 // not in the graph. A group of your own may have them, with [Drive].
 //
 // The group's other options are taken with these defaults: Limit is that of opts,
-// Budget is [DefaultBudget], and the Observer is silent on replay. With
-// AggregateErrors, what failed in earlier runs is in the result of the last.
+// Budget is [DefaultBudget], and the Observer is silent on replay. KeepOpen is
+// refused with a [*scheduler.OptionError]: a checkpoint knows nodes by their places
+// in the graph. [Drive] runs a group that grows. With AggregateErrors, what failed in earlier runs is in the result of the last.
 func Walk(
 	ctx workflow.Context, run *Run, task func(Node) scheduler.Task,
 	group *scheduler.GroupOptions[string], opts Options,
@@ -163,6 +164,9 @@ func (w *walk) group(
 			Option: "GroupOptions.When", Reason: "not for Walk, which forgets failed nodes when it continues as new; use Drive",
 		}
 	case o.KeepOpen:
+		return nil, &scheduler.OptionError{Option: "GroupOptions.KeepOpen", Reason: "not for Walk, whose graph is data; use Drive"}
+	}
+	if o.KeepOpen {
 		return nil, &scheduler.OptionError{Option: "GroupOptions.KeepOpen", Reason: "not for Walk, whose graph is data; use Drive"}
 	}
 	if o.Limit == 0 {

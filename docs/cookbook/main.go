@@ -37,6 +37,7 @@ var recipes = []recipe{
 	{12, nestedGroups},
 	{13, resultsBetweenTasks},
 	{14, watchLive},
+	{16, makeWhatArrives},
 }
 
 func main() {
