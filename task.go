@@ -378,5 +378,12 @@ func funcName(fn any) string {
 	name := runtime.FuncForPC(v.Pointer()).Name() // "" if there is none
 	name = name[strings.LastIndexByte(name, '/')+1:]
 	name = strings.TrimSuffix(name, "-fm") // a method value
-	return strings.NewReplacer("(*", "", ")", "", "[...]", "").Replace(name)
+	if !strings.ContainsAny(name, "()[") {
+		return name // most functions
+	}
+	return plainName.Replace(name)
 }
+
+// plainName takes out of a function's name how Go writes receivers and type
+// parameters.
+var plainName = strings.NewReplacer("(*", "", ")", "", "[...]", "")

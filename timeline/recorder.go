@@ -35,49 +35,75 @@ func (s Span) Took() time.Duration { return s.End.Sub(s.Start) }
 //
 // Nodes that count as completed beforehand did not run and leave nothing.
 type Recorder struct {
-	mu    sync.Mutex
-	spans []Span
-	open  map[node]int // the spans of nodes that run
-	last  time.Time
+	mu     sync.Mutex
+	spans  []Span
+	last   time.Time
+	resets int
 }
 
-type node struct {
-	group scheduler.GroupView
-	node  int
-}
-
-var _ scheduler.SelectiveObserver = (*Recorder)(nil)
+var (
+	_ scheduler.GroupObserver     = (*Recorder)(nil)
+	_ scheduler.SelectiveObserver = (*group)(nil)
+)
 
 // NewRecorder returns an empty Recorder.
 func NewRecorder() *Recorder { return &Recorder{} }
 
-// Wants returns the set of [scheduler.NodeChanged].
-func (r *Recorder) Wants() scheduler.Kinds { return scheduler.KindsOf(scheduler.NodeChanged) }
+// Observe does nothing: what ObserveGroup returns is told in its place.
+func (r *Recorder) Observe(scheduler.Record) {}
+
+// ObserveGroup begins to record a group.
+func (r *Recorder) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	view := begun.Group()
+	return &group{recorder: r, name: view.Name(), open: make([]int32, view.Len())}
+}
+
+// group records one group.
+type group struct {
+	recorder *Recorder
+	name     string
+	open     []int32 // by node: the place of its span and 1, if it has not ended; 0: there is none
+	resets   int     // those of the recorder since which open counts
+}
+
+// ObserveGroup begins to record a group inside this one.
+func (g *group) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	return g.recorder.ObserveGroup(begun)
+}
+
+// Wants returns the set of changes of nodes.
+func (g *group) Wants() scheduler.Kinds { return scheduler.KindsOf(scheduler.NodeChanged) }
 
 // Observe keeps the time at which a node starts or ends.
-func (r *Recorder) Observe(t scheduler.Record) {
-	n := node{t.Group(), t.Node()}
+func (g *group) Observe(t scheduler.Record) {
+	n := t.Node()
+	for n >= len(g.open) { // it was added
+		g.open = append(g.open, 0)
+	}
+	var s Span // what asks the node is asked without the lock
+	switch {
+	case t.To == scheduler.StateRunning:
+		s = Span{Group: g.name, Path: t.Path(), Key: t.Key(), State: t.To, Start: t.Time()}
+	case t.To.Ended() && g.open[n] != 0:
+		s = Span{Task: t.Task(), State: t.To, Err: t.Err, Notes: t.Notes(), End: t.Time()}
+	}
+	r := g.recorder
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = t.Time()
-	if t.To == scheduler.StateRunning {
-		if r.open == nil {
-			r.open = map[node]int{}
-		}
-		r.open[n] = len(r.spans)
-		r.spans = append(r.spans, Span{
-			Group: t.Group().Name(), Path: t.Path(), Key: t.Key(),
-			State: t.To, Start: t.Time(),
-		})
-		return
+	if g.resets != r.resets {
+		g.resets = r.resets
+		clear(g.open)
 	}
-	i, ok := r.open[n]
-	if !ok || !t.To.Ended() {
-		return
+	switch {
+	case t.To == scheduler.StateRunning:
+		r.spans = append(r.spans, s)
+		g.open[n] = int32(len(r.spans))
+	case t.To.Ended() && g.open[n] != 0:
+		open := &r.spans[g.open[n]-1]
+		open.Task, open.State, open.Err, open.Notes, open.End = s.Task, s.State, s.Err, s.Notes, s.End
+		g.open[n] = 0
 	}
-	delete(r.open, n)
-	s := &r.spans[i]
-	s.Task, s.State, s.Err, s.End, s.Notes = t.Task(), t.To, t.Err, t.Time(), t.Notes()
 }
 
 // Spans returns what was recorded so far, in the order in which the nodes
@@ -98,5 +124,6 @@ func (r *Recorder) Spans() []Span {
 func (r *Recorder) Reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.spans, r.open = nil, nil
+	r.spans = nil
+	r.resets++
 }
