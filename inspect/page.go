@@ -121,6 +121,13 @@ func (p *Page) touch(r *run) {
 	p.wakeLocked()
 }
 
+// grow notes that a run has more nodes.
+func (p *Page) grow(r *run, nodes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.runs.grow(r, nodes)
+}
+
 // end drops the runs that are too many, now that this one has ended.
 func (p *Page) end(r *run) {
 	p.mu.Lock()

@@ -82,6 +82,15 @@ func (rs *runs) begin(r *run) {
 	rs.trim(r.family)
 }
 
+// grow notes that a run has more nodes.
+func (rs *runs) grow(r *run, nodes int) {
+	r.weight += nodes
+	if rs.byID[r.id] == r {
+		r.family.weight += nodes
+		rs.trim(r.family)
+	}
+}
+
 // touch notes that a run has changed.
 func (rs *runs) touch(r *run) {
 	if rs.byID[r.id] != r {

@@ -103,10 +103,12 @@ func (w *watching) grow(at int64) {
 	grown := r.graph // what others read of it does not change
 	r.mu.Unlock()
 	grown.grow(w.group)
+	before := r.size()
 	r.update(at, func() {
 		r.graph = grown
 		r.addNodes(w.group)
 	})
+	r.page.grow(r, r.size()-before)
 }
 
 // change follows a node to another state.
