@@ -63,8 +63,6 @@ func (g *group) Observe(r scheduler.Record) {
 	switch r.Kind {
 	case scheduler.NodeAdded:
 		g.add(r)
-	case scheduler.NodeNoted, scheduler.NodeRetrying:
-		g.note(r)
 	case scheduler.GroupEnded:
 		g.p.mu.Lock()
 		defer g.p.mu.Unlock()
@@ -121,16 +119,6 @@ func (g *group) change(r scheduler.Record) {
 		g.nodes[r.Node()] = nil
 	}
 	g.p.show(n, r, text)
-}
-
-// note shows what a node says about itself, as Progress.Note does.
-func (g *group) note(r scheduler.Record) {
-	text := r.Notes().String()
-	g.p.mu.Lock()
-	defer g.p.mu.Unlock()
-	if n := g.nodes[r.Node()]; n != nil && (text != "" || n.note != "") {
-		g.p.note(n, n.name, text)
-	}
 }
 
 // appendWaiting appends the names of nodes that wait, as long as there is room.

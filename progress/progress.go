@@ -140,18 +140,11 @@ func (p *Progress) show(n *node, r scheduler.Record, text string) {
 // Note says what a running node is doing, beside it in a live display and as a
 // line in a plain one, or if it is not running. path is that of
 // scheduler.Record: for a group that is not inside another the key. If nodes of
-// several groups have that path, the note is for the one that started last. What
-// nodes say with scheduler.Note, and attempts of scheduler.Retry that have failed,
-// are shown likewise.
+// several groups have that path, the note is for the one that started last.
 func (p *Progress) Note(path, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.note(p.nodes.latest(path), path, text)
-}
-
-// note shows a note beside a running node, or as a line.
-func (p *Progress) note(n *node, path, text string) {
-	if n != nil && p.live != nil && !p.closed {
+	if n := p.nodes.latest(path); n != nil && p.live != nil && !p.closed {
 		n.note = text
 		return
 	}

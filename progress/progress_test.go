@@ -504,58 +504,6 @@ func TestLive_many_failures(t *testing.T) {
 	})
 }
 
-// talking is a node that says what it does, and then tries something twice.
-func talking(t *testing.T, p *progress.Progress) *scheduler.DependencyTaskGroup[string] {
-	deps := scheduler.NewDependencies[string]()
-	deps.Add("a")
-	group, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task {
-		return scheduler.Sequence(
-			scheduler.Wrap(func(co *scheduler.Coroutine) error {
-				co.Note("still \x1b[2Jbuilding")
-				return co.Yield(scheduler.After(10 * time.Second))
-			}),
-			scheduler.Retry(scheduler.BackOffFunc(func(int, error) scheduler.Yield { return scheduler.After(time.Second) }),
-				func(attempt int, _ error) scheduler.Task {
-					return scheduler.Func(func(context.Context) error {
-						if attempt == 1 {
-							return errors.New("503")
-						}
-						return nil
-					})
-				}))
-	}, &scheduler.GroupOptions[string]{Observer: p})
-	require.NoError(t, err)
-	return group
-}
-
-// TestPlain_of_nodes_that_say_something: what they say is a line.
-func TestPlain_of_nodes_that_say_something(t *testing.T) {
-	t.Parallel()
-	var text strings.Builder
-	p := progress.New(&text, nil)
-	clock := schedulertest.NewClock(time.Time{}).Alone()
-	require.NoError(t, scheduler.Run(t.Context(), talking(t, p), &scheduler.RunnerOptions{Clock: clock}))
-	require.Equal(t, `  0.000s  a  running
-          a  still  [2Jbuilding
-          a  still  [2Jbuilding, attempt 1: 503
- 11.000s  a  succeeded (11s)
-`, text.String())
-}
-
-// TestLive_of_nodes_that_say_something: what they say is beside them.
-func TestLive_of_nodes_that_say_something(t *testing.T) {
-	t.Parallel()
-	on(t, 80, 24, &progress.Options{}, func(t *testing.T, p *progress.Progress, s *screen) {
-		end := make(chan error)
-		go func() { end <- scheduler.Run(t.Context(), talking(t, p), nil) }()
-		pass(5 * time.Second)
-		require.Contains(t, s.String(), " a      5s  still  [2Jbuilding\n")
-		require.NoError(t, <-end)
-		require.NoError(t, p.Close())
-		require.NotContains(t, s.String(), "building")
-	})
-}
-
 // TestPlain writes a line for everything that happens.
 func TestPlain(t *testing.T) {
 	t.Parallel()
