@@ -45,7 +45,12 @@ func Sleep(ctx context.Context, d time.Duration) error {
 type simCall struct {
 	set     *callSet
 	pending *scheduler.PendingCall // nil for a process
+	fn      func()                 // of a process
 	name    string
+	base    context.Context // that of the call
+	knows   bool            // the run inside knows that it has ended
+	does    string          // the request that it makes, or has made last
+	process *process        // of a World, or nil
 
 	goroutine atomic.Int64
 	reported  atomic.Bool   // it was said that the call does not return
@@ -56,6 +61,7 @@ type simCall struct {
 	until    time.Time       // of a parked call: when it continues; zero is no time
 	ready    func() bool     // of a parked call: it continues once this holds; or nil
 	wake     <-chan struct{} // of a parked call: it continues when something arrives; or nil
+	awaits   bool            // a parked call waits for the end of another: a crash does not wake it
 	answered bool
 	alone    bool // nobody may look after it: it makes its end known by itself
 }
@@ -79,6 +85,7 @@ func callOf(ctx context.Context) *simCall {
 
 // context returns that of the function.
 func (c *simCall) context(outer context.Context) context.Context {
+	c.base = outer
 	return scheduler.WithClock(context.WithValue(outer, simCallKey{}, c), c)
 }
 
@@ -91,6 +98,10 @@ func (c *simCall) run() {
 			c.set.answer()
 		}
 	}()
+	if c.pending == nil {
+		c.fn()
+		return
+	}
 	c.pending.Run(c.context(c.pending.Context()))
 }
 
@@ -102,6 +113,9 @@ func (c *simCall) setState(state callState) {
 }
 
 func (c *simCall) sleep(ctx context.Context, d time.Duration) error {
+	if c.isDead() {
+		return ErrCrashed
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -112,6 +126,9 @@ func (c *simCall) sleep(ctx context.Context, d time.Duration) error {
 	stop := c.set.watch(ctx)
 	c.park(until, func() bool { return ctx.Err() != nil }, nil)
 	stop()
+	if c.isDead() {
+		return ErrCrashed
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -134,21 +151,76 @@ func (c *simCall) park(until time.Time, ready func() bool, wake <-chan struct{})
 func (c *simCall) Now() time.Time { return c.set.time() }
 
 func (c *simCall) Wait(until time.Time, wake <-chan struct{}) {
-	c.park(until, nil, wake)
+	if p := c.process; p != nil && p.main == c {
+		p.point(c.name+" waits", 0.02)
+	}
+	c.leaveIfDead()
+	c.park(until, c.mustKnow, wake)
+	c.leaveIfDead()
+	if c.mustKnow() {
+		c.knows = true
+		c.set.expect(wake)
+		return
+	}
 	select {
 	case <-wake:
 	default:
 	}
 }
 
-func (c *simCall) Call(p *scheduler.PendingCall) { c.set.add(p, begun) }
+// mustKnow reports whether the context of the call has ended, and the run inside does
+// not know it yet.
+func (c *simCall) mustKnow() bool { return !c.knows && c.base != nil && c.base.Err() != nil }
+
+// expect receives from wake what package context has sent, or will send at once on
+// another goroutine: otherwise it would come at any time.
+func (s *callSet) expect(wake <-chan struct{}) {
+	if s.settle != nil {
+		select {
+		case <-wake:
+		default:
+		}
+		return
+	}
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	select {
+	case <-wake:
+	case <-t.C: // the run has another context
+	}
+}
+
+func (c *simCall) Call(p *scheduler.PendingCall) {
+	c.set.add(p, begun, c.process)
+}
 
 func (c *simCall) Await(p *scheduler.PendingCall) {
 	awaited := c.set.of(p)
 	if awaited == nil {
 		return
 	}
+	c.awaits = true
 	c.park(time.Time{}, func() bool { return awaited.answered }, nil)
+	c.awaits = false
+}
+
+// isDead reports whether the process of the call has crashed.
+func (c *simCall) isDead() bool { return c.process != nil && c.process.dead }
+
+// leaveIfDead ends the goroutine of a run whose process has crashed: what the run has
+// begun is closed on the way.
+func (c *simCall) leaveIfDead() {
+	if c.isDead() {
+		runtime.Goexit()
+	}
+}
+
+// label names what the call does, for the choices about it.
+func (c *simCall) label() string {
+	if c.does != "" {
+		return c.does
+	}
+	return c.name
 }
 
 // String names the call for a person.
@@ -201,8 +273,8 @@ func (s *callSet) watch(ctx context.Context) (stop func()) {
 }
 
 // add takes a call in. One that is busy at once makes its end known by itself.
-func (s *callSet) add(p *scheduler.PendingCall, state callState) *simCall {
-	c := &simCall{set: s, pending: p, state: state, alone: state == busy, resume: make(chan struct{}, 1)}
+func (s *callSet) add(p *scheduler.PendingCall, state callState, of *process) *simCall {
+	c := &simCall{set: s, pending: p, process: of, state: state, alone: state == busy, resume: make(chan struct{}, 1)}
 	if c.name = p.String(); p.Path() != "" {
 		c.name = p.Path() + ": " + c.name
 	}
@@ -240,7 +312,7 @@ func (s *callSet) next(now time.Time) (c *simCall, begins bool) {
 // set.mu.
 func (c *simCall) isDue(now time.Time) bool {
 	return c.state == begun || c.state == parked &&
-		(!c.until.IsZero() && !c.until.After(now) || c.ready != nil && c.ready() || len(c.wake) > 0)
+		(!c.until.IsZero() && !c.until.After(now) || c.ready != nil && c.ready() || len(c.wake) > 0 || c.isDead() && !c.awaits)
 }
 
 // wakes returns when the first call wakes by itself. The caller holds s.mu.
@@ -388,8 +460,15 @@ func (s *callSet) list() string {
 		case ended:
 			what = "has returned"
 		case parked:
-			if what = "sleeps until its context ends"; !c.until.IsZero() {
+			switch {
+			case !c.until.IsZero():
 				what = "sleeps until " + c.until.UTC().Format(time.DateTime)
+			case c.wake != nil:
+				what = "waits for an event"
+			case c.awaits:
+				what = "waits for the end of a call"
+			default:
+				what = "sleeps until its context ends"
 			}
 		}
 		fmt.Fprintf(&b, "\n\t%s %s", c, what)
@@ -431,12 +510,17 @@ func (c *simCall) waitFor(wake, changed <-chan struct{}, isLimited bool) (woken 
 		return c.set.block(wake, changed, nil) == byWake
 	}
 	c.reported.Store(true)
-	advice := "Wait by schedulertest.Sleep there, or test in a bubble of testing/synctest, with a clock that was given InBubble(synctest.Wait)."
+	panic(c.complaint(inBubble))
+}
+
+// complaint says that the call neither returns nor sleeps.
+func (c *simCall) complaint(inBubble bool) string {
+	advice := "Wait by schedulertest.Sleep there, or test in a bubble of testing/synctest and say so: InBubble(synctest.Wait) of the clock, Bubble: synctest.Wait for Explore."
 	if inBubble {
 		advice = "In a bubble give the clock InBubble(synctest.Wait)."
 	}
-	panic(fmt.Sprintf("schedulertest: a call is under way: %s neither returns nor sleeps by schedulertest.Sleep, and simulated time stands still for it. %s It is here:\n%s",
-		c, advice, stack))
+	return fmt.Sprintf("schedulertest: a call is under way: %s neither returns nor sleeps by schedulertest.Sleep, and simulated time stands still for it. %s It is here:\n%s",
+		c, advice, c.stack())
 }
 
 // goroutineID returns the number by which stacks name this goroutine.

@@ -124,9 +124,9 @@ func (c *Clock) Call(p *scheduler.PendingCall) {
 	isAttended := c.driven > 0
 	c.mu.Unlock()
 	if isAttended || p.WillWait() {
-		c.add(p, begun)
+		c.add(p, begun, nil)
 	} else {
-		c.add(p, busy).begin(true)
+		c.add(p, busy, nil).begin(true)
 	}
 }
 
