@@ -162,3 +162,58 @@ func TestWhen(t *testing.T) {
 		}
 	}
 }
+
+// A part of what a node does can hold a Limiter, in a journal as without.
+func TestClaiming(t *testing.T) {
+	limiter := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1})
+	inUse := 0
+	err := up(t, openNew(t), "x", wide(5), func(n node) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			call := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				inUse++
+				require.Equal(t, 1, inUse)
+				_, err := journal.Step(co, "create", func(context.Context) (string, error) { return n.ID(), nil })
+				inUse--
+				return err
+			})
+			if err := co.Await(scheduler.Claiming([]scheduler.Claim{{Limiter: limiter, Weight: 1}}, call)); err != nil {
+				return err
+			}
+			return n.SetResult(n.ID())
+		})
+	}, nil)
+	require.NoError(t, err)
+	require.Zero(t, limiter.InUse())
+}
+
+// Of several tasks in a node the first wins; what the others have recorded stays so.
+func TestFirst(t *testing.T) {
+	j := openNew(t)
+	effects := map[string]int{}
+	attempt := func(fails bool) error {
+		return up(t, j, "x", wide(1), func(node) scheduler.Task {
+			try := func(name string, after scheduler.Yield) scheduler.Task {
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					if _, err := journal.Step(co, name, func(context.Context) (int, error) { effects[name]++; return 0, nil }); err != nil {
+						return err
+					}
+					if err := journal.Sync(co); err != nil {
+						return err
+					}
+					return co.Yield(after)
+				})
+			}
+			first := scheduler.First(try("quick", scheduler.Next), try("slow", scheduler.After(time.Hour)))
+			return scheduler.Sequence(first, scheduler.Func(func(context.Context) error {
+				if fails {
+					return errors.New("boom")
+				}
+				return nil
+			}))
+		}, nil)
+	}
+	require.Error(t, attempt(true))
+	require.NoError(t, attempt(false))
+	require.Equal(t, 1, effects["quick"])
+	require.LessOrEqual(t, effects["slow"], 1)
+}
