@@ -26,6 +26,9 @@ type Closer interface {
 // closed: the driver steps it once more when e is set, and what that step
 // returns is its answer to the Timeout. Ending panics if e is nil.
 func Ending(e *Event) Yield {
+	if e == nil {
+		panic("scheduler: Ending: nil event")
+	}
 	y := On(e)
 	y.code |= yieldEnding
 	return y

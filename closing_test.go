@@ -246,7 +246,7 @@ func TestEnding(t *testing.T) {
 	require.False(t, scheduler.Ending(&e).Ready())
 	e.Set()
 	require.True(t, scheduler.Ending(&e).Ready())
-	require.PanicsWithValue(t, "scheduler: On: nil event", func() { scheduler.Ending(nil) })
+	require.PanicsWithValue(t, "scheduler: Ending: nil event", func() { scheduler.Ending(nil) })
 }
 
 // slowCloser takes until closed is set to end, and cannot be thrown into.

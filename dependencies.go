@@ -60,6 +60,13 @@ const (
 // NewDependencies returns an empty graph.
 func NewDependencies[K comparable]() *Dependencies[K] { return &Dependencies[K]{} }
 
+// must panics for nil: Dependencies are made by NewDependencies.
+func (d *Dependencies[K]) must() {
+	if d == nil {
+		panic("scheduler: nil Dependencies; use NewDependencies")
+	}
+}
+
 // Add records that requirer requires each of required, and enters the nodes that
 // are new. Without required nodes it only enters requirer.
 //
@@ -84,6 +91,7 @@ func (d *Dependencies[K]) Add(requirer K, required ...K) {
 // change makes ready for a change: what was computed before is dropped, and the
 // index replaced where a plan may be reading it.
 func (d *Dependencies[K]) change() {
+	d.must()
 	if d.index == nil {
 		d.index = new(index.Index[K])
 	}
@@ -152,6 +160,7 @@ func (d *Dependencies[K]) settle() {
 
 // settled returns the index with all nodes that were added.
 func (d *Dependencies[K]) settled() *index.Index[K] {
+	d.must()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.settledLocked()
@@ -315,6 +324,7 @@ func (d *Dependencies[K]) Validate() error {
 
 // graph returns the edges by the node they lead from when walked that way.
 func (d *Dependencies[K]) graph(way direction) *digraph.Graph {
+	d.must()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.graphLocked(way)

@@ -92,7 +92,12 @@ var paints = [StateSkipped + 1]struct{ class, fill, stroke string }{
 	StateSkipped:   {"skipped", "#f5f5f5", "#9e9e9e"},
 }
 
+var errNilWriter = &OptionError{Option: "w", Reason: "nil Writer"}
+
 func (d *diagram) writeDOT(w io.Writer) error {
+	if w == nil {
+		return errNilWriter
+	}
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "digraph %s {\n", d.title)
 	for i, name := range d.names {
@@ -122,6 +127,9 @@ func (d *diagram) writeDOT(w io.Writer) error {
 }
 
 func (d *diagram) writeMermaid(w io.Writer) error {
+	if w == nil {
+		return errNilWriter
+	}
 	b := bufio.NewWriter(w)
 	b.WriteString("flowchart TD\n")
 	cyclic := false

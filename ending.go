@@ -57,7 +57,7 @@ func (e *groupEnding) result(failed *failures, aggregates, cancelled, pending bo
 	case aggregates:
 		err = failed.group()
 	case e.thrown != nil && !e.isTimedOut(cancelled):
-		err = join(e.thrown, failed.inside())
+		err = join(join(e.thrown, failed.before()), failed.inside())
 	default:
 		err = join(failed.first(), failed.inside())
 	}

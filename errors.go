@@ -103,7 +103,7 @@ func (g *ExceptionGroup) Error() string {
 			break
 		}
 		b.WriteString("\n- ")
-		b.WriteString(strings.ReplaceAll(err.Error(), "\n", "\n  "))
+		b.WriteString(strings.ReplaceAll(fmt.Sprint(err), "\n", "\n  "))
 	}
 	return b.String()
 }
@@ -116,6 +116,10 @@ func (g *ExceptionGroup) Unwrap() []error { return g.Errors }
 // whole is divided too, and each part keeps its place and the key of the
 // [*TaskError] around it.
 func (g *ExceptionGroup) Split(match func(error) bool) (matching, rest *ExceptionGroup) {
+	mustHaveFunc(match == nil, "ExceptionGroup.Split")
+	if g == nil {
+		return nil, nil
+	}
 	var yes, no []error
 	for _, err := range g.Errors {
 		y, n := split(err, match)
@@ -486,6 +490,14 @@ func checkContext(ctx context.Context) error {
 func mustHave(ctx context.Context, name string) {
 	if ctx == nil {
 		panic("scheduler: " + name + ": nil Context")
+	}
+}
+
+// mustHaveFunc panics for a function that is nil, with the name of the function that
+// got it.
+func mustHaveFunc(isNil bool, name string) {
+	if isNil {
+		panic("scheduler: " + name + ": nil function")
 	}
 }
 

@@ -190,6 +190,9 @@ func list(keys []any) string {
 func (g *DependencyTaskGroup[K]) WriteTo(w io.Writer) (int64, error) { return g.engine.writeTo(w) }
 
 func (g *engine) writeTo(w io.Writer) (int64, error) {
+	if w == nil {
+		return 0, errNilWriter
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: round %d", g, g.round)
 	for s := StatePending; s <= StateSkipped; s++ {

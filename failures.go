@@ -19,7 +19,7 @@ type failure struct {
 	node   int32 // noNode: it was thrown into the group, or is the group's own
 	thrown bool  // from outside
 	kept   bool  // no part of the result, only kept
-	inside bool  // of nodes inside of a member that was closed: joined to the result
+	inside bool  // of nodes inside of a member: joined to the result
 	isSkip bool  // a node's wish to be skipped: nothing went wrong
 }
 
@@ -108,7 +108,18 @@ func (f *failures) first() error {
 	return nil
 }
 
-// inside returns what failed inside of members that were closed, joined, or nil.
+// before returns the first error of a node that is a result by itself, or nil: what is
+// not to be forgotten beside an error that was thrown in.
+func (f *failures) before() error {
+	for _, failed := range f.list {
+		if !failed.kept && !failed.inside && !failed.thrown {
+			return failed.err
+		}
+	}
+	return nil
+}
+
+// inside returns what failed inside of members, joined, or nil.
 func (f *failures) inside() error {
 	var err error
 	for _, failed := range f.list {
@@ -117,6 +128,14 @@ func (f *failures) inside() error {
 		}
 	}
 	return err
+}
+
+// amend puts a later error in the place of the i-th failure. What failed inside is
+// not forgotten then either.
+func (f *failures) amend(i int, err error) {
+	failed := &f.list[i]
+	failed.inside = failed.inside || !failed.kept && failed.err != f.first() && f.isResult(errors.Unwrap(err)) //nolint:errorlint // That very one.
+	failed.err = err
 }
 
 // closedGroup is what nodes of a group had failed with when it was closed: an error
@@ -130,13 +149,13 @@ func (c *closedGroup) Unwrap() error { return c.failed }
 // its Close that is none of closing it.
 func (f *failures) keepOfCall(err error) { f.ofCalls = append(f.ofCalls, err) }
 
-// isResult reports whether the error of a Close belongs into the result of the group
-// whose member was closed, and is not only kept: if it has what nodes of a group
-// inside had failed with before, or if a call failed or was left behind.
+// isResult reports whether the error of a member that was closed, or has failed after
+// another, belongs into the result of the group, and is not only kept: if it has what
+// nodes of a group inside have failed with, about which nobody can ask that group, or
+// if a call that was closed failed, or was left behind.
 func (f *failures) isResult(err error) bool {
-	var c *closedGroup
 	var a *AbandonedError
-	return errors.As(err, &c) || errors.As(err, &a) ||
+	return errors.As(err, new(*TaskError)) || errors.As(err, &a) ||
 		slices.ContainsFunc(f.ofCalls, func(failed error) bool { return contains(err, failed) })
 }
 

@@ -141,7 +141,9 @@ type GroupOptions[K comparable] struct {
 // The first failure stops the group: nothing new starts, pending nodes are
 // cancelled, and running members have their grace and get notice if they are a
 // [Stopper], or are closed. The group's error is the last error that was thrown
-// into it, else the first failure, as a [*TaskError]. With AggregateErrors a
+// into it, joined with the first failure, which is a [*TaskError]; without the one it
+// is the other. Later failures are in Errors only, unless they are of nodes of a
+// group inside, about which nobody else can ask. With AggregateErrors a
 // failure only skips the nodes that depend on it, directly or not, and the result
 // is an [*ExceptionGroup] of all failures in order of occurrence, even if there
 // is only one. In either mode [DependencyTaskGroup.Errors] has everything.

@@ -104,7 +104,7 @@ func TestGroup_error_of_a_close_after_the_grace(t *testing.T) {
 		d := schedulertest.NewDriver(t, group, nil)
 		d.Step()
 		d.Runner.Interrupt(errSpace)
-		require.Equal(t, errSpace, d.RunToEnd())
+		require.EqualError(t, d.RunToEnd(), "no space\na: will not close")
 		require.Equal(t, []string{"a", "b", "b"}, asked)
 		require.Equal(t, "a failed: a: will not close, stopped, cut off\nb succeeded, stopped", outcomes(group))
 	})
@@ -336,18 +336,18 @@ func TestGroup_throw(t *testing.T) {
 			err:    "other", errors: "oops; other", states: "a=cancelled b=cancelled",
 		},
 		{
-			name: "outranks an earlier failure", deps: "a b", throws: map[int]error{3: errOops},
+			name: "comes before an earlier failure", deps: "a b", throws: map[int]error{3: errOops},
 			parts:  map[string]part{"a": run, "b": {steps: "next fail"}},
 			opts:   scheduler.GroupOptions[string]{Grace: 2 * time.Second},
 			rounds: []string{"a1, b1", "a2, b2", "", "a3", "a close"},
-			err:    "oops", errors: "b: oops b; oops", states: "a=cancelled b=failed",
+			err:    "oops\nb: oops b", errors: "b: oops b; oops", states: "a=cancelled b=failed",
 		},
 		{
-			name: "outranks a later failure", deps: "a b", throws: map[int]error{2: errOops},
+			name: "comes before a later failure", deps: "a b", throws: map[int]error{2: errOops},
 			parts:  map[string]part{"a": run, "b": {steps: "next fail"}},
 			opts:   scheduler.GroupOptions[string]{Grace: 2 * time.Second},
 			rounds: []string{"a1, b1", "", "a2, b2", "a3", "a close"},
-			err:    "oops", errors: "oops; b: oops b", states: "a=cancelled b=failed",
+			err:    "oops\nb: oops b", errors: "oops; b: oops b", states: "a=cancelled b=failed",
 		},
 		{
 			name: "also if all end well", deps: "a b", throws: map[int]error{2: errOops},

@@ -671,7 +671,7 @@ func TestGroup_RecoverPanics(t *testing.T) {
 			GraceFor:      byKey(map[string]time.Duration{"a": time.Hour, "b": time.Hour, "d": time.Hour, "e": time.Hour}),
 		},
 		rounds: []string{"a1, b1, c1, d1, e1", "a stop, b stop, c close, d stop, e stop", "d2", "d3", "d4"},
-		err:    "other", errors: "other; a: panic: oops; b: panic: oops; e: panic: oops",
+		err:    "other\na: panic: oops", errors: "other; a: panic: oops; b: panic: oops; e: panic: oops",
 		states: "a=failed b=failed c=cancelled d=succeeded e=failed",
 	}).run)
 	t.Run("a PanicError stays what it is", func(t *testing.T) {

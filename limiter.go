@@ -71,11 +71,19 @@ func NewLimiter(opts LimiterOptions) *Limiter {
 func (l *Limiter) String() string { return l.name }
 
 // InUse returns how much is in use. It may be called from any goroutine.
-func (l *Limiter) InUse() int { return l.lines.InUse() }
+func (l *Limiter) InUse() int { return l.must("InUse").InUse() }
 
 // Waiting returns the number of places in line: for each group at most one for each
 // combination of Limiters and weights. It may be called from any goroutine.
-func (l *Limiter) Waiting() int { return l.lines.Waiting() }
+func (l *Limiter) Waiting() int { return l.must("Waiting").Waiting() }
+
+// must returns what NewLimiter has made, and panics without it.
+func (l *Limiter) must(method string) *claims.Limiter {
+	if l == nil || l.lines == nil {
+		panic("scheduler: Limiter." + method + ": a Limiter that NewLimiter did not make")
+	}
+	return l.lines
+}
 
 // SetCapacity changes how much may be in use at the same time, with immediate
 // effect; 0 pauses. What is in use already stays in use, even above n. A claim above
@@ -84,10 +92,11 @@ func (l *Limiter) Waiting() int { return l.lines.Waiting() }
 // may be called from any goroutine. It panics with an [*OptionError] if n is
 // negative.
 func (l *Limiter) SetCapacity(n int) {
+	lines := l.must("SetCapacity")
 	if n < 0 {
 		panic(&OptionError{Option: "Limiter.SetCapacity", Reason: fmt.Sprintf("negative number %d", n)})
 	}
-	l.lines.SetCapacity(n)
+	lines.SetCapacity(n)
 }
 
 // Claim is how much of a [Limiter] a node uses from its start to its end.

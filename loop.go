@@ -30,6 +30,7 @@ func Run(ctx context.Context, task Task, opts *RunnerOptions) error {
 // Run starts the runner's task and runs it to its end, as the function [Run]
 // does. The errors of a runner that cannot be started are those of Start.
 func (r *TaskRunner) Run(ctx context.Context) error {
+	r.must("Run")
 	err := r.RunWith(ctx, 0, 0)
 	if err == nil {
 		return r.Err()
@@ -43,6 +44,7 @@ func (r *TaskRunner) Run(ctx context.Context) error {
 //
 // A timeout that the task swallowed is not reported; Err has it.
 func (r *TaskRunner) RunWith(ctx context.Context, timeout, wait time.Duration) error {
+	r.must("RunWith")
 	if err := r.checkRun(ctx, wait); err != nil {
 		return err
 	}
@@ -66,7 +68,11 @@ func (r *TaskRunner) RunWith(ctx context.Context, timeout, wait time.Duration) e
 // [*NestedRunError] inside a step of another run. A timeout that the task
 // swallowed is not reported; Err has it.
 func (r *TaskRunner) RunToCompletion(ctx context.Context, wait time.Duration) error {
-	if !r.started {
+	r.must("RunToCompletion")
+	switch {
+	case r.task == nil && !r.done:
+		return errZeroRunner
+	case !r.started:
 		return &namedError{r.opts.Name, ErrNotStarted}
 	}
 	if err := r.checkRun(ctx, wait); err != nil {

@@ -274,7 +274,7 @@ func (g *engine) endClosed(p int32, c *closingTask, err error) {
 	case c.why == closingFailed:
 		if more := join(c.failed, err); more != c.failed { //nolint:errorlint // That very one.
 			// A new one: calls may be reading the old one as the cause of their end.
-			g.failures.list[c.failure].err = g.taskError(p, c.task, more)
+			g.failures.amend(c.failure, g.taskError(p, c.task, more))
 			c.failed = more
 		}
 		g.set(p, failedState(c.failed), c.task, c.failed)

@@ -58,7 +58,10 @@ type ContextObserver interface {
 type ObserverFunc func(r Record)
 
 // Observe calls f.
-func (f ObserverFunc) Observe(r Record) { f(r) }
+func (f ObserverFunc) Observe(r Record) {
+	mustHaveFunc(f == nil, "ObserverFunc")
+	f(r)
+}
 
 // Wants returns the set of [NodeChanged] alone.
 func (f ObserverFunc) Wants() Kinds { return KindsOf(NodeChanged) }

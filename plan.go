@@ -36,6 +36,7 @@ func (d *Dependencies[K]) plan(reverse bool) (*plan[K], error) {
 // walk returns the plan for a walk, or, on a cycle, one that has no more than
 // the keys before it.
 func (d *Dependencies[K]) walk(way direction) *plan[K] {
+	d.must()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.walkLocked(way)
@@ -69,6 +70,9 @@ func inOrder[K any](byNumber []K, position []int32) []K {
 
 // find returns the position of k.
 func (p *plan[K]) find(k K) (pos int32, ok bool) {
+	if p == nil { // of a zero group
+		return 0, false
+	}
 	pos, ok = p.index.Find(k)
 	if ok && p.position != nil {
 		pos = p.position[pos]

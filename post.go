@@ -21,6 +21,7 @@ import (
 // returns true f is called, unless a panic ends the run or nobody drives the
 // runner any more. It panics if f is nil.
 func (r *TaskRunner) Post(f func()) bool {
+	r.must("Post")
 	if f == nil {
 		panic("scheduler: TaskRunner.Post to " + r.opts.Name + ": nil function")
 	}
@@ -44,6 +45,7 @@ func (r *TaskRunner) Post(f func()) bool {
 // the runner by Step and waits for long: [RunnerOptions.Wake] tells it when there
 // is something to call. It panics inside a step.
 func (r *TaskRunner) RunPosted() {
+	r.must("RunPosted")
 	if !r.posts.some.Load() {
 		return
 	}

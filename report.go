@@ -32,12 +32,20 @@ func (g *DependencyTaskGroup[K]) Count(s State) int { return g.engine.nodes.coun
 // All returns the nodes with their states, in key order.
 func (g *DependencyTaskGroup[K]) All() iter.Seq2[K, State] {
 	return func(yield func(K, State) bool) {
-		for p, k := range g.plan.keys {
+		for p, k := range g.keys() {
 			if !yield(k, g.engine.nodes.state(int32(p))) {
 				return
 			}
 		}
 	}
+}
+
+// keys returns the keys by position; a zero group has none.
+func (g *DependencyTaskGroup[K]) keys() []K {
+	if g.plan == nil {
+		return nil
+	}
+	return g.plan.keys
 }
 
 // Running returns the running nodes, in key order.

@@ -152,9 +152,19 @@ func NewTaskRunner(task Task, opts *RunnerOptions) *TaskRunner {
 	return r
 }
 
+// must panics for nil, with the name of the method.
+func (r *TaskRunner) must(method string) {
+	if r == nil {
+		panic("scheduler: TaskRunner." + method + ": nil TaskRunner")
+	}
+}
+
 func checkRunner(task Task, opts *RunnerOptions) error {
 	if task == nil {
 		return &OptionError{Option: "task", Reason: "nil Task"}
+	}
+	if isNilPointer(task) {
+		return &OptionError{Option: "task", Reason: TaskDescription(task) + " as Task"}
 	}
 	if err := checkDuration("RunnerOptions.Wait", opts.Wait); err != nil {
 		return err
@@ -184,6 +194,7 @@ func (r *TaskRunner) grace() time.Duration { return max(r.opts.Grace, 0) }
 // [ErrStarted] if the runner was started before, and [ErrCancelled] if it was
 // cancelled before; then nothing has changed.
 func (r *TaskRunner) Start(ctx context.Context, timeout time.Duration) error {
+	r.must("Start")
 	r.RunPosted()
 	r.enter("Start")
 	defer r.leave()
@@ -258,6 +269,7 @@ func (r *TaskRunner) offerTimeout(limit time.Duration) {
 // returns true and the error of Close, if any: a timeout that the task swallowed
 // is not reported by Step. Err has it, and the result of [TaskRunner.Run].
 func (r *TaskRunner) Step(ctx context.Context) (done bool, err error) {
+	r.must("Step")
 	r.RunPosted()
 	r.enter("Step")
 	defer r.leave()
@@ -512,6 +524,7 @@ func (r *TaskRunner) end(err error) {
 // outside. Ready reports whether it is due already. Times are absolute; deadlines
 // of the runner and of its grace count. It is Done once the task has ended.
 func (r *TaskRunner) Due() Yield {
+	r.must("Due")
 	switch {
 	case r.done:
 		return Done
@@ -535,17 +548,24 @@ func (r *TaskRunner) Due() Yield {
 }
 
 // Started reports whether the runner was started.
-func (r *TaskRunner) Started() bool { return r.started }
+func (r *TaskRunner) Started() bool {
+	r.must("Started")
+	return r.started
+}
 
 // Done reports whether the runner has ended: its task is complete, failed,
 // timed out or cancelled, or was cancelled before it was started. Unlike
 // context.Context.Done, it returns a bool.
-func (r *TaskRunner) Done() bool { return r.done }
+func (r *TaskRunner) Done() bool {
+	r.must("Done")
+	return r.done
+}
 
 // Err returns how the runner ended: nil if its task is complete, or has not
 // ended; the error it failed with; the [*Timeout] even if the task swallowed it;
 // [ErrCancelled], joined with the error of Close, if it was cancelled.
 func (r *TaskRunner) Err() error {
+	r.must("Err")
 	if !r.done {
 		return nil
 	}
@@ -553,7 +573,10 @@ func (r *TaskRunner) Err() error {
 }
 
 // String returns the runner's name.
-func (r *TaskRunner) String() string { return r.opts.Name }
+func (r *TaskRunner) String() string {
+	r.must("String")
+	return r.opts.Name
+}
 
 func (r *TaskRunner) now() time.Time {
 	if r.clock == nil { // before Start

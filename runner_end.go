@@ -23,7 +23,10 @@ const (
 //
 // Stop returns at once and runs none of the task's code. It is for the driving
 // goroutine. From another one, end Run's context or use Kill.
-func (r *TaskRunner) Stop(cause error) { r.stop(cause, false) }
+func (r *TaskRunner) Stop(cause error) {
+	r.must("Stop")
+	r.stop(cause, false)
+}
 
 // stop is Stop. deadline says that the cause is the deadline of Run's context.
 func (r *TaskRunner) stop(cause error, deadline bool) {
@@ -58,6 +61,7 @@ func (r *TaskRunner) stop(cause error, deadline bool) {
 // Kill returns at once and may be called from any goroutine: the goroutine that
 // drives the runner is woken and closes the task.
 func (r *TaskRunner) Kill() {
+	r.must("Kill")
 	r.killed.Store(true)
 	r.signal()
 }
@@ -71,6 +75,7 @@ func (r *TaskRunner) Kill() {
 // Cancel panics inside the task's own step, and from another goroutine while
 // Run drives the runner; use [TaskRunner.Kill] there.
 func (r *TaskRunner) Cancel() error {
+	r.must("Cancel")
 	r.enter("Cancel")
 	defer r.leave()
 	if r.done {
@@ -99,6 +104,7 @@ func (r *TaskRunner) cancel() error {
 // A runner that was not started is cancelled at once. For a grace with notice
 // use [TaskRunner.Stop].
 func (r *TaskRunner) CancelAfter(grace time.Duration) {
+	r.must("CancelAfter")
 	switch {
 	case r.done || r.phase != inForce:
 		return
@@ -123,6 +129,7 @@ func (r *TaskRunner) offerCancel(at int64, grace time.Duration) {
 // A [DependencyTaskGroup] that is thrown into stops, and its members have its
 // grace, which a second Interrupt does not prolong.
 func (r *TaskRunner) Interrupt(err error) {
+	r.must("Interrupt")
 	if err == nil {
 		panic("scheduler: TaskRunner.Interrupt of " + r.opts.Name + ": nil error")
 	}

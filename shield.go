@@ -70,6 +70,9 @@ func Reserve(part time.Duration, task Task) Task {
 	if err := checkDuration("Reserve", part); err != nil {
 		panic(err)
 	}
+	if task == nil {
+		panic("scheduler: Reserve: nil Task")
+	}
 	r := NewTaskRunner(task, nil)
 	return &reserve{subrun: subrun{runnerTask: runnerTask{r: r}}, part: part}
 }

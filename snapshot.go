@@ -23,7 +23,7 @@ type Snapshot[K comparable] struct {
 // stored.
 func (g *DependencyTaskGroup[K]) Snapshot() Snapshot[K] {
 	s := Snapshot[K]{Completed: []K{}, Started: []K{}}
-	for p, k := range g.plan.keys {
+	for p, k := range g.keys() {
 		p, n := int32(p), &g.engine.nodes
 		done := n.state(p) == StateSucceeded
 		switch {

@@ -19,7 +19,7 @@ func (g *engine) fail(ctx context.Context, p int32, err error) {
 		g.set(p, StateCancelled, task, err)
 		return
 	}
-	g.handle(ctx, p, task, err)
+	g.handleAs(ctx, p, task, err, g.phase == phaseStopping && g.failures.isResult(err))
 }
 
 // handle does what a failure asks for. The node has no slot any more.
@@ -28,7 +28,7 @@ func (g *engine) handle(ctx context.Context, p int32, task Task, err error) {
 }
 
 // handleAs is handle. inside says that the failure is that of nodes inside of the
-// node, which was closed.
+// node: it is not forgotten even if the group has failed already.
 func (g *engine) handleAs(ctx context.Context, p int32, task Task, err error, inside bool) {
 	if drop(err, ErrSkip) == nil {
 		g.failures.add(failure{err: g.taskError(p, task, err), node: p, kept: true, isSkip: true})

@@ -54,6 +54,7 @@ func (d *Dependencies[K]) Closure(keys ...K) *Dependencies[K] { return d.reach(b
 // a -> b -> c without b, neither a nor c requires the other. keep is called once for
 // each node, in order of entry.
 func (d *Dependencies[K]) Subset(keep func(k K) bool) *Dependencies[K] {
+	mustHaveFunc(keep == nil, "Dependencies.Subset")
 	keys := d.keys()
 	within := make([]bool, len(keys))
 	for number, k := range keys {
@@ -110,9 +111,10 @@ func (d *Dependencies[K]) isDeclared(g *digraph.Graph, number int32) bool {
 // of the first, which can create cycles. f is called once for each node, in order of
 // entry.
 func Translate[K, L comparable](deps *Dependencies[K], f func(K) L) *Dependencies[L] {
+	mustHaveFunc(f == nil, "Translate")
 	translated := NewDependencies[L]()
 	translated.change()
-	keys := deps.keys()
+	keys := deps.keys()                 // which panics for nil
 	numbers := make([]int32, len(keys)) // by old entry number, the new one
 	for old, k := range keys {
 		numbers[old] = translated.index.Enter(f(k))

@@ -88,6 +88,7 @@ func (t *subrun) ended(y Yield, err error) (Yield, error) {
 // Closing the task cancels the runner; an error thrown into it is thrown into
 // the runner's task, parked or not.
 func (r *TaskRunner) AsTask(timeout time.Duration) Task {
+	r.must("AsTask")
 	return &runnerTask{r: r, timeout: timeout}
 }
 

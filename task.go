@@ -360,6 +360,9 @@ func TaskDescription(task any) string {
 	if task == nil {
 		return "nil"
 	}
+	if isNilPointer(task) {
+		return "nil " + reflect.TypeOf(task).String()
+	}
 	if s, ok := task.(fmt.Stringer); ok {
 		return s.String()
 	}
@@ -367,6 +370,12 @@ func TaskDescription(task any) string {
 		return funcName(task)
 	}
 	return strings.TrimPrefix(reflect.TypeOf(task).String(), "*")
+}
+
+// isNilPointer reports whether a value that is not nil is a pointer that is.
+func isNilPointer(v any) bool {
+	p := reflect.ValueOf(v)
+	return p.Kind() == reflect.Pointer && p.IsNil()
 }
 
 // funcName returns a function's name without the path of its package.

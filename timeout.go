@@ -67,6 +67,9 @@ func (t *Timeout) Expired() bool { return t.runner != nil && instant(t.runner.no
 // It returns the error of the task, or of the Close. (Recorded behaviour: a
 // task that swallows its timeout is closed, and nobody hears of the timeout.)
 func (t *Timeout) Trigger(ctx context.Context, task Task) error {
+	if task == nil {
+		panic("scheduler: Timeout.Trigger: nil Task")
+	}
 	y, err := throwInto(ctx, &task, t)
 	if err != nil || y.code&yieldDone != 0 {
 		return err
@@ -97,7 +100,12 @@ func NewTimedCancel(r *TaskRunner, grace time.Duration) *TimedCancel {
 func (c *TimedCancel) Expired() bool { return c.runner != nil && instant(c.runner.now()) > c.at }
 
 // Trigger closes a task that has started and not ended.
-func (c *TimedCancel) Trigger(_ context.Context, task Task) error { return task.Close() }
+func (c *TimedCancel) Trigger(_ context.Context, task Task) error {
+	if task == nil {
+		panic("scheduler: TimedCancel.Trigger: nil Task")
+	}
+	return task.Close()
+}
 
 // deadline is a time after which a task does not go on as before, and what
 // happens then. The zero deadline is none. It has passed when the clock reads

@@ -142,7 +142,7 @@ func (co *Coroutine) used() error {
 
 // check panics if the function is not running.
 func (co *Coroutine) check(method string) {
-	if !co.coro.Running() {
+	if co == nil || !co.coro.Running() {
 		panic("scheduler: Coroutine." + method + " called outside its function")
 	}
 }
@@ -192,6 +192,10 @@ func (co *Coroutine) tell() *told {
 // the value counts even if there is an error. The task is parked until fn returns.
 // fn must not touch what tasks share: give it copies.
 func Call[T any](co *Coroutine, fn func(ctx context.Context) (T, error)) (T, error) {
+	if co == nil {
+		panic("scheduler: Call: nil Coroutine")
+	}
+	mustHaveFunc(fn == nil, "Call")
 	var value T
 	err := co.Await(Fetch(fn, func(v T, err error) error {
 		value = v

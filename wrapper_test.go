@@ -743,6 +743,6 @@ func TestCall(t *testing.T) {
 			return err
 		})
 		p := panicOf(t, func() { _, _ = task.Step(t.Context()) }).(*scheduler.PanicError)
-		require.Equal(t, "scheduler: Fetch: nil function", p.Value)
+		require.Equal(t, "scheduler: Call: nil function", p.Value)
 	})
 }

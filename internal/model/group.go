@@ -112,7 +112,7 @@ type node struct {
 
 type failure struct {
 	err    error
-	inside bool // of nodes of a member that was closed
+	inside bool // of nodes inside of a member, which nobody else can ask about
 	thrown bool // from outside
 	aside  bool // kept, but no part of the result
 	skip   bool // a wish to be skipped: nothing went wrong
@@ -347,11 +347,13 @@ func (g *Group) fail(n *node, err error) {
 		g.set(n, Cancelled, err)
 		return
 	}
-	g.handle(n, err, false)
+	// Of a group that has failed already the first failure is the result, but not
+	// even then what nodes of groups inside have failed with is forgotten.
+	g.handle(n, err, g.stopping && errors.As(err, new(*TaskError)))
 }
 
-// handle does what a failure asks for. inside says that it is that of nodes of a
-// member that was closed.
+// handle does what a failure asks for. inside says that it is that of nodes inside of
+// a member.
 func (g *Group) handle(n *node, err error, inside bool) {
 	if isOnly(err, func(err error) bool { return err == ErrSkip }) { //nolint:errorlint // That very one.
 		g.note(n, err, failure{aside: true, skip: true})
@@ -647,6 +649,9 @@ func (g *Group) result() error {
 	} else {
 		if g.thrown != nil && !timedOut {
 			err = g.thrown
+			if i := slices.IndexFunc(g.failures, func(f failure) bool { return !f.aside && !f.inside && !f.thrown }); i >= 0 {
+				err = join(err, g.failures[i].err)
+			}
 		} else if i := slices.IndexFunc(g.failures, func(f failure) bool { return !f.aside && !f.inside }); i >= 0 {
 			err = g.failures[i].err
 		}
