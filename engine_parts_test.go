@@ -353,7 +353,7 @@ func TestEnding_result(t *testing.T) {
 		{name: "all succeeded"},
 		{name: "one failed", failed: failed, want: failed},
 		{name: "one failed, others are cancelled", failed: failed, cancelled: true, want: failed},
-		{name: "thrown into", ending: groupEnding{thrown: thrown}, failed: failed, cancelled: true, want: thrown},
+		{name: "thrown into", ending: groupEnding{thrown: thrown}, failed: failed, cancelled: true, want: errors.Join(thrown, failed)},
 		{name: "aggregating", failed: failed, aggregates: true, want: group},
 		{name: "aggregating, thrown into", ending: groupEnding{thrown: thrown}, failed: failed, aggregates: true, want: group},
 		{name: "timed out", ending: groupEnding{timedOut: timeout}, want: timeout},
