@@ -8,8 +8,9 @@
 //	opts.Observer = observer
 //	group, err := scheduler.NewDependencyTaskGroup(deps, create, opts)
 //
-// It finds the groups inside by itself. scheduler.Observers joins it with others,
-// such as a log; if it comes first, the others see contexts with its spans.
+// It finds the groups inside others by itself. scheduler.Observers joins it with
+// other Observers, such as a log. If it comes first, the others get contexts with its
+// spans.
 //
 // # Traces
 //
