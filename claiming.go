@@ -170,8 +170,8 @@ func (c *claiming) Throw(ctx context.Context, err error) (Yield, error) {
 
 // Stop hands the notice on, now or when the task has started.
 func (c *claiming) Stop(ctx context.Context, cause error) {
-	if c.notice == nil {
-		c.notice = asNotice(cause, false)
+	if n := asNotice(cause, false); c.notice == nil || n.final && !c.notice.final {
+		c.notice = n
 	}
 	if c.phase == claimingHolds {
 		c.tell(ctx)

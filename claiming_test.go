@@ -466,3 +466,34 @@ func TestLimiter_SetCapacity_and_deadlocks(t *testing.T) {
 		require.NoError(t, other.Close())
 	})
 }
+
+// A notice that stops the run comes after one of another node's failure.
+func TestClaiming_hands_on_the_notice_of_the_run(t *testing.T) {
+	for name, put := range map[string]func(task scheduler.Task) scheduler.Task{
+		"bare":     func(task scheduler.Task) scheduler.Task { return task },
+		"Claiming": func(task scheduler.Task) scheduler.Task { return scheduler.Claiming(nil, task) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inner := newGroup(t, "a b:a", func(string) scheduler.Task { return scheduler.Pause(scheduler.Rounds(2)) }, nil)
+			deps := scheduler.NewDependencies[string]()
+			deps.Add("inner")
+			deps.Add("fails")
+			group, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
+				if k == "inner" {
+					return put(inner)
+				}
+				return scheduler.Func(func(context.Context) error { return errBoom })
+			}, &scheduler.GroupOptions[string]{Grace: time.Hour})
+			require.NoError(t, err)
+			r := startRunner(t, group, &scheduler.RunnerOptions{Grace: time.Hour})
+			r.Stop(errOther)
+			for !r.Done() {
+				_, _ = r.Step(t.Context())
+			}
+			require.Equal(t, scheduler.StateSucceeded, inner.State("a"))
+			require.Equal(t, scheduler.StateCancelled, inner.State("b"), "nothing starts after the stop of the run")
+			require.ErrorIs(t, r.Err(), errOther)
+			require.ErrorIs(t, r.Err(), errBoom)
+		})
+	}
+}

@@ -257,17 +257,20 @@ type slowCloser struct {
 
 func (c slowCloser) BeginClose() *scheduler.Event { return c.closed }
 
+// decorators put a task into something that can be thrown into, or not.
+var decorators = map[string]func(task scheduler.Task) scheduler.Task{
+	"bare":     func(task scheduler.Task) scheduler.Task { return task },
+	"renamed":  func(task scheduler.Task) scheduler.Task { return renamed{task, "r"} },
+	"Wrap":     func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
+	"Shield":   scheduler.Shield,
+	"Claiming": func(task scheduler.Task) scheduler.Task { return scheduler.Claiming(nil, task) },
+	"AsTask":   func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
+}
+
 // A task that takes time to end and cannot be thrown into holds up no step, whatever
 // it is in: it is asked to close, and the error comes back when it is closed.
 func TestCloser_without_Throw(t *testing.T) {
-	for name, put := range map[string]func(task scheduler.Task) scheduler.Task{
-		"bare":     func(task scheduler.Task) scheduler.Task { return task },
-		"renamed":  func(task scheduler.Task) scheduler.Task { return renamed{task, "r"} },
-		"Wrap":     func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
-		"Shield":   scheduler.Shield,
-		"Claiming": func(task scheduler.Task) scheduler.Task { return scheduler.Claiming(nil, task) },
-		"AsTask":   func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
-	} {
+	for name, put := range decorators {
 		for _, grace := range []time.Duration{0, time.Minute} {
 			for _, how := range []string{"interrupted", "timed out", "killed meanwhile"} {
 				t.Run(fmt.Sprint(name, " ", how, " ", grace), func(t *testing.T) {
@@ -312,5 +315,34 @@ func TestCloser_without_Throw(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// Such a task has failed when its limit has passed, whatever it is in and whatever
+// grace there is: it cannot use one.
+func TestCloser_without_Throw_fails_at_once(t *testing.T) {
+	for name, put := range decorators {
+		t.Run(name, func(t *testing.T) {
+			var closed scheduler.Event
+			inner := &fakeTask{yields: []scheduler.Yield{scheduler.After(time.Hour)}, close: func() error { return errOops }}
+			group := newGroup(t, "slow", func(string) scheduler.Task { return put(slowCloser{inner, &closed}) }, &scheduler.GroupOptions[string]{
+				Timeout: func(string) time.Duration { return time.Second }, Grace: time.Minute,
+			})
+			clock := newClock()
+			ctx := scheduler.WithClock(t.Context(), clock)
+			mustStep(t, ctx, group)
+			clock.Advance(2 * time.Second)
+			mustStep(t, ctx, group)
+			require.Equal(t, scheduler.StateClosing, group.State("slow"))
+			require.ErrorIs(t, group.Err("slow"), context.DeadlineExceeded)
+			clock.Advance(time.Hour)
+			mustStep(t, ctx, group)
+			require.Zero(t, inner.closes)
+			closed.Set()
+			_, err := group.Step(ctx)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorIs(t, err, errOops)
+			require.Len(t, scheduler.Causes(err), 2, "%v", err)
+		})
 	}
 }

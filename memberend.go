@@ -114,7 +114,7 @@ func (g *engine) throwTimeout(ctx context.Context, p int32, t *Timeout) bool {
 	switch {
 	case err != nil || y.code&yieldDone != 0:
 		g.apply(ctx, p, y, err)
-	case t.grace > 0:
+	case t.grace > 0 && y.code&yieldFailed == 0:
 		g.grantAfterTimeout(slot, t.grace, end)
 		g.apply(ctx, p, y, nil)
 	case y.code&yieldEnding != 0:

@@ -532,7 +532,7 @@ func (r *TaskRunner) Due() Yield {
 		return now
 	}
 	r.deliver()
-	due := Yield{event: &r.kick, at: r.y.at, code: r.y.code&(yieldNext|yieldAt|yieldClaims|yieldEnding) | yieldEvent}
+	due := Yield{event: &r.kick, at: r.y.at, code: r.y.code&(yieldNext|yieldAt|yieldClaims|yieldEnding|yieldFailed) | yieldEvent}
 	if r.rounds > 0 {
 		due.code |= yieldNext // rounds are counted by steps
 	}

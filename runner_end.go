@@ -188,7 +188,7 @@ func (r *TaskRunner) timeOut(ctx context.Context) (Yield, error) {
 	switch {
 	case err != nil:
 		return y, err
-	case y.code&yieldEnding != 0 && t.grace == 0:
+	case y.code&yieldEnding != 0 && (t.grace == 0 || y.code&yieldFailed != 0):
 		r.phase, r.failed = answering, t
 		return Ending(y.event), nil // times do not count any more, such as its own limits
 	case y.code&yieldDone != 0:

@@ -81,8 +81,9 @@ const (
 	yieldEvent
 	yieldClaims // besides yieldEvent: all that it waits for is claims on Limiters
 	yieldEnding // besides yieldEvent: it is ending already
+	yieldFailed // besides yieldEnding: what was thrown into it is its error, whatever grace it has
 
-	yieldShift = 8
+	yieldShift = 9
 )
 
 var (
@@ -140,7 +141,7 @@ func (y Yield) Or(z Yield) Yield {
 	}
 	r := Yield{code: (y.code | z.code) & (1<<yieldShift - 1)}
 	if y.code != 0 && z.code != 0 {
-		r.code &^= (yieldClaims | yieldEnding) &^ (y.code & z.code)
+		r.code &^= (yieldClaims | yieldEnding | yieldFailed) &^ (y.code & z.code)
 	}
 	if r.code&yieldNext != 0 {
 		r.code &^= yieldRounds
@@ -330,7 +331,9 @@ func throwInto(ctx context.Context, place *Task, err error) (Yield, error) {
 	if !ok {
 		if e := beginClose(task); e != nil {
 			*place = &thrownInto{task, err}
-			return Ending(e), nil
+			y := Ending(e)
+			y.code |= yieldFailed
+			return y, nil
 		}
 		return Yield{}, join(err, task.Close())
 	}

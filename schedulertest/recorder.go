@@ -2,7 +2,6 @@ package schedulertest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -67,12 +66,30 @@ func (r *Recorder) Observe(t scheduler.Record) {
 }
 
 // Task returns a task that does what task does and records it, under a name. A run
-// with it is the run with task itself: it is a [scheduler.Stopper] if task is one, or
-// has one inside by Unwrap, and forwards Throw and BeginClose likewise.
+// with it is the run with task itself: it is a [scheduler.Thrower] or a
+// [scheduler.Stopper] if task is one, or has one inside by Unwrap, and forwards
+// BeginClose likewise.
 func (r *Recorder) Task(name string, task scheduler.Task) scheduler.Task {
 	t := recorded{recorder: r, name: name, task: task}
-	if s, ok := lookFor[scheduler.Stopper](task); ok {
-		return &recordedStopper{recorded: t, stopper: s}
+	stopper, stops := lookFor[scheduler.Stopper](task)
+	thrower, throws := lookFor[scheduler.Thrower](task)
+	switch {
+	case stops && throws:
+		return &struct {
+			recorded
+			recordedStopper
+			recordedThrower
+		}{t, recordedStopper{&t, stopper}, recordedThrower{&t, thrower}}
+	case stops:
+		return &struct {
+			recorded
+			recordedStopper
+		}{t, recordedStopper{&t, stopper}}
+	case throws:
+		return &struct {
+			recorded
+			recordedThrower
+		}{t, recordedThrower{&t, thrower}}
 	}
 	return &t
 }
@@ -114,30 +131,18 @@ func (r *Recorder) record(name, call string, answer any) {
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
-// recorded is a task that is recorded. It is a Thrower and a Closer whether its
-// task is one or not: to a task that is not it does what any driver does.
+// recorded is a task that is recorded. It is a Closer whether its task is one or not:
+// one that is not does not wait.
 type recorded struct {
 	recorder *Recorder
 	name     string
 	task     scheduler.Task
 }
 
-var (
-	_ scheduler.Thrower = (*recorded)(nil)
-	_ scheduler.Closer  = (*recorded)(nil)
-)
+var _ scheduler.Closer = (*recorded)(nil)
 
 func (t *recorded) Step(ctx context.Context) (scheduler.Yield, error) {
 	return t.answered("step", func() (scheduler.Yield, error) { return t.task.Step(ctx) })
-}
-
-func (t *recorded) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
-	thrower, ok := lookFor[scheduler.Thrower](t.task)
-	if !ok {
-		return scheduler.Yield{}, joined(err, t.Close())
-	}
-	call := "throw(" + oneLine(err) + ")"
-	return t.answered(call, func() (scheduler.Yield, error) { return thrower.Throw(ctx, err) })
 }
 
 func (t *recorded) BeginClose() *scheduler.Event {
@@ -175,22 +180,24 @@ func (t *recorded) answered(name string, call func() (scheduler.Yield, error)) (
 	return y, err
 }
 
-// recordedStopper is for a task that is a Stopper: a driver treats these
-// differently.
+// recordedStopper and recordedThrower are what tasks with these abilities have
+// besides: a driver treats them differently.
 type recordedStopper struct {
-	recorded
+	of      *recorded
 	stopper scheduler.Stopper
 }
 
 func (t *recordedStopper) Stop(ctx context.Context, cause error) {
-	t.recorder.record(t.name, "stop("+oneLine(cause)+")", "ok")
+	t.of.recorder.record(t.of.name, "stop("+oneLine(cause)+")", "ok")
 	t.stopper.Stop(ctx, cause)
 }
 
-// joined returns err as it is, if there is nothing to join it with.
-func joined(err, more error) error {
-	if more == nil {
-		return err
-	}
-	return errors.Join(err, more)
+type recordedThrower struct {
+	of      *recorded
+	thrower scheduler.Thrower
+}
+
+func (t *recordedThrower) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
+	call := "throw(" + oneLine(err) + ")"
+	return t.of.answered(call, func() (scheduler.Yield, error) { return t.thrower.Throw(ctx, err) })
 }

@@ -213,7 +213,7 @@ func (s *simulation) run() {
 		opts.Timeout = s.span()*4 + time.Second
 	}
 	if s.hasAbandon = s.c.one(4); s.hasAbandon {
-		opts.Abandon = s.span() + s.callDelay()
+		opts.Abandon = s.span() + s.callDelay() + 333 // at no instant at which a call ends
 	}
 	opts.EndCalls = s.c.one(6)
 	s.runner = scheduler.NewTaskRunner(s.group(simPlace{depth: 2, passes: true}).task(), opts)

@@ -1,6 +1,6 @@
 // Package randomrun makes random runs of groups in groups, for tests that a run
 // with an Observer and the same run without it make the same steps at the same
-// times.
+// times, and so does one whose tasks are in wrappers that change nothing.
 package randomrun
 
 import (
@@ -23,17 +23,42 @@ type run struct {
 	observer scheduler.Observer
 	limiter  *scheduler.Limiter
 	outside  *scheduler.DependencyTaskGroup[int]
+	events   []*scheduler.Event
+	slow     []*slowTask // that were asked to close
 	text     strings.Builder
 	groups   int
+	wrapping *Wrapping // nil: none are compared
+}
+
+// Wrapping is what the task of each node is put into. The zero Wrapping is none.
+type Wrapping struct {
+	Wrap func(scheduler.Task) scheduler.Task
+
+	// Group says that it is a group. That is no wrapper for all: one whose only
+	// node is skipped is done, it keeps the errors of a Close to itself, and it can
+	// be thrown into though its node cannot. So the runs have none of that.
+	Group bool
 }
 
 // Play makes the run that comes from a seed, with an Observer in the options of
 // the outermost group and of some of those inside; nil is none. It returns all
 // that the tasks did and how it ended, as text.
 func Play(t schedulertest.TestingT, seed uint64, observer scheduler.Observer) string {
+	return play(t, seed, observer, nil)
+}
+
+// PlayWrapped is Play with a wrapper around the task of each node. What errors say of
+// wrappers is left out of the text, and rounds in which no task is stepped are not
+// counted. The runs have no Budget, since a wrapper may be stepped for such a round.
+func PlayWrapped(t schedulertest.TestingT, seed uint64, observer scheduler.Observer, wrapping Wrapping) string {
+	return play(t, seed, observer, &wrapping)
+}
+
+func play(t schedulertest.TestingT, seed uint64, observer scheduler.Observer, wrapping *Wrapping) string {
 	r := &run{
 		rnd: rand.New(rand.NewPCG(seed, 0)), clock: schedulertest.NewClock(time.Time{}).Alone(), observer: observer,
 		limiter: scheduler.NewLimiter(scheduler.LimiterOptions{Name: "limit", Capacity: 2}),
+		events:  []*scheduler.Event{{}, {}}, wrapping: wrapping,
 	}
 	r.began = r.clock.Now()
 	r.outside = r.group(0)
@@ -42,13 +67,16 @@ func Play(t schedulertest.TestingT, seed uint64, observer scheduler.Observer) st
 	})
 	for steps := 0; !d.Runner.Done() && steps < 1000; steps++ {
 		if v := r.step(d); v != nil {
-			r.note("panic: %v", v)
+			r.note("panic: %v", panicText(v))
 			break
 		}
 	}
-	r.note("ended: %v, rounds %d", d.Runner.Err(), r.outside.Rounds())
+	r.note("ended: %v", r.said(d.Runner.Err()))
+	if r.wrapping == nil {
+		r.note("rounds %d", r.outside.Rounds())
+	}
 	for k, s := range r.outside.All() {
-		r.note("%v %v", k, s)
+		r.note("%v %v %v", k, s, r.said(r.outside.Err(k)))
 	}
 	return r.text.String()
 }
@@ -68,7 +96,7 @@ func (r *run) step(d *schedulertest.Driver) (panicked any) {
 		r.outside.Drain()
 	case 2:
 		if d.Runner.Started() {
-			r.note("Cancel: %v", d.Runner.Cancel())
+			r.note("Cancel: %v", r.said(d.Runner.Cancel()))
 			return nil
 		}
 	case 3:
@@ -83,6 +111,9 @@ func (r *run) step(d *schedulertest.Driver) (panicked any) {
 	}
 	if d.Runner.Done() {
 		return nil
+	}
+	for _, t := range r.slow {
+		t.look()
 	}
 	d.Step()
 	r.clock.Advance(time.Duration(r.rnd.IntN(3)) * time.Second / 2)
@@ -125,13 +156,16 @@ func (r *run) options(name string) *scheduler.GroupOptions[int] {
 		Name: name, Limit: r.rnd.IntN(4), Budget: r.rnd.IntN(3) * r.rnd.IntN(3),
 		Reverse: r.rnd.IntN(4) == 0, AggregateErrors: r.rnd.IntN(2) == 0, RecoverPanics: r.rnd.IntN(2) == 0,
 	}
+	if r.wrapping != nil {
+		opts.Budget = 0
+	}
 	some := func() bool { return r.rnd.IntN(4) == 0 }
 	if some() {
 		opts.Grace = time.Second
 	} else if some() {
 		opts.GraceFor = func(k int) time.Duration { return time.Duration(k) * time.Second }
 	}
-	if some() {
+	if some() && !r.isGroup() {
 		opts.Timeout = func(k int) time.Duration { return time.Duration(k-1) * time.Second }
 	}
 	if some() {
@@ -142,7 +176,7 @@ func (r *run) options(name string) *scheduler.GroupOptions[int] {
 	}
 	if !opts.AggregateErrors && some() {
 		opts.OnError = func(k int, err error) scheduler.Disposition {
-			r.note("%s: OnError %v %v", name, k, err)
+			r.note("%s: OnError %v %v", name, k, r.said(err))
 			return scheduler.Disposition(k % 4)
 		}
 	}
@@ -154,73 +188,5 @@ func (r *run) options(name string) *scheduler.GroupOptions[int] {
 
 type key struct{}
 
-// task makes a task, or a group, or one of them inside something else.
-func (r *run) task(name string, depth int) scheduler.Task {
-	if depth < 2 && r.rnd.IntN(4) == 0 {
-		g := r.group(depth + 1)
-		switch r.rnd.IntN(4) {
-		case 0:
-			return scheduler.NewTaskRunner(g, nil).AsTask(0)
-		case 1:
-			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(g) })
-		case 2:
-			return scheduler.Sequence(&task{r: r, name: name, left: 1}, g)
-		}
-		return g
-	}
-	t := &task{r: r, name: name, left: r.rnd.IntN(5), heeds: r.rnd.IntN(2) == 0}
-	switch r.rnd.IntN(15) {
-	case 0:
-		t.err = errBoom
-	case 1:
-		t.err = scheduler.ErrSkip
-	case 2:
-		t.closeErr = errBoom
-	case 3:
-		t.panics = r.rnd.IntN(4) == 0
-	case 4:
-		return nil
-	default:
-	}
-	return t
-}
-
-// task does nothing for some steps.
-type task struct {
-	r             *run
-	name          string
-	left          int
-	heeds, panics bool
-	err, closeErr error
-}
-
-func (t *task) String() string { return t.name }
-
-func (t *task) Step(ctx context.Context) (scheduler.Yield, error) {
-	t.r.note("%s: step, %v", t.name, ctx.Value(key{}))
-	if t.left--; t.left >= 0 {
-		if t.r.rnd.IntN(2) == 0 {
-			return scheduler.Next, nil
-		}
-		return scheduler.After(time.Duration(t.r.rnd.IntN(4)) * time.Second), nil
-	}
-	if t.panics {
-		panic("panic of " + t.name)
-	}
-	if t.err != nil {
-		return scheduler.Yield{}, t.err
-	}
-	return scheduler.Done, nil
-}
-
-func (t *task) Stop(_ context.Context, cause error) {
-	t.r.note("%s: stop, %v", t.name, cause)
-	if t.heeds {
-		t.left = 0
-	}
-}
-
-func (t *task) Close() error {
-	t.r.note("%s: close", t.name)
-	return t.closeErr
-}
+// isGroup reports whether wrappers are groups.
+func (r *run) isGroup() bool { return r.wrapping != nil && r.wrapping.Group }
