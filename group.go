@@ -88,8 +88,8 @@ type GroupOptions[K comparable] struct {
 	// until [DependencyTaskGroup.CloseInput] is called: its Yield is then that of a
 	// task which waits for an event, with no time. Nobody notices if none can come
 	// any more. Once the group was given notice, or is draining, it no longer
-	// waits; if notice, or an error thrown in, came before CloseInput, that is its
-	// result even if all its nodes have succeeded.
+	// waits. If it ends under notice with its input open, the notice is its result
+	// even if all its nodes have succeeded.
 	KeepOpen bool
 
 	// Completed says that a node counts as done and is never started, as when

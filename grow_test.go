@@ -538,3 +538,89 @@ func TestAdd_leaves_the_given_Dependencies_alone(t *testing.T) {
 	require.NoError(t, scheduler.Run(t.Context(), first, &scheduler.RunnerOptions{Clock: clock}))
 	require.NoError(t, scheduler.Run(t.Context(), other, &scheduler.RunnerOptions{Clock: clock}))
 }
+
+// An Observer hears of each node that is added, and at once of what becomes of it.
+func TestAdd_is_told(t *testing.T) {
+	t.Parallel()
+	var told journal
+	g := newGrown(t, "a bad", &scheduler.GroupOptions[string]{
+		AggregateErrors: true, Limit: 1,
+		Completed: func(k string) bool { return k == "done" },
+		Estimate:  func(k string) time.Duration { return time.Duration(len(k)) * time.Second },
+		Priority:  func(k string) int { return len(k) },
+		Observer: scheduler.ObserverFunc(func(r scheduler.Record) {
+			told.add("%s %v", r.Key(), r.To)
+		}),
+	})
+	g.does["bad"] = func(*scheduler.Coroutine) error { return errors.New("broken") }
+	g.does["a"] = once(func() {
+		told.take()
+		require.NoError(t, g.Add("done", "a"))
+		require.NoError(t, g.Add("lost", "a", "bad"))
+		require.NoError(t, g.Add("x"))
+		require.NoError(t, g.Add("long"))
+		require.Equal(t, "done succeeded, lost skipped", told.take())
+		g.CloseInput()
+		g.CloseInput()
+	})
+	require.EqualError(t, g.run(t), "1 task failed:\n- bad: broken")
+	require.Equal(t, "a succeeded, x running, x succeeded, long running, long succeeded", told.take(),
+		"in the order of Add, whatever their estimates and priorities are")
+}
+
+// The record of a node that is added comes first, and those that were added before the
+// first step are there when the group begins.
+func TestAdd_is_told_as_NodeAdded(t *testing.T) {
+	t.Parallel()
+	o := &addedObserver{}
+	g := newGrown(t, "a", &scheduler.GroupOptions[string]{
+		Observer: o, Completed: func(k string) bool { return k == "done" },
+	})
+	require.NoError(t, g.Add("before"))
+	g.does["a"] = once(func() {
+		require.NoError(t, g.Add("done"))
+		require.NoError(t, g.Add("b", "done"))
+		g.CloseInput()
+	})
+	require.NoError(t, g.run(t))
+	require.Equal(t, "done is succeeded, of 3, b is pending, of 4", o.take())
+}
+
+// The options hold for nodes that are added as well.
+func TestAdd_heeds_the_options(t *testing.T) {
+	t.Parallel()
+	l := limiter(1)
+	g := newGrown(t, "a", &scheduler.GroupOptions[string]{
+		Claims:  func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: l, Weight: 1}} },
+		Timeout: func(k string) time.Duration { return map[string]time.Duration{"late": time.Second}[k] },
+		OnError: func(string, error) scheduler.Disposition { return scheduler.SkipDependents },
+		Context: func(ctx context.Context, k string) context.Context { return context.WithValue(ctx, ctxKey{}, k) },
+	})
+	g.does["a"] = once(func() {
+		for _, k := range []string{"x", "late", "y"} {
+			require.NoError(t, g.Add(k))
+		}
+		require.NoError(t, g.Add("after", "late", "y"))
+		g.CloseInput()
+	})
+	g.does["x"] = func(co *scheduler.Coroutine) error {
+		require.Equal(t, "x", co.Context().Value(ctxKey{}))
+		return co.Yield(scheduler.After(time.Minute))
+	}
+	g.does["late"] = func(co *scheduler.Coroutine) error { return co.Yield(scheduler.After(time.Hour)) }
+	require.ErrorAs(t, g.run(t), new(*scheduler.Timeout))
+	require.Equal(t, "0s a, 0s x, 1m0s late, 1m1.000000001s y", g.take(), "one at a time")
+	require.Equal(t, scheduler.StateSkipped, g.State("after"))
+	require.Zero(t, l.InUse())
+}
+
+type ctxKey struct{}
+
+// addedObserver keeps what it is told of nodes that are added.
+type addedObserver struct{ journal }
+
+func (o *addedObserver) Observe(r scheduler.Record) {
+	if r.Kind == scheduler.NodeAdded {
+		o.add("%v is %v, of %d", r.Key(), r.Group().State(r.Node()), r.Group().Len())
+	}
+}
