@@ -216,16 +216,17 @@ func TestNote_inCalls_order(t *testing.T) {
 func TestNote_afterwards(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newNotesObserver()
-		var late context.Context
+		called := make(chan context.Context, 2)
 		group := newGroup(t, "a", func(string) scheduler.Task {
 			return scheduler.Sequence(scheduler.Blocking(func(ctx context.Context) error {
-				late = ctx
+				called <- ctx
+				called <- ctx
 				return nil
 			}), scheduler.Pause(scheduler.After(time.Minute)))
 		}, &scheduler.GroupOptions[string]{Observer: o})
-		time.AfterFunc(30*time.Second, func() { scheduler.Note(late, "too late") })
+		time.AfterFunc(30*time.Second, func() { scheduler.Note(<-called, "too late") })
 		require.NoError(t, scheduler.Run(t.Context(), group, nil))
-		scheduler.Note(late, "too late")
+		scheduler.Note(<-called, "too late")
 		require.Empty(t, o.take())
 	})
 }

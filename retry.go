@@ -128,10 +128,10 @@ func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
 			}
 			pause := pauseAfter(backoff, attempt, r.last)
 			r.note(attempt, pause != Done)
-			switch {
-			case pause == Done:
+			switch pause {
+			case Done:
 				return r.last
-			case pause == Yield{}:
+			case Yield{}:
 				return join(&namedError{"a BackOffFunc", ErrNoYield}, r.last)
 			}
 			if err := co.Yield(pause.Or(On(co.Stopping()))); err != nil {
