@@ -14,7 +14,9 @@ import (
 // and was left behind after the time that [RunnerOptions.Abandon] or
 // [GroupOptions.Abandon] gives. Its goroutine is the only thing that a run can
 // leave behind; what the call returns later is dropped. What its node had claimed
-// of Limiters is given back although the call may still be using it.
+// of Limiters is given back although the call may still be using it. So is what that
+// had lent to a run inside the call: its nodes go on uncounted, and from then on it
+// waits in line like any other run.
 type AbandonedError struct {
 	Path  string        // the keys that lead to the call's node, with slashes between them; "" outside of a group
 	Task  string        // what [TaskDescription] calls the call

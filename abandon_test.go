@@ -156,3 +156,49 @@ func TestAbandon_with_another_clock(t *testing.T) {
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, "RunnerOptions.Abandon", e.Option)
 }
+
+// A run inside a call that is left behind has what it borrowed until then, and nothing
+// more of it after.
+func TestAbandon_of_a_call_that_lends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limiter(1)
+		claims := func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: l, Weight: 1}} }
+		inside := make(chan error, 1)
+		outer := groupOf(t, "a", func(string) scheduler.Task {
+			return scheduler.Blocking(func(ctx context.Context) error {
+				inner := groupOf(t, "x y:x", second, &scheduler.GroupOptions[string]{Claims: claims})
+				// A run that knows nothing of the end of the call.
+				inside <- scheduler.Run(context.WithoutCancel(ctx), scheduler.Sequence(scheduler.Pause(scheduler.After(time.Minute)), inner), nil)
+				return nil
+			})
+		}, &scheduler.GroupOptions[string]{Claims: claims, Abandon: time.Second, Timeout: func(string) time.Duration { return time.Second }})
+		err := scheduler.Run(t.Context(), outer, nil)
+		require.IsType(t, (*scheduler.AbandonedError)(nil), asError[*scheduler.AbandonedError](t, err))
+		require.Zero(t, l.InUse())
+		require.NoError(t, scheduler.Run(t.Context(), groupOf(t, "b", second, &scheduler.GroupOptions[string]{Claims: claims}), nil))
+		require.NoError(t, <-inside)
+		require.Zero(t, l.InUse())
+		require.Zero(t, l.Waiting())
+	})
+}
+
+// What its nodes hold at that moment is theirs until they end, and nobody counts it.
+func TestAbandon_of_a_call_that_has_lent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limiter(1)
+		claims := func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: l, Weight: 1}} }
+		inside := make(chan error, 1)
+		outer := groupOf(t, "a", func(string) scheduler.Task {
+			return scheduler.Blocking(func(ctx context.Context) error {
+				inner := groupOf(t, "x y", func(string) scheduler.Task { return lasting(60, nil) }, &scheduler.GroupOptions[string]{Claims: claims})
+				inside <- scheduler.Run(context.WithoutCancel(ctx), inner, nil)
+				return nil
+			})
+		}, &scheduler.GroupOptions[string]{Claims: claims, Abandon: time.Second, Timeout: func(string) time.Duration { return time.Second }})
+		require.Error(t, scheduler.Run(t.Context(), outer, nil))
+		require.Zero(t, l.InUse())
+		require.NoError(t, <-inside)
+		require.Zero(t, l.InUse())
+		require.Zero(t, l.Waiting())
+	})
+}

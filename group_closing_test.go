@@ -331,7 +331,7 @@ func TestGroup_closing_member_panics_in_its_answer(t *testing.T) {
 			close: func() error { closes++; return nil },
 		}
 		var asked []error
-		g, err := scheduler.NewDependencyTaskGroup(graph("a b <- a"), func(k string) scheduler.Task {
+		g, err := scheduler.NewDependencyTaskGroup(graph("a b:a"), func(k string) scheduler.Task {
 			if k == "a" {
 				return task
 			}
