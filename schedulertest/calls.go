@@ -453,8 +453,10 @@ func (s *callSet) list() string {
 	defer s.mu.Unlock()
 	var b strings.Builder
 	for _, c := range s.calls {
-		what := "has not begun"
+		what := ""
 		switch c.state {
+		case begun:
+			what = "has not begun"
 		case busy:
 			what = "neither returns nor sleeps"
 		case ended:

@@ -96,3 +96,47 @@ func ExampleRecorder_Task() {
 	// 2s slow.step = done
 	// <nil>
 }
+
+// A call lets simulated time pass by Sleep. A test may give the clock InBubble as well.
+func ExampleSleep() {
+	clock := schedulertest.NewClock(time.Time{})
+	err := scheduler.Run(context.Background(), scheduler.Blocking(func(ctx context.Context) error {
+		return schedulertest.Sleep(ctx, 2*time.Hour) // a slow API
+	}), &scheduler.RunnerOptions{Name: "ask", Clock: clock, Timeout: time.Hour})
+	fmt.Println(err, "/", clock.Elapsed())
+	// Output: ask: timed out after 1h0m0s / 1h0m0s
+}
+
+// An engine that does not look whether an earlier process has made the server already. In
+// a test t is the *testing.T, in a bubble of testing/synctest, and Bubble is synctest.Wait.
+func ExampleExplore() {
+	var t fakeT
+	schedulertest.Explore(&t, nil, func(w *schedulertest.World) error {
+		servers := 0 // in the cloud
+		done := false
+		up := func() scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				err := co.Await(scheduler.Blocking(func(ctx context.Context) error {
+					return w.Do(ctx, "create server", func() error { servers++; return nil })
+				}))
+				if err == nil {
+					w.Save("server", func() { done = true })
+				}
+				return err
+			})
+		}
+		w.Always("one server", func() error {
+			if servers > 1 {
+				return fmt.Errorf("there are %d", servers)
+			}
+			return nil
+		})
+		_ = w.Run("up", up())
+		if !done {
+			_ = w.Run("up again", up())
+		}
+		return nil
+	})
+	fmt.Println(t.errors[0])
+	// Output:
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,14 +79,60 @@ func TestSite_skips_what_requires_a_failure(t *testing.T) {
 `, recorder.String())
 }
 
-// A bubble: calls that block have simulated time too.
+// A bubble: calls that block have simulated time too, and the clock puts them in order.
 func TestCreating_in_a_bubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
+		clock := schedulertest.NewClock(time.Time{}).InBubble(synctest.Wait)
 		create := creating(newCloud(), sayTo(t.Output()))
 
-		require.NoError(t, scheduler.Run(t.Context(), create("volume"), nil))
+		require.NoError(t, scheduler.Run(t.Context(), create("volume"), &scheduler.RunnerOptions{Clock: clock}))
 
-		require.Equal(t, 4*time.Second, time.Since(start).Truncate(time.Second), "two pauses")
+		require.Equal(t, 4*time.Second, clock.Elapsed().Truncate(time.Second), "two pauses")
 	})
+}
+
+// Explore: the orders and faults that nobody thought of.
+func TestEnsure_explored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		schedulertest.Explore(t, &schedulertest.ExploreOptions{Bubble: synctest.Wait}, oneServer)
+	})
+}
+
+// oneServer is one life of a server: it is created once, whatever happens.
+func oneServer(w *schedulertest.World) error {
+	there := 0     // in the cloud
+	begun := false // on disk
+	find := func(ctx context.Context) (n int, err error) {
+		err = w.Do(ctx, "find server", func() error { n = there; return nil })
+		return n, err
+	}
+	create := func(ctx context.Context) error {
+		return w.Do(ctx, "create server", func() error { there++; return nil })
+	}
+	ensure := func() scheduler.Task { // what is tested
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			if begun { // by a process that has crashed, or lost the answer
+				if n, err := scheduler.Call(co, find); n > 0 || err != nil {
+					return err
+				}
+			}
+			w.Save("begun", func() { begun = true })
+			return co.Await(scheduler.Blocking(create))
+		})
+	}
+	w.Always("one server", func() error {
+		if there > 1 {
+			return fmt.Errorf("there are %d", there)
+		}
+		return nil
+	})
+	for range 3 { // whether it fails, is stopped, or crashes: again
+		_ = w.Run("ensure", ensure())
+	}
+	w.Settle()
+	w.Calm()
+	if err := w.Run("ensure", ensure()); err != nil || there == 0 {
+		return fmt.Errorf("in the end there are %d: %w", there, err)
+	}
+	return nil
 }

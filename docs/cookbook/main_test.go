@@ -8,9 +8,13 @@ import (
 	"path/filepath"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -24,6 +28,20 @@ func TestRecipes(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var out bytes.Buffer
 				r.show(t.Context(), &out)
+				requireGolden(t, fmt.Sprintf("%02d.txt", r.number), out.Bytes())
+			})
+		})
+	}
+}
+
+// The same under a clock that begins and answers calls in order: no line moves.
+func TestRecipes_with_the_clock_of_schedulertest(t *testing.T) {
+	for _, r := range recipes {
+		t.Run(fmt.Sprint(r.number), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				clock := schedulertest.NewClock(time.Time{}).InBubble(synctest.Wait)
+				var out bytes.Buffer
+				r.show(scheduler.WithClock(t.Context(), clock), &out)
 				requireGolden(t, fmt.Sprintf("%02d.txt", r.number), out.Bytes())
 			})
 		})
