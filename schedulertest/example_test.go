@@ -137,6 +137,14 @@ func ExampleExplore() {
 		}
 		return nil
 	})
-	fmt.Println(t.errors[0])
+	fmt.Println(t.failures[0])
 	// Output:
+	// schedule 2 of 1000 fails; 7 choices, shrunk to 3 in 16 runs
+	// one server: there are 2
+	//     0s  up begins, with time limit 2s
+	//     2s  create server: takes effect, though its caller has given up
+	//     2s  up ends: up: timed out after 2s
+	//     2s  up again begins
+	//     3s  create server: done
+	// replay: schedulertest.ExploreOptions{Replay: "up: time limit=1; create server: request: takes=2; create server: on the wire=1"}
 }
