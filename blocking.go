@@ -120,12 +120,13 @@ type callBody interface {
 // call is the Task of Blocking and Fetch. There may be very many, so that what
 // most of them never need is made when it is first needed.
 type call struct {
-	body  callBody
-	step  context.Context         // of its first step; nil before
-	next  *call                   // in the queue of workers
-	limit int64                   // of its context, in nanoseconds since the epoch; 0: none
-	end   atomic.Pointer[callEnd] // nil while nothing was told or asked
-	done  Event                   // set when the function has returned
+	body       callBody
+	step       context.Context         // of its first step; nil before
+	next       *call                   // in the queue of workers
+	limit      int64                   // of its context, in nanoseconds since the epoch; 0: none
+	outerLimit int64                   // the same without that of its node
+	end        atomic.Pointer[callEnd] // nil while nothing was told or asked
+	done       Event                   // set when the function has returned
 
 	// Written before done is set, and read after it.
 	err      error // what the function returned, or its *PanicError
@@ -155,9 +156,7 @@ func (c *call) Step(ctx context.Context) (Yield, error) {
 // driving goroutine.
 func (c *call) begin(ctx context.Context) {
 	c.step = ctx
-	if at, ok := limitOf(ctx); ok {
-		c.limit = at.UnixNano()
-	}
+	c.limit, c.outerLimit = limitsOf(ctx)
 	s := scopeOf(ctx)
 	c.node = noNode
 	if s != nil {

@@ -24,7 +24,13 @@ func (c *callContext) Deadline() (time.Time, bool) {
 	if c.limit == 0 {
 		return at, ok
 	}
-	if limit := time.Unix(0, c.limit); !ok || limit.Before(at) {
+	nano := c.limit
+	if e := c.end.Load(); e != nil && e.ready.Load() {
+		if nano = c.outerLimit; nano == 0 {
+			return at, ok
+		}
+	}
+	if limit := time.Unix(0, nano); !ok || limit.Before(at) {
 		return limit, true
 	}
 	return at, true
@@ -70,6 +76,7 @@ type callEnd struct {
 	call *call
 	held *claims.Holding // what the node of the call holds; never changed
 
+	ready       atomic.Bool  // it has said so: the limit of its node counts no more
 	abandonment *abandonment // nil: it is waited for without end; never changed
 	pending     *clockCall   // nil: no Caller makes it; never changed
 

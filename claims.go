@@ -176,6 +176,29 @@ func (q *claimQueue) close(c *class) {
 	}
 }
 
+// withdraw takes a node, by position and rank, out of those that wait for claims, or
+// have their turn. Its class lets others go before it in line, if that was all.
+func (q *claimQueue) withdraw(p, rank int32) {
+	if q.classOf == nil || int(p) >= len(q.classOf) || q.classOf[p] == nil || q.classOf[p] == noClaims {
+		return
+	}
+	c := q.classOf[p]
+	waited := c.nodes.Remove(int64(rank))
+	if waited && c.nodes.Len() == 0 {
+		q.waiting--
+	}
+	hadTurn := c.open && !waited
+	if hadTurn {
+		q.close(c)
+	}
+	switch {
+	case c.nodes.Len() == 0 && !c.open:
+		claims.Leave(c.ticket)
+	case hadTurn:
+		q.again = append(q.again, c)
+	}
+}
+
 // time returns the time of Limiters, if that matters, and how far the run's clock
 // is ahead of that.
 func (c *class) time(clock timeSource) (now int64, ahead time.Duration) {
@@ -400,7 +423,7 @@ func (g *engine) serveClaims() int {
 // claims, here or in groups inside.
 func (g *engine) waitsForClaims() bool {
 	return g.claims.waiting+g.parking.forClaims > 0 &&
-		g.parking.forClaims == g.nodes.active() &&
+		g.parking.forClaims == g.nodes.active()+g.readyThatCount() &&
 		g.deadlines.none() &&
 		g.claims.nextTime() == never &&
 		(g.starter.ready.Empty() || g.isFull())

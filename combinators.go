@@ -11,7 +11,9 @@ import (
 // and is the result, as a [*TaskError]. What a group needs options for takes a
 // [DependencyTaskGroup].
 func All(tasks ...Task) Task {
-	return sideBySide("All", tasks, &GroupOptions[int]{}, func() bool { return false })
+	g := sideBySide("All", tasks, &GroupOptions[int]{}, func() bool { return false })
+	g.engine.serves = true
+	return g
 }
 
 // sideBySide returns a group whose nodes are the numbers of the tasks. Those that

@@ -84,6 +84,7 @@ func (d *diagram) isCyclic(nodes ...int32) bool {
 var paints = [StateSkipped + 1]struct{ class, fill, stroke string }{
 	StatePending:   {"pending", "#ffffff", "#8c959f"},
 	StateRunning:   {"running", "#fff3b0", "#b08800"},
+	StateReady:     {"ready", "#d6eaf8", "#2471a3"},
 	StateClosing:   {"closing", "#ffe9d6", "#a0672c"},
 	StateSucceeded: {"succeeded", "#c8e6c9", "#2e7d32"},
 	StateFailed:    {"failed", "#ffcdd2", "#c62828"},

@@ -29,13 +29,13 @@ func (e *groupEnding) notify(n *StopError) *StopError {
 	return e.notice
 }
 
-// isOnlyNotice reports whether an error of a member says nothing but that it was
-// told to end.
-func (e *groupEnding) isOnlyNotice(err error) bool {
-	return e.notice != nil && dropAll(err, func(err error) bool {
+// withoutNotice returns what an error says beside the notices of the group, and those
+// that one of its members was given besides; nil if nothing.
+func (e *groupEnding) withoutNotice(err error, own [2]*StopError) error {
+	return dropAll(err, func(err error) bool {
 		n, ok := err.(*StopError) //nolint:errorlint // One level at a time.
-		return ok && (n == e.notice || n == e.first)
-	}) == nil
+		return ok && n != nil && (n == e.notice || n == e.first || n == own[0] || n == own[1])
+	})
 }
 
 // asksGraces reports whether a failure asks for graces: the first one always,

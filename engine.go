@@ -49,6 +49,8 @@ type engine struct {
 	ending     groupEnding // what the group was told about its end
 	claims     claimQueue  // who waits for shared Limiters
 	notes      notes       // what members have said about themselves
+	services   services    // those that have said that they are ready
+	orders     orders      // which nodes were told one by one to end
 	growth     *growth     // the nodes that were added; nil: none yet
 	input      input       // how they are
 	phase      phase
@@ -68,6 +70,8 @@ type engine struct {
 	startLimit int64 // of the node in its first step, or never
 
 	busy     bool
+	inRound  bool
+	serves   bool  // it keeps its services for the group around: see Ready
 	current  int32 // the node whose code is running, or noNode
 	expiring expiry
 
@@ -100,6 +104,7 @@ func (g *engine) init(walk *walkOrder) {
 	g.parking.init(n)
 	g.deadlines.init()
 	g.ending.init()
+	g.services.init()
 	g.watchers.telling = nobody
 	g.startLimit = never
 	g.current = noNode
@@ -156,7 +161,7 @@ func (g *engine) Step(ctx context.Context) (y Yield, err error) {
 			w.deliver()
 		}
 		g.makeRound(ctx)
-		y, err = g.stepResult()
+		y, err = g.stepResult(ctx)
 	})
 	return y, err
 }
@@ -193,7 +198,7 @@ func (g *engine) Throw(ctx context.Context, thrown error) (y Yield, err error) {
 			g.beginCloseAll()
 			g.cancelPending()
 		}
-		y, err = g.stepResult()
+		y, err = g.stepResult(ctx)
 	})
 	return y, err
 }
@@ -215,6 +220,7 @@ func (g *engine) Stop(ctx context.Context, cause error) {
 		}
 		g.haltBy(n)
 		g.notifyAll(ctx, n)
+		g.retire(ctx)
 		g.parking.event.Set() // it may have nothing left to do
 	})
 }
@@ -226,6 +232,7 @@ func (g *engine) Drain() {
 		g.phase = phaseFreshDrained
 	case phaseRunning:
 		g.phase = phaseDraining
+		g.services.end()
 		g.claims.leave()
 		g.tellDraining()
 		g.parking.event.Set() // it may have nothing left to do
@@ -257,7 +264,7 @@ func (g *engine) BeginClose() *Event {
 	g.exclusively("BeginClose", func() {
 		g.readClock()
 		g.tellClosing()
-		for _, p := range g.parking.members() {
+		ask := func(p int32) {
 			var e *Event
 			if g.parking.has(g.nodes.slot(p), isClosing) {
 				e = g.askToClose(p)
@@ -268,6 +275,12 @@ func (g *engine) BeginClose() *Event {
 				waits = append(waits, e)
 			}
 		}
+		for _, p := range g.parking.members() {
+			if g.nodes.state(p) != StateReady {
+				ask(p)
+			}
+		}
+		g.closeServices(ask)
 	})
 	return allOf(waits)
 }
@@ -309,7 +322,8 @@ func (g *engine) signal() { g.parking.event.Set() }
 
 // stepResult is what a step returns: the group's result once nothing is left to
 // be done.
-func (g *engine) stepResult() (Yield, error) {
+func (g *engine) stepResult(ctx context.Context) (Yield, error) {
+	g.retire(ctx)
 	g.tellLateDrain()
 	g.checkDeadlock()
 	if !g.isOver() {
@@ -328,7 +342,7 @@ func (g *engine) stepResult() (Yield, error) {
 
 // isOver reports whether nothing is left to be done.
 func (g *engine) isOver() bool {
-	return g.nodes.active() == 0 && (g.nodes.count(StatePending) == 0 || g.phase == phaseDraining) && !g.waitsForNodes()
+	return g.nodes.members() == 0 && (g.nodes.count(StatePending) == 0 || g.phase == phaseDraining) && !g.waitsForNodes()
 }
 
 // nextStep says when the next step is worth making.
@@ -344,7 +358,7 @@ func (g *engine) nextStep() Yield {
 		y.at = at
 		y.code |= yieldAt
 	}
-	if g.phase == phaseStopping && g.nodes.count(StateRunning) == 0 {
+	if g.phase == phaseStopping && g.nodes.count(StateRunning)+g.nodes.count(StateReady) == 0 {
 		y.code |= yieldEnding
 	}
 	if g.pass != newRound { // cut short by the budget
@@ -373,6 +387,7 @@ func (g *engine) end(result error) {
 // cancelPending ends the starting.
 func (g *engine) cancelPending() {
 	g.phase = max(g.phase, phaseStopping)
+	g.services.end()
 	g.claims.leave()
 	if g.nodes.count(StatePending) == 0 {
 		return
@@ -387,6 +402,9 @@ func (g *engine) cancelPending() {
 // set changes a node's state, and tells the Observers.
 func (g *engine) set(p int32, to State, task Task, err error) {
 	from := g.nodes.change(p, to, g.round)
+	if g.services.open != nil && to.Ended() && (from != StatePending || !g.services.isOver) {
+		g.noteEnd(p)
+	}
 	if g.watchers.want(NodeChanged) {
 		g.tellChange(p, from, to, task, err)
 	}

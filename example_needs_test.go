@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/steptask/scheduler"
 )
@@ -54,4 +55,66 @@ func ExampleGroupOptions_when() {
 	// - test: 2 tests failed
 	// test failed because of test
 	// deploy skipped because of test
+}
+
+// A database is there for as long as something needs it: the tests start when it is
+// ready, and it ends when they have.
+func ExampleReady() {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("migrate", "database")
+	deps.Add("test", "migrate")
+	task := func(name string) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			if name != "database" {
+				fmt.Println(name)
+				return nil
+			}
+			fmt.Println("database is up")
+			co.Ready()
+			if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
+				return err
+			}
+			fmt.Println("database ends:", co.StopCause())
+			return nil
+		})
+	}
+	group, err := scheduler.NewDependencyTaskGroup(deps, task, &scheduler.GroupOptions[string]{Grace: time.Second})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(scheduler.Run(context.Background(), group, nil))
+	// Output:
+	// database is up
+	// migrate
+	// test
+	// database ends: scheduler: not needed any more
+	// <nil>
+}
+
+// One node is taken out of a run, with what depends on it.
+func ExampleDependencyTaskGroup_SkipNode() {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("deploy", "build")
+	deps.Add("announce", "deploy")
+	var group *scheduler.DependencyTaskGroup[string]
+	task := func(name string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error {
+			fmt.Println(name)
+			group.SkipNode("announce", errors.New("a release candidate"))
+			return nil
+		})
+	}
+	group, err := scheduler.NewDependencyTaskGroup(deps, task, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(scheduler.Run(context.Background(), group, nil))
+	fmt.Println(group.State("announce"), group.Err("announce"))
+	// Output:
+	// build
+	// deploy
+	// <nil>
+	// skipped announce: a release candidate
 }

@@ -93,7 +93,7 @@ func (g *engine) explain(p int32, waiting *waits) explanation {
 			e.Claims = waiting.of(t, g.pathOf(p))
 		}
 		e.Limited = len(e.Requires) == 0 && e.Claims == nil && g.isFull()
-	case StateRunning, StateClosing:
+	case StateRunning, StateReady, StateClosing:
 		g.explainMember(p, &e)
 	default:
 		e.Err = g.errOf(p)
@@ -149,10 +149,10 @@ func lineOf(e *explanation) string {
 		}
 	case e.Limited:
 		b.WriteString(", waits for the group's limit")
-	case e.State == StateRunning && e.Until != Next:
+	case (e.State == StateRunning || e.State == StateReady) && e.Until != Next:
 		fmt.Fprintf(&b, ", waits: %s", e.Until)
 	}
-	if e.Stopped && e.State == StateRunning {
+	if e.Stopped && (e.State == StateRunning || e.State == StateReady) {
 		b.WriteString(", asked to end")
 	}
 	if !e.Deadline.IsZero() {

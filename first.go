@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// ErrNotNeeded is the cause of the notice to a task of which nobody needs the result
-// any more, because another one of a [First] has won.
+// ErrNotNeeded is the cause of the notice to a task that nobody needs any more: of a
+// [First], because another one has won, or because all that require a ready node have
+// ended ([Ready]).
 var ErrNotNeeded = errors.New("scheduler: not needed any more")
 
 // First returns a Task that drives the given ones side by side until the first of

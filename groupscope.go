@@ -80,7 +80,18 @@ func (g *engine) haltBy(n *StopError) {
 }
 
 // noticeHere makes the engine a maker of scopes.
-func (g *engine) noticeHere() *StopError { return g.ending.notice }
+func (g *engine) noticeHere() *StopError {
+	switch p := g.current; {
+	case p == noNode:
+	case g.orders.isCarriedOut(p):
+		return g.orders.of(p).notice
+	case g.services.isUnneeded(p):
+		return g.services.noNeed()
+	case g.services.has(p) && g.ending.notice != nil:
+		return g.services.finalOf(g.ending.notice)
+	}
+	return g.ending.notice
+}
 
 func (g *engine) limitHere() int64 {
 	p := g.current

@@ -40,7 +40,7 @@ const (
 // Step is called when the event is set that the member waits for.
 func (c *closingTask) Step(ctx context.Context) (Yield, error) {
 	if !c.answers {
-		return Done, nil
+		return c.askServices(), nil
 	}
 	y, err := stepTask(ctx, c.task)
 	switch {
@@ -55,6 +55,17 @@ func (c *closingTask) Step(ctx context.Context) (Yield, error) {
 	}
 	c.answered, c.answer = true, err
 	return Done, nil
+}
+
+// askServices asks those services of a group to end that nothing in it needs any
+// more by now.
+func (c *closingTask) askServices() Yield {
+	if group, ok := lookFor[enclosed](c.task); ok && group.inside().services.of != nil {
+		if e := beginClose(c.task); e != nil && !e.IsSet() {
+			return Ending(e)
+		}
+	}
+	return Done
 }
 
 func (c *closingTask) Close() error {
@@ -177,11 +188,30 @@ func (g *engine) cutOff(ctx context.Context, p int32) {
 	}
 	err := g.closeTask(p, task)
 	g.vacate(p)
-	if err != nil {
-		g.handleAs(ctx, p, task, err, g.failures.isResult(err))
-		return
+	own := err
+	if g.orders.isCarriedOut(p) || g.services.has(p) {
+		own = g.withoutNotice(p, err)
 	}
-	g.set(p, StateCancelled, task, nil)
+	g.endCutOff(ctx, p, task, err, own)
+}
+
+// endCutOff ends the node of a member that was closed after its grace, or by an
+// order, or because nothing needs it. own is what its error says that counts.
+func (g *engine) endCutOff(ctx context.Context, p int32, task Task, err, own error) {
+	inside := g.failures.isResult(err)
+	switch {
+	case g.orders.isCarriedOut(p):
+		g.endOrdered(ctx, p, task, own)
+	case own != nil:
+		g.handleAs(ctx, p, task, err, inside)
+	case g.services.isUnneeded(p):
+		g.succeed(p, task)
+	default:
+		if err != nil {
+			g.failures.add(failure{err: g.taskError(p, task, err), node: p, kept: true})
+		}
+		g.set(p, StateCancelled, task, err)
+	}
 }
 
 // close closes a running member at once, or, if that would have to wait, puts it
@@ -242,8 +272,8 @@ func (g *engine) putInClosing(p int32, e *Event, c *closingTask) {
 // its grace is a failure like any other.
 func (g *engine) endClosing(ctx context.Context, p int32) {
 	c, err := g.finishClosing(p)
-	if c.why == closingCutOff && err != nil && !g.ending.isOnlyNotice(err) {
-		g.handleAs(ctx, p, c.task, err, g.failures.isResult(err))
+	if c.why == closingCutOff {
+		g.endCutOff(ctx, p, c.task, err, g.withoutNotice(p, err))
 		return
 	}
 	g.endClosed(p, c, err)
@@ -281,7 +311,9 @@ func (g *engine) endClosed(p int32, c *closingTask, err error) {
 		if c.ignored || g.conditions.areUsed() {
 			g.free(p)
 		}
-	case c.why == closingCutOff && err != nil && !g.ending.isOnlyNotice(err): // nothing is left to be decided
+	case c.failed == nil && g.services.isUnneeded(p) && g.withoutNotice(p, err) == nil:
+		g.set(p, StateSucceeded, c.task, nil)
+	case c.why == closingCutOff && err != nil && g.withoutNotice(p, err) != nil: // nothing is left to be decided
 		g.failures.add(failure{err: g.taskError(p, c.task, err), node: p, inside: g.failures.isResult(err)})
 		g.set(p, failedState(err), c.task, err)
 	default:
@@ -303,20 +335,26 @@ func (g *engine) closeTask(p int32, task Task) error {
 // have to be waited for: they are closing then.
 func (g *engine) beginCloseAll() {
 	for _, p := range g.parking.members() {
-		if slot := g.nodes.slot(p); slot != noSlot && !g.parking.has(slot, isClosing) {
+		slot := g.nodes.slot(p)
+		if slot != noSlot && !g.parking.has(slot, isClosing) && g.nodes.state(p) != StateReady {
 			g.close(p)
 		}
 	}
+	g.closeServices(g.close)
 }
 
 // closeAll closes the running members, and waits for those that take time once all
 // have been asked. If one of them panics, unwind closes the others.
 func (g *engine) closeAll() {
 	g.conditions.over = true
-	g.beginCloseAll()
-	for _, p := range g.parking.members() {
-		c, err := g.finishClosing(p)
-		g.endClosed(p, c, err)
+	for len(g.parking.members()) > 0 {
+		g.beginCloseAll() // services last, once what needs them has ended
+		for _, p := range g.parking.members() {
+			if g.parking.has(g.nodes.slot(p), isClosing) {
+				c, err := g.finishClosing(p)
+				g.endClosed(p, c, err)
+			}
+		}
 	}
 }
 
@@ -331,7 +369,7 @@ func (g *engine) closeRest() {
 	}()
 	g.abortCurrent(nil) // the Observer, if it panicked at the end of the one before
 	for _, do := range []func(){g.beginCloseAll, g.closeAll} {
-		for g.nodes.active() > 0 {
+		for g.nodes.members() > 0 {
 			if _, err := recovered(func() (Yield, error) { do(); return Done, nil }, new(bool)); err == nil {
 				break
 			} else {
@@ -407,10 +445,10 @@ func (g *engine) endNodes() {
 		g.cancelPending()
 	}
 	for p := range int32(g.nodes.len()) {
-		if g.nodes.active() == 0 {
+		if g.nodes.members() == 0 {
 			return
 		}
-		if s := g.nodes.state(p); s == StateRunning || s == StateClosing {
+		if s := g.nodes.state(p); !s.Ended() && s != StatePending {
 			g.abort(p, nil)
 		}
 	}

@@ -75,8 +75,12 @@ func (n *nodes) count(s State) int {
 	return n.counts[s]
 }
 
-// active returns how many nodes have started and not ended.
+// active returns how many nodes have started and not ended,
+// without services that are ready.
 func (n *nodes) active() int { return n.counts[StateRunning] + n.counts[StateClosing] }
+
+// members returns how many nodes have started and not ended.
+func (n *nodes) members() int { return n.active() + n.counts[StateReady] }
 
 // change puts a node into a state and returns the one before.
 func (n *nodes) change(p int32, to State, round int) (from State) {
@@ -123,13 +127,19 @@ func (n *nodes) requirementDone(p int32) bool {
 }
 
 // isFreeing reports whether a node counts as done for those that require it: it
-// has ended, and if [GroupOptions.Completed] named it, so has all that it
+// is ready or has ended, and if [GroupOptions.Completed] named it, so has all that it
 // requires itself.
-func (n *nodes) isFreeing(p int32) bool { return n.state(p).Ended() && n.cells[p] <= 0 }
+func (n *nodes) isFreeing(p int32) bool {
+	s := n.state(p)
+	return s == StateReady || s.Ended() && n.cells[p] <= 0
+}
 
-// isDone reports whether a node is done, or counts as that, for those that require
-// it.
-func (n *nodes) isDone(p int32) bool { return n.state(p) == StateSucceeded || n.has(p, countsAsDone) }
+// isDone reports whether a node is done or ready, or counts as that, for those that
+// require it.
+func (n *nodes) isDone(p int32) bool {
+	s := n.state(p)
+	return s == StateSucceeded || s == StateReady || n.has(p, countsAsDone)
+}
 
 // isReady reports whether a pending node waits for no other.
 func (n *nodes) isReady(p int32) bool { return n.states[p] == StatePending && n.cells[p] == 0 }

@@ -21,6 +21,7 @@ func TestState(t *testing.T) {
 		{0, "unknown", false},
 		{scheduler.StatePending, "pending", false},
 		{scheduler.StateRunning, "running", false},
+		{scheduler.StateReady, "ready", false},
 		{scheduler.StateClosing, "closing", false},
 		{scheduler.StateSucceeded, "succeeded", true},
 		{scheduler.StateFailed, "failed", true},

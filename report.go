@@ -131,7 +131,7 @@ func (g *engine) String() string {
 // nameOf returns what texts call a node: its key, or the description of its task if
 // the key is only a number.
 func (g *engine) nameOf(p int32) string {
-	if s := g.nodes.state(p); g.isNumbered && (s == StateRunning || s == StateClosing) && g.nodes.slot(p) != noSlot {
+	if s := g.nodes.state(p); g.isNumbered && s != StatePending && !s.Ended() && g.nodes.slot(p) != noSlot {
 		return TaskDescription(g.taskOf(p))
 	}
 	return fmt.Sprint(g.key(p))

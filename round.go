@@ -20,21 +20,29 @@ const (
 
 // makeRound makes a round, or as much of it as the budget allows.
 func (g *engine) makeRound(ctx context.Context) {
+	g.inRound = true
+	g.obey(ctx)
 	if g.pass == newRound {
 		g.beginRound()
 		g.pass, g.at = runningPass, 0
 	}
 	if g.pass == runningPass && g.stepDue(ctx) {
 		g.pass = startPass
+		g.obey(ctx)
 	}
 	if g.pass == startPass && g.startReady(ctx) {
 		g.pass = newRound
 	}
+	g.inRound = false
+	g.obey(ctx)
 }
 
 // beginRound finds the members that have become due.
 func (g *engine) beginRound() {
 	g.round++
+	if g.parking.event.set.Load() {
+		g.takeReadyCalls()
+	}
 	g.parking.beginRound(g.round)
 	if g.parking.hasTimes() || g.deadlines.wheel.Len() > 0 || g.watchers.wanted != 0 {
 		g.now = instantOf(g.clock)
@@ -201,8 +209,14 @@ func (g *engine) succeed(p int32, task Task) {
 // free counts a node as done for those that require it. One of them that is done
 // already, since GroupOptions.Completed named it, may free others in turn.
 //
-// With When that is so for each node that has ended, whichever way.
+// With When that is so for each node that has ended, whichever way. One that was
+// ready before has done it then, but for what was added since.
 func (g *engine) free(p int32) {
+	if g.services.has(p) {
+		g.freeRow(g.takeAdded(p))
+		g.askWhen()
+		return
+	}
 	g.release(p)
 	g.askWhen()
 }

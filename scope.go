@@ -71,6 +71,9 @@ func noticeOf(ctx context.Context) *StopError {
 		if s.maker == nil {
 			continue
 		}
+		if g, ok := s.maker.(*engine); ok && g.hidesNotices(g.current) {
+			break // it will tell
+		}
 		n := s.maker.noticeHere()
 		if n != nil && n.final {
 			return n
@@ -97,39 +100,57 @@ func thrownOf(ctx context.Context) error {
 	return nil
 }
 
-// limitOf returns the earliest limit of the runners and nodes around ctx, in
-// wall time, and whether there is one; there is none under a clock other than the
-// system's. A limit has passed when the clock reads more than it says, so a
-// nanosecond is added: a call that keeps the deadline by itself must not be
-// earlier than its node.
-func limitOf(ctx context.Context) (time.Time, bool) {
+// limitsOf returns the earliest limit of the runners and nodes around ctx, as an
+// instant in wall time, and the same without that of the innermost node; 0 is none.
+// There is none under a clock other than the system's. A limit has passed when the
+// clock reads more than it says, so a nanosecond is added: a call that keeps the
+// deadline by itself must not be earlier than its node.
+func limitsOf(ctx context.Context) (at, outer int64) {
 	s := scopeOf(ctx)
 	if s == nil {
-		return time.Time{}, false
+		return 0, 0
 	}
 	if _, ok := s.clock.(*systemClock); !ok {
-		return time.Time{}, false
+		return 0, 0
 	}
-	at := instantLimitOf(ctx)
-	if at >= never-1 {
-		return time.Time{}, false
-	}
-	return time.Unix(0, at+1), true
+	first, rest := instantLimitsOf(ctx)
+	return wallLimit(first), wallLimit(rest)
 }
 
-// instantLimitOf returns the same as an instant of the clock of ctx, or never.
-// Limits by another clock further out do not count.
+func wallLimit(at int64) int64 {
+	if at >= never-1 {
+		return 0
+	}
+	return at + 1
+}
+
+// instantLimitOf returns the earliest limit around ctx as an instant of the clock of
+// ctx, or never. Limits by another clock further out do not count.
 func instantLimitOf(ctx context.Context) int64 {
-	at := never
+	at, _ := instantLimitsOf(ctx)
+	return at
+}
+
+// instantLimitsOf returns the same, and besides it the earliest limit but for that of
+// the innermost node.
+func instantLimitsOf(ctx context.Context) (at, outer int64) {
+	at, outer = never, never
+	var node maker
 	for s := scopeOf(ctx); s != nil; s = s.outer {
 		if s.maker != nil {
-			at = min(at, s.maker.limitHere())
+			limit := s.maker.limitHere()
+			at = min(at, limit)
+			if g, ok := s.maker.(*engine); ok && node == nil {
+				node = g
+			} else {
+				outer = min(outer, limit)
+			}
 		}
 		if s.ownClock {
 			break
 		}
 	}
-	return at
+	return at, outer
 }
 
 type scopeKey struct{}

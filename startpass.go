@@ -53,6 +53,7 @@ func (g *engine) sweep(ctx context.Context) bool {
 			}
 			g.budget--
 			g.start(ctx, p)
+			g.obey(ctx)
 			if g.claims.hasNews() && !g.isFull() {
 				if first := g.serveClaims(); first < w {
 					ready.Leave(w)
@@ -69,7 +70,7 @@ func (g *engine) sweep(ctx context.Context) bool {
 // round fits into the tables.
 func (g *engine) startsDirectly() bool {
 	o := &g.opts
-	return g.round <= math.MaxInt32 && o.Timeout == nil && o.Context == nil && o.Claims == nil && o.When == nil && !o.KeepOpen &&
+	return g.round <= math.MaxInt32 && g.services.open == nil && o.Timeout == nil && o.Context == nil && o.Claims == nil && o.When == nil && !o.KeepOpen &&
 		!o.RecoverPanics && !g.timesSteps() && o.Budget == 0 && o.Limit == 0
 }
 
@@ -196,6 +197,7 @@ func (g *engine) applyFirst(
 	default:
 		g.occupy(p, task, limit, values)
 		g.apply(ctx, p, y, nil)
+		g.startedReady(p)
 		if g.ending.notice != nil && g.nodes.slot(p) != noSlot {
 			g.notify(ctx, p, g.ending.notice)
 		}

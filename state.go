@@ -10,6 +10,9 @@ const (
 	StatePending State = iota + 1
 	// StateRunning is that of a node whose task has started and not ended.
 	StateRunning
+	// StateReady is that of a running node that has said [Ready]: those that
+	// require it may start, and it continues as the service that they need.
+	StateReady
 	// StateClosing is that of a node which has to end now, because its time or
 	// its grace has passed or the group is being closed, and whose task has
 	// not ended yet: it has a call that has not returned.
@@ -29,7 +32,7 @@ const (
 	StateSkipped
 )
 
-var stateNames = [...]string{"unknown", "pending", "running", "closing", "succeeded", "failed", "timed out", "cancelled", "skipped"}
+var stateNames = [...]string{"unknown", "pending", "running", "ready", "closing", "succeeded", "failed", "timed out", "cancelled", "skipped"}
 
 // String returns the state in lower case; "unknown" for the zero State.
 func (s State) String() string {

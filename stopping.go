@@ -14,12 +14,34 @@ import (
 func (g *engine) fail(ctx context.Context, p int32, err error) {
 	task := g.parking.task(g.nodes.slot(p))
 	g.vacate(p)
-	if g.phase != phaseRunning && g.ending.isOnlyNotice(err) {
+	own := g.withoutNotice(p, err)
+	switch {
+	case g.orders.isCarriedOut(p):
+		g.endOrdered(ctx, p, task, own)
+	case own == nil && g.services.isUnneeded(p):
+		g.succeed(p, task)
+	case own == nil && g.phase != phaseRunning:
 		g.failures.add(failure{err: g.taskError(p, task, err), node: p, kept: true})
 		g.set(p, StateCancelled, task, err)
-		return
+	default:
+		g.handleAs(ctx, p, task, err, g.phase == phaseStopping && g.failures.isResult(err))
 	}
-	g.handleAs(ctx, p, task, err, g.phase == phaseStopping && g.failures.isResult(err))
+}
+
+// withoutNotice returns what an error of a member says beside the notices that it
+// was given, or nil.
+func (g *engine) withoutNotice(p int32, err error) error {
+	var own [2]*StopError
+	if g.orders.isCarriedOut(p) {
+		own[0] = g.orders.of(p).notice
+	}
+	if g.services.has(p) {
+		own[1] = g.services.final
+		if g.services.isUnneeded(p) {
+			own[0] = g.services.notNeeded
+		}
+	}
+	return g.ending.withoutNotice(err, own)
 }
 
 // handle does what a failure asks for. The node has no slot any more.
@@ -31,9 +53,7 @@ func (g *engine) handle(ctx context.Context, p int32, task Task, err error) {
 // node: it is not forgotten even if the group has failed already.
 func (g *engine) handleAs(ctx context.Context, p int32, task Task, err error, inside bool) {
 	if drop(err, ErrSkip) == nil {
-		g.failures.add(failure{err: g.taskError(p, task, err), node: p, kept: true, isSkip: true})
-		g.set(p, StateSkipped, task, err)
-		g.skipDependents(p)
+		g.skip(p, task, err)
 		return
 	}
 	state := failedState(err)
@@ -99,9 +119,10 @@ func (g *engine) skipDependents(p int32) {
 		if g.nodes.state(p).Ended() {
 			g.free(p)
 		}
+		g.askAgain(p)
 		return
 	}
-	var found []int32
+	found := g.skipRow(nil, g.addedTo(p))
 	for next := -1; next < len(found); next++ {
 		from := p
 		if next >= 0 {
@@ -112,9 +133,13 @@ func (g *engine) skipDependents(p int32) {
 	}
 	slices.Sort(found)
 	for _, q := range found {
-		if g.nodes.state(q) == StatePending {
-			g.set(q, StateSkipped, nil, nil)
+		if g.nodes.state(q) != StatePending {
+			continue
 		}
+		if g.nodes.isReady(q) { // by a service
+			g.withdraw(q)
+		}
+		g.set(q, StateSkipped, nil, nil)
 	}
 }
 
@@ -148,11 +173,17 @@ func (g *engine) stop(ctx context.Context, cause error, by int32) {
 			continue // it ended meanwhile, see notify, or is ending
 		}
 		g.nodes.add(p, wasStopped)
-		if grace := g.graceOf(p); grace > 0 {
+		grace := g.graceOf(p)
+		if grace > 0 {
 			g.grant(slot, closeCancel, grace)
+		}
+		switch {
+		case g.hidesNotices(p): // it is told, or closed, when nothing needs it any more
+			g.services.of[p].closeLast = grace <= 0
+		case grace > 0:
 			g.tellNotice(p, n, grace)
 			g.notify(ctx, p, n)
-		} else {
+		default:
 			g.close(p)
 		}
 	}
@@ -169,8 +200,10 @@ func (g *engine) notifyAll(ctx context.Context, cause error) {
 	for _, p := range g.parking.members() {
 		if slot := g.nodes.slot(p); slot != noSlot && !g.parking.has(slot, isClosing) {
 			g.nodes.add(p, wasStopped)
-			g.tellNotice(p, n, 0)
-			g.notify(ctx, p, n)
+			if !g.hidesNotices(p) {
+				g.tellNotice(p, n, 0)
+				g.notify(ctx, p, n)
+			}
 		}
 	}
 }

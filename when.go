@@ -89,10 +89,7 @@ func (g *engine) decide(p int32) {
 		g.set(p, StateSucceeded, nil, nil)
 		g.release(p)
 	case Skip:
-		err := g.taskError(p, nil, ErrCondition)
-		g.failures.add(failure{err: err, node: p, kept: true, isSkip: true})
-		g.set(p, StateSkipped, nil, ErrCondition)
-		g.release(p)
+		g.skip(p, nil, ErrCondition)
 	default:
 		if !g.hasLost(p) {
 			g.starter.add(p)

@@ -47,6 +47,7 @@
 //	scheduler.abandon node    a call of it was left behind
 //	scheduler.drain   group   nothing more starts
 //	scheduler.close   group   it is ended from outside
+//	scheduler.ready   node    it is ready, and continues as a service
 //	scheduler.close   node    its task is being closed and has not ended yet
 //
 // All times are those of the run's clock, so a simulated run has a trace in

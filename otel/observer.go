@@ -174,6 +174,8 @@ func (g *group) change(r scheduler.Record) {
 	switch {
 	case r.To == scheduler.StateRunning:
 		g.start(n, r)
+	case r.To == scheduler.StateReady:
+		g.ready(n, r)
 	case r.To == scheduler.StateClosing:
 		g.close(n, r)
 	case n.live == nil && isFailure(r.To): // it failed before it was started

@@ -34,6 +34,7 @@ const (
 	retryEvent = "scheduler.retry"
 	drainEvent = "scheduler.drain"
 	closeEvent = "scheduler.close"
+	readyEvent = "scheduler.ready"
 	noteEvent  = "scheduler.note"
 
 	abandonEvent = "scheduler.abandon"
@@ -104,6 +105,13 @@ func (g *group) links(r scheduler.Record) []trace.Link {
 		}
 	}
 	return links
+}
+
+// ready notes that a node is ready: its span continues.
+func (g *group) ready(n *node, r scheduler.Record) {
+	if g.span != nil && n.live != nil {
+		event(n.live.span, readyEvent, r)
+	}
 }
 
 // close notes that a node ends as soon as its task has.

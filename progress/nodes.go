@@ -139,7 +139,8 @@ func (ns *nodes) firstWaiting() []string {
 
 // ended returns how many have ended.
 func (ns *nodes) ended() int {
-	left := ns.counts[scheduler.StatePending] + ns.counts[scheduler.StateRunning] + ns.counts[scheduler.StateClosing]
+	left := ns.counts[scheduler.StatePending] + ns.counts[scheduler.StateRunning] +
+		ns.counts[scheduler.StateReady] + ns.counts[scheduler.StateClosing]
 	return ns.all - left
 }
 

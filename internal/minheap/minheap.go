@@ -47,5 +47,18 @@ func (h *Heap[V]) Pop() (key int64, value V) {
 	}
 }
 
+// Remove takes the values of a key out, in time in proportion to the number of
+// values, and reports whether there was one.
+func (h *Heap[V]) Remove(key int64) bool {
+	before := h.entries
+	h.entries = nil
+	for _, e := range before {
+		if e.key != key {
+			h.Push(e.key, e.value)
+		}
+	}
+	return len(h.entries) < len(before)
+}
+
 // Clear takes all values out.
 func (h *Heap[V]) Clear() { h.entries = nil }

@@ -12,6 +12,7 @@ type State int
 const (
 	Pending State = iota + 1
 	Running
+	Ready
 	Closing // told to end at once, and not ended: no task of the model takes time for that
 	Succeeded
 	Failed

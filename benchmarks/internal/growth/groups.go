@@ -63,6 +63,14 @@ func mixed(n int) *group {
 	}, &options{AggregateErrors: true}))
 }
 
+// service is ready at once, and ends when it is told to.
+func service(int) scheduler.Task {
+	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		co.Ready()
+		return co.Yield(scheduler.On(co.Stopping()))
+	})
+}
+
 // of gives a group to an operation.
 func of(of func(n int) *group, op func(g *group, n int)) func(n int) func() {
 	return func(n int) func() {
@@ -137,6 +145,21 @@ func groups() []Row {
 				return &options{Observer: scheduler.ObserverFunc(readRecord)}
 			}),
 		},
+		{Name: "n services, each of which needs the one before", Uses: "Ready Coroutine.Ready", N: 1000, Ready: runs(chain, service, none)},
+		{Name: "n services that nothing needs", Uses: "Ready Coroutine.Ready", N: 1000, Ready: runs(wide, service, none)},
+		{Name: "n nodes, skipped and stopped one by one", Uses: "DependencyTaskGroup.SkipNode DependencyTaskGroup.StopNode", N: 1000, Ready: func(n int) func() {
+			return func() {
+				var g *group
+				g = newGroup(wide(n), func(i int) scheduler.Task {
+					for k := i + 1; k < n; k += 2 {
+						g.SkipNode(k, nil)
+						g.StopNode(k+1, nil)
+					}
+					return nothing(i)
+				}, &options{AggregateErrors: true})
+				run(g)
+			}
+		}},
 		{Name: "n nodes added one by one", Uses: "DependencyTaskGroup.Add DependencyTaskGroup.CloseInput", N: 10_000, Ready: stream(func(i int) []int {
 			if i == 0 {
 				return nil // and not the node that adds

@@ -1,0 +1,150 @@
+package scheduler
+
+import "context"
+
+// StopNode asks one node to end, and fails it. One that is pending fails with cause
+// and is not started. One that runs, or is ready, gets a notice with cause and its
+// grace, and is closed after that, or at once without a grace. It fails with cause
+// if it ends with the notice or is closed, and with cause joined with its own error
+// if it has one; if it ends with nil it has succeeded. What depends on it is treated
+// as after any failure. A nil cause is [ErrCancelled].
+//
+// It takes effect at the end of the pass under way, or, between two steps, in the
+// next one, which is due at once; the node does not start meanwhile. StopNode is for
+// the driving goroutine, as [DependencyTaskGroup.Drain] is; [TaskRunner.Post] gets
+// there from any other. It returns false, and nothing happens, for a key that is not
+// in the group, for a node that has ended, is closing, or has been asked to end, and
+// after the group was stopped.
+func (g *DependencyTaskGroup[K]) StopNode(k K, cause error) bool {
+	p, ok := g.plan.find(k)
+	if cause == nil {
+		cause = ErrCancelled
+	}
+	return ok && g.engine.order(p, &order{notice: &StopError{Cause: cause, final: true}})
+}
+
+// SkipNode asks one node to end, and skips it, with all that depends on it. One that
+// is pending is skipped with err and is not started. One that runs, or is ready, gets
+// a notice with err and its grace, as by [DependencyTaskGroup.StopNode]. It is skipped
+// if it ends with the notice or is closed; if it ends with nil it has succeeded, and
+// with another error it has failed. A nil err is [ErrSkip]; no err counts as a
+// failure of the group. For all else it is like StopNode.
+func (g *DependencyTaskGroup[K]) SkipNode(k K, err error) bool {
+	p, ok := g.plan.find(k)
+	if err == nil {
+		err = ErrSkip
+	}
+	return ok && g.engine.order(p, &order{notice: &StopError{Cause: err, final: true}, skips: true})
+}
+
+// order says of one node that it is to end.
+type order struct {
+	node   int32
+	notice *StopError
+	skips  bool
+	done   bool // it was carried out
+}
+
+// orders are those that a group has been given.
+type orders struct {
+	given   map[int32]*order // by node; nil: there are none
+	pending []*order         // that were not carried out yet
+}
+
+// has reports whether a node is to end by an order.
+func (o *orders) has(p int32) bool { return o.given != nil && o.given[p] != nil }
+
+// isCarriedOut reports whether a node was told to end, or is closed, by an order.
+func (o *orders) isCarriedOut(p int32) bool { return o.has(p) && o.given[p].done }
+
+// of returns the order of a node, or nil.
+func (o *orders) of(p int32) *order { return o.given[p] }
+
+// order takes an order, which is carried out between two passes. A pending node does
+// not start meanwhile.
+func (g *engine) order(p int32, o *order) bool {
+	state := g.nodes.state(p)
+	if g.phase >= phaseStopping || g.orders.has(p) || g.services.isUnneeded(p) ||
+		state != StatePending && state != StateRunning && state != StateReady {
+		return false
+	}
+	if state == StatePending {
+		if g.nodes.isReady(p) {
+			g.withdraw(p)
+		}
+		g.nodes.wait(p) // for what never comes
+	}
+	if g.orders.given == nil {
+		g.orders.given = map[int32]*order{}
+	}
+	o.node = p
+	g.orders.given[p] = o
+	g.orders.pending = append(g.orders.pending, o)
+	if !g.inRound {
+		g.parking.event.Set()
+	}
+	return true
+}
+
+// withdraw takes back that a pending node is ready to start, or is to be asked of.
+func (g *engine) withdraw(p int32) {
+	if g.conditions.areUsed() {
+		g.conditions.due.Remove(p)
+	}
+	rank := g.starter.rankOf(p)
+	g.starter.ready.Remove(rank)
+	g.claims.withdraw(p, rank)
+}
+
+// obey carries out the orders that have come.
+func (g *engine) obey(ctx context.Context) {
+	for len(g.orders.pending) > 0 {
+		o := g.orders.pending[0]
+		g.orders.pending = g.orders.pending[1:]
+		o.done = true
+		switch state := g.nodes.state(o.node); {
+		case state == StatePending:
+			g.nodes.setSlot(o.node, noSlot)
+			g.endOrdered(ctx, o.node, nil, nil)
+		case (state == StateRunning || state == StateReady) && !g.parking.has(g.nodes.slot(o.node), hasFinalNotice):
+			g.stopOrdered(ctx, o)
+		}
+	}
+}
+
+// stopOrdered asks a running node to end, or closes it.
+func (g *engine) stopOrdered(ctx context.Context, o *order) {
+	p := o.node
+	if g.services.has(p) {
+		g.services.of[p].released = true
+	}
+	grace := g.graceOf(p)
+	if grace <= 0 {
+		g.cutOff(ctx, p)
+		return
+	}
+	g.grant(g.nodes.slot(p), closeCancel, grace)
+	g.tellNotice(p, o.notice, grace)
+	g.notify(ctx, p, o.notice)
+}
+
+// endOrdered ends a node, which has no slot any more, as its order says; err is what
+// it had failed with besides.
+func (g *engine) endOrdered(ctx context.Context, p int32, task Task, err error) {
+	o := g.orders.of(p)
+	switch {
+	case !o.skips:
+		g.handle(ctx, p, task, join(o.notice.Cause, err))
+	case err != nil:
+		g.handle(ctx, p, task, err)
+	default:
+		g.skip(p, task, o.notice.Cause)
+	}
+}
+
+// skip ends a node as skipped with err, and what depends on it.
+func (g *engine) skip(p int32, task Task, err error) {
+	g.failures.add(failure{err: g.taskError(p, task, err), node: p, kept: true, isSkip: true})
+	g.set(p, StateSkipped, task, err)
+	g.skipDependents(p)
+}

@@ -1,0 +1,389 @@
+package scheduler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
+)
+
+// servicePlay is what tasks say of themselves, with the seconds since the start.
+type servicePlay struct {
+	clock *schedulertest.Clock
+	start time.Time
+	lines []string
+}
+
+func newServicePlay() *servicePlay {
+	clock := newClock()
+	return &servicePlay{clock: clock, start: clock.Now()}
+}
+
+func (d *servicePlay) add(format string, args ...any) {
+	d.lines = append(d.lines, fmt.Sprintf("%ds ", int(d.clock.Now().Sub(d.start).Seconds()))+fmt.Sprintf(format, args...))
+}
+
+func (d *servicePlay) String() string { return strings.Join(d.lines, ", ") }
+
+// service boots for a second, is ready, and takes a second to stop.
+func (d *servicePlay) service(k string) scheduler.Task {
+	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		d.add("boot %s", k)
+		if err := co.Yield(scheduler.After(time.Second)); err != nil {
+			return err
+		}
+		d.add("%s ready", k)
+		co.Ready()
+		err := co.Yield(scheduler.On(co.Stopping()))
+		if err == nil {
+			d.add("%s told: %v", k, strings.TrimPrefix(co.StopCause().Error(), "scheduler: "))
+			err = co.Yield(scheduler.After(time.Second))
+		}
+		d.add("%s ends: %v", k, err)
+		return err
+	})
+}
+
+func (d *servicePlay) job(k string, seconds int, fails error) scheduler.Task {
+	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		d.add("%s", k)
+		if err := co.Yield(scheduler.After(time.Duration(seconds) * time.Second)); err != nil {
+			d.add("%s: %v", k, err)
+			return err
+		}
+		d.add("%s done", k)
+		return fails
+	})
+}
+
+// mixed makes a service of a key that begins with S, and a job of three seconds of
+// any other.
+func (d *servicePlay) mixed(k string) scheduler.Task {
+	if strings.HasPrefix(k, "S") {
+		return d.service(k)
+	}
+	return d.job(k, 3, nil)
+}
+
+// serve runs a group to its end.
+func (d *servicePlay) serve(
+	t *testing.T, deps string, opts *scheduler.GroupOptions[string], run *scheduler.RunnerOptions, task func(k string) scheduler.Task,
+) (*scheduler.DependencyTaskGroup[string], error) {
+	t.Helper()
+	group := newGroup(t, deps, task, opts)
+	if run == nil {
+		run = &scheduler.RunnerOptions{}
+	}
+	run.Clock = d.clock
+	return group, scheduler.Run(t.Context(), group, run)
+}
+
+func TestReady_ends_in_reverse(t *testing.T) {
+	for _, limit := range []int{0, 1} {
+		d := newServicePlay()
+		g, err := d.serve(t, "Sapp:Sdb test:Sapp", &scheduler.GroupOptions[string]{
+			Grace: 5 * time.Second, Limit: limit,
+			Timeout: func(string) time.Duration { return 4 * time.Second },
+		}, nil, d.mixed)
+		require.NoError(t, err)
+		require.Equal(t, "0s boot Sdb, 1s Sdb ready, 1s boot Sapp, 2s Sapp ready, 2s test, 5s test done, "+
+			"5s Sapp told: not needed any more, 6s Sapp ends: <nil>, "+
+			"6s Sdb told: not needed any more, 7s Sdb ends: <nil>", d.String())
+		require.Equal(t, 3, g.Count(scheduler.StateSucceeded))
+		require.Empty(t, outcomes(g))
+	}
+}
+
+func TestReady_for_those_behind_and_without_a_grace(t *testing.T) {
+	d := newServicePlay()
+	g, err := d.serve(t, "migrate:Sdb use:migrate other", nil, nil, d.mixed)
+	require.NoError(t, err)
+	require.Equal(t, "0s boot Sdb, 0s other, 1s Sdb ready, 1s migrate, 3s other done, 4s migrate done, 4s use, 7s use done, "+
+		"7s Sdb ends: scheduler: closed", d.String())
+	require.Equal(t, 4, g.Count(scheduler.StateSucceeded))
+	require.Empty(t, g.Errors())
+}
+
+// A service that nothing requires lives until only services are left.
+func TestReady_of_a_leaf(t *testing.T) {
+	d := newServicePlay()
+	g, err := d.serve(t, "Slog job Sapp:Sdb", nil, nil, d.mixed)
+	require.NoError(t, err)
+	require.Equal(t, "0s boot Slog, 0s job, 0s boot Sdb, 1s Slog ready, 1s Sdb ready, 1s boot Sapp, 2s Sapp ready, 3s job done, "+
+		"3s Sapp ends: scheduler: closed, 3s Sdb ends: scheduler: closed, 3s Slog ends: scheduler: closed", d.String())
+	require.Equal(t, 4, g.Count(scheduler.StateSucceeded))
+}
+
+// A stop reaches services in reverse, all within one grace; without one they are
+// closed last, in reverse.
+func TestReady_and_the_end_of_the_run(t *testing.T) {
+	enough := errors.New("enough")
+	run := func(grace time.Duration, end func(r *scheduler.TaskRunner, g *scheduler.DependencyTaskGroup[string])) (string, string, error) {
+		d := newServicePlay()
+		g := newGroup(t, "Sapp:Sdb job:Sapp Slog", func(k string) scheduler.Task {
+			if k == "job" {
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					d.add("job")
+					err := co.Yield(scheduler.After(time.Hour).Or(scheduler.On(co.Stopping())))
+					if err == nil {
+						err = co.StopCause()
+					}
+					d.add("job: %v", err)
+					return err
+				})
+			}
+			return d.service(k)
+		}, nil)
+		r := startRunner(t, g, &scheduler.RunnerOptions{Clock: d.clock, Grace: grace})
+		for g.State("job") != scheduler.StateRunning {
+			if at, ok := r.Due().Time(); ok {
+				d.clock.Advance(at.Sub(d.clock.Now()))
+			}
+			_, err := r.Step(t.Context())
+			require.NoError(t, err)
+		}
+		require.Equal(t, 3, g.Count(scheduler.StateReady))
+		d.lines = nil
+		end(r, g)
+		_ = r.RunToCompletion(t.Context(), 0)
+		return d.String(), endings(g), r.Err()
+	}
+	text, ends, err := run(10*time.Second, func(r *scheduler.TaskRunner, _ *scheduler.DependencyTaskGroup[string]) { r.Stop(enough) })
+	require.Equal(t, enough, err)
+	require.Equal(t, "2s job: enough, 2s Slog told: enough, 2s Sapp told: enough, 3s Sapp ends: <nil>, 3s Slog ends: <nil>, "+
+		"3s Sdb told: enough, 4s Sdb ends: <nil>", text)
+	require.Equal(t, " Sdb succeeded Sapp succeeded job cancelled Slog succeeded", ends)
+
+	text, ends, err = run(1500*time.Millisecond, func(r *scheduler.TaskRunner, _ *scheduler.DependencyTaskGroup[string]) { r.Stop(enough) })
+	require.Equal(t, enough, err)
+	require.Equal(t, "2s job: enough, 2s Slog told: enough, 2s Sapp told: enough, 3s Sapp ends: <nil>, 3s Slog ends: <nil>, "+
+		"3s Sdb told: enough, 3s Sdb ends: scheduler: closed", text)
+	require.Equal(t, " Sdb cancelled Sapp succeeded job cancelled Slog succeeded", ends)
+
+	closed := "2s job: scheduler: closed, 2s Slog ends: scheduler: closed, 2s Sapp ends: scheduler: closed, 2s Sdb ends: scheduler: closed"
+	for _, end := range []func(*scheduler.TaskRunner, *scheduler.DependencyTaskGroup[string]){
+		func(r *scheduler.TaskRunner, _ *scheduler.DependencyTaskGroup[string]) { r.Stop(enough) },
+		func(r *scheduler.TaskRunner, _ *scheduler.DependencyTaskGroup[string]) { r.Kill() },
+		func(r *scheduler.TaskRunner, _ *scheduler.DependencyTaskGroup[string]) { _ = r.Cancel() },
+		func(r *scheduler.TaskRunner, _ *scheduler.DependencyTaskGroup[string]) { r.Interrupt(enough) },
+		func(_ *scheduler.TaskRunner, g *scheduler.DependencyTaskGroup[string]) {
+			require.True(t, g.StopNode("job", enough))
+		},
+	} {
+		text, ends, err = run(0, end)
+		require.Error(t, err)
+		require.Equal(t, closed, text)
+		require.Contains(t, []string{
+			" Sdb cancelled Sapp cancelled job cancelled Slog cancelled", " Sdb cancelled Sapp cancelled job failed Slog cancelled",
+		}, ends)
+	}
+
+	// A drain lets it come to its end.
+	text, ends, err = run(0, func(_ *scheduler.TaskRunner, g *scheduler.DependencyTaskGroup[string]) { g.Drain() })
+	require.NoError(t, err)
+	require.Equal(t, "3602s job: <nil>, 3602s Slog ends: scheduler: closed, 3602s Sapp ends: scheduler: closed, 3602s Sdb ends: scheduler: closed", text)
+	require.Equal(t, " Sdb succeeded Sapp succeeded job succeeded Slog succeeded", ends)
+}
+
+// A service that fails: what is pending and requires it is treated as after any
+// failure, what runs goes on unless the group stops.
+func TestReady_and_then_a_failure(t *testing.T) {
+	for what, want := range map[scheduler.Disposition]string{
+		scheduler.StopGroup:      "0s a, 1s a: scheduler: closed| S failed a cancelled b cancelled c cancelled",
+		scheduler.SkipDependents: "0s a, 3s a done| S failed a succeeded b skipped c skipped",
+		scheduler.IgnoreError:    "0s a, 3s a done, 3s b, 6s b done, 6s c, 9s c done| S failed a succeeded b succeeded c succeeded",
+	} {
+		for _, claims := range []bool{false, true} {
+			for _, when := range []bool{false, true} {
+				d := newServicePlay()
+				opts := &scheduler.GroupOptions[string]{
+					Limit: 1, OnError: func(string, error) scheduler.Disposition { return what },
+				}
+				l := limiter(1)
+				if claims {
+					opts.Limit = 0
+					opts.Claims = func(k string) []scheduler.Claim {
+						if k == "S" {
+							return nil
+						}
+						return []scheduler.Claim{{Limiter: l, Weight: 1}}
+					}
+				}
+				if when {
+					opts.When = conditions(nil)
+				}
+				g, _ := d.serve(t, "a:S b:S c:b", opts, nil, func(k string) scheduler.Task {
+					if k == "S" {
+						return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+							co.Ready()
+							if err := co.Yield(scheduler.After(time.Second)); err != nil {
+								return err
+							}
+							return errSpace
+						})
+					}
+					return d.job(k, 3, nil)
+				})
+				require.Equal(t, want, d.String()+"|"+endings(g), "%v claims %v when %v", what, claims, when)
+				require.ErrorIs(t, g.Err("S"), errSpace)
+				require.Zero(t, l.InUse()+l.Waiting())
+			}
+		}
+	}
+}
+
+// A call may say that it is ready, also a poll; its context loses the limit of the
+// node.
+func TestReady_in_a_call(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var lines []string
+		add := func(format string, args ...any) {
+			lines = append(lines, fmt.Sprint(time.Since(began).Truncate(time.Second), " ", fmt.Sprintf(format, args...)))
+		}
+		g := newGroup(t, "test:db,web", func(k string) scheduler.Task {
+			switch k {
+			case "test":
+				return scheduler.Func(func(ctx context.Context) error { add("test"); return nil })
+			case "web":
+				return scheduler.Blocking(func(ctx context.Context) error {
+					scheduler.Ready(ctx)
+					<-scheduler.Stopping(ctx)
+					return nil
+				})
+			}
+			return scheduler.Blocking(func(ctx context.Context) error {
+				_, limited := ctx.Deadline()
+				require.True(t, limited)
+				sleep(2 * time.Second)
+				scheduler.Ready(ctx)
+				scheduler.Ready(ctx)
+				_, limited = ctx.Deadline()
+				require.False(t, limited)
+				<-scheduler.Stopping(ctx)
+				require.ErrorIs(t, scheduler.StopCause(ctx), scheduler.ErrNotNeeded)
+				require.NoError(t, ctx.Err())
+				sleep(4 * time.Second)
+				add("db has ended")
+				return nil
+			})
+		}, &scheduler.GroupOptions[string]{
+			Grace: time.Minute, Timeout: func(string) time.Duration { return 3 * time.Second },
+		})
+		require.NoError(t, scheduler.Run(t.Context(), g, nil))
+		require.Equal(t, []string{"2s test", "6s db has ended"}, lines)
+		require.Equal(t, 3, g.Count(scheduler.StateSucceeded))
+	})
+}
+
+// The claims of a service stay held: who waits for them in vain is told.
+func TestReady_and_a_deadlock(t *testing.T) {
+	d := newServicePlay()
+	l := limiter(1)
+	g, err := d.serve(t, "a:S", &scheduler.GroupOptions[string]{
+		Claims: func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: l, Weight: 1}} },
+	}, nil, d.mixed)
+	require.ErrorAs(t, err, new(*scheduler.DeadlockError))
+	require.ErrorContains(t, err, "S")
+	require.Equal(t, " S cancelled a cancelled", endings(g))
+	require.Zero(t, l.InUse()+l.Waiting())
+
+	// One that is ending already gives them back.
+	d = newServicePlay()
+	_, err = d.serve(t, "b:S other", &scheduler.GroupOptions[string]{
+		Grace: time.Minute, Claims: func(k string) []scheduler.Claim {
+			if k == "b" {
+				return nil
+			}
+			return []scheduler.Claim{{Limiter: l, Weight: 1}}
+		},
+	}, nil, d.mixed)
+	require.NoError(t, err)
+	require.Equal(t, "0s boot S, 1s S ready, 1s b, 4s b done, 4s S told: not needed any more, 5s S ends: <nil>, 5s other, 8s other done", d.String())
+}
+
+// Whatever holds a task, its Ready is that of the node.
+func TestReady_through_everything(t *testing.T) {
+	wrapped := func(task scheduler.Task) scheduler.Task { return scheduler.Named("named", task) }
+	forms := map[string]func(d *servicePlay) scheduler.Task{
+		"all":      func(d *servicePlay) scheduler.Task { return scheduler.All(d.service("S"), d.job("j", 1, nil)) },
+		"all deep": func(d *servicePlay) scheduler.Task { return scheduler.All(scheduler.All(d.service("S"))) },
+		"astask":   func(d *servicePlay) scheduler.Task { return scheduler.NewTaskRunner(d.service("S"), nil).AsTask(0) },
+		"subrun": func(d *servicePlay) scheduler.Task {
+			return scheduler.Subrun(scheduler.NewTaskRunner(d.service("S"), nil))
+		},
+		"await": func(d *servicePlay) scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(d.service("S")) })
+		},
+		"retry": func(d *servicePlay) scheduler.Task {
+			return scheduler.Retry(constant(0), func(int, error) scheduler.Task { return d.service("S") })
+		},
+		"sequence": func(d *servicePlay) scheduler.Task {
+			return scheduler.Sequence(scheduler.Pause(scheduler.Next), d.service("S"))
+		},
+		"finally": func(d *servicePlay) scheduler.Task { return scheduler.Finally(d.service("S"), d.job("clean", 0, nil)) },
+		"named":   func(d *servicePlay) scheduler.Task { return wrapped(d.service("S")) },
+		"wrapper": func(d *servicePlay) scheduler.Task { return wrapping{Task: d.service("S")} },
+		"claiming": func(d *servicePlay) scheduler.Task {
+			return scheduler.Claiming([]scheduler.Claim{{Limiter: limiter(1), Weight: 1}}, d.service("S"))
+		},
+		"keep open": func(d *servicePlay) scheduler.Task {
+			g, err := scheduler.NewDependencyTaskGroup(graph("S"), d.service, &scheduler.GroupOptions[string]{KeepOpen: true})
+			if err != nil {
+				panic(err)
+			}
+			return g
+		},
+	}
+	for name, form := range forms {
+		for _, limit := range []int{0, 1} {
+			t.Run(fmt.Sprint(name, limit), func(t *testing.T) {
+				d := newServicePlay()
+				g, err := d.serve(t, "test:node", &scheduler.GroupOptions[string]{Grace: time.Minute, Limit: limit}, nil, func(k string) scheduler.Task {
+					if k == "test" {
+						return d.job(k, 5, nil)
+					}
+					return form(d)
+				})
+				require.NoError(t, err)
+				require.Contains(t, d.String(), "1s S ready")
+				require.Contains(t, d.String(), "1s test, 6s test done, 6s S told: not needed any more")
+				require.Equal(t, " node succeeded test succeeded", endings(g))
+			})
+		}
+	}
+}
+
+func TestReady_snapshot(t *testing.T) {
+	const deps = "migrate:Sdb use:migrate Slog"
+	d := newServicePlay()
+	g := newGroup(t, deps, d.mixed, nil)
+	r := startRunner(t, g, &scheduler.RunnerOptions{Clock: d.clock})
+	until := func(k string, s scheduler.State) {
+		for g.State(k) != s {
+			if at, ok := r.Due().Time(); ok {
+				d.clock.Advance(at.Sub(d.clock.Now()))
+			}
+			_, err := r.Step(t.Context())
+			require.NoError(t, err)
+		}
+	}
+	until("use", scheduler.StateRunning)
+	s := g.Snapshot()
+	require.Equal(t, []string{"migrate"}, s.Completed)
+	require.Equal(t, []string{"Sdb", "use", "Slog"}, s.Started)
+	require.NoError(t, r.Cancel())
+
+	d = newServicePlay()
+	_, err := d.serve(t, deps, &scheduler.GroupOptions[string]{Completed: s.Resume()}, nil, d.mixed)
+	require.NoError(t, err)
+	require.Equal(t, "0s boot Sdb, 0s boot Slog, 1s Sdb ready, 1s Slog ready, 1s use, 4s use done, "+
+		"4s Slog ends: scheduler: closed, 4s Sdb ends: scheduler: closed", d.String())
+}
