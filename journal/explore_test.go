@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -32,13 +33,18 @@ func TestExplore(t *testing.T) {
 			w.Always("what is on record is not requested again", func() error { return violation })
 			task := func(n node) scheduler.Task {
 				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
-					_, err := journal.Step(co, "create", func(ctx context.Context) (string, error) {
-						if recorded[n.Key()] {
-							violation = fmt.Errorf("%s is requested again", n.Key())
+					for _, step := range []string{"create", "tag"} {
+						if _, err := journal.Step(co, step, func(ctx context.Context) (string, error) {
+							request := step + " " + n.Key()
+							if recorded[request] {
+								violation = fmt.Errorf("%s is requested again", request)
+							}
+							return n.ID(), w.Do(ctx, request, func() error { return nil })
+						}); err != nil {
+							return err
 						}
-						return n.ID(), w.Do(ctx, "create "+n.Key(), func() error { return nil })
-					})
-					return err
+					}
+					return nil
 				})
 			}
 			for range 8 {
@@ -58,7 +64,7 @@ func TestExplore(t *testing.T) {
 						return err
 					}
 					if record.Kind == journal.KindStep {
-						recorded[record.Node] = true
+						recorded[strings.TrimSuffix(record.Step, "#1")+" "+record.Node] = true
 					}
 				}
 			}
