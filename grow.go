@@ -249,7 +249,6 @@ func (g *engine) add(n newNode) {
 		default:
 		}
 	}
-	from := StatePending
 	switch {
 	case n.completed:
 		g.nodes.change(p, StateSucceeded, g.round)
@@ -267,13 +266,26 @@ func (g *engine) add(n newNode) {
 		}
 		g.readClock()
 	}
-	g.tell(NodeAdded, p, nil)
-	if to := g.nodes.state(p); to != from && g.watchers.want(NodeChanged) {
-		g.tellChange(p, from, to, nil, nil)
-	}
+	g.tellAdded(p)
 	if g.busy {
 		g.askWhen() // else in the next start pass
 	}
+}
+
+// tellAdded tells of a node that was added, and what became of it at once. A panic of
+// an Observer is not one of the member that has added the node: it goes up.
+func (g *engine) tellAdded(p int32) {
+	told := false
+	defer func() {
+		if !told {
+			g.dropWatcher()
+		}
+	}()
+	g.tell(NodeAdded, p, nil)
+	if to := g.nodes.state(p); to != StatePending && g.watchers.want(NodeChanged) {
+		g.tellChange(p, StatePending, to, nil, nil)
+	}
+	told = true
 }
 
 // standing is what a node is for one that is added and requires it.

@@ -624,3 +624,28 @@ func (o *addedObserver) Observe(r scheduler.Record) {
 		o.add("%v is %v, of %d", r.Key(), r.Group().State(r.Node()), r.Group().Len())
 	}
 }
+
+// An Observer that panics about a node that is added ends the run, as it does about
+// anything else.
+func TestAdd_Observer_panics(t *testing.T) {
+	t.Parallel()
+	for _, recovers := range []bool{false, true} {
+		calls := 0
+		g := newGrown(t, "a b", &scheduler.GroupOptions[string]{RecoverPanics: recovers, Observer: panicsOnAdded{&calls}})
+		g.does["b"] = once(func() { _ = g.Add("c") })
+		panicked := panicOf(t, func() { _ = g.run(t) })
+		require.ErrorContains(t, panicked.(error), "panic: no more in b at ")
+		require.Equal(t, 1, calls, "it is not told again")
+		require.Equal(t, scheduler.StateFailed, g.State("b"))
+		require.ErrorIs(t, g.Add("d"), scheduler.ErrInputClosed)
+	}
+}
+
+type panicsOnAdded struct{ calls *int }
+
+func (o panicsOnAdded) Observe(r scheduler.Record) {
+	if *o.calls > 0 || r.Kind == scheduler.NodeAdded {
+		*o.calls++
+		panic("no more")
+	}
+}
