@@ -59,6 +59,9 @@
 // Nodes that are added while the group runs ([Group.Add]) are part of its graph from then
 // on: when the run is opened again they are there from the beginning.
 //
+// A service, which is ready before it ends, counts as succeeded once all nodes that
+// require it have; until then it is started again when the run is opened again.
+//
 // GroupOptions.When is asked anew whenever the run is opened, of all nodes that have not
 // succeeded: a node that was skipped or passed by leaves no record.
 //

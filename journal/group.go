@@ -13,7 +13,8 @@ type GroupOptions[K comparable] struct {
 	// Group has the options of the group itself. Nodes that its Completed names
 	// are not recorded. Its Timeout counts from when the node's code begins, not
 	// while the node's start is on its way to the disk; the grace after it is that
-	// of Grace or GraceFor, never inherited. Its Observer hears of successes before
+	// of Grace or GraceFor, never inherited; of a service it does not end when that is ready, so give
+	// services none. Its Observer hears of successes before
 	// they are on disk: see Recorded.
 	Group scheduler.GroupOptions[K]
 
@@ -132,9 +133,30 @@ func (m groupMaker[K]) make(
 		n := g.nodes[k]
 		return &nodeTask{
 			node: n.own, make: func() scheduler.Task { return limited(task(n), k, &opts.Group) }, syncEnd: opts.SyncEnds,
+			needed: func() bool { return g.isNeeded(k, deps, inner.Reverse) },
 		}
 	}, &inner)
 	return g, err
+}
+
+// isNeeded reports whether the node is a service that ends while something that requires
+// it has not succeeded.
+func (g *Group[K]) isNeeded(k K, deps *scheduler.Dependencies[K], reverse bool) bool {
+	if g.State(k) != scheduler.StateReady {
+		return false
+	}
+	users := deps.RequiredBy(k)
+	if reverse {
+		users = deps.Requires(k)
+	}
+	g.log.mu.Lock()
+	defer g.log.mu.Unlock()
+	for user := range users {
+		if g.nodes[user].own.state != nodeEnded {
+			return true
+		}
+	}
+	return g.growth != nil // more may have been added
 }
 
 // compare looks whether the graph is the one on file, and reports whether it has
