@@ -134,6 +134,14 @@
 // that ends with another error as well has failed, and one that ends with nil has
 // succeeded.
 //
+// # Conditions, services, single nodes
+//
+// A node starts when all that it requires is done. [GroupOptions.When] may decide
+// otherwise once all of that has ended: start it all the same, skip it, or let it
+// pass. A task that says [Ready] is a service: what requires it starts, and it is
+// told to end when all of that has ended, in reverse order and within the grace of a
+// stop. [DependencyTaskGroup.SkipNode] and StopNode end one node.
+//
 // # Writing your own loop
 //
 // [TaskRunner.Step] makes one step and returns; [TaskRunner.Due] says when the

@@ -5,7 +5,8 @@ import "slices"
 // Snapshot is what a run has come to, for a later one to go on from or to roll
 // back: it can be stored, as JSON for one, if K can.
 type Snapshot[K comparable] struct {
-	// Completed are the nodes that are done, in key order.
+	// Completed are the nodes that are done, in key order. A ready node is one of
+	// them once it was told that nobody needs it any more, and of Started before.
 	Completed []K `json:"completed"`
 	// Started are the nodes that were started and are not done, in key order:
 	// what they were to make may be there in part.
@@ -25,7 +26,7 @@ func (g *DependencyTaskGroup[K]) Snapshot() Snapshot[K] {
 	s := Snapshot[K]{Completed: []K{}, Started: []K{}}
 	for p, k := range g.keys() {
 		p, n := int32(p), &g.engine.nodes
-		done := n.state(p) == StateSucceeded
+		done := n.state(p) == StateSucceeded || n.state(p) == StateReady && g.engine.services.isUnneeded(p)
 		switch {
 		case done && n.has(p, countsAsDone):
 			s.Passed = append(s.Passed, k)

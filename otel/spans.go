@@ -110,7 +110,7 @@ func (g *group) links(r scheduler.Record) []trace.Link {
 // ready notes that a node is ready: its span continues.
 func (g *group) ready(n *node, r scheduler.Record) {
 	if g.span != nil && n.live != nil {
-		event(n.live.span, readyEvent, r.Now())
+		event(n.live.span, readyEvent, g.at)
 	}
 }
 

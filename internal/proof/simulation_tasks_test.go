@@ -134,6 +134,7 @@ type simGroup struct {
 	limit   int
 	state   []scheduler.State
 	ignored []bool
+	served  []bool // it was ready, and so has freed what requires it
 	forced  []bool // When starts it, whatever became of what it requires
 	passed  []bool // When lets it pass
 	errs    []error
@@ -174,14 +175,14 @@ func (g *simGroup) add() {
 		state = scheduler.StateSucceeded
 	}
 	g.needs, g.ignored, g.state = append(g.needs, needs), append(g.ignored, false), append(g.state, state)
-	g.forced, g.passed = append(g.forced, false), append(g.passed, false)
+	g.served, g.forced, g.passed = append(g.served, false), append(g.forced, false), append(g.passed, false)
 	err := g.g.Add(k, needs...)
 	s.note("group %d: adds %d after %v: %v", g.id, k, needs, err)
 	if err != nil {
 		var refused *scheduler.AddError
 		s.require(errors.As(err, &refused) && refused.Key == k && errors.Is(err, scheduler.ErrInputClosed), "group %d: refuses with %v", g.id, err)
 		g.needs, g.ignored, g.state = g.needs[:k], g.ignored[:k], g.state[:k]
-		g.forced, g.passed = g.forced[:k], g.passed[:k]
+		g.served, g.forced, g.passed = g.served[:k], g.forced[:k], g.passed[:k]
 		s.require(g.g.Len() == k, "group %d: has grown by what it refused", g.id)
 		return
 	}
@@ -220,7 +221,7 @@ func (g *simGroup) Observe(t scheduler.Record) {
 		g.s.require(t.Err != nil, "group %d: stops without a cause", g.id)
 	case scheduler.GroupEnded:
 		g.ended++
-		g.s.require(g.g.Count(scheduler.StateRunning)+g.g.Count(scheduler.StateClosing) == 0, "group %d: ended too early", g.id)
+		g.s.require(g.g.Count(scheduler.StateRunning)+g.g.Count(scheduler.StateReady)+g.g.Count(scheduler.StateClosing) == 0, "group %d: ended too early", g.id)
 	default:
 	}
 }
@@ -244,9 +245,12 @@ func (g *simGroup) change(t scheduler.Record) {
 		g.s.require(g.place.shielded || !g.s.isStopped(), "group %d: node %d starts though the run was stopped", g.id, k)
 		g.s.require(!g.s.isKilled(), "group %d: node %d starts though the run was killed", g.id, k)
 		for _, q := range g.needs[k] {
-			g.s.require(g.state[q] == scheduler.StateSucceeded || g.ignored[q] || g.forced[k] && g.state[q].Ended(),
+			g.s.require(g.state[q] == scheduler.StateSucceeded || g.state[q] == scheduler.StateReady || g.served[q] || g.ignored[q] || g.forced[k] && g.state[q].Ended(),
 				"group %d: node %d starts before %d is done", g.id, k, q)
 		}
+	case t.To == scheduler.StateReady:
+		g.s.require(t.From == scheduler.StateRunning, "group %d: node %d is ready, and was %v", g.id, k, t.From)
+		g.served[k] = true
 	case t.To.Ended():
 		g.s.ended[t.To]++
 		if errors.As(t.Err, new(*scheduler.PanicError)) || errors.Is(t.Err, scheduler.ErrAborted) {
@@ -266,7 +270,7 @@ func (g *simGroup) look() {
 	g.check()
 	_, _ = g.g.WriteTo(io.Discard)
 	snapshot := g.g.Snapshot()
-	g.s.require(len(snapshot.Completed)+len(snapshot.Passed) == g.g.Count(scheduler.StateSucceeded), "a snapshot of what is not so")
+	g.s.require(len(snapshot.Completed)+len(snapshot.Passed) >= g.g.Count(scheduler.StateSucceeded), "a snapshot of what is not so")
 	for o := range g.g.Outcomes() {
 		g.s.require(o.State == g.state[o.Key], "an outcome of what is not so")
 	}
@@ -278,7 +282,7 @@ func (g *simGroup) check() {
 	for k, state := range g.g.All() {
 		tally[state]++
 		g.s.require(state == g.state[k], "group %d: node %d is %v, was seen as %v", g.id, k, state, g.state[k])
-		g.s.require(state == scheduler.StatePending || g.g.Started(k) == (state == scheduler.StateRunning || state == scheduler.StateClosing) || state.Ended(),
+		g.s.require(state == scheduler.StatePending || g.g.Started(k) == (state == scheduler.StateRunning || state == scheduler.StateReady || state == scheduler.StateClosing) || state.Ended(),
 			"group %d: node %d is %v", g.id, k, state)
 	}
 	sum := 0
@@ -287,12 +291,12 @@ func (g *simGroup) check() {
 		sum += g.g.Count(state)
 	}
 	g.s.require(sum == g.g.Len(), "group %d: counts do not add up", g.id)
-	g.s.require(g.limit == 0 || tally[scheduler.StateRunning]+tally[scheduler.StateClosing] <= g.limit, "group %d: limit exceeded", g.id)
+	g.s.require(g.limit == 0 || tally[scheduler.StateRunning] <= g.limit, "group %d: limit exceeded", g.id)
 }
 
 func (g *simGroup) finish() {
 	g.s.require(g.ended == g.begun, "group %d: its end was not told", g.id)
-	g.s.require(g.g.Count(scheduler.StateRunning)+g.g.Count(scheduler.StateClosing) == 0, "group %d: a node still runs", g.id)
+	g.s.require(g.g.Count(scheduler.StateRunning)+g.g.Count(scheduler.StateReady)+g.g.Count(scheduler.StateClosing) == 0, "group %d: a node still runs", g.id)
 	kept := errors.Join(g.g.Errors()...)
 	for _, err := range g.errs {
 		g.s.require(errors.Is(kept, err), "group %d: lost: %v", g.id, err)
@@ -372,13 +376,22 @@ type simLeaf struct {
 	acts int
 }
 
-func (l *simLeaf) Step(context.Context) (scheduler.Yield, error) {
+func (l *simLeaf) Step(ctx context.Context) (scheduler.Yield, error) {
 	s := l.s
 	if l.acts == 0 {
 		return scheduler.Done, nil
 	}
 	l.acts--
-	switch s.c.pick(24) {
+	switch s.c.pick(27) {
+	case 26, 25:
+		scheduler.Ready(ctx)
+	case 24:
+		g := s.groups[s.c.pick(len(s.groups))]
+		if k := s.c.pick(6); s.c.one(2) {
+			g.g.SkipNode(k, fmt.Errorf("%w: %w", scheduler.ErrSkip, s.err("skipped")))
+		} else {
+			g.g.StopNode(k, s.err("stopped"))
+		}
 	case 23:
 		return scheduler.Yield{}, s.err("error")
 	case 22:
@@ -486,7 +499,7 @@ func (s *simulation) group(at simPlace) *simGroup {
 		s: s, id: len(s.groups), looks: s.c.one(4), place: at,
 		needs: make([][]int, n), ignored: make([]bool, n),
 	}
-	g.forced, g.passed = make([]bool, n), make([]bool, n)
+	g.served, g.forced, g.passed = make([]bool, n), make([]bool, n), make([]bool, n)
 	s.groups = append(s.groups, g)
 	opts := &scheduler.GroupOptions[int]{
 		Name: fmt.Sprint("group ", g.id), Observer: g,
@@ -533,7 +546,7 @@ func (s *simulation) group(at simPlace) *simGroup {
 		opts.When = func(k int, required iter.Seq2[int, scheduler.State]) scheduler.Verdict {
 			s.require(g.state[k] == scheduler.StatePending && g.stopped == 0, "group %d: When is asked of %d too late", g.id, k)
 			for q, state := range required {
-				s.require(state.Ended() && slices.Contains(g.needs[k], q), "group %d: When is asked of %d too early", g.id, k)
+				s.require((state.Ended() || state == scheduler.StateReady || g.served[q]) && slices.Contains(g.needs[k], q), "group %d: When is asked of %d too early", g.id, k)
 			}
 			if s.c.one(100) {
 				panic("simulated in When")
