@@ -90,7 +90,7 @@ func TestAdd_inside_of_everything(t *testing.T) {
 						})
 					})
 					time.AfterFunc(6*time.Second, func() {
-						require.Equal(t, scheduler.StateSucceeded, g.State("d"))
+						r.Post(func() { require.Equal(t, scheduler.StateSucceeded, g.State("d")) })
 						end.do(r, g, cancel)
 					})
 					err := r.Run(ctx)

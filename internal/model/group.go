@@ -416,6 +416,7 @@ func (g *Group) ask() {
 			continue
 		}
 		switch verdict {
+		case Usual: // dealt with
 		case Start:
 			n.wanted = true
 		case Pass:
