@@ -139,12 +139,13 @@ func ExampleExplore() {
 	})
 	fmt.Println(t.failures[0])
 	// Output:
-	// schedule 2 of 1000 fails; 7 choices, shrunk to 3 in 16 runs
+	// schedule 5 of 1000 fails; 8 choices, shrunk to 1 in 11 runs
 	// one server: there are 2
-	//     0s  up begins, with time limit 2s
-	//     2s  create server: takes effect, though its caller has given up
-	//     2s  up ends: up: timed out after 2s
-	//     2s  up again begins
-	//     3s  create server: done
-	// replay: schedulertest.ExploreOptions{Replay: "up: time limit=1; create server: request: takes=2; create server: on the wire=1"}
+	//     0s  up begins
+	//     1s  create server: done
+	//     1s  ** crash
+	//     1s  up ends: schedulertest: the process crashed
+	//     1s  up again begins
+	//     2s  create server: done
+	// replay: schedulertest.ExploreOptions{Replay: "when create server took effect, is not answered=1"}
 }

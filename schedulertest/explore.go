@@ -108,9 +108,9 @@ func (e *explorer) search(t TestingT) {
 			t.Fatalf("%s", w.report())
 			return
 		case w.failure != nil:
-			small, tries := e.shrink(w)
+			f := e.smallest(i, w)
 			t.Errorf("schedule %d of %d fails; %d choices, shrunk to %d in %d runs\n%s",
-				i+1, max(runs, i+1), len(w.taken), len(small.taken), tries, small.report())
+				f.number+1, max(runs, f.number+1), f.choices, len(f.small.taken), f.tries, f.small.report())
 			return
 		}
 	}
@@ -118,6 +118,48 @@ func (e *explorer) search(t TestingT) {
 		t.Errorf("schedulertest: Explore has explored nothing: the scenario runs no process by World.Run, and no request by World.Do")
 	}
 }
+
+// finding is a schedule that fails, and the smallest that was made of it.
+type finding struct {
+	number, choices int
+	small           *World
+	tries           int
+}
+
+// How long it is looked for a failure that is easier to understand than the first one.
+const (
+	choicesFew   = 2
+	furtherMost  = 300 // schedules
+	findingsMost = 10
+)
+
+// smallest shrinks a schedule that fails. If the story is long even so, further
+// schedules are tried: another one may fail in a simpler way.
+func (e *explorer) smallest(number int, w *World) finding {
+	best := e.find(number, w)
+	found := 1
+	for i := number + 1; i < number+furtherMost && found < findingsMost && best.isLong(); i++ {
+		if w := e.play(e.o.Seed+uint64(i), nil); w.failure != nil && !w.broken {
+			found++
+			if f := e.find(i, w); f.size() < best.size() {
+				best = f
+			}
+		}
+	}
+	return best
+}
+
+func (e *explorer) find(number int, w *World) finding {
+	small, tries := e.shrink(w)
+	return finding{number, len(w.taken), small, tries}
+}
+
+func (f finding) isLong() bool {
+	return len(f.small.taken) > choicesFew || len(f.small.tell()) > tellMost
+}
+
+// size says how hard a finding is to understand.
+func (f finding) size() int { return len(f.small.tell()) + 2*len(f.small.taken) }
 
 func (e *explorer) replay(t TestingT) {
 	t.Helper()

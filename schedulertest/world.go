@@ -54,7 +54,7 @@ type process struct {
 	task      scheduler.Task // nil of Process
 	main      *simCall
 	cancel    context.CancelCauseFunc
-	end       [4]func() // what can be done to it from outside, by disturbance
+	end       [4]func() // what can be done to it from outside; nil of what cannot
 	dead      bool      // it has crashed, and only unwinds
 	disturbed bool      // and is to learn of it before anything else happens
 	err       error
@@ -67,6 +67,13 @@ const (
 	stops
 	interrupts
 )
+
+// foreverIs is how long in the time of a bubble nothing has to happen before a process
+// counts as one that waits for ever.
+const foreverIs = 24 * time.Hour
+
+// crashesMost is the number of crashes in one schedule.
+const crashesMost = 3
 
 // movesMost is the number of moves after which a schedule counts as one without end.
 const movesMost = 20_000
@@ -265,14 +272,17 @@ func (w *World) pass() bool {
 	}
 	isBounded := isCall || first >= 0
 	switch {
-	case !isBounded && (stuck == nil || w.settle == nil):
+	case !isBounded && (w.settle == nil || w.process == nil && stuck == nil):
 		return false
 	case w.settle == nil:
 		w.now = at
 	case !isBounded:
-		w.block(nil, changed, nil) // the bubble finds out if that is for ever
+		// Something that the World does not know of may be about to happen.
+		t := time.NewTimer(foreverIs)
+		by := w.block(nil, changed, t.C)
+		t.Stop()
 		w.settle()
-		return true
+		return by != byRing
 	case at.After(now):
 		t := time.NewTimer(at.Sub(now))
 		w.block(nil, changed, t.C)
@@ -298,12 +308,16 @@ func (p *process) point(label string, probability float64) {
 	if p.dead || w.failure != nil {
 		return
 	}
-	v := w.choose("when "+label, "end", 5, probability) - 1
-	if v < 0 || v == crashes && w.crashes >= 3 || v != crashes && p.end[v] == nil {
+	ways := []int{crashes, stops}
+	if p.end[kills] != nil {
+		ways = []int{crashes, kills, stops, interrupts}
+	}
+	v := w.choose("when "+label, "end", len(ways)+1, probability)
+	if v == 0 || ways[v-1] == crashes && w.crashes >= crashesMost {
 		return
 	}
 	p.disturbed = true
-	switch v {
+	switch ways[v-1] {
 	case crashes:
 		w.Say("** crash")
 		w.crashes++
@@ -316,7 +330,7 @@ func (p *process) point(label string, probability float64) {
 	case interrupts:
 		w.Say("** interrupted")
 	}
-	p.end[v]()
+	p.end[ways[v-1]]()
 }
 
 // explain says what the task of the process waits for, if it is a group.
