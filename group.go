@@ -6,177 +6,165 @@ import (
 	"time"
 )
 
-// GroupOptions are the options of a [DependencyTaskGroup]. The zero value of
-// each field means that it is off. Functions are called on the driving
-// goroutine.
+// GroupOptions are the options of a [DependencyTaskGroup]. A zero field is off.
+// Functions are called on the driving goroutine.
 type GroupOptions[K comparable] struct {
-	// Name is what errors and logs call the group.
+	// Name is the group's name in errors, logs and explanations.
 	Name string
 
-	// Reverse walks the dependencies the other way: requirers before what they
-	// require, the order of deletion.
+	// Reverse walks the graph from requirers to required nodes, in the order of
+	// deletion.
 	Reverse bool
 
-	// AggregateErrors goes on after a failure with all that does not depend on
-	// what failed, and reports all errors at the end.
+	// AggregateErrors continues after a failure with the nodes that do not depend
+	// on the failed one, and reports all failures at the end.
 	AggregateErrors bool
 
-	// Grace is how long running tasks may continue after a failure, or an error
-	// thrown into the group, has stopped it, and how long a task that continues
-	// after its own Timeout has left. 0 takes over the Grace of the nearest
-	// runner that has one ([RunnerOptions.Grace]); without any, and with
-	// [NoGrace], tasks are closed at once.
-	Grace time.Duration
-
-	// GraceFor is the same for each node. It is asked when the group
-	// stops, and again in each later step in which a node fails, for every
-	// node that is running then, in key order. Zero or less means no grace.
-	GraceFor func(k K) time.Duration
-
-	// OnError decides, for each node that fails, what becomes of the group. It
-	// is asked when the failure happens. The result is that of AggregateErrors:
-	// an [*ExceptionGroup], without the failures that were ignored.
+	// OnError decides after each failure, in place of AggregateErrors. The result
+	// is an [*ExceptionGroup] without the failures that were ignored.
 	OnError func(k K, err error) Disposition
 
-	// When decides what becomes of a node. It is asked once all that the node
-	// requires has ended, whichever way, or is ready: at that moment, in key
-	// order, before Limit and Claims; of a node that requires nothing in the
-	// first step. required has what it requires in the walked direction, with the
-	// states, in key order. A node of which When is not asked, because the group
-	// was stopped before, is cancelled. With When a node is skipped only when all
-	// that it requires has ended, not with the first failure among it, and one
-	// that Completed names counts as done whatever becomes of what it requires. A
-	// panic goes up as one of the node.
-	When func(k K, required iter.Seq2[K, State]) Verdict
+	// Grace is how long running tasks may continue after a failure or a thrown
+	// error has stopped the group, and how long a task may continue after its own
+	// Timeout. 0 inherits the Grace of the nearest runner that has one
+	// ([RunnerOptions.Grace]). Without any, and with [NoGrace], tasks are closed at
+	// once.
+	Grace time.Duration
 
-	// Timeout is a time limit for each node, counted from its start; 0 is
-	// none, and a negative one is over at once. A node that exceeds it fails
-	// with the [*Timeout], unless its task answers that with an error of its
-	// own, or by succeeding: then so does the node.
+	// GraceFor is the Grace of a node; zero or less means none. It is called for
+	// all running nodes, in key order, when the group stops, and again in each
+	// later step in which a node fails.
+	GraceFor func(k K) time.Duration
+
+	// Timeout is the time limit of a node from its start. 0 means none; a negative
+	// limit has passed at once. A node that exceeds it fails with the [*Timeout],
+	// unless its task handles it: then the task's result is the node's.
 	Timeout func(k K) time.Duration
 
-	// Limit is the largest number of members that have started and not ended.
-	// The nodes of a group inside count for that group alone.
+	// When decides whether a node starts. It is called once for each node, when
+	// all that the node requires has ended or is ready, in key order and before
+	// Limit and Claims; for nodes that require nothing in the first step. required
+	// yields the required nodes in the walked direction, in key order, with their
+	// states.
+	//
+	// With When a node is skipped only once all that it requires has ended, and a
+	// node that Completed names counts as done even if something that it requires
+	// has failed. After a stop When is not called, and the nodes are cancelled. A
+	// panic is one of the node.
+	When func(k K, required iter.Seq2[K, State]) Verdict
+
+	// Limit is the largest number of nodes that may run at the same time. Nodes of
+	// a group inside do not count.
 	Limit int
 
-	// Claims returns what k holds of shared Limiters from its start to its
-	// end. It is asked once, when all that k requires is done. A node whose
-	// claims cannot be met waits in line, in the order that [Limiter] says;
-	// nodes with other claims may start before it. Weights on the same Limiter
-	// are added up. A claim that is invalid, or above every capacity that the
-	// Limiter has had, fails the node with an [*OptionError]. If all that could
-	// go on waits for claims that can never be met, the outermost group fails
-	// with a [*DeadlockError].
+	// Claims returns what a node holds of shared Limiters from its start to its
+	// end. It is called once, when all that the node requires is done. Weights on
+	// the same Limiter are added up. A node whose claims cannot be met waits in
+	// line, as [Limiter] says, and nodes with other claims may start before it.
+	// Invalid claims, and claims above every capacity that the Limiter has had,
+	// fail the node with an [*OptionError]. If nothing else can continue and the
+	// claims can never be met, the outermost group fails with a [*DeadlockError].
 	Claims func(k K) []Claim
 
-	// Priority says which nodes start first where Limit or Claims keep nodes
-	// waiting: those with the highest one, and with Estimate as well, of those
-	// with the same priority the one with the longest remaining path. What a
-	// node requires, directly or not, counts as at least as urgent as the node
-	// itself. It is asked once for each node when the group is made. Claims keep
-	// their own order between groups: see [Limiter].
+	// Priority decides which node starts first where Limit or Claims make nodes
+	// wait: the one with the highest priority, and among equal ones the one with
+	// the longest remaining path by Estimate. A node is at least as urgent as those
+	// that require it. Priority is called once for each node when the group is
+	// made. Between groups a Limiter has an order of its own.
 	Priority func(k K) int
 
-	// Estimate returns how long k will take. Where Limit or Claims keep nodes
-	// waiting, the one with the longest remaining path, by the sum of
-	// estimates along it, starts first. It is asked once for each node when
-	// the group is made; what is negative counts as 0.
+	// Estimate is how long a node will take; negative means 0. Where Limit or
+	// Claims make nodes wait, the node with the longest remaining path starts
+	// first. Estimate is called once for each node when the group is made.
 	Estimate func(k K) time.Duration
 
-	// KeepOpen makes a group to which nodes can be added while it runs, by
-	// [DependencyTaskGroup.Add]. When it has nothing left to do it waits for more,
-	// until [DependencyTaskGroup.CloseInput] is called: its Yield is then that of a
-	// task which waits for an event, with no time. Nobody notices if none can come
-	// any more. Once the group was given notice, or is draining, it no longer
-	// waits. If it ends under notice with its input open, the notice is its result
-	// even if all its nodes have succeeded.
+	// KeepOpen allows [DependencyTaskGroup.Add]. When the group has nothing to do,
+	// it waits until nodes are added or [DependencyTaskGroup.CloseInput] is called:
+	// its Yield is that of a task that waits for an event. It does not notice that
+	// nobody can add nodes any more. After a notice or Drain it no longer waits. If
+	// it ends with its input open after a notice, the notice is its result, even if
+	// all nodes have succeeded.
 	KeepOpen bool
 
-	// Completed says that a node counts as done and is never started, as when
-	// a run is resumed, or rolled back. Nodes that require it still wait for
-	// what it requires itself. It is asked once for each node, in key order,
-	// when the group is made.
+	// Completed reports whether a node counts as done, so that it never starts: to
+	// resume a run, or to roll it back. Nodes that require it still wait for the
+	// nodes that it requires itself. Completed is called once for each node, in key
+	// order, when the group is made.
 	Completed func(k K) bool
 
-	// Budget is the largest number of members' steps in one step of the group,
-	// which then goes on at that place, at once, with the next one. It changes
-	// neither the order nor what counts as a round.
+	// Budget is the largest number of nodes that one step of the group steps. The
+	// next step continues at that place, and is due at once. Neither the order nor
+	// the number of rounds changes.
 	Budget int
 
-	// SlowStep is how long a step of a member may take, by the run's clock,
-	// before the Observer is told of it by a record of kind [SlowStep]: it
-	// holds everything else up.
+	// SlowStep is the longest time that a step of a node may take by the run's
+	// clock. The Observer gets a record of kind [SlowStep] for a longer one.
 	SlowStep time.Duration
 
-	// Context returns the context for the steps of a node: a place for spans
-	// and loggers. It is asked once, when k starts. Only its values count, its
-	// end does not: it should be made from ctx with context.WithValue.
+	// Context returns the context for the steps of a node, as a place for spans and
+	// loggers. Make it from ctx with context.WithValue: only its values count. It is
+	// called once, when the node starts.
 	Context func(ctx context.Context, k K) context.Context
 
-	// EndCalls and Abandon say how calls inside ([Blocking] and its kin) end, as
-	// [RunnerOptions.EndCalls] and [RunnerOptions.Abandon] do. Without them it is
-	// as the runners around the group say.
+	// EndCalls is [RunnerOptions.EndCalls] for the calls inside the group.
 	EndCalls bool
-	Abandon  time.Duration
 
-	// RecoverPanics turns a panic of a member into a [*PanicError] of its
-	// node. By default it goes up through the group's step, after the other
-	// members have been closed.
+	// Abandon is [RunnerOptions.Abandon] for the calls inside the group. 0 means
+	// that of the runners around it.
+	Abandon time.Duration
+
+	// RecoverPanics makes a panic of a task the error of its node, a [*PanicError].
+	// Without it the panic propagates from the group's Step after the other tasks
+	// have been closed.
 	RecoverPanics bool
 
-	// Observer is told of every change of a node's state.
+	// Observer is told of everything that happens in the group, and in groups
+	// inside it.
 	Observer Observer
 }
 
 // DependencyTaskGroup is a [Task] that runs one task for each node of a dependency
-// graph. A node starts when everything it requires is done. Running members are
-// stepped in turn.
+// graph. A node starts when everything that it requires is done.
 //
-// One step of the group is a round: each running member that is due gets one
-// step; then each node that is ready is started, which includes its first step.
-// A member that completes in its first step frees the nodes that waited for it in
-// the same round. Both passes go in key order: the topological order of the
-// walked direction, ties by order of entry.
+// A step of the group is a round. First each running node that is due gets one step;
+// then each node that can start is started, which includes its first step. A node
+// that ends in its first step frees its dependents in the same round. Both passes
+// follow the key order: the topological order in the walked direction, with ties
+// broken by the order of entry.
 //
-// The first failure stops the group: nothing new starts, pending nodes are
-// cancelled, and running members have their grace and get notice if they are a
-// [Stopper], or are closed. The group's error is the last error that was thrown
-// into it, joined with the first failure, which is a [*TaskError]; without the one it
-// is the other. Later failures are in Errors only, unless they are of nodes of a
-// group inside, about which nobody else can ask. With AggregateErrors a
-// failure only skips the nodes that depend on it, directly or not, and the result
-// is an [*ExceptionGroup] of all failures in order of occurrence, even if there
-// is only one. In either mode [DependencyTaskGroup.Errors] has everything.
+// The first failure stops the group. No node starts any more, pending nodes are
+// cancelled, and running nodes get a notice and their grace, or are closed if they
+// have none. The result is the first failure, a [*TaskError]; failures of nodes in
+// groups inside are joined to it. With AggregateErrors a failure only skips the nodes
+// that depend on it, directly or not, and the result is an [*ExceptionGroup] of all
+// failures in order of occurrence, even if there is only one. In each mode
+// [DependencyTaskGroup.Errors] returns all of them.
 //
-// An error thrown into the group stops it as a failure does, in either mode. A
-// [*Timeout] closes all members at once, unless whoever throws it gives a grace
-// ([RunnerOptions.Grace]); it is the result, joined with what had failed before.
-// What nodes of a group inside had failed with is never lost: it is joined to the
-// result of the group around, whatever ended the group inside.
+// An error thrown into the group stops it in either mode. It is the result, with the
+// first failure joined to it. A [*Timeout] closes all tasks at once, unless the
+// runner has a grace. Failures of nodes in groups inside are never lost, whatever
+// ends the group inside.
 //
-// A step never waits for a member to end. A member that has to end and takes time
-// for it, because it has a call that has not returned, is [StateClosing]: it keeps
-// its place in Limit and its claims, and everything else continues. That its time
-// has passed is a failure at once; what the task returns later is joined to it.
+// A step never waits for a task to end. A node that has to end and has a call that
+// has not returned is [StateClosing]: it keeps its place in Limit and its claims, and
+// everything else continues. A Timeout is a failure of the node at once; the error
+// that the task returns later is joined to it.
 //
-// A group can be run once. Like any Task it is for one goroutine at a time, the
-// one that drives it; between two steps, or inside those of its members, it can
-// be asked for its nodes' states. A panic of a member goes up with its stack as
-// it is, after the other members have been closed.
+// A group can be run once. It belongs to the goroutine that drives it, like any Task.
+// Between two steps, and in steps of its nodes, it can be asked for its state. A panic
+// of a task propagates after the other tasks have been closed.
 type DependencyTaskGroup[K comparable] struct {
 	engine engine
 	plan   *plan[K]
 	input  *inputOptions[K] // nil: it is not KeepOpen
 }
 
-// NewDependencyTaskGroup makes a group of a task for each node of deps. The
-// group keeps its own view of deps: later changes do not show in it. task is
-// called for a node when it starts, and not before.
+// NewDependencyTaskGroup returns a group for the nodes of deps as they are now. task
+// is called for a node when the node starts. nil options are the defaults.
 //
-// It returns a [*CircularDependencyError] if deps has a cycle, and an
-// [*OptionError] if deps or task is nil or an option is out of range. nil
-// options are the defaults. Making a group takes time in proportion to the
-// graph; another one of the same graph and direction takes much less.
+// It returns a [*CircularDependencyError] if deps has a cycle, and an [*OptionError]
+// if deps or task is nil or an option is invalid. It takes time in proportion to the
+// graph, and much less for a second group of the same graph and direction.
 func NewDependencyTaskGroup[K comparable](
 	deps *Dependencies[K], task func(K) Task, opts *GroupOptions[K],
 ) (*DependencyTaskGroup[K], error) {
@@ -213,31 +201,30 @@ func NewDependencyTaskGroup[K comparable](
 	return g, nil
 }
 
-// Step makes one round: see [DependencyTaskGroup]. The Yield reports when Step
-// should next be called: in the next round of the group's driver, if a member
-// waits for that; at the earliest time that a member waits for or is limited to;
-// and when the group's event is set, which happens when the event of a member is.
-// A group that has ended returns [ErrEnded].
+// Step makes one round: see [DependencyTaskGroup]. The Yield reports when Step should
+// next be called: in the next round, if a node waits for that; at the earliest time or
+// limit of a node; and when the event of a node is set. A group that has ended returns
+// [ErrEnded].
 func (g *DependencyTaskGroup[K]) Step(ctx context.Context) (Yield, error) { return g.engine.Step(ctx) }
 
-// Throw handles an error thrown into the group; see [DependencyTaskGroup]. No
-// member is stepped, and none gets to see the error other than as the cause of
-// a notice. It panics if ctx or err is nil.
+// Throw handles an error thrown into the group; see [DependencyTaskGroup]. No node is
+// stepped, and tasks see the error only as the cause of their notice. It panics if ctx
+// or err is nil.
 func (g *DependencyTaskGroup[K]) Throw(ctx context.Context, err error) (Yield, error) {
 	return g.engine.Throw(ctx, err)
 }
 
-// Stop hands the notice on to the running members, and to those that start later.
-// If it comes from the failure of a node in a group around, the group continues to
-// start nodes until its own end. If the whole run is stopped, by [TaskRunner.Stop]
-// or the end of its context, nothing more starts, and a group that is left
-// unfinished fails with the notice. It panics if ctx is nil.
+// Stop passes a notice on to the running nodes, and to those that start later. If the
+// notice comes from the failure of a node in a group around this one, the group
+// continues to start nodes. If the run is stopped, by [TaskRunner.Stop] or the end of
+// its context, no node starts any more, and an unfinished group fails with the notice.
+// It panics if ctx is nil.
 func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) { g.engine.Stop(ctx, cause) }
 
-// Drain starts nothing more and lets what runs come to its end. If nodes are
-// left then, they stay pending, and [ErrDrained] is the group's result, or joined
-// to it: [DependencyTaskGroup.Snapshot] has what a later group needs to continue.
-// Groups inside continue to their own end. Drain is for the driving goroutine,
+// Drain starts no more nodes and lets the running ones finish. If nodes are left, they
+// stay pending, and [ErrDrained] is the group's result or joined to it;
+// [DependencyTaskGroup.Snapshot] has what a later group needs to continue. Groups inside
+// continue to their own end. Drain is for the driving goroutine,
 // between two steps or inside those of its members, and may be called by an
 // [Observer].
 func (g *DependencyTaskGroup[K]) Drain() { g.engine.Drain() }

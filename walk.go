@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// Walk calls fn for each node of deps once fn has returned nil for all nodes that
-// it requires, side by side where the graph allows it, and returns when all calls
+// Walk calls fn for each node of deps, once fn has returned nil for all nodes that the
+// node requires, and concurrently where the graph allows it. It returns when all calls
 // have returned:
 //
 //	err := scheduler.Walk(ctx, deps, func(ctx context.Context, name string) error {
@@ -14,26 +14,25 @@ import (
 //	}, nil)
 //
 // The first error of fn is the result, as a [*TaskError] with the node. No further
-// calls are made then, and the contexts of those under way end, with a
-// [*StopError] around that *TaskError as their cause. With the options
-// AggregateErrors or OnError a failure does what they say. The end of ctx stops the
-// walk in the same way: the result is its cause, joined with the errors of the calls
-// that it hit.
+// calls are made then, and the contexts of the others end, with a [*StopError] around
+// the *TaskError as their cause. The options AggregateErrors and OnError do something
+// else after a failure. The end of ctx stops the walk in the same way; the result is
+// its cause, joined with the errors of the calls that it ended.
 //
-// fn is called on goroutines of the walk and must lock what its calls share. All
-// calls are waited for, however long they take, and their results count: nil is a
-// success even if it comes late. No goroutine is left when Walk returns, unless
-// Abandon in opts has left its call behind. A panic
-// of fn goes up from Walk after all other calls have returned; see [Blocking].
+// Calls run on several goroutines, so fn must lock what they share. Walk waits for all
+// calls, however long they take, and their results count: nil is a success even if it
+// comes late. When Walk returns, no goroutine is left, except for calls that Abandon
+// has left behind. A panic of fn propagates from Walk after all other calls have
+// returned; see [Blocking].
 //
-// Everything that [GroupOptions] offers applies, such as Limit, Timeout, Reverse and
-// Observer; its functions run one at a time, on the goroutines of the walk. Without a grace in opts
-// calls have as long as they need. nil options are the defaults.
+// All of [GroupOptions] applies, such as Limit, Timeout, Reverse and Observer, except
+// for KeepOpen. Functions in it run one at a time, on goroutines of the walk. Without a
+// grace in opts, calls have as long as they need. nil options are the defaults.
 //
-// Walk returns a [*CircularDependencyError] if deps has a cycle, an [*OptionError]
-// if ctx or fn is nil or an option is out of range, and a [*NestedRunError] if it is
-// called inside a step of a run, where it would block: use it inside [Blocking],
-// or a [DependencyTaskGroup]. Nothing has been called then.
+// Walk returns a [*CircularDependencyError] if deps has a cycle, an [*OptionError] if
+// ctx or fn is nil or an option is invalid, and a [*NestedRunError] if it is called
+// inside a step of a run, which it would block: call it inside [Blocking], or use a
+// [DependencyTaskGroup]. No call has been made then.
 func Walk[K comparable](
 	ctx context.Context, deps *Dependencies[K], fn func(ctx context.Context, k K) error, opts *GroupOptions[K],
 ) error {
