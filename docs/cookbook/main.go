@@ -38,6 +38,7 @@ var recipes = []recipe{
 	{13, resultsBetweenTasks},
 	{14, watchLive},
 	{16, makeWhatArrives},
+	{17, testBehindServices},
 }
 
 func main() {

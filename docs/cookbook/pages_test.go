@@ -18,7 +18,7 @@ const root = "../.."
 func TestPages_form(t *testing.T) {
 	index, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	for number := 1; number <= 16; number++ {
+	for number := 1; number <= 17; number++ {
 		found, err := filepath.Glob(fmt.Sprintf("%02d_*.md", number))
 		require.NoError(t, err)
 		require.Len(t, found, 1)
