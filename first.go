@@ -15,9 +15,9 @@ var ErrNotNeeded = errors.New("scheduler: not needed any more")
 
 // First returns a Task that drives the given ones side by side until the first of
 // them succeeds, and then succeeds as well. The others are stopped with
-// [ErrNotNeeded] as the cause: they get notice and have the grace of the node, or of
-// the nearest runner, around the First, or are closed if there is none. First ends when
-// all have ended. One that has not started by then never does. What the others fail with,
+// [ErrNotNeeded] as the cause: they get notice, begin nothing new, and have the grace
+// of the nearest node or runner around the First, or are closed if there is none. First
+// ends when all have ended. One that has not started by then never does. What the others fail with,
 // before or after, is not part of the result; an [Observer] hears of it.
 //
 // A failure decides nothing while others are left. If none succeeds the result is an
@@ -54,7 +54,10 @@ type first struct {
 
 func (f *first) Step(ctx context.Context) (Yield, error) {
 	if !f.begun && ctx != nil {
-		f.begun, f.engine.opts.Grace = true, graceAround(ctx)
+		f.begun, f.engine.opts.Grace = true, NoGrace
+		if grace := graceAround(ctx); grace > 0 {
+			f.engine.opts.Grace = grace
+		}
 	}
 	y, err := f.DependencyTaskGroup.Step(ctx)
 	return f.decide(ctx, y, err)
@@ -81,7 +84,7 @@ func (f *first) decide(ctx context.Context, y Yield, err error) (Yield, error) {
 	if f.Count(StateSucceeded) > 0 && !f.won {
 		f.won = true
 		if !ended {
-			y, err = f.DependencyTaskGroup.Throw(ctx, ErrNotNeeded)
+			y, err = f.DependencyTaskGroup.Throw(ctx, &StopError{Cause: ErrNotNeeded, final: true})
 			ended = err != nil
 		}
 	}
@@ -97,7 +100,7 @@ func (f *first) decide(ctx context.Context, y Yield, err error) (Yield, error) {
 // WithTimeout returns a Task that drives the given one with a time limit of its own,
 // counted from its first step: a part of what a node does that must not take all of
 // the node's time. After limit a [*Timeout] is thrown into the task, which then has
-// the grace of the node, or of the nearest runner, around it. The Timeout is the error
+// the grace of the nearest node or runner around it. The Timeout is the error
 // of the task, even if it is swallowed, unless the task fails with another one. Limits
 // further out stay in force. A limit of 0 is none, and a negative one has passed at
 // once. WithTimeout panics if task is nil.
@@ -114,18 +117,25 @@ type withTimeout struct{ subrun }
 
 func (t *withTimeout) Step(ctx context.Context) (Yield, error) {
 	if !t.owns {
-		t.r.opts.Grace = graceAround(ctx)
+		t.r.lent = graceAround(ctx)
 	}
 	return t.subrun.Step(ctx)
 }
 
-// graceAround returns the grace of what is being stepped in ctx.
+// graceAround returns the grace of what is being stepped in ctx: of the nearest
+// node or runner that has one, or says that there is none.
 func graceAround(ctx context.Context) time.Duration {
-	if g, p := nodeAround(ctx); g != nil {
-		return g.graceOf(p)
-	}
-	if s := scopeOf(ctx); s != nil {
-		return s.grace
+	for s := scopeOf(ctx); s != nil; s = s.outer {
+		switch m := s.maker.(type) {
+		case *engine:
+			if m.current != noNode {
+				return max(m.graceOf(m.current), 0)
+			}
+		case *TaskRunner:
+			if m.opts.Grace != 0 {
+				return m.grace()
+			}
+		}
 	}
 	return 0
 }

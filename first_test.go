@@ -322,6 +322,22 @@ func TestWithTimeout(t *testing.T) {
 		require.NotEqual(t, scheduler.Done, y)
 		require.NoError(t, task.Close())
 	})
+	t.Run("groups inside do not inherit the grace of the node", func(t *testing.T) {
+		for _, limit := range []time.Duration{0, time.Hour} {
+			clock := newClock()
+			start := clock.Now()
+			group := newGroup(t, "a", func(string) scheduler.Task {
+				return scheduler.WithTimeout(limit, newGroup(t, "fails goes", func(k string) scheduler.Task {
+					if k == "fails" {
+						return lasting(1, errBoom)
+					}
+					return lasting(9, nil)
+				}, nil))
+			}, &scheduler.GroupOptions[string]{Grace: time.Minute})
+			require.ErrorIs(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}), errBoom)
+			require.Equal(t, time.Second, clock.Now().Sub(start))
+		}
+	})
 	t.Run("its error", func(t *testing.T) {
 		err := schedulertest.NewDriver(t, scheduler.WithTimeout(time.Second, lasting(9, nil)), nil).RunToEnd()
 		require.True(t, scheduler.Interrupted(err))
@@ -334,4 +350,87 @@ func TestWithTimeout(t *testing.T) {
 		r.Stop(errOther)
 		require.Equal(t, errOther, r.RunToCompletion(t.Context(), 0))
 	})
+}
+
+// The grace of a part is that of the nearest node or runner around it.
+func TestFirst_WithTimeout_nearestGrace(t *testing.T) {
+	parts := map[string]func() scheduler.Task{ // both go on for 20 s after the first
+		"First": func() scheduler.Task {
+			return scheduler.First(lasting(1, nil), scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				return co.Yield(scheduler.After(21 * time.Second))
+			}))
+		},
+		"WithTimeout": func() scheduler.Task {
+			return scheduler.WithTimeout(time.Second, scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				_ = co.Yield(scheduler.After(time.Hour))
+				return co.Yield(scheduler.After(20 * time.Second))
+			}))
+		},
+	}
+	subrun := func(grace time.Duration) func(scheduler.Task) scheduler.Task {
+		return func(task scheduler.Task) scheduler.Task {
+			return scheduler.Subrun(scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Grace: grace}))
+		}
+	}
+	none := func(task scheduler.Task) scheduler.Task { return task }
+	forNode := func(string) time.Duration { return 0 }
+	for _, tt := range []struct {
+		name   string
+		run    time.Duration
+		opts   scheduler.GroupOptions[string]
+		around func(scheduler.Task) scheduler.Task
+		want   time.Duration
+	}{
+		{"none", 0, scheduler.GroupOptions[string]{}, none, 0},
+		{"of the run", 5 * time.Second, scheduler.GroupOptions[string]{}, none, 5 * time.Second},
+		{"the node's, and not that of the run", 5 * time.Second, scheduler.GroupOptions[string]{Grace: 3 * time.Second}, none, 3 * time.Second},
+		{"the node has none", 5 * time.Second, scheduler.GroupOptions[string]{GraceFor: forNode}, none, 0},
+		{"the group has none", 5 * time.Second, scheduler.GroupOptions[string]{Grace: scheduler.NoGrace}, none, 0},
+		{"of a runner in the node", 0, scheduler.GroupOptions[string]{}, subrun(4 * time.Second), 4 * time.Second},
+		{"of that, and not the node's", 0, scheduler.GroupOptions[string]{Grace: 3 * time.Second}, subrun(4 * time.Second), 4 * time.Second},
+		{"that has none", 0, scheduler.GroupOptions[string]{Grace: 3 * time.Second}, subrun(scheduler.NoGrace), 0},
+		{"that says nothing", 0, scheduler.GroupOptions[string]{Grace: 3 * time.Second}, subrun(0), 3 * time.Second},
+		{"behind a Shield", 0, scheduler.GroupOptions[string]{Grace: 3 * time.Second}, scheduler.Shield, 3 * time.Second},
+		{"in a coroutine", 0, scheduler.GroupOptions[string]{Grace: 3 * time.Second}, func(task scheduler.Task) scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task) })
+		}, 3 * time.Second},
+		{"within another limit", 0, scheduler.GroupOptions[string]{Grace: 3 * time.Second}, func(task scheduler.Task) scheduler.Task {
+			return scheduler.WithTimeout(time.Hour, task)
+		}, 3 * time.Second},
+	} {
+		for name, part := range parts {
+			t.Run(name+"/"+tt.name, func(t *testing.T) {
+				clock := newClock()
+				start := clock.Now()
+				opts := tt.opts
+				group := newGroup(t, "a", func(string) scheduler.Task { return tt.around(part()) }, &opts)
+				_ = scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock, Grace: tt.run})
+				require.Equal(t, time.Second+tt.want, clock.Now().Sub(start).Round(time.Millisecond))
+			})
+		}
+	}
+}
+
+// Those that have lost begin nothing new in their grace, at any depth.
+func TestFirst_losersBeginNothing(t *testing.T) {
+	began := 0
+	part := func(string) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			began++
+			return co.Yield(scheduler.After(2 * time.Second))
+		})
+	}
+	clock := newClock()
+	start := clock.Now()
+	group := newGroup(t, "a", func(string) scheduler.Task {
+		return scheduler.First(
+			lasting(1, nil),
+			scheduler.Sequence(part(""), part("")),
+			newGroup(t, "x y:x", part, nil),
+			scheduler.All(newGroup(t, "x y:x", part, nil)),
+		)
+	}, &scheduler.GroupOptions[string]{Grace: time.Minute})
+	require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
+	require.Equal(t, 3, began)
+	require.Equal(t, 2*time.Second, clock.Now().Sub(start))
 }

@@ -86,6 +86,15 @@ func times(n int) string {
 
 func (n *Notes) isZero() bool { return n.Text == "" && n.Asked == 0 && n.Attempt == 0 && n.Last == nil }
 
+// since returns what they say that before did not: nothing of an attempt that had
+// failed by then. before may be nil.
+func (n Notes) since(before *Notes) Notes {
+	if before != nil && n.Attempt == before.Attempt && isSame(n.Last, before.Last) {
+		n.Attempt, n.Last = 0, nil
+	}
+	return n
+}
+
 // How many bytes of a note, and of the error of an attempt, are shown.
 const (
 	noteMost = 256

@@ -133,6 +133,51 @@ func TestRetry_function(t *testing.T) {
 	})
 }
 
+// The Timeout of a part of an attempt says nothing of the attempts before: what they
+// failed with decides no more, and is not kept.
+func TestRetry_attemptsThatTimeOut(t *testing.T) {
+	for name, limited := range map[string]func(task scheduler.Task) scheduler.Task{
+		"WithTimeout": func(task scheduler.Task) scheduler.Task { return scheduler.WithTimeout(time.Second, task) },
+		"Subrun": func(task scheduler.Task) scheduler.Task {
+			return scheduler.Subrun(scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Timeout: time.Second}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := newClock()
+			start := clock.Now()
+			group := newGroup(t, "a", func(string) scheduler.Task {
+				return scheduler.Retry(constant(time.Second), func(attempt int, _ error) scheduler.Task {
+					switch attempt {
+					case 1:
+						return lasting(0, scheduler.RetryAfter(errBoom, time.Minute))
+					case 100:
+						return nil
+					}
+					return limited(scheduler.Named("part", lasting(9, nil)))
+				})
+			}, nil)
+			err := scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock})
+			require.EqualError(t, err, "a: part: timed out after 1s")
+			require.NotErrorIs(t, err, errBoom)
+			require.Nil(t, errors.Unwrap(asError[*scheduler.Timeout](t, err)), "not the one before, and so on")
+			require.Equal(t, time.Minute+(98+98)*time.Second, clock.Now().Sub(start).Truncate(time.Second))
+			require.Equal(t, 99, group.ExplainNode("a").Notes.Attempt)
+		})
+	}
+	t.Run("of attempts inside", func(t *testing.T) {
+		group := newGroup(t, "a", func(string) scheduler.Task {
+			return scheduler.Retry(constant(-1), func(int, error) scheduler.Task {
+				return scheduler.WithTimeout(5*time.Second, scheduler.Named("part", scheduler.Retry(constant(2*time.Second), func(int, error) scheduler.Task {
+					return lasting(0, errBoom)
+				})))
+			})
+		}, nil)
+		err := scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: newClock()})
+		require.EqualError(t, err, "a: part: timed out after 5s: attempt 3: boom")
+		require.ErrorIs(t, err, errBoom)
+	})
+}
+
 // What a Retry has noted is of itself, and ends with it.
 func TestRetry_notes(t *testing.T) {
 	busy, inner := errors.New("busy"), errors.New("inner")

@@ -96,8 +96,9 @@ type RunnerOptions struct {
 // and the runner has ended with [ErrAborted].
 type TaskRunner struct {
 	opts RunnerOptions
-	task Task         // nil once it has ended
-	busy atomic.Int32 // a busyness
+	lent time.Duration // the grace that what is around it has, if it has that too; not inherited
+	task Task          // nil once it has ended
+	busy atomic.Int32  // a busyness
 
 	started  bool // Start was called
 	entered  bool // the task had its first step
@@ -126,6 +127,7 @@ type TaskRunner struct {
 	waiter waiter // for the event that the task waits for
 	woken  uint32 // last turn of waiter whose event was set
 	wakes  *wakes // of the run; nil before the start
+	before *Notes // of the node around it when it was started, with an attempt; or nil
 	thrown atomic.Pointer[error]
 	killed atomic.Bool
 	kick   Event                 // set when the runner becomes due from outside
@@ -186,7 +188,12 @@ var errZeroRunner = &OptionError{Option: "TaskRunner", Reason: "zero value; use 
 var errAbandonClock = &OptionError{Option: "RunnerOptions.Abandon", Reason: "needs the system's clock, and the run has another"}
 
 // grace is how long the task may continue.
-func (r *TaskRunner) grace() time.Duration { return max(r.opts.Grace, 0) }
+func (r *TaskRunner) grace() time.Duration {
+	if r.opts.Grace == 0 {
+		return r.lent
+	}
+	return max(r.opts.Grace, 0)
+}
 
 // Start runs the task's first step. timeout is its time limit from now on: 0
 // is none, and a negative one has passed already, so that the task fails before
@@ -246,6 +253,9 @@ func (r *TaskRunner) begin(ctx context.Context, timeout time.Duration) error {
 		}
 	}
 	o := &r.opts
+	if n := notesAround(ctx); n.Attempt > 0 {
+		r.before = &n
+	}
 	r.scopes = o.Clock != nil || o.Grace != 0 || o.Abandon > 0 || o.EndCalls
 	r.offerTimeout(r.opts.Timeout)
 	r.offerTimeout(timeout)

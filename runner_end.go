@@ -178,7 +178,7 @@ func (r *TaskRunner) expire(ctx context.Context) (Yield, error) {
 // timeOut throws a Timeout into the task, and gives it its grace.
 func (r *TaskRunner) timeOut(ctx context.Context) (Yield, error) {
 	t := &Timeout{
-		Task: r.opts.Name, Limit: r.deadline.span, Notes: notesAround(ctx),
+		Task: r.opts.Name, Limit: r.deadline.span, Notes: notesAround(ctx).since(r.before),
 		runner: r, at: r.deadline.at, grace: r.grace(),
 	}
 	if t.grace > 0 { // what the task does in answer is to find it

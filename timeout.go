@@ -15,7 +15,7 @@ import (
 type Timeout struct {
 	Task  string        // what timed out: the runner's name, or the node's key
 	Limit time.Duration // the time it was given
-	Notes Notes         // what its node had said about itself by then
+	Notes Notes         // what its node had said about itself by then, without the attempts of a Retry around the runner
 
 	runner *TaskRunner // nil: a member of a group
 	at     int64
