@@ -78,7 +78,12 @@ func (c *Clock) Alone() *Clock {
 func (c *Clock) InBubble(wait func()) *Clock {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.settle = wait
+	turn := make(chan struct{}, 1) // of the bubble: who waits for it is at rest
+	c.settle = func() {
+		turn <- struct{}{} // synctest.Wait is for one goroutine at a time
+		defer func() { <-turn }()
+		wait()
+	}
 	c.start = c.shows()
 	return c
 }

@@ -78,7 +78,7 @@ func TestEngine_explored(t *testing.T) {
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
 		schedulertest.Explore(t, &schedulertest.ExploreOptions{Bubble: synctest.Wait, Runs: *exploreRuns}, func(w *schedulertest.World) error {
-			dir, err := os.MkdirTemp("", "explored")
+			dir, err := os.MkdirTemp("", "explored") //nolint:usetesting // one for each schedule
 			if err != nil {
 				return err
 			}
