@@ -77,17 +77,19 @@ export class List {
     const took = this.#model.took(n);
     return el('div', { title: n.error ? `${n.name}: ${n.state}: ${n.error}` : `${n.name}: ${n.state}` },
       sign(n.state), el('span', { class: 'name' }, nameOf(n.name)),
-      el('span', { class: 'note' }, n.error || says(n, this.#model.now())),
+      el('span', { class: 'note' }, says(n, this.#model.now())),
       el('span', { class: 'time' }, took === undefined ? '' : duration(took)));
   }
 }
 
-/** says is what a node is doing, as far as it has said so. */
+/** says is what became of a node, or what it is doing, as far as it has said so. */
 function says(n, now) {
   if (n.completed) return 'done beforehand';
+  if (n.error && n.ended) return n.error;
   const parts = [];
   if (n.state === 'closing') parts.push(`closing for ${duration(now - n.since)}`);
   if (n.attempt) parts.push(`attempt ${n.attempt}`);
   if (n.note) parts.push(n.note);
+  if (n.error) parts.push(n.error);
   return parts.join(', ');
 }
