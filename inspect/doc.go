@@ -34,7 +34,8 @@
 // two steps with scheduler.GroupView.Post. A family of groups is asked one
 // question at a time, at most every 50 ms, and not before 25 times as long has
 // passed as the last answer took, so looking at a run slows it down by at most
-// 4 %. If no answer comes within 100 ms, the page says so and shows the rest.
+// 4 %. If no answer comes within 100 ms, the page says so and shows the rest. Other
+// answers are kept apart in the same way.
 //
 // A node takes about 200 bytes. [Options.Ended] bounds how many runs are kept. A
 // group that never ends may run others inside it for months: those that have

@@ -125,6 +125,22 @@ func TestPage_asks_seldom(t *testing.T) {
 	})
 }
 
+// Who asks for everything in a loop is answered as often as can be had for a small
+// share of the processor.
+func TestPage_answers_seldom(t *testing.T) {
+	for _, path := range []string{"runs", "run?id=1", "node?id=1&node=0"} {
+		synctest.Test(t, func(t *testing.T) {
+			page := inspect.New(nil)
+			require.NoError(t, scheduler.Run(t.Context(), newGroup(t, page, "a", lastingNothing, nil), nil))
+			began := time.Now()
+			for range 200 {
+				require.Equal(t, http.StatusOK, get(page, path).Code)
+			}
+			require.Equal(t, 199*5*time.Millisecond, time.Since(began))
+		})
+	}
+}
+
 // counted is a key that counts how often it is asked for its name.
 type counted struct {
 	name  string

@@ -7,6 +7,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 )
 
 //go:embed web
@@ -53,9 +54,11 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "":
 		p.serveFile(w, r, index)
 	case "runs":
-		p.serveRuns(w, r)
+		serveJSON(w, r, &p.paces.runs, p.writeRuns)
 	case "run":
-		p.serveRun(w, r)
+		if run := p.requested(w, r); run != nil {
+			serveJSON(w, r, &p.paces.run, run.write)
+		}
 	case "node":
 		p.serveNode(w, r)
 	case "events":
@@ -82,17 +85,19 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-// beginJSON begins an answer. It reports whether anybody wants to read it.
-func beginJSON(w http.ResponseWriter, r *http.Request) (s *sender, wanted bool) {
+// serveJSON has an answer written when it is its turn, if anybody wants to read it.
+func serveJSON(w http.ResponseWriter, r *http.Request, turn *pace, answer func(s *sender)) {
 	w.Header().Set("Content-Type", "application/json")
-	return newSender(w), r.Method != http.MethodHead
-}
-
-func (p *Page) serveRuns(w http.ResponseWriter, r *http.Request) {
-	s, wanted := beginJSON(w, r)
-	if !wanted {
+	if r.Method == http.MethodHead || !turn.wait(r.Context()) {
 		return
 	}
+	s, began := newSender(w), time.Now()
+	answer(s)
+	turn.worked(time.Since(began) - s.waited)
+	s.flush()
+}
+
+func (p *Page) writeRuns(s *sender) {
 	s.text(`{"runs":[`)
 	for i, run := range p.all() {
 		if i > 0 {
@@ -104,36 +109,26 @@ func (p *Page) serveRuns(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.text("]}")
-	s.flush()
 }
 
-// serveRun answers with all of a run. Nodes that change meanwhile are in it as
+// write answers with all of a run. Nodes that change meanwhile are in it as
 // they were when they were written.
-func (p *Page) serveRun(w http.ResponseWriter, r *http.Request) {
-	run := p.requested(w, r)
-	if run == nil {
-		return
-	}
-	s, wanted := beginJSON(w, r)
-	if !wanted {
-		return
-	}
+func (r *run) write(s *sender) {
 	s.text(`{"run":`)
-	sum := run.summary()
+	sum := r.summary()
 	s.value(sum)
 	s.text(`,"nodes":[`)
 	for next := 0; next < sum.Nodes; {
 		if next > 0 {
 			s.text(",")
 		}
-		if next = run.briefs(s, next); !s.piece() {
+		if next = r.briefs(s, next); !s.piece() {
 			return
 		}
 	}
 	s.text(`],"forecast":`)
-	s.value(run.forecastNow())
+	s.value(r.forecastNow())
 	s.text("}")
-	s.flush()
 }
 
 // requested returns the run that the request names, or answers that there is
@@ -158,18 +153,17 @@ func (p *Page) serveNode(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "there is no such node", http.StatusNotFound)
 		return
 	}
-	s, wanted := beginJSON(w, r)
-	if !wanted {
-		return
-	}
-	page, hasEnded := run.describe(int32(node))
-	if !hasEnded {
-		if e, ok := run.explain(r.Context(), int(node)); ok {
-			page.Explanation = &e
-		} else {
-			page.Busy = true
+	serveJSON(w, r, &p.paces.node, func(s *sender) {
+		page, hasEnded := run.describe(int32(node))
+		if !hasEnded {
+			began := time.Now()
+			if e, ok := run.explain(r.Context(), int(node)); ok {
+				page.Explanation = &e
+			} else {
+				page.Busy = true
+			}
+			s.waited += time.Since(began)
 		}
-	}
-	s.value(page)
-	s.flush()
+		s.value(page)
+	})
 }

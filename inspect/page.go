@@ -48,6 +48,7 @@ const defaultEnded = 50
 type Page struct {
 	opts  Options
 	hosts hosts
+	paces struct{ runs, run, node pace }
 
 	mu       sync.Mutex
 	runs     runs

@@ -21,6 +21,7 @@ type sender struct {
 	buf     []byte // what is not written yet
 	err     error  // the viewer has gone
 	sent    time.Time
+	waited  time.Duration // for the viewer, and for the group
 }
 
 func newSender(w http.ResponseWriter) *sender {
@@ -65,6 +66,7 @@ func (s *sender) flush() {
 	if s.err != nil || len(s.buf) == 0 {
 		return
 	}
+	began := time.Now()
 	for len(s.buf) > 0 && s.err == nil {
 		n := min(len(s.buf), pieceMost)
 		s.err = s.write(s.buf[:n])
@@ -72,6 +74,7 @@ func (s *sender) flush() {
 	}
 	s.buf = nil
 	s.sent = time.Now()
+	s.waited += s.sent.Sub(began)
 }
 
 func (s *sender) write(b []byte) error {
