@@ -81,7 +81,7 @@ func TestBrowser_of_a_run_that_is_stopped(t *testing.T) {
 	w.shot("stopping-dark")
 	close(release)
 	_ = runner.Post(func() { runner.Kill() })
-	<-end
+	require.Error(t, <-end)
 	w.until(`['cancelled', 'failed'].includes(document.getElementById('status').innerText)`)
 	w.silent()
 }

@@ -629,6 +629,31 @@ func TestPage_of_nodes_that_say_something(t *testing.T) {
 	})
 }
 
+// A service is ready, which is no end, and nobody knows how long it goes on.
+func TestPage_of_a_service(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		page := inspect.New(nil)
+		var never scheduler.Event
+		end := drive(t, newGroup(t, page, "service done1 needs9:service,done1", func(k string) scheduler.Task {
+			if k != "service" {
+				return lasting(k)
+			}
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				co.Ready()
+				return co.Yield(scheduler.On(&never))
+			})
+		}, nil))
+		time.Sleep(5 * time.Second) //nolint:forbidigo // in a bubble
+		w := ask[wholeRun](t, page, "run?id=1")
+		require.Equal(t, []string{"service ready", "done1 succeeded", "needs9 running"}, states(w))
+		require.Equal(t, map[string]int{"ready": 1, "succeeded": 1, "running": 1}, w.Run.Counts)
+		require.NotZero(t, w.Nodes[0].Since)
+		require.Equal(t, 1, w.Forecast.Overdue, "not the service")
+		require.NoError(t, <-end)
+		require.Equal(t, "succeeded", ask[wholeRun](t, page, "run?id=1").Run.Status)
+	})
+}
+
 // Nodes that are added to a group are on the page, for viewers who look already too.
 func TestPage_of_a_group_that_grows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
