@@ -118,7 +118,7 @@ func TestPage_asks_seldom(t *testing.T) {
 			})
 		}
 		viewers.Wait()
-		require.LessOrEqual(t, answers, 201, "one in 50 ms")
+		require.LessOrEqual(t, answers, 205, "one in 50 ms, for 10 s and a little")
 		require.Greater(t, answers, 100)
 		require.LessOrEqual(t, asked, 3*answers, "nothing was asked for nobody")
 		require.Empty(t, end)
