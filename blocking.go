@@ -7,38 +7,34 @@ import (
 	"sync/atomic"
 )
 
-// Blocking turns a call that blocks, such as one of a cloud's SDK, into a Task.
-// Its first step calls fn on another goroutine; the task is parked until fn
-// returns, and then ends with fn's error.
+// Blocking returns a Task for a call that blocks, such as one of a cloud's SDK. Its
+// first step calls fn on another goroutine. The task is parked until fn returns, and
+// ends with fn's error.
 //
-// fn runs beside the tasks of the run and must lock what it shares with them: give
-// results to [Fetch] or [Call] instead. Its context has the values of the step's
-// context, and as its deadline the earliest of the limits around the call: that
-// of Run's context, and the timeouts of runners and nodes by the system's clock.
-// Since the driver throws a [*Timeout] when more than the limit has passed, the
-// deadline is one nanosecond later.
+// fn runs at the same time as the tasks of the run, so it must lock what it shares
+// with them; [Fetch] and [Call] return results instead. Its context has the values of
+// the step's context. Its deadline is the earliest limit around the call: that of
+// Run's context and those of runners and nodes, by the system's clock. Since a limit
+// has passed only when the clock reads more, the deadline is one nanosecond later.
 //
-// The context ends when the call has to end. Err is then
-// [context.DeadlineExceeded] if the time of the task, or of the run around it, has
-// passed, and else [context.Canceled]; [context.Cause] is the [*Timeout], another
-// error that was thrown in, the [*StopError] of a stop, or [ErrClosed]. The notice
-// of a stop does not end it, so that a call can be completed within its grace, as
-// http.Server.Shutdown lets requests be: see [Stopping] and [StopCause]. With the
-// option EndCalls of the runner or the group it does.
+// The context ends when the call has to end. Err is then [context.DeadlineExceeded]
+// if a time limit of the task or of the run has passed, and [context.Canceled]
+// otherwise; [context.Cause] is the [*Timeout], another error that was thrown in, the
+// [*StopError] of a stop, or [ErrClosed]. The notice of a stop does not end the
+// context, so that a call can finish within its grace, as requests can in
+// http.Server.Shutdown: see [Stopping] and [StopCause]. With the option EndCalls of
+// the runner or the group it does.
 //
-// What fn returns counts even after the notice. If that is the notice itself, or
-// only says that the context has ended, the task counts as cancelled and its error
-// keeps fn's text; nil is a success; anything else is a failure. After a Timeout
-// or another error thrown in, and once the task is being closed, that is the
-// outcome, and an error of fn is joined with it.
+// The result of fn counts after a notice. If it is the notice, or only says that the
+// context has ended, the task is cancelled and keeps fn's text; nil is a success;
+// anything else is a failure. After a Timeout or another error thrown in, and once
+// the task is being closed, that is the outcome, and fn's error is joined to it.
 //
-// BeginClose ends fn's context. Close does, and returns when fn has returned, so
-// closing a call stalls the run for as long as fn ignores its context, unless the
-// driver uses BeginClose first ([Closer]).
+// BeginClose ends fn's context. Close also waits until fn has returned. A driver that
+// uses BeginClose first ([Closer]) is not blocked by a call that ignores its context.
 //
-// A panic in fn goes up from the step as a [*PanicError]; runtime.Goexit fails
-// the task with [ErrGoexit]. Blocking panics if fn is nil. The task can be run
-// once: later steps return [ErrEnded].
+// A panic in fn propagates from the step as a [*PanicError]. runtime.Goexit fails the
+// task with [ErrGoexit]. Blocking panics if fn is nil. The task can be run once.
 func Blocking(fn func(ctx context.Context) error) Task {
 	if fn == nil {
 		panic("scheduler: Blocking: nil function")
@@ -54,14 +50,14 @@ func (fn plainCall) then(err error) error          { return err }
 func (fn plainCall) lose(err error) error          { return err }
 func (fn plainCall) String() string                { return funcName(fn) }
 
-// Fetch is [Blocking] for a call with a result. After fn has returned, then is
-// called with its value and error on the driving goroutine, where it may change
-// what tasks share without a lock; what it returns is the task's error.
+// Fetch is [Blocking] for a call with a result. After fn has returned, then is called
+// with its results on the driving goroutine, where it may change what tasks share
+// without a lock. The error of then is the task's.
 //
-// It is called exactly once, also when the task is closed or an error was thrown
-// in, so that a value is never lost: err is then [ErrClosed], or the error thrown
-// in, joined with fn's own. A [*Timeout] is the task's error whatever then returns.
-// It is not called if fn panics.
+// then is called exactly once, even if the task is closed or an error is thrown into
+// it, so that no value is lost: err is then [ErrClosed] or that error, joined with
+// fn's own. A [*Timeout] is the task's error whatever then returns. then is not
+// called if fn panics.
 func Fetch[T any](fn func(ctx context.Context) (T, error), then func(value T, err error) error) Task {
 	if fn == nil || then == nil {
 		panic("scheduler: Fetch: nil function")

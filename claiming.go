@@ -7,25 +7,23 @@ import (
 	"github.com/steptask/scheduler/internal/claims"
 )
 
-// Claiming returns a Task that runs task while it holds claims: a limit for a part
-// of what a node does. A coroutine holds a claim for one request, and not for the
-// ten minutes of polling that follow:
+// Claiming returns a Task that runs task while it holds claims. It limits a part of
+// what a node does: a coroutine can hold a claim for one request, and not for the ten
+// minutes of polling that follow.
 //
 //	err := co.Await(scheduler.Claiming(oneOfAPI, scheduler.Blocking(create)))
 //
-// The task waits in the same line as the nodes of groups do, in the order that
-// [Limiter] says; what the node around it holds is lent to it, and what it holds is
-// lent to the nodes and calls inside. It counts in the search for deadlocks like a
-// node that waits, as part of the group around it; outside of any group it is not
-// part of that search.
+// The claims wait in the same line as those of nodes, as [Limiter] says. The node
+// around it lends what it holds, and Claiming lends what it holds to the nodes and
+// calls inside. The search for deadlocks includes it as a part of the group around
+// it; outside of a group it is not included.
 //
-// While it waits nothing of task is called. An error thrown in, a timeout, or Close
-// then ends the waiting and task is never started. The notice of a stop does not:
-// it is handed on once task has started. What is held is given back when task has
-// ended, in whichever way; after Close, when Close of task has returned.
+// While it waits, nothing of task is called. A notice is passed on once task has
+// started. An error thrown in, a timeout or Close ends the waiting, and task never
+// starts. The claims are released when task has ended or its Close has returned.
 //
-// Bad claims fail the task with an [*OptionError]. Claiming panics if task is nil.
-// The Task can be run once.
+// Invalid claims fail the task with an [*OptionError]. Claiming panics if task is
+// nil. The Task can be run once.
 func Claiming(claims []Claim, task Task) Task {
 	if task == nil {
 		panic("scheduler: Claiming: nil Task")

@@ -6,10 +6,9 @@ import (
 	"slices"
 )
 
-// All returns a Task that drives the given ones side by side, without a graph:
-// a group whose nodes are their numbers. The first failure closes the others
-// and is the result, as a [*TaskError]. What a group needs options for takes a
-// [DependencyTaskGroup].
+// All returns a Task that runs tasks side by side: a group whose keys are their
+// numbers. The first failure closes the others and is the result, as a [*TaskError].
+// For options use a [DependencyTaskGroup].
 func All(tasks ...Task) Task {
 	g := sideBySide("All", tasks, &GroupOptions[int]{}, func() bool { return false })
 	g.engine.serves = true
@@ -42,13 +41,11 @@ func sideBySide(name string, tasks []Task, opts *GroupOptions[int], isOver func(
 	return g
 }
 
-// Sequence returns a Task that drives the given ones one after the other, up to
-// the first that fails. That one's error is the result. When the run, or the node
-// that the Sequence is part of, is stopped, it begins none of the tasks that are
-// left, and ends with the notice. When a [*Timeout] was thrown into it, it begins
-// none either, even if the one under way has finished in its grace, and ends with
-// the Timeout. With a nil Task among them it begins none and
-// fails with [ErrNilTask].
+// Sequence returns a Task that runs tasks one after the other until one fails. The
+// result is that error. After a stop of the run or the node, Sequence starts no
+// further task and ends with the notice; after a [*Timeout] it ends with the Timeout,
+// even if the current task finishes in its grace. If one of the tasks is nil,
+// Sequence starts none and fails with [ErrNilTask].
 func Sequence(tasks ...Task) Task {
 	return Wrap(func(co *Coroutine) error {
 		if i := slices.Index(tasks, nil); i >= 0 {
@@ -70,16 +67,15 @@ func Sequence(tasks ...Task) Task {
 	})
 }
 
-// Finally returns a Task that drives task to its end and then cleanup, whatever
-// came of task: it succeeded, failed, or ended by an error thrown in, such as a
-// [*Timeout], or because it was asked to stop. In the last two cases cleanup has
-// what is left of the grace, behind a [Shield]; without a grace it gets only as
-// far as its first yield. [Reserve] keeps a part of the grace for it. The result
-// is the error of task, joined with that of cleanup.
+// Finally returns a Task that runs task to its end and then cleanup, whatever the end
+// of task was: success, failure, an error thrown in such as a [*Timeout], or a stop.
+// After a Timeout or a stop, cleanup has the rest of the grace, behind a [Shield];
+// without a grace it gets only its first step. [Reserve] keeps a part of the grace
+// for it. The result is the error of task, joined with that of cleanup.
 //
-// After a Close there is no step left for cleanup: it does not run. What must be
-// undone even then belongs in a roll-back, for which a group knows what was
-// started. If either is nil it begins neither and fails with [ErrNilTask].
+// cleanup does not run after a Close, since there is no step left for it. For that
+// use a roll-back, as a group knows which nodes were started. If either task is nil,
+// Finally starts neither and fails with [ErrNilTask].
 func Finally(task, cleanup Task) Task {
 	return Wrap(func(co *Coroutine) error {
 		switch {

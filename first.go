@@ -13,20 +13,17 @@ import (
 // ended ([Ready]).
 var ErrNotNeeded = errors.New("scheduler: not needed any more")
 
-// First returns a Task that drives the given ones side by side until the first of
-// them succeeds, and then succeeds as well. The others are stopped with
-// [ErrNotNeeded] as the cause: they get notice, begin nothing new, and have the grace
-// of the nearest node or runner around the First, or are closed if there is none. First
-// ends when all have ended. One that has not started by then never does. What the others fail with,
-// before or after, is not part of the result; an [Observer] hears of it.
+// First returns a Task that runs tasks side by side until the first of them succeeds,
+// and then succeeds. The others are stopped with [ErrNotNeeded] as the cause: they
+// begin nothing new, and have the grace of the nearest node or runner, or are closed
+// if there is none. Tasks that have not started never do. First ends when all have
+// ended. What the others fail with is not part of the result.
 //
-// A failure decides nothing while others are left. If none succeeds the result is an
-// [*ExceptionGroup] of all failures in order of occurrence, each a [*TaskError] whose
-// key is the number of the task, and [ErrSkip] if each of them asked to be skipped.
-// A timeout, a stop and a close are passed on to all; what becomes of them is what
-// becomes of a [DependencyTaskGroup] with AggregateErrors, unless one succeeds
-// nevertheless. Without any task, or with a nil Task among them, it begins none and
-// fails, with an [*OptionError] or [ErrNilTask].
+// If none succeeds, the result is an [*ExceptionGroup] of all failures in order of
+// occurrence, each a [*TaskError] whose key is the number of the task, or [ErrSkip]
+// if all tasks skipped themselves. A timeout, a stop and a close reach all tasks, as
+// in a [DependencyTaskGroup] with AggregateErrors. Without tasks First fails with an
+// [*OptionError], and with a nil Task among them with [ErrNilTask].
 func First(tasks ...Task) Task {
 	if len(tasks) == 0 {
 		return failing(&OptionError{Option: "First", Reason: "no tasks"})

@@ -11,22 +11,21 @@ import (
 	"unicode/utf8"
 )
 
-// Note says what the node to which ctx belongs is doing, for those who wonder why
-// it still runs: "volume is still building". The last note of a node is part of
-// [Explanation], of the text of a [*Timeout], and of what Observers show.
+// Note records what the node of ctx is doing, such as "volume is still building". The
+// last note of a node is part of its [Explanation], of the text of a [*Timeout], and
+// of what Observers show.
 //
-// ctx is the context of a step, on the driving goroutine, or that of a function
-// given to [Blocking], [Fetch], [Call] or [Poll], on any goroutine. Without a node,
-// or with the context of a call that has returned, Note does nothing. Nor does it
-// ever wait for the run.
+// ctx is the context of a step, on the driving goroutine, or of a function given to
+// [Blocking], [Fetch], [Call] or [Poll], on any goroutine. Outside of a node, and
+// after the call has returned, Note does nothing. It never waits for the run.
 //
-// Observers are told of a note in a step at once, and of one in a call on the
-// driving goroutine, between two steps. Of several notes that a call makes before
-// that they are told the last. A note that was not told when its node ends is
-// dropped.
+// Observers are told of a note in a step at once. They are told of a note in a call
+// on the driving goroutine between two steps; of several notes that a call makes
+// before that, they are told the last. A note that has not been told when its node
+// ends is dropped.
 //
-// The text is one line: control characters become spaces, and what is longer than
-// 256 bytes is cut off.
+// The text is one line: control characters become spaces, and it is cut off after 256
+// bytes.
 func Note(ctx context.Context, text string) {
 	mustHave(ctx, "Note")
 	text = oneLine(text, noteMost)

@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// Poll returns a Task that asks every so often whether something is ready, and
-// is done when it is. ready is called as the function of [Blocking] is, so it may
-// block; between two calls the task is parked. Its error is the task's. It
-// panics if ready is nil. The task can be run once.
+// Poll returns a Task that calls ready at once and then at intervals of every, until
+// it returns true or an error, which is the task's. ready is called as the function
+// of [Blocking] is, on another goroutine, and may block; the task is parked between
+// two calls. Poll panics if ready is nil. The task can be run once.
 //
-// While it is not ready the [Notes] of the node have how often it was asked. ready
-// says more with [Note], such as the state that it has seen.
+// The [Notes] of the node count the calls. ready can say more with [Note], such as
+// the state that it has seen.
 //
-// The notice of a stop goes to each call, under way or later ([Stopping]); the task
-// itself continues for its grace, since what it waits for may be about to end.
+// Each call gets the notice of a stop ([Stopping]), and polling continues within the
+// grace, since what it waits for may be about to happen.
 func Poll(every time.Duration, ready func(ctx context.Context) (bool, error)) Task {
 	if ready == nil {
 		panic("scheduler: Poll: nil function")
@@ -29,9 +29,8 @@ func Poll(every time.Duration, ready func(ctx context.Context) (bool, error)) Ta
 	return p
 }
 
-// PollCall is [Poll] with a value: it awaits the task that asks every so often, and
-// returns what fn returned with it when that was ready, or its error. The value of
-// a call that was not ready is dropped.
+// PollCall is [Poll] with a value. It returns the value for which fn reported ready,
+// or fn's error.
 func PollCall[T any](
 	co *Coroutine, every time.Duration, fn func(ctx context.Context) (value T, ready bool, err error),
 ) (T, error) {

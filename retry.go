@@ -95,23 +95,21 @@ func pauseAfter(backoff BackOff, attempt int, err error) Yield {
 	return y
 }
 
-// Retry returns a Task that makes a task and drives it, and makes another one
-// after a pause if it failed, until one succeeds. task is called with the
-// number of the attempt, from 1 on, and the error of the one before. If it
-// returns nil, or backoff ends the attempts, the result is the last error. A
-// task can be used only once, so each attempt needs a new one.
+// Retry returns a Task that makes a task and runs it, and after a failure pauses and
+// makes another one, until one succeeds. task is called with the number of the
+// attempt, from 1, and the error of the previous one. Each attempt needs a new task.
+// If task returns nil, or backoff ends the attempts, the result is the last error.
 //
-// An error that is [Permanent] ends the attempts. The pause after one that says
-// [RetryAfter] is that long, whatever backoff says, which is asked all the same.
-// The [Notes] of the node have the number of the last attempt that failed and its
-// error, until one succeeds.
+// An error that is [Permanent] ends the attempts. After an error that says
+// [RetryAfter] the pause is that long; backoff is called all the same. The [Notes] of
+// the node have the number and the error of the last failed attempt until one
+// succeeds.
 //
-// An attempt is the last one if the task was asked to stop, exceeded its own
-// time limit, or is being closed; if an error that was thrown into it comes out
-// again; or if it fails with [ErrSkip]. If its error is only that it had to end
-// (see [Interrupted]), the error of the attempt before is joined with it. Notice
-// goes to the attempt under way and ends a pause. Retry panics if an argument is
-// nil.
+// Retry makes no further attempt after a stop, after its own time limit, while it is
+// being closed, when an error that was thrown into it comes out again, or after
+// [ErrSkip]. If the last error only says that the task had to end ([Interrupted]),
+// the error of the previous attempt is joined to it. A notice goes to the current
+// attempt and ends a pause. Retry panics if an argument is nil.
 func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
 	if f, ok := backoff.(BackOffFunc); backoff == nil || task == nil || ok && f == nil {
 		panic("scheduler: Retry: nil argument")
@@ -144,9 +142,9 @@ func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
 	})
 }
 
-// RetryCall is [Retry] with a value: it awaits a task that calls fn as [Blocking]
-// does until it succeeds, and returns the results of the last call, the value also
-// beside an error.
+// RetryCall is [Retry] with a value: it calls fn as [Blocking] does until it
+// succeeds, and returns the results of the last call. The value counts even if there
+// is an error.
 func RetryCall[T any](co *Coroutine, backoff BackOff, fn func(ctx context.Context) (T, error)) (T, error) {
 	var value T
 	err := co.Await(Retry(backoff, func(int, error) Task {

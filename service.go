@@ -7,29 +7,29 @@ import (
 	"time"
 )
 
-// Ready says that the node in whose step, or call, ctx is, is ready: it is
-// [StateReady], those that require it start, and it continues as the service that
-// they need. When all that require it, directly or not, have ended, it gets a notice
-// with [ErrNotNeeded] and then its grace; without a grace it is closed. So services
-// end in reverse order by themselves, within the grace of a stop too. ctx is the
-// context of a step, or of a function given to [Blocking], [Fetch], [Call] or [Poll].
+// Ready makes the node of ctx a service: its state is [StateReady], the nodes that
+// require it start, and it continues to run while they need it. When all nodes that
+// require it, directly or not, have ended, it gets a notice with [ErrNotNeeded] and
+// its grace, or is closed if it has none. So services end in reverse order, also
+// within the grace of a stop. ctx is the context of a step, or of a function given to
+// [Blocking], [Fetch], [Call] or [Poll].
 //
-// A ready node gives its place in Limit back and keeps its claims; its own Timeout
-// no longer counts. One that nothing requires continues until only ready nodes are
-// left. After ErrNotNeeded it has succeeded if it ends with nil or the notice, or is
-// closed without an error. If it fails, or asks to be skipped, pending nodes that
-// require it are treated as after any failure; running ones continue unless the
-// group stops.
+// A ready node gives back its place in Limit and keeps its claims, and its Timeout no
+// longer counts. A service that no node requires runs until only ready nodes are
+// left. After ErrNotNeeded a service succeeds if it returns nil or the notice, or is
+// closed without an error. If a service fails or skips itself, pending nodes that
+// require it are treated as after any failure; running ones continue unless the group
+// stops.
 //
-// A node that runs a group is ready if the code of the group's own node says so:
-// never because of nodes inside, but for two. [All] is ready when some of its tasks
-// are ready and all others have ended, and so is a group with KeepOpen; their services
-// continue until the node gets its notice.
+// A node that runs a group is ready when its own code says so, and not because of
+// nodes inside, with two exceptions. [All] is ready when some of its tasks are ready
+// and all others have ended, and so is a group with KeepOpen. Their services continue
+// until the node gets its notice.
 //
-// Ready does nothing outside of a group, for a node that is ready already, that was
-// asked to end, or that continues after its Timeout. In a step it takes effect at
-// once, in the first step of a node when that has not ended the node, and in a call
-// in the group's next round. In a call it may be used on any goroutine.
+// Ready does nothing outside of a group, and for a node that is ready already, that
+// was asked to end, or whose Timeout has passed. In a step it takes effect at once,
+// in the first step of a node if that does not end the node, and in a call in the
+// next round of the group. In a call any goroutine may use it.
 func Ready(ctx context.Context) {
 	mustHave(ctx, "Ready")
 	if s := scopeOf(ctx); s != nil && s.group != nil {

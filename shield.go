@@ -5,12 +5,11 @@ import (
 	"time"
 )
 
-// Shield returns a Task that drives the given one and keeps the notice of a stop
-// from it: for work that has to be done all the same, such as a roll-back. The
-// task gets no notice from outside, and what it begins finds none, so a group in
-// it starts its nodes. Its contexts have neither the end nor the deadline of Run's
-// context. Time limits still count: after a stop it has what is left of the grace,
-// and then it is closed. Shield panics if task is nil.
+// Shield returns a Task that runs task and hides the notice of a stop from it: for
+// work that has to be done after a stop, such as a roll-back. Tasks that begin behind
+// it do not find the notice either, so a group starts its nodes. Their contexts have
+// neither the end nor the deadline of Run's context. Time limits count: after a stop,
+// task has the rest of the grace and is then closed. Shield panics if task is nil.
 func Shield(task Task) Task {
 	if task == nil {
 		panic("scheduler: Shield: nil Task")
@@ -42,9 +41,9 @@ func (s *shield) Close() error       { return s.task.Close() }
 func (s *shield) BeginClose() *Event { return beginClose(s.task) }
 func (s *shield) String() string     { return TaskDescription(s.task) }
 
-// Named returns a Task that is the given one under another name: what errors and
-// logs call it, and what [TaskDescription] returns. It has the abilities of the
-// task, which Unwrap returns. Named panics if task is nil.
+// Named returns task under another name, which [TaskDescription] returns and errors
+// and logs use. Drivers find the abilities of task through Unwrap. Named panics if
+// task is nil.
 func Named(name string, task Task) Task {
 	if task == nil {
 		panic("scheduler: Named: nil Task for " + name)
@@ -60,12 +59,11 @@ type named struct {
 func (n *named) Unwrap() Task   { return n.Task }
 func (n *named) String() string { return n.name }
 
-// Reserve returns a Task that drives the given one and keeps part of its grace
-// for what comes after it, such as the clean-up of [Finally]. Once the task was
-// asked to stop, or has exceeded its time limit, it is closed when no more than
-// part of the grace is left. It then ends with the notice, or the [*Timeout],
-// joined with the error of its Close. Reserve panics if task is nil or part is
-// negative.
+// Reserve returns a Task that runs task and keeps part of its grace for what follows
+// it, such as the clean-up of [Finally]. After a stop, or after its time limit, task
+// is closed when no more than part is left of the grace. The result is then the
+// notice or the [*Timeout], joined with the error of Close. Reserve panics if task is
+// nil or part is negative.
 func Reserve(part time.Duration, task Task) Task {
 	if err := checkDuration("Reserve", part); err != nil {
 		panic(err)

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Subrun returns a Task that starts the runner and drives it to its end, so that
-// a task within a task has a time limit, a grace or a clock of its own. Its error
-// is that of the runner: unlike with AsTask, a runner that was killed, cancelled
-// or timed out fails the task, whatever the runner's task made of that.
+// Subrun returns a Task that starts the runner and runs it to its end, so that a part
+// of a task has a time limit, a grace or a clock of its own. The result is that of
+// the runner: unlike with [TaskRunner.AsTask], a runner that was killed, cancelled or
+// timed out fails the task, whatever its own task made of that.
 //
-// The runner must not have been started: if it was, the task fails with
-// [ErrStarted]. Closing the task cancels the runner; an error thrown into it is
-// thrown into the runner's task, parked or not.
+// If the runner was started before, the task fails with [ErrStarted]. Closing the
+// task cancels the runner. An error thrown into the task is thrown into the runner's
+// task, parked or not.
 func Subrun(r *TaskRunner) Task {
 	if r == nil {
 		panic("scheduler: Subrun: nil TaskRunner")
