@@ -230,6 +230,9 @@ func (c *call) leave(err error, panicked bool) {
 		return // it was left behind
 	}
 	c.err, c.panicked = err, panicked
+	if e := c.end.Load(); e != nil {
+		e.returns()
+	}
 	c.done.Set()
 	if e := c.end.Load(); e != nil { // after Set: see wait
 		e.leave()
@@ -267,6 +270,9 @@ func (c *call) finish(reason error) error {
 		scopeOf(c.step).group.takeNotes()
 	}
 	c.over = true
+	if e := c.end.Load(); e != nil {
+		c.noteLate(e)
+	}
 	if a := c.abandonment(); a != nil {
 		if lost := a.lost(); lost != nil {
 			if a.group != nil && a.node != noNode {

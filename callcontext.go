@@ -89,6 +89,9 @@ type callEnd struct {
 	// The end of the context, and why it has ended.
 	err, cause error
 
+	// By the system's clock; 0: not, or by another clock.
+	endedAt, returnedAt int64
+
 	// Made when first asked for.
 	inner   context.Context
 	release context.CancelFunc // of inner; it ends with the source
@@ -170,6 +173,7 @@ func (e *callEnd) cancel(cause error) {
 		return
 	}
 	e.err, e.cause = context.Canceled, cause
+	e.ends()
 	if isDeadline(cause) {
 		e.err = context.DeadlineExceeded
 	}

@@ -513,7 +513,11 @@ func TestRun_inside_a_call_ends_with_it(t *testing.T) {
 		}), &scheduler.RunnerOptions{Name: "outer", Timeout: time.Minute})
 		require.ErrorIs(t, inner, context.DeadlineExceeded)
 		require.ErrorAs(t, inner, new(*scheduler.Timeout))
-		require.EqualError(t, err, "outer: timed out after 1m0s")
+		var late *scheduler.LateError
+		require.ErrorAs(t, err, &late)
+		require.EqualError(t, late.Err, "outer: timed out after 1m0s")
+		require.Len(t, late.Calls, 1, "the inner one is none of its own")
+		require.NotErrorAs(t, inner, &late)
 	})
 }
 

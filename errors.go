@@ -247,6 +247,8 @@ func Causes(err error) []error {
 		return Causes(e.Err)
 	case *closedGroup:
 		return Causes(e.failed)
+	case *LateError:
+		return Causes(e.Err)
 	case interface{ Unwrap() []error }:
 		var causes []error
 		for _, branch := range e.Unwrap() {

@@ -14,9 +14,10 @@ import (
 // When ctx ends the task is stopped: it gets notice if it is a [Stopper], and
 // opts.Grace, and then is closed; the result is the cause, joined with what
 // failed meanwhile. The result is never nil if the task timed out or was killed,
-// whatever the task made of that. Called inside a step of another run, Run
-// returns a [*NestedRunError] and does not start the task. Bad options are an
-// [*OptionError].
+// whatever the task made of that. If it had to wait for calls that ignored the end
+// of their contexts, an error is a [*LateError] that names them. Called inside a
+// step of another run, Run returns a [*NestedRunError] and does not start the
+// task. Bad options are an [*OptionError].
 func Run(ctx context.Context, task Task, opts *RunnerOptions) error {
 	if opts == nil {
 		opts = &RunnerOptions{}
@@ -33,9 +34,9 @@ func (r *TaskRunner) Run(ctx context.Context) error {
 	r.must("Run")
 	err := r.RunWith(ctx, 0, 0)
 	if err == nil {
-		return r.Err()
+		err = r.Err()
 	}
-	return err
+	return r.late(ctx, err)
 }
 
 // RunWith starts the task and runs it to its end, as RunToCompletion does, but

@@ -77,7 +77,7 @@ func TestMisuse_panics_with_a_sentence(t *testing.T) {
 		"scheduler: Fetch: nil function":                             func() { scheduler.Fetch[int](nil, nil) },
 		"scheduler: Timeout.Trigger: nil Task":                       func() { _ = new(scheduler.Timeout).Trigger(ctx, nil) },
 		"scheduler: TimedCancel.Trigger: nil Task":                   func() { _ = new(scheduler.TimedCancel).Trigger(ctx, nil) },
-		"scheduler: ExceptionGroup.Split: nil function":              func() { new(scheduler.ExceptionGroup).Split(nil) },
+		"scheduler: ExceptionGroup.Split: nil function":              func() { _, _ = new(scheduler.ExceptionGroup).Split(nil) },
 		"scheduler: TaskRunner.Post to Pause(next): nil function":    func() { scheduler.NewTaskRunner(task(), nil).Post(nil) },
 		"scheduler: TaskRunner.Interrupt of Pause(next): nil error":  func() { scheduler.NewTaskRunner(task(), nil).Interrupt(nil) },
 	} {

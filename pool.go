@@ -12,6 +12,7 @@ type pool struct {
 	workers workers
 	stacks  coro.Pool
 	wakes   wakes
+	late    lateCalls
 }
 
 // poolOf returns the pool of the run that ctx is in, or nil.

@@ -21,9 +21,10 @@ import (
 //
 // Calls run on several goroutines, so fn must lock what they share. Walk waits for all
 // calls, however long they take, and their results count: nil is a success even if it
-// comes late. When Walk returns, no goroutine is left, except for calls that Abandon
-// has left behind. A panic of fn propagates from Walk after all other calls have
-// returned; see [Blocking].
+// comes late. If the end had to wait for calls that ignored the end of their contexts,
+// an error is a [*LateError] that names them. When Walk returns, no goroutine is left,
+// except for calls that Abandon has left behind. A panic of fn propagates from Walk
+// after all other calls have returned; see [Blocking].
 //
 // All of [GroupOptions] applies, such as Limit, Timeout, Reverse and Observer, except
 // for KeepOpen. Functions in it run one at a time, on goroutines of the walk. Without a
@@ -76,6 +77,10 @@ func walk(ctx context.Context, g Task, opts *RunnerOptions) error {
 // withHit returns the result of a walk whose context has ended, joined with the
 // errors of the calls that ended with it, in key order.
 func withHit[K comparable](result error, g *DependencyTaskGroup[K]) error {
+	if late, ok := result.(*LateError); ok { //nolint:errorlint // As walk has made it.
+		late.Err = withHit(late.Err, g)
+		return late
+	}
 	parts := []error{result}
 	for k, state := range g.All() {
 		if err := g.Err(k); state == StateCancelled && err != nil {

@@ -79,7 +79,7 @@ func TestWalk_first_failure(t *testing.T) {
 			j.add("%s returned", k)
 			return nil
 		}, nil)
-		require.EqualError(t, err, "fails: oops")
+		require.EqualError(t, err, "fails: oops\nlate: deaf: call scheduler_test.TestWalk_first_failure.func1.1 returned 59s after its context had ended")
 		var e *scheduler.TaskError
 		require.ErrorAs(t, err, &e)
 		require.Equal(t, "fails", e.Key)
@@ -151,7 +151,8 @@ func TestWalk_end_of_the_context(t *testing.T) {
 						&scheduler.GroupOptions[string]{AggregateErrors: aggregate})
 					cancel()
 					require.ErrorIs(t, err, tt.want)
-					require.EqualError(t, err, strings.ReplaceAll("X\ns0: pulling s0: X\ns1: pulling s1: X\ns2: pulling s2: X", "X", tt.want.Error()))
+					require.EqualError(t, err, strings.ReplaceAll("X\ns0: pulling s0: X\ns1: pulling s1: X\ns2: pulling s2: X", "X", tt.want.Error())+
+						"\nlate: late: call scheduler_test.TestWalk_end_of_the_context.func1 returned 1s after its context had ended")
 					var e *scheduler.TaskError
 					require.ErrorAs(t, err, &e)
 

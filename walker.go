@@ -64,9 +64,9 @@ func (r *TaskRunner) walk(ctx context.Context) error {
 	case w.exited:
 		runtime.Goexit()
 	case w.result == nil:
-		return r.Err()
+		return r.late(ctx, r.Err())
 	}
-	return w.result
+	return r.late(ctx, w.result)
 }
 
 // sleep waits for a time or a signal, and sees to it that a step is made then. If

@@ -24,6 +24,7 @@ func small() []Row {
 	at := time.Unix(1e9, 0)
 	y := scheduler.At(at)
 	ctx := scheduler.WithClock(context.Background(), schedulertest.NewClock(at))
+	late := &scheduler.LateError{Err: scheduler.ErrCancelled, Calls: []scheduler.LateCall{{Task: "call", Late: time.Second}}}
 	abandoned := &scheduler.AbandonedError{Task: "call", After: time.Second}
 	nested := &scheduler.NestedRunError{Outer: "outer", Inner: "inner"}
 	option := &scheduler.OptionError{Option: "option", Reason: "reason"}
@@ -52,10 +53,11 @@ func small() []Row {
 		times("AddError.Error AddError.Unwrap", func() {
 			_, _ = added.Error(), errors.Unwrap(added)
 		}),
-		times("AbandonedError.Error AbandonedError.Returned NestedRunError.Error OptionError.Error StopError.Error StopError.Unwrap", func() {
+		times("AbandonedError.Error AbandonedError.Returned LateCall.String LateError.Error LateError.Unwrap NestedRunError.Error OptionError.Error StopError.Error StopError.Unwrap", func() {
 			_, _, _ = nested.Error(), option.Error(), stop.Error()
 			_ = errors.Unwrap(stop)
 			_, _ = abandoned.Error(), abandoned.Returned()
+			_, _ = late.Error(), late.Unwrap()
 		}),
 	}
 }
