@@ -103,8 +103,10 @@ func TestComposition_loses_no_failure(t *testing.T) {
 		"end of ctx":               {at: 2 * second, do: func(_ *scheduler.TaskRunner, cancel func(), _ *scheduler.DependencyTaskGroup[string]) { cancel() }},
 		"end of ctx, group around": {outer: &groupOptions{}, at: 2 * second, do: func(_ *scheduler.TaskRunner, cancel func(), _ *scheduler.DependencyTaskGroup[string]) { cancel() }},
 		"end of ctx in the grace":  {outer: &groupOptions{}, at: 4 * second, do: func(_ *scheduler.TaskRunner, cancel func(), _ *scheduler.DependencyTaskGroup[string]) { cancel() }},
-		"Drain": {outer: &groupOptions{Limit: 1}, opts: scheduler.RunnerOptions{Timeout: time.Minute}, at: 2 * second,
-			do: func(r *scheduler.TaskRunner, _ func(), g *scheduler.DependencyTaskGroup[string]) { r.Post(g.Drain) }},
+		"Drain": {
+			outer: &groupOptions{Limit: 1}, opts: scheduler.RunnerOptions{Timeout: time.Minute}, at: 2 * second,
+			do: func(r *scheduler.TaskRunner, _ func(), g *scheduler.DependencyTaskGroup[string]) { r.Post(g.Drain) },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for as, hold := range holders {

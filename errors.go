@@ -215,7 +215,7 @@ func (e *TaskError) Error() string {
 
 // isOfNode reports whether the text of an error begins with the key of a node.
 func isOfNode(err error) bool {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // One level at a time.
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		if branches := joined.Unwrap(); len(branches) > 0 {
 			err = branches[0]
 		}
