@@ -10,13 +10,11 @@ import (
 	"time"
 )
 
-// AbandonedError is the failure of a call that did not return although it had to,
-// and was left behind after the time that [RunnerOptions.Abandon] or
-// [GroupOptions.Abandon] gives. Its goroutine is the only thing that a run can
-// leave behind; what the call returns later is dropped. What its node had claimed
-// of Limiters is given back although the call may still be using it. So is what that
-// had lent to a run inside the call: its nodes go on uncounted, and from then on it
-// waits in line like any other run.
+// AbandonedError is the error of a call that had to end, did not return, and was left
+// behind after [RunnerOptions.Abandon] or [GroupOptions.Abandon]. Its goroutine is
+// the only thing that a run can leave behind. What the call returns later is dropped.
+// The claims of its node are released, although the call may still use what they
+// stand for.
 type AbandonedError struct {
 	Path  string        // the keys that lead to the call's node, with slashes between them; "" outside of a group
 	Task  string        // what [TaskDescription] calls the call
@@ -26,8 +24,8 @@ type AbandonedError struct {
 	returned *atomic.Bool
 }
 
-// Error says which call was left behind, and after how long. The stack is left out,
-// since it is not the same each time.
+// Error returns which call was left behind, and after how long. It leaves out the
+// stack, which differs each time.
 func (e *AbandonedError) Error() string {
 	at := ""
 	if e.Path != "" {
@@ -36,8 +34,7 @@ func (e *AbandonedError) Error() string {
 	return fmt.Sprintf("%scall %s has not returned after %v and was left behind; its claims were given back", at, e.Task, e.After)
 }
 
-// Returned reports whether the call has returned since. It may be called from any
-// goroutine.
+// Returned reports whether the call has returned since. Any goroutine may call it.
 func (e *AbandonedError) Returned() bool { return e.returned != nil && e.returned.Load() }
 
 // abandonment is when a call is left behind, and which one that is.

@@ -29,9 +29,9 @@ type Clock interface {
 	Wait(until time.Time, wake <-chan struct{})
 }
 
-// Now returns the time of the clock that drives the run to which ctx belongs:
-// what a task's code reads in place of time.Now, so that it also runs under a
-// simulated clock. Outside a run it is the system's time.
+// Now returns the time of the clock of ctx's run, or the system's time outside of a
+// run. Task code should use it instead of time.Now, so that it works under a
+// simulated clock.
 func Now(ctx context.Context) time.Time {
 	mustHave(ctx, "Now")
 	if s := scopeOf(ctx); s != nil && s.clock != nil {

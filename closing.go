@@ -2,9 +2,8 @@ package scheduler
 
 import "sync/atomic"
 
-// Closer is a Task whose Close may have to wait, because it has a call or holds
-// a task that has one. Drivers ask all such tasks to end before they wait for
-// the first, and step other tasks meanwhile.
+// Closer is a Task whose Close may have to wait for a call. Drivers ask all such
+// tasks to end before they wait for the first, and step other tasks meanwhile.
 //
 // Drivers look for Closer, [Thrower] and [Stopper] through wrappers that have a
 // method Unwrap() Task.
@@ -21,10 +20,10 @@ type Closer interface {
 	BeginClose() *Event
 }
 
-// Ending returns the Yield of a task that is ending already and waits only for
-// e. In answer to a [*Timeout] without grace it keeps the task from being
-// closed: the driver steps it once more when e is set, and what that step
-// returns is its answer to the Timeout. Ending panics if e is nil.
+// Ending returns the Yield of a task that is ending and waits only for e. In answer
+// to a [*Timeout] without grace it keeps the task from being closed: the driver steps
+// the task once more when e is set, and the result of that step is its answer to the
+// Timeout. Ending panics if e is nil.
 func Ending(e *Event) Yield {
 	if e == nil {
 		panic("scheduler: Ending: nil event")

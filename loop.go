@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// Run starts task and runs it to its end: the one call most programs need. It
-// blocks until the task has ended and returns its error. While the task is
-// parked it sleeps; between rounds it pauses for opts.Wait.
+// Run starts task and runs it to its end. It blocks until the task has ended, and
+// returns its error. It sleeps while the task is parked, and pauses for opts.Wait
+// between rounds.
 //
-// When ctx ends the task is stopped: it gets notice if it is a [Stopper], and
-// opts.Grace, and then is closed; the result is the cause, joined with what
-// failed meanwhile. The result is never nil if the task timed out or was killed,
-// whatever the task made of that. If it had to wait for calls that ignored the end
-// of their contexts, an error is a [*LateError] that names them. Called inside a
-// step of another run, Run returns a [*NestedRunError] and does not start the
-// task. Bad options are an [*OptionError].
+// When ctx ends, the task is stopped: a [Stopper] gets the notice, and the task has
+// opts.Grace and is then closed. The result is the cause of ctx, joined with what
+// failed. The result is never nil if the task timed out or was killed, whatever the
+// task made of that. If Run had to wait for calls that ignored the end of their
+// contexts, an error is a [*LateError] that names them. Inside a step of another run,
+// Run returns a [*NestedRunError] and does not start the task. Bad options are an
+// [*OptionError].
 func Run(ctx context.Context, task Task, opts *RunnerOptions) error {
 	if opts == nil {
 		opts = &RunnerOptions{}
@@ -28,8 +28,8 @@ func Run(ctx context.Context, task Task, opts *RunnerOptions) error {
 	return NewTaskRunner(task, opts).Run(ctx)
 }
 
-// Run starts the runner's task and runs it to its end, as the function [Run]
-// does. The errors of a runner that cannot be started are those of Start.
+// Run starts the runner's task and runs it to its end, as the function [Run] does. If
+// the runner cannot be started, the error is that of Start.
 func (r *TaskRunner) Run(ctx context.Context) error {
 	r.must("Run")
 	err := r.RunWith(ctx, 0, 0)
@@ -39,11 +39,10 @@ func (r *TaskRunner) Run(ctx context.Context) error {
 	return r.late(ctx, err)
 }
 
-// RunWith starts the task and runs it to its end, as RunToCompletion does, but
-// the pause after the first step is zero. timeout is that of Start. If ctx has
-// ended already the result is its cause, and the task is not started.
-//
-// A timeout that the task swallowed is not reported; Err has it.
+// RunWith starts the task with the timeout, as Start does, and runs it to its end as
+// RunToCompletion does, without a pause after the first step. If ctx has ended, the
+// result is its cause, and the task is not started. A timeout that the task has
+// handled is in Err only.
 func (r *TaskRunner) RunWith(ctx context.Context, timeout, wait time.Duration) error {
 	r.must("RunWith")
 	if err := r.checkRun(ctx, wait); err != nil {
@@ -58,16 +57,15 @@ func (r *TaskRunner) RunWith(ctx context.Context, timeout, wait time.Duration) e
 	})
 }
 
-// RunToCompletion runs a started task to its end and returns its error. It
-// blocks, sleeping while the task is parked. Its first step comes at once; wait
-// is the longest pause between rounds, cut short by a time or an event that the
-// task waits for; 0 stands for [RunnerOptions.Wait].
+// RunToCompletion runs a started task to its end and returns its error. It blocks,
+// and sleeps while the task is parked. The first step comes at once. wait is the
+// longest pause between rounds; a time or an event that the task waits for ends it
+// earlier. 0 stands for RunnerOptions.Wait.
 //
-// When ctx ends the runner is stopped as by Stop with the cause of ctx; later
-// steps get a context that has not ended. The errors of a call that runs
-// nothing are [ErrNotStarted], [*OptionError] for a negative wait, and
-// [*NestedRunError] inside a step of another run. A timeout that the task
-// swallowed is not reported; Err has it.
+// When ctx ends, the runner is stopped as by Stop with the cause of ctx; later steps
+// get a context that has not ended. The result is [ErrNotStarted], an [*OptionError]
+// for a negative wait, or a [*NestedRunError] inside a step of another run, and
+// nothing runs then. A timeout that the task has handled is in Err only.
 func (r *TaskRunner) RunToCompletion(ctx context.Context, wait time.Duration) error {
 	r.must("RunToCompletion")
 	switch {

@@ -3,21 +3,18 @@ package scheduler
 import "context"
 
 // Observer is told what happens in a group and in the groups inside it. Logs,
-// progress displays, traces and metrics are made of it.
+// progress displays, traces and metrics are Observers.
 //
-// Observe is called on the driving goroutine, in the middle of a step, and holds
-// everything up, so it must be quick. It must not step, throw into or close
-// anything; [TaskRunner.Stop], [DependencyTaskGroup.Drain] and
-// [DependencyTaskGroup.Snapshot] are allowed. A run with Observers and the same
-// run without them make the same steps at the same times.
+// Observe is called on the driving goroutine in the middle of a step, so it must be
+// quick. It must not step, throw into or close anything. It may call
+// [TaskRunner.Stop], [DependencyTaskGroup.Drain] and [DependencyTaskGroup.Snapshot].
+// A run makes the same steps at the same times with and without Observers.
 //
-// An Observer hears of every group from [GroupBegun] to [GroupEnded], once each,
-// even if it is given to a group and to groups around it. (Functions cannot be
-// compared: give an [ObserverFunc] to the outermost group alone.) If it panics, all tasks
-// of the group are closed, the other Observers hear how the group ends, and the
-// panic continues up through the step, past any [GroupOptions.RecoverPanics].
-//
-// A group without an Observer pays nothing for it.
+// An Observer is told of every group from [GroupBegun] to [GroupEnded], once, even if
+// it is given to a group and to a group around it. (Functions cannot be compared:
+// give an [ObserverFunc] to the outermost group only.) If an Observer panics, all
+// tasks of the group are closed, the other Observers are told how the group ends, and
+// the panic propagates from the step, even with [GroupOptions.RecoverPanics].
 type Observer interface {
 	Observe(r Record)
 }
@@ -33,8 +30,8 @@ type GroupObserver interface {
 	ObserveGroup(begun Record) Observer
 }
 
-// SelectiveObserver is an Observer that says which kinds of records it wants.
-// Others get [AllKinds].
+// SelectiveObserver is an Observer that wants only some kinds of records. Others get
+// [AllKinds].
 type SelectiveObserver interface {
 	Observer
 
@@ -53,8 +50,8 @@ type ContextObserver interface {
 	NodeContext(ctx context.Context, started Record) context.Context
 }
 
-// ObserverFunc is a function as an [Observer] of node changes. It is told no
-// other kind of record.
+// ObserverFunc is an Observer of node changes that calls a function. It gets no other
+// kind of record.
 type ObserverFunc func(r Record)
 
 // Observe calls f.
@@ -66,9 +63,9 @@ func (f ObserverFunc) Observe(r Record) {
 // Wants returns the set of [NodeChanged] alone.
 func (f ObserverFunc) Wants() Kinds { return KindsOf(NodeChanged) }
 
-// Observers returns an Observer that stands for several, told in the given
-// order. nil ones are left out. Of a single one it returns that one, and of none
-// nil. Each of them is asked for itself what it wants and what contexts it gives.
+// Observers returns an Observer that tells several, in the given order. It leaves out
+// nil ones, and returns nil for none and a single one as it is. Each has the kinds
+// and contexts that it wants.
 func Observers(observers ...Observer) Observer {
 	var all observerList
 	for _, o := range observers {

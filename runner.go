@@ -16,58 +16,52 @@ const (
 	NoGrace time.Duration = math.MinInt64
 )
 
-// RunnerOptions are the options of a [TaskRunner]. The zero value of each field
-// means that it is off.
+// RunnerOptions are the options of a [TaskRunner]. A zero field is off.
 type RunnerOptions struct {
-	// Name is what errors and logs call the runner; by default what
-	// [TaskDescription] calls its task.
+	// Name is the runner's name in errors and logs. The default is the
+	// [TaskDescription] of its task.
 	Name string
 
-	// Timeout is a time limit for the task, counted from its start. If Start
-	// is given another, the earlier one counts. A negative limit has passed at
-	// once.
+	// Timeout is the time limit of the task from its start. If Start is given another
+	// one, the earlier counts. A negative limit has passed at once.
 	Timeout time.Duration
 
-	// Wait is the longest pause between rounds when the runner runs its task:
-	// Run, and RunWith and RunToCompletion with a wait of 0.
+	// Wait is the longest pause between rounds in Run, and in RunWith and
+	// RunToCompletion if their own is 0.
 	Wait time.Duration
 
-	// Grace is how long the task may continue after Stop, after the end of
-	// Run's context, and after a timeout to which it reacted by continuing.
-	// Without it the task is closed at once. Groups inside that have no grace
-	// of their own inherit it. [NoGrace] is no grace, and is inherited.
+	// Grace is how long the task may continue after Stop, after the end of Run's
+	// context, and after a timeout that it has handled. Without it the task is closed
+	// at once. Groups inside inherit it, unless they have a grace of their own; they
+	// inherit [NoGrace] as well.
 	Grace time.Duration
 
-	// EndCalls ends the contexts of the calls inside ([Blocking] and its kin)
-	// with the notice of a stop instead of with the grace: for calls that know
-	// nothing but their context. The grace is then how long they are waited
-	// for.
+	// EndCalls ends the contexts of calls inside ([Blocking] and its kin) with the
+	// notice of a stop, and not only when the grace has passed: for calls that look
+	// at nothing but their context. The grace is then how long they are waited for.
 	EndCalls bool
 
-	// Abandon is how long a call inside that has to end may run on before it
-	// is left behind. It counts from the notice, or from the moment when the
-	// call was closed if there was no notice; a call that has a grace is not
-	// left behind within it, unless EndCalls has ended its context. The call
-	// then fails with an [*AbandonedError], its goroutine is the only thing
-	// that a run can leave behind, and its node's claims are given back. 0 is
-	// never. Abandon needs the system's clock: with another one the start
+	// Abandon is how long a call inside that has to end may continue before it is
+	// left behind. It counts from the notice, or, without one, from when the call is
+	// closed. A call with a grace is not left behind within it, unless EndCalls has
+	// ended its context. The call then fails with an [*AbandonedError], and the
+	// claims of its node are released; its goroutine is the only thing that a run can
+	// leave behind. 0 means never. With another clock than the system's, the start
 	// fails with an [*OptionError].
 	Abandon time.Duration
 
-	// Progress is called by Run, RunWith, RunToCompletion and AsTask before
-	// each step but the first that they make. Its error is thrown into the
-	// task in place of the step.
+	// Progress is called by Run, RunWith, RunToCompletion and AsTask before each of
+	// their steps except the first. Its error is thrown into the task instead of the
+	// step.
 	Progress func(ctx context.Context) error
 
-	// Wake is called, from any goroutine, when the runner may have become due
-	// earlier than Due last said, or has something to call in RunPosted. It must
-	// not block or call the runner: it tells the loop that drives the runner to
-	// look again.
+	// Wake is called, from any goroutine, when the runner may have become due earlier
+	// than Due last said, or has something for RunPosted. It must not block or call
+	// the runner, but make the loop that drives the runner look again.
 	Wake func()
 
-	// Clock is where the runner and everything stepped below take their time
-	// from. By default it is inherited; the outermost runner has the system's
-	// monotonic clock.
+	// Clock is the time of the runner and of everything inside. By default it is
+	// inherited; the outermost runner has the system's monotonic clock.
 	Clock Clock
 }
 
@@ -136,9 +130,9 @@ type TaskRunner struct {
 	outer  atomic.Pointer[TaskRunner] // the outermost, if this one is inside it
 }
 
-// NewTaskRunner returns a runner for the task; nil options are the defaults.
-// Nothing runs before Start. It panics with an [*OptionError] if task is nil or
-// an option is out of range.
+// NewTaskRunner returns a runner for task. nil options are the defaults. Nothing runs
+// before Start. It panics with an [*OptionError] if task is nil or an option is
+// invalid.
 func NewTaskRunner(task Task, opts *RunnerOptions) *TaskRunner {
 	r := &TaskRunner{task: task, closeBy: never}
 	if opts != nil {
@@ -195,11 +189,11 @@ func (r *TaskRunner) grace() time.Duration {
 	return max(r.opts.Grace, 0)
 }
 
-// Start runs the task's first step. timeout is its time limit from now on: 0
-// is none, and a negative one has passed already, so that the task fails before
-// its first line. The result is the task's error if it fails at once,
-// [ErrStarted] if the runner was started before, and [ErrCancelled] if it was
-// cancelled before; then nothing has changed.
+// Start runs the task's first step. timeout is its time limit from now: 0 means none,
+// and a negative limit has passed at once, so that the task fails without running.
+// Start returns the task's error if it fails in its first step, [ErrStarted] if the
+// runner was started before, and [ErrCancelled] if it was cancelled before; nothing
+// has changed then.
 func (r *TaskRunner) Start(ctx context.Context, timeout time.Duration) error {
 	r.must("Start")
 	r.RunPosted()
@@ -268,16 +262,15 @@ func (r *TaskRunner) offerTimeout(limit time.Duration) {
 	}
 }
 
-// Step gives the task a step if it is due, and reports whether it has ended;
-// with an error if it ended with one. A call that comes too early does nothing.
-// A runner that has ended returns true and nil. Before Start the result is
-// [ErrNotStarted]. Step does not block.
+// Step steps the task if it is due, and reports whether it has ended, with its error.
+// A call that comes too early does nothing. A runner that has ended returns true and
+// nil. Before Start the result is [ErrNotStarted]. Step does not block.
 //
-// When the task's time has passed, a [*Timeout] is thrown into it. It may end or
-// fail in answer. If it continues, it has its Grace, after which it is closed and
-// Step returns the *Timeout. Without a grace it is closed at once, and Step
-// returns true and the error of Close, if any: a timeout that the task swallowed
-// is not reported by Step. Err has it, and the result of [TaskRunner.Run].
+// When the task's time has passed, a [*Timeout] is thrown into it. The task may end
+// or fail. If it continues, it has its Grace; then it is closed, and Step returns the
+// *Timeout. Without a grace it is closed at once, and Step returns true and the error
+// of Close: it does not report a timeout that the task has handled. Err does, and so
+// does [TaskRunner.Run].
 func (r *TaskRunner) Step(ctx context.Context) (done bool, err error) {
 	r.must("Step")
 	r.RunPosted()
@@ -529,10 +522,10 @@ func (r *TaskRunner) end(err error) {
 	r.pool.close()
 }
 
-// Due returns when the next Step is worth calling: [Next] for the next round,
-// a time, or both; and an event that is set when the runner becomes due from
-// outside. Ready reports whether it is due already. Times are absolute; deadlines
-// of the runner and of its grace count. It is Done once the task has ended.
+// Due returns when to call Step next: in the next round, at a time, or when an event
+// is set. The event is also set when something from outside makes the runner due.
+// Times are absolute, and include the runner's time limit and grace. Due is Done once
+// the task has ended.
 func (r *TaskRunner) Due() Yield {
 	r.must("Due")
 	switch {
@@ -563,16 +556,16 @@ func (r *TaskRunner) Started() bool {
 	return r.started
 }
 
-// Done reports whether the runner has ended: its task is complete, failed,
-// timed out or cancelled, or was cancelled before it was started. Unlike
-// context.Context.Done, it returns a bool.
+// Done reports whether the runner has ended: its task has succeeded, failed, timed
+// out or been cancelled, or the runner was cancelled before its start. Unlike
+// [context.Context.Done], it returns a bool.
 func (r *TaskRunner) Done() bool {
 	r.must("Done")
 	return r.done
 }
 
-// Err returns how the runner ended: nil if its task is complete, or has not
-// ended; the error it failed with; the [*Timeout] even if the task swallowed it;
+// Err returns the runner's outcome: nil if its task has succeeded or not ended; the
+// error that it failed with; a [*Timeout] even if the task has handled it;
 // [ErrCancelled], joined with the error of Close, if it was cancelled.
 func (r *TaskRunner) Err() error {
 	r.must("Err")

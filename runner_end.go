@@ -14,15 +14,14 @@ const (
 	closing            // the task was asked to end; it is closed when its event is set
 )
 
-// Stop asks the task to end: with the next step it gets notice, if it is a
-// [Stopper]; nothing new starts at any depth, unless [Shield] protects it; and
-// when Grace has passed it is closed. The runner then fails with cause, joined
-// with what the task failed with meanwhile; nil stands for [ErrCancelled]. Of
-// several causes the first counts. A runner that was not started is cancelled,
-// and one whose task is being closed already ignores it.
+// Stop asks the task to end. With its next step a [Stopper] gets the notice, and
+// nothing new starts at any depth, except behind [Shield]. When Grace has passed, the
+// task is closed. The runner fails with cause, joined with what the task fails with;
+// nil stands for [ErrCancelled]. Of several causes the first counts. A runner that
+// was not started is cancelled; one that is closing its task ignores Stop.
 //
-// Stop returns at once and runs none of the task's code. It is for the driving
-// goroutine. From another one, end Run's context or use Kill.
+// Stop returns at once and runs no task code. It is for the driving goroutine; from
+// another one end Run's context, or use Kill.
 func (r *TaskRunner) Stop(cause error) {
 	r.must("Stop")
 	r.stop(cause, false)
@@ -53,27 +52,26 @@ func (r *TaskRunner) stop(cause error, deadline bool) {
 }
 
 // Kill closes the task now, without notice or grace. The runner ends with
-// [ErrCancelled], joined with the cause of an earlier Stop and with what the
-// task fails with; a task that has calls which have not returned ends with the
-// last of them. A runner that was not started fails with ErrCancelled when it
-// is started, and one that has ended ignores it.
+// [ErrCancelled], joined with the cause of an earlier Stop and with what the task
+// fails with. If calls of the task have not returned, it ends with the last of them.
+// A runner that has not been started fails with ErrCancelled when it is started; one
+// that has ended ignores Kill.
 //
-// Kill returns at once and may be called from any goroutine: the goroutine that
-// drives the runner is woken and closes the task.
+// Kill returns at once and may be called from any goroutine. The goroutine that
+// drives the runner closes the task.
 func (r *TaskRunner) Kill() {
 	r.must("Kill")
 	r.killed.Store(true)
 	r.signal()
 }
 
-// Cancel ends the runner now. A task that has started is closed; the result is
-// the error of that, and the runner has ended all the same. That nodes of a group
-// had failed before is no error of closing it: Err has it. Cancel waits for calls
-// of the task that have not returned. A runner that was not started never
-// can be. Cancel of an ended runner does nothing.
+// Cancel ends the runner now and returns the error of closing its task; failures of
+// nodes before are in Err only. It waits for calls of the task that have not
+// returned. A runner that was not started can no longer be started. Cancel does
+// nothing if the runner has ended.
 //
-// Cancel panics inside the task's own step, and from another goroutine while
-// Run drives the runner; use [TaskRunner.Kill] there.
+// It panics inside the task's own step, and on another goroutine while Run drives the
+// runner: use [TaskRunner.Kill] there.
 func (r *TaskRunner) Cancel() error {
 	r.must("Cancel")
 	r.enter("Cancel")
@@ -98,11 +96,10 @@ func (r *TaskRunner) cancel() error {
 	return err
 }
 
-// CancelAfter lets the task continue for grace, without notice: it is closed by
-// the first step after that unless it has ended before. Step then returns true
-// and the error of Close, if any. A deadline that is not later stays in force.
-// A runner that was not started is cancelled at once. For a grace with notice
-// use [TaskRunner.Stop].
+// CancelAfter lets the task continue for grace, without a notice. The first Step
+// after that closes it, unless it has ended, and returns true and the error of Close.
+// An earlier deadline stays in force. A runner that was not started is cancelled at
+// once. For a grace with notice use [TaskRunner.Stop].
 func (r *TaskRunner) CancelAfter(grace time.Duration) {
 	r.must("CancelAfter")
 	switch {
@@ -121,13 +118,13 @@ func (r *TaskRunner) offerCancel(at int64, grace time.Duration) {
 	r.signal()
 }
 
-// Interrupt throws err into the task at the runner's next step, in place of the
-// step, and wakes the loop that drives it. It may be called from any goroutine;
-// of several errors before that step the last one wins. A runner that has ended,
-// or whose task is being closed, ignores it. It panics if err is nil.
+// Interrupt throws err into the task in place of its next step, and wakes the loop
+// that drives the runner. It may be called from any goroutine. If it is called
+// several times before that step, the last error counts. A runner that has ended or
+// is closing its task ignores it. Interrupt panics if err is nil.
 //
-// A [DependencyTaskGroup] that is thrown into stops, and its members have its
-// grace, which a second Interrupt does not prolong.
+// It stops a [DependencyTaskGroup], whose running nodes have the group's grace; a
+// second Interrupt does not extend it.
 func (r *TaskRunner) Interrupt(err error) {
 	r.must("Interrupt")
 	if err == nil {

@@ -5,8 +5,7 @@ import (
 	"strings"
 )
 
-// LogObserver is an [Observer] that writes a log. Make it with
-// [NewLogObserver].
+// LogObserver is an [Observer] that writes a log. Make it with [NewLogObserver].
 //
 //	level  message                                     attributes
 //	info   group started                               group: name, path, nodes, completed
@@ -23,22 +22,20 @@ import (
 //	warn   node still closing, slow step               group, node; took
 //	warn   node abandoned                              group, node; error
 //
-// The path of a group is that of the node it runs in; an outermost group has
-// none. Names of states have underscores in place of spaces when they are keys.
+// The path of a group is that of the node that runs it; an outermost group has none.
+// Keys have underscores instead of spaces.
 //
-// The time of a record is that of the run's clock. The Handler is given the
-// context of the step, so that it can add the identity of a trace.
+// The time of a log record is that of the run's clock. The Handler gets the context
+// of the step, so that it can add trace identities.
 //
-// A LogObserver may be shared by any number of groups, on different goroutines
-// too, as far as its logger's Handler may. The Handler is called in the middle
-// of a round and holds everything up. What the level leaves out allocates
-// nothing.
+// Any number of groups may share a LogObserver, on several goroutines if its Handler
+// allows that. The Handler is called in the middle of a round, and everything waits
+// for it. A line below the logger's level allocates nothing.
 type LogObserver struct {
 	logger *slog.Logger
 }
 
-// NewLogObserver returns an Observer that writes to logger; nil stands for
-// [slog.Default].
+// NewLogObserver returns a LogObserver for logger; nil stands for [slog.Default].
 func NewLogObserver(logger *slog.Logger) *LogObserver {
 	if logger == nil {
 		logger = slog.Default()
@@ -46,7 +43,7 @@ func NewLogObserver(logger *slog.Logger) *LogObserver {
 	return &LogObserver{logger: logger}
 }
 
-// Observe writes what the level lets through of a record.
+// Observe writes a line for r if the logger's level allows it.
 func (l *LogObserver) Observe(r Record) {
 	level := logLevel(&r)
 	if !l.logger.Enabled(r.Context(), level) {

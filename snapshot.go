@@ -2,8 +2,8 @@ package scheduler
 
 import "slices"
 
-// Snapshot is what a run has come to, for a later one to go on from or to roll
-// back: it can be stored, as JSON for one, if K can.
+// Snapshot says how far a run has come, so that a later one can continue or roll
+// back. It can be marshaled to JSON if K can.
 type Snapshot[K comparable] struct {
 	// Completed are the nodes that are done, in key order. A ready node is one of
 	// them once it was told that nobody needs it any more, and of Started before.
@@ -42,9 +42,9 @@ func (g *DependencyTaskGroup[K]) Snapshot() Snapshot[K] {
 	return s
 }
 
-// After returns the snapshot of a run that went on from an earlier one, by
-// [Snapshot.Resume] of that one: what the earlier one had started, and this one
-// has not completed, counts as started, and what it had passed counts as passed.
+// After returns the snapshot of a run that continued from an earlier one by
+// [Snapshot.Resume]. Nodes that the earlier run had started and this one has not
+// completed count as started, and those that it had passed count as passed.
 func (s Snapshot[K]) After(earlier Snapshot[K]) Snapshot[K] {
 	both := Snapshot[K]{
 		Completed: append([]K{}, s.Completed...), Started: append([]K{}, s.Started...),
@@ -62,17 +62,15 @@ func (s Snapshot[K]) After(earlier Snapshot[K]) Snapshot[K] {
 	return both
 }
 
-// Resume returns a function for [GroupOptions.Completed] by which a group of
-// the same dependencies runs exactly the rest: all that is not completed, in the
-// order that it would have had.
+// Resume returns a function for [GroupOptions.Completed] with which a group of the
+// same dependencies runs the nodes that are not completed, in the same order.
 func (s Snapshot[K]) Resume() func(K) bool {
 	completed := setOf(s.Completed, s.Passed)
 	return func(k K) bool { return completed[k] }
 }
 
-// RollBack returns a function for [GroupOptions.Completed] by which a reverse
-// group of the same dependencies undoes what was started, in part or wholly, and
-// leaves out what never was.
+// RollBack returns a function for [GroupOptions.Completed] with which a reverse group
+// of the same dependencies runs the nodes that were started, and no others.
 func (s Snapshot[K]) RollBack() func(K) bool {
 	started := setOf(s.Completed, s.Started)
 	return func(k K) bool { return !started[k] }

@@ -1,34 +1,33 @@
 package scheduler
 
-// State is where a node of a group stands.
+// State is the state of a node of a group. A node begins as pending, and ends in one
+// of the states from StateSucceeded on.
 type State uint8
 
 // A node begins as pending. It ends in one of the five states from
 // StateSucceeded on and then stays there.
 const (
-	// StatePending is that of a node that has not started yet.
+	// StatePending: the node has not started.
 	StatePending State = iota + 1
-	// StateRunning is that of a node whose task has started and not ended.
+	// StateRunning: the node's task has started and not ended.
 	StateRunning
-	// StateReady is that of a running node that has said [Ready]: those that
-	// require it may start, and it continues as the service that they need.
+	// StateReady: the running node has called [Ready]. The nodes that require it may
+	// start, and it continues as their service.
 	StateReady
-	// StateClosing is that of a node which has to end now, because its time or
-	// its grace has passed or the group is being closed, and whose task has
-	// not ended yet: it has a call that has not returned.
+	// StateClosing: the node has to end now, because its time or grace has passed or
+	// the group is being closed, and its task has a call that has not returned.
 	StateClosing
-	// StateSucceeded is that of a node whose task is complete, or which
-	// [GroupOptions.Completed] says is done.
+	// StateSucceeded: the node's task is done, or [GroupOptions.Completed] says so.
 	StateSucceeded
-	// StateFailed is that of a node whose task ended with an error.
+	// StateFailed: the node's task ended with an error.
 	StateFailed
-	// StateTimedOut is that of a node that failed because its time was over.
+	// StateTimedOut: the node failed because its time limit has passed.
 	StateTimedOut
-	// StateCancelled is that of a node which was not started, was closed, or
-	// ended because it was asked to, after the group was stopped.
+	// StateCancelled: after the group was stopped, the node was not started, was
+	// closed, or ended because of the notice.
 	StateCancelled
-	// StateSkipped is that of a node which was not started because something
-	// that it requires failed.
+	// StateSkipped: the node was not started because something that it requires has
+	// failed, or it skipped itself.
 	StateSkipped
 )
 

@@ -6,12 +6,11 @@ import (
 	"time"
 )
 
-// Timeout is the error that is thrown into a task whose time is over, and what
-// comes out of it unless the task makes something else of that. It is a
-// [context.DeadlineExceeded] for errors.Is, and what the last attempt of a [Retry]
-// failed with is one of the errors inside it.
+// Timeout is the error that is thrown into a task whose time limit has passed. Unless
+// the task handles it, it is the task's error. It matches [context.DeadlineExceeded],
+// and wraps the error of the last attempt of a [Retry].
 //
-// A Timeout does not change once it was thrown.
+// A Timeout does not change after it has been thrown.
 type Timeout struct {
 	Task  string        // what timed out: the runner's name, or the node's key
 	Limit time.Duration // the time it was given
@@ -22,9 +21,9 @@ type Timeout struct {
 	grace  time.Duration // what a task that goes on after it has left
 }
 
-// NewTimeout returns a timeout for the runner that expires when limit has
-// passed from now on by the runner's clock. A runner makes its own: this is for
-// code that drives tasks by itself.
+// NewTimeout returns a timeout for the runner that expires when limit has passed from
+// now, by the runner's clock. It is for code that drives tasks by itself, since a
+// runner makes its own.
 func NewTimeout(r *TaskRunner, limit time.Duration) *Timeout {
 	if r == nil {
 		panic("scheduler: NewTimeout: nil TaskRunner")
@@ -32,8 +31,7 @@ func NewTimeout(r *TaskRunner, limit time.Duration) *Timeout {
 	return &Timeout{Task: r.String(), Limit: limit, runner: r, at: later(instant(r.now()), limit)}
 }
 
-// Error says what timed out, after how long, and what its node had said about
-// itself.
+// Error returns what timed out, after how long, and the notes of its node.
 func (t *Timeout) Error() string {
 	if t.Limit < 0 {
 		return t.Task + ": timed out before it started"
@@ -55,17 +53,16 @@ func (t *Timeout) Timeout() bool { return true }
 // Is reports whether target is [context.DeadlineExceeded].
 func (t *Timeout) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// Of reports whether it was r's time that was over.
+// Of reports whether it is the time limit of r that has passed.
 func (t *Timeout) Of(r *TaskRunner) bool { return r != nil && t.runner == r }
 
-// Expired reports whether the time is over: whether the runner's clock reads
-// strictly more than the limit.
+// Expired reports whether the limit has passed: whether the runner's clock reads
+// strictly more than it.
 func (t *Timeout) Expired() bool { return t.runner != nil && instant(t.runner.now()) > t.at }
 
-// Trigger throws t into a task that has started and not ended, and ends it: the
-// task may end, or fail with t or another error, and if it yields it is closed.
-// It returns the error of the task, or of the Close. (Recorded behaviour: a
-// task that swallows its timeout is closed, and nobody hears of the timeout.)
+// Trigger throws t into a task that has started and not ended, and ends it. The task
+// may end, or fail with t or another error; if it yields, it is closed, and t is not
+// reported. Trigger returns the error of the task or of its Close.
 func (t *Timeout) Trigger(ctx context.Context, task Task) error {
 	if task == nil {
 		panic("scheduler: Timeout.Trigger: nil Task")
