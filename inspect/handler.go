@@ -29,10 +29,9 @@ const index = "index.html"
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 
-// ServeHTTP answers with the page, one of its files, JSON or a stream of events:
-// by the last part of the path, whatever comes before it. It reads nothing of a
-// request but its method, host and address, and calls no code of any task, key
-// or error.
+// ServeHTTP answers with the page, one of its files, JSON or a stream of events,
+// depending on the last part of the path. It reads nothing but the request's method,
+// host and address, and calls no code of tasks, keys or errors.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Security-Policy", policy)

@@ -9,42 +9,39 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// Options are the options of a [Page]. The zero value of each field is its
-// default.
+// Options are the options of a [Page]. The zero value of each field is its default.
 type Options struct {
-	// Ended is how many runs that have ended stay on the page; 0 stands for 50.
-	// A run is an outermost group with all groups inside it: they are kept and
-	// dropped together, the oldest first. Runs with more than a million nodes
-	// together are dropped earlier.
+	// Ended is the number of runs that stay on the page after their end; 0 means 50.
+	// A run is an outermost group with all groups inside it. They are kept and
+	// dropped together, the oldest first. They are dropped earlier if they have more
+	// than a million nodes together.
 	Ended int
 
-	// Hosts are names, such as "debug.example.com", by which browsers may ask
-	// for the page. They may always use localhost and IP addresses. A request
-	// for any other host is refused: otherwise a page that a user has open
-	// elsewhere could make its own name point to this machine, and read
-	// everything. "*" allows all names.
+	// Hosts are the names, such as "debug.example.com", under which browsers may
+	// request the page, in addition to localhost and IP addresses. Requests for any
+	// other host are refused: otherwise a site that a user visits could point its own
+	// name at this machine and read everything (DNS rebinding). "*" allows all names.
 	Hosts []string
 
-	// TraceURL returns the address at which the trace of a node can be seen, or
-	// "". ctx is that of the node's steps, with the values that Observers before
-	// the page have put into it, such as a span. It is called on the driving
-	// goroutine when a node starts.
+	// TraceURL returns the address of a node's trace, or "". ctx is the context of
+	// the node's steps, with the values that Observers before the page have added,
+	// such as a span. It is called on the driving goroutine when a node starts.
 	TraceURL func(ctx context.Context) string
 }
 
 // defaultEnded is how many runs that have ended are kept if nothing is said.
 const defaultEnded = 50
 
-// Page shows groups while they run, and for some time after that. It is a
-// [scheduler.Observer]: give it to the outermost group as
-// scheduler.GroupOptions.Observer, and it finds those inside by itself. One Page
-// serves any number of groups, on different goroutines too.
+// Page shows groups while they run, and for some time after they have ended. It is a
+// scheduler.Observer: set it as the scheduler.GroupOptions.Observer of an outermost
+// group, and the groups inside are included. One Page serves any number of groups, on
+// any number of goroutines.
 //
-// A Page is also the [http.Handler] of what it shows, for the methods GET and
-// HEAD, and may be mounted at any path that ends in a slash.
+// A Page is its own http.Handler, for the methods GET and HEAD, and may be mounted at
+// any path that ends in a slash.
 //
-// All methods may be called from any goroutine. A nil *Page is an Observer that
-// shows nothing.
+// All methods may be called from any goroutine. A nil *Page is an Observer that shows
+// nothing.
 type Page struct {
 	opts  Options
 	hosts hosts
@@ -81,11 +78,11 @@ func New(opts *Options) *Page {
 	return p
 }
 
-// Observe does nothing: what ObserveGroup returns is told in its place.
+// Observe does nothing: the group reports to the Observer that ObserveGroup returns.
 func (p *Page) Observe(scheduler.Record) {}
 
-// ObserveGroup shows a group that begins, and returns what is told the rest. It
-// takes time in proportion to the graph, and calls the String methods of keys.
+// ObserveGroup shows a group that begins. Groups call it. It takes time in proportion
+// to the size of the graph, and calls the String methods of keys.
 func (p *Page) ObserveGroup(begun scheduler.Record) scheduler.Observer {
 	if p == nil {
 		return nil
@@ -93,9 +90,9 @@ func (p *Page) ObserveGroup(begun scheduler.Record) scheduler.Observer {
 	return p.watch(begun, nil)
 }
 
-// Close ends all streams of events, now and later, so that a server can shut
-// down: pass it to [http.Server.RegisterOnShutdown]. Runs go on, and so do the
-// page's other answers. It does not block, and may be called again.
+// Close ends all streams of events, and those opened later, so that a server can shut
+// down: pass it to http.Server.RegisterOnShutdown. Runs continue, and the page still
+// answers other requests. It does not block, and may be called more than once.
 func (p *Page) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 // scopeName is the name of the instrumentation.
 const scopeName = "github.com/steptask/scheduler/otel"
 
-// Options say where traces and metrics go. The zero value of each field stands
-// for the global provider of package go.opentelemetry.io/otel.
+// Options are the options of an [Observer]. A nil provider is the global one of
+// package go.opentelemetry.io/otel.
 type Options struct {
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
@@ -39,15 +39,15 @@ func (o *Options) meter() metric.Meter {
 
 // Observer makes traces and metrics of the groups that have it as their
 // scheduler.GroupOptions.Observer, and of the groups inside them. Any number of
-// groups may share one, on different goroutines too. It is made by [New] and
-// needs no end: a group's spans end with the group.
+// groups may share one, on any number of goroutines. It is made by [New] and needs no
+// closing, since a group's spans end with the group.
 type Observer struct {
 	tracer      trace.Tracer
 	instruments *instruments
 }
 
-// New returns an Observer. nil options are the defaults. The error is that of a
-// MeterProvider that cannot make the instruments.
+// New returns an Observer. nil options are the defaults. The error is one of a
+// MeterProvider that cannot create the instruments.
 func New(o *Options) (*Observer, error) {
 	if o == nil {
 		o = &Options{}
@@ -59,12 +59,12 @@ func New(o *Options) (*Observer, error) {
 	return &Observer{tracer: o.tracer(), instruments: instruments}, nil
 }
 
-// Observe does nothing: what ObserveGroup returns is told in its place.
+// Observe does nothing: the group reports to the Observer that ObserveGroup returns.
 func (o *Observer) Observe(scheduler.Record) {}
 
-// ObserveGroup starts the span of a group that begins, and returns what is told
-// the rest: nil if there is no provider of traces, and none of metrics wants
-// anything.
+// ObserveGroup starts the span of a group that begins, and returns the Observer for
+// the rest of it, or nil if there is no provider of traces and none of metrics wants
+// a measurement. Groups call it.
 func (o *Observer) ObserveGroup(begun scheduler.Record) scheduler.Observer {
 	g := &group{observer: o}
 	isTraced := g.startSpan(begun)

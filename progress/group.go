@@ -15,8 +15,8 @@ type group struct {
 	place   *list.Element // among the groups
 }
 
-// ObserveGroup shows the nodes of a group that begins, but those that were
-// completed beforehand. It is called by the group.
+// ObserveGroup shows the nodes of a group that begins, except those that were
+// completed beforehand. Groups call it.
 func (p *Progress) ObserveGroup(begun scheduler.Record) scheduler.Observer {
 	view := begun.Group()
 	g := &group{p: p, nodes: make([]*node, view.Len())}
@@ -35,7 +35,7 @@ func (p *Progress) newNode(view scheduler.GroupView, i int) *node {
 	return &node{name: view.NodePath(i), state: scheduler.StatePending, estimate: p.estimate(view, i, view.Key(i))}
 }
 
-// Observe does nothing: what ObserveGroup returns is told in its place.
+// Observe does nothing: the group reports to the Observer that ObserveGroup returns.
 func (p *Progress) Observe(scheduler.Record) {}
 
 // estimate returns how long a node will take, and 0 if nobody knows.

@@ -13,59 +13,58 @@ import (
 	"golang.org/x/term"
 )
 
-// Mode says how progress is shown.
+// Mode is a way to show progress.
 type Mode uint8
 
 const (
-	// Auto is Live on a terminal, and Plain elsewhere.
+	// Auto is Live on a terminal and Plain elsewhere.
 	Auto Mode = iota
 	// Live is a display that changes in place.
 	Live
-	// Plain is a line for everything that happens.
+	// Plain writes a line for each event.
 	Plain
 )
 
-// Options are the options of a [Progress]. The zero value of each field stands
-// for its default. Functions are called on the driving goroutine.
+// Options are the options of a [Progress]. The zero value of each field is its
+// default. Functions are called on the driving goroutine.
 type Options struct {
-	// Name is what is going on, such as "create". By default it is "run".
+	// Name names the operation, such as "create". The default is "run".
 	Name string
 
-	// Mode says how it is shown.
+	// Mode is how progress is shown.
 	Mode Mode
 
-	// Rows is the largest number of running nodes that have a row each: those
-	// that run for longest. By default it is 10; it is never more than the
-	// terminal has room for.
+	// Rows is the largest number of running nodes with a row of their own; those that
+	// have run longest are shown. The default is 10. There are never more than fit on
+	// the terminal.
 	Rows int
 
-	// Estimate returns how long the node with that key will take, or 0. It
-	// makes a bar for each running node, and the time left better. It is asked
-	// once for each node, when its group begins. Without it the estimates are
-	// those of scheduler.GroupOptions.Estimate.
+	// Estimate returns how long the node with that key will take, or 0. Estimates
+	// give each running node a bar and improve the time left. It is called once for
+	// each node, when its group begins. The default is
+	// scheduler.GroupOptions.Estimate.
 	Estimate func(key any) time.Duration
 
-	// Line returns the line that is written for a change of a node, without its
-	// end; "" is none. By default there is one for all that starts and ends, and in
-	// a live display for failures only. What Line returns is written as it is,
-	// with the escape sequences that are in it.
+	// Line returns the line to write for a change of a node, without its line end, or
+	// "" for none. By default every start and end has a line; in a live display, only
+	// failures. Line's result is written unchanged, with its escape sequences.
 	Line func(changed scheduler.Record) string
 
-	// Clock is that of the run, by default the system's.
+	// Clock is the run's clock. The default is the system's.
 	Clock scheduler.Clock
 }
 
-// Progress shows how groups are doing that have it as their
-// scheduler.GroupOptions.Observer, and the groups inside them. Any number of
-// groups may share one, on different goroutines too. It is made by [New] and
-// ended by [Progress.Close]. What the program writes to it comes above the
-// display. It is safe for concurrent use.
+// Progress shows the progress of the groups that have it as their
+// scheduler.GroupOptions.Observer, and of the groups inside them. Any number of
+// groups may share one, on any number of goroutines. It is made by [New] and ended by
+// [Progress.Close]. What the program writes to it appears above the display. It is
+// safe for concurrent use.
 //
-// Nodes are called by their paths. A group is shown from its first step on; its
-// nodes count among the others after its end, but take no memory.
+// Nodes are shown by their paths. A group is shown from its first step on; after its
+// end its nodes still count in the totals, but take no memory.
 //
-// Control characters in keys, errors and notes, of which escape sequences are
-// made, are shown as spaces.
+// Control characters in keys, errors and notes are shown as spaces, so that none of
+// them can send escape sequences to the terminal.
 type Progress struct {
 	w    io.Writer
 	opts Options
@@ -79,8 +78,8 @@ type Progress struct {
 	closed bool
 }
 
-// New returns a Progress on w. nil options are the defaults. A live display is
-// drawn from now on, by goroutines that end with Close.
+// New returns a Progress that writes to w. nil options are the defaults. A live
+// display is drawn from now on, by goroutines that end with Close.
 func New(w io.Writer, opts *Options) *Progress { return newProgress(w, opts, sizeOf(w)) }
 
 func newProgress(w io.Writer, opts *Options, size func() (width, height int)) *Progress {
@@ -105,7 +104,7 @@ func newProgress(w io.Writer, opts *Options, size func() (width, height int)) *P
 	return p
 }
 
-// Live reports whether it is a live display.
+// Live reports whether the display is live.
 func (p *Progress) Live() bool { return p.live != nil }
 
 // isTerminal reports whether w is a terminal that can move its cursor.
@@ -137,10 +136,10 @@ func (p *Progress) show(n *node, r scheduler.Record, text string) {
 	}
 }
 
-// Note says what a running node is doing, beside it in a live display and as a
-// line in a plain one, or if it is not running. path is that of
-// scheduler.Record: for a group that is not inside another the key. If nodes of
-// several groups have that path, the note is for the one that started last.
+// Note sets the text that is shown beside a running node. In a plain display, or if
+// the node is not running, the text is written as a line. path is the node's
+// scheduler.Record.Path; in an outermost group that is its key. If nodes of several
+// groups have this path, the note is for the one that started last.
 func (p *Progress) Note(path, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -155,10 +154,10 @@ func (p *Progress) putNote(path, text string) {
 	p.put(fmt.Appendf(nil, "%8s  %s  %s\n", "", runewidth.FillRight(clean(path), p.nodes.width), cleanLines(text)))
 }
 
-// Write writes lines of the program above the display. A line is shown when its
-// end has come, or with Close. It returns before that; only if the terminal falls
-// far behind does it wait. Its error is one of an earlier write to the terminal.
-// When p is plain or closed it is that of the writer below.
+// Write writes lines of the program above the display. A line is shown once it is
+// complete, or at Close. Write returns before that; it waits only if the terminal
+// falls far behind. Its error may be from an earlier write to the terminal. If p is
+// plain or closed, Write writes to the underlying writer and returns its error.
 func (p *Progress) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -180,9 +179,9 @@ func (p *Progress) put(b []byte) {
 	p.lines.insert(b)
 }
 
-// Close ends the display: it is drawn once more and stays as it is, and no
-// goroutine is left. What is written later goes to the terminal at once. Close
-// blocks until all is written, and returns the first error of that.
+// Close draws the display once more and ends it; no goroutine is left. Later writes
+// go straight to the terminal. Close blocks until everything is written, and returns
+// the first error of a write.
 func (p *Progress) Close() error {
 	if p.live == nil {
 		return nil

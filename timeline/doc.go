@@ -1,13 +1,12 @@
-// Package timeline keeps when the nodes of groups ran, and says what took the
-// time.
+// Package timeline records when the nodes of groups ran, and explains where the time
+// went.
 //
-// A [Recorder] is an observer. What it has recorded, a list of [Span], is
-// written by [WriteTrace], for a trace viewer such as Perfetto, and by
-// [WriteSVG], as a picture. A [Report] says of the spans of one group which
-// chain of nodes made the run as long as it was, how much slack the others had,
-// and how long a limit held something up. [Simulate] says how long the same
-// work would take under other options: it runs the library itself on a
-// simulated clock, so what it starts when is what a real run would start.
+// A [Recorder] is an observer. It yields a list of [Span], which [WriteTrace] writes
+// for a trace viewer such as Perfetto, and [WriteSVG] as a picture. A [Report] on the
+// spans of one group tells which chain of nodes determined the duration of the run,
+// how much slack the others had, and how long a limit held nodes up. [Simulate]
+// predicts the duration of the same work under other options: it runs the library
+// itself on a simulated clock, so nodes start in the order of a real run.
 //
 //	rec := timeline.NewRecorder()
 //	opts := &scheduler.GroupOptions[string]{Limit: 8, Observer: rec}

@@ -8,32 +8,30 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// Span is the time that a node ran, from its start to its end.
+// Span is the time for which a node ran, from its start to its end.
 type Span struct {
 	Group string // the name of its group
 	Path  string // the keys that lead from the outermost group to the node
 	Key   any
-	Task  string          // what scheduler.TaskDescription calls its task
+	Task  string          // its task, from scheduler.TaskDescription
 	State scheduler.State // how it ended; StateRunning if it has not
-	Err   error           // with what it failed
+	Err   error           // what it failed with
 	Start time.Time
-	End   time.Time       // of a node that has not ended: when the recorder last heard of any
-	Notes scheduler.Notes // what it had said about itself by its end
+	End   time.Time       // if it has not ended: the time of the latest change of any node
+	Notes scheduler.Notes // the notes it had set by its end
 
-	// What a Report finds out.
-	Ready time.Time // when all that it requires was done; zero: not known
-	Chain bool      // it is on the chain that made the run as long as it was
+	// Set by a Report.
+	Ready time.Time // when everything that it requires was done; zero if not known
+	Chain bool      // it is in the Report's Chain
 }
 
 // Took returns how long the node ran.
 func (s Span) Took() time.Duration { return s.End.Sub(s.Start) }
 
-// Recorder is a [scheduler.Observer], of one group or of many at once, that
-// keeps when each node ran. Nodes that never start leave nothing in it. The zero
-// Recorder is empty and ready for use; it is safe for concurrent use. It grows
-// with the number of nodes started: [Recorder.Reset] makes it empty again.
-//
-// Nodes that count as completed beforehand did not run and leave nothing.
+// Recorder is a scheduler.Observer that records when each node ran, for any number of
+// groups. Nodes that never start, or were completed beforehand, have no Span. The
+// zero Recorder is empty and ready for use; it is safe for concurrent use. It grows
+// with the number of nodes that start; [Recorder.Reset] empties it.
 type Recorder struct {
 	mu     sync.Mutex
 	spans  []Span
@@ -49,10 +47,10 @@ var (
 // NewRecorder returns an empty Recorder.
 func NewRecorder() *Recorder { return &Recorder{} }
 
-// Observe does nothing: what ObserveGroup returns is told in its place.
+// Observe does nothing: the group reports to the Observer that ObserveGroup returns.
 func (r *Recorder) Observe(scheduler.Record) {}
 
-// ObserveGroup begins to record a group.
+// ObserveGroup begins to record a group. Groups call it.
 func (r *Recorder) ObserveGroup(begun scheduler.Record) scheduler.Observer {
 	view := begun.Group()
 	return &group{recorder: r, name: view.Name(), open: make([]int32, view.Len())}
@@ -106,8 +104,7 @@ func (g *group) Observe(t scheduler.Record) {
 	}
 }
 
-// Spans returns what was recorded so far, in the order in which the nodes
-// started.
+// Spans returns the spans recorded so far, in the order in which the nodes started.
 func (r *Recorder) Spans() []Span {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -120,7 +117,7 @@ func (r *Recorder) Spans() []Span {
 	return spans
 }
 
-// Reset forgets everything; nodes that are running then leave nothing.
+// Reset removes all spans. Nodes that are running now will not be recorded.
 func (r *Recorder) Reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

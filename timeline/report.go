@@ -8,25 +8,25 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// Report says what took the time in the run of one group. Times in it are
-// counted from the first start. Make it with [NewReport].
+// Report explains the duration of one group's run. Its times are measured from the
+// first start. Make it with [NewReport].
 type Report[K comparable] struct {
 	Name string        // of the group
 	Took time.Duration // from the first start to the last end
 
-	// Chain is what made the run as long as it was: the node that ended last,
-	// before it the one whose end let that one start, and so on back to the
-	// beginning; in the order of time.
+	// Chain is the sequence of nodes that determined the duration of the run, in the
+	// order of time: it ends with the node that ended last, and each node in it was
+	// let start by the end of the one before.
 	Chain []Link[K]
 
-	// Longest is the path through the dependencies whose nodes took longest
-	// together, which is LongestTook. With no limit the run would have taken
-	// just that: it is the shortest time that any limit can bring.
+	// Longest is the path through the dependencies with the largest sum of durations,
+	// which is LongestTook. That is how long the run would have taken without a
+	// limit: no limit can make it shorter.
 	Longest     []K
 	LongestTook time.Duration
 
-	// Held is for how long something was ready and not started, kept back by
-	// the group's Limit or by Claims.
+	// Held is the time during which at least one node was ready and not started,
+	// because of the group's Limit or of Claims.
 	Held time.Duration
 
 	deps *scheduler.Dependencies[K]
@@ -41,30 +41,29 @@ type Report[K comparable] struct {
 	slack           []time.Duration
 }
 
-// Link is a node of a chain.
+// Link is a node of a Report's Chain.
 type Link[K comparable] struct {
 	Key        K
 	Start, End time.Duration
-	// Ready is when all that it requires was done.
+	// Ready is when everything that it requires was done.
 	Ready time.Duration
-	// Limited says that it was ready before it started, and that the node
-	// before it in the chain is not one that it requires but the last one to
-	// end and so to make room for it.
+	// Limited reports that the node was ready and waited for room: the node before it
+	// in the chain is not one that it requires, but the one whose end made room for
+	// it.
 	Limited bool
 }
 
-// NewReport returns a report on the run of a group of deps with opts, which are
-// those that the group was made with, or nil. It looks at the spans whose Group
-// is the name of that group and whose Key is a node of deps; of several with the
-// same key the last one counts. The spans must be in the order of their starts.
-// They may be from elsewhere than a [Recorder].
+// NewReport returns a report on the run of a group of deps with opts, the options
+// that the group was made with, or nil. It uses the spans whose Group is the name of
+// that group and whose Key is a node of deps; of several with the same key, the last.
+// Spans must be in the order of their starts. They need not come from a [Recorder].
 //
-// A node that did not run counts as one that takes no time: what requires it
-// waits only for what it requires itself, as with GroupOptions.Completed. What was waited for without a limit
-// being the cause, such as the rest of a round, counts as held up by it all the
-// same. The report keeps deps, which must not be changed as long as it is used.
+// A node that did not run counts as one that takes no time, as with
+// GroupOptions.Completed. Any time between ready and started counts as held up by a
+// limit, even if the cause was another, such as the rest of a round. The report keeps
+// deps, which must not be changed while the report is in use.
 //
-// It returns a [*scheduler.CircularDependencyError] if deps has a cycle.
+// The error is a [*scheduler.CircularDependencyError] if deps has a cycle.
 func NewReport[K comparable](
 	spans []Span, deps *scheduler.Dependencies[K], opts *scheduler.GroupOptions[K],
 ) (*Report[K], error) {
@@ -311,13 +310,13 @@ func (r *Report[K]) mark() {
 	}
 }
 
-// Spans returns the spans of the group, in the order of their starts, with
-// Ready and Chain filled in.
+// Spans returns the group's spans in the order of their starts, with Ready and Chain
+// filled in.
 func (r *Report[K]) Spans() []Span { return slices.Clone(r.spans) }
 
-// Slack returns by how much the longest path through k is shorter than the
-// longest of all: how much longer k could have taken in a run without a limit
-// that ends as early. It is 0 for a node that did not run.
+// Slack returns how much longer k could have taken, in a run without a limit, without
+// delaying the end of the run: the longest path of all minus the longest path through
+// k. It is 0 for a node that did not run.
 func (r *Report[K]) Slack(k K) time.Duration {
 	if i, ran := r.at[k]; ran {
 		return r.slack[i]
@@ -325,7 +324,7 @@ func (r *Report[K]) Slack(k K) time.Duration {
 	return 0
 }
 
-// Waited returns how long k was ready and not started.
+// Waited returns how long k was ready before it started.
 func (r *Report[K]) Waited(k K) time.Duration {
 	if i, ran := r.at[k]; ran {
 		return r.spans[i].Start.Sub(r.ready[i])
@@ -333,11 +332,11 @@ func (r *Report[K]) Waited(k K) time.Duration {
 	return 0
 }
 
-// Under returns how long the run would have taken under another Limit, 0 for
-// none, by [Simulate]: with the durations recorded, the Reverse, the Priority and
-// the Estimate of the options, and without their Claims. (Where tasks get in each other's way
-// durations grow with the limit, which no simulation knows.) A negative limit is
-// a [*scheduler.OptionError].
+// Under returns how long the run would have taken with another Limit, 0 for none. It
+// uses [Simulate] with the recorded durations and the Reverse, Priority and Estimate
+// of the options, without their Claims. If tasks slow each other down, real durations
+// grow with the limit; the simulation does not know that. A negative limit is a
+// [*scheduler.OptionError].
 func (r *Report[K]) Under(limit int) (time.Duration, error) {
 	return Simulate(r.deps, func(k K) time.Duration { return r.spans[r.at[k]].Took() },
 		&scheduler.GroupOptions[K]{

@@ -8,19 +8,16 @@ import (
 	"github.com/steptask/scheduler/schedulertest"
 )
 
-// Simulate returns how long a run of deps would take in which each node takes
-// as long as took says; what is not above 0 is done at once. Of opts, which may
-// be nil, it heeds what has a say in that: Reverse, Limit, Claims, Priority,
-// Estimate and Completed. It takes as long as a run of that many nodes does whose tasks do
-// nothing.
+// Simulate returns how long a run of deps would take if each node took as long as
+// took returns; zero or less is done at once. Of opts, which may be nil, it uses the
+// options that influence the result: Reverse, Limit, Claims, Priority, Estimate and
+// Completed. It runs the library itself on a simulated clock, so these options act as
+// they do in a real run, and takes as long as a run of tasks that do nothing.
 //
-// It is the library itself that runs, on a simulated clock, rather than a second
-// account of its rules: a limit, claims, priorities and estimates act just as they do in a
-// real run. Claims must be on Limiters that no other run uses; where they are
-// used it panics.
+// Claims must be on Limiters that no other run uses; otherwise Simulate panics.
 //
 // Errors are those of [scheduler.NewDependencyTaskGroup], and a
-// [scheduler.DeadlockError] of claims that can never be had.
+// [*scheduler.DeadlockError] if claims can never be met.
 func Simulate[K comparable](
 	deps *scheduler.Dependencies[K], took func(K) time.Duration, opts *scheduler.GroupOptions[K],
 ) (time.Duration, error) {

@@ -33,12 +33,12 @@ const style = `
   }
 `
 
-// WriteSVG writes spans as a picture that needs nothing else: a row for each
-// span, from its start to its end, in the order given, coloured by how it ended.
-// If a [Report] has marked them, a dotted line before a span is the time that it
-// was ready and waited, and the chain that made the run as long as it was has
-// frames, joined by a line. It is light or dark as the viewer prefers. The error
-// is that of w.
+// WriteSVG writes spans as a self-contained SVG picture: a row for each span, from
+// its start to its end, in the order given, coloured by the state in which it ended.
+// If a [Report] has marked the spans, a dotted line before a span is the time for
+// which it was ready and waited, and the spans of the Chain are framed and joined by
+// a line. The colours follow the viewer's preference for light or dark. The error is
+// that of w.
 func WriteSVG(w io.Writer, spans []Span) error {
 	b := bufio.NewWriter(w)
 	p := newPicture(b, spans)

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// WriteTrace writes spans in Chrome's trace event format, which Perfetto
-// (ui.perfetto.dev) and chrome://tracing open. Each group is a process, with as
-// many threads as nodes of it ran at a time. The spans must be in the order of
-// their starts. The error is that of w.
+// WriteTrace writes spans in Chrome's trace event format, for Perfetto
+// (ui.perfetto.dev) and chrome://tracing. Each group is a process, with as many
+// threads as nodes of it ran at the same time. Spans must be in the order of their
+// starts. The error is that of w.
 func WriteTrace(w io.Writer, spans []Span) error {
 	b := bufio.NewWriter(w)
 	b.WriteString(`{"displayTimeUnit":"ms","traceEvents":[`)
