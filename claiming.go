@@ -117,14 +117,14 @@ func (c *claiming) start(ctx context.Context) (Yield, error) {
 
 // inside has a method of the task called with a context in which others know what
 // is held. Whatever comes of it, once the task has ended that is given back.
-func (c *claiming) inside(ctx context.Context, call func(context.Context, Task) (Yield, error)) (Yield, error) {
+func (c *claiming) inside(ctx context.Context, call func(context.Context, *Task) (Yield, error)) (Yield, error) {
 	ended := true
 	defer func() {
 		if ended {
 			c.end()
 		}
 	}()
-	y, err := call(c.enter(ctx), c.task)
+	y, err := call(c.enter(ctx), &c.task)
 	ended = err != nil || y.code&yieldDone != 0
 	return y, err
 }
@@ -163,7 +163,7 @@ func (c *claiming) Throw(ctx context.Context, err error) (Yield, error) {
 		c.leave()
 		return Yield{}, err
 	}
-	return c.inside(ctx, func(ctx context.Context, _ Task) (Yield, error) { return throwInto(ctx, &c.task, err) })
+	return c.inside(ctx, func(ctx context.Context, place *Task) (Yield, error) { return throwInto(ctx, place, err) })
 }
 
 // Stop hands the notice on, now or when the task has started.

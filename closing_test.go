@@ -346,3 +346,83 @@ func TestCloser_without_Throw_fails_at_once(t *testing.T) {
 		})
 	}
 }
+
+// A task that yields nothing has failed, and has the time that it takes to end.
+func TestCloser_that_yields_nothing(t *testing.T) {
+	for name, put := range decorators {
+		for _, first := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, " ", first), func(t *testing.T) {
+				var closed scheduler.Event
+				inner := &fakeTask{yields: []scheduler.Yield{scheduler.Next, {}}, close: func() error { return errOops }}
+				if first {
+					inner.yields = inner.yields[1:]
+				}
+				group := newGroup(t, "slow", func(string) scheduler.Task { return put(slowCloser{inner, &closed}) }, nil)
+				for range 3 {
+					mustStep(t, t.Context(), group)
+				}
+				require.Zero(t, inner.closes)
+				closed.Set()
+				_, err := group.Step(t.Context())
+				require.ErrorIs(t, err, scheduler.ErrNoYield)
+				require.ErrorIs(t, err, errOops)
+				require.Equal(t, 1, inner.closes)
+			})
+		}
+	}
+}
+
+// One that answers a Timeout with nothing has failed as well.
+func TestCloser_that_answers_nothing(t *testing.T) {
+	var closed scheduler.Event
+	inner := &fakeTask{
+		yields: []scheduler.Yield{scheduler.After(time.Hour)}, throw: always(scheduler.Yield{}, nil),
+	}
+	group := newGroup(t, "slow", func(string) scheduler.Task {
+		return closer{inner, func() *scheduler.Event { return &closed }}
+	}, &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Second }})
+	clock := newClock()
+	ctx := scheduler.WithClock(t.Context(), clock)
+	mustStep(t, ctx, group)
+	clock.Advance(2 * time.Second)
+	mustStep(t, ctx, group)
+	require.Equal(t, scheduler.StateClosing, group.State("slow"))
+	closed.Set()
+	_, err := group.Step(ctx)
+	require.ErrorIs(t, err, scheduler.ErrNoYield)
+	require.Equal(t, 1, inner.steps)
+	require.Equal(t, 1, inner.closes)
+}
+
+// A task that is closed at the end of its grace, and has only its notice to say, is
+// cancelled, whether its end takes time or not.
+func TestCloser_that_says_its_notice_when_it_is_cut_off(t *testing.T) {
+	for _, takesTime := range []bool{false, true} {
+		var closed scheduler.Event
+		inner := &fakeTask{yields: []scheduler.Yield{scheduler.After(time.Hour)}}
+		var notice error
+		inner.stop = func(_ context.Context, cause error) { notice = cause }
+		inner.close = func() error { return notice }
+		group := newGroup(t, "slow fails", func(k string) scheduler.Task {
+			switch {
+			case k == "fails":
+				return scheduler.Func(func(context.Context) error { return errBoom })
+			case takesTime:
+				return closer{inner, func() *scheduler.Event { return &closed }}
+			}
+			return inner
+		}, &scheduler.GroupOptions[string]{Grace: time.Second})
+		clock := newClock()
+		ctx := scheduler.WithClock(t.Context(), clock)
+		mustStep(t, ctx, group)
+		clock.Advance(2 * time.Second)
+		if takesTime {
+			mustStep(t, ctx, group)
+			closed.Set()
+		}
+		_, err := group.Step(ctx)
+		require.ErrorIs(t, err, errBoom)
+		require.Equal(t, scheduler.StateCancelled, group.State("slow"))
+		require.ErrorIs(t, group.Err("slow"), errBoom, "the cause of its notice")
+	}
+}

@@ -42,7 +42,7 @@ func (c *closingTask) Step(ctx context.Context) (Yield, error) {
 	if !c.answers {
 		return c.askServices(), nil
 	}
-	y, err := stepTask(ctx, c.task)
+	y, err := stepTask(ctx, &c.task)
 	switch {
 	case err == nil && y.code&yieldEnding != 0:
 		return y, nil
@@ -114,16 +114,17 @@ func (g *engine) throwTimeout(ctx context.Context, p int32, t *Timeout) bool {
 	slot := g.nodes.slot(p)
 	task, end := g.parking.task(slot), g.deadlines.graceEnd(slot)
 	t.grace = g.graceUntil(p, end)
-	if _, ok := lookFor[Thrower](task); !ok {
+	thrower, ok := lookFor[Thrower](task)
+	if !ok {
 		return false
 	}
 	if t.grace > 0 { // what the task does in answer is to find it
 		g.grantAfterTimeout(slot, t.grace, end)
 	}
 	inner := g.contexts.of(ctx, slot)
-	y, err := g.call(p, func() (Yield, error) { return throwInto(inner, &task, t) })
+	y, err := g.call(p, func() (Yield, error) { return thrower.Throw(inner, t) })
 	switch {
-	case err != nil || y.code&yieldDone != 0:
+	case err != nil || y.code&yieldDone != 0 || y.code == 0:
 		g.apply(ctx, p, y, err)
 	case t.grace > 0 && y.code&yieldFailed == 0:
 		g.grantAfterTimeout(slot, t.grace, end)
@@ -188,11 +189,7 @@ func (g *engine) cutOff(ctx context.Context, p int32) {
 	}
 	err := g.closeTask(p, task)
 	g.vacate(p)
-	own := err
-	if g.orders.isCarriedOut(p) || g.services.has(p) {
-		own = g.withoutNotice(p, err)
-	}
-	g.endCutOff(ctx, p, task, err, own)
+	g.endCutOff(ctx, p, task, err, g.withoutNotice(p, err))
 }
 
 // endCutOff ends the node of a member that was closed after its grace, or by an

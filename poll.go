@@ -90,11 +90,11 @@ func (p *poll) Step(ctx context.Context) (Yield, error) {
 		return Yield{}, &namedError{p.name, ErrEnded}
 	}
 	if p.call != nil {
-		y, err := stepTask(ctx, p.call)
+		y, err := stepTask(ctx, &p.call)
 		return p.answer(ctx, y, err)
 	}
 	p.call = p.fetch()
-	y, err := stepTask(ctx, p.call)
+	y, err := stepTask(ctx, &p.call)
 	if p.notice != nil {
 		p.tell(ctx)
 	}

@@ -358,7 +358,7 @@ func (r *TaskRunner) turn(ctx context.Context) (y Yield, due bool, err error) {
 		return Yield{}, false, nil
 	default:
 		r.entered, r.inside = true, true
-		y, err = stepTask(ctx, r.task)
+		y, err = stepTask(ctx, &r.task)
 		r.inside = false
 	}
 	return y, true, err

@@ -243,7 +243,7 @@ func (r *TaskRunner) endingTurn(ctx context.Context) (y Yield, due bool, err err
 		return y, true, err
 	}
 	r.inside = true
-	y, err = stepTask(ctx, r.task)
+	y, err = stepTask(ctx, &r.task)
 	r.inside = false
 	switch {
 	case err != nil:

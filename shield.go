@@ -31,7 +31,7 @@ func (s *shield) scoped(ctx context.Context) context.Context {
 	})
 }
 
-func (s *shield) Step(ctx context.Context) (Yield, error) { return stepTask(s.scoped(ctx), s.task) }
+func (s *shield) Step(ctx context.Context) (Yield, error) { return stepTask(s.scoped(ctx), &s.task) }
 
 func (s *shield) Throw(ctx context.Context, err error) (Yield, error) {
 	return throwInto(s.scoped(ctx), &s.task, err)

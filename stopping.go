@@ -23,6 +23,9 @@ func (g *engine) fail(ctx context.Context, p int32, err error) {
 	case own == nil && g.phase != phaseRunning:
 		g.failures.add(failure{err: g.taskError(p, task, err), node: p, kept: true})
 		g.set(p, StateCancelled, task, err)
+		if g.phase < phaseStopping && g.conditions.areUsed() { // draining: When is still asked
+			g.free(p)
+		}
 	default:
 		g.handleAs(ctx, p, task, err, g.phase == phaseStopping && g.failures.isResult(err))
 	}

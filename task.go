@@ -81,7 +81,7 @@ const (
 	yieldEvent
 	yieldClaims // besides yieldEvent: all that it waits for is claims on Limiters
 	yieldEnding // besides yieldEvent: it is ending already
-	yieldFailed // besides yieldEnding: what was thrown into it is its error, whatever grace it has
+	yieldFailed // besides yieldEnding: it has failed, whatever grace it has
 
 	yieldShift = 9
 )
@@ -313,48 +313,54 @@ func (p *pause) Close() error {
 
 func (p *pause) String() string { return "Pause(" + p.y.String() + ")" }
 
-// stepTask steps a task and holds it to the protocol.
-func stepTask(ctx context.Context, task Task) (Yield, error) {
-	y, err := task.Step(ctx)
+// stepTask steps the task in a place and holds it to the protocol.
+func stepTask(ctx context.Context, place *Task) (Yield, error) {
+	y, err := (*place).Step(ctx)
 	if y.code == 0 && err == nil {
-		return y, join(ErrNoYield, task.Close())
+		return failTask(place, ErrNoYield)
 	}
 	return y, err
 }
 
-// throwInto throws err into a task. By default nothing is swallowed: a task
-// without Throw is closed and err comes back. If that would have to wait, one that
-// closes it later takes its place.
+// throwInto throws err into the task in a place. By default nothing is swallowed: a
+// task without Throw is closed and err comes back.
 func throwInto(ctx context.Context, place *Task, err error) (Yield, error) {
-	task := *place
-	thrower, ok := lookFor[Thrower](task)
+	thrower, ok := lookFor[Thrower](*place)
 	if !ok {
-		if e := beginClose(task); e != nil {
-			*place = &thrownInto{task, err}
-			y := Ending(e)
-			y.code |= yieldFailed
-			return y, nil
-		}
-		return Yield{}, join(err, task.Close())
+		return failTask(place, err)
 	}
 	y, e := thrower.Throw(ctx, err)
 	if y.code == 0 && e == nil {
-		return y, join(ErrNoYield, task.Close())
+		return failTask(place, ErrNoYield)
 	}
 	return y, e
 }
 
-// thrownInto stands in the place of a task without Throw that an error was thrown
-// into, until its Close does not wait.
-type thrownInto struct {
+// failTask closes a task that has failed with err. If that would have to wait, one
+// that closes it later takes its place.
+func failTask(place *Task, err error) (Yield, error) {
+	task := *place
+	e := beginClose(task)
+	if e == nil {
+		return Yield{}, join(err, task.Close())
+	}
+	*place = &failedTask{task, err}
+	y := Ending(e)
+	y.code |= yieldFailed
+	return y, nil
+}
+
+// failedTask stands in the place of a task that has failed, until its Close does not
+// wait.
+type failedTask struct {
 	Task
 	err error
 }
 
-func (t *thrownInto) Step(context.Context) (Yield, error) { return Yield{}, t.Close() }
-func (t *thrownInto) Close() error                        { return join(t.err, t.Task.Close()) }
-func (t *thrownInto) BeginClose() *Event                  { return beginClose(t.Task) }
-func (t *thrownInto) String() string                      { return TaskDescription(t.Task) }
+func (t *failedTask) Step(context.Context) (Yield, error) { return Yield{}, t.Close() }
+func (t *failedTask) Close() error                        { return join(t.err, t.Task.Close()) }
+func (t *failedTask) BeginClose() *Event                  { return beginClose(t.Task) }
+func (t *failedTask) String() string                      { return TaskDescription(t.Task) }
 
 // TaskDescription returns the name of a task in logs and errors: the result of its
 // String method, the name of its function, or its type. A method value is called

@@ -105,9 +105,18 @@ func (g *engine) decide(p int32) {
 func (g *engine) verdict(p int32) Verdict {
 	around := g.current
 	g.current = p
+	completed := false
+	defer func() {
+		if completed || around != noNode { // else the panic is one of the node
+			g.current = around
+		}
+		if !completed && around != noNode { // one of the member that adds the node
+			g.conditions.due.Add(p)
+		}
+	}()
 	var v Verdict
 	g.ask(func() { v = g.opts.When(p, g.requirements(p)) })
-	g.current = around
+	completed = true
 	return v
 }
 

@@ -1,6 +1,7 @@
 package scheduler_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -360,4 +361,73 @@ func TestWhen_of_added_nodes(t *testing.T) {
 	require.Equal(t, "[a() Pfree() Anow(Pfree succeeded) Xposted() Aafter(Xposted skipped) "+
 		"bad(a succeeded) late(bad failed, Pfree succeeded)]", fmt.Sprint(asked))
 	require.Equal(t, " a succeeded bad failed Pfree succeeded late skipped Anow succeeded Xposted skipped Aafter succeeded", endings(group))
+}
+
+// When is asked of a node also if what it requires was cancelled while the group is
+// draining.
+func TestWhen_while_draining(t *testing.T) {
+	var asked []string
+	inner := newGroup(t, "after:before", func(string) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			_ = co.Yield(scheduler.On(co.Stopping()))
+			return co.StopCause()
+		})
+	}, &scheduler.GroupOptions[string]{When: func(k string, _ iter.Seq2[string, scheduler.State]) scheduler.Verdict {
+		asked = append(asked, k)
+		return scheduler.Usual
+	}})
+	group := newGroup(t, "inner fails", func(k string) scheduler.Task {
+		if k == "inner" {
+			return inner
+		}
+		return scheduler.Sequence(scheduler.Pause(scheduler.Next), scheduler.Func(func(context.Context) error { return errBoom }))
+	}, &scheduler.GroupOptions[string]{Grace: time.Hour})
+	mustStep(t, t.Context(), group)
+	inner.Drain()
+	for range 3 {
+		if _, err := group.Step(t.Context()); err != nil {
+			break
+		}
+	}
+	require.Equal(t, []string{"before", "after"}, asked)
+	require.Equal(t, scheduler.StateSkipped, inner.State("after"))
+}
+
+// A panic of When about a node that a member adds is one of that member, which is not
+// called again.
+func TestWhen_panics_in_Add(t *testing.T) {
+	for _, recovers := range []bool{false, true} {
+		var group *scheduler.DependencyTaskGroup[string]
+		adder := &fakeTask{}
+		adder.step = func(context.Context) (scheduler.Yield, error) {
+			return scheduler.Done, group.Add("late")
+		}
+		panics := 1
+		group = newGroup(t, "adds", func(string) scheduler.Task { return adder }, &scheduler.GroupOptions[string]{
+			KeepOpen: true, RecoverPanics: recovers, AggregateErrors: true,
+			When: func(k string, _ iter.Seq2[string, scheduler.State]) scheduler.Verdict {
+				switch {
+				case k == "adds":
+					return scheduler.Start
+				case panics > 0:
+					panics--
+					panic("boom")
+				}
+				return scheduler.Pass
+			},
+		})
+		step := func() { _, _ = group.Step(t.Context()) }
+		if !recovers {
+			require.Panics(t, step)
+			require.Zero(t, adder.closes)
+			require.Equal(t, scheduler.StateFailed, group.State("adds"))
+			continue
+		}
+		step()
+		step()
+		require.Zero(t, adder.closes)
+		require.Equal(t, scheduler.StateFailed, group.State("adds"))
+		require.Equal(t, scheduler.StateSucceeded, group.State("late"))
+		_ = group.Close()
+	}
 }

@@ -242,7 +242,7 @@ func (c *coroutine) Step(ctx context.Context) (Yield, error) {
 	defer c.unwind()
 	leaf := co.leaf
 	if leaf.child != nil {
-		y, err := stepTask(ctx, leaf.child)
+		y, err := stepTask(ctx, &leaf.child)
 		if err == nil && y.code&yieldDone == 0 {
 			co.stepping = false
 			return y, nil
@@ -341,7 +341,7 @@ func (c *coroutine) proceed(co *Coroutine, alive bool) (Yield, error) {
 				top.leaf = co
 				break
 			}
-			y, e := stepTask(top.ctx, child)
+			y, e := stepTask(top.ctx, &co.child)
 			if e == nil && y.code&yieldDone == 0 {
 				top.stepping = false
 				return y, nil
@@ -437,7 +437,7 @@ func (co *Coroutine) close(childErr error) error {
 		// function may answer it with a subtask that ends at once (recorded
 		// behaviour).
 		var y Yield
-		if y, reason = stepTask(co.top.ctx, child); reason == nil && y.code&yieldDone == 0 {
+		if y, reason = stepTask(co.top.ctx, &child); reason == nil && y.code&yieldDone == 0 {
 			return co.kill(join(childErr, child.Close()))
 		}
 	}

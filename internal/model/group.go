@@ -13,7 +13,7 @@ const (
 	Pending State = iota + 1
 	Running
 	Ready
-	Closing // told to end at once, and not ended: no task of the model takes time for that
+	Closing // told to end at once, and not ended
 	Succeeded
 	Failed
 	TimedOut
@@ -109,6 +109,16 @@ type node struct {
 	halted   bool // and a final one
 	deadline deadline
 	graceEnd int64 // of a grace that comes after its own limit; 0 is none
+	ends     ends
+}
+
+// ends is how a closing member ends.
+type ends struct {
+	kind    kind  // closeTimedOut: it has failed; closeCancel: its grace has passed; none: at once
+	failed  error // with what it has failed already, or which Timeout it had before
+	failure int   // which of the failures that is
+	ignored bool  // and it is ignored
+	answers bool  // its answer to a Timeout is still to come
 }
 
 type failure struct {
@@ -174,7 +184,7 @@ func each(nodes []*node, ok func(*node) bool) bool {
 
 // Task is the group as a task.
 func (g *Group) Task() Task {
-	return Task{Step: g.step, Throw: g.throw, Stop: g.stop, Close: g.close}
+	return Task{Step: g.step, Throw: g.throw, Stop: g.stop, Close: g.close, BeginClose: g.beginClose}
 }
 
 // State returns where a node stands.
@@ -222,11 +232,11 @@ func (g *Group) step() (Yield, error) {
 	g.signal, g.graced = false, false
 	g.round++
 	now := g.opts.Clock.Now
-	for _, n := range g.running() {
+	for _, n := range g.active() {
 		n.turn = n.turn || n.isDue(g.round, now)
 	}
 	for _, n := range g.nodes {
-		if n.state != Running || !n.turn {
+		if n.state != Running && n.state != Closing || !n.turn {
 			continue
 		}
 		n.turn, n.yield = false, Yield{}
@@ -250,18 +260,27 @@ func (g *Group) step() (Yield, error) {
 
 // running returns the running members, in key order.
 func (g *Group) running() []*node {
-	var running []*node
+	return g.inState(func(s State) bool { return s == Running })
+}
+
+// active returns those that are closing as well.
+func (g *Group) active() []*node {
+	return g.inState(func(s State) bool { return s == Running || s == Closing })
+}
+
+func (g *Group) inState(is func(State) bool) []*node {
+	var nodes []*node
 	for _, n := range g.nodes {
-		if n.state == Running {
-			running = append(running, n)
+		if is(n.state) {
+			nodes = append(nodes, n)
 		}
 	}
-	return running
+	return nodes
 }
 
 // isWoken reports whether a member is due, in the next round, for its event.
 func (n *node) isWoken() bool {
-	return n.state == Running && !n.turn && n.yield.Ready != nil && n.yield.Ready()
+	return (n.state == Running || n.state == Closing) && !n.turn && n.yield.Ready != nil && n.yield.Ready()
 }
 
 // frees reports whether a node is done for those that require it.
@@ -278,12 +297,34 @@ func (n *node) isDue(round int, now int64) bool {
 }
 
 func (g *Group) takeTurn(n *node, now int64) {
+	if n.state == Closing {
+		g.endClosing(n)
+		return
+	}
 	if n.deadline.passed(now) {
 		g.expire(n)
 		return
 	}
-	y, err := n.task.step()
+	g.stepMember(n)
+}
+
+// stepMember steps a running member. One that yields nothing has failed.
+func (g *Group) stepMember(n *node) {
+	y, err := n.task.Step()
+	if err == nil && y.isZero() {
+		g.failAndClose(n, ErrNoYield)
+		return
+	}
 	g.settle(n, y, err)
+}
+
+// failAndClose ends a member that has failed and not ended.
+func (g *Group) failAndClose(n *node, failed error) {
+	if ready := n.task.beginClose(); ready != nil {
+		g.failClosing(n, ready, failed, false)
+		return
+	}
+	g.fail(n, join(failed, n.task.Close()))
 }
 
 // settle does what the answer of a member asks for.
@@ -306,7 +347,7 @@ func (g *Group) settle(n *node, y Yield, err error) {
 // nextReady returns the node to start next: the first one in key order, or the most
 // urgent one, or with estimates the one with the longest remaining path.
 func (g *Group) nextReady() *node {
-	if g.stopping || g.opts.Limit > 0 && len(g.running()) >= g.opts.Limit {
+	if g.stopping || g.opts.Limit > 0 && len(g.active()) >= g.opts.Limit {
 		return nil
 	}
 	var next *node
@@ -334,8 +375,7 @@ func (g *Group) start(n *node) {
 		}
 	}
 	n.task = g.opts.Task(n.key)
-	y, err := n.task.step()
-	g.settle(n, y, err)
+	g.stepMember(n)
 	if n.state == Running && g.notice != nil {
 		g.tell(n)
 	}
@@ -362,12 +402,18 @@ func (g *Group) handle(n *node, err error, inside bool) {
 		g.skip(n)
 		return
 	}
-	state := Failed
-	if t := (*Timeout)(nil); errors.As(err, &t) {
-		state = TimedOut
-	}
+	at := len(g.failures)
 	g.note(n, err, failure{inside: inside})
-	g.set(n, state, err)
+	g.set(n, failedState(err), err)
+	if g.react(n, at, err) {
+		n.freed = true
+		g.ask()
+	}
+}
+
+// react does what becomes of the group after a failure, and reports whether it is
+// ignored.
+func (g *Group) react(n *node, at int, err error) (ignored bool) {
 	disposition := StopGroup
 	switch {
 	case g.opts.Aggregate:
@@ -379,12 +425,12 @@ func (g *Group) handle(n *node, err error, inside bool) {
 	case SkipDependents:
 		g.skip(n)
 	case IgnoreError:
-		g.failures[len(g.failures)-1].aside = true
-		n.freed = true
-		g.ask()
+		g.failures[at].aside = true
+		return true
 	default:
-		g.stopAll(g.failures[len(g.failures)-1].err)
+		g.stopAll(g.failures[at].err)
 	}
+	return false
 }
 
 func (g *Group) note(n *node, err error, f failure) {
@@ -530,52 +576,184 @@ func (g *Group) isNotice(err error) bool {
 
 // expire is the turn of a member after its deadline.
 func (g *Group) expire(n *node) {
+	t := &Timeout{}
 	switch n.deadline.kind {
 	case closeCancel: // an error of this close is a failure like any other
-		if err := n.task.Close(); err != nil {
-			g.handle(n, err, errors.As(err, new(*TaskError)))
-		} else {
-			g.set(n, Cancelled, nil)
+		if ready := n.task.beginClose(); ready != nil {
+			g.putInClosing(n, ready, ends{kind: closeCancel})
+			return
 		}
+		g.endCutOff(n, n.task.Close())
 		return
 	case throwTimeout:
 		grace := max(g.graceOf(n), 0)
 		if n.graceEnd != 0 { // it was granted one before, which this does not prolong
 			grace = min(grace, max(n.graceEnd-g.opts.Clock.Now, 0))
 		}
-		y, err := n.task.throw(&Timeout{Grace: grace})
-		if err != nil || y.Done {
+		if n.task.Throw == nil {
+			break
+		}
+		t.Grace = grace
+		y, err := n.task.Throw(t)
+		switch {
+		case err == nil && y.isZero():
+			g.failAndClose(n, ErrNoYield)
+			return
+		case err != nil || y.Done:
 			g.settle(n, y, err)
 			return
-		}
-		if grace > 0 {
+		case grace > 0 && !y.Failed:
 			n.deadline = deadline{earliest(g.opts.Clock.Now+grace, n.graceEnd), closeTimedOut}
 			g.settle(n, y, nil)
+			return
+		case y.Ending:
+			g.failClosing(n, y.Ready, t, true)
 			return
 		}
 	case none, closeTimedOut:
 	}
-	g.fail(n, join(&Timeout{}, n.task.Close()))
+	g.failAndClose(n, t)
+}
+
+// endCutOff ends a member that was closed at the end of its grace.
+func (g *Group) endCutOff(n *node, err error) {
+	if err != nil && !isOnly(err, g.isNotice) {
+		g.handle(n, err, errors.As(err, new(*TaskError)))
+		return
+	}
+	if err != nil {
+		g.note(n, err, failure{aside: true})
+	}
+	g.set(n, Cancelled, err)
+}
+
+// failClosing lets a member that has failed end by itself. What the failure asks for
+// is done at once, but what may start all the same starts when it has ended.
+func (g *Group) failClosing(n *node, ready func() bool, failed error, answers bool) {
+	at := len(g.failures)
+	g.note(n, failed, failure{})
+	g.putInClosing(n, ready, ends{kind: closeTimedOut, failed: failed, failure: at, answers: answers})
+	n.ends.ignored = g.react(n, at, failed)
+}
+
+// putInClosing lets a member wait for its end.
+func (g *Group) putInClosing(n *node, ready func() bool, e ends) {
+	n.deadline, n.yield, n.byRound, n.turn = deadline{}, ending(ready), 0, false
+	n.ends = e
+	g.set(n, Closing, e.failed)
+}
+
+// endClosing is the turn of a closing member: it can be ended without waiting.
+func (g *Group) endClosing(n *node) {
+	if n.ends.answers {
+		y, err := n.task.step()
+		switch {
+		case err == nil && y.Ending:
+			n.yield = ending(y.Ready)
+			return
+		case err == nil && !y.Done: // it continues after the Timeout
+			n.ends.answers = false
+			if ready := n.task.beginClose(); ready != nil {
+				n.yield = ending(ready)
+				return
+			}
+		default:
+			g.endClosed(n, err)
+			g.ask()
+			return
+		}
+	}
+	if err := n.task.Close(); n.ends.kind == closeCancel {
+		g.endCutOff(n, err)
+	} else {
+		g.endClosed(n, err)
+		g.ask()
+	}
+}
+
+// endClosed ends a member that was closed; nothing is left to be decided.
+func (g *Group) endClosed(n *node, err error) {
+	e := n.ends
+	inside := err != nil && errors.As(err, new(*TaskError))
+	switch {
+	case e.kind == closeTimedOut:
+		err = join(e.failed, err)
+		f := &g.failures[e.failure]
+		first := slices.IndexFunc(g.failures, func(f failure) bool { return !f.aside && !f.inside })
+		f.inside = f.inside || inside && !f.aside && e.failure != first
+		f.err = &TaskError{Key: n.key, Err: err}
+		g.set(n, failedState(err), err)
+		n.freed = e.ignored
+	case e.kind == closeCancel && err != nil && !isOnly(err, g.isNotice):
+		g.note(n, err, failure{inside: inside})
+		g.set(n, failedState(err), err)
+	default:
+		if err = join(e.failed, err); err != nil {
+			g.note(n, err, failure{aside: !inside, inside: inside})
+		}
+		g.set(n, Cancelled, err)
+	}
+}
+
+// failedState is the state of a node that failed with err.
+func failedState(err error) State {
+	if t := (*Timeout)(nil); errors.As(err, &t) {
+		return TimedOut
+	}
+	return Failed
 }
 
 // cutOff closes a running member at once. An error of that is only kept, but for
 // what nodes of the member had failed with before.
 func (g *Group) cutOff(n *node) {
-	err := n.task.Close()
-	inside := errors.As(err, new(*TaskError))
+	if g.beginCutOff(n) == nil {
+		n.ends = ends{failed: n.timeoutBefore()}
+		g.endClosed(n, n.task.Close())
+	}
+}
+
+// beginCutOff asks a running member to end, and lets it wait for that if it has to.
+func (g *Group) beginCutOff(n *node) (ready func() bool) {
+	if ready = n.task.beginClose(); ready != nil {
+		g.putInClosing(n, ready, ends{failed: n.timeoutBefore()})
+	}
+	return ready
+}
+
+// timeoutBefore is the Timeout after which a member went on, which is not to be
+// forgotten.
+func (n *node) timeoutBefore() error {
 	if n.deadline.kind == closeTimedOut {
-		err = join(&Timeout{}, err) // it went on after that: not to be forgotten
+		return &Timeout{}
 	}
-	if err != nil {
-		g.note(n, err, failure{aside: !inside, inside: inside})
-	}
-	g.set(n, Cancelled, err)
+	return nil
 }
 
 func (g *Group) cutOffAll() {
 	for _, n := range g.running() {
 		g.cutOff(n)
 	}
+}
+
+// beginClose asks all members to end.
+func (g *Group) beginClose() func() bool {
+	if g.ended || !g.begun {
+		return nil
+	}
+	var waits []func() bool
+	for _, n := range g.active() {
+		var ready func() bool
+		if n.state == Closing {
+			n.ends.answers = false
+			ready = n.task.beginClose()
+		} else {
+			ready = g.beginCutOff(n)
+		}
+		if ready != nil {
+			waits = append(waits, ready)
+		}
+	}
+	return allOf(waits)
 }
 
 // cancelPending ends the starting.
@@ -598,7 +776,7 @@ func (g *Group) set(n *node, to State, err error) {
 
 // answer is what a step returns: the result when nothing is left to be done.
 func (g *Group) answer() (Yield, error) {
-	running, pending := g.running(), g.count(Pending)
+	running, pending := g.active(), g.count(Pending)
 	if len(running) == 0 && (pending == 0 || g.draining) && !g.waitsForNodes() {
 		g.ended = true
 		if err := g.result(); err != nil {
@@ -607,7 +785,7 @@ func (g *Group) answer() (Yield, error) {
 		return Yield{Done: true}, nil
 	}
 	// Never a number of rounds: whoever waits for some is counted for here.
-	var y Yield
+	y := Yield{Ending: g.cancelled && len(g.running()) == 0}
 	earliest := func(at int64) {
 		if at != 0 && (y.At == 0 || at < y.At) {
 			y.At = at
@@ -703,6 +881,11 @@ func (g *Group) throw(err error) (Yield, error) {
 	defer g.opts.Clock.enter(func() *Notice { return g.notice }, 0)()
 	g.busy++
 	defer func() { g.busy-- }()
+	// The group's event stays set until the next step, whatever becomes of the member
+	// whose event has set it.
+	if slices.ContainsFunc(g.nodes, (*node).isWoken) && !g.signal {
+		g.signal, g.signalAt = true, 0
+	}
 	g.graced = false
 	t, isTimeout := err.(*Timeout) //nolint:errorlint // That very type.
 	g.failures = append(g.failures, failure{err: err, aside: isTimeout, thrown: true})
@@ -799,7 +982,8 @@ func (n *node) isLost() bool {
 	if n.before {
 		return slices.ContainsFunc(n.requires, (*node).isLost)
 	}
-	return n.state >= Failed && !n.freed
+	hasFailed := n.state == Closing && n.ends.kind == closeTimedOut && !n.ends.ignored
+	return hasFailed || n.state >= Failed && !n.freed
 }
 
 // CloseInput says that no more nodes come.
@@ -823,6 +1007,9 @@ func (g *Group) close() error {
 		return nil
 	}
 	g.cutOffAll()
+	for _, n := range g.active() { // all were asked
+		g.endClosed(n, n.task.Close())
+	}
 	if !g.draining {
 		g.cancelPending()
 	}

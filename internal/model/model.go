@@ -26,6 +26,7 @@ type Clock struct {
 type around struct {
 	notice func() *Notice
 	grace  int64 // of a runner that has one; 0 is none
+	shield bool  // no notice from further out gets in
 }
 
 // enter says that what is stepped until leave is called is inside of something.
@@ -33,7 +34,7 @@ func (c *Clock) enter(notice func() *Notice, grace int64) (leave func()) {
 	if len(c.around) == 0 {
 		c.steps++
 	}
-	c.around = append(c.around, around{notice, grace})
+	c.around = append(c.around, around{notice: notice, grace: grace})
 	return func() { c.around = c.around[:len(c.around)-1] }
 }
 
@@ -42,6 +43,9 @@ func (c *Clock) enter(notice func() *Notice, grace int64) (leave func()) {
 func (c *Clock) notice() *Notice {
 	var first *Notice
 	for _, of := range slices.Backward(c.around) {
+		if of.shield {
+			break
+		}
 		n := of.notice()
 		if n != nil && n.Final {
 			return n
@@ -78,6 +82,49 @@ type Task struct {
 
 	// Stop gives notice; without it the task gets none.
 	Stop func(n *Notice)
+
+	// BeginClose asks the task to end, and returns what says when Close will not
+	// wait; nil is now, and without it Close never waits.
+	BeginClose func() (ready func() bool)
+}
+
+// beginClose asks a task to end.
+func (t *Task) beginClose() (ready func() bool) {
+	if t.BeginClose == nil {
+		return nil
+	}
+	return t.BeginClose()
+}
+
+// ending is the yield of a task that ends already, and waits only until ready.
+func ending(ready func() bool) Yield { return Yield{Ready: ready, Ending: true} }
+
+// allOf is when all of them hold; nil for none.
+func allOf(ready []func() bool) func() bool {
+	if len(ready) == 0 {
+		return nil
+	}
+	return func() bool {
+		return !slices.ContainsFunc(ready, func(ready func() bool) bool { return !ready() })
+	}
+}
+
+// Shield keeps the notice of a stop from a task.
+func Shield(clock *Clock, task Task) Task {
+	at := &task
+	behind := func(do func() (Yield, error)) (Yield, error) {
+		clock.around = append(clock.around, around{shield: true})
+		defer func() { clock.around = clock.around[:len(clock.around)-1] }()
+		return do()
+	}
+	return Task{
+		Step: func() (Yield, error) { return behind(at.step) },
+		Throw: func(err error) (Yield, error) {
+			return behind(func() (Yield, error) { return at.throw(err) })
+		},
+		Close:      func() error { return at.Close() },
+		BeginClose: at.beginClose,
+	}
 }
 
 // Notice is why a task is asked to end. Each stop has its own.
@@ -99,6 +146,9 @@ type Yield struct {
 	Rounds int         // the n-th step from now on; 0 is none
 	At     int64       // a time; 0 is none
 	Ready  func() bool // an event; nil is none
+
+	Ending bool // it ends already, and waits for the event alone
+	Failed bool // besides: it has failed, whatever grace it has
 }
 
 // Event is latched: set before or after somebody waits for it is the same.
@@ -247,19 +297,31 @@ func without(err error, match func(error) bool) error {
 // step steps a task. One that yields nothing is closed and fails.
 func (t *Task) step() (Yield, error) { return t.answered(t.Step()) }
 
-// throw throws err into a task.
+// throw throws err into a task. One that cannot be thrown into is closed.
 func (t *Task) throw(err error) (Yield, error) {
 	if t.Throw == nil {
-		return Yield{}, join(err, t.Close())
+		return t.fail(err)
 	}
 	return t.answered(t.Throw(err))
 }
 
 func (t *Task) answered(y Yield, err error) (Yield, error) {
 	if err == nil && y.isZero() {
-		err = join(ErrNoYield, t.Close())
+		return t.fail(ErrNoYield)
 	}
 	return y, err
+}
+
+// fail closes a task that has failed. If that would wait, its end takes its place.
+func (t *Task) fail(err error) (Yield, error) {
+	task := *t
+	ready := task.beginClose()
+	end := func() error { return join(err, task.Close()) }
+	if ready == nil {
+		return Yield{}, end()
+	}
+	*t = Task{Step: func() (Yield, error) { return Yield{}, end() }, Close: end, BeginClose: task.BeginClose}
+	return Yield{Ready: ready, Ending: true, Failed: true}, nil
 }
 
 // deadline is a time and what happens after it. It has passed when the clock

@@ -23,6 +23,10 @@ type Runner struct {
 	rounds   int // steps to be let pass
 	deadline deadline
 	closeBy  int64 // the end of the grace of Stop or CancelAfter; 0 is none
+	posted   []func()
+	ends     bool  // the task ends, and takes time for that
+	answers  bool  // and its answer to a Timeout is still to come
+	failed   error // with what the runner fails then
 }
 
 // Done reports whether the runner has ended.
@@ -36,8 +40,27 @@ func (r *Runner) Err() error {
 	return r.err
 }
 
+// Post has f called between two steps: before the next one, or when the runner ends.
+// It returns false after that.
+func (r *Runner) Post(f func()) bool {
+	if r.done {
+		return false
+	}
+	r.posted = append(r.posted, f)
+	return true
+}
+
+func (r *Runner) runPosted() {
+	posted := r.posted
+	r.posted = nil
+	for _, f := range posted {
+		f()
+	}
+}
+
 // Start makes the first step.
 func (r *Runner) Start(timeout int64) error {
+	r.runPosted()
 	switch {
 	case r.started:
 		return ErrStarted
@@ -60,6 +83,7 @@ func (r *Runner) offerTimeout(limit int64) {
 // Step gives the task what comes first: notice of a stop; then an error from
 // outside, or the end of its time, or a step if it is due.
 func (r *Runner) Step() (done bool, err error) {
+	r.runPosted()
 	switch {
 	case r.done:
 		return true, nil
@@ -68,6 +92,9 @@ func (r *Runner) Step() (done bool, err error) {
 	}
 	defer r.Clock.enter(func() *Notice { return r.notice }, r.Grace)()
 	r.signal = false
+	if r.ends {
+		return r.stepEnding()
+	}
 	if r.untold && r.entered && r.Task.Stop != nil {
 		r.Task.Stop(r.notice)
 	}
@@ -76,10 +103,7 @@ func (r *Runner) Step() (done bool, err error) {
 	switch thrown := r.thrown; {
 	case r.killed:
 		r.isKilled = true
-		if r.entered {
-			err = join(r.err, r.Task.Close())
-		}
-		y = Yield{Done: true}
+		y, err = r.beginClose(r.err)
 	case thrown != nil:
 		r.thrown = nil
 		y, err = r.throw(thrown)
@@ -91,6 +115,11 @@ func (r *Runner) Step() (done bool, err error) {
 		r.entered = true
 		y, err = r.Task.step()
 	}
+	return r.settle(y, err)
+}
+
+// settle keeps what the task yields, or ends the runner.
+func (r *Runner) settle(y Yield, err error) (done bool, _ error) {
 	if err == nil && !y.Done {
 		r.yield, r.rounds = y, y.Rounds
 		return false, nil
@@ -104,6 +133,44 @@ func (r *Runner) Step() (done bool, err error) {
 	}
 	r.done, r.err = true, join(r.err, err)
 	return true, err
+}
+
+// beginClose closes the task, or asks it to end if that takes time. No code runs of
+// one that never had a step.
+func (r *Runner) beginClose(failed error) (Yield, error) {
+	if !r.entered {
+		return Yield{Done: true}, failed
+	}
+	if ready := r.Task.beginClose(); ready != nil {
+		r.ends, r.answers, r.failed = true, false, failed
+		return ending(ready), nil
+	}
+	return Yield{Done: true}, join(failed, r.Task.Close())
+}
+
+// stepEnding is a step while the task ends: only that counts, and a Kill in the
+// result.
+func (r *Runner) stepEnding() (done bool, err error) {
+	r.thrown = nil
+	r.isKilled = r.isKilled || r.killed
+	if !r.yield.Ready() {
+		return false, nil
+	}
+	if !r.answers {
+		return r.settle(Yield{Done: true}, join(r.failed, r.Task.Close()))
+	}
+	y, err := r.Task.step()
+	switch {
+	case err != nil:
+	case y.Ending:
+		y = ending(y.Ready)
+	default: // it has swallowed the Timeout
+		r.err = r.failed
+		if !y.Done {
+			y, err = r.beginClose(nil)
+		}
+	}
+	return r.settle(y, err)
 }
 
 // isDue counts the round.
@@ -131,24 +198,28 @@ func (r *Runner) throw(err error) (Yield, error) {
 func (r *Runner) expire() (Yield, error) {
 	if r.deadline.kind != throwTimeout {
 		if r.err != nil { // the Timeout, after which it went on
-			return Yield{}, join(r.err, r.Task.Close())
+			return r.beginClose(r.err)
 		}
 		if r.cause == nil {
 			r.err = ErrCancelled
 		}
-		return Yield{Done: true}, r.Task.Close()
+		return r.beginClose(nil)
 	}
 	timeout := &Timeout{Grace: r.Grace}
 	y, err := r.throw(timeout)
 	if err != nil {
 		return y, err
 	}
+	if y.Ending && (r.Grace == 0 || y.Failed) {
+		r.ends, r.answers, r.failed = true, true, timeout
+		return ending(y.Ready), nil
+	}
 	r.err = timeout // swallowed, but remembered
 	switch {
 	case y.Done:
 		return y, nil
 	case r.Grace == 0:
-		return Yield{Done: true}, r.Task.Close()
+		return r.beginClose(nil)
 	}
 	r.deadline = deadline{r.Clock.Now + r.Grace, closeTimedOut}
 	if r.closeBy != 0 {
@@ -165,15 +236,16 @@ func (r *Runner) Due() Yield {
 	case !r.started:
 		return Yield{Ready: func() bool { return true }}
 	}
-	due := Yield{At: r.yield.At}
+	due := Yield{At: r.yield.At, Ending: r.yield.Ending, Failed: r.yield.Failed}
 	if r.rounds > 0 {
 		due.Rounds = 1 // they are counted by steps
 	}
-	if d := r.deadline; d.kind != none && (due.At == 0 || d.at+1 < due.At) {
+	if d := r.deadline; !r.ends && d.kind != none && (due.At == 0 || d.at+1 < due.At) {
 		due.At = d.at + 1
 	}
 	due.Ready = func() bool {
-		return r.signal || r.untold || r.killed || r.thrown != nil || r.yield.Ready != nil && r.yield.Ready()
+		called := !r.ends && (r.untold || r.killed || r.thrown != nil)
+		return r.signal || called || r.yield.Ready != nil && r.yield.Ready()
 	}
 	return due
 }
@@ -181,7 +253,7 @@ func (r *Runner) Due() Yield {
 // Stop asks the task to end: notice, then Grace, then it is closed.
 func (r *Runner) Stop(cause error) {
 	switch {
-	case r.done:
+	case r.done || r.ends:
 		return
 	case !r.started:
 		r.done, r.err = true, ErrCancelled
@@ -206,7 +278,7 @@ func (r *Runner) Stop(cause error) {
 // CancelAfter closes the task after a grace, without notice.
 func (r *Runner) CancelAfter(grace int64) {
 	switch {
-	case r.done:
+	case r.done || r.ends:
 		return
 	case !r.started:
 		r.done, r.err = true, ErrCancelled
@@ -229,6 +301,7 @@ func (r *Runner) Cancel() error {
 	if r.done {
 		return nil
 	}
+	defer r.runPosted()
 	r.done, r.err, r.signal = true, ErrCancelled, true
 	if !r.entered {
 		return nil
@@ -295,10 +368,16 @@ func (r *Runner) AsTask(timeout int64) Task {
 		},
 		Throw: throw,
 		Stop: func(n *Notice) {
-			if !r.done && r.entered && r.Task.Stop != nil {
+			if !r.done && !r.ends && r.entered && r.Task.Stop != nil {
 				r.Task.Stop(n)
 			}
 		},
 		Close: r.Cancel,
+		BeginClose: func() func() bool {
+			if r.done || !r.entered {
+				return nil
+			}
+			return r.Task.beginClose()
+		},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/steptask/scheduler"
 	"github.com/stretchr/testify/require"
@@ -138,7 +139,7 @@ func newModelEngineOf(run *modelRun, deps *scheduler.Dependencies[int]) *modelEn
 	e := &modelEngine{events: make([]scheduler.Event, run.events)}
 	e.clock.t = modelStart
 	e.runners = []*scheduler.TaskRunner{scheduler.NewTaskRunner(e.groupOf(run.root, deps), &scheduler.RunnerOptions{
-		Name: "root", Clock: &e.clock,
+		Name: "root", Clock: &e.clock, Grace: time.Duration(run.grace),
 	})}
 	return e
 }
@@ -268,6 +269,45 @@ func TestExhaustive_outside(t *testing.T) {
 							run.timeout = int64(step) // no event from outside: the run's time is over
 						}
 						w.compare(run)
+					}
+				}
+			})
+		})
+	}
+	t.Logf("%d runs, all graphs of up to %d nodes, each as the model says", x.runs.Load(), largest)
+}
+
+// TestExhaustive_closing is the same for nodes that take time to end: one that never
+// ends until it is closed, and is deaf to that for a while; one that can be thrown
+// into and says then that it ends already; beside one that ends. The run is stopped,
+// killed, thrown into, cut off or left alone, with limits of the nodes and without,
+// and with and without grace.
+func TestExhaustive_closing(t *testing.T) {
+	t.Parallel()
+	outcomes := []modelLeaf{
+		{acts: []modelAct{{does: modelAfter, n: 2}}},
+		{acts: []modelAct{{does: modelEvent, n: 1}, {does: modelEvent, n: 1}, {does: modelFails}}, deaf: 2, stops: true, closeFails: true},
+		{acts: []modelAct{{does: modelEvent, n: 1}, {does: modelEnding}, {does: modelFails}}, deaf: 1, throws: true},
+	}
+	largest := 3
+	if isReduced() {
+		largest = 2
+	}
+	x := &exhaustive{t: t}
+	for n := range largest + 1 {
+		x.graphs(allGraphs(n), func(w *exhaustiveWorker, requires [][]int) {
+			eachOutcome(outcomes, n, func(nodes []*modelSpec) {
+				for variant := range 8 * 5 {
+					group := &modelGroup{requires: requires, nodes: nodes, aggregate: variant&1 != 0, grace: int64(variant & 2)}
+					if variant&4 != 0 {
+						group.timeouts = []int64{1, 1, 1}[:n]
+					}
+					what := []modelWhat{modelStop, modelKill, modelInterrupt, modelCancelAfter, modelEarly}[variant>>3]
+					for step := 1; step <= 4; step++ {
+						w.compare(&modelRun{
+							wait: 1, events: 2, grace: group.grace, root: &modelSpec{id: 9, group: group},
+							ops: []modelOp{{step: step, what: what}, {step: 6, what: modelSet}},
+						})
 					}
 				}
 			})

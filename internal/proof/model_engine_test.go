@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ type modelEngine struct {
 	groups  []*scheduler.DependencyTaskGroup[int]
 	specs   []*modelSpec
 	late    lateNodes
+	deaf    []*modelEngineDeaf // that were asked to close
 }
 
 type modelEngineClock struct{ t int64 }
@@ -44,7 +46,25 @@ func (e *modelEngine) now() int64 { return e.clock.t }
 
 func (e *modelEngine) trace(id int, what, detail string) { e.add(id, what, detail, e.clock.t) }
 
-func (e *modelEngine) advance(by int64) { e.clock.t += by }
+func (e *modelEngine) deafUntil() (at int64) {
+	for _, d := range e.deaf {
+		if at == 0 || d.s.until < at {
+			at = d.s.until
+		}
+	}
+	return at
+}
+
+func (e *modelEngine) advance(by int64) {
+	e.clock.t += by
+	e.deaf = slices.DeleteFunc(e.deaf, func(d *modelEngineDeaf) bool {
+		if e.clock.t < d.s.until {
+			return false
+		}
+		d.closed.Set()
+		return true
+	})
+}
 
 func (e *modelEngine) touch(event int) {
 	if event > 0 {
@@ -132,6 +152,17 @@ func (e *modelEngine) op(what modelWhat, n int) {
 		if len(e.groups) > 0 {
 			e.groups[n%len(e.groups)].CloseInput()
 		}
+	case modelPost:
+		accepted := e.runners[0].Post(func() {
+			e.trace(0, "posted", "")
+			switch n % 3 {
+			case 1:
+				e.op(modelDrain, n)
+			case 2:
+				e.runners[0].Stop(modelErr("p"))
+			}
+		})
+		e.trace(0, "post", strconv.FormatBool(accepted))
 	case modelEarly:
 	}
 }
@@ -185,6 +216,8 @@ func (e *modelEngine) task(spec *modelSpec) scheduler.Task {
 	switch {
 	case spec.group != nil:
 		return e.group(spec)
+	case spec.shield != nil:
+		return scheduler.Shield(e.task(spec.shield))
 	case spec.runner != nil:
 		r := spec.runner
 		progressed := 0
@@ -201,16 +234,50 @@ func (e *modelEngine) task(spec *modelSpec) scheduler.Task {
 		return runner.AsTask(time.Duration(r.asTask))
 	}
 	leaf := modelEngineLeaf{e: e, s: modelScript{leaf: spec.leaf, world: e, id: spec.id}}
-	switch {
-	case spec.leaf.throws && spec.leaf.stops:
-		return &modelEngineBoth{modelEngineStopper{leaf}}
-	case spec.leaf.throws:
-		return &modelEngineThrower{leaf}
-	case spec.leaf.stops:
-		return &modelEngineStopper{leaf}
+	task, script := leaf.task()
+	if spec.leaf.deaf > 0 {
+		return modelEngineCloser{task, &modelEngineDeaf{e: e, s: script}}
 	}
-	return &leaf
+	return task
 }
+
+// task returns the leaf with the abilities that it has.
+func (l modelEngineLeaf) task() (scheduler.Task, *modelScript) {
+	spec := l.s.leaf
+	leaf := &l
+	switch {
+	case spec.throws && spec.stops:
+		return &modelEngineBoth{modelEngineStopper{leaf}}, &leaf.s
+	case spec.throws:
+		return &modelEngineThrower{leaf}, &leaf.s
+	case spec.stops:
+		return &modelEngineStopper{leaf}, &leaf.s
+	}
+	return leaf, &leaf.s
+}
+
+// modelEngineDeaf is how a leaf takes some time to end once it is asked to.
+type modelEngineDeaf struct {
+	e      *modelEngine
+	s      *modelScript
+	closed scheduler.Event
+}
+
+func (d *modelEngineDeaf) BeginClose() *scheduler.Event {
+	if d.s.until == 0 {
+		d.e.deaf = append(d.e.deaf, d)
+	}
+	d.s.beginClose(d.e.now())
+	return &d.closed
+}
+
+// modelEngineCloser is a deaf leaf.
+type modelEngineCloser struct {
+	scheduler.Task
+	*modelEngineDeaf
+}
+
+func (c modelEngineCloser) Unwrap() scheduler.Task { return c.Task }
 
 func (e *modelEngine) group(spec *modelSpec) scheduler.Task {
 	return e.groupOf(spec, modelDependencies(spec.group.requires))
@@ -324,18 +391,20 @@ func (l *modelEngineLeaf) answer(thrown error) (scheduler.Yield, error) {
 		return scheduler.Yield{}, nil
 	case modelSkips:
 		return scheduler.Yield{}, scheduler.ErrSkip
+	case modelEnding:
+		return scheduler.Ending(&l.e.events[act.n%len(l.e.events)]), nil
 	case modelEnds, modelFails, modelObeys:
 	}
 	return scheduler.Done, nil
 }
 
-type modelEngineThrower struct{ modelEngineLeaf }
+type modelEngineThrower struct{ *modelEngineLeaf }
 
 func (l *modelEngineThrower) Throw(_ context.Context, err error) (scheduler.Yield, error) {
 	return l.answer(err)
 }
 
-type modelEngineStopper struct{ modelEngineLeaf }
+type modelEngineStopper struct{ *modelEngineLeaf }
 
 func (l *modelEngineStopper) Stop(_ context.Context, cause error) { l.s.stop(cause) }
 

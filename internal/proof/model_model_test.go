@@ -2,6 +2,7 @@ package proof_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/steptask/scheduler/internal/model"
@@ -15,6 +16,7 @@ type modelModel struct {
 	groups  []*model.Group
 	specs   []*modelSpec
 	late    lateNodes
+	deaf    []modelDeaf
 }
 
 func newModelModel(run *modelRun) *modelModel {
@@ -34,7 +36,31 @@ func (m *modelModel) now() int64 { return m.clock.Now }
 
 func (m *modelModel) trace(id int, what, detail string) { m.add(id, what, detail, m.clock.Now) }
 
-func (m *modelModel) advance(by int64) { m.clock.Now += by }
+func (m *modelModel) deafUntil() (at int64) {
+	for _, d := range m.deaf {
+		if at == 0 || d.s.until < at {
+			at = d.s.until
+		}
+	}
+	return at
+}
+
+func (m *modelModel) advance(by int64) {
+	m.clock.Now += by
+	m.deaf = slices.DeleteFunc(m.deaf, func(d modelDeaf) bool {
+		if m.clock.Now < d.s.until {
+			return false
+		}
+		d.closed.Set()
+		return true
+	})
+}
+
+// modelDeaf is a leaf that was asked to close.
+type modelDeaf struct {
+	s      *modelScript
+	closed *model.Event
+}
 
 func (m *modelModel) start(timeout int64) error { return m.runners[0].Start(timeout) }
 
@@ -104,6 +130,17 @@ func (m *modelModel) op(what modelWhat, n int) {
 		if len(m.groups) > 0 {
 			m.groups[n%len(m.groups)].CloseInput()
 		}
+	case modelPost:
+		accepted := m.runners[0].Post(func() {
+			m.trace(0, "posted", "")
+			switch n % 3 {
+			case 1:
+				m.op(modelDrain, n)
+			case 2:
+				m.runners[0].Stop(modelErr("p"))
+			}
+		})
+		m.trace(0, "post", strconv.FormatBool(accepted))
 	case modelEarly:
 	}
 }
@@ -157,6 +194,8 @@ func (m *modelModel) task(spec *modelSpec) model.Task {
 	switch {
 	case spec.group != nil:
 		return m.group(spec)
+	case spec.shield != nil:
+		return model.Shield(&m.clock, m.task(spec.shield))
 	case spec.runner != nil:
 		r := spec.runner
 		progressed := 0
@@ -182,6 +221,16 @@ func (m *modelModel) task(spec *modelSpec) model.Task {
 	}
 	if spec.leaf.stops {
 		task.Stop = func(n *model.Notice) { s.stop(n) }
+	}
+	if spec.leaf.deaf > 0 {
+		closed := &model.Event{Clock: &m.clock}
+		task.BeginClose = func() func() bool {
+			if s.until == 0 {
+				m.deaf = append(m.deaf, modelDeaf{s, closed})
+			}
+			s.beginClose(m.now())
+			return model.On(closed)
+		}
 	}
 	return task
 }
@@ -209,6 +258,8 @@ func (m *modelModel) answer(s *modelScript, thrown error) (model.Yield, error) {
 		return model.Yield{}, nil
 	case modelSkips:
 		return model.Yield{}, model.ErrSkip
+	case modelEnding:
+		return model.Yield{Ready: on(), Ending: true}, nil
 	case modelEnds, modelFails, modelObeys:
 	}
 	return model.Yield{Done: true}, nil

@@ -41,11 +41,13 @@ func (run *modelRun) spec(c *choices, depth int) *modelSpec {
 	spec := &modelSpec{id: run.specs}
 	kinds := 1
 	if depth > 0 {
-		kinds = 4
+		kinds = 5
 	}
 	switch kind := c.pick(kinds); {
 	case kind == 1 || kind == 2 || depth == 3 && kind == 0:
 		spec.group = run.groupSpec(c, depth-1)
+	case kind == 4:
+		spec.shield = run.spec(c, depth-1)
 	case kind == 3:
 		spec.runner = &modelRunner{
 			task: run.spec(c, depth-1), timeout: modelSpan(c, 3), asTask: modelSpan(c, 3),
@@ -59,6 +61,9 @@ func (run *modelRun) spec(c *choices, depth int) *modelSpec {
 
 func (run *modelRun) leafSpec(c *choices) *modelLeaf {
 	leaf := &modelLeaf{throws: c.one(2), stops: c.one(2), closeFails: c.one(8)}
+	if c.one(4) {
+		leaf.deaf = int64(c.pick(8))
+	}
 	for range c.pick(5) {
 		act := modelAct{does: modelDoes(c.pick(modelKinds)), n: c.pick(5)}
 		if c.one(6) {

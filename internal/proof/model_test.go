@@ -34,8 +34,9 @@ const (
 	modelEither  // after n seconds, n rounds, or on an event
 	modelNothing // no yield
 	modelSkips
-	modelObeys     // fails with the cause of its notice
-	modelKinds int = iota
+	modelObeys      // fails with the cause of its notice
+	modelEnding     // says that it ends already, on an event
+	modelKinds  int = iota
 )
 
 // modelLeaf is a task that follows a script: one act each time it is entered, and
@@ -45,6 +46,7 @@ type modelLeaf struct {
 	throws     bool // an error thrown in enters it
 	stops      bool // it takes notice
 	closeFails bool
+	deaf       int64 // it takes so long to end once it is asked to; 0: it is not asked
 }
 
 type modelGroup struct {
@@ -108,6 +110,7 @@ type modelSpec struct {
 	leaf   *modelLeaf
 	group  *modelGroup
 	runner *modelRunner
+	shield *modelSpec // behind a Shield
 }
 
 // modelOp is what happens from outside before a step.
@@ -130,6 +133,7 @@ const (
 	modelKill
 	modelEarly // an attempt to step that comes too early
 	modelDrain
+	modelPost // of what n says
 	modelAdd
 	modelCloseInput
 	modelWhats int = iota
@@ -174,6 +178,7 @@ type modelScript struct {
 	id    int
 	at    int
 	cause error
+	until int64 // it is deaf until then; 0: it was not asked to close
 }
 
 // modelWorld is what tasks see of a side.
@@ -222,6 +227,15 @@ func (s *modelScript) stop(cause error) {
 	s.cause = cause
 }
 
+// beginClose returns when the leaf can be closed.
+func (s *modelScript) beginClose(now int64) (until int64) {
+	s.world.trace(s.id, "begin close", "")
+	if s.until == 0 {
+		s.until = now + s.leaf.deaf
+	}
+	return s.until
+}
+
 func (s *modelScript) close() error {
 	s.world.trace(s.id, "close", "")
 	if s.leaf.closeFails {
@@ -251,6 +265,7 @@ type modelSide interface {
 	start(timeout int64) error
 	step() (bool, error)
 	due() (rounds bool, at int64, ready bool)
+	deafUntil() int64 // when the next one that is deaf is not any more; 0: there is none
 	op(what modelWhat, n int)
 	done() bool
 	now() int64
@@ -297,6 +312,9 @@ func (run *modelRun) drive(s modelSide) []byte {
 			break
 		}
 		rounds, at, ready := s.due()
+		if until := s.deafUntil(); until != 0 && !ready && (at == 0 || until < at) {
+			at = until
+		}
 		switch now := s.now(); {
 		case ready || early:
 		case rounds && (at == 0 || now+run.wait < at):
@@ -357,6 +375,8 @@ func (s *modelSpec) describe(indent string) string {
 			text += n.describe(indent + "  ")
 		}
 		return text
+	case s.shield != nil:
+		return fmt.Sprintf("%s%d: shield\n%s", indent, s.id, s.shield.describe(indent+"  "))
 	case s.runner != nil:
 		r := *s.runner
 		r.task = nil
