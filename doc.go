@@ -1,73 +1,91 @@
-// Package scheduler drives many long operations on one goroutine, one step at a
-// time, in the order of their dependencies, and stops them cleanly.
+// Package scheduler runs many long operations in the order of their dependencies, on
+// one goroutine and one step at a time, and stops them cleanly.
 //
-// It is for engines that create, update and delete many real things: servers,
-// volumes, networks, services. A [Task] is a resumable operation. A [TaskRunner]
-// drives one, with a time limit, cancellation and grace. A
-// [DependencyTaskGroup] is a task made of a task for each node of a graph of
-// [Dependencies]; it walks the graph forwards to create and in reverse to
-// delete. [Wrap] writes a task as a plain function that yields, and awaits
-// other tasks. An [ExceptionGroup] keeps every failure.
+// It is for engines that create, update and delete real resources: servers, volumes,
+// networks, services. [Walk] calls a function for each node of a graph:
 //
 //	deps := scheduler.NewDependencies[string]()
 //	deps.Add("server", "network", "volume") // server requires both
-//	group, err := scheduler.NewDependencyTaskGroup(deps, create, nil)
+//	err := scheduler.Walk(ctx, deps, create, nil)
+//
+// For more than a call for each node there are tasks. A [Task] is a resumable
+// operation. [Wrap] makes one of a function that yields where it waits, and awaits
+// other tasks. A [DependencyTaskGroup] is a task that runs one task for each node of
+// [Dependencies], forwards to create and in reverse to delete. [Run] drives a task to
+// its end, and a [TaskRunner] lets a loop of your own drive it.
+//
+//	group, err := scheduler.NewDependencyTaskGroup(deps, task, nil)
 //	if err != nil {
-//		return err // a cycle, shown as a path
+//		return err // for example a cycle, with its path
 //	}
 //	return scheduler.Run(ctx, group, nil)
 //
+// # Where to look
+//
+//   - A graph: [Dependencies], [DependenciesOf], [Walk], [DependencyTaskGroup],
+//     [GroupOptions].
+//   - Tasks: [Wrap], [Coroutine], [Func], [StepFunc], [Task], [Yield], [Event].
+//   - Calls that block: [Blocking], [Fetch], [Call], [Poll].
+//   - Combinations: [Sequence], [All], [First], [Retry], [Finally], [WithTimeout],
+//     [Subrun], [Shield], [Reserve], [Named].
+//   - Running: [Run], [TaskRunner], [RunnerOptions], [Clock].
+//   - Limits: GroupOptions.Limit, [Limiter], [Claim], [Claiming].
+//   - What starts, and when: [GroupOptions] When, Priority and Estimate, [Ready],
+//     [ErrSkip].
+//   - Ends: [StopError], [Stopping], [StopCause], [Interrupted], [Timeout],
+//     [TaskRunner.Kill], [AbandonedError].
+//   - Errors: [TaskError], [ExceptionGroup], [Causes], [CircularDependencyError],
+//     [DeadlockError], [PanicError].
+//   - Watching and asking: [Observer], [Record], [GroupView], [LogObserver], [Note],
+//     [Explanation], [Outcome].
+//   - Resuming, rolling back: [Snapshot].
+//   - Testing: package schedulertest.
+//
 // # Model
 //
-// A step advances a task to its next yield point. What the step returns, a
-// [Yield], says when the task wants the next one: in the next round, after some
-// rounds, at a time, or on an [Event]. Until then the task is parked: it is not
-// touched and costs nothing. A round is one step of whoever drives: each task
-// that is due gets one step, in a promised order.
+// A step advances a task to its next yield point. Its result, a [Yield], says when the
+// task wants the next step: in the next round, after some rounds, at a time, or on an
+// [Event]. Until then the task is parked: it is not called and costs nothing. In a
+// round, each task that is due gets one step, in a promised order.
 //
-// Calls that block, such as those of a cloud's SDK, run beside the steps:
-// [Blocking], [Fetch], [Call] and [Poll] give each its own goroutine and park
-// the task until it returns.
+// Calls that block, such as those of a cloud's SDK, run on other goroutines while the
+// task is parked.
 //
-// A task ends in one of three ways: it is done, it fails, or it is closed. Stop
-// is a notice that it should end soon, grace is how long it may then go on, and
-// Close ends it now. An error can be thrown into a task at the point where it
-// yielded: a [*Timeout], or one from outside by [TaskRunner.Interrupt].
+// A task ends in one of three ways: it succeeds, it fails, or it is closed. Stop gives
+// it a notice that it should end soon, grace is how long it may then continue, and
+// Close ends it. An error can be thrown into a task where it has yielded: a
+// [*Timeout], or one from outside with [TaskRunner.Interrupt].
 //
 // # Guarantees
 //
-//   - All code of tasks, but for the functions given to Blocking, Fetch, Call
-//     and Poll, runs on the goroutine that drives them, one step at a time: it
-//     needs no locks.
-//   - The order is promised: a run is a function of the graph, the tasks, the
-//     clock and the order of events from outside.
-//   - A task of a group starts only when all that it requires is done, and no
-//     task is called again after its end.
-//   - When a run returns, every task that it started has ended, and every
-//     goroutine and coroutine that it started is gone.
-//   - No failure is lost: each is kept, says which node it came from, and is
-//     told apart from its victims.
-//   - Waiting costs nothing: a round takes time in proportion to what is due, not
-//     to what is parked.
-//   - Claims that can never be met do not hang a run: once nothing else in the
-//     outermost group can go on, it fails with a [*DeadlockError] that says which
-//     node waits for what. Runs that lock each other are found as well, with the
-//     exceptions that DeadlockError names.
+//   - Task code runs on the goroutine that drives it, one step at a time, and needs no
+//     locks. The exceptions are functions given to Walk, Blocking, Fetch, Call and Poll.
+//   - The order is promised: a run is a function of the graph, the tasks, the clock and
+//     the order of events from outside.
+//   - A node starts only when all that it requires is done, and no task is called again
+//     after its end.
+//   - When a run returns, every task that it started has ended, and every goroutine and
+//     coroutine that it started is gone, except for calls that Abandon left behind.
+//   - No failure is lost: each is kept, names its node, and is told apart from its
+//     victims.
+//   - Waiting costs nothing: a round takes time in proportion to the tasks that are due.
+//   - Claims that can never be met do not hang a run: once nothing else in the outermost
+//     group can continue, it fails with a [*DeadlockError] that says which node waits for
+//     what. Runs that block each other are found too, with the exceptions that
+//     DeadlockError names.
 //
 // # Duties of the caller
 //
-//  1. Let a step return soon: while it runs nothing else does. What blocks goes
-//     into Blocking or its kin; [GroupOptions.SlowStep] finds what does not.
-//  2. Drive a runner from one goroutine at a time. From other goroutines only
-//     [Event.Set], [TaskRunner.Interrupt], [TaskRunner.Kill], [TaskRunner.Post],
-//     a [Limiter] and the end of a context are allowed. Misuse panics.
-//  3. Call Step until it says done, or Cancel: a runner that is dropped halfway
-//     leaves its coroutines and calls behind. Run and RunToCompletion see to
-//     that by themselves.
-//  4. Give tasks that need time to end a grace. Without it they are closed at
-//     once.
+//  1. A step must return soon, since nothing else runs meanwhile. Put blocking code into
+//     Blocking or its kin. [GroupOptions.SlowStep] finds what you missed.
+//  2. Drive a runner from one goroutine at a time. Other goroutines may use only
+//     [Event.Set], [TaskRunner.Interrupt], [TaskRunner.Kill], [TaskRunner.Post], a
+//     [Limiter], and end a context. Misuse panics.
+//  3. Call Step until it says done, or Cancel: a runner that is dropped halfway leaves its
+//     coroutines and calls behind. Run and RunToCompletion do this.
+//  4. Give a grace to tasks that need time to end. Without it they are closed at once.
 //
-// # What blocks, and what runs a task's code
+// # What blocks, and what runs task code
 //
 //	                                    blocks          runs code of tasks   reads the clock
 //	Run, TaskRunner.Run, RunToCompletion until the end   yes                  yes
@@ -78,12 +96,12 @@
 //	TaskRunner.Due, Interrupt, Kill     no              no                   no
 //	TaskRunner.Post                     no              no                   no
 //	Event.Set                           no              no                   no
-//	NewDependencyTaskGroup              no              no (c)                  no
+//	NewDependencyTaskGroup              no              no (c)               no
 //	Coroutine.Yield, Await, Call        gives up the step
 //
-//	(a) as long as the tasks keep duty 1
-//	(b) but for calls under Blocking and its kin, which are waited for
-//	(c) but for Completed, Priority and Estimate of its options
+//	(a) if the tasks keep duty 1
+//	(b) except that it waits for calls under Blocking and its kin
+//	(c) except for Completed, Priority and Estimate of its options
 //
 // # How a run ends
 //
@@ -99,64 +117,59 @@
 //	CancelAfter(d)         the driver   no         d             everything          ErrCancelled
 //
 //	(a) unless [Shield] protects it; a clean-up of [Finally] is
-//	(b) a group that is thrown into stops as for a failure: notice, and its own grace
+//	(b) it stops a group as a failure does: with notice and the group's grace
 //	(c) Cancel itself returns the error of Close
 //
-// The driver is the goroutine that drives the run; [TaskRunner.Post] gets there
-// from any other. Whatever the row, what failed meanwhile is joined with the
-// result, and a second end adds to the first: a Kill in the grace of a Stop returns
-// both.
+// The driver is the goroutine that drives the run; [TaskRunner.Post] calls a function
+// on it from any other. In each row, failures are joined with the result, and a second
+// end adds to the first: a Kill in the grace of a Stop returns both.
 //
-// Without a grace, and when it has passed, tasks are closed. The context of a call
-// ([Blocking] and its kin) lasts until then; with [RunnerOptions.EndCalls] it ends
-// with the notice. A call that ignores its context is waited for, and holds up
-// nothing but the end.
+// Tasks without a grace, and those whose grace has passed, are closed. The context of a
+// call ([Blocking] and its kin) lasts until then; with [RunnerOptions.EndCalls] it ends
+// with the notice. A call that ignores its context delays the end and nothing else.
 //
-// A [Snapshot] of a group that a run left unfinished has the nodes that succeeded
-// as completed, and those that were closed or cancelled as neither: a resume starts
-// them again. After Drain no node that had started is among them.
+// In a [Snapshot] of an unfinished group, the nodes that succeeded are completed, and
+// the others that had started are started; a resume runs these again. After Drain
+// every node that had started has ended by itself.
 //
 // # What a notice does
 //
-// A notice is a [*StopError]. It is a state: a task that begins after it finds it,
-// by [StopCause] or [Coroutine.Stopping].
+// A notice is a [*StopError]. It is a state: a task that begins later finds it with
+// [StopCause] or [Coroutine.Stopping].
 //
 //	                                  the failure of another node   the stop of the run
-//	a task that runs                  goes on within the grace      the same
-//	its calls and polls               go on                         the same
+//	a running task                    continues for the grace       the same
+//	its calls and polls               continue                      the same
 //	Retry                             makes no new attempt          the same
-//	Sequence                          goes on                       begins no other task, ends with the notice
-//	a group inside that runs          goes on to its end            starts nothing more, passes the notice on
-//	a group inside that is begun      as if it had been running     starts nothing, ends with the notice
-//	what is behind a Shield           goes on                       the same
+//	Sequence                          continues                     starts no other task, ends with the notice
+//	a running group inside            continues to its end          starts nothing more, passes the notice on
+//	a group inside that begins        as if it had been running     starts nothing, ends with the notice
+//	a task behind a Shield            continues                     the same
 //
-// A task that ends with the notice, returned as it is or wrapped, is cancelled. One
-// that ends with another error as well has failed, and one that ends with nil has
-// succeeded.
+// A task that returns the notice, possibly wrapped, is cancelled. If it returns another
+// error, or joins one, it has failed. If it returns nil, it has succeeded.
 //
 // # Conditions, services, single nodes
 //
-// A node starts when all that it requires is done. [GroupOptions.When] may decide
-// otherwise once all of that has ended: start it all the same, skip it, or let it
-// pass. A task that says [Ready] is a service: what requires it starts, and it is
-// told to end when all of that has ended, in reverse order and within the grace of a
-// stop. [DependencyTaskGroup.SkipNode] and StopNode end one node.
+// A node starts when all that it requires is done. [GroupOptions.When] can decide
+// otherwise once that has ended: start the node all the same, skip it, or let it pass.
+// A task that calls [Ready] is a service: the nodes that require it start, and it gets
+// a notice when they have ended, so that services end in reverse order and within the
+// grace of a stop. [DependencyTaskGroup.SkipNode] and [DependencyTaskGroup.StopNode]
+// end one node.
 //
 // # Writing your own loop
 //
-// [TaskRunner.Step] makes one step and returns; [TaskRunner.Due] says when the
-// next one is worth making, and [RunnerOptions.Wake] tells when that has become
-// earlier. So a run can be driven by a reconcile loop, a user interface, a
-// durable workflow, or a test. [TaskRunner.RunToCompletion] is such a loop, on
-// top of a [Clock].
+// [TaskRunner.Step] makes one step and returns. [TaskRunner.Due] says when to call it
+// next, and [RunnerOptions.Wake] is called when that has become earlier. So a reconcile
+// loop, a user interface, a durable workflow or a test can drive a run.
 //
 // # Watching a run
 //
-// A group tells its [Observer] of every change of a node's state.
-// [NewLogObserver] makes a log of that, package timeline records what ran when,
-// and [Observers] joins several. Between two steps a group can be asked:
-// [DependencyTaskGroup.WriteTo] says why it does not go on, and
-// [DependencyTaskGroup.WriteMermaid] draws it.
+// A group tells its [Observer] everything that happens in it and in groups inside.
+// [NewLogObserver] writes a log, package timeline records what ran when, and
+// [Observers] joins several. Between two steps [DependencyTaskGroup.WriteTo] says what
+// each node waits for, and [DependencyTaskGroup.WriteMermaid] draws the graph.
 //
 // # From OpenStack Heat
 //
