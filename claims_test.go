@@ -498,7 +498,8 @@ func TestDeadlockError_of_many(t *testing.T) {
 
 // Twenty thousand nodes that each claim a Limiter of their own beside a common one
 // are a matter of a second, within a node that holds something as well: when each
-// turn looked at all that wait they took a minute.
+// turn looked at all that wait they took a minute. (benchmarks/internal/growth counts
+// what they cost.)
 func TestClaims_of_many(t *testing.T) {
 	n := 20_000
 	if testing.Short() {
@@ -525,9 +526,7 @@ func TestClaims_of_many(t *testing.T) {
 					task = claiming(t, "box", map[string][]scheduler.Claim{"box": unit(limiter(1))},
 						func(string) scheduler.Task { return inner })
 				}
-				started := time.Now()
 				require.NoError(t, scheduler.Run(t.Context(), task, alone()))
-				require.Less(t, time.Since(started), 15*time.Second)
 				require.Zero(t, common.InUse()+common.Waiting())
 			})
 		}

@@ -351,6 +351,9 @@ func (g *engine) nextStep() Yield {
 	if g.parking.wantsRound() {
 		y.code |= yieldNext
 	}
+	if g.conditions.areDue() && g.phase == phaseRunning {
+		y.code |= yieldNext // a panic has come between
+	}
 	if g.waitsForClaims() {
 		y.code |= yieldClaims
 	}

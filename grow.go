@@ -272,20 +272,14 @@ func (g *engine) add(n newNode) {
 	}
 }
 
-// tellAdded tells of a node that was added, and what became of it at once. A panic of
-// an Observer is not one of the member that has added the node: it goes up.
+// tellAdded tells of a node that was added, and what became of it at once.
 func (g *engine) tellAdded(p int32) {
-	told := false
-	defer func() {
-		if !told {
-			g.dropWatcher()
+	g.insideCode(func() {
+		g.tell(NodeAdded, p, nil)
+		if to := g.nodes.state(p); to != StatePending && g.watchers.want(NodeChanged) {
+			g.tellChange(p, StatePending, to, nil, nil)
 		}
-	}()
-	g.tell(NodeAdded, p, nil)
-	if to := g.nodes.state(p); to != StatePending && g.watchers.want(NodeChanged) {
-		g.tellChange(p, StatePending, to, nil, nil)
-	}
-	told = true
+	})
 }
 
 // standing is what a node is for one that is added and requires it.

@@ -3,6 +3,7 @@ package scheduler_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,4 +106,63 @@ func TestAdd_inside_of_everything(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A member that recovers what came out of its Add goes on as itself, and nobody is
+// lost: When is asked again in the next round, and the Observer is told no more.
+func TestAdd_recovered(t *testing.T) {
+	t.Parallel()
+	adds := func(t *testing.T, panics int, watch scheduler.Observer) (*scheduler.DependencyTaskGroup[string], func() error) {
+		var group *scheduler.DependencyTaskGroup[string]
+		var added scheduler.Event
+		group = newGroup(t, "a", func(k string) scheduler.Task {
+			if k != "a" {
+				return scheduler.Func(func(context.Context) error { added.Set(); return nil })
+			}
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				func() {
+					defer func() { require.Equal(t, "not now", recover()) }()
+					_ = group.Add("b")
+				}()
+				co.Note("mine")
+				require.Equal(t, "mine", group.ExplainNode("a").Notes.Text)
+				require.NoError(t, group.Add("c"))
+				group.CloseInput()
+				return co.Yield(scheduler.On(&added))
+			})
+		}, &scheduler.GroupOptions[string]{
+			KeepOpen: true, RecoverPanics: true, Observer: watch,
+			When: func(k string, _ iter.Seq2[string, scheduler.State]) scheduler.Verdict {
+				if k == "b" && panics > 0 {
+					panics--
+					panic("not now")
+				}
+				return scheduler.Usual
+			},
+		})
+		return group, func() error {
+			return scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: newClock()})
+		}
+	}
+	t.Run("When, once", func(t *testing.T) {
+		group, run := adds(t, 1, nil)
+		require.NoError(t, run())
+		require.Equal(t, scheduler.StateSucceeded, group.State("b"))
+	})
+	t.Run("When, again and again", func(t *testing.T) {
+		group, run := adds(t, 9, nil)
+		require.ErrorContains(t, run(), "a: panic: not now", "the second time it is not recovered")
+		require.Equal(t, scheduler.StateCancelled, group.State("b"))
+		require.Equal(t, scheduler.StateFailed, group.State("a"))
+	})
+	t.Run("Observer", func(t *testing.T) {
+		told := 0
+		group, run := adds(t, 0, selective{scheduler.KindsOf(scheduler.NodeAdded), func(scheduler.Record) {
+			told++
+			panic("not now")
+		}})
+		require.NoError(t, run())
+		require.Equal(t, 1, told)
+		require.Equal(t, scheduler.StateSucceeded, group.State("c"))
+	})
 }

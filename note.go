@@ -259,7 +259,9 @@ func (g *engine) takeNotes() {
 		n := g.notes.byNode[c.node]
 		n.Text = text
 		g.setNotes(c.node, n)
-		g.notes.untold = append(g.notes.untold, c.node)
+		if g.watchers.want(NodeNoted) {
+			g.notes.untold = append(g.notes.untold, c.node)
+		}
 	}
 }
 
@@ -296,19 +298,23 @@ func (g *engine) noteInside(p int32, n Notes, kind Kind, err error) {
 	g.tellInside(kind, p, err)
 }
 
-// tellInside tells what happens inside the code of a member. That may recover a
-// panic of an Observer, which has to be known all the same.
+// tellInside tells what happens inside the code of a member.
 func (g *engine) tellInside(kind Kind, p int32, err error) {
-	if !g.watchers.want(kind) {
-		return
+	if g.watchers.want(kind) {
+		g.insideCode(func() { g.watchers.tell(g.record(kind, p, err), g.runningTaskOf(p), 0) })
 	}
+}
+
+// insideCode tells something inside of code that may recover a panic of an Observer,
+// which has to be known all the same.
+func (g *engine) insideCode(tell func()) {
 	told := false
 	defer func() {
 		if !told {
 			g.dropWatcher()
 		}
 	}()
-	g.watchers.tell(g.record(kind, p, err), g.runningTaskOf(p), 0)
+	tell()
 	told = true
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -363,7 +364,8 @@ func TestNote_ofManyShortTasks(t *testing.T) {
 	require.Equal(t, []string{"note of fails", "note of d"}, left)
 }
 
-// An Observer that panics about a note ends the run, even if the task recovers.
+// An Observer that panics about a note is told no more, and its panic ends the run
+// unless the task recovers it.
 func TestNote_observerPanics(t *testing.T) {
 	for _, recovers := range []bool{false, true} {
 		t.Run(fmt.Sprint("recovered: ", recovers), func(t *testing.T) {
@@ -423,4 +425,32 @@ func TestObserver_abandoned(t *testing.T) {
 		require.Equal(t, "a node abandoned: "+lost.Error(), o.take())
 		close(let)
 	})
+}
+
+// Notes of calls that nobody is told of are not kept for that.
+func TestNote_ofManyCalls(t *testing.T) {
+	group := newGroup(t, "a", func(string) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			step := func(context.Context) (int, error) { return 0, nil }
+			note := func(ctx context.Context) (int, error) { scheduler.Note(ctx, "building"); return 0, nil }
+			cost := func(fn func(context.Context) (int, error)) (bytes uint64) {
+				var before, after runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				for range 20_000 {
+					if _, err := scheduler.Call(co, fn); err != nil {
+						panic(err)
+					}
+				}
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				return max(after.HeapAlloc, before.HeapAlloc) - before.HeapAlloc
+			}
+			_ = cost(step)
+			_ = cost(note)
+			require.Less(t, cost(note), uint64(20_000))
+			return nil
+		})
+	}, nil)
+	require.NoError(t, scheduler.Run(t.Context(), group, nil))
 }

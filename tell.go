@@ -87,7 +87,9 @@ func (g *engine) tellDraining() {
 	if !g.busy {
 		g.readClock()
 	}
-	g.tell(GroupDraining, noNode, nil)
+	if g.watchers.want(GroupDraining) {
+		g.insideCode(func() { g.tell(GroupDraining, noNode, nil) })
+	}
 }
 
 func (g *engine) tellLateDrain() {

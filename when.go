@@ -52,6 +52,9 @@ func (c *conditions) grow(n int) {
 // areUsed reports whether there is a When.
 func (c *conditions) areUsed() bool { return c.due != nil }
 
+// areDue reports whether When is to be asked of any node.
+func (c *conditions) areDue() bool { return c.due != nil && !c.due.Empty() }
+
 // takeFirst takes out the first node in key order, or returns noNode.
 func (c *conditions) takeFirst() int32 {
 	p := c.due.Next(0)
