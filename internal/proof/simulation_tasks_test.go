@@ -238,6 +238,9 @@ func (g *simGroup) change(t scheduler.Record) {
 	g.s.require(!t.From.Ended(), "group %d: node %d changes after its end", g.id, k)
 	g.s.require(g.g.State(k) == t.To, "group %d: node %d is not what it changed to", g.id, k)
 	g.state[k] = t.To
+	if t.From == scheduler.StateReady && t.To == scheduler.StateClosing {
+		g.s.unwound = true // services are closed after all others, one by one, which waits
+	}
 	switch {
 	case t.To == scheduler.StateRunning:
 		g.s.require(t.From == scheduler.StatePending, "group %d: node %d starts twice", g.id, k)
