@@ -30,8 +30,8 @@ var (
 	// ErrNoRun means that there is no run of that name.
 	ErrNoRun = errors.New("journal: no such run")
 
-	// ErrNoResult means that a node has recorded no result, or has no step of
-	// that name on record.
+	// ErrNoResult means that a node has recorded no result, or no step of that
+	// name.
 	ErrNoResult = errors.New("journal: no result")
 
 	// ErrNoNode is returned by Step and StepIn outside the nodes of a [Run].
@@ -43,7 +43,7 @@ var (
 	// ErrOpenRuns is returned by Close of a Journal that has open runs.
 	ErrOpenRuns = errors.New("journal: there are open runs")
 
-	// ErrNotJournal means that the file is something else.
+	// ErrNotJournal means that the file is not a journal.
 	ErrNotJournal = errors.New("journal: the file is not a journal")
 
 	// ErrNewer means that a newer version of this package wrote the file.
@@ -59,13 +59,13 @@ var (
 	ErrFull = errors.New("journal: no space left")
 )
 
-// HeldError says who has a run open. It is an [ErrHeld].
+// HeldError reports which process has a run open. It matches [ErrHeld].
 type HeldError struct {
 	Run   string
 	Owner string // host, process ID and program; "" if that is not known
 }
 
-// Error names the run and its owner.
+// Error names the run and the process that has it open.
 func (e *HeldError) Error() string {
 	if e.Owner == "" {
 		return fmt.Sprintf("journal: run %q is open elsewhere", e.Run)
@@ -76,9 +76,9 @@ func (e *HeldError) Error() string {
 // Is reports whether target is [ErrHeld].
 func (e *HeldError) Is(target error) bool { return target == ErrHeld }
 
-// GraphError says how a graph differs from the one that a run was begun with. It
-// is an [ErrGraphChanged]. Nodes are given as in error messages: keys, with
-// slashes between those of nested groups; all lists are sorted.
+// GraphError reports how a graph differs from the one that a run was begun with. It
+// matches [ErrGraphChanged]. Nodes are written as in error messages: keys, with
+// slashes between those of nested groups. All lists are sorted.
 type GraphError struct {
 	Run     string
 	Group   string   // the path of a group inside a node; "" for the run's own
@@ -87,7 +87,7 @@ type GraphError struct {
 	Changed []string // of both: requirements that are gone or new, such as "server no longer requires volume"
 }
 
-// Error lists what differs, at most ten items of each kind.
+// Error lists the differences, at most ten of each kind.
 func (e *GraphError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "journal: run %q", e.Run)
@@ -114,15 +114,15 @@ func (e *GraphError) Error() string {
 // Is reports whether target is [ErrGraphChanged].
 func (e *GraphError) Is(target error) bool { return target == ErrGraphChanged }
 
-// ValueError says which key, result or step could not be written as JSON, or
-// read back as the type that was asked for.
+// ValueError reports a key, result or step that could not be written as JSON, or read
+// back as the requested type.
 type ValueError struct {
 	Run  string
 	What string // such as "result of server", "step create of server", "key 7"
 	Err  error
 }
 
-// Error names the run, what it is about and the reason.
+// Error names the run, the value and the reason.
 func (e *ValueError) Error() string {
 	return fmt.Sprintf("journal: run %q: %s: %v", e.Run, e.What, e.Err)
 }
@@ -131,7 +131,7 @@ func (e *ValueError) Error() string {
 func (e *ValueError) Unwrap() error { return e.Err }
 
 // FileError is an error of the file itself: [ErrNotJournal], [ErrNewer],
-// [ErrCorrupt], [ErrReadOnly], [ErrFull], [ErrFenced] or what the system says.
+// [ErrCorrupt], [ErrReadOnly], [ErrFull], [ErrFenced] or an error of the system.
 type FileError struct {
 	Path string
 	Err  error

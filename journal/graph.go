@@ -93,12 +93,13 @@ func (g graph) nodes() map[string][]string {
 	return nodes
 }
 
-// Dependencies returns the graph of a run: that which it was begun with, or the one that
-// was taken over last, and the nodes that were added since. So a run can be rolled back by
-// a program that has only the file. K is the type of the keys; if a key in the file is not
-// a K, the error is a [*ValueError]. Nodes are in the order of their keys as JSON, and then
-// in the order in which they were added. Dependencies returns [ErrNoRun] if there is no run
-// of that name. It reads the file: it is not for a step.
+// Dependencies returns the graph of a run: the one it was begun with or that was
+// taken over last, with the nodes added since. With it a program that has only the
+// file can roll the run back. K is the type of the keys; if a key in the file is not
+// a K, the error is a [*ValueError]. Nodes are in the order of their keys as JSON,
+// followed by the added ones in the order of their adding. If there is no run of that
+// name, the error is [ErrNoRun]. Dependencies reads the file, so do not call it in a
+// step.
 func Dependencies[K comparable](ctx context.Context, j *Journal, run string) (*scheduler.Dependencies[K], error) {
 	filed, err := j.graph(ctx, run)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -10,39 +10,39 @@ import (
 
 // GroupOptions are the options of a [Run] or a [Group].
 type GroupOptions[K comparable] struct {
-	// Group has the options of the group itself. Nodes that its Completed names
-	// are not recorded. Its Timeout counts from when the node's code begins, not
-	// while the node's start is on its way to the disk; the grace after it is that
-	// of Grace or GraceFor, never inherited; of a service it does not end when that is ready, so give
-	// services none. Its Observer hears of successes before
-	// they are on disk: see Recorded.
+	// Group has the options of the group itself. Nodes named by its Completed are not
+	// recorded. Its Timeout counts from when the node's code begins, not from when
+	// its start is sent to the disk; the grace after it is Grace or GraceFor, never
+	// inherited. It does not end when a service is ready, so give services none. Its
+	// Observer sees successes before they are on disk: see Recorded.
 	Group scheduler.GroupOptions[K]
 
 	// TakeOver is called if the run was begun with another graph. If it returns nil,
-	// the run continues with the new graph: nodes that are gone are left as they
-	// are, and new ones run. Otherwise the constructor returns its error; without
-	// TakeOver, the [*GraphError].
+	// the run continues with the new graph: removed nodes are left as they are, and
+	// new ones run. Otherwise the constructor returns its error, or without TakeOver
+	// the [*GraphError].
 	TakeOver func(change *GraphError) error
 
-	// Redo is asked, in key order, for each node that has succeeded, when the group is
-	// made. It returns true if what the node had made is gone, as after somebody
-	// deleted it. The node then runs anew: its steps run again, and Node.ID is another
-	// one. Nodes that require it and have succeeded do not run again, unless Redo says
-	// so for them.
+	// Redo is called, in key order, for each node that has succeeded, when the group
+	// is made. It returns true if what the node had made is gone, for example because
+	// someone deleted it. The node then runs anew: its steps run again, and Node.ID
+	// changes. Nodes that require it and have succeeded run again only if Redo
+	// returns true for them.
 	Redo func(n *Node[K]) bool
 
-	// SyncEnds lets a node succeed only once its success is on disk, so that an
-	// Observer hears of none that a crash could take back. In a chain it costs a
+	// SyncEnds lets a node succeed only once its success is on disk, so that a crash
+	// cannot take back a success that an Observer has seen. In a chain it costs a
 	// second wait for the disk per node.
 	SyncEnds bool
 
 	// Recorded is called for each record of the run once it is on disk, in order and
-	// on the driving goroutine. It must be quick. It is for a Run, and includes the
-	// records of the groups inside; a group inside a node has none of its own.
+	// on the driving goroutine. It must be quick. It belongs to a Run and includes
+	// the records of the groups inside; groups inside a node ignore it.
 	Recorded func(r Record)
 }
 
-// Group is a group whose nodes are recorded: that of a [Run], or one inside a node.
+// Group is a group whose nodes are recorded: the group of a [Run], or one inside a
+// node.
 type Group[K comparable] struct {
 	*scheduler.DependencyTaskGroup[K]
 
@@ -54,13 +54,13 @@ type Group[K comparable] struct {
 	growth  *growth[K] // nil: none can be added
 }
 
-// NewSubgroup makes a group inside a node. Its nodes are recorded in the node's run, under
-// the path of the node and the name of the group. When a later attempt of the node makes
-// the group again, it continues. Groups of one name inside one node are the same group;
-// while it runs, the nodes of a second one fail with [ErrGroupRuns].
+// NewSubgroup makes a group inside a node. Its nodes are recorded in the node's run,
+// under the path of the node and the name of the group. When a later attempt of the
+// node makes the group again, it continues. Groups of the same name inside a node are
+// the same group; while it runs, the nodes of a second one fail with [ErrGroupRuns].
 //
-// Inside a node of a roll-back, NewSubgroup makes the roll-back of the group that had this
-// name inside this node.
+// In a roll-back, NewSubgroup makes the roll-back of the group that had this name in
+// this node.
 //
 // Errors are those of [NewGroup], apart from those of the run.
 func NewSubgroup[L, K comparable](
@@ -255,10 +255,10 @@ func (g *Group[K]) begin() {
 	g.log.w.add(Record{Kind: KindGroup, Data: []byte(g.graph), path: g.path})
 }
 
-// Unused returns recorded steps that nodes which have succeeded since the group was made
-// did not ask for, as paths and names such as "server: create#1", in key order. Their effects
-// exist, but the code that made them has changed or took another path. Unused is for the
-// driving goroutine.
+// Unused returns recorded steps that nodes which have succeeded since the group was
+// made did not ask for, as paths and names such as "server: create#1", in key order.
+// Their effects exist, but the code that made them has changed or took another path.
+// Call Unused on the driving goroutine.
 func (g *Group[K]) Unused() []string {
 	g.log.mu.Lock()
 	defer g.log.mu.Unlock()

@@ -52,10 +52,10 @@ func (m groupMaker[K]) grow(g *Group[K], deps *scheduler.Dependencies[K], elemen
 	return deps, elements, nil
 }
 
-// Add adds a node, as that of [scheduler.DependencyTaskGroup] does, and records it. When
-// the run is opened again the node is in the group from the beginning; to add it again,
-// with the same requirements, does nothing. Further errors are a [*ValueError] for a key
-// that is no JSON, or whose JSON is that of another key.
+// Add adds a node, as [scheduler.DependencyTaskGroup.Add] does, and records it. When
+// the run is opened again, the node is in the group from the beginning; adding it
+// again, with the same requirements, does nothing. If the key cannot be written as
+// JSON, or its JSON is that of another key, the error is a [*ValueError].
 func (g *Group[K]) Add(k K, required ...K) error {
 	if g.growth == nil {
 		return g.DependencyTaskGroup.Add(k, required...) // refuses it

@@ -16,14 +16,14 @@ import (
 	sqlitelib "modernc.org/sqlite/lib"
 )
 
-// Synchronous says what a record survives once it was committed.
+// Synchronous determines what a committed record survives.
 type Synchronous uint8
 
 const (
-	// Full survives the loss of power: each commit waits for the disk.
+	// Full survives a loss of power: each commit waits for the disk.
 	Full Synchronous = iota
-	// Normal survives the death of the process, but not of the machine, which
-	// may take back the last commits. It is several times as fast as Full.
+	// Normal survives the death of the process. If the machine dies, the last commits
+	// may be lost. It is several times as fast as Full.
 	Normal
 )
 
@@ -33,8 +33,8 @@ type Options struct {
 	Synchronous Synchronous
 }
 
-// Journal is an open file with any number of runs. It is safe for concurrent use,
-// and several processes may have the same file open. It must be closed.
+// Journal is an open file with any number of runs. It is safe for concurrent use, and
+// several processes may have the same file open. It must be closed.
 type Journal struct {
 	path string
 	db   *sql.DB // with one connection: SQLite has one writer anyway

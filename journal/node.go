@@ -14,8 +14,8 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// Node gives the code of a node its key, its attempt and access to results. Its methods
-// may be called from any goroutine.
+// Node is a node of a recorded group, as passed to its code: it has the key, the
+// attempt and access to results. Its methods may be called from any goroutine.
 type Node[K comparable] struct {
 	key   K
 	own   *node
@@ -27,8 +27,9 @@ type Node[K comparable] struct {
 // Key returns the node's key.
 func (n *Node[K]) Key() K { return n.key }
 
-// Attempt returns how often the node has been started in this run, from 1 on. Starts are
-// counted before code runs, so an attempt may have been cut off before its first line.
+// Attempt returns the number of times that the node has been started in this run,
+// from 1. Starts are recorded before code runs, so an earlier attempt may have been
+// cut off before its first line.
 func (n *Node[K]) Attempt() int {
 	n.own.log.mu.Lock()
 	defer n.own.log.mu.Unlock()
@@ -36,8 +37,8 @@ func (n *Node[K]) Attempt() int {
 }
 
 // ID returns the node's idempotency key: 32 hexadecimal digits, the same in each
-// attempt, and different from those of all other nodes and runs. A roll-back has keys of
-// its own, and so has a node that GroupOptions.Redo runs anew. Give it to an API that can
+// attempt, and different from those of all other nodes and runs. A node has another
+// ID in a roll-back, and after GroupOptions.Redo. Pass it to an API that can
 // recognize a repeated request, with the name of the step if the node makes several
 // requests.
 func (n *Node[K]) ID() string {
@@ -47,9 +48,9 @@ func (n *Node[K]) ID() string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// SetResult sets the result that is recorded, as JSON, when the node succeeds. The last
-// call counts. If v cannot be marshaled, SetResult returns a [*ValueError] and changes
-// nothing.
+// SetResult sets the result that is recorded, as JSON, when the node succeeds. The
+// last call wins. If v cannot be marshaled, SetResult returns a [*ValueError] and
+// changes nothing.
 func (n *Node[K]) SetResult(v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -61,10 +62,10 @@ func (n *Node[K]) SetResult(v any) error {
 	return nil
 }
 
-// Rewind makes later steps start again from the first occurrence of each name, as a new
-// attempt would. Call it where a task inside the node is made anew, as in the function
-// given to [scheduler.Retry]: then steps that an earlier try has recorded do not run
-// again.
+// Rewind makes later steps count from the first occurrence of each name again, as in
+// a new attempt. Call it where a task inside the node is made anew, such as in the
+// function given to [scheduler.Retry]: steps that an earlier try has recorded then do
+// not run again.
 func (n *Node[K]) Rewind() {
 	n.own.log.mu.Lock()
 	defer n.own.log.mu.Unlock()

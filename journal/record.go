@@ -6,11 +6,11 @@ import (
 	"strconv"
 )
 
-// Kind is what a [Record] is about.
+// Kind is the kind of a [Record].
 type Kind uint8
 
 const (
-	// KindGroup is the graph of a group, at its begin, or when another graph was
+	// KindGroup is the graph of a group, when it begins or when another graph is
 	// taken over.
 	KindGroup Kind = iota + 1
 	// KindStart is an attempt of a node, recorded before its code runs.
@@ -41,11 +41,15 @@ func (k Kind) String() string {
 type Record struct {
 	Seq      int64 // from 1 on, without gaps
 	Kind     Kind
-	Node     string // its keys from the outermost group on, with slashes between them
-	Rollback bool   // it belongs to the roll-back
+	Node     string // keys from the outermost group to the node, joined by slashes
+	Rollback bool   // the record belongs to the roll-back
 	Attempt  int    // of the node, from 1 on
 	Step     string // of KindStep: the name, "#" and its occurrence in the attempt, from 1 on
-	Data     []byte // KindStep, KindEnd: the result as JSON; KindFailure, KindFinish: the error's text; KindAdd: the key and those of what it requires, as JSON, with tabs between them
+
+	// Data is the result as JSON of a KindStep or KindEnd, the error's text of a
+	// KindFailure or KindFinish, and the key of a KindAdd and the keys that it
+	// requires, as JSON, separated by tabs.
+	Data []byte
 
 	path string
 }

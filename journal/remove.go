@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// Remove removes the journal at path, with the files beside it that belong to it. It is
-// not an error if there is none. If a run is open, the error is a [*FileError] that wraps
-// [ErrHeld], and nothing is removed. No process may have the file open.
+// Remove removes the journal at path and the files beside it that belong to it. It
+// returns nil if there is none. No process may have the file open; if a run is open,
+// the error is a [*FileError] that wraps [ErrHeld], and nothing is removed.
 //
-// The file at path is the last to go: after a crash, call Remove again.
+// The file at path is removed last, so after a crash Remove can be called again.
 func Remove(path string) error {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real

@@ -21,12 +21,12 @@ func (g *Group[K]) recorded(key K) *node {
 	return nil
 }
 
-// Result returns the result of a node that has succeeded, in this process or an earlier
-// one: the value given to [Node.SetResult], unmarshaled anew for each call. In a
-// roll-back it is the result that the node had when it was created.
+// Result returns the result of a node that has succeeded, in this process or an
+// earlier one: the value given to [Node.SetResult], unmarshaled anew in each call. In
+// a roll-back it is the result that the node had when it went forward.
 //
-// A node can rely on the results of the nodes that it requires. For a key that is not in
-// the group, or whose node has no result, the error is [ErrNoResult]; if the result has
+// A node can rely on the results of the nodes that it requires. If the key is not in
+// the group, or its node has no result, the error is [ErrNoResult]; if the result has
 // another type, it is a [*ValueError]. Result may be called from any goroutine.
 func Result[T any, K comparable](from Results[K], key K) (T, error) {
 	return read[T](from, key, "", func(n *node) ([]byte, bool) {
@@ -34,10 +34,10 @@ func Result[T any, K comparable](from Results[K], key K) (T, error) {
 	})
 }
 
-// StepResult returns the value recorded by the first step of that name in a node, whether
-// or not the node has succeeded; of a node that was run anew because of
-// GroupOptions.Redo, the first one since then. A roll-back needs it to undo a node that
-// was half created. Errors are those of [Result].
+// StepResult returns the value recorded by the first step of that name in a node,
+// whether or not the node has succeeded. If the node was run anew because of
+// GroupOptions.Redo, only steps since then count. A roll-back needs it to undo a node
+// that was partly created. Errors are those of [Result].
 func StepResult[T any, K comparable](from Results[K], key K, name string) (T, error) {
 	return read[T](from, key, "step "+name+" of ", func(n *node) ([]byte, bool) {
 		data, ok := n.steps[occurrence(name, n.before[name]+1)]

@@ -9,15 +9,15 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// Run is a recorded group, as a Task: run it with [scheduler.Run], or as part of another
-// task. Each step is a round of the group, whose records are then committed together
-// while the run continues.
+// Run is a recorded group, as a Task: run it with [scheduler.Run], or as part of
+// another task. Each step is a round of the group. The round's records are then
+// committed together while the run continues.
 //
-// A Run ends after its last record is on disk. Until then, or until [Run.Close], it is
-// open in the Journal. So close a Run that may never have been stepped, as when it was
-// given to [scheduler.Run] with a context that had ended: to close one that has ended does
-// nothing. The Journal closes those that are left when it is closed. The other methods are
-// those of the group.
+// A Run ends after its last record is on disk. Until then, or until [Run.Close], it
+// is open in the Journal. Close a Run that may never have been stepped, as when it
+// was given to scheduler.Run with a context that had ended; closing a Run that has
+// ended does nothing. Closing the Journal closes the runs that were never stepped.
+// The other methods are those of the group.
 type Run[K comparable] struct {
 	*Group[K]
 
@@ -32,26 +32,27 @@ type Run[K comparable] struct {
 // NewGroup makes a group that continues the run of that name, or begins one. task is
 // called for a node once its start is on disk, and again for each attempt.
 //
-// Nodes that have succeeded do not run again. A node that had started and not succeeded
-// runs again from its beginning, with the same [Node.ID]; Step then returns what its
-// steps have recorded.
+// Nodes that have succeeded do not run again. A node that had started and not
+// succeeded runs again from its beginning, with the same [Node.ID]; [Step] then
+// returns what its steps have recorded.
 //
-// The errors are [ErrHeld], [ErrRollingBack], [ErrGraphChanged], a [*ValueError]
-// for keys that are no JSON, a [*FileError], and those of
-// [scheduler.NewDependencyTaskGroup]. The file is unchanged then.
+// The errors are [ErrHeld], [ErrRollingBack], [ErrGraphChanged], a [*ValueError] for
+// keys that cannot be written as JSON, a [*FileError], and those of
+// [scheduler.NewDependencyTaskGroup]. After an error the file is unchanged.
 //
-// NewGroup reads and writes the file: it is not for a step.
+// NewGroup reads and writes the file, so do not call it in a step.
 func NewGroup[K comparable](
 	j *Journal, name string, deps *scheduler.Dependencies[K], task func(n *Node[K]) scheduler.Task, opts *GroupOptions[K],
 ) (*Run[K], error) {
 	return newRun(j, name, false, deps, task, opts)
 }
 
-// NewRollback makes a group that undoes the run of that name in reverse order: all nodes
-// that were started, whether or not they succeeded, and none that never was. It continues
+// NewRollback makes a group that undoes the run of that name, in reverse order: all
+// nodes that were started, whether or not they succeeded, and no others. It continues
 // an earlier roll-back. From then on the run cannot go forward.
 //
-// In its nodes, [Result] and [StepResult] return the values that the run recorded. Errors are those of [NewGroup], and [ErrNoRun].
+// In its nodes, [Result] and [StepResult] return the values that the run recorded.
+// Errors are those of [NewGroup], and [ErrNoRun].
 func NewRollback[K comparable](
 	j *Journal, name string, deps *scheduler.Dependencies[K], task func(n *Node[K]) scheduler.Task, opts *GroupOptions[K],
 ) (*Run[K], error) {
@@ -104,7 +105,7 @@ func newRun[K comparable](
 // atOnce is a Yield that is due at once.
 var atOnce = scheduler.At(time.Unix(0, 0))
 
-// Step is a round of the group.
+// Step runs a round of the group.
 func (r *Run[K]) Step(ctx context.Context) (scheduler.Yield, error) {
 	return r.round(func() (scheduler.Yield, error) {
 		woken, failure := r.publish()
@@ -222,7 +223,7 @@ func (r *Run[K]) release() error {
 	return r.log.close()
 }
 
-// BeginClose asks the group to end.
+// BeginClose begins to close the group: see [scheduler.Closer].
 func (r *Run[K]) BeginClose() *scheduler.Event {
 	if r.ended {
 		return nil
@@ -234,8 +235,8 @@ func (r *Run[K]) BeginClose() *scheduler.Event {
 	return r.Group.BeginClose()
 }
 
-// Close closes the group, and waits until what was recorded is on disk. The run can
-// be opened again.
+// Close closes the group, and blocks until its records are on disk. The run can be
+// opened again.
 func (r *Run[K]) Close() error {
 	if r.ended {
 		return nil

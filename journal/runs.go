@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// RunState is how a run, or its roll-back, stands.
+// RunState is the state of a run, or of its roll-back.
 type RunState uint8
 
 const (
-	// RunUnfinished is a run that goes on at the moment, or whose process has died.
+	// RunUnfinished is a run that is in progress, or whose process has died.
 	RunUnfinished RunState = iota + 1
 	// RunFailed is a run that has ended with an error. It can be resumed.
 	RunFailed
-	// RunSucceeded is a run all of whose nodes are done.
+	// RunSucceeded is a run whose nodes are all done.
 	RunSucceeded
 )
 
@@ -32,17 +32,17 @@ func (s RunState) String() string {
 	return runStateNames[s]
 }
 
-// RunInfo is what a list of runs has of each.
+// RunInfo describes a run.
 type RunInfo struct {
 	Name     string
 	State    RunState // of the roll-back, if there is one
 	Rollback bool     // a roll-back was begun
-	Open     bool     // some process has it open
+	Open     bool     // a process has it open
 	Owner    string   // the process that has it open, or had it last
 	Nodes    int      // of the run's graph
 	Begun    time.Time
-	Ended    time.Time // zero: it has not
-	Err      string    // with RunFailed
+	Ended    time.Time // zero if it has not ended
+	Err      string    // the error's text, with RunFailed
 }
 
 // Runs lists all runs, open or not, in the order in which they were created. It
@@ -154,7 +154,7 @@ func (j *Journal) delete(ctx context.Context, run string) error {
 }
 
 // Prune deletes runs that succeeded, or were rolled back completely, more than age
-// ago, and returns their number. Runs that are open stay, and so do those whose end
+// ago, and returns their number. It keeps runs that are open, and those whose end
 // lies in the future, as after the clock was set back.
 func (j *Journal) Prune(ctx context.Context, age time.Duration) (int, error) {
 	runs, err := j.runs(ctx)

@@ -7,21 +7,21 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// Step calls fn on a goroutine of its own, as [scheduler.Call] does, and records its
-// value. If the step is already on record, under this name and its occurrence in the
+// Step calls fn on its own goroutine, as [scheduler.Call] does, and records its
+// value. If the step is already recorded, under this name and its occurrence in the
 // attempt, Step returns the recorded value and does not call fn.
 //
-// Before it calls fn, Step waits until the earlier records of the node are on disk, so
-// that no effect outlives its cause. Meanwhile the task is parked. Only successes are
-// recorded: after an error, or if the process dies in between, a later attempt calls fn
-// again. fn should pass [Node.ID] on to the API that it calls.
+// Before it calls fn, Step parks the task until the earlier records of the node are
+// on disk, so that no effect outlives its cause. Only successes are recorded: after
+// an error, or if the process dies before the record, a later attempt calls fn again.
+// Pass [Node.ID] on to the API that fn calls.
 //
-// Each attempt should ask for the same steps in the same order. In loops, and in tasks
-// that run side by side, give each step a name of its own.
+// Each attempt should ask for the same steps in the same order. In loops, and in
+// tasks that run side by side, give each step its own name.
 //
-// Outside the nodes of a [Run] the error is [ErrNoNode]; in a call that outlived its run
-// it is [scheduler.ErrEnded]. If the value cannot be marshaled, or the recorded one has
-// another type, it is a [*ValueError].
+// Outside the nodes of a [Run] the error is [ErrNoNode]; in a call that has outlived
+// its run it is [scheduler.ErrEnded]. If the value cannot be marshaled, or the
+// recorded one has another type, it is a [*ValueError].
 func Step[T any](co *scheduler.Coroutine, name string, fn func(ctx context.Context) (T, error)) (T, error) {
 	var v T
 	n, err := nodeOf(co.Context())
@@ -46,9 +46,8 @@ func Step[T any](co *scheduler.Coroutine, name string, fn func(ctx context.Conte
 	})
 }
 
-// Sync parks the task until everything that its node has recorded is on disk: before it
-// tells somebody that a step was done, or lets go of what the step began. Its errors are
-// those of [Step].
+// Sync parks the task until everything that its node has recorded is on disk. Call it
+// before the task tells anyone that a step was done. Errors are those of [Step].
 func Sync(co *scheduler.Coroutine) error {
 	n, err := nodeOf(co.Context())
 	if err != nil {
@@ -72,8 +71,9 @@ func (n *node) await(co *scheduler.Coroutine, b *batch) error {
 }
 
 // StepIn is [Step] for functions given to [scheduler.Blocking], [scheduler.Fetch] or
-// [scheduler.Call]; ctx is the context of the call. It calls fn on the same goroutine and
-// blocks while it waits for the disk. If ctx ends meanwhile, StepIn returns its cause.
+// [scheduler.Call]; ctx is the context of that call. It calls fn on the same
+// goroutine and blocks while it waits for the disk. If ctx ends meanwhile, StepIn
+// returns its cause.
 func StepIn[T any](ctx context.Context, name string, fn func(ctx context.Context) (T, error)) (T, error) {
 	var v T
 	n, err := nodeOf(ctx)

@@ -38,7 +38,10 @@ func TestNodeTask_Throw(t *testing.T) {
 	require.NoError(t, err)
 	boom := errors.New("boom")
 	begun := func(inner scheduler.Task) *nodeTask {
-		task := &nodeTask{node: r.nodes["a"].own, make: func() scheduler.Task { return inner }}
+		task := &nodeTask{
+			node: r.nodes["a"].own, make: func() scheduler.Task { return inner },
+			needed: func() bool { return false }, // no service
+		}
 		_, err := task.begin(t.Context())
 		require.NoError(t, err)
 		return task

@@ -11,65 +11,63 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// Options are the options of [Drive]. The zero value of each field is a default
-// that is given with it, or means that it is off.
+// Options are the options of [Drive]. The zero value of each field is its default.
 type Options struct {
-	// Name is what errors and logs call the run; by default what
-	// [scheduler.TaskDescription] calls its task.
+	// Name is the run's name in errors and logs. The default is the task's
+	// [scheduler.TaskDescription].
 	Name string
 
-	// Grace is how long the task may go on after the workflow was asked to
-	// cancel. Without it the task is closed at once: its activities are still
-	// asked to cancel, but nobody waits for them.
+	// Grace is how long the task may continue after the workflow was asked to cancel.
+	// Without it the task is closed at once: its activities are still asked to
+	// cancel, but Drive does not wait for them.
 	Grace time.Duration
 
-	// Limit is the largest number of activities and child workflows that are
-	// pending at a time; what would exceed it waits in line. The default is
-	// [DefaultLimit]; more than [MaxLimit] is an error, since the server would
-	// never let the workflow go on.
+	// Limit is the largest number of activities and child workflows that are pending
+	// at the same time; further ones wait in FIFO order. The default is
+	// [DefaultLimit]. More than [MaxLimit] is an error, since the server would reject
+	// the workflow task again and again.
 	Limit int
 
-	// Wait is the longest pause between rounds, for tasks that ask for the
-	// next round. Each pause is a timer of the server's: two events. Without
-	// it there is none.
+	// Wait is the longest pause between rounds, for tasks that ask for the next
+	// round. Each pause is a timer at the server, which costs two events. By default
+	// there is no pause.
 	Wait time.Duration
 
-	// Rounds is the number of rounds that may follow one another without a
-	// pause before a timer of a millisecond ends the workflow task, which has a
-	// time limit of its own (10 s unless changed). The default is
-	// [DefaultRounds].
+	// Rounds is the number of consecutive rounds without a pause, after which a timer
+	// of a millisecond ends the workflow task, whose time is limited (10 s by
+	// default). The default is [DefaultRounds].
 	Rounds int
 
-	// Drain lets the task be drained when the server suggests to continue as
-	// new: a group then starts nothing more, and what is left when the rest has
-	// ended makes Drive return [scheduler.ErrDrained]. The task must have a
-	// method Drain, as groups do.
+	// Drain drains the task when the server suggests that the workflow continue as
+	// new: a group then starts no more nodes, and Drive returns
+	// [scheduler.ErrDrained] once the running ones have ended, if any node is left.
+	// The task must have a method Drain, as groups do.
 	Drain bool
 
-	// MaxHistory drains earlier than the server suggests: at this number of
-	// events in the history.
+	// MaxHistory is the number of events in the history at which the task is drained,
+	// if the server has not suggested it before.
 	MaxHistory int
 }
 
 const (
 	// DefaultLimit is the default of Options.Limit.
 	DefaultLimit = 1000
-	// MaxLimit is the largest Options.Limit. The server's own limit is 2,000
-	// of each of activities and child workflows.
+	// MaxLimit is the largest Options.Limit. The server accepts 2,000 pending
+	// activities and as many child workflows.
 	MaxLimit = 2000
 	// DefaultRounds is the default of Options.Rounds.
 	DefaultRounds = 100
-	// DefaultBudget is how many steps of members Walk makes without a look at
-	// the deadlock detector, unless the group's options say otherwise.
+	// DefaultBudget is the default of GroupOptions.Budget in Walk: the number of
+	// steps of nodes before the SDK's deadlock detector is satisfied.
 	DefaultBudget = 100
 )
 
-// ErrNotDriven fails a task of this package that is stepped by anything else
-// than [Drive].
+// ErrNotDriven fails a task of this package that is stepped by anything other than
+// [Drive].
 var ErrNotDriven = errors.New("temporal: this task runs in a workflow only, under Drive")
 
-// ErrDuplicate fails a task whose ID another task of the same run has, or had:
-// IDs tell tasks apart on replay.
+// ErrDuplicate fails a task whose ID was used before in the same run. IDs identify
+// tasks on replay.
 var ErrDuplicate = errors.New("temporal: ID used twice")
 
 func (o *Options) check(task scheduler.Task) error {
@@ -96,36 +94,34 @@ func (o *Options) check(task scheduler.Task) error {
 // drainer is a group.
 type drainer interface{ Drain() }
 
-// Drive runs a task to its end inside a workflow and returns its error: what
-// [scheduler.Run] is in a process. It blocks, in the workflow's own way, while
-// the task is parked. What the task's nodes start are activities, child
-// workflows, timers and signals, by the tasks of this package; the walk itself
-// is replayed by the engine wherever the workflow comes to life again.
+// Drive runs a task to its end inside a workflow and returns its error, as
+// [scheduler.Run] does in a process. It blocks the workflow's coroutine while the
+// task is parked. The task starts activities, child workflows, timers and signals
+// with the tasks of this package; if the workflow is loaded by another worker,
+// Temporal replays the walk.
 //
-// The task must be deterministic as all workflow code: its time is
-// [scheduler.Now], and [scheduler.Blocking], Fetch, Poll and scheduler.Call,
-// which use goroutines, are for activities.
+// The task must be deterministic, like all workflow code. It reads time from
+// [scheduler.Now]. [scheduler.Blocking], Fetch, Poll and [scheduler.Call] use
+// goroutines and must not be used here; they are for activities.
 //
-// When the workflow is asked to cancel, the task is stopped as by
-// [scheduler.TaskRunner.Stop]: it gets notice and Options.Grace, and then is
-// closed. The result is that of ctx.Err(), so that a workflow which returns it
-// is closed as Canceled. Activities and timers outlive the request: their
-// context is not ctx.
+// If the workflow is asked to cancel, the task is stopped as by
+// [scheduler.TaskRunner.Stop]: it is asked to end, has [Options.Grace], and is then
+// closed. The result is that of ctx.Err(), so a workflow that returns it is closed as
+// Canceled. Activities and timers may outlive the request, because their context is
+// not ctx.
 //
-// The failure of a node comes back as an application error of type
-// [NodeFailed], with the nodes' keys in its details ([FailedNodes]) and the
-// ActivityError as its cause, whatever else failed beside it. A drained task's
-// result is [scheduler.ErrDrained], or the error of the nodes that have failed
-// besides. Options that are out of range are an
-// [*scheduler.OptionError].
+// If nodes fail, the error is an application error of type [NodeFailed], with the
+// keys of the nodes in its details ([FailedNodes]) and the ActivityError as its
+// cause. The result of a drained task is [scheduler.ErrDrained], or the error of the
+// nodes that failed before. Options out of range are a [*scheduler.OptionError].
 //
-// Long rows of rounds do not set off the SDK's deadlock detector: Drive lets the
-// SDK have its turn after each. A single round that takes a second does: give
-// large groups a Budget.
+// Many rounds in a row do not trip the SDK's deadlock detector, because Drive yields
+// to the SDK after each. A single round of more than a second does, so set a Budget
+// for large groups.
 //
-// If the workflow is dropped from the worker's cache, which ends its goroutine,
-// the task is closed and nothing of it is left. Close of a task must not call
-// the engine: it does not know whether the workflow is alive.
+// If the workflow is evicted from the worker's cache, which ends its goroutine, the
+// task is closed and nothing of it is left. Close of a task must not call the SDK,
+// since it cannot know whether the workflow is still loaded.
 func Drive(ctx workflow.Context, task scheduler.Task, opts Options) error {
 	return drive(ctx, task, opts, nil)
 }
@@ -160,9 +156,9 @@ func drive(ctx workflow.Context, task scheduler.Task, opts Options, unread *[]Un
 	return failureOf(err)
 }
 
-// Context returns the context of the workflow in which Drive steps the task to
-// which ctx belongs, or nil. Calls made with it must not block: the whole run
-// would stand still.
+// Context returns the context of the workflow in which Drive steps the task that ctx
+// belongs to, or nil outside Drive. Calls made with it must not block, since the
+// whole run would stop.
 func Context(ctx context.Context) workflow.Context {
 	if d := driverOf(ctx); d != nil {
 		return d.wf

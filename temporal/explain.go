@@ -9,9 +9,9 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// QueryExplain is the name of the query that [Drive] answers with what the task,
-// if it is a group, says of itself: which node is in which state and waits for
-// what, and what is pending at the server.
+// QueryExplain is the name of a query that Drive answers with the task's explanation,
+// if the task is a group: the state of each node and what it waits for, and what is
+// pending at the server.
 //
 //	temporal workflow query --name explain --workflow-id ...
 const QueryExplain = "explain"

@@ -12,12 +12,12 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// NodeFailed is the type of the application error with which a workflow fails
-// because nodes have failed. It is bounded, since the server terminates a workflow
-// whose failure is larger than 2 MB: see [FailedNodes] and [FailedCount].
+// NodeFailed is the type of the application error of a workflow in which nodes have
+// failed. Its size is bounded, since the server terminates a workflow whose failure
+// is larger than 2 MB: see [FailedNodes] and [FailedCount].
 const NodeFailed = "NodeFailed"
 
-// NodeFailure says which node failed, as [FailedNodes] has it.
+// NodeFailure is a failed node, from [FailedNodes].
 type NodeFailure struct {
 	Node    string `json:"node"`    // its key; inside of other groups after theirs, with slashes
 	Message string `json:"message"` // the error's text, or its beginning
@@ -30,17 +30,17 @@ const (
 	levelsMost  = 64        // of errors inside one another, in one that was cut
 )
 
-// FailedNodes returns which nodes have failed, in order of occurrence, from the
-// error of a workflow: inside of it, in a parent, or at a client. There are none
-// if it did not fail because of nodes.
+// FailedNodes returns the failed nodes of a workflow, in the order in which they
+// failed, from its error: inside the workflow, in a parent, or at a client. It
+// returns none if the workflow failed for another reason.
 //
-// Messages are cut off after some 1,000 bytes, or less if many nodes have failed,
-// so that the keys of all have room. The list ends when the keys alone take 512
-// KB; [FailedCount] has the number of all.
+// Messages are cut off after about 1,000 bytes, or earlier if many nodes have failed,
+// to leave room for the keys. The list ends when the keys alone take 512 KB;
+// [FailedCount] returns the full number.
 func FailedNodes(err error) []NodeFailure { return failuresOf(err).nodes }
 
-// FailedCount returns how many nodes have failed, from the error of a workflow as
-// [FailedNodes], which may have room for fewer.
+// FailedCount returns the number of failed nodes, which may exceed the length of
+// [FailedNodes].
 func FailedCount(err error) int { return failuresOf(err).count() }
 
 // failures are those of nodes, in order of occurrence.

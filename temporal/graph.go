@@ -10,15 +10,15 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// Graph is what to run in which order, as data: part of a workflow's input. It
-// must not be changed while it is used.
+// Graph is a dependency graph as data, for a workflow's input. It must not be changed
+// while it is used.
 type Graph struct {
 	Nodes []Node `json:"nodes"`
 }
 
-// Node is a node of a Graph. What it does is up to the function given to [Walk].
-// [GraphWorkflow] does what one of Activity, Workflow, Timer, Signal and Graph
-// says; a node with none of them is done at once.
+// Node is a node of a [Graph]. For [Walk], the function given to it decides what the
+// node does. [GraphWorkflow] uses whichever of Activity, Workflow, Timer, Signal and
+// Graph is set; a node without any of them succeeds at once.
 type Node struct {
 	Key      string   `json:"key"`
 	Requires []string `json:"requires,omitempty"` // keys of nodes, in any order
@@ -33,8 +33,8 @@ type Node struct {
 	Input    json.RawMessage `json:"input,omitempty"`
 }
 
-// Hash identifies the graph: another order of nodes, or of what one requires, is
-// another graph.
+// Hash identifies the graph. A different order of nodes, or of a node's requirements,
+// is a different graph.
 func (g Graph) Hash() (string, error) {
 	text, err := encode(g)
 	if err != nil {
@@ -44,8 +44,8 @@ func (g Graph) Hash() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// Dependencies returns the graph's edges, with nodes in their order. It fails if
-// two nodes have the same key, or one requires a key that no node has.
+// Dependencies returns the graph's edges, with the nodes in the order of Nodes. It
+// fails if two nodes have the same key, or a node requires a key that no node has.
 func (g Graph) Dependencies() (*scheduler.Dependencies[string], error) {
 	index, err := g.index()
 	if err != nil {
@@ -87,11 +87,10 @@ func (g Graph) dependencies(index map[string]int, leftOut Bitmap) (*scheduler.De
 	return deps, nil
 }
 
-// Split returns a graph of subgraphs, each to be run by a child workflow with a
-// history of its own: for graphs of ten thousand nodes and more. What is
-// connected stays together; small pieces share a child up to most nodes, and a
-// piece that is larger has one to itself, which continues as new. The nodes'
-// keys are subgraph-0 and so on.
+// Split divides a graph of ten thousand nodes or more into a graph of subgraphs, each
+// run by a child workflow with its own history. Connected nodes stay together. Small
+// components share a child, up to most nodes; a larger one has a child of its own,
+// which continues as new. The nodes' keys are subgraph-0, subgraph-1 and so on.
 func (g Graph) Split(most int) (Graph, error) {
 	index, err := g.index()
 	if err != nil {
@@ -152,7 +151,7 @@ func (g Graph) pack(find func(int) int, size []int, most int) Graph {
 	return whole
 }
 
-// Bitmap is a set of nodes by their place in [Graph.Nodes]: a bit each.
+// Bitmap is a set of nodes, one bit for each place in [Graph.Nodes].
 type Bitmap []byte
 
 // Has reports whether node i is in the set.

@@ -18,7 +18,7 @@ import (
 // GraphType is the name under which [Register] registers [GraphWorkflow].
 const GraphType = "scheduler.Graph"
 
-// Register lets a worker run [GraphWorkflow].
+// Register registers [GraphWorkflow] with a worker.
 func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(GraphWorkflow, workflow.RegisterOptions{Name: GraphType})
 }
@@ -29,8 +29,8 @@ type GraphInput struct {
 	Settings
 }
 
-// Settings are those options of a group, and of Drive, that are data. The zero
-// value of each is its default there. All durations are in nanoseconds.
+// Settings are the options of a group and of [Drive] that can be written as data. The
+// zero value of each field is its default there. Durations are in nanoseconds.
 type Settings struct {
 	Reverse         bool          `json:"reverse,omitempty"`
 	AggregateErrors bool          `json:"aggregateErrors,omitempty"`
@@ -42,12 +42,12 @@ type Settings struct {
 	Heartbeat       time.Duration `json:"heartbeat,omitempty"` // of activities
 }
 
-// DefaultTimeout is the time that an attempt of an activity has in
-// [GraphWorkflow], if its node has no Timeout.
+// DefaultTimeout is the time limit of an attempt of an activity in [GraphWorkflow],
+// if its node has no Timeout.
 const DefaultTimeout = time.Hour
 
-// NodeInput is what an activity or child workflow of a Node gets as its only
-// argument, from [GraphWorkflow].
+// NodeInput is the only argument that [GraphWorkflow] passes to the activity or child
+// workflow of a [Node].
 type NodeInput struct {
 	Key   string          `json:"key"`
 	Input json.RawMessage `json:"input,omitempty"`
@@ -55,17 +55,18 @@ type NodeInput struct {
 	Results map[string]json.RawMessage `json:"results,omitempty"`
 }
 
-// GraphWorkflow is a workflow that runs a graph of nodes which say themselves
-// what they do: see [Node]. It has a log of failures, the query of [Drive], and
-// continues as new when it has become long.
+// GraphWorkflow is a workflow that runs a graph whose nodes say what they do: see
+// [Node]. It logs failures, answers Drive's query, and continues as new when its
+// history has become long.
 //
-// What an activity or a child workflow returns, and the value of a signal, is
-// handed on as JSON: what Go and the SDK encode as JSON as it is, protobuf messages
-// in their JSON form, bytes as a string in base64. A node with a result that has
-// no such form fails. The results that later nodes need are carried along when it
-// continues as new, and have to fit into its input beside the graph: more than
-// about 2 MB fail the workflow with an error of type [CheckpointTooLarge]. A node's Graph is run by a child
-// workflow of this same kind, with the same Settings; its results stay inside.
+// The results of activities and child workflows, and the values of signals, are
+// passed on as JSON: values that Go and the SDK encode as JSON stay as they are,
+// protobuf messages take their JSON form, and bytes become a base64 string. A node
+// whose result has no such form fails. Results that later nodes need are carried
+// along when the workflow continues as new, and must fit into its input together with
+// the graph: beyond about 2 MB the workflow fails with an error of type
+// [CheckpointTooLarge]. A node's Graph is run by a child workflow of this kind with
+// the same Settings; its results are not passed on.
 func GraphWorkflow(ctx workflow.Context, in GraphInput) error {
 	w := graphWorkflow{in: &in, results: map[string]json.RawMessage{}}
 	if c := in.Checkpoint; c != nil && len(c.Data) > 0 {

@@ -8,9 +8,9 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// Quiet returns an Observer that is told what o is told, except for what
-// happened before and is only replayed. Time stands still within a workflow task,
-// so the durations of steps that it sees are zero.
+// Quiet returns an Observer that passes on to o everything except replayed events.
+// Time stands still within a workflow task, so the step durations that o sees are
+// zero.
 func Quiet(ctx workflow.Context, o scheduler.Observer) scheduler.Observer {
 	q := quiet{ctx: ctx, o: o}
 	if c, ok := o.(scheduler.ContextObserver); ok {
@@ -65,8 +65,8 @@ func (q quietContexts) NodeContext(ctx context.Context, started scheduler.Record
 	return q.contexts.NodeContext(ctx, started)
 }
 
-// Log returns an Observer that writes each transition to the workflow's log,
-// which is silent on replay: failures as warnings, the rest for debugging.
+// Log returns an Observer that writes each transition to the workflow's log, which is
+// silent on replay. Failures are warnings; everything else has level debug.
 func Log(ctx workflow.Context) scheduler.Observer {
 	logger := workflow.GetLogger(ctx)
 	return scheduler.ObserverFunc(func(t scheduler.Record) {

@@ -8,13 +8,13 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// Signal returns a Task that is complete when the workflow has received a
-// signal of that name, with its value. Of several that wait for one name, the
-// one that was started first has the first.
+// Signal returns a Task that is complete when the workflow has received a signal of
+// that name; the signal's value is its result. If several wait for the same name, the
+// one that started first gets the first signal.
 //
-// The SDK drops a signal whose value is no T, and logs that. One that an earlier
-// run of the workflow has received, and handed on by its [Checkpoint], fails the
-// Task then; taking it costs an event.
+// The SDK drops a signal whose value is not a T, and logs it. If an earlier run of
+// the workflow had received the signal and passed it on in its [Checkpoint], the Task
+// fails instead; reading it costs an event.
 func Signal[T any](name string) *Call[T] {
 	c := &Call[T]{call: call{kind: "signal", id: name, isSignal: true}}
 	var values workflow.ReceiveChannel
@@ -46,8 +46,8 @@ func Signal[T any](name string) *Call[T] {
 	return c
 }
 
-// UnreadSignal is a signal that came for a node which had not started, with its
-// value as the SDK encodes it, whatever that is: JSON, bytes, protobuf.
+// UnreadSignal is a signal received for a node that had not started. Its value is in
+// the SDK's encoding, such as JSON, bytes or protobuf.
 type UnreadSignal struct {
 	Name     string            `json:"name"`
 	Metadata map[string][]byte `json:"metadata,omitempty"` // none if the signal has no value

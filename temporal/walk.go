@@ -12,41 +12,40 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// Run is a graph and how far it has been run: part of the input of a workflow
-// that calls [Walk].
+// Run is a graph and the progress of its run: part of the input of a workflow that
+// calls [Walk].
 type Run struct {
 	Graph Graph `json:"graph"`
-	// Checkpoint is what an earlier run of the workflow has come to; nil in the
-	// first.
+	// Checkpoint is the progress of earlier runs of the workflow; nil in the first.
 	Checkpoint *Checkpoint `json:"checkpoint,omitempty"`
 }
 
-// Checkpoint is what a run that was drained hands on to the one that continues
-// as new. Nodes are known by their place in the graph.
+// Checkpoint is what a drained run passes on to the run that continues as new. Nodes
+// are identified by their place in the graph.
 type Checkpoint struct {
 	Hash      string `json:"hash"` // of the graph
 	Runs      int    `json:"runs"` // that were made
 	Completed Bitmap `json:"completed,omitempty"`
-	// Over are nodes that will never start, or have failed.
+	// Over are the nodes that have failed or will never start.
 	Over Bitmap `json:"over,omitempty"`
-	// Failed are the failures, as [FailedNodes] has them, and FailedMore is the
-	// number of those for which it has no room.
+	// Failed are the failed nodes, as returned by [FailedNodes]. FailedMore is the
+	// number of those that have no room in it.
 	Failed     []NodeFailure   `json:"failed,omitempty"`
 	FailedMore int             `json:"failedMore,omitempty"`
 	Signals    []UnreadSignal  `json:"signals,omitempty"`
 	Data       json.RawMessage `json:"data,omitempty"` // the workflow's own
 }
 
-// GraphChanged is the type of the application error with which Walk refuses to
-// continue a run with another graph than it was begun with.
+// GraphChanged is the type of the application error with which [Walk] refuses to
+// continue a run with a graph other than the one it began with.
 const GraphChanged = "GraphChanged"
 
-// Walk runs a graph that is data: it makes a group of the graph's nodes, each the
-// task that the function gives for it, and drives it as [Drive] does.
+// Walk runs a graph given as data. It makes a group of the graph's nodes, each with
+// the task that the function returns for it, and drives it as [Drive] does.
 //
 // When the server suggests that the workflow continue as new, or at
-// Options.MaxHistory events, the group is drained: what runs ends, nothing more
-// starts. Walk then notes in run.Checkpoint which nodes are completed and returns
+// [Options.MaxHistory] events, the group is drained: running nodes end, and no more
+// start. Walk then stores the completed nodes in run.Checkpoint and returns
 // [scheduler.ErrDrained], and the workflow continues as new with it:
 //
 //	err := temporal.Walk(ctx, &in.Run, task, nil, temporal.Options{})
@@ -55,26 +54,24 @@ const GraphChanged = "GraphChanged"
 //	}
 //	return err
 //
-// What later nodes need of the results of earlier ones goes into
-// Checkpoint.Data, which Walk leaves as it is, or into a store: all of the
-// input has to fit into 2 MB. If the rest alone does not, Walk fails with an
-// application error of type [CheckpointTooLarge] that says what takes how much,
-// and leaves run as it was. A node that takes hours holds the drain up for
-// hours: let it be a child workflow in a graph that is not so long.
+// Results that later nodes need go into Checkpoint.Data, which Walk does not touch,
+// or into a store. The whole input must fit into 2 MB. If the rest alone does not,
+// Walk fails with an application error of type [CheckpointTooLarge], which lists what
+// takes how much, and leaves run unchanged. A node that takes hours delays the drain
+// for hours: run it as a child workflow in a smaller graph.
 //
 // A checkpoint of another graph fails with an application error of type
-// [GraphChanged]. If it is on replay that another graph turns up, because it was
-// made by code that has changed, Walk panics: the workflow then stays as it is,
-// with the reason in its history, until the right code is back.
+// [GraphChanged]. If the graph differs on replay, because changed code has made it,
+// Walk panics: the workflow stays as it is, with the reason in its history, until the
+// right code is deployed.
 //
-// When and KeepOpen are refused with an [*scheduler.OptionError]: a checkpoint has no
-// place for what a node's condition would ask about in a later run, nor for nodes that are
-// not in the graph. A group of your own may have them, with [Drive].
+// Defaults differ for some of the group's options: Limit is that of opts, Budget is
+// [DefaultBudget], and the Observer is silent on replay. With AggregateErrors, the
+// result of the last run includes the failures of earlier ones.
 //
-// The group's other options are taken with these defaults: Limit is that of opts,
-// Budget is [DefaultBudget], and the Observer is silent on replay. KeepOpen is
-// refused with a [*scheduler.OptionError]: a checkpoint knows nodes by their places
-// in the graph. [Drive] runs a group that grows. With AggregateErrors, what failed in earlier runs is in the result of the last.
+// When and KeepOpen are refused with a [*scheduler.OptionError], because a checkpoint
+// has no place for failed nodes that a condition might ask about, nor for nodes
+// outside the graph. For a group with these options, use [Drive].
 func Walk(
 	ctx workflow.Context, run *Run, task func(Node) scheduler.Task,
 	group *scheduler.GroupOptions[string], opts Options,
@@ -166,9 +163,6 @@ func (w *walk) group(
 	case o.KeepOpen:
 		return nil, &scheduler.OptionError{Option: "GroupOptions.KeepOpen", Reason: "not for Walk, whose graph is data; use Drive"}
 	}
-	if o.KeepOpen {
-		return nil, &scheduler.OptionError{Option: "GroupOptions.KeepOpen", Reason: "not for Walk, whose graph is data; use Drive"}
-	}
 	if o.Limit == 0 {
 		o.Limit = opts.Limit
 	}
@@ -235,8 +229,8 @@ func (c *Checkpoint) withoutData() *Checkpoint {
 	return &without
 }
 
-// CheckpointTooLarge is the type of the application error with which a workflow
-// fails that would have to continue as new with more than the server takes.
+// CheckpointTooLarge is the type of the application error of a workflow that would
+// have to continue as new with more input than the server accepts.
 const CheckpointTooLarge = "CheckpointTooLarge"
 
 // inputMost is the server's limit, with room for what else belongs to an input.

@@ -13,22 +13,19 @@ import (
 	"go.temporal.io/sdk/worker"
 )
 
-// WorkerOptions returns the options of a worker that runs nodes: those given, with
-// an interceptor that sends heartbeats for each activity while it runs, and with
-// heartbeats that are held back for a second at most
-// (MaxHeartbeatThrottleInterval), unless the options given say otherwise. An
-// activity that sends no heartbeats of its own then learns of a cancellation
-// within about a second, through its context, and is known to be lost when its
-// worker is.
+// WorkerOptions returns the options for a worker that runs nodes. It adds to o an
+// interceptor that sends heartbeats for each running activity, and unless o sets it,
+// a MaxHeartbeatThrottleInterval of one second. An activity without heartbeats of its
+// own then learns of a cancellation within about a second, through its context, and
+// the server notices when its worker is lost.
 //
-// The details of an activity's own heartbeats are kept: while it records nothing
-// new, its latest details are sent again, or those that the attempt before had
-// left. Details with pointers, slices or maps in them are sent again as the SDK's
-// default converter encodes them at the time of the call, so that the activity may
-// change them afterwards.
+// The details of an activity's own heartbeats are kept: until the activity records
+// new ones, its latest details are sent again, or those of the previous attempt.
+// Details with pointers, slices or maps are encoded by the SDK's default converter
+// when they are recorded, so the activity may change them afterwards.
 //
-// An activity that hangs continues to send heartbeats: its StartToCloseTimeout
-// ends it.
+// An activity that hangs continues to send heartbeats; its StartToCloseTimeout ends
+// it.
 func WorkerOptions(o worker.Options) worker.Options {
 	if o.MaxHeartbeatThrottleInterval == 0 {
 		o.MaxHeartbeatThrottleInterval = time.Second
