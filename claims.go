@@ -447,7 +447,7 @@ func (g *engine) placeOf(p int32) *claims.Holding { return g.claims.placeIn(g.no
 
 func (g *engine) nodeAt(rank int32) int32 { return g.starter.nodeAt(rank) }
 
-func (g *engine) wakeUp() { g.parking.event.Set() }
+func (g *engine) wakeUp() { g.parking.call() }
 
 func (g *engine) outerClaims() *claimQueue {
 	if g.outer == nil {

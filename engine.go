@@ -198,6 +198,7 @@ func (g *engine) Throw(ctx context.Context, thrown error) (y Yield, err error) {
 			g.beginCloseAll()
 			g.cancelPending()
 		}
+		g.parking.dropWakes()
 		y, err = g.stepResult(ctx)
 	})
 	return y, err
@@ -221,7 +222,7 @@ func (g *engine) Stop(ctx context.Context, cause error) {
 		g.haltBy(n)
 		g.notifyAll(ctx, n)
 		g.retire(ctx)
-		g.parking.event.Set() // it may have nothing left to do
+		g.parking.call() // it may have nothing left to do
 	})
 }
 
@@ -235,7 +236,7 @@ func (g *engine) Drain() {
 		g.services.end()
 		g.claims.leave()
 		g.tellDraining()
-		g.parking.event.Set() // it may have nothing left to do
+		g.parking.call() // it may have nothing left to do
 	default:
 	}
 }

@@ -100,6 +100,7 @@ func TestParking_against_a_list(t *testing.T) {
 		now := int64(1000)
 		clock := fixedClock{&now}
 		for round := 1; round < 60; round++ {
+			k.takeCall()
 			k.beginRound(round)
 			now += random.Int64N(4)
 			k.takeTimes(now)

@@ -176,7 +176,7 @@ func (g *engine) closeInput() {
 	}
 	g.input.closed = true
 	if !g.busy && g.hasBegun() {
-		g.parking.event.Set() // it may have nothing left to do
+		g.parking.call() // it may have nothing left to do
 	}
 }
 
@@ -262,7 +262,7 @@ func (g *engine) add(n newNode) {
 	}
 	if !g.busy {
 		if g.hasBegun() {
-			g.parking.event.Set()
+			g.parking.call()
 		}
 		g.readClock()
 	}

@@ -81,7 +81,7 @@ func (g *engine) order(p int32, o *order) bool {
 	g.orders.given[p] = o
 	g.orders.pending = append(g.orders.pending, o)
 	if !g.inRound {
-		g.parking.event.Set()
+		g.parking.call()
 	}
 	return true
 }

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"github.com/steptask/scheduler/internal/bitset"
 	"github.com/steptask/scheduler/internal/wheel"
@@ -34,9 +35,10 @@ type parking struct {
 	early     []int32
 	isTimer   func(wheel.Entry) bool // made once: no allocation in a round
 
-	wakes *wakes      // of the run
-	event Event       // set when a member becomes due by an event
-	woken []wokenSlot // for the next round
+	wakes  *wakes      // of the run
+	event  Event       // set when a member becomes due by an event, or by call
+	called atomic.Bool // by call
+	woken  []wokenSlot // for the next round
 }
 
 // wokenSlot is a member whose event was set, with the turn of its waiter.
@@ -292,11 +294,28 @@ func (k *parking) wake(slot int32, turn uint32) *Event {
 	return &k.event
 }
 
+// call makes the group due for something that no member waits for. It may be
+// called from any goroutine, once that something can be seen.
+func (k *parking) call() {
+	k.called.Store(true)
+	k.event.Set()
+}
+
+// takeCall reports whether the event was set since the last round. What it was set
+// for is to be looked at after this, so that nothing is missed that comes meanwhile.
+func (k *parking) takeCall() bool {
+	if !k.event.set.Load() {
+		return false
+	}
+	k.called.Swap(false)
+	k.event.Reset()
+	return true
+}
+
 // beginRound finds the members that have become due by their events, or by the
 // number of the round.
 func (k *parking) beginRound(round int) {
-	if k.event.set.Load() {
-		k.event.Reset()
+	if len(k.woken) > 0 {
 		k.takeWakeups()
 	}
 	if k.rounds.Len() > 0 {
@@ -306,11 +325,34 @@ func (k *parking) beginRound(round int) {
 
 func (k *parking) takeWakeups() {
 	for _, w := range k.woken {
-		if wait := k.waiter(w.slot); k.isParked(w.slot) && wait != nil && wait.turn == w.turn {
+		if k.isWoken(w) {
 			k.makeDue(w.slot)
 		}
 	}
 	k.woken = k.woken[:0]
+}
+
+// isWoken reports whether a member still waits for the event that was set.
+func (k *parking) isWoken(w wokenSlot) bool {
+	wait := k.waiter(w.slot)
+	return k.isParked(w.slot) && wait != nil && wait.turn == w.turn
+}
+
+// dropWakes takes the event back if it was set only for members that have ended
+// since, or wait for something else: it would cut short the pause before a round
+// that nobody waits for.
+func (k *parking) dropWakes() {
+	if len(k.woken) == 0 {
+		return
+	}
+	k.woken = slices.DeleteFunc(k.woken, func(w wokenSlot) bool { return !k.isWoken(w) })
+	if len(k.woken) > 0 {
+		return
+	}
+	k.event.Reset()
+	if k.called.Load() { // perhaps meanwhile
+		k.event.Set()
+	}
 }
 
 func (k *parking) takeRounds(round int64) {

@@ -40,7 +40,7 @@ func (g *engine) makeRound(ctx context.Context) {
 // beginRound finds the members that have become due.
 func (g *engine) beginRound() {
 	g.round++
-	if g.parking.event.set.Load() {
+	if g.parking.takeCall() {
 		g.takeReadyCalls()
 	}
 	g.parking.beginRound(g.round)

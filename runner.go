@@ -125,6 +125,7 @@ type TaskRunner struct {
 	thrown atomic.Pointer[error]
 	killed atomic.Bool
 	kick   Event                 // set when the runner becomes due from outside
+	called atomic.Bool           // by a method of the runner, and not by an event
 	loop   atomic.Pointer[alarm] // of the Run that drives it
 	posts  posts
 	outer  atomic.Pointer[TaskRunner] // the outermost, if this one is inside it
@@ -316,6 +317,7 @@ func (r *TaskRunner) leave() { r.busy.Store(idle) }
 // to throw, a deadline; only then it matters whether the task is parked.
 func (r *TaskRunner) step(ctx context.Context) (bool, error) {
 	if r.kick.set.Load() {
+		r.called.Swap(false)
 		r.kick.Reset() // before a look at what it stands for
 	}
 	r.deliver()
@@ -483,6 +485,25 @@ func (r *TaskRunner) deliver() {
 	}
 }
 
+// dropWakes takes the kick back if it was only for wakes that make nothing due which
+// is waited for: those of a member whose turn comes in the next round anyway.
+func (r *TaskRunner) dropWakes() {
+	if !r.kick.set.Load() || r.called.Load() {
+		return
+	}
+	r.kick.Reset()
+	if r.isCalled() || r.called.Load() || r.wakes == &r.pool.wakes && r.pool.wakes.some.Load() {
+		r.kick.Set()
+	}
+}
+
+// call makes the runner due from outside. It may be called from any goroutine, once
+// what it is for can be seen.
+func (r *TaskRunner) call() {
+	r.called.Store(true)
+	r.signal()
+}
+
 // signal tells the loop that drives the runner that it has become due.
 func (r *TaskRunner) signal() {
 	r.kick.Set()
@@ -535,6 +556,7 @@ func (r *TaskRunner) Due() Yield {
 		return now
 	}
 	r.deliver()
+	r.dropWakes()
 	due := Yield{event: &r.kick, at: r.y.at, code: r.y.code&(yieldNext|yieldAt|yieldClaims|yieldEnding|yieldFailed) | yieldEvent}
 	if r.rounds > 0 {
 		due.code |= yieldNext // rounds are counted by steps

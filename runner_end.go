@@ -62,7 +62,7 @@ func (r *TaskRunner) stop(cause error, deadline bool) {
 func (r *TaskRunner) Kill() {
 	r.must("Kill")
 	r.killed.Store(true)
-	r.signal()
+	r.call()
 }
 
 // Cancel ends the runner now and returns the error of closing its task; failures of
@@ -115,7 +115,7 @@ func (r *TaskRunner) CancelAfter(grace time.Duration) {
 func (r *TaskRunner) offerCancel(at int64, grace time.Duration) {
 	r.closeBy = min(r.closeBy, at)
 	r.deadline.offer(at, grace, closeCancel)
-	r.signal()
+	r.call()
 }
 
 // Interrupt throws err into the task in place of its next step, and wakes the loop
@@ -131,7 +131,7 @@ func (r *TaskRunner) Interrupt(err error) {
 		panic("scheduler: TaskRunner.Interrupt of " + r.opts.Name + ": nil error")
 	}
 	r.thrown.Store(&err)
-	r.signal()
+	r.call()
 }
 
 // tell gives the task the notice, once.

@@ -143,7 +143,7 @@ func (g *engine) becomeReady(p int32) {
 		g.services.freed = append(g.services.freed, p)
 	}
 	if !g.inRound {
-		g.parking.event.Set() // for those that it has freed
+		g.parking.call() // for those that it has freed
 	}
 }
 

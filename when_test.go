@@ -188,6 +188,26 @@ func TestWhen_after_the_end_of_the_starting(t *testing.T) {
 	}
 }
 
+// While a group drains, a node that ends with its notice has ended for those that
+// require it.
+func TestWhen_while_a_group_drains_that_is_stopped_around(t *testing.T) {
+	var asked []string
+	inner := newGroup(t, "a b:a Ac:a d:b", func(string) scheduler.Task {
+		return untilStopped(func(cause error) error { return cause })
+	}, &scheduler.GroupOptions[string]{When: conditions(&asked)})
+	outer := newGroup(t, "inner bad", func(k string) scheduler.Task {
+		if k == "inner" {
+			return inner
+		}
+		return lasting(1, errSpace)
+	}, &scheduler.GroupOptions[string]{Grace: time.Minute})
+	r := startRunner(t, outer, &scheduler.RunnerOptions{Clock: newClock()})
+	inner.Drain()
+	require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), errSpace)
+	require.Equal(t, "[a() b(a cancelled) Ac(a cancelled) d(b skipped)]", fmt.Sprint(asked))
+	require.Equal(t, " a cancelled b skipped Ac pending d skipped", endings(inner))
+}
+
 func b2i(b bool) int {
 	if b {
 		return 1
