@@ -60,6 +60,18 @@ func claims() []Row {
 		{Name: "and on one of their own, n nodes", Uses: "NewLimiter", N: 1000, Ready: runs(wide, once, many(ten, 0))},
 		{Name: "the same in a node that holds something", Uses: "NewLimiter", N: 1000, Ready: within(many(ten, 0))},
 		{Name: "the same with a Limit of 20", Uses: "NewLimiter", N: 1000, Ready: runs(wide, once, many(ten, 20))},
+		{Name: "n sets that are free at once, with a Limit of 20", Uses: "NewLimiter", N: 1000, Ready: func(n int) func() {
+			deps := wide(n)
+			return func() {
+				common := limiter(n)
+				run(newGroup(deps, once, &options{Limit: 20, Claims: func(i int) []scheduler.Claim {
+					if i == 0 {
+						return []scheduler.Claim{{Limiter: common, Weight: n}}
+					}
+					return []scheduler.Claim{one(common), one(limiter(1))}
+				}}))
+			}
+		}},
 		{Name: "the same with an Interval", Uses: "NewLimiter", N: 1000, Ready: runs(wide, once, many(paced, 0))},
 		{Name: "the same with an Interval, in a node", Uses: "NewLimiter", N: 1000, Ready: within(many(paced, 0))},
 		{Name: "n groups of a node on one Limiter", Uses: "NewLimiter", N: 1000, Ready: func(n int) func() {
