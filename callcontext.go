@@ -232,7 +232,7 @@ func strip(err, what error) error {
 		return nil
 	}
 	e, ok := err.(interface{ Unwrap() []error })
-	if !ok || errors.Join(e.Unwrap()...).Error() != err.Error() {
+	if !ok || !isJoined(err, e.Unwrap()) {
 		return err
 	}
 	var kept []error
@@ -241,13 +241,18 @@ func strip(err, what error) error {
 			kept = append(kept, branch)
 		}
 	}
-	switch len(kept) {
-	case len(e.Unwrap()):
+	if len(kept) == len(e.Unwrap()) {
 		return err
-	case 1:
-		return kept[0]
 	}
-	return errors.Join(kept...)
+	return joinedOf(kept)
+}
+
+// isJoined reports whether an error joins branches and has no words of its own.
+func isJoined(err error, branches []error) bool {
+	if _, ok := err.(*joinedErrors); ok { //nolint:errorlint // That very type.
+		return true
+	}
+	return errors.Join(branches...).Error() == err.Error()
 }
 
 // toldError is the error of a call that only says that its context has ended,

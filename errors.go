@@ -416,7 +416,7 @@ func dropBranches(err error, branches []error, match func(error) bool) error {
 	if _, ok := err.(*ExceptionGroup); ok { //nolint:errorlint // One level at a time.
 		return orNil(groupOf(kept))
 	}
-	return errors.Join(kept...)
+	return joinedOf(kept)
 }
 
 // Interrupted reports whether err only means that a task has to end: because it is

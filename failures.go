@@ -121,13 +121,13 @@ func (f *failures) before() error {
 
 // inside returns what failed inside of members, joined, or nil.
 func (f *failures) inside() error {
-	var err error
+	var errs []error
 	for _, failed := range f.list {
 		if failed.inside {
-			err = join(err, failed.err)
+			errs = append(errs, failed.err)
 		}
 	}
-	return err
+	return joinAll(errs)
 }
 
 // amend puts a later error in the place of the i-th failure. What failed inside is

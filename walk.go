@@ -1,9 +1,6 @@
 package scheduler
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // Walk calls fn for each node of deps, once fn has returned nil for all nodes that the
 // node requires, and concurrently where the graph allows it. It returns when all calls
@@ -87,10 +84,7 @@ func withHit[K comparable](result error, g *DependencyTaskGroup[K]) error {
 			parts = append(parts, err)
 		}
 	}
-	if len(parts) == 1 {
-		return result
-	}
-	return errors.Join(parts...)
+	return joinedOf(parts)
 }
 
 // walkCalls makes the calls of a Walk, some at a time: with an allocation for each,
