@@ -60,8 +60,7 @@ func Example_delete() {
 	})
 	fmt.Println(err)
 
-	var failed *scheduler.TaskError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*scheduler.TaskError](err); ok { // with Go 1.25: errors.As
 		fmt.Printf("%v failed: %v\n", failed.Key, failed.Err)
 	}
 	// Output:

@@ -83,8 +83,7 @@ func saying(b backoff.BackOff) scheduler.BackOffFunc {
 		if pause == backoff.Stop || errors.As(err, &permanent) {
 			return scheduler.Done
 		}
-		var later *backoff.RetryAfterError
-		if errors.As(err, &later) {
+		if later, ok := errors.AsType[*backoff.RetryAfterError](err); ok {
 			pause = later.Duration
 			b.Reset()
 		}
