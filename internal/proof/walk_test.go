@@ -50,7 +50,6 @@ type walkLog struct {
 	mu    sync.Mutex
 	began time.Time
 	text  []string
-	ended []bool
 }
 
 func (w *walkCase) call(log *walkLog) func(ctx context.Context, k int) error {
