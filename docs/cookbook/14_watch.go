@@ -50,7 +50,7 @@ func watchInBrowser(ctx context.Context, cloud *cloud, mux *http.ServeMux) error
 	return scheduler.Run(ctx, group, nil)
 }
 
-// watchers is everything that can watch a group, as one Observer. It is made once,
+// watchers joins everything that can watch a group in one Observer. It is made once,
 // for all groups of a program.
 func watchers(
 	traces *otel.Observer, page *inspect.Page, progress *progress.Progress, log *scheduler.LogObserver, times *timeline.Recorder,
