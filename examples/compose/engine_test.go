@@ -1,0 +1,404 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+)
+
+// play runs services whose commands are made up:
+//
+//	serve 3            runs until it is told to end, and then for 3 seconds
+//	deaf               runs until it is killed
+//	exit 2 1           ends after 2 seconds, with status 1
+//	lives 2 3 0        its process ends after 2 seconds, the next one after 3, and then one serves
+//	missing            cannot be started
+//	from 4             is healthy from second 4 on
+//	hang               never answers
+type play struct {
+	mu    sync.Mutex
+	began time.Time
+	lines []line
+	lives map[string]int
+}
+
+type line struct {
+	at   time.Duration
+	text string
+}
+
+func (p *play) say(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lines = append(p.lines, line{time.Since(p.began).Truncate(time.Millisecond), fmt.Sprintf(format, args...)})
+}
+
+// story has what happens at the same moment, on several goroutines, by name.
+func (p *play) story() string {
+	slices.SortFunc(p.lines, func(a, b line) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.text, b.text))
+	})
+	var s strings.Builder
+	for _, l := range p.lines {
+		fmt.Fprintf(&s, ", %gs %s", l.at.Seconds(), l.text)
+	}
+	return strings.TrimPrefix(s.String(), ", ")
+}
+
+func (p *play) exec(ctx context.Context, c Command) error {
+	n := make([]int, 9)
+	for i, arg := range c.Args[1:] {
+		_, _ = fmt.Sscan(arg, &n[i])
+	}
+	var name string
+	if c.Started != nil { // not a health check
+		name = strings.TrimPrefix(c.Env[0], "NAME=")
+	}
+	start := func() {
+		c.Started()
+		p.say("%s starts", name)
+	}
+	switch c.Args[0] {
+	case "from":
+		if time.Since(p.began) < seconds(n[0]) {
+			return fmt.Errorf("exit status 1")
+		}
+		return nil
+	case "hang":
+		<-ctx.Done()
+		return context.Cause(ctx)
+	case "missing":
+		return errors.New("no such program")
+	case "deaf":
+		start()
+		<-ctx.Done()
+	case "exit":
+		start()
+		return p.until(ctx, name, time.After(seconds(n[0])), n[1])
+	case "lives":
+		start()
+		p.mu.Lock()
+		life := p.lives[name]
+		p.lives[name]++
+		p.mu.Unlock()
+		if n[life] > 0 {
+			return p.until(ctx, name, time.After(seconds(n[life])), 1)
+		}
+		return p.until(ctx, name, nil, 0)
+	case "serve":
+		start()
+		if err := p.until(ctx, name, nil, 0); err != nil {
+			return err
+		}
+		if wait(ctx, seconds(n[0])) == nil {
+			p.say("%s down", name)
+			return errors.New("exit status 143")
+		}
+	}
+	p.say("%s killed", name)
+	return errors.New("signal: killed")
+}
+
+func (p *play) until(ctx context.Context, name string, ends <-chan time.Time, status int) error {
+	select {
+	case <-ends:
+		p.say("%s ends", name)
+		if status == 0 {
+			return nil
+		}
+		return fmt.Errorf("exit status %d", status)
+	case <-scheduler.Stopping(ctx):
+		if ctx.Err() == nil {
+			p.say("%s told", name)
+		}
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+	return context.Cause(ctx)
+}
+
+// perform runs a project and returns what happened and the result. signals are when
+// signals come, a millisecond after these seconds.
+func perform(t *testing.T, text string, abort bool, signals ...int) (string, error) {
+	t.Helper()
+	var (
+		story  string
+		result error
+	)
+	project, err := Parse([]byte(text), nil, func(string) (string, bool) { return "", false })
+	require.NoError(t, err)
+	for name, s := range project {
+		s.Env = []string{"NAME=" + name}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		p := &play{began: time.Now(), lives: map[string]int{}}
+		e, err := New(project, Options{Exec: p.exec, Print: func(string, string) {}, AbortOnFailure: abort})
+		require.NoError(t, err)
+		channel := make(chan os.Signal, 2)
+		for _, at := range signals {
+			time.AfterFunc(seconds(at)+time.Millisecond, func() { channel <- os.Interrupt })
+		}
+		result = runUntil(e, channel)
+		story = p.story()
+	})
+	return story, result
+}
+
+func TestEngine(t *testing.T) {
+	for name, test := range map[string]struct {
+		services string
+		abort    bool
+		signals  []int
+		story    string
+		err      string
+	}{
+		"in order, and in reverse": {
+			services: `
+  db:  {command: serve 1}
+  api: {command: serve 1, depends_on: [db]}
+  web: {command: serve 1, depends_on: [api, log]}
+  log: {command: serve 5}`,
+			signals: []int{60},
+			story: "0s api starts, 0s db starts, 0s log starts, 0s web starts, 60.001s web told, 61.001s api told, 61.001s log told, 61.001s web down, " +
+				"62.001s api down, 62.001s db told, 63.001s db down, 66.001s log down",
+		},
+		"it waits for health, and for what has been completed": {
+			services: `
+  db:
+    command: serve
+    healthcheck: {test: [CMD, from, "5"], interval: 2s}
+  migrate:
+    command: exit 3 0
+    depends_on: {db: {condition: service_healthy}}
+  api:
+    command: serve
+    depends_on: {db: {condition: service_healthy}, migrate: {condition: service_completed_successfully}}
+  log:
+    command: serve
+    depends_on: {db: {condition: service_started}}`,
+			signals: []int{20},
+			story: "0s db starts, 0s log starts, 6s migrate starts, 9s api starts, 9s migrate ends, " +
+				"20.001s api down, 20.001s api told, 20.001s db down, 20.001s db told, 20.001s log down, 20.001s log told",
+		},
+		"jobs alone: it ends when all have ended": {
+			services: `
+  a: {command: exit 2 0}
+  b: {command: exit 2 0, depends_on: {a: {condition: service_completed_successfully}}}`,
+			story: "0s a starts, 2s a ends, 2s b starts, 4s b ends",
+		},
+		"a service that is needed by a job alone stays until the end": {
+			services: `
+  db: {command: serve}
+  a:  {command: exit 2 0, depends_on: [db]}`,
+			signals: []int{9},
+			story:   "0s a starts, 0s db starts, 2s a ends, 9.001s db down, 9.001s db told",
+		},
+		"failures before the end of start_period do not count": {
+			services: `
+  db:
+    command: serve
+    healthcheck: {test: [CMD, from, "20"], interval: 4s, retries: 2, start_period: 11s, start_interval: 1s}
+  web: {command: serve, depends_on: {db: {condition: service_healthy}}}`,
+			story: "0s db starts, 15s db down, 15s db told",
+			err:   "1 task failed:\n- db healthy: unhealthy: exit status 1",
+		},
+		"healthy just in time": {
+			services: `
+  db:
+    command: serve
+    healthcheck: {test: [CMD, from, "15"], interval: 4s, retries: 2, start_period: 11s, start_interval: 1s}
+  web: {command: serve, depends_on: {db: {condition: service_healthy}}}`,
+			signals: []int{30},
+			story:   "0s db starts, 15s web starts, 30.001s db down, 30.001s db told, 30.001s web down, 30.001s web told",
+		},
+		"a health check has its timeout, and a service that cannot start ends all": {
+			services: `
+  db:
+    command: serve 3
+    healthcheck: {test: [CMD, hang], interval: 1s, timeout: 2s, retries: 2}
+  log: {command: serve 1}
+  web: {command: serve, depends_on: {db: {condition: service_healthy}}}`,
+			story: "0s db starts, 0s log starts, 6s db told, 6s log told, 7s log down, 9s db down",
+			err:   "db healthy: unhealthy: ",
+		},
+		"what has ended is never healthy": {
+			services: `
+  db:
+    command: exit 3 0
+    healthcheck: {test: [CMD, from, "99"], interval: 10s}
+  web: {command: serve, depends_on: {db: {condition: service_healthy}}}`,
+			story: "0s db starts, 3s db ends",
+			err:   "1 task failed:\n- db healthy: it has ended before it was healthy",
+		},
+		"a job that fails is not completed": {
+			services: `
+  job: {command: exit 3 7}
+  web: {command: serve, depends_on: {job: {condition: service_completed_successfully}}}
+  log: {command: serve}`,
+			story: "0s job starts, 0s log starts, 3s job ends, 3s log down, 3s log told",
+			err:   "job: exit status 7",
+		},
+		"optional dependencies": {
+			services: `
+  job: {command: exit 3 7}
+  bad:
+    command: serve
+    healthcheck: {test: [CMD, from, "99"], interval: 4s, retries: 1}
+  web:
+    command: serve
+    depends_on:
+      job: {condition: service_completed_successfully, required: false}
+      bad: {condition: service_healthy, required: false}
+      nowhere: {condition: service_healthy, required: false}`,
+			signals: []int{9},
+			story:   "0s bad starts, 0s job starts, 3s job ends, 4s web starts, 9.001s bad down, 9.001s bad told, 9.001s web down, 9.001s web told",
+			err:     "1 task failed:\n- job: exit status 7",
+		},
+		"a service dies while others use it": {
+			services: `
+  db:  {command: exit 5 1}
+  web: {command: serve 1, depends_on: [db]}`,
+			signals: []int{20},
+			story:   "0s db starts, 0s web starts, 5s db ends, 20.001s web told, 21.001s web down",
+			err:     "1 task failed:\n- db: exit status 1",
+		},
+		"a service dies while others use it, which ends them": {
+			services: `
+  db:  {command: exit 5 1}
+  api: {command: serve 1, depends_on: [db]}
+  web: {command: serve 1, depends_on: [api]}`,
+			abort: true,
+			story: "0s api starts, 0s db starts, 0s web starts, 5s db ends, 5s web told, 6s api told, 6s web down, 7s api down",
+			err:   "1 task failed:\n- db: exit status 1",
+		},
+		"one that is always started again": {
+			services: `
+  db:  {command: lives 2 2 2 20 2 0, restart: always}
+  web: {command: serve, depends_on: [db]}`,
+			signals: []int{60},
+			story: "0s db starts, 0s web starts, 2s db ends, 2.1s db starts, 4.1s db ends, 4.3s db starts, 6.3s db ends, 6.7s db starts, " +
+				"26.7s db ends, 26.8s db starts, 28.8s db ends, 29s db starts, 60.001s db told, 60.001s web down, 60.001s web told",
+		},
+		"one that has ended well, and is always started again": {
+			services: `
+  db: {command: exit 2 0, restart: unless-stopped}`,
+			signals: []int{3},
+			story:   "0s db starts, 2s db ends, 2.1s db starts, 3.001s db told",
+		},
+		"one that is started again after failures, so many times": {
+			services: `
+  db: {command: exit 1 3, restart: "on-failure:2"}`,
+			story: "0s db starts, 1s db ends, 1.1s db starts, 2.1s db ends, 2.3s db starts, 3.3s db ends",
+			err:   "1 task failed:\n- db: exit status 3",
+		},
+		"it is healthy after it was started again": {
+			services: `
+  db:
+    command: lives 3 0
+    restart: on-failure
+    healthcheck: {test: [CMD, from, "7"], interval: 2s, retries: 3}
+  web: {command: serve, depends_on: {db: {condition: service_healthy}}}`,
+			signals: []int{20},
+			story:   "0s db starts, 3s db ends, 3.1s db starts, 8s web starts, 20.001s db told, 20.001s web down, 20.001s web told",
+		},
+		"one that is told to end in the pause before it is started again": {
+			services: `
+  db:  {command: lives 2 2 2 2 2 2 2, restart: on-failure}
+  web: {command: serve 1, depends_on: [db]}`,
+			signals: []int{15},
+			story: "0s db starts, 0s web starts, 2s db ends, 2.1s db starts, 4.1s db ends, 4.3s db starts, 6.3s db ends, 6.7s db starts, " +
+				"8.7s db ends, 9.5s db starts, 11.5s db ends, 13.1s db starts, 15.001s web told, 15.1s db ends, 16.001s web down",
+		},
+		"each has its stop_grace_period, and then is killed": {
+			services: `
+  db:  {command: deaf, stop_grace_period: 3s}
+  api: {command: deaf, stop_grace_period: 0s, depends_on: [db]}
+  web: {command: serve 9, depends_on: [api]}
+  log: {command: serve 30}`,
+			signals: []int{5},
+			story: "0s api starts, 0s db starts, 0s log starts, 0s web starts, 5.001s log told, 5.001s web told, " +
+				"14.001s api killed, 14.001s web down, 15.001s log killed, 17.001s db killed",
+		},
+		"it is stopped while it starts": {
+			services: `
+  db:
+    command: serve 2
+    healthcheck: {test: [CMD, hang], interval: 1s}
+  web: {command: serve, depends_on: {db: {condition: service_healthy}}}
+  job: {command: exit 60 0}
+  end: {command: serve, depends_on: {job: {condition: service_completed_successfully}}}`,
+			signals: []int{5},
+			story:   "0s db starts, 0s job starts, 5.001s db told, 5.001s job told, 7.001s db down",
+		},
+		"the second signal kills": {
+			services: `
+  db:  {command: serve 5}
+  web: {command: serve 5, depends_on: [db]}`,
+			signals: []int{5, 8},
+			story:   "0s db starts, 0s web starts, 5.001s web told, 8.001s db killed, 8.001s web killed",
+			err:     "killed",
+		},
+		"a signal that comes twice at once is one": {
+			services: `
+  db: {command: serve 5}`,
+			signals: []int{5, 5},
+			story:   "0s db starts, 5.001s db told, 10.001s db down",
+		},
+		"a program that is not there": {
+			services: `
+  db:  {command: missing}
+  web: {command: serve, depends_on: [db]}`,
+			err: "1 task failed:\n- db: no such program",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			story, err := perform(t, "services:"+test.services, test.abort, test.signals...)
+			require.Equal(t, test.story, story)
+			if test.err == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, test.err)
+			}
+		})
+	}
+}
+
+// Stopped before it runs, nothing starts.
+func TestEngine_stopped_before(t *testing.T) {
+	project, err := Parse([]byte("services: {db: {command: serve}, web: {command: serve, depends_on: [db]}}"), nil, os.LookupEnv)
+	require.NoError(t, err)
+	e, err := New(project, Options{})
+	require.NoError(t, err)
+	e.Stop()
+	require.NoError(t, e.Run(t.Context()))
+}
+
+func TestEngine_cycle(t *testing.T) {
+	project, err := Parse([]byte("services: {a: {command: x, depends_on: [b]}, b: {command: x, depends_on: {a: {condition: service_completed_successfully}}}}"), nil, os.LookupEnv)
+	require.NoError(t, err)
+	_, err = New(project, Options{})
+	var cycle *scheduler.CircularDependencyError[string]
+	require.ErrorAs(t, err, &cycle)
+	require.ErrorContains(t, err, "a completed")
+}
