@@ -82,7 +82,14 @@ func (g *graceRun) task(depth int) scheduler.Task {
 	if depth == 0 {
 		return g.leaf()
 	}
-	switch g.rnd.IntN(12) {
+	switch g.rnd.IntN(14) {
+	case 11, 12: // a group that is begun after the stop starts nothing
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			if err := co.Await(g.leaf()); err != nil {
+				return err
+			}
+			return co.Await(g.group(depth - 1))
+		})
 	case 0, 1, 2:
 		return g.group(depth - 1)
 	case 3:
