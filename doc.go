@@ -77,7 +77,8 @@
 // # Duties of the caller
 //
 //  1. A step must return soon, since nothing else runs meanwhile. Put blocking code into
-//     Blocking or its kin. [GroupOptions.SlowStep] finds what you missed.
+//     Blocking or its kin. [GroupOptions.SlowStep] finds what you missed, and
+//     [RunnerOptions.Watchdog] what never returns.
 //  2. Drive a runner from one goroutine at a time. Other goroutines may use only
 //     [Event.Set], [TaskRunner.Interrupt], [TaskRunner.Kill], [TaskRunner.Post], a
 //     [Limiter], and end a context. Misuse panics.

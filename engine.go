@@ -79,6 +79,8 @@ type engine struct {
 	runner   *TaskRunner // the outermost one that drives it, or nil
 	shell    any         // the *DependencyTaskGroup
 
+	paths map[int32]string // of nodes, for the watchdog
+
 	isNumbered bool // keys are only numbers, those of All
 }
 

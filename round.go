@@ -70,7 +70,7 @@ func (g *engine) findExpired() {
 // of the set of who is due, so a member that wants the next round costs the
 // look at its bit, its slot, the call, and one comparison; nothing is written.
 func (g *engine) stepDue(ctx context.Context) bool {
-	direct := g.opts.Budget == 0 && !g.opts.RecoverPanics && g.opts.Context == nil && !g.timesSteps()
+	direct := g.opts.Budget == 0 && g.watchdog() == nil && !g.opts.RecoverPanics && g.opts.Context == nil && !g.timesSteps()
 	// No member gets a slot in this pass, so these stay as they are.
 	due, tasks, slots := g.parking.due, g.parking.tasks, g.nodes.cells
 	for w := due.NextWord(int(g.at >> 6)); w >= 0; w = due.NextWord(w + 1) {
@@ -144,6 +144,9 @@ func (g *engine) stepMember(ctx context.Context, p int32) {
 // call runs a member's code; what panics is known by current.
 func (g *engine) call(p int32, code func() (Yield, error)) (y Yield, err error) {
 	g.current = p
+	if d := g.watchdog(); d != nil {
+		defer d.at(g.watchedPath(p))()
+	}
 	if g.opts.RecoverPanics {
 		y, err = g.recovered(code)
 	} else {

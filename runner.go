@@ -50,6 +50,11 @@ type RunnerOptions struct {
 	// fails with an [*OptionError].
 	Abandon time.Duration
 
+	// Watchdog reports steps that do not return. It is off by default, needs the
+	// system's clock, and is for the outermost runner: otherwise the start fails
+	// with an [*OptionError].
+	Watchdog Watchdog
+
 	// Progress is called by Run, RunWith, RunToCompletion and AsTask before each of
 	// their steps except the first. Its error is thrown into the task instead of the
 	// step.
@@ -116,7 +121,8 @@ type TaskRunner struct {
 
 	clock timeSource
 	ctx   scopeCache
-	pool  pool // in use if this is the outermost
+	pool  pool   // in use if this is the outermost
+	watch *watch // nil: there is no Watchdog
 
 	waiter waiter // for the event that the task waits for
 	woken  uint32 // last turn of waiter whose event was set
@@ -171,6 +177,12 @@ func checkRunner(task Task, opts *RunnerOptions) error {
 	}
 	if opts.Abandon > 0 && opts.Clock != nil {
 		return errAbandonClock
+	}
+	if err := opts.Watchdog.check(); err != nil {
+		return err
+	}
+	if opts.Watchdog.After > 0 && opts.Clock != nil {
+		return errWatchdogClock
 	}
 	if opts.Grace == NoGrace {
 		return nil
@@ -231,6 +243,16 @@ func (r *TaskRunner) begin(ctx context.Context, timeout time.Duration) error {
 	}
 	if _, ok := clock.(*systemClock); !ok && r.opts.Abandon > 0 {
 		return errAbandonClock
+	}
+	if r.opts.Watchdog.After > 0 {
+		s := scopeOf(ctx)
+		switch {
+		case !isSystemClock(clock):
+			return errWatchdogClock
+		case s != nil && s.driver != nil:
+			return errWatchdogInner
+		}
+		r.watch = newWatch(r.opts.Watchdog)
 	}
 	r.clock = clock
 	r.started = true
@@ -322,6 +344,10 @@ func (r *TaskRunner) step(ctx context.Context) (bool, error) {
 	}
 	r.deliver()
 	ctx = r.scoped(ctx)
+	if r.watch != nil {
+		r.watch.begin()
+		defer r.watch.end()
+	}
 	settled := false
 	defer func() {
 		if !settled { // a panic or Goexit goes up

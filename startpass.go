@@ -71,7 +71,7 @@ func (g *engine) sweep(ctx context.Context) bool {
 func (g *engine) startsDirectly() bool {
 	o := &g.opts
 	return g.round <= math.MaxInt32 && g.services.open == nil && o.Timeout == nil && o.Context == nil && o.Claims == nil && o.When == nil && !o.KeepOpen &&
-		!o.RecoverPanics && !g.timesSteps() && o.Budget == 0 && o.Limit == 0
+		!o.RecoverPanics && !g.timesSteps() && g.watchdog() == nil && o.Budget == 0 && o.Limit == 0
 }
 
 // startDirectly is start for such a group, for all ready nodes of a word and in
