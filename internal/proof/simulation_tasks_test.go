@@ -385,7 +385,9 @@ func (l *simLeaf) Step(ctx context.Context) (scheduler.Yield, error) {
 		return scheduler.Done, nil
 	}
 	l.acts--
-	switch s.c.pick(27) {
+	switch s.c.pick(28) {
+	case 27:
+		scheduler.Note(ctx, fmt.Sprint("of task with acts ", l.acts))
 	case 26, 25:
 		scheduler.Ready(ctx)
 	case 24:
@@ -627,7 +629,7 @@ func (at simPlace) swallowed() simPlace {
 func (s *simulation) task(at simPlace) scheduler.Task {
 	kinds := 8
 	if at.depth >= 0 {
-		kinds = 23
+		kinds = 25
 	}
 	switch s.c.pick(kinds) {
 	case 1:
@@ -675,6 +677,12 @@ func (s *simulation) task(at simPlace) scheduler.Task {
 		return scheduler.Shield(s.task(at.behindShield()))
 	case 21:
 		return scheduler.Reserve(s.span()/2, s.task(at.inside()))
+	case 23:
+		in := at.swallowed()
+		in.inAll = true
+		return s.observed(scheduler.First(s.task(in), s.task(in)))
+	case 24:
+		return scheduler.WithTimeout(s.span()*time.Duration(s.c.pick(2)), s.task(at.inside()))
 	case 22:
 		r := s.runnerOf(at.swallowed())
 		s.inner = append(s.inner, r) // somebody may kill it

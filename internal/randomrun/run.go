@@ -36,7 +36,9 @@ type Wrapping struct {
 
 	// Group says that it is a group. That is no wrapper for all: one whose only
 	// node is skipped is done, it keeps the errors of a Close to itself, and it can
-	// be thrown into though its node cannot. So the runs have none of that.
+	// be thrown into though its node cannot. What a call returns may come a round later
+	// out of it, in which another task of a First may win. So the runs have none of
+	// that.
 	Group bool
 }
 

@@ -24,7 +24,7 @@ func TestPlay(t *testing.T) {
 		all += text
 	}
 	for _, what := range []string{
-		": step", ": stop, boom", ": close", ": throw, timed out", ": begin close", "waits: false", ": called, boom, scheduler: closed", "OnError", "panic: panic of", "Stop\n", "Drain", "Cancel: ", "Interrupt",
+		": step", ": stop, boom", ": close", ": throw, timed out", ": begin close", "waits: false", ": called, boom, scheduler: closed", "OnError", "panic: panic of", "Stop\n", ": attempt 2, timed out after 2s", ": attempt 2, boom", "Drain", "Cancel: ", "Interrupt",
 		"group 3 node", "timed out", "succeeded", "failed", "cancelled", "skipped", scheduler.ErrDrained.Error(),
 	} {
 		require.True(t, strings.Contains(all, what), what)
@@ -89,8 +89,10 @@ func TestPlayWrapped(t *testing.T) {
 		"Retry": {Wrap: func(task scheduler.Task) scheduler.Task {
 			return scheduler.Retry(noBackOff{}, func(int, error) scheduler.Task { return task })
 		}},
-		"Claiming":     {Wrap: func(task scheduler.Task) scheduler.Task { return scheduler.Claiming(nil, task) }},
-		"group of one": {Group: true, Wrap: ofOne},
+		"WithTimeout of 0": {Wrap: func(task scheduler.Task) scheduler.Task { return scheduler.WithTimeout(0, task) }},
+		"WithTimeout":      {Wrap: func(task scheduler.Task) scheduler.Task { return scheduler.WithTimeout(time.Hour, task) }},
+		"Claiming":         {Wrap: func(task scheduler.Task) scheduler.Task { return scheduler.Claiming(nil, task) }},
+		"group of one":     {Group: true, Wrap: ofOne},
 		"many": {Wrap: func(task scheduler.Task) scheduler.Task {
 			return renamed{scheduler.Sequence(scheduler.Named("named", scheduler.Subrun(scheduler.NewTaskRunner(renamed{task}, nil))))}
 		}},

@@ -24,7 +24,15 @@ func (r *run) task(name string, depth int) scheduler.Task {
 func (r *run) bare(name string, depth int) scheduler.Task {
 	if depth < 2 && r.rnd.IntN(4) == 0 {
 		g := r.group(depth + 1)
-		switch r.rnd.IntN(4) {
+		kinds := 6
+		if r.isGroup() {
+			kinds = 4
+		}
+		switch r.rnd.IntN(kinds) {
+		case 4:
+			return scheduler.WithTimeout(time.Duration(r.rnd.IntN(4))*time.Second, g)
+		case 5:
+			return scheduler.First(g, &task{r: r, name: name, left: r.rnd.IntN(5), heeds: r.rnd.IntN(2) == 0})
 		case 0:
 			return scheduler.NewTaskRunner(g, nil).AsTask(0)
 		case 1:
@@ -35,7 +43,11 @@ func (r *run) bare(name string, depth int) scheduler.Task {
 		return g
 	}
 	t := &task{r: r, name: name, left: r.rnd.IntN(5), heeds: r.rnd.IntN(2) == 0}
-	switch r.rnd.IntN(18) {
+	switch r.rnd.IntN(20) {
+	case 11, 12:
+		if !r.isGroup() {
+			return r.retried(name)
+		}
 	case 0:
 		t.err = errBoom
 	case 1:
@@ -61,6 +73,24 @@ func (r *run) bare(name string, depth int) scheduler.Task {
 	return t
 }
 
+// retried is a task with some attempts, each with a time limit.
+func (r *run) retried(name string) scheduler.Task {
+	enough := r.rnd.IntN(4)
+	again := scheduler.BackOffFunc(func(attempt int, last error) scheduler.Yield {
+		if r.note("%s: attempt %d, %v", name, attempt, r.said(last)); attempt > enough {
+			return scheduler.Done
+		}
+		return scheduler.On(r.events[0]).Or(scheduler.After(time.Second))
+	})
+	return scheduler.Retry(again, func(int, error) scheduler.Task {
+		t := &task{r: r, name: name, left: r.rnd.IntN(4), heeds: r.rnd.IntN(2) == 0}
+		if r.rnd.IntN(3) > 0 {
+			t.err = errBoom
+		}
+		return scheduler.WithTimeout(2*time.Second, t)
+	})
+}
+
 // task does nothing for some steps.
 type task struct {
 	r             *run
@@ -75,6 +105,7 @@ func (t *task) String() string { return t.name }
 func (t *task) Step(ctx context.Context) (scheduler.Yield, error) {
 	t.r.note("%s: step, %v", t.name, ctx.Value(key{}))
 	if t.left--; t.left >= 0 {
+		scheduler.Note(ctx, fmt.Sprint(t.left, " steps left"))
 		return t.yield(), nil
 	}
 	if t.panics {
