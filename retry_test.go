@@ -212,7 +212,18 @@ func TestRetry_notes(t *testing.T) {
 	require.Equal(t, errors.Join(busy).Error(), scheduler.Causes(d.Err())[0].Error())
 	require.Equal(t, "a node retrying: attempt 1: inner, a node retrying: attempt 1: busy, "+
 		"a node retrying: attempt 1: inner, a node retrying: attempt 2: busy", o.take())
-	require.Contains(t, notes, 4*time.Second)
+	require.Equal(t, map[time.Duration]string{
+		0:               "",
+		1 * time.Second: "attempt 1: inner",
+		2 * time.Second: "attempt 1: inner",
+		3 * time.Second: "", // the one inside has succeeded
+		4 * time.Second: "attempt 1: busy",
+		5 * time.Second: "attempt 1: inner",
+		6 * time.Second: "attempt 1: inner",
+		7 * time.Second: "attempt 1: busy", // and gives back what was noted before
+		8 * time.Second: "attempt 2: busy",
+		9 * time.Second: "attempt 2: busy",
+	}, notes)
 	require.Equal(t, scheduler.Notes{Attempt: 2, Last: busy}, group.ExplainNode("a").Notes, "of a node that has failed they stay")
 	require.Equal(t, "a: failed since round "+fmt.Sprint(group.ExplainNode("a").Since)+", a: busy", group.ExplainNode("a").String())
 }

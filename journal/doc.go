@@ -34,6 +34,11 @@
 // record, the effect is repeated. Pass [Node.ID] to an API that can recognize a repeated
 // request. Effects outside of steps are repeated in each attempt of their node.
 //
+// What a node keeps in memory is new in each attempt, too: a [scheduler.Retry] in it
+// counts its attempts from 1 again, with a new back-off, and its notes are those of this
+// process. Where the number of tries has to last, use [Node.Attempt], or let a [Step]
+// keep it.
+//
 // # Cost
 //
 // The driving goroutine never waits for the disk. Whatever a round of the group

@@ -21,10 +21,9 @@ func deadlineAroundPart(ctx context.Context, cloud *cloud, say say) error {
 	if err != nil {
 		return err
 	}
-	part := scheduler.NewTaskRunner(cache, &scheduler.RunnerOptions{Name: "the cache"})
 	deploy := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-		err := co.Await(part.AsTask(4 * time.Second))
-		if timeout, ok := errors.AsType[*scheduler.Timeout](err); ok && timeout.Of(part) {
+		err := co.Await(scheduler.WithTimeout(4*time.Second, scheduler.Named("the cache", cache)))
+		if timeout, ok := errors.AsType[*scheduler.Timeout](err); ok && timeout.Task == "the cache" {
 			say("go on without it: %v", err)
 		} else if err != nil {
 			return err

@@ -349,7 +349,7 @@ func (g *simGroup) finishFirst() {
 // panicked reports whether a panic went up through a node, which then is all that
 // is known of it.
 func (g *simGroup) panicked(k int) bool {
-	err := g.g.Err(k)
+	err := errors.Join(g.g.Err(k), g.errs[k]) // the first, and the last
 	return errors.As(err, new(*scheduler.PanicError)) || errors.Is(err, scheduler.ErrAborted)
 }
 
