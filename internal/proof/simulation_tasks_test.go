@@ -349,8 +349,13 @@ func (g *simGroup) finishFirst() {
 // panicked reports whether a panic went up through a node, which then is all that
 // is known of it.
 func (g *simGroup) panicked(k int) bool {
-	err := errors.Join(g.g.Err(k), g.errs[k]) // the first, and the last
-	return errors.As(err, new(*scheduler.PanicError)) || errors.Is(err, scheduler.ErrAborted)
+	aborted := func(err error) bool {
+		return errors.As(err, new(*scheduler.PanicError)) || errors.Is(err, scheduler.ErrAborted)
+	}
+	return aborted(g.g.Err(k)) || slices.ContainsFunc(g.g.Errors(), func(err error) bool { // after its Timeout
+		e, ok := err.(*scheduler.TaskError)
+		return ok && e.Key == k && aborted(err)
+	})
 }
 
 // isThrownInto reports whether an error other than a Timeout was thrown into it.
