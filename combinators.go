@@ -47,7 +47,7 @@ func sideBySide(name string, tasks []Task, opts *GroupOptions[int], isOver func(
 // even if the current task finishes in its grace. If one of the tasks is nil,
 // Sequence starts none and fails with [ErrNilTask].
 func Sequence(tasks ...Task) Task {
-	return Wrap(func(co *Coroutine) error {
+	return &coroutine{Coroutine{is: isSequence, fn: func(co *Coroutine) error {
 		if i := slices.Index(tasks, nil); i >= 0 {
 			return &namedError{fmt.Sprintf("number %d of a Sequence", i), ErrNilTask}
 		}
@@ -64,7 +64,7 @@ func Sequence(tasks ...Task) Task {
 			}
 		}
 		return nil
-	})
+	}}}
 }
 
 // Finally returns a Task that runs task to its end and then cleanup, whatever the end
@@ -77,7 +77,7 @@ func Sequence(tasks ...Task) Task {
 // use a roll-back, as a group knows which nodes were started. If either task is nil,
 // Finally starts neither and fails with [ErrNilTask].
 func Finally(task, cleanup Task) Task {
-	return Wrap(func(co *Coroutine) error {
+	return &coroutine{Coroutine{is: isFinally, fn: func(co *Coroutine) error {
 		switch {
 		case task == nil:
 			return &namedError{"the task of a Finally", ErrNilTask}
@@ -89,5 +89,5 @@ func Finally(task, cleanup Task) Task {
 			return err
 		}
 		return join(err, co.Await(Shield(cleanup)))
-	})
+	}}}
 }

@@ -434,3 +434,54 @@ func TestFirst_losersBeginNothing(t *testing.T) {
 	require.Equal(t, 3, began)
 	require.Equal(t, 2*time.Second, clock.Now().Sub(start))
 }
+
+// A Timeout inside a node is named after the node, unless the user has given a name.
+func TestWithTimeout_names_the_node(t *testing.T) {
+	t.Parallel()
+	anHour := func(context.Context) (scheduler.Yield, error) { return scheduler.After(time.Hour), nil }
+	limited := func(task scheduler.Task) scheduler.Task { return scheduler.WithTimeout(time.Minute, task) }
+	waits := func(co *scheduler.Coroutine) error { return co.Yield(scheduler.After(time.Hour)) }
+	retries := func() scheduler.Task {
+		return scheduler.Retry(constant(time.Second), func(int, error) scheduler.Task { return scheduler.Wrap(waits) })
+	}
+	hour := func() scheduler.Task { return scheduler.Pause(scheduler.After(time.Hour)) }
+	for name, tt := range map[string]struct {
+		task scheduler.Task
+		want string
+	}{
+		"Retry":           {limited(retries()), "etcd: timed out after 1m0s"},
+		"Wrap":            {limited(scheduler.Wrap(waits)), "etcd: timed out after 1m0s"},
+		"Sequence":        {limited(scheduler.Sequence(hour())), "etcd: timed out after 1m0s"},
+		"Finally":         {limited(scheduler.Finally(hour(), hour())), "etcd: timed out after 1m0s"},
+		"StepFunc":        {limited(scheduler.StepFunc(anHour)), "etcd: timed out after 1m0s"},
+		"Shield":          {limited(scheduler.Shield(retries())), "etcd: timed out after 1m0s"},
+		"Claiming":        {limited(scheduler.Claiming(nil, retries())), "etcd: timed out after 1m0s"},
+		"All":             {limited(scheduler.All(hour())), "etcd: timed out after 1m0s"},
+		"First":           {limited(scheduler.First(hour())), "etcd: timed out after 1m0s"},
+		"a wrapper":       {limited(wrapping{retries()}), "etcd: timed out after 1m0s"},
+		"a limit in one":  {limited(scheduler.WithTimeout(time.Hour, retries())), "etcd: timed out after 1m0s"},
+		"a group":         {limited(newGroup(t, "a", hours, nil)), "etcd: timed out after 1m0s"},
+		"Subrun":          {scheduler.Subrun(scheduler.NewTaskRunner(retries(), &scheduler.RunnerOptions{Timeout: time.Minute})), "etcd: timed out after 1m0s"},
+		"AsTask":          {scheduler.NewTaskRunner(retries(), nil).AsTask(time.Minute), "etcd: timed out after 1m0s"},
+		"in a Wrap":       {scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(limited(retries())) }), "etcd: timed out after 1m0s"},
+		"in a node of it": {newGroup(t, "a", func(string) scheduler.Task { return limited(retries()) }, nil), "etcd: a: timed out after 1m0s"},
+		"in an All":       {scheduler.All(limited(retries())), "etcd: Retry: timed out after 1m0s"},
+		"Named":           {limited(scheduler.Named("probe", retries())), "etcd: probe: timed out after 1m0s"},
+		"Shield of Named": {limited(scheduler.Shield(scheduler.Named("probe", retries()))), "etcd: probe: timed out after 1m0s"},
+		"a named runner": {scheduler.Subrun(scheduler.NewTaskRunner(retries(), &scheduler.RunnerOptions{
+			Name: "probe", Timeout: time.Minute,
+		})), "etcd: probe: timed out after 1m0s"},
+		"a named group": {limited(newGroup(t, "a", hours, &scheduler.GroupOptions[string]{Name: "site"})), "etcd: site: timed out after 1m0s"},
+		"a String":      {limited((&fakeTask{name: "probe", step: anHour}).task()), "etcd: probe: timed out after 1m0s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			group := newGroup(t, "etcd", func(string) scheduler.Task { return tt.task }, nil)
+			require.EqualError(t, schedulertest.NewDriver(t, group, nil).RunToEnd(), tt.want)
+		})
+	}
+	t.Run("outside of a node", func(t *testing.T) {
+		t.Parallel()
+		require.EqualError(t, schedulertest.NewDriver(t, limited(retries()), nil).RunToEnd(), "Retry: timed out after 1m0s")
+	})
+}

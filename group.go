@@ -20,8 +20,9 @@ type GroupOptions[K comparable] struct {
 	// on the failed one, and reports all failures at the end.
 	AggregateErrors bool
 
-	// OnError decides after each failure, in place of AggregateErrors. The result
-	// is an [*ExceptionGroup] without the failures that were ignored.
+	// OnError decides after each failure, in place of AggregateErrors. err is what the
+	// node's task failed with, not the [*TaskError] that the result has of it. The
+	// result is an [*ExceptionGroup] without the failures that were ignored.
 	OnError func(k K, err error) Disposition
 
 	// Grace is how long running tasks may continue after a failure or a thrown

@@ -114,7 +114,7 @@ func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
 	if f, ok := backoff.(BackOffFunc); backoff == nil || task == nil || ok && f == nil {
 		panic("scheduler: Retry: nil argument")
 	}
-	return Wrap(func(co *Coroutine) error {
+	return &coroutine{Coroutine{is: isRetry, fn: func(co *Coroutine) error {
 		r := retry{co: co, before: notesAround(co.top.ctx)}
 		for attempt := 1; ; attempt++ {
 			done, err := r.attempt(task(attempt, r.last))
@@ -139,7 +139,7 @@ func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
 				return join(n, r.last)
 			}
 		}
-	})
+	}}}
 }
 
 // RetryCall is [Retry] with a value: it calls fn as [Blocking] does until it

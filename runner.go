@@ -19,7 +19,9 @@ const (
 // RunnerOptions are the options of a [TaskRunner]. A zero field is off.
 type RunnerOptions struct {
 	// Name is the runner's name in errors and logs. The default is the
-	// [TaskDescription] of its task.
+	// [TaskDescription] of its task. A [*Timeout] inside a node has the node's key
+	// instead if the task is only known by the name of a function or of a combinator,
+	// such as Retry.
 	Name string
 
 	// Timeout is the time limit of the task from its start. If Start is given another
@@ -104,6 +106,7 @@ type TaskRunner struct {
 	inside   bool // code of the task is running
 	done     bool
 	isKilled bool // Kill was seen before the task had ended
+	isNamed  bool // by its options
 	scopes   bool // it has something to say to what is inside, apart from limits
 	phase    endPhase
 
@@ -150,6 +153,8 @@ func NewTaskRunner(task Task, opts *RunnerOptions) *TaskRunner {
 	}
 	if r.opts.Name == "" {
 		r.opts.Name = TaskDescription(task)
+	} else {
+		r.isNamed = true
 	}
 	r.waiter.owner = r
 	return r

@@ -2,6 +2,8 @@ package scheduler
 
 import (
 	"context"
+	"fmt"
+	"reflect"
 	"time"
 )
 
@@ -175,7 +177,7 @@ func (r *TaskRunner) expire(ctx context.Context) (Yield, error) {
 // timeOut throws a Timeout into the task, and gives it its grace.
 func (r *TaskRunner) timeOut(ctx context.Context) (Yield, error) {
 	t := &Timeout{
-		Task: r.opts.Name, Limit: r.deadline.span, Notes: notesAround(ctx).since(r.before),
+		Task: r.nameIn(ctx), Limit: r.deadline.span, Notes: notesAround(ctx).since(r.before),
 		runner: r, at: r.deadline.at, grace: r.grace(),
 	}
 	if t.grace > 0 { // what the task does in answer is to find it
@@ -198,6 +200,41 @@ func (r *TaskRunner) timeOut(ctx context.Context) (Yield, error) {
 	r.err = t
 	r.grantAfterTimeout(t.grace)
 	return y, nil
+}
+
+// nameIn returns what a Timeout in ctx calls the runner: its name, or, if its task has
+// none, the node around it.
+func (r *TaskRunner) nameIn(ctx context.Context) string {
+	if g, p := nodeAround(ctx); g != nil && r.isUnnamed() {
+		return g.nameOf(p)
+	}
+	return r.opts.Name
+}
+
+// isUnnamed reports whether nothing but a function or a combinator gives it its name.
+func (r *TaskRunner) isUnnamed() bool { return !r.isNamed && isUnnamed(r.task) }
+
+// isUnnamed reports whether the description of a task says nothing to a reader of
+// errors: the name of a function, which is often a closure, or of a combinator.
+func isUnnamed(task Task) bool {
+	switch t := task.(type) {
+	case *coroutine, *call, *poll:
+		return true
+	case *shield:
+		return isUnnamed(t.task)
+	case *claiming:
+		return isUnnamed(t.task)
+	case interface{ runs() *TaskRunner }:
+		return t.runs().isUnnamed()
+	case enclosed:
+		g := t.inside()
+		return g.opts.Name == "" || g.isNumbered
+	case fmt.Stringer:
+		return reflect.TypeOf(task).Kind() == reflect.Func
+	case interface{ Unwrap() Task }:
+		return isUnnamed(t.Unwrap())
+	}
+	return reflect.TypeOf(task).Kind() == reflect.Func
 }
 
 // grantAfterTimeout puts the grace in the place of the task's limit.

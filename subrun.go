@@ -174,4 +174,5 @@ func (t *runnerTask) Stop(ctx context.Context, cause error) {
 	}
 }
 
-func (t *runnerTask) String() string { return t.r.String() }
+func (t *runnerTask) runs() *TaskRunner { return t.r }
+func (t *runnerTask) String() string    { return t.r.String() }

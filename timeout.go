@@ -12,7 +12,7 @@ import (
 //
 // A Timeout does not change after it has been thrown.
 type Timeout struct {
-	Task  string        // what timed out: the runner's name, or the node's key
+	Task  string        // what timed out: the node's key, or the name of the runner; see [RunnerOptions.Name]
 	Limit time.Duration // the time it was given
 	Notes Notes         // what its node had said about itself by then, without the attempts of a Retry around the runner
 

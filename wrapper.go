@@ -54,12 +54,26 @@ type Coroutine struct {
 	coro     coro.Coro
 	stepping bool // a Step or Throw is under way; kept by the outermost
 	closing  bool // it was told that it is being closed
+	is       combinator
 
 	outer *Coroutine // who awaits this one; nil for the outermost
 	top   *Coroutine // the outermost, which has ctx
 	fn    func(*Coroutine) error
 	told  *told // kept by the outermost; nil as long as there is nothing
 }
+
+// combinator says which task of ours a coroutine is, whose function has no name that
+// means anything to a reader.
+type combinator uint8
+
+const (
+	isWrap combinator = iota // a function of the user's
+	isRetry
+	isSequence
+	isFinally
+)
+
+func (c combinator) String() string { return [...]string{"Wrap", "Retry", "Sequence", "Finally"}[c] }
 
 // told is what a coroutine was told from outside.
 type told struct {
@@ -474,8 +488,13 @@ func (c *coroutine) Stop(ctx context.Context, cause error) {
 	}
 }
 
-// String returns the function's name.
-func (c *coroutine) String() string { return funcName(c.co.fn) }
+// String returns the name of the user's function, or of the combinator.
+func (c *coroutine) String() string {
+	if c.co.is != isWrap {
+		return c.co.is.String()
+	}
+	return funcName(c.co.fn)
+}
 
 // timeout returns the Timeout that was thrown into the coroutine last, if nothing
 // else was thrown in after it, or nil.
