@@ -15,12 +15,12 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// Sleep is time.Sleep for a call in a run with a simulated clock, and for what is called
-// by one: it returns nil when d has passed by that clock, or the cause of ctx when ctx
-// ends earlier. A negative d lasts until ctx ends. ctx must be made from the context
-// of the call. With another context Sleep sleeps in real time.
+// Sleep is [time.Sleep] for calls in a run with a simulated clock, and for functions
+// that they call. It returns nil when d has passed by that clock, or the cause of ctx
+// when ctx ends earlier. A negative d lasts until ctx ends. ctx must be made from the
+// context of the call; with another context Sleep sleeps in real time.
 //
-// While all calls sleep, simulated time moves on to when the first of them wakes.
+// While all calls sleep, simulated time advances to when the first of them wakes.
 func Sleep(ctx context.Context, d time.Duration) error {
 	if c := callOf(ctx); c != nil {
 		return c.sleep(ctx, d)

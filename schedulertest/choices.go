@@ -65,10 +65,10 @@ func (c *choices) choose(label, kind string, n int, p float64) int {
 	return v
 }
 
-// Choose returns which of n things happens: 0 stands for the normal one, and another
-// one is chosen with probability p. It is for what a fake may do beside the faults of
-// [World.Do], such as how long a deletion takes. What it returns depends on the seed,
-// the label, and how often that label was asked for in this schedule. After
+// Choose returns which of n things happens: 0 is the normal one, and another one is
+// chosen with probability p. Use it for the behaviour of a fake beyond the faults of
+// [World.Do], such as how long a deletion takes. The result depends on the seed, the
+// label, and the number of earlier choices with that label in this schedule. After
 // [World.Calm] it is 0.
 func (c *choices) Choose(label string, n int, p float64) int {
 	return c.pick(label, n, p, func(h uint64) int { return 1 + int(h%uint64(n-1)) })
@@ -148,16 +148,15 @@ func parse(line string) (map[string]int, error) {
 	return m, nil
 }
 
-// Coverage says what the schedules of an [Explore] have chosen from.
+// Coverage describes the choices of all schedules of an [Explore].
 type Coverage struct {
 	Schedules int
 	Stories   int      // different ones
 	Choices   []Choice // in the order in which they came up first
 }
 
-// Choice says how often each value of a choice came up, in all schedules: Values[0] is
-// the normal one. A value that is 0 for a fault that matters says that the seeds did not
-// get there.
+// Choice counts the values of one choice in all schedules; Values[0] is the normal
+// one. A count of 0 for a fault that matters means that the seeds did not reach it.
 type Choice struct {
 	Label  string
 	Values []int

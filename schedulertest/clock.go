@@ -7,27 +7,26 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// Clock is a simulated [scheduler.Clock]: where a run would sleep until some
-// time, it is that time at once. Make it with [NewClock].
+// Clock is a simulated [scheduler.Clock]: when a run would sleep until some time, it
+// becomes that time at once. Make it with [NewClock].
 //
-// It knows the calls of its runs (scheduler.Blocking, Fetch, Call, Poll and Walk):
-// time stands still while one is under way. They begin when the run has nothing else
-// to do, one after the other in the order in which the run asked for them, and those
+// It knows the calls of its runs (scheduler.Blocking, Fetch, Call, Poll and Walk).
+// Time stands still while one is running. Calls begin when the run has nothing else
+// to do, one after another in the order in which the run asked for them, and those
 // that end at the same time are answered in that order. In a call, [Sleep] lets
-// simulated time pass. A run inside a call, with the context of the call, goes by the
+// simulated time pass. A run inside a call, with the context of the call, uses the
 // same clock.
 //
-// A call that waits for something else, for ten seconds in real time, makes Wait
-// panic with the name of the call and its stack: a simulated clock cannot know when,
-// or whether, that will come. In a bubble of testing/synctest it can: see
-// [Clock.InBubble].
+// If a call waits for anything else for ten seconds of real time, Wait panics with
+// the name of the call and its stack, since a simulated clock cannot know when that
+// wait will end. In a bubble of testing/synctest it can: see [Clock.InBubble].
 //
-// A limit has passed when the clock reads more than it: what a Timeout of an hour
-// ends, ends at 1h0m0.000000001s. [Clock.Elapsed] leaves that nanosecond out, so that
-// a test can compare it with the hour.
+// A limit has passed when the clock is beyond it: a run with a Timeout of an hour
+// ends at 1h0m0.000000001s. [Clock.Elapsed] omits that nanosecond, so a test can
+// compare it with the hour.
 //
 // It is safe for concurrent use. Between two runs, or inside a step, a test may
-// move it on with [Clock.Advance].
+// advance it with [Clock.Advance].
 type Clock struct {
 	callSet
 
@@ -41,8 +40,8 @@ type Clock struct {
 
 var _ scheduler.Caller = (*Clock)(nil)
 
-// NewClock returns a clock that shows start; the zero Time stands for midnight
-// of 1 January 2000, UTC.
+// NewClock returns a clock that shows start. The zero Time means midnight of 1
+// January 2000, UTC.
 func NewClock(start time.Time) *Clock {
 	if start.IsZero() {
 		start = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
@@ -52,14 +51,11 @@ func NewClock(start time.Time) *Clock {
 	return c
 }
 
-// Alone declares that the run has this goroutine for itself: nothing outside of
-// it and its calls, such as an Interrupt or an event set elsewhere, will ever
-// wake it. A run that waits with neither a time nor anything that has woken it
-// already would then wait for ever: Wait panics in place of that. Without Alone
-// no clock can know, and such a test hangs; in a bubble of testing/synctest the
-// bubble finds out by itself.
-//
-// It returns the clock, for use behind NewClock.
+// Alone declares that only this goroutine and the calls of the run can wake it, and
+// nothing outside, such as an Interrupt or an event set elsewhere. If the run then
+// waits with nothing left that could wake it, Wait panics. Without Alone such a test
+// hangs, except in a bubble of testing/synctest, which detects it. Alone returns the
+// clock.
 func (c *Clock) Alone() *Clock {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,14 +63,14 @@ func (c *Clock) Alone() *Clock {
 	return c
 }
 
-// InBubble makes the clock go by the time of the bubble of testing/synctest in which
-// it is used, so that calls may use package time and contexts with a deadline as they
-// do in production. wait is synctest.Wait. Beside the clock that runs have by default
-// there, this one begins and answers calls in order: the test is the same each time.
+// InBubble makes the clock follow the time of the bubble of testing/synctest in which
+// it is used, so that calls may use package time and contexts with a deadline as in
+// production. wait is synctest.Wait. Unlike the clock that runs have by default in a
+// bubble, it begins and answers calls in order, so the test is the same each time.
 //
 //	clock := schedulertest.NewClock(time.Time{}).InBubble(synctest.Wait)
 //
-// The time that NewClock was given does not matter then. It returns the clock.
+// The time given to NewClock is then ignored. InBubble returns the clock.
 func (c *Clock) InBubble(wait func()) *Clock {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -103,8 +99,8 @@ func (c *Clock) shows() time.Time {
 	return c.now
 }
 
-// Advance moves the clock on by d, as if what happens meanwhile took that long.
-// It wakes nobody: a run looks at the clock when it is stepped. It panics if d
+// Advance moves the clock forward by d, as if the work done meanwhile had taken that
+// long. It wakes nothing: a run looks at the clock when it is stepped. It panics if d
 // is negative.
 func (c *Clock) Advance(d time.Duration) {
 	if d < 0 {
@@ -121,7 +117,7 @@ func (c *Clock) Advance(d time.Duration) {
 	c.change()
 }
 
-// Call begins a call: see [scheduler.Caller]. The calls of a run that is stepped by hand,
+// Call begins a call: see [scheduler.Caller]. Calls of a run that is stepped by hand,
 // other than by a [Driver], begin at once and are answered when they end, as under
 // the system's clock.
 func (c *Clock) Call(p *scheduler.PendingCall) {
@@ -142,8 +138,8 @@ func (c *Clock) drive(change int) {
 	c.driven += change
 }
 
-// Await lets time pass until a call has ended that is being closed. It panics if
-// the call sleeps without end although its context has ended.
+// Await lets time pass until a call that is being closed has ended. It panics if the
+// call sleeps without end although its context has ended.
 func (c *Clock) Await(call *scheduler.PendingCall) {
 	if awaited := c.of(call); awaited != nil {
 		start := c.Now()
@@ -152,10 +148,10 @@ func (c *Clock) Await(call *scheduler.PendingCall) {
 	}
 }
 
-// Wait lets simulated time pass until the time until, or until something arrives in
-// wake. Meanwhile it looks after the calls that are under way. Without a time (zero),
-// and when there is nothing left that could happen by itself, it blocks until
-// something arrives in wake, for real, unless the clock is [Clock.Alone].
+// Wait lets simulated time pass until the given time, or until something arrives in
+// wake. Meanwhile it attends to running calls. If until is zero, and nothing is left
+// that could happen by itself, it blocks in real time until something arrives in
+// wake, unless the clock is [Clock.Alone].
 func (c *Clock) Wait(until time.Time, wake <-chan struct{}) {
 	start := c.Now()
 	woken := c.attend(until, wake, nil)
@@ -171,9 +167,9 @@ func (c *Clock) paused(since time.Time, evenEmpty bool) {
 	}
 }
 
-// Settle lets the calls that are under way go on until each has ended, sleeps, or
-// is blocked, and makes the tasks due whose calls have ended; no time passes. It is
-// for tests that step a runner by hand: [Driver.Step] does it.
+// Settle lets running calls continue until each has ended, sleeps or is blocked, and
+// makes the tasks of ended calls due. No time passes. It is for tests that step a
+// runner by hand; [Driver.Step] does it.
 func (c *Clock) Settle() { c.attend(c.Now(), nil, nil) }
 
 // How long a clock waits in real time: for a call that continues before it lets the
@@ -248,16 +244,16 @@ func (c *Clock) pass(until time.Time, wake <-chan struct{}) (arrived, woken bool
 	return false, c.block(wake, changed, ring) == byWake
 }
 
-// Pauses returns the pauses made so far, in order, those of zero included:
-// between two rounds of a run that does not wait there is one of zero. Waits
-// that something in wake ended before time had passed are no pauses.
+// Pauses returns the pauses so far, in order. A pause of zero is included: there is
+// one between two rounds of a run that does not wait. A wait that was cut short by a
+// wake is not a pause.
 func (c *Clock) Pauses() []time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.pauses)
 }
 
-// Slept returns the sum of the pauses made so far.
+// Slept returns the sum of the pauses so far.
 func (c *Clock) Slept() time.Duration {
 	var sum time.Duration
 	for _, pause := range c.Pauses() {
@@ -266,8 +262,8 @@ func (c *Clock) Slept() time.Duration {
 	return sum
 }
 
-// Elapsed returns how far the clock has come since it was made, without fractions of
-// a microsecond.
+// Elapsed returns how far the clock has advanced since it was made, rounded down to
+// microseconds.
 func (c *Clock) Elapsed() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()

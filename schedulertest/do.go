@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// ErrCrashed is how [World.Run] ends if the process has crashed, and what [World.Do]
-// and [Sleep] return in one that has.
+// ErrCrashed is the error of [World.Run] if the process has crashed, and of
+// [World.Do] and [Sleep] in a process that has.
 var ErrCrashed = errors.New("schedulertest: the process crashed")
 
-// ErrFault is what [World.Do] fails with if it was chosen to fail.
+// ErrFault is the error of [World.Do] if the schedule lets it fail.
 var ErrFault = errors.New("schedulertest: a fault")
 
 // What can become of a call.
@@ -35,14 +35,15 @@ func (w *World) delay(label string) time.Duration {
 	return delays[w.Choose(label+": takes", len(delays), 0.4)]
 }
 
-// Do is a request to the outside world, for fakes: effect is what it does there, at
-// one moment. Its request takes some time, then it takes effect, then its answer takes
-// some time; Do returns the error of effect. What is chosen are the times, and whether it fails or hangs, before its
-// effect or after, or is deaf to the end of its context for a while. If ctx ends first Do
-// returns the cause: before the effect the request may be on its way all the same.
-// A request that hangs fails after an hour.
+// Do is a request to the outside world, for fakes: effect is what it changes there,
+// at one moment. The request takes some time until its effect, and some time until
+// its answer; Do returns the error of effect. The schedule chooses the times, and
+// whether the request fails or hangs, before or after its effect, or ignores the end
+// of its context for a while. If ctx ends first, Do returns the cause; if that was
+// before the effect, the effect may still happen later. A request that hangs fails
+// after an hour.
 //
-// ctx is that of a call or a step of a process, or one made from it.
+// ctx is the context of a call or a step of a process, or one made from it.
 func (w *World) Do(ctx context.Context, label string, effect func() error) error {
 	c := callOf(ctx)
 	if c == nil || c.process == nil || c.process.world != w {

@@ -7,9 +7,9 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// Driver steps one task by hand, under a simulated clock. Between two steps a
-// test looks at what the task has done, moves the clock on, stops, cancels or
-// interrupts the runner. Make it with [NewDriver].
+// Driver steps one task by hand, under a simulated clock. Between two steps a test
+// can look at what the task has done, advance the clock, or stop, cancel or interrupt
+// the runner. Make it with [NewDriver].
 type Driver struct {
 	Runner *scheduler.TaskRunner
 	Clock  *Clock
@@ -20,10 +20,10 @@ type Driver struct {
 	wake chan struct{}
 }
 
-// NewDriver returns a driver for task, which is not started yet. opts are those
-// of its runner, and nil the defaults. If they have no Clock, or one that is not
-// a *[Clock], the driver makes one with [NewClock]. At the end of the test a
-// task that has not ended is closed, and an error of that fails the test.
+// NewDriver returns a driver for task, which is not started yet. opts are the
+// runner's options; nil means the defaults. If they have no Clock, or one that is not
+// a [*Clock], the driver makes one with [NewClock]. At the end of the test a task
+// that has not ended is closed; an error of Close fails the test.
 func NewDriver(t TestingT, task scheduler.Task, opts *scheduler.RunnerOptions) *Driver {
 	t.Helper()
 	var o scheduler.RunnerOptions
@@ -57,17 +57,16 @@ func NewDriver(t TestingT, task scheduler.Task, opts *scheduler.RunnerOptions) *
 	return d
 }
 
-// WithContext makes later steps get ctx, and returns the driver. The driver
-// does not watch its end.
+// WithContext passes ctx to later steps, and returns the driver. The driver does not
+// watch the end of ctx.
 func (d *Driver) WithContext(ctx context.Context) *Driver {
 	d.ctx = ctx
 	return d
 }
 
-// Step starts the task, or makes one attempt to step it, and reports whether it
-// has ended; how is what Err says. A task that is not due is left alone, as in
-// any run, but the attempt counts as a round. A step after the end fails the
-// test.
+// Step starts the task, or makes one attempt to step it, and reports whether it has
+// ended; [Driver.Err] returns its error. A task that is not due is not called, as in
+// any run, but the attempt counts as a round. A step after the end fails the test.
 func (d *Driver) Step() (ended bool) {
 	d.t.Helper()
 	if d.Runner.Done() {
@@ -87,10 +86,10 @@ func (d *Driver) Step() (ended bool) {
 // variable only for the tests of this package.)
 var stepsMax = 1_000_000
 
-// StepUntil steps the task until cond holds, which it also asks beforehand.
-// Before each step but the first of the task it moves the clock to when the step
-// is due, as [scheduler.Run] would do; a round takes the runner's Wait. It fails
-// the test if the task ends without cond, or takes a million steps.
+// StepUntil steps the task until cond holds; it checks cond before the first step as
+// well. Before each step but the task's first it advances the clock to when the step
+// is due, as scheduler.Run would; a round takes the runner's Wait. The test fails if
+// the task ends without cond, or takes a million steps.
 func (d *Driver) StepUntil(cond func() bool) {
 	d.t.Helper()
 	for range stepsMax {
@@ -104,8 +103,8 @@ func (d *Driver) StepUntil(cond func() bool) {
 	d.t.Fatalf("schedulertest: StepUntil of %v: not there after %d steps", d.Runner, stepsMax)
 }
 
-// RunToEnd does the same until the task has ended, and returns what Err says.
-// It fails the test if that takes a million steps.
+// RunToEnd steps the task, as StepUntil does, until it has ended, and returns its
+// error. The test fails if that takes a million steps.
 func (d *Driver) RunToEnd() error {
 	d.t.Helper()
 	for range stepsMax {
@@ -145,11 +144,10 @@ func (d *Driver) pause() {
 	}
 }
 
-// Err returns how the task ended; see [scheduler.TaskRunner.Err].
+// Err returns the error with which the task ended: see [scheduler.TaskRunner.Err].
 func (d *Driver) Err() error { return d.Runner.Err() }
 
-// Parked reports whether the task has started and not ended, and does not want
-// its next step yet.
+// Parked reports whether the task has started, has not ended, and is not due.
 func (d *Driver) Parked() bool {
 	due := d.Runner.Due()
 	if due == scheduler.Done || due.Ready() || due.Rounds() > 0 {

@@ -11,53 +11,53 @@ import (
 
 // ExploreOptions are the options of [Explore].
 type ExploreOptions struct {
-	// Runs is how many schedules are tried; 0 stands for 1,000, or for as many as
-	// there is time for if For is given.
+	// Runs is the number of schedules. 0 means 1,000, or with For, as many as time
+	// allows.
 	Runs int
 
-	// For is how long, in real time, schedules are tried. The one under way is
+	// For is how long, in real time, schedules are tried. The current one is
 	// completed.
 	For time.Duration
 
-	// Seed is that of the first schedule; each further one has the next.
+	// Seed is the seed of the first schedule; each further one has the next number.
 	Seed uint64
 
 	// Replay is a line that a failure has printed: that schedule alone is run.
 	Replay string
 
-	// Bubble is synctest.Wait if Explore is called in a bubble of testing/synctest, as it
-	// should be: the time of the World is then that of the bubble, so that package time and
-	// contexts with a deadline in the code under test are in simulated time as well,
-	// and a call may wait for something else than the World.
+	// Bubble is synctest.Wait if Explore is called in a bubble of testing/synctest,
+	// which is recommended: the World then has the time of the bubble, so package
+	// time and contexts with a deadline in the code under test are simulated as well,
+	// and a call may wait for something other than the World.
 	Bubble func()
 
 	// Late lets requests take effect even some time after their caller has given up.
-	// Hardly an engine is safe from all of that.
+	// Hardly any engine is safe against that.
 	Late bool
 }
 
-// Explore tries a scenario under many schedules, and fails t with the smallest it finds
-// in which the scenario returns an error, or something that must always hold does not.
-// It prints what happened in it, line by line, and a line that replays it.
+// Explore tries a scenario under many schedules. It fails t with the smallest
+// schedule that it finds in which the scenario returns an error, or an invariant does
+// not hold. It prints what happened, line by line, and a line that replays it.
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		schedulertest.Explore(t, &schedulertest.ExploreOptions{Bubble: synctest.Wait}, scenario)
 //	})
 //
-// The scenario makes a fake of what the code under test talks to, whose methods call
-// [World.Do]; runs the code by [World.Run]; says by [World.Always] and by its result what
-// must hold. What is chosen, from a seed, is when each request takes effect and when
-// its answer comes, which fail, hang, or are deaf for a while, what goes first at one
-// moment, and when the process is killed, asked to stop, interrupted, runs out of time, or
-// crashes. The same seed gives the same schedules, however the goroutines are scheduled.
-// A scenario is called anew for each schedule and must not keep anything from one to
-// the next.
+// The scenario makes a fake of the systems that the code under test talks to, whose
+// methods call [World.Do]; runs the code with [World.Run]; and states what must hold
+// with [World.Always] and its result. From a seed, Explore chooses when each request
+// takes effect and when its answer arrives; which requests fail, hang or ignore their
+// context for a while; what goes first at one moment; and when the process is killed,
+// asked to stop, interrupted, runs out of time or crashes. The same seed gives the
+// same schedules, however goroutines are scheduled. The scenario is called anew for
+// each schedule and must not keep anything from one to the next.
 //
-// One goroutine runs at a time, so data races and the like are not found: those are for
-// the race detector, and tests without a World.
+// One goroutine runs at a time, so data races are not found: use the race detector,
+// and tests without a World, for those.
 //
-// Explore returns what there was to choose from, and logs it if t has a method Logf. It
-// fails t if there was nothing: then no schedule differs from the others.
+// Explore returns what there was to choose from, and logs it if t has a method Logf.
+// If there was nothing to choose, all schedules are the same, and Explore fails t.
 func Explore(t TestingT, opts *ExploreOptions, scenario func(w *World) error) Coverage {
 	t.Helper()
 	var o ExploreOptions

@@ -10,23 +10,22 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// Recorder writes down what happens in a run, a line each, for a test to compare
-// with what it expects. As a [scheduler.Observer], of one group or of several at
-// once, it records the changes of nodes' states, what nodes say about themselves, and
-// calls that are left behind:
+// Recorder writes down a run, a line for each event, for a test to compare with the
+// expected text. As a scheduler.Observer, of any number of groups, it records state
+// changes, notes and attempts of nodes, and abandoned calls:
 //
 //	2s 1 web/disk: note: volume is still building
 //	2s 1 web/disk: attempt 1: busy
 //	3s 2 web/disk: running -> failed: no space
 //
-// with the time since the recorder was made, the round of the node's group, and
-// the path of the node. For tasks given through [Recorder.Task] it also records
-// each call of the task and the answer:
+// with the time since the recorder was made, the round of the node's group, and the
+// node's path. For tasks given to [Recorder.Task] it records each call of the task
+// and its result:
 //
 //	3s disk.step = after 2s
 //
-// A line break in an error is written as "; ". A Recorder is for the goroutine
-// that drives the run.
+// A line break in an error is written as "; ". A Recorder must be used on the
+// goroutine that drives the run.
 type Recorder struct {
 	clock scheduler.Clock
 	start time.Time
@@ -35,18 +34,18 @@ type Recorder struct {
 
 var _ scheduler.SelectiveObserver = (*Recorder)(nil)
 
-// NewRecorder returns an empty recorder. clock is that of the run.
+// NewRecorder returns an empty recorder. clock is the run's clock.
 func NewRecorder(clock scheduler.Clock) *Recorder {
 	return &Recorder{clock: clock, start: clock.Now()}
 }
 
-// Wants returns the set of what Observe records.
+// Wants returns the kinds that Observe records.
 func (r *Recorder) Wants() scheduler.Kinds {
 	return scheduler.KindsOf(scheduler.NodeChanged, scheduler.NodeNoted, scheduler.NodeRetrying, scheduler.NodeAbandoned)
 }
 
-// Observe records a change of a node's state, what a node says about itself, and that
-// a call of it was left behind.
+// Observe records a change of a node's state, a note or attempt of a node, or an
+// abandoned call.
 func (r *Recorder) Observe(t scheduler.Record) {
 	text := fmt.Sprintf("%v %d %s: ", t.Time().Sub(r.start), t.Round(), t.Path())
 	switch t.Kind {
@@ -65,10 +64,9 @@ func (r *Recorder) Observe(t scheduler.Record) {
 	r.lines = append(r.lines, text)
 }
 
-// Task returns a task that does what task does and records it, under a name. A run
-// with it is the run with task itself: it is a [scheduler.Thrower] or a
-// [scheduler.Stopper] if task is one, or has one inside by Unwrap, and forwards
-// BeginClose likewise.
+// Task returns a task that behaves like task and records it under the given name. It
+// is a scheduler.Thrower or scheduler.Stopper if task is one, or wraps one (Unwrap),
+// and forwards BeginClose, so the run is the same as with task itself.
 func (r *Recorder) Task(name string, task scheduler.Task) scheduler.Task {
 	t := recorded{recorder: r, name: name, task: task}
 	stopper, stops := lookFor[scheduler.Stopper](task)
@@ -109,7 +107,7 @@ func lookFor[T scheduler.Task](task scheduler.Task) (t T, ok bool) {
 	}
 }
 
-// Lines returns what was recorded so far.
+// Lines returns the lines recorded so far.
 func (r *Recorder) Lines() []string { return slices.Clone(r.lines) }
 
 // String returns the lines, each ended by a line break.
@@ -122,7 +120,7 @@ func (r *Recorder) String() string {
 	return b.String()
 }
 
-// Reset forgets what was recorded. The times go on.
+// Reset removes all lines. Times still count from when the recorder was made.
 func (r *Recorder) Reset() { r.lines = nil }
 
 func (r *Recorder) record(name, call string, answer any) {

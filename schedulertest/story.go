@@ -31,7 +31,7 @@ func (w *World) say(l line) {
 	}
 }
 
-// Story returns what has happened so far, a line each.
+// Story returns what has happened so far, one line per event.
 func (w *World) Story() []string {
 	lines := make([]string, len(w.story))
 	for i, l := range w.story {

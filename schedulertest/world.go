@@ -14,11 +14,11 @@ import (
 	"github.com/steptask/scheduler"
 )
 
-// World is what one schedule of [Explore] runs in: simulated time, the calls that are
-// under way, and what is chosen for them. One goroutine of it runs at a time: the
-// scenario, a process, or a call. So fakes need no locks.
+// World is the environment of one schedule of [Explore]: simulated time, the running
+// calls, and the choices for them. One of its goroutines runs at a time: the
+// scenario, a process or a call. So fakes need no locks.
 //
-// Its methods are for the scenario and what it runs. Explore makes it.
+// Its methods are for the scenario and the code that it runs. Explore makes it.
 type World struct {
 	callSet
 	choices
@@ -96,13 +96,13 @@ func (w *World) Now() time.Time {
 }
 
 // Run runs a task as one process does, from its start to its end, and returns its
-// error. What is chosen is a time limit, a grace, and the moments at which the process
-// is killed, asked to stop, or interrupted, or crashes: Run then returns [ErrCrashed], and
-// what was only in its memory is lost. The scenario goes on with what was saved, in
-// another process.
+// error. The schedule chooses a time limit, a grace, and when the process is killed,
+// asked to stop, interrupted, or crashes. After a crash Run returns [ErrCrashed], and
+// everything that was only in memory is lost; the scenario continues from the saved
+// state, in another process.
 //
-// It blocks until all calls of the process have ended. It is for the goroutine of the
-// scenario: inside a call or a task use scheduler.Run with its context.
+// It blocks until all calls of the process have ended. Call it on the goroutine of
+// the scenario; inside a call or a task use [scheduler.Run] with its context.
 func (w *World) Run(name string, task scheduler.Task) error {
 	limit := []time.Duration{0, 2 * time.Second, 5 * time.Second, 15 * time.Second, time.Minute}[w.Choose(name+": time limit", 5, 0.2)]
 	grace := []time.Duration{0, 10 * time.Second, time.Second}[w.Choose(name+": grace", 3, 0.5)]
@@ -122,10 +122,10 @@ func (w *World) Run(name string, task scheduler.Task) error {
 	return w.run(p, name, r.Run)
 }
 
-// Process runs fn as Run does a task: for an engine that calls scheduler.Run by
-// itself. It has to use ctx, or one made from it, and leave the clock to that. What is
-// chosen is when ctx ends, as that of a program does which gets a signal, or the process
-// crashes.
+// Process runs fn as Run runs a task, for an engine that calls [scheduler.Run]
+// itself. fn must use ctx, or one made from it, and leave the clock as given. The
+// schedule chooses when ctx ends, like the context of a program that gets a signal,
+// or when the process crashes.
 func (w *World) Process(name string, fn func(ctx context.Context) error) error {
 	w.Say("%s begins", name)
 	return w.run(&process{world: w}, name, fn)
@@ -349,9 +349,9 @@ func (p *process) die() {
 	p.cancel(ErrCrashed)
 }
 
-// Save is how a process writes what outlives it. A process that has crashed writes
-// nothing any more, and a crash may come right after write: so keep whatever the next
-// process is to know by Save alone.
+// Save is how a process writes state that outlives it. A process that has crashed
+// writes nothing any more, and a crash may come right after write. So store
+// everything that the next process needs with Save, and only with Save.
 func (w *World) Save(label string, write func()) {
 	p := w.process
 	if p != nil && p.dead || w.failure != nil {
@@ -363,15 +363,16 @@ func (w *World) Save(label string, write func()) {
 	}
 }
 
-// Later lets something come from outside, at some time from now on that is chosen: an
-// event that is set, a change in the world. fn runs between two steps and must not
-// block. It comes also if the process that was running has ended.
+// Later schedules an event from outside, such as an Event that is set or a change in
+// the world, at some later time that the schedule chooses. fn runs between two steps
+// and must not block. It runs even if the process that was running has ended.
 func (w *World) Later(label string, fn func()) {
 	w.events = append(w.events, event{w.Now().Add(w.delay(label)), label, fn})
 }
 
-// Always adds an invariant. It is checked after each effect and each step of a process or
-// call, and must not block. The schedule fails as soon as it returns an error.
+// Always adds an invariant. It is checked after each effect and each step of a
+// process or call, and must not block. The schedule fails as soon as it returns an
+// error.
 func (w *World) Always(name string, holds func() error) {
 	w.always = append(w.always, invariant{name, holds})
 	w.check()
@@ -396,14 +397,13 @@ func (w *World) fail(err error) {
 	}
 }
 
-// Calm ends the faults: from now on everything takes its normal course. What must come
-// to its end in some time is checked after it; allow more than the slowest operation of a
-// fake takes.
+// Calm ends the faults: from now on everything takes its normal course. Check
+// liveness after it, and allow more time than the slowest operation of a fake takes.
 func (w *World) Calm() { w.calm = true }
 
-// Settle lets everything happen that is still on its way, such as requests whose
-// caller has given up and what [World.Later] has announced. It is for the scenario,
-// between two processes.
+// Settle lets everything happen that is still pending, such as requests whose caller
+// has given up, and events of [World.Later]. It is for the scenario, between two
+// processes.
 func (w *World) Settle() {
 	w.attend(nil)
 	if w.failure != nil {
