@@ -246,7 +246,10 @@ func (g *engine) add(n newNode) {
 			if lost = true; failure < 0 || i >= 0 && i < failure {
 				failure = i
 			}
-		default:
+		case isDone:
+			if g.nodes.state(q) == StateReady {
+				g.services.of[q].require(p, g.isPending)
+			}
 		}
 	}
 	switch {

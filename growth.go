@@ -65,8 +65,8 @@ func (w *growth) wait(q, p int32) {
 	w.last[q] = e
 }
 
-// take returns the nodes that wait for one, in key order, and forgets the edges.
-func (w *growth) take(p int32) []int32 {
+// waiting returns the nodes that wait for one, in key order.
+func (w *growth) waiting(p int32) []int32 {
 	last := w.last[p]
 	if last == noEdge {
 		return nil
@@ -75,9 +75,18 @@ func (w *growth) take(p int32) []int32 {
 	for e := w.edges[last].next; ; e = w.edges[e].next {
 		found = append(found, w.edges[e].to)
 		if e == last {
-			break
+			return found
 		}
 	}
+}
+
+// take returns the same, and forgets the edges.
+func (w *growth) take(p int32) []int32 {
+	found := w.waiting(p)
+	if found == nil {
+		return nil
+	}
+	last := w.last[p]
 	w.last[p] = noEdge
 	first := w.edges[last].next
 	w.edges[last].next = w.unused

@@ -73,6 +73,18 @@ type service struct {
 	released  bool // it was told to end, or is being closed: it hears of notices again
 	unneeded  bool // and that because nothing needs it
 	closeLast bool // it is to be closed, without notice, when its turn has come
+
+	added []int32 // nodes that were added and require it, in key order; those that are not pending are dropped now and then
+	drop  int     // at which length
+}
+
+// require keeps that an added node requires the service.
+func (s *service) require(p int32, isPending func(int32) bool) {
+	if len(s.added) >= s.drop {
+		s.added = slices.DeleteFunc(s.added, func(q int32) bool { return !isPending(q) })
+		s.drop = max(2*len(s.added), 16)
+	}
+	s.added = append(s.added, p)
 }
 
 type sweepReason uint8
@@ -136,9 +148,13 @@ func (g *engine) becomeReady(p int32) {
 	if g.services.of == nil {
 		g.services.of = map[int32]*service{}
 	}
+	of := &service{}
+	if g.growth != nil {
+		of.added = g.growth.waiting(p)
+	}
 	g.set(p, StateReady, g.parking.task(slot), nil)
 	g.free(p)
-	g.services.of[p] = &service{}
+	g.services.of[p] = of
 	if g.services.open != nil && g.services.open[p] == 0 {
 		g.services.freed = append(g.services.freed, p)
 	}
@@ -396,17 +412,15 @@ func (g *engine) readyThatCount() int {
 // addedTo returns the pending nodes that were added, require a service, and have been
 // freed by it: nothing else leads to them.
 func (g *engine) addedTo(p int32) []int32 {
-	if g.growth == nil || !g.services.has(p) {
+	if !g.services.has(p) {
 		return nil
 	}
-	var found []int32
-	for q := g.growth.first; q < int32(g.nodes.len()); q++ {
-		if g.nodes.state(q) == StatePending && slices.Contains(g.required(q), p) {
-			found = append(found, q)
-		}
-	}
-	return found
+	of := g.services.of[p]
+	of.added = slices.DeleteFunc(of.added, func(q int32) bool { return !g.isPending(q) })
+	return of.added
 }
+
+func (g *engine) isPending(p int32) bool { return g.nodes.state(p) == StatePending }
 
 // askAgain asks When anew of those that a service had freed which has failed now,
 // and that have not started.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -386,4 +387,56 @@ func TestReady_snapshot(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "0s boot Sdb, 0s boot Slog, 1s Sdb ready, 1s Slog ready, 1s use, 4s use done, "+
 		"4s Slog ends: scheduler: closed, 4s Sdb ends: scheduler: closed", d.String())
+}
+
+// Added nodes that a service has freed are lost with it, whether they were added
+// before it was ready or after, and however many there were.
+func TestReady_added(t *testing.T) {
+	for name, when := range map[string]when{"": nil, "When": func(string, iter.Seq2[string, scheduler.State]) scheduler.Verdict {
+		return scheduler.Usual
+	}} {
+		t.Run(name, func(t *testing.T) {
+			var group *scheduler.DependencyTaskGroup[string]
+			group = newGroup(t, "adds", func(k string) scheduler.Task {
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					switch k {
+					case "adds":
+						require.NoError(t, group.Add("service"))
+						require.NoError(t, group.Add("before", "service"))
+						if err := co.Yield(scheduler.After(2 * time.Second)); err != nil {
+							return err
+						}
+						for i := range 40 {
+							require.NoError(t, group.Add(fmt.Sprint("short", i), "service"))
+							if err := co.Yield(scheduler.Next); err != nil {
+								return err
+							}
+						}
+						for i := range 20 {
+							require.NoError(t, group.Add(fmt.Sprint("after", i), "service", "before"))
+						}
+						group.CloseInput()
+					case "service":
+						if err := co.Yield(scheduler.After(time.Second)); err != nil {
+							return err
+						}
+						co.Ready()
+						if err := co.Yield(scheduler.After(10 * time.Second)); err != nil {
+							return err
+						}
+						return errBoom
+					case "before":
+						return co.Yield(scheduler.After(time.Hour))
+					}
+					return nil
+				})
+			}, &scheduler.GroupOptions[string]{KeepOpen: true, AggregateErrors: true, Limit: 2, When: when})
+			require.ErrorIs(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: newClock()}), errBoom)
+			require.Equal(t, scheduler.StateFailed, group.State("service"))
+			require.Equal(t, scheduler.StateSucceeded, group.State("before"), "it ran already")
+			require.Equal(t, scheduler.StateSucceeded, group.State("short39"))
+			require.Equal(t, 20, group.Count(scheduler.StateSkipped))
+			require.Equal(t, 42, group.Count(scheduler.StateSucceeded))
+		})
+	}
 }
