@@ -34,7 +34,8 @@ type GroupOptions[K comparable] struct {
 
 	// GraceFor is the Grace of a node; zero or less means none. It is called for
 	// all running nodes, in key order, when the group stops, and again in each
-	// later step in which a node fails.
+	// later step in which a node fails. That of a node which is ready counts from
+	// its own notice: see [Ready].
 	GraceFor func(k K) time.Duration
 
 	// Timeout is the time limit of a node from its start. 0 means none; a negative

@@ -11,8 +11,9 @@ import (
 // require it start, and it continues to run while they need it. When all nodes that
 // require it, directly or not, have ended, it gets a notice with [ErrNotNeeded] and
 // its grace, or is closed if it has none. So services end in reverse order, also
-// within the grace of a stop. ctx is the context of a step, or of a function given to
-// [Blocking], [Fetch], [Call] or [Poll].
+// within the grace of a stop, which they share; after a failure, the grace that
+// GraceFor returns for a service counts from its own notice. ctx is the context of a
+// step, or of a function given to [Blocking], [Fetch], [Call] or [Poll].
 //
 // A ready node gives back its place in Limit and keeps its claims, and its Timeout no
 // longer counts. A service that no node requires runs until only ready nodes are
@@ -73,6 +74,8 @@ type service struct {
 	released  bool // it was told to end, or is being closed: it hears of notices again
 	unneeded  bool // and that because nothing needs it
 	closeLast bool // it is to be closed, without notice, when its turn has come
+
+	grace time.Duration // of its own, from the notice on; 0: that of the group, from the stop on
 
 	added []int32 // nodes that were added and require it, in key order; those that are not pending are dropped now and then
 	drop  int     // at which length
@@ -329,6 +332,9 @@ func (g *engine) retireOne(ctx context.Context, p int32) {
 		g.close(p)
 	case g.phase >= phaseStopping:
 		n = g.services.finalOf(n)
+		if of.grace > 0 {
+			g.grant(slot, closeCancel, of.grace)
+		}
 		g.tellNotice(p, n, g.graceLeft(slot))
 		g.notify(ctx, p, n)
 	default:

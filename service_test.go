@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -191,6 +192,71 @@ func TestReady_and_the_end_of_the_run(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "3602s job: <nil>, 3602s Slog ends: scheduler: closed, 3602s Sapp ends: scheduler: closed, 3602s Sdb ends: scheduler: closed", text)
 	require.Equal(t, " Sdb succeeded Sapp succeeded job succeeded Slog succeeded", ends)
+}
+
+// After a failure each service has the grace that GraceFor says, from its own notice on,
+// however long those before it take. Grace is one for all of them.
+func TestReady_and_the_grace_of_each(t *testing.T) {
+	takes := map[string]int{"Sdb": 4, "Scache": 1, "Sapp": 4, "Sweb": 4, "Slog": 1}
+	run := func(opts *scheduler.GroupOptions[string], inside bool, fail ...string) string {
+		d := newServicePlay()
+		opts.KeepOpen = true
+		task := func(k string) scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				if seconds := slices.Index(fail, k); !strings.HasPrefix(k, "S") {
+					if err := co.Yield(scheduler.After(time.Duration(seconds) * time.Second)); err != nil || seconds < 0 {
+						return err
+					}
+					return errSpace
+				}
+				co.Ready()
+				err := co.Yield(scheduler.On(co.Stopping()))
+				if err == nil {
+					d.add("%s told", k)
+					err = co.Yield(scheduler.After(time.Duration(takes[k]) * time.Second))
+				}
+				d.add("%s ends: %v", k, err)
+				return err
+			})
+		}
+		const deps = "Sapp:Sdb,Scache Sweb:Sapp Slog a b"
+		var err error
+		if inside {
+			_, err = d.serve(t, "node", nil, nil, func(string) scheduler.Task { return newGroup(t, deps, task, opts) })
+		} else {
+			_, err = d.serve(t, deps, opts, nil, task)
+		}
+		require.ErrorIs(t, err, errSpace)
+		return d.String()
+	}
+	each := func(k string) time.Duration {
+		return map[string]time.Duration{"Sdb": 5 * time.Second, "Sapp": 3 * time.Second, "Sweb": 5 * time.Second}[k]
+	}
+	for _, inside := range []bool{false, true} {
+		require.Equal(t, "1s Slog ends: scheduler: closed, 1s Sweb told, 5s Sweb ends: <nil>, 5s Sapp told, 8s Sapp ends: scheduler: closed, "+
+			"8s Scache ends: scheduler: closed, 8s Sdb told, 12s Sdb ends: <nil>",
+			run(&scheduler.GroupOptions[string]{GraceFor: each}, inside, "x", "a"))
+
+		// Another failure asks for graces again: those that are not told yet have the
+		// new one, from their notice on.
+		asked := 0
+		require.Equal(t, "1s Sweb told, 1s Slog told, 2s Slog ends: <nil>, 5s Sweb ends: <nil>, 5s Sapp told, 8s Sapp ends: scheduler: closed, "+
+			"8s Sdb told, 8s Scache told, 9s Scache ends: <nil>, 11s Sdb ends: scheduler: closed",
+			run(&scheduler.GroupOptions[string]{GraceFor: func(k string) time.Duration {
+				if k == "Sdb" {
+					asked++
+				}
+				if asked > 1 {
+					return 3 * time.Second
+				}
+				return 5 * time.Second
+			}}, inside, "x", "a", "b"))
+		require.Equal(t, 2, asked)
+
+		require.Equal(t, "1s Sweb told, 1s Slog told, 2s Slog ends: <nil>, 5s Sweb ends: <nil>, 5s Sapp told, 9s Sapp ends: <nil>, "+
+			"9s Sdb told, 9s Scache told, 10s Scache ends: <nil>, 11s Sdb ends: scheduler: closed",
+			run(&scheduler.GroupOptions[string]{Grace: 10 * time.Second}, inside, "x", "a"))
+	}
 }
 
 // A service that fails: what is pending and requires it is treated as after any

@@ -176,13 +176,17 @@ func (g *engine) stop(ctx context.Context, cause error, by int32) {
 			continue // it ended meanwhile, see notify, or is ending
 		}
 		g.nodes.add(p, wasStopped)
-		grace := g.graceOf(p)
-		if grace > 0 {
+		grace, hidden := g.graceOf(p), g.hidesNotices(p)
+		own := hidden && g.opts.GraceFor != nil // counts from its own notice
+		if grace > 0 && !own {
 			g.grant(slot, closeCancel, grace)
 		}
 		switch {
-		case g.hidesNotices(p): // it is told, or closed, when nothing needs it any more
-			g.services.of[p].closeLast = grace <= 0
+		case hidden: // it is told, or closed, when nothing needs it any more
+			of := g.services.of[p]
+			if of.closeLast = grace <= 0; own {
+				of.grace = grace
+			}
 		case grace > 0:
 			g.tellNotice(p, n, grace)
 			g.notify(ctx, p, n)
