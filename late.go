@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,7 +18,8 @@ type LateError struct {
 	Err error // what the run ended with
 
 	// Calls are the calls that the end of the run waited for, in the order in
-	// which they ended: the first five. More is the number of the others.
+	// which they ended, and of those of one moment by Path: the first five. More is
+	// the number of the others.
 	Calls []LateCall
 	More  int
 }
@@ -68,6 +70,7 @@ const (
 // with that of the last one.
 type lateCalls struct {
 	calls    []LateCall
+	ends     []int64 // of calls
 	more     int
 	returned int64 // the last one
 }
@@ -78,11 +81,15 @@ func (l *lateCalls) note(c LateCall, returned int64) {
 		*l = lateCalls{} // of another end than this one
 	}
 	l.returned = max(l.returned, returned)
-	if len(l.calls) == lateNamed {
-		l.more++
-		return
+	at := len(l.calls)
+	for at > 0 && l.ends[at-1] == returned && c.Path < l.calls[at-1].Path {
+		at-- // which of them is noted first may be chance
 	}
-	l.calls = append(l.calls, c)
+	l.calls, l.ends = slices.Insert(l.calls, at, c), slices.Insert(l.ends, at, returned)
+	if len(l.calls) > lateNamed {
+		l.calls, l.ends = l.calls[:lateNamed], l.ends[:lateNamed]
+		l.more++
+	}
 }
 
 // with returns the error of a run that has ended at an instant, with the calls that

@@ -92,6 +92,24 @@ func TestLate_calls_are_cut_off(t *testing.T) {
 	})
 }
 
+// Of calls that end at the same moment it is not chance which is named first.
+func TestLate_calls_of_one_moment(t *testing.T) {
+	for range 100 {
+		synctest.Test(t, func(t *testing.T) {
+			g := groupOf(t, "f e d c b a", func(string) scheduler.Task { return deafFor(10*time.Second, nil) }, nil)
+			err := scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Timeout: time.Second})
+			var late *scheduler.LateError
+			require.ErrorAs(t, err, &late)
+			require.Equal(t, 1, late.More)
+			var paths string
+			for _, c := range late.Calls {
+				paths += c.Path
+			}
+			require.Equal(t, "abcde", paths)
+		})
+	}
+}
+
 // Only calls that the end has waited for are named, and only beside an error.
 func TestLate_call_that_did_not_hold_up_the_end(t *testing.T) {
 	const second = time.Second
