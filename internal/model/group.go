@@ -881,11 +881,6 @@ func (g *Group) throw(err error) (Yield, error) {
 	defer g.opts.Clock.enter(func() *Notice { return g.notice }, 0)()
 	g.busy++
 	defer func() { g.busy-- }()
-	// The group's event stays set until the next step, whatever becomes of the member
-	// whose event has set it.
-	if slices.ContainsFunc(g.nodes, (*node).isWoken) && !g.signal {
-		g.signal, g.signalAt = true, 0
-	}
 	g.graced = false
 	t, isTimeout := err.(*Timeout) //nolint:errorlint // That very type.
 	g.failures = append(g.failures, failure{err: err, aside: isTimeout, thrown: true})
