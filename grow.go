@@ -42,9 +42,10 @@ func (e *AddError) Unwrap() error { return e.is }
 // after all others in key order and takes effect at once: added inside a step of
 // a member it starts in the same round, if what it requires is done. If something
 // that it requires was lost, because it failed, was skipped or was cancelled, the
-// node is skipped at once, with the same error. Nothing is added to the
-// Dependencies that the group was made of; [DependencyTaskGroup.Dependencies] has
-// the graph as it has become.
+// node is skipped at once, with the same error. A node that is [StateReady] is done
+// for it, unless that was asked to end: then the new node waits for the end, as for
+// that of any other. Nothing is added to the Dependencies that the group was made of;
+// [DependencyTaskGroup.Dependencies] has the graph as it has become.
 //
 // Whatever the options say of nodes holds for the new one, too. Completed and
 // Estimate are asked by Add. Where Limit or Claims keep nodes waiting, added nodes
@@ -263,6 +264,7 @@ func (g *engine) add(n newNode) {
 	if lost {
 		g.failures.skipFor(p, g.nodes.len(), failure)
 	}
+	g.noteAdded(p)
 	if !g.busy {
 		if g.hasBegun() {
 			g.parking.call()
@@ -298,6 +300,8 @@ const (
 // returns the index of the failure for which it is.
 func (g *engine) standing(q int32) (failure int, is standing) {
 	switch s := g.nodes.state(q); {
+	case s == StateReady && g.isEnding(q):
+		return 0, waitedFor
 	case g.nodes.isFreeing(q) && (g.nodes.isDone(q) || g.conditions.areUsed()):
 		return 0, isDone
 	case g.conditions.areUsed():
@@ -309,6 +313,10 @@ func (g *engine) standing(q int32) (failure int, is standing) {
 	}
 	return 0, waitedFor
 }
+
+// isEnding reports whether a ready node was asked to end, so that what is added waits
+// for what becomes of it.
+func (g *engine) isEnding(q int32) bool { return g.services.of[q].released || g.orders.has(q) }
 
 // hasFailedClosing reports whether a node that is closing has failed, and the failure has
 // been dealt with, so that those that required it are skipped.

@@ -1,6 +1,9 @@
 package scheduler
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // growth is the part of the graph of a group that was added to it. The part of the
 // beginning stays as it is, shared with other groups.
@@ -78,6 +81,12 @@ func (w *growth) waiting(p int32) []int32 {
 			return found
 		}
 	}
+}
+
+// waits reports whether an added node waits for one, which may be a service that has
+// freed others.
+func (w *growth) waits(q, p int32) bool {
+	return w != nil && p >= w.first && slices.Contains(w.waiting(q), p)
 }
 
 // take returns the same, and forgets the edges.

@@ -84,7 +84,7 @@ func (g *engine) waitsFor(p int32) iter.Seq[int32] {
 			return
 		}
 		for _, q := range g.required(p) {
-			if !g.nodes.isFreeing(q) && !yield(q) {
+			if (!g.nodes.isFreeing(q) || g.growth.waits(q, p)) && !yield(q) {
 				return
 			}
 		}

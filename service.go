@@ -247,6 +247,30 @@ func (g *engine) noteEnd(p int32) {
 	}
 }
 
+// noteAdded counts a node that was added for the services that it needs, also by way
+// of nodes that have ended and are kept open by it alone. It is noteEnd backwards.
+func (g *engine) noteAdded(p int32) {
+	s := &g.services
+	if s.open == nil {
+		return
+	}
+	s.open, s.leaves = append(s.open, 0), append(s.leaves, true)
+	for _, q := range g.required(p) {
+		s.leaves[q] = false
+	}
+	if g.hasEnded(p) {
+		return
+	}
+	for open := []int32{p}; len(open) > 0; {
+		p, open = open[len(open)-1], open[:len(open)-1]
+		for _, q := range g.required(p) {
+			if s.open[q]++; s.open[q] == 1 && g.hasEnded(q) {
+				open = append(open, q)
+			}
+		}
+	}
+}
+
 // retire tells the services to end that nothing needs any more, the last ones in key
 // order first.
 func (g *engine) retire(ctx context.Context) {
@@ -317,7 +341,7 @@ func (g *engine) eachUnneeded(why sweepReason, all bool, end func(p int32)) {
 		last := len(found) - 1
 		p := found[last]
 		found = found[:last]
-		if of := s.of[p]; (all || !of.released) && g.nodes.state(p) == StateReady && (why != notSwept || !s.leaves[p]) {
+		if of := s.of[p]; (all || !of.released) && s.open[p] == 0 && g.nodes.state(p) == StateReady && (why != notSwept || !s.leaves[p]) {
 			of.released = true
 			end(p)
 		}
