@@ -454,3 +454,27 @@ func TestNote_ofManyCalls(t *testing.T) {
 	}, nil)
 	require.NoError(t, scheduler.Run(t.Context(), group, nil))
 }
+
+// A record about the group itself has no notes.
+func TestRecord_Notes_of_a_group(t *testing.T) {
+	o := &notesOfGroup{}
+	group := newGroup(t, "a", func(string) scheduler.Task {
+		return scheduler.Func(func(ctx context.Context) error {
+			scheduler.Note(ctx, "working")
+			return nil
+		})
+	}, &scheduler.GroupOptions[string]{Observer: o})
+	require.NoError(t, schedulertest.NewDriver(t, group, nil).RunToEnd())
+	require.Equal(t, []string{"group begun: ", "node noted: working", "group ended: "}, o.lines)
+}
+
+// notesOfGroup keeps the notes that records have.
+type notesOfGroup struct{ lines []string }
+
+func (o *notesOfGroup) Wants() scheduler.Kinds {
+	return scheduler.KindsOf(scheduler.GroupBegun, scheduler.NodeNoted, scheduler.GroupEnded)
+}
+
+func (o *notesOfGroup) Observe(r scheduler.Record) {
+	o.lines = append(o.lines, fmt.Sprintf("%v: %v", r.Kind, r.Notes()))
+}

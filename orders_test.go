@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -169,4 +170,31 @@ func TestStopNode_in_a_step(t *testing.T) {
 			require.Zero(t, l.InUse()+l.Waiting())
 		}
 	}
+}
+
+// A node that waits in line for a claim leaves it when it is told to end: those behind
+// it are served, and nothing of it is kept.
+func TestStopNode_in_line_for_claims(t *testing.T) {
+	l := limiter(1)
+	started := ""
+	var g *scheduler.DependencyTaskGroup[string]
+	g = newGroup(t, "a b c", func(k string) scheduler.Task {
+		started += k
+		return scheduler.Pause(scheduler.After(time.Hour))
+	}, &scheduler.GroupOptions[string]{AggregateErrors: true, Claims: func(k string) []scheduler.Claim {
+		if k == "b" { // in a line of its own
+			return []scheduler.Claim{{Limiter: l, Weight: 1}, {Limiter: limiter(9), Weight: 1}}
+		}
+		return []scheduler.Claim{{Limiter: l, Weight: 1}}
+	}})
+	driver := schedulertest.NewDriver(t, g, nil)
+	driver.Step()
+	require.Equal(t, "a", started)
+	require.Equal(t, 2, l.Waiting())
+	require.True(t, g.StopNode("b", nil))
+	require.Equal(t, 1, l.Waiting(), "c")
+	require.ErrorIs(t, driver.RunToEnd(), scheduler.ErrCancelled)
+	require.Equal(t, "ac", started)
+	require.Equal(t, scheduler.StateFailed, g.State("b"))
+	require.Zero(t, l.InUse()+l.Waiting())
 }

@@ -353,3 +353,23 @@ func TestLogObserver_nodes_that_are_added(t *testing.T) {
 	require.NoError(t, g.run(t))
 	require.Contains(t, b.String(), "level=DEBUG msg=\"node added\" group.name=g group.round=1 node.path=b\n")
 }
+
+// What a node says about itself, and its attempts, are debug lines.
+func TestLogObserver_notes_and_attempts(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	group := newGroup(t, "a", func(string) scheduler.Task {
+		return scheduler.Named("create", scheduler.Retry(constant(time.Second), func(attempt int, _ error) scheduler.Task {
+			return scheduler.Func(func(ctx context.Context) error {
+				scheduler.Note(ctx, "building")
+				if attempt == 1 {
+					return errOops
+				}
+				return nil
+			})
+		}))
+	}, &scheduler.GroupOptions[string]{Name: "site", Observer: scheduler.NewLogObserver(logTo(&b, slog.LevelDebug))})
+	require.NoError(t, schedulertest.NewDriver(t, group, nil).RunToEnd())
+	require.Contains(t, b.String(), "level=DEBUG msg=\"node noted\" group.name=site group.round=1 node.path=a note=building\n")
+	require.Contains(t, b.String(), "level=DEBUG msg=\"node retrying\" group.name=site group.round=1 node.path=a attempt=1 error=oops\n")
+}

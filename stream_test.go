@@ -366,6 +366,32 @@ func TestGroupView(t *testing.T) {
 	require.False(t, ok)
 }
 
+// Edges and Requires of a group that has grown have the nodes that were added.
+func TestGroupView_of_added_nodes(t *testing.T) {
+	t.Parallel()
+	var views []scheduler.GroupView
+	group := newGroup(t, "b:a", func(string) scheduler.Task { return lasting(0, nil) },
+		&scheduler.GroupOptions[string]{KeepOpen: true, Observer: &groupsSeen{&views}})
+	mustStep(t, t.Context(), group)
+	require.NoError(t, group.Add("c", "a", "b"))
+	v := views[0]
+	var edges []string
+	for p, q := range v.Edges() {
+		edges = append(edges, fmt.Sprint(v.Key(p), " needs ", v.Key(q)))
+	}
+	require.Equal(t, []string{"b needs a", "c needs a", "c needs b"}, edges)
+	require.Equal(t, []int{0, 1}, slices.Collect(v.Requires(2)))
+	edges = nil
+	for p, q := range v.Edges() {
+		if edges = append(edges, fmt.Sprint(v.Key(p), " needs ", v.Key(q))); len(edges) == 2 {
+			break
+		}
+	}
+	require.Equal(t, []string{"b needs a", "c needs a"}, edges, "it can be left in the middle")
+	group.CloseInput()
+	require.NoError(t, schedulertest.NewDriver(t, group, nil).RunToEnd())
+}
+
 // groupsSeen keeps the views of groups, also of those inside.
 type groupsSeen struct{ views *[]scheduler.GroupView }
 

@@ -451,3 +451,19 @@ func TestWhen_panics_in_Add(t *testing.T) {
 		_ = group.Close()
 	}
 }
+
+// What When is given may be left at the first that decides.
+func TestWhen_stops_looking(t *testing.T) {
+	looked := map[string]string{}
+	group := newGroup(t, "c:a c:b", func(string) scheduler.Task { return lasting(0, nil) }, &scheduler.GroupOptions[string]{
+		When: func(k string, required iter.Seq2[string, scheduler.State]) scheduler.Verdict {
+			for q, state := range required {
+				looked[k] += q + " " + state.String()
+				break
+			}
+			return scheduler.Start
+		},
+	})
+	require.NoError(t, scheduler.Run(t.Context(), group, nil))
+	require.Equal(t, map[string]string{"c": "a succeeded"}, looked)
+}
