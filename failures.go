@@ -127,7 +127,7 @@ func (f *failures) inside() error {
 			errs = append(errs, failed.err)
 		}
 	}
-	return joinAll(errs)
+	return joinedOf(errs)
 }
 
 // amend puts a later error in the place of the i-th failure. What failed inside is
