@@ -318,6 +318,9 @@ func graphText(g *digraph.Graph, key func(number int32) any) string {
 //
 // It takes linear time, except in large graphs with many cycles and no short one.
 func (d *Dependencies[K]) Validate() error {
+	if d == nil {
+		return &OptionError{Option: "deps", Reason: "nil Dependencies"}
+	}
 	_, err := d.plan(false)
 	return err
 }

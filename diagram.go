@@ -26,11 +26,14 @@ func (d *Dependencies[K]) WriteMermaid(w io.Writer) error { return d.diagram().w
 // each node as text and colour, and an arrow from each requirer to what it requires,
 // also in a reverse group. The same graph in the same states gives the same text. It
 // is for the driving goroutine. The error is that of w.
-func (g *DependencyTaskGroup[K]) WriteDOT(w io.Writer) error { return g.engine.diagram().writeDOT(w) }
+func (g *DependencyTaskGroup[K]) WriteDOT(w io.Writer) error {
+	return g.in("WriteDOT").diagram().writeDOT(w)
+}
 
 // WriteMermaid writes the same as WriteDOT as a Mermaid flowchart. The class of a
 // node is its state, with "timedOut" in one word.
 func (g *DependencyTaskGroup[K]) WriteMermaid(w io.Writer) error {
+	g.must("WriteMermaid")
 	return g.engine.diagram().writeMermaid(w)
 }
 

@@ -47,6 +47,9 @@ type waiter struct {
 // round, all in the same round and in key order, even if they are in several
 // groups.
 func (e *Event) Set() {
+	if e == nil {
+		panicNil("Event.Set")
+	}
 	setting.RLock()
 	if !e.mark() {
 		setting.RUnlock()
@@ -76,6 +79,9 @@ func (e *Event) mark() bool { return !e.set.Swap(true) && e.had.Load() }
 
 // IsSet reports whether the event is set.
 func (e *Event) IsSet() bool {
+	if e == nil {
+		panicNil("Event.IsSet")
+	}
 	if e.set.Load() {
 		return true
 	}
@@ -92,6 +98,9 @@ func (e *Event) IsSet() bool {
 
 // Reset clears the event. Tasks that an earlier Set has woken still get their step.
 func (e *Event) Reset() {
+	if e == nil {
+		panicNil("Event.Reset")
+	}
 	// Swap, not Store: what was written before a Set is to be seen after this,
 	// also if another had set the event already.
 	e.set.Swap(false)

@@ -31,6 +31,7 @@ type Explanation[K comparable] struct {
 // Explain yields the state of each node and what it waits for, in key order. It is
 // for the driving goroutine, and takes time in proportion to the graph.
 func (g *DependencyTaskGroup[K]) Explain() iter.Seq[Explanation[K]] {
+	g.must("Explain")
 	return func(yield func(Explanation[K]) bool) {
 		for e := range g.engine.explainAll() {
 			if !yield(withKeys[K](&e)) {
@@ -44,6 +45,7 @@ func (g *DependencyTaskGroup[K]) Explain() iter.Seq[Explanation[K]] {
 // key the State is 0. It is for the driving goroutine. It takes time in proportion to
 // the node's requirements and, with Claims, the nodes that wait for theirs.
 func (g *DependencyTaskGroup[K]) ExplainNode(k K) Explanation[K] {
+	g.must("ExplainNode")
 	p, ok := g.plan.find(k)
 	if !ok {
 		return Explanation[K]{Key: k}
@@ -187,7 +189,9 @@ func list(keys []any) string {
 // WriteTo writes a line of counts, which says whether the group is open for more
 // nodes ([GroupOptions.KeepOpen]), and a line for each node that has not succeeded,
 // with its state and what it waits for.
-func (g *DependencyTaskGroup[K]) WriteTo(w io.Writer) (int64, error) { return g.engine.writeTo(w) }
+func (g *DependencyTaskGroup[K]) WriteTo(w io.Writer) (int64, error) {
+	return g.in("WriteTo").writeTo(w)
+}
 
 func (g *engine) writeTo(w io.Writer) (int64, error) {
 	if w == nil {

@@ -207,12 +207,15 @@ func NewDependencyTaskGroup[K comparable](
 // next be called: in the next round, if a node waits for that; at the earliest time or
 // limit of a node; and when the event of a node is set. A group that has ended returns
 // [ErrEnded].
-func (g *DependencyTaskGroup[K]) Step(ctx context.Context) (Yield, error) { return g.engine.Step(ctx) }
+func (g *DependencyTaskGroup[K]) Step(ctx context.Context) (Yield, error) {
+	return g.in("Step").Step(ctx)
+}
 
 // Throw handles an error thrown into the group; see [DependencyTaskGroup]. No node is
 // stepped, and tasks see the error only as the cause of their notice. It panics if ctx
 // or err is nil.
 func (g *DependencyTaskGroup[K]) Throw(ctx context.Context, err error) (Yield, error) {
+	g.must("Throw")
 	return g.engine.Throw(ctx, err)
 }
 
@@ -221,7 +224,9 @@ func (g *DependencyTaskGroup[K]) Throw(ctx context.Context, err error) (Yield, e
 // continues to start nodes. If the run is stopped, by [TaskRunner.Stop] or the end of
 // its context, no node starts any more, and an unfinished group fails with the notice.
 // It panics if ctx is nil.
-func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) { g.engine.Stop(ctx, cause) }
+func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) {
+	g.in("Stop").Stop(ctx, cause)
+}
 
 // Drain starts no more nodes and lets the running ones finish. If nodes are left, they
 // stay pending, and [ErrDrained] is the group's result or joined to it;
@@ -229,7 +234,7 @@ func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) { g.engi
 // continue to their own end. Drain is for the driving goroutine,
 // between two steps or inside those of its members, and may be called by an
 // [Observer].
-func (g *DependencyTaskGroup[K]) Drain() { g.engine.Drain() }
+func (g *DependencyTaskGroup[K]) Drain() { g.in("Drain").Drain() }
 
 // Close closes the running members in key order and ends the group. Those whose
 // end takes time, such as [Blocking] calls, are all asked first and waited for
@@ -237,11 +242,11 @@ func (g *DependencyTaskGroup[K]) Drain() { g.engine.Drain() }
 // with the group, and what calls inside ([Blocking] and its kin) failed with when
 // they were closed: nil or an [*ExceptionGroup]. Errors of the members' own Close
 // are kept in Errors only.
-func (g *DependencyTaskGroup[K]) Close() error { return g.engine.Close() }
+func (g *DependencyTaskGroup[K]) Close() error { return g.in("Close").Close() }
 
 // BeginClose asks all running members to end, and runs no code of their Close.
 // The event is set once Close will not wait.
-func (g *DependencyTaskGroup[K]) BeginClose() *Event { return g.engine.BeginClose() }
+func (g *DependencyTaskGroup[K]) BeginClose() *Event { return g.in("BeginClose").BeginClose() }
 
 // inside returns the engine of the group that a task is.
 func (g *DependencyTaskGroup[K]) inside() *engine { return &g.engine }

@@ -68,7 +68,12 @@ func NewLimiter(opts LimiterOptions) *Limiter {
 }
 
 // String returns the Limiter's name.
-func (l *Limiter) String() string { return l.name }
+func (l *Limiter) String() string {
+	if l == nil {
+		panicNil("Limiter.String")
+	}
+	return l.name
+}
 
 // InUse returns how much is in use. It may be called from any goroutine.
 func (l *Limiter) InUse() int { return l.must("InUse").InUse() }

@@ -141,7 +141,7 @@ func (r Record) Key() any {
 	if r.node == noNode {
 		return nil
 	}
-	return r.group.key(r.node)
+	return r.in("Key").key(r.node)
 }
 
 // Path returns the keys that lead from the outermost group to the node,
@@ -151,12 +151,12 @@ func (r Record) Path() string {
 	if r.node == noNode {
 		return r.Group().Path()
 	}
-	return r.group.pathOf(r.node)
+	return r.in("Path").pathOf(r.node)
 }
 
 // Task returns what [TaskDescription] calls the node's task. It is empty while
 // there is no task: for a node that starts, or that never started.
-func (r Record) Task() string { return r.group.watchers.subjectName() }
+func (r Record) Task() string { return r.in("Task").watchers.subjectName() }
 
 // Notes returns what the node has said about itself, and nothing for a record about
 // the group itself.
@@ -164,15 +164,15 @@ func (r Record) Notes() Notes {
 	if r.node == noNode {
 		return Notes{}
 	}
-	return r.group.notesOf(r.node)
+	return r.in("Notes").notesOf(r.node)
 }
 
 // Took returns how long it took, as the kind says.
-func (r Record) Took() time.Duration { return r.group.watchers.took }
+func (r Record) Took() time.Duration { return r.in("Took").watchers.took }
 
 // Round returns the number of the group's round, from 1 on; 0 is before the
 // first.
-func (r Record) Round() int { return r.group.round }
+func (r Record) Round() int { return r.in("Round").round }
 
 // Time returns, by the run's clock, when the round began, or the call that
 // stops or closes the group. It reads no clock.
@@ -182,13 +182,13 @@ func (r Record) Time() time.Time { return time.Unix(0, r.at) }
 // so far. While a panic ends the group, it returns Time: the clock may be what
 // panicked.
 func (r Record) Now() time.Time {
-	if r.group.watchers.aborted {
+	if r.in("Now").watchers.aborted {
 		return r.Time()
 	}
-	return time.Unix(0, instantOf(r.group.clock))
+	return time.Unix(0, instantOf(r.in("Now").clock))
 }
 
 // Context returns the context of the group's current step, or of its last one
 // for what happens between two steps. It has the values that the node around the
 // group gave to its steps: trace identities, for example.
-func (r Record) Context() context.Context { return r.group.scope.given() }
+func (r Record) Context() context.Context { return r.in("Context").scope.given() }

@@ -25,6 +25,7 @@ type BackOffFunc func(attempt int, err error) Yield
 // calls f with 0 and nil and returns the duration if that is what f waits for, -1
 // for [Done], and 0 for another Yield.
 func (f BackOffFunc) NextBackOff() time.Duration {
+	mustHaveFunc(f == nil, "BackOffFunc")
 	switch y := f(0, nil); {
 	case y.code&yieldDone != 0:
 		return -1

@@ -26,20 +26,22 @@ func Group[K comparable](v GroupView) (g *DependencyTaskGroup[K], ok bool) {
 }
 
 // Name returns the group's name.
-func (v GroupView) Name() string { return v.g.String() }
+func (v GroupView) Name() string { return v.in("Name").String() }
 
 // String returns the group's name.
-func (v GroupView) String() string { return v.g.String() }
+func (v GroupView) String() string { return v.in("String").String() }
 
 // Around returns the group, and the node in it, that runs this one; ok is false
 // for an outermost group.
 func (v GroupView) Around() (outer GroupView, node int, ok bool) {
+	v.must("Around")
 	return GroupView{v.g.outer}, int(v.g.outerNode), v.g.outer != nil
 }
 
 // Path returns the keys that lead to the node that runs the group, separated by
 // slashes, and is empty for an outermost group.
 func (v GroupView) Path() string {
+	v.must("Path")
 	if v.g.outer == nil {
 		return ""
 	}
@@ -47,16 +49,17 @@ func (v GroupView) Path() string {
 }
 
 // Len returns the number of nodes.
-func (v GroupView) Len() int { return v.g.nodes.len() }
+func (v GroupView) Len() int { return v.in("Len").nodes.len() }
 
 // Count returns how many nodes are in a state.
-func (v GroupView) Count(s State) int { return v.g.nodes.count(s) }
+func (v GroupView) Count(s State) int { return v.in("Count").nodes.count(s) }
 
 // Rounds returns the number of rounds made so far, including the current one.
-func (v GroupView) Rounds() int { return v.g.round }
+func (v GroupView) Rounds() int { return v.in("Rounds").round }
 
 // Keys returns the keys of all nodes, in key order.
 func (v GroupView) Keys() iter.Seq2[int, any] {
+	v.must("Keys")
 	return func(yield func(int, any) bool) {
 		for p := range v.g.nodes.len() {
 			if !yield(p, v.g.key(int32(p))) {
@@ -67,15 +70,16 @@ func (v GroupView) Keys() iter.Seq2[int, any] {
 }
 
 // Key returns the key of a node.
-func (v GroupView) Key(node int) any { return v.g.key(int32(node)) }
+func (v GroupView) Key(node int) any { return v.in("Key").key(int32(node)) }
 
 // NodePath returns the keys that lead from the outermost group to a node,
 // separated by slashes.
-func (v GroupView) NodePath(node int) string { return v.g.pathOf(int32(node)) }
+func (v GroupView) NodePath(node int) string { return v.in("NodePath").pathOf(int32(node)) }
 
 // Edges returns each node with each node that it requires, in the direction of
 // the walk.
 func (v GroupView) Edges() iter.Seq2[int, int] {
+	v.must("Edges")
 	return func(yield func(int, int) bool) {
 		for p := range int32(v.g.nodes.len()) {
 			for _, q := range v.g.row(p) {
@@ -97,6 +101,7 @@ func (v GroupView) Edges() iter.Seq2[int, int] {
 // Requires returns the nodes that a node requires directly, in the direction of
 // the walk.
 func (v GroupView) Requires(node int) iter.Seq[int] {
+	v.must("Requires")
 	return func(yield func(int) bool) {
 		for _, q := range v.g.required(int32(node)) {
 			if !yield(int(q)) {
@@ -107,26 +112,30 @@ func (v GroupView) Requires(node int) iter.Seq[int] {
 }
 
 // State returns the state of a node.
-func (v GroupView) State(node int) State { return v.g.nodes.state(int32(node)) }
+func (v GroupView) State(node int) State { return v.in("State").nodes.state(int32(node)) }
 
 // Err returns what [DependencyTaskGroup.Err] returns for the node's key.
-func (v GroupView) Err(node int) error { return v.g.errOf(int32(node)) }
+func (v GroupView) Err(node int) error { return v.in("Err").errOf(int32(node)) }
 
 // Notes returns what a node has said about itself.
-func (v GroupView) Notes(node int) Notes { return v.g.notesOf(int32(node)) }
+func (v GroupView) Notes(node int) Notes { return v.in("Notes").notesOf(int32(node)) }
 
 // Explain says in one line where a node stands and what it waits for.
 func (v GroupView) Explain(node int) string {
+	v.must("Explain")
 	e := v.g.explain(int32(node), newWaits(&v.g.claims))
 	return lineOf(&e)
 }
 
 // Estimate returns what [GroupOptions.Estimate] said about a node, and 0
 // without it.
-func (v GroupView) Estimate(node int) time.Duration { return v.g.starter.estimateOf(int32(node)) }
+func (v GroupView) Estimate(node int) time.Duration {
+	return v.in("Estimate").starter.estimateOf(int32(node))
+}
 
 // Settings returns the options that do not depend on the type of keys.
 func (v GroupView) Settings() GroupSettings {
+	v.must("Settings")
 	o := &v.g.opts
 	return GroupSettings{
 		Limit: o.Limit, Reverse: o.Reverse, AggregateErrors: o.AggregateErrors, HasClaims: o.Claims != nil,
@@ -149,6 +158,7 @@ type GroupSettings struct {
 // goroutine. It returns false, and f is not called, if there is no runner or the
 // runner has ended.
 func (v GroupView) Post(f func()) bool {
+	v.must("Post")
 	r := v.g.runner
 	return r != nil && r.Post(f)
 }
