@@ -234,6 +234,7 @@ func (g *engine) grow() {
 // add makes a node of the next position, and does with it what the nodes that it
 // requires ask for.
 func (g *engine) add(n newNode) {
+	g.services.forget()
 	p := g.nodes.append(g.round)
 	g.parking.due.Grow(g.nodes.len())
 	g.starter.grow(g.nodes.len(), n.estimate)

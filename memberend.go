@@ -21,6 +21,7 @@ type closingTask struct {
 	failed  error // with what the member has failed already, or which Timeout it had before
 	failure int   // which of the failures that is, with closingFailed
 	ignored bool  // and it is ignored: what requires the node starts when it has ended
+	serves  bool  // there are services in groups inside of it
 
 	answers  bool // its answer to a Timeout is still to come: it is stepped for that
 	answered bool // it has come, so there is nothing left to close
@@ -40,7 +41,7 @@ const (
 // Step is called when the event is set that the member waits for.
 func (c *closingTask) Step(ctx context.Context) (Yield, error) {
 	if !c.answers {
-		return c.askServices(), nil
+		return c.askAgain(), nil
 	}
 	y, err := stepTask(ctx, &c.task)
 	switch {
@@ -57,10 +58,9 @@ func (c *closingTask) Step(ctx context.Context) (Yield, error) {
 	return Done, nil
 }
 
-// askServices asks those services of a group to end that nothing in it needs any
-// more by now.
-func (c *closingTask) askServices() Yield {
-	if group, ok := lookFor[enclosed](c.task); ok && group.inside().services.of != nil {
+// askAgain asks the services inside to end that nothing needs any more by now.
+func (c *closingTask) askAgain() Yield {
+	if c.serves {
 		if e := beginClose(c.task); e != nil && !e.IsSet() {
 			return Ending(e)
 		}
@@ -258,10 +258,14 @@ func (g *engine) askToClose(p int32) (e *Event) {
 // putInClosing puts c in the place of a member until e is set.
 func (g *engine) putInClosing(p int32, e *Event, c *closingTask) {
 	slot := g.nodes.slot(p)
+	c.serves = g.services.inside[p]
 	g.deadlines.clear(slot)
 	g.parking.replace(slot, c, e, g.clock)
 	g.parking.add(slot, isClosing)
 	g.set(p, StateClosing, c.task, c.failed)
+	if g.services.has(p) && g.phase < phaseStopping {
+		g.takeBack(p)
+	}
 	g.remind(p, c, instantOf(g.clock), time.Second)
 }
 
@@ -308,6 +312,8 @@ func (g *engine) endClosed(p int32, c *closingTask, err error) {
 		if c.ignored || g.conditions.areUsed() {
 			g.free(p)
 		}
+	case g.orders.isCarriedOut(p):
+		g.endOrderedAtOnce(p, c.task, join(c.failed, g.withoutNotice(p, err)))
 	case c.failed == nil && g.services.isUnneeded(p) && g.withoutNotice(p, err) == nil:
 		g.set(p, StateSucceeded, c.task, nil)
 	case c.why == closingCutOff && err != nil && g.withoutNotice(p, err) != nil: // nothing is left to be decided

@@ -144,6 +144,22 @@ func (g *engine) endOrdered(ctx context.Context, p int32, task Task, err error) 
 	}
 }
 
+// endOrderedAtOnce is endOrdered in a group that ends at once, so that nothing is left
+// to be decided.
+func (g *engine) endOrderedAtOnce(p int32, task Task, err error) {
+	o := g.orders.of(p)
+	if !o.skips {
+		err = join(o.notice.Cause, err)
+	}
+	if err == nil {
+		g.failures.add(failure{err: g.taskError(p, task, o.notice.Cause), node: p, kept: true, isSkip: true})
+		g.set(p, StateSkipped, task, o.notice.Cause)
+		return
+	}
+	g.failures.add(failure{err: g.taskError(p, task, err), node: p})
+	g.set(p, failedState(err), task, err)
+}
+
 // skip ends a node as skipped with err, and what depends on it.
 func (g *engine) skip(p int32, task Task, err error) {
 	g.failures.add(failure{err: g.taskError(p, task, err), node: p, kept: true, isSkip: true})

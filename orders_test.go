@@ -198,3 +198,25 @@ func TestStopNode_in_line_for_claims(t *testing.T) {
 	require.Equal(t, scheduler.StateFailed, g.State("b"))
 	require.Zero(t, l.InUse()+l.Waiting())
 }
+
+// What an order has asked to end ends as it says, also if the group is closed
+// meanwhile.
+func TestStopNode_and_then_the_end_of_the_run(t *testing.T) {
+	enough := errors.New("enough")
+	for _, skips := range []bool{false, true} {
+		d := newServicePlay()
+		g := newGroup(t, "a", func(k string) scheduler.Task { return d.job(k, 3, nil) }, &scheduler.GroupOptions[string]{Grace: time.Minute})
+		r := startRunner(t, g, &scheduler.RunnerOptions{Clock: d.clock})
+		if skips {
+			require.True(t, g.SkipNode("a", enough))
+		} else {
+			require.True(t, g.StopNode("a", enough))
+		}
+		_, err := r.Step(t.Context())
+		require.NoError(t, err)
+		_ = r.Cancel()
+		require.ErrorIs(t, g.Err("a"), enough)
+		require.Equal(t, skips, g.State("a") == scheduler.StateSkipped)
+		require.Equal(t, !skips, g.State("a") == scheduler.StateFailed)
+	}
+}

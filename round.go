@@ -216,8 +216,7 @@ func (g *engine) succeed(p int32, task Task) {
 // ready before has done it then, but for what was added since.
 func (g *engine) free(p int32) {
 	if g.services.has(p) {
-		g.freeRow(g.takeAdded(p))
-		g.askWhen()
+		g.freeAgain(p)
 		return
 	}
 	g.release(p)

@@ -50,8 +50,9 @@ func (co *Coroutine) Ready() {
 
 // services are the nodes that have said Ready.
 type services struct {
-	of    map[int32]*service // nil: there are none
-	first int32              // the node that said so in its first step, or noNode
+	of     map[int32]*service // nil: there are none
+	first  int32              // the node that said so in its first step, or noNode
+	inside map[int32]bool     // the nodes in whose groups there are some
 
 	// Made when it first matters, and anew after what counts as ended has changed.
 	open   []int32 // by node: how many of those that require it have not ended, or have such
@@ -71,11 +72,13 @@ type services struct {
 
 // service is what is known of one node.
 type service struct {
-	released  bool // it was told to end, or is being closed: it hears of notices again
-	unneeded  bool // and that because nothing needs it
-	closeLast bool // it is to be closed, without notice, when its turn has come
+	released  bool    // it was told to end, or is being closed: it hears of notices again
+	unneeded  bool    // and that because nothing needs it
+	closeLast bool    // it is to be closed, without notice, when its turn has come
+	takenBack []int32 // the pending nodes that wait for its end, since it is closing
+	stopBy    int64   // the end of the grace that a stop leaves it, if its turn comes before; or never
 
-	grace time.Duration // of its own, from the notice on; 0: that of the group, from the stop on
+	grace time.Duration // of its own, from the notice on; 0: that of the group, until stopBy
 
 	added []int32 // nodes that were added and require it, in key order; those that are not pending are dropped now and then
 	drop  int     // at which length
@@ -142,7 +145,8 @@ func (g *engine) startedReady(p int32) {
 func (g *engine) becomeReady(p int32) {
 	slot := g.nodes.slot(p)
 	kind := g.deadlines.of(slot).kind
-	if g.phase == phaseStopping || kind == closeTimedOut || g.parking.has(slot, hasFinalNotice) || g.orders.has(p) {
+	isExpiring := g.expiring.timeout != nil && g.expiring.node == p
+	if g.phase == phaseStopping || kind == closeTimedOut || isExpiring || g.parking.has(slot, hasFinalNotice) || g.orders.has(p) {
 		return
 	}
 	if kind == throwTimeout {
@@ -157,12 +161,24 @@ func (g *engine) becomeReady(p int32) {
 	}
 	g.set(p, StateReady, g.parking.task(slot), nil)
 	g.free(p)
+	g.servesInside()
+	of.stopBy = never
 	g.services.of[p] = of
 	if g.services.open != nil && g.services.open[p] == 0 {
 		g.services.freed = append(g.services.freed, p)
 	}
 	if !g.inRound {
 		g.parking.call() // for those that it has freed
+	}
+}
+
+// servesInside notes in the groups around that there is a service inside.
+func (g *engine) servesInside() {
+	for outer, p := g.outer, g.outerNode; outer != nil && !outer.services.inside[p]; outer, p = outer.outer, outer.outerNode {
+		if outer.services.inside == nil {
+			outer.services.inside = map[int32]bool{}
+		}
+		outer.services.inside[p] = true
 	}
 }
 
@@ -274,18 +290,24 @@ func (g *engine) noteAdded(p int32) {
 // retire tells the services to end that nothing needs any more, the last ones in key
 // order first.
 func (g *engine) retire(ctx context.Context) {
+	for g.retireSome(ctx) { // the end of one may have stopped the group
+	}
+}
+
+// retireSome is retire. It reports whether what counts as ended has changed meanwhile.
+func (g *engine) retireSome(ctx context.Context) (again bool) {
 	if g.pass != newRound && g.phase < phaseStopping {
-		return // in the middle of a round
+		return false // in the middle of a round
 	}
 	if g.nodes.count(StateReady) == 0 {
-		return
+		return false
 	}
 	idle := g.nodes.active() == 0 && (g.nodes.count(StatePending) == 0 || g.services.isOver)
 	if g.phase < phaseStopping && (g.waitsForNodes() || g.servesOuter()) {
 		if idle {
 			g.sayReadyAround()
 		}
-		return
+		return false
 	}
 	why := notSwept
 	switch {
@@ -295,6 +317,7 @@ func (g *engine) retire(ctx context.Context) {
 		why = sweptIdle
 	}
 	g.eachUnneeded(why, false, func(p int32) { g.retireOne(ctx, p) })
+	return g.services.open == nil
 }
 
 // servesOuter reports whether the group keeps its services for the one around, as
@@ -355,11 +378,20 @@ func (g *engine) retireOne(ctx context.Context, p int32) {
 	case g.phase >= phaseStopping && (of.closeLast || n == nil):
 		g.close(p)
 	case g.phase >= phaseStopping:
+		var left time.Duration
+		if of.stopBy != never {
+			if left = time.Duration(of.stopBy - instantOf(g.clock)); left < 0 {
+				g.cutOff(ctx, p)
+				return
+			}
+			g.grant(slot, closeCancel, left)
+		}
 		n = g.services.finalOf(n)
 		if of.grace > 0 {
-			g.grant(slot, closeCancel, of.grace)
+			left = of.grace
+			g.grant(slot, closeCancel, left)
 		}
-		g.tellNotice(p, n, g.graceLeft(slot))
+		g.tellNotice(p, n, left)
 		g.notify(ctx, p, n)
 	default:
 		of.unneeded = true
@@ -395,13 +427,17 @@ func (s *services) finalOf(n *StopError) *StopError {
 	return s.final
 }
 
-// graceLeft returns what is left of a grace that the member in a slot has from the
-// group.
-func (g *engine) graceLeft(slot int32) time.Duration {
-	if d := g.deadlines.of(slot); d.kind == closeCancel {
-		return max(time.Duration(d.at-instantOf(g.clock)), 0)
+// leave gives a service the grace of a stop, which ends it only when nothing needs it
+// any more: one of its own counts from then on. Without one it is closed then.
+func (s *service) leave(grace time.Duration, own bool, now int64) {
+	switch {
+	case grace <= 0:
+		s.closeLast = true
+	case own:
+		s.closeLast, s.grace = false, grace
+	default:
+		s.stopBy = min(s.stopBy, later(now, grace))
 	}
-	return 0
 }
 
 // closeServices closes the services that nothing needs any more, in a group that
@@ -452,17 +488,38 @@ func (g *engine) addedTo(p int32) []int32 {
 
 func (g *engine) isPending(p int32) bool { return g.nodes.state(p) == StatePending }
 
-// askAgain asks When anew of those that a service had freed which has failed now,
-// and that have not started.
-func (g *engine) askAgain(p int32) {
-	if !g.services.has(p) {
+// takeBack has the pending nodes that a service has freed wait for its end.
+func (g *engine) takeBack(p int32) {
+	of := g.services.of[p]
+	if of.takenBack != nil {
 		return
 	}
 	for _, q := range slices.Concat(g.row(p), g.addedTo(p)) {
-		if g.nodes.isReady(q) && !g.orders.has(q) {
+		if g.nodes.state(q) != StatePending {
+			continue
+		}
+		if g.nodes.isReady(q) {
 			g.withdraw(q)
-			g.conditions.due.Add(q)
+		}
+		g.nodes.wait(q)
+		of.takenBack = append(of.takenBack, q)
+	}
+}
+
+// freeAgain is free for a service, which has freed all when it became ready. After a
+// failure When is asked anew of those that have not started.
+func (g *engine) freeAgain(p int32) {
+	if g.conditions.areUsed() && g.nodes.state(p) != StateSucceeded {
+		g.takeBack(p)
+	}
+	of := g.services.of[p]
+	taken := of.takenBack
+	of.takenBack = nil
+	for _, q := range taken {
+		if g.nodes.state(q) == StatePending && g.nodes.requirementDone(q) {
+			g.makeReady(q)
 		}
 	}
+	g.freeRow(g.takeAdded(p))
 	g.askWhen()
 }

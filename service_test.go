@@ -506,3 +506,99 @@ func TestReady_added(t *testing.T) {
 		})
 	}
 }
+
+// A service whose grace is over is not closed before what needs it has ended.
+func TestReady_outlives_what_needs_it(t *testing.T) {
+	enough := errors.New("enough")
+	d := newServicePlay()
+	g := newGroup(t, "job:S", func(k string) scheduler.Task {
+		if k == "S" {
+			return d.service(k)
+		}
+		return d.job(k, 3600, nil) // deaf to notices
+	}, &scheduler.GroupOptions[string]{Grace: 5 * time.Second})
+	r := startRunner(t, g, &scheduler.RunnerOptions{Clock: d.clock})
+	for g.State("job") != scheduler.StateRunning {
+		d.clock.Advance(time.Second)
+		_, err := r.Step(t.Context())
+		require.NoError(t, err)
+	}
+	r.Interrupt(enough)
+	require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), enough)
+	require.Equal(t, "0s boot S, 1s S ready, 1s job, 6s job: scheduler: closed, 6s S ends: scheduler: closed", d.String())
+	require.Equal(t, " S cancelled job cancelled", endings(g))
+}
+
+// failsToClose is ready at once, waits for ever, and fails when it is closed.
+type failsToClose struct{ never scheduler.Event }
+
+func (s *failsToClose) Step(ctx context.Context) (scheduler.Yield, error) {
+	scheduler.Ready(ctx)
+	return scheduler.On(&s.never), nil
+}
+
+func (s *failsToClose) Close() error { return errSpace }
+
+// The end of one service may stop the group: the others are ended in the same step.
+func TestReady_whose_end_fails(t *testing.T) {
+	d := newServicePlay()
+	g, err := d.serve(t, "S2:S1", nil, nil, func(k string) scheduler.Task {
+		if k == "S2" {
+			return &failsToClose{}
+		}
+		return d.service(k)
+	})
+	require.ErrorIs(t, err, errSpace)
+	require.Equal(t, "0s boot S1, 1s S1 ready, 1s S1 ends: scheduler: closed", d.String())
+	require.Equal(t, " S1 cancelled S2 failed", endings(g))
+}
+
+// readyLate answers its Timeout by saying that it is ready.
+type readyLate struct{ never scheduler.Event }
+
+func (s *readyLate) Step(context.Context) (scheduler.Yield, error) {
+	return scheduler.On(&s.never), nil
+}
+
+func (s *readyLate) Throw(ctx context.Context, _ error) (scheduler.Yield, error) {
+	scheduler.Ready(ctx)
+	return scheduler.On(&s.never), nil
+}
+
+func (s *readyLate) Close() error { return nil }
+
+func TestReady_after_the_timeout(t *testing.T) {
+	for _, grace := range []time.Duration{0, time.Second} {
+		d := newServicePlay()
+		g, err := d.serve(t, "b:a", &scheduler.GroupOptions[string]{
+			Grace: grace, Timeout: func(string) time.Duration { return time.Second },
+		}, nil, func(string) scheduler.Task { return &readyLate{} })
+		require.ErrorAs(t, err, new(*scheduler.Timeout))
+		require.Equal(t, " a timed out b cancelled", endings(g))
+	}
+}
+
+// Nodes may be added while services are counted: those that need one keep it.
+func TestReady_and_nodes_added(t *testing.T) {
+	d := newServicePlay()
+	g := newGroup(t, "S job:S", d.mixed, &scheduler.GroupOptions[string]{KeepOpen: true})
+	r := startRunner(t, g, &scheduler.RunnerOptions{Clock: d.clock})
+	for at := 0; !r.Done() && at < 20; at++ {
+		if at == 5 {
+			require.Equal(t, scheduler.StateReady, g.State("S"), "%v %v", d, endings(g))
+			require.NoError(t, g.Add("late", "S"))
+			g.CloseInput()
+		}
+		_, _ = r.Step(t.Context())
+		if at == 2 {
+			require.Equal(t, scheduler.StateRunning, g.State("job"))
+			g.Stop(scheduler.WithClock(t.Context(), d.clock), errSpace) // it continues, but waits for no more nodes
+			require.NoError(t, g.Add("more", "S"))
+		}
+		d.clock.Advance(time.Second)
+	}
+	require.True(t, r.Done())
+	require.NoError(t, r.Err())
+	require.Regexp(t, "late done, [0-9]+s S ends: scheduler: closed$", d.String())
+	require.Equal(t, 4, g.Count(scheduler.StateSucceeded))
+}

@@ -53,7 +53,6 @@ func (g *engine) sweep(ctx context.Context) bool {
 			}
 			g.budget--
 			g.start(ctx, p)
-			g.obey(ctx)
 			if g.claims.hasNews() && !g.isFull() {
 				if first := g.serveClaims(); first < w {
 					ready.Leave(w)
@@ -198,7 +197,7 @@ func (g *engine) applyFirst(
 		g.occupy(p, task, limit, values)
 		g.apply(ctx, p, y, nil)
 		g.startedReady(p)
-		if g.ending.notice != nil && g.nodes.slot(p) != noSlot {
+		if g.ending.notice != nil && g.nodes.slot(p) != noSlot && !g.hidesNotices(p) {
 			g.notify(ctx, p, g.ending.notice)
 		}
 	}

@@ -122,7 +122,6 @@ func (g *engine) skipDependents(p int32) {
 		if g.nodes.state(p).Ended() {
 			g.free(p)
 		}
-		g.askAgain(p)
 		return
 	}
 	found := g.skipRow(nil, g.addedTo(p))
@@ -176,18 +175,12 @@ func (g *engine) stop(ctx context.Context, cause error, by int32) {
 			continue // it ended meanwhile, see notify, or is ending
 		}
 		g.nodes.add(p, wasStopped)
-		grace, hidden := g.graceOf(p), g.hidesNotices(p)
-		own := hidden && g.opts.GraceFor != nil // counts from its own notice
-		if grace > 0 && !own {
-			g.grant(slot, closeCancel, grace)
-		}
+		grace := g.graceOf(p)
 		switch {
-		case hidden: // it is told, or closed, when nothing needs it any more
-			of := g.services.of[p]
-			if of.closeLast = grace <= 0; own {
-				of.grace = grace
-			}
+		case g.hidesNotices(p): // it is told, or closed, when nothing needs it any more
+			g.services.of[p].leave(grace, g.opts.GraceFor != nil, instantOf(g.clock))
 		case grace > 0:
+			g.grant(slot, closeCancel, grace)
 			g.tellNotice(p, n, grace)
 			g.notify(ctx, p, n)
 		default:

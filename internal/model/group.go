@@ -50,6 +50,7 @@ type Options struct {
 	Reverse   bool
 	Aggregate bool
 	Grace     func(k int) int64 // asked whenever the group stops; nil is that of the nearest runner
+	OwnGrace  bool              // Grace differs by node: a service has its own from its notice on
 	OnError   func(k int, err error) Disposition
 	Timeout   func(k int) int64 // 0 is none
 	Limit     int
@@ -74,14 +75,22 @@ type Group struct {
 	signal    bool // a round is wanted though nobody is due
 	signalAt  int  // the step in which it was: it is seen after that
 	draining  bool
-	cancelled bool    // what was pending
-	closed    bool    // the input
-	busy      int     // calls under way
+	cancelled bool // what was pending
+	closed    bool // the input
+	asked     bool // it was asked to end at once
+	busy      int  // calls under way
+	inRound   bool
+	current   *node   // whose code is running
+	said      bool    // the group has said that its own node is ready
+	over      bool    // it is being closed: nothing that is pending matters
+	orders    []*node // that are to be carried out
 	inherited int64   // the grace of the nearest runner that has one
 	stopping  bool    // nothing new starts
 	graced    bool    // the running members were asked for their graces in this step
 	notice    *Notice // what members are told
 	first     *Notice // what they were told before a final one
+	final     *Notice // as services are told it
+	notNeeded *Notice // of services
 	cause     error   // of a Stop of the whole run
 	thrown    error   // the last one
 	timedOut  *Timeout
@@ -110,6 +119,18 @@ type node struct {
 	deadline deadline
 	graceEnd int64 // of a grace that comes after its own limit; 0 is none
 	ends     ends
+
+	// If it is a service, or was told to end alone.
+	service   bool  // it has said Ready
+	said      bool  // in its first step, which is not over
+	first     bool  // it is in its first step
+	released  bool  // it was asked to end
+	unneeded  bool  // because nothing needs it any more
+	closeLast bool  // a stop has left it no grace
+	stopBy    int64 // the end of the grace that it has by a stop, or with OwnGrace how long; 0 is none
+	order     *order
+	expired   bool // its own time is over
+	inside    bool // there are services in groups inside of it
 }
 
 // ends is how a closing member ends.
@@ -226,17 +247,32 @@ func (g *Group) step() (Yield, error) {
 			g.heed(n)
 		}
 	}
-	defer g.opts.Clock.enter(func() *Notice { return g.notice }, 0)()
-	g.busy++
-	defer func() { g.busy-- }()
+	defer g.enter()()
 	g.signal, g.graced = false, false
+	g.makeRound()
+	return g.answer()
+}
+
+// enter says that code of members may run until leave is called.
+func (g *Group) enter() (leave func()) {
+	out := g.opts.Clock.enterGroup(g)
+	g.busy++
+	return func() {
+		g.busy--
+		out()
+	}
+}
+
+func (g *Group) makeRound() {
+	g.inRound = true
+	g.obey()
 	g.round++
 	now := g.opts.Clock.Now
 	for _, n := range g.active() {
 		n.turn = n.turn || n.isDue(g.round, now)
 	}
 	for _, n := range g.nodes {
-		if n.state != Running && n.state != Closing || !n.turn {
+		if !n.isMember() || !n.turn {
 			continue
 		}
 		n.turn, n.yield = false, Yield{}
@@ -251,22 +287,27 @@ func (g *Group) step() (Yield, error) {
 			}
 		}
 	}
+	g.obey()
 	g.ask()
 	for n := g.nextReady(); n != nil; n = g.nextReady() {
 		g.start(n)
 	}
-	return g.answer()
+	g.inRound = false
+	g.obey()
 }
 
-// running returns the running members, in key order.
+// running returns the running members, and the services among them, in key order.
 func (g *Group) running() []*node {
-	return g.inState(func(s State) bool { return s == Running })
+	return g.inState(func(s State) bool { return s == Running || s == Ready })
 }
 
 // active returns those that are closing as well.
 func (g *Group) active() []*node {
-	return g.inState(func(s State) bool { return s == Running || s == Closing })
+	return g.inState(func(s State) bool { return s == Running || s == Ready || s == Closing })
 }
+
+// isMember reports whether a node has started and not ended.
+func (n *node) isMember() bool { return n.state == Running || n.state == Ready || n.state == Closing }
 
 func (g *Group) inState(is func(State) bool) []*node {
 	var nodes []*node
@@ -280,7 +321,7 @@ func (g *Group) inState(is func(State) bool) []*node {
 
 // isWoken reports whether a member is due, in the next round, for its event.
 func (n *node) isWoken() bool {
-	return (n.state == Running || n.state == Closing) && !n.turn && n.yield.Ready != nil && n.yield.Ready()
+	return n.isMember() && !n.turn && n.yield.Ready != nil && n.yield.Ready()
 }
 
 // frees reports whether a node is done for those that require it.
@@ -310,7 +351,7 @@ func (g *Group) takeTurn(n *node, now int64) {
 
 // stepMember steps a running member. One that yields nothing has failed.
 func (g *Group) stepMember(n *node) {
-	y, err := n.task.Step()
+	y, err := g.call(n, n.task.Step)
 	if err == nil && y.isZero() {
 		g.failAndClose(n, ErrNoYield)
 		return
@@ -333,9 +374,7 @@ func (g *Group) settle(n *node, y Yield, err error) {
 	case err != nil:
 		g.fail(n, err)
 	case y.Done:
-		n.freed = true
-		g.set(n, Succeeded, nil)
-		g.ask()
+		g.succeed(n)
 	default:
 		n.yield, n.byRound = y, 0
 		if y.Rounds > 0 {
@@ -347,12 +386,12 @@ func (g *Group) settle(n *node, y Yield, err error) {
 // nextReady returns the node to start next: the first one in key order, or the most
 // urgent one, or with estimates the one with the longest remaining path.
 func (g *Group) nextReady() *node {
-	if g.stopping || g.opts.Limit > 0 && len(g.active()) >= g.opts.Limit {
+	if g.stopping || g.opts.Limit > 0 && g.places() >= g.opts.Limit {
 		return nil
 	}
 	var next *node
 	for _, n := range g.nodes {
-		if n.state == Pending && (n.wanted || g.opts.When == nil && each(n.requires, (*node).frees)) &&
+		if n.state == Pending && n.order == nil && (n.wanted || g.opts.When == nil && each(n.requires, (*node).frees)) &&
 			(next == nil || !n.late && n.urgency > next.urgency ||
 				!n.late && n.urgency == next.urgency && n.path > next.path) {
 			next = n
@@ -375,15 +414,28 @@ func (g *Group) start(n *node) {
 		}
 	}
 	n.task = g.opts.Task(n.key)
+	n.first = true
 	g.stepMember(n)
+	n.first = false
+	if n.said && n.state == Running {
+		g.becomeReady(n)
+	}
 	if n.state == Running && g.notice != nil {
-		g.tell(n)
+		g.tell(n, g.notice)
 	}
 }
 
 // fail ends a member that failed.
 func (g *Group) fail(n *node, err error) {
-	if g.stopping && isOnly(err, g.isNotice) { // it ended because it was asked to
+	own := without(err, g.isNoticeOf(n))
+	switch {
+	case n.isOrdered():
+		g.endOrdered(n, own)
+		return
+	case own == nil && n.unneeded:
+		g.succeed(n)
+		return
+	case own == nil && g.stopping: // it ended because it was asked to
 		g.note(n, err, failure{aside: true})
 		g.set(n, Cancelled, err)
 		return
@@ -426,6 +478,7 @@ func (g *Group) react(n *node, at int, err error) (ignored bool) {
 		g.skip(n)
 	case IgnoreError:
 		g.failures[at].aside = true
+		g.reconsider(n)
 		return true
 	default:
 		g.stopAll(g.failures[at].err)
@@ -444,7 +497,7 @@ func (g *Group) ask() {
 		return
 	}
 	for _, n := range g.nodes {
-		if n.state != Pending || n.wanted || !each(n.requires, (*node).isOver) {
+		if n.state != Pending || n.wanted || n.order != nil || !each(n.requires, (*node).isOver) {
 			continue
 		}
 		var states []State
@@ -477,12 +530,13 @@ func (g *Group) ask() {
 
 // isOver reports whether those that require a node need not wait for it any more.
 func (n *node) isOver() bool {
-	return n.state > Closing && (!n.before || each(n.requires, (*node).isOver))
+	return n.state == Ready || n.state > Closing && (!n.before || each(n.requires, (*node).isOver))
 }
 
 // skip ends all that waits for n, directly or not, in key order.
 func (g *Group) skip(n *node) {
 	if g.opts.When != nil {
+		g.reconsider(n)
 		g.ask()
 		return
 	}
@@ -510,20 +564,35 @@ func (g *Group) stopAll(cause error) {
 	g.graced = true
 	g.keep(&Notice{cause, false})
 	for _, n := range g.running() {
-		if grace := g.graceOf(n); grace > 0 {
-			end := closeCancel
-			if n.deadline.kind == closeTimedOut {
-				end = closeTimedOut // it has its end already, now it only comes earlier
-			}
-			if at := g.opts.Clock.Now + grace; n.deadline.kind == throwTimeout && at >= n.deadline.at {
-				n.graceEnd = earliest(n.graceEnd, at)
+		grace := g.graceOf(n)
+		switch {
+		case n.isHidden() && grace > 0: // it is told when nothing needs it any more
+			if g.opts.OwnGrace {
+				n.closeLast, n.stopBy = false, grace
 			} else {
-				n.deadline.offer(at, end)
+				n.stopBy = earliest(n.stopBy, g.opts.Clock.Now+grace)
 			}
-			g.tell(n)
-		} else {
+		case n.isHidden():
+			n.closeLast = true
+		case grace > 0:
+			g.grant(n, grace)
+			g.tell(n, g.notice)
+		default:
 			g.cutOff(n)
 		}
+	}
+}
+
+// grant gives a running member a grace from now on, at the end of which it is closed.
+func (g *Group) grant(n *node, grace int64) {
+	end := closeCancel
+	if n.deadline.kind == closeTimedOut {
+		end = closeTimedOut // it has its end already, now it only comes earlier
+	}
+	if at := g.opts.Clock.Now + grace; n.deadline.kind == throwTimeout && at >= n.deadline.at {
+		n.graceEnd = earliest(n.graceEnd, at)
+	} else {
+		n.deadline.offer(at, end)
 	}
 }
 
@@ -543,10 +612,10 @@ func (g *Group) graceOf(n *node) int64 {
 }
 
 // tell gives a member notice, once, and once more if it is final.
-func (g *Group) tell(n *node) {
-	if n.task.Stop != nil && (!n.told || g.notice.Final && !n.halted) {
-		n.told, n.halted = true, g.notice.Final
-		n.task.Stop(g.notice)
+func (g *Group) tell(n *node, notice *Notice) {
+	if n.task.Stop != nil && (!n.told || notice.Final && !n.halted) {
+		n.told, n.halted = true, notice.Final
+		n.task.Stop(notice)
 	}
 }
 
@@ -568,22 +637,21 @@ func (g *Group) heed(n *Notice) {
 	}
 }
 
-// isNotice reports whether err is what members were told.
-func (g *Group) isNotice(err error) bool {
-	n, ok := err.(*Notice) //nolint:errorlint // That very one.
-	return ok && (n == g.notice || n == g.first)
+// isNoticeOf returns what tells whether an error is what a member was told.
+func (g *Group) isNoticeOf(m *node) func(err error) bool {
+	return func(err error) bool {
+		n, ok := err.(*Notice) //nolint:errorlint // That very one.
+		return ok && (n == g.notice || n == g.first || m.service && n == g.final ||
+			m.unneeded && n == g.notNeeded || m.isOrdered() && n == m.order.notice)
+	}
 }
 
 // expire is the turn of a member after its deadline.
 func (g *Group) expire(n *node) {
 	t := &Timeout{}
 	switch n.deadline.kind {
-	case closeCancel: // an error of this close is a failure like any other
-		if ready := n.task.beginClose(); ready != nil {
-			g.putInClosing(n, ready, ends{kind: closeCancel})
-			return
-		}
-		g.endCutOff(n, n.task.Close())
+	case closeCancel:
+		g.endGrace(n)
 		return
 	case throwTimeout:
 		grace := max(g.graceOf(n), 0)
@@ -593,8 +661,8 @@ func (g *Group) expire(n *node) {
 		if n.task.Throw == nil {
 			break
 		}
-		t.Grace = grace
-		y, err := n.task.Throw(t)
+		t.Grace, n.expired = grace, true
+		y, err := g.call(n, func() (Yield, error) { return n.task.Throw(t) })
 		switch {
 		case err == nil && y.isZero():
 			g.failAndClose(n, ErrNoYield)
@@ -615,10 +683,27 @@ func (g *Group) expire(n *node) {
 	g.failAndClose(n, t)
 }
 
+// endGrace closes a member at the end of its grace. An error of this close is a
+// failure like any other.
+func (g *Group) endGrace(n *node) {
+	if ready := n.task.beginClose(); ready != nil {
+		g.putInClosing(n, ready, ends{kind: closeCancel})
+		return
+	}
+	g.endCutOff(n, n.task.Close())
+}
+
 // endCutOff ends a member that was closed at the end of its grace.
 func (g *Group) endCutOff(n *node, err error) {
-	if err != nil && !isOnly(err, g.isNotice) {
+	switch own := without(err, g.isNoticeOf(n)); {
+	case n.isOrdered():
+		g.endOrdered(n, own)
+		return
+	case own != nil:
 		g.handle(n, err, errors.As(err, new(*TaskError)))
+		return
+	case n.unneeded:
+		g.succeed(n)
 		return
 	}
 	if err != nil {
@@ -663,6 +748,12 @@ func (g *Group) endClosing(n *node) {
 			return
 		}
 	}
+	if n.inside { // what they were needed by has ended by now
+		if ready := n.task.beginClose(); ready != nil && !ready() {
+			n.yield = ending(ready)
+			return
+		}
+	}
 	if err := n.task.Close(); n.ends.kind == closeCancel {
 		g.endCutOff(n, err)
 	} else {
@@ -684,7 +775,11 @@ func (g *Group) endClosed(n *node, err error) {
 		f.err = &TaskError{Key: n.key, Err: err}
 		g.set(n, failedState(err), err)
 		n.freed = e.ignored
-	case e.kind == closeCancel && err != nil && !isOnly(err, g.isNotice):
+	case n.isOrdered():
+		g.endOrderedAtOnce(n, join(e.failed, without(err, g.isNoticeOf(n))))
+	case e.failed == nil && n.unneeded && isNothing(err, g.isNoticeOf(n)):
+		g.set(n, Succeeded, nil)
+	case e.kind == closeCancel && err != nil && !isOnly(err, g.isNoticeOf(n)):
 		g.note(n, err, failure{inside: inside})
 		g.set(n, failedState(err), err)
 	default:
@@ -729,10 +824,13 @@ func (n *node) timeoutBefore() error {
 	return nil
 }
 
+// cutOffAll closes the running members, and after them the services that nothing
+// needs any more.
 func (g *Group) cutOffAll() {
-	for _, n := range g.running() {
+	for _, n := range g.inState(func(s State) bool { return s == Running }) {
 		g.cutOff(n)
 	}
+	g.closeServices(g.cutOff)
 }
 
 // beginClose asks all members to end.
@@ -740,8 +838,9 @@ func (g *Group) beginClose() func() bool {
 	if g.ended || !g.begun {
 		return nil
 	}
+	g.asked = true
 	var waits []func() bool
-	for _, n := range g.active() {
+	ask := func(n *node) {
 		var ready func() bool
 		if n.state == Closing {
 			n.ends.answers = false
@@ -753,6 +852,10 @@ func (g *Group) beginClose() func() bool {
 			waits = append(waits, ready)
 		}
 	}
+	for _, n := range g.inState(func(s State) bool { return s == Running || s == Closing }) {
+		ask(n)
+	}
+	g.closeServices(ask)
 	return allOf(waits)
 }
 
@@ -769,6 +872,9 @@ func (g *Group) cancelPending() {
 func (g *Group) set(n *node, to State, err error) {
 	from := n.state
 	n.state = to
+	if n.service && to != Ready {
+		n.freed = to == Succeeded // who requires a service that fails waits for that again
+	}
 	if g.opts.Observe != nil {
 		g.opts.Observe(n.key, from, to, err)
 	}
@@ -776,6 +882,7 @@ func (g *Group) set(n *node, to State, err error) {
 
 // answer is what a step returns: the result when nothing is left to be done.
 func (g *Group) answer() (Yield, error) {
+	g.retire()
 	running, pending := g.active(), g.count(Pending)
 	if len(running) == 0 && (pending == 0 || g.draining) && !g.waitsForNodes() {
 		g.ended = true
@@ -878,9 +985,7 @@ func (g *Group) throw(err error) (Yield, error) {
 		g.ended = true
 		return Yield{}, err
 	}
-	defer g.opts.Clock.enter(func() *Notice { return g.notice }, 0)()
-	g.busy++
-	defer func() { g.busy-- }()
+	defer g.enter()()
 	g.graced = false
 	t, isTimeout := err.(*Timeout) //nolint:errorlint // That very type.
 	g.failures = append(g.failures, failure{err: err, aside: isTimeout, thrown: true})
@@ -905,18 +1010,19 @@ func (g *Group) stop(n *Notice) {
 	if g.ended || !g.begun {
 		return
 	}
-	defer g.opts.Clock.enter(func() *Notice { return g.notice }, 0)()
-	g.busy++
-	defer func() { g.busy-- }()
+	defer g.enter()()
 	g.heed(n)
 	g.notify(n)
+	g.retire()
 	g.wake()
 }
 
 func (g *Group) notify(n *Notice) {
 	g.keep(n)
 	for _, n := range g.running() {
-		g.tell(n)
+		if !n.isHidden() {
+			g.tell(n, g.notice)
+		}
 	}
 }
 
@@ -945,7 +1051,7 @@ func (g *Group) wakeFrom() {
 // Add adds a node, which is the last in key order, to those that are there. It is
 // lost at once if something that it requires is.
 func (g *Group) Add(requires []int) error {
-	if !g.opts.KeepOpen || g.opts.Reverse || g.closed || g.ended || g.cancelled {
+	if !g.opts.KeepOpen || g.opts.Reverse || g.closed || g.asked || g.ended || g.cancelled {
 		return ErrInputClosed
 	}
 	n := &node{key: len(g.byKey), state: Pending, late: true}
@@ -1001,9 +1107,11 @@ func (g *Group) close() error {
 		g.ended = true
 		return nil
 	}
-	g.cutOffAll()
-	for _, n := range g.active() { // all were asked
-		g.endClosed(n, n.task.Close())
+	for len(g.active()) > 0 {
+		g.cutOffAll() // services last, when what needs them has ended
+		for _, n := range g.inState(func(s State) bool { return s == Closing }) {
+			g.endClosed(n, n.task.Close()) // all were asked
+		}
 	}
 	if !g.draining {
 		g.cancelPending()

@@ -6,6 +6,8 @@
 // plain: every question is answered by a look at all there is. Tests compare
 // whole runs of the two.
 //
+// Services and orders are in service.go.
+//
 // Left out, because they change nothing that is said here or have tests of
 // their own: claims, budgets, panics, coroutines, and calls that block.
 package model
@@ -27,6 +29,7 @@ type around struct {
 	notice func() *Notice
 	grace  int64 // of a runner that has one; 0 is none
 	shield bool  // no notice from further out gets in
+	group  *Group
 }
 
 // enter says that what is stepped until leave is called is inside of something.
@@ -36,6 +39,32 @@ func (c *Clock) enter(notice func() *Notice, grace int64) (leave func()) {
 	}
 	c.around = append(c.around, around{notice: notice, grace: grace})
 	return func() { c.around = c.around[:len(c.around)-1] }
+}
+
+// enterGroup is enter for a group.
+func (c *Clock) enterGroup(g *Group) (leave func()) {
+	leave = c.enter(func() *Notice { return g.notice }, 0)
+	c.around[len(c.around)-1].group = g
+	return leave
+}
+
+// Ready says that the node whose code is running is ready; of the innermost group.
+func (c *Clock) Ready() { c.readyAround(nil) }
+
+// readyAround says so of the node that runs a group.
+func (c *Clock) readyAround(inner *Group) {
+	for _, of := range slices.Backward(c.around) {
+		switch of.group {
+		case nil:
+		case inner:
+			inner = nil
+		default:
+			if inner == nil {
+				of.group.sayReady()
+				return
+			}
+		}
+	}
 }
 
 // notice is that under which something begins now: the innermost final one, else
@@ -202,6 +231,8 @@ var (
 	ErrDrained    = errors.New("drained")
 	ErrCondition  = errors.New("skipped by its condition")
 
+	ErrNotNeeded = errors.New("not needed any more")
+
 	ErrInputClosed = errors.New("the group takes no more nodes")
 )
 
@@ -245,6 +276,9 @@ func join(err, more error) error {
 	}
 	return errors.Join(err, more)
 }
+
+// isNothing reports whether there is no error, or nothing in it but what matches.
+func isNothing(err error, match func(error) bool) bool { return err == nil || isOnly(err, match) }
 
 // isOnly reports whether err is made of nothing but what matches.
 func isOnly(err error, match func(error) bool) bool {

@@ -22,6 +22,7 @@ type modelEngine struct {
 	specs   []*modelSpec
 	late    lateNodes
 	deaf    []*modelEngineDeaf // that were asked to close
+	ctx     context.Context    // of the step under way
 }
 
 type modelEngineClock struct{ t int64 }
@@ -148,6 +149,8 @@ func (e *modelEngine) op(what modelWhat, n int) {
 		}
 	case modelAdd:
 		e.addTo(n)
+	case modelStopNode, modelSkipNode:
+		e.order(what, n)
 	case modelCloseInput:
 		if len(e.groups) > 0 {
 			e.groups[n%len(e.groups)].CloseInput()
@@ -165,6 +168,26 @@ func (e *modelEngine) op(what modelWhat, n int) {
 		e.trace(0, "post", strconv.FormatBool(accepted))
 	case modelEarly:
 	}
+}
+
+func (e *modelEngine) ready() { scheduler.Ready(e.ctx) }
+
+// order tells a node to end.
+func (e *modelEngine) order(what modelWhat, n int) {
+	if len(e.groups) == 0 {
+		return
+	}
+	g, spec := e.groups[n%len(e.groups)], e.specs[n%len(e.groups)]
+	if g.Len() == 0 {
+		return
+	}
+	k, told := n/len(e.groups)%g.Len(), false
+	if what == modelStopNode {
+		told = g.StopNode(k, modelErr("o"+strconv.Itoa(n)))
+	} else {
+		told = g.SkipNode(k, modelErr("o"+strconv.Itoa(n)))
+	}
+	e.trace(spec.id, "order "+strconv.Itoa(k), strconv.FormatBool(told))
 }
 
 func (e *modelEngine) made() int { return len(e.groups) }
@@ -366,11 +389,14 @@ type modelEngineLeaf struct {
 	s modelScript
 }
 
-func (l *modelEngineLeaf) Step(context.Context) (scheduler.Yield, error) { return l.answer(nil) }
+func (l *modelEngineLeaf) Step(ctx context.Context) (scheduler.Yield, error) {
+	return l.answer(ctx, nil)
+}
 
 func (l *modelEngineLeaf) Close() error { return l.s.close() }
 
-func (l *modelEngineLeaf) answer(thrown error) (scheduler.Yield, error) {
+func (l *modelEngineLeaf) answer(ctx context.Context, thrown error) (scheduler.Yield, error) {
+	l.e.ctx = ctx
 	act := l.s.enter(thrown)
 	if err := l.s.failure(act); err != nil {
 		return scheduler.Yield{}, err
@@ -400,8 +426,8 @@ func (l *modelEngineLeaf) answer(thrown error) (scheduler.Yield, error) {
 
 type modelEngineThrower struct{ *modelEngineLeaf }
 
-func (l *modelEngineThrower) Throw(_ context.Context, err error) (scheduler.Yield, error) {
-	return l.answer(err)
+func (l *modelEngineThrower) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
+	return l.answer(ctx, err)
 }
 
 type modelEngineStopper struct{ *modelEngineLeaf }
@@ -410,6 +436,6 @@ func (l *modelEngineStopper) Stop(_ context.Context, cause error) { l.s.stop(cau
 
 type modelEngineBoth struct{ modelEngineStopper }
 
-func (l *modelEngineBoth) Throw(_ context.Context, err error) (scheduler.Yield, error) {
-	return l.answer(err)
+func (l *modelEngineBoth) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
+	return l.answer(ctx, err)
 }

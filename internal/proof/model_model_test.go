@@ -126,6 +126,8 @@ func (m *modelModel) op(what modelWhat, n int) {
 		}
 	case modelAdd:
 		m.addTo(n)
+	case modelStopNode, modelSkipNode:
+		m.order(what, n)
 	case modelCloseInput:
 		if len(m.groups) > 0 {
 			m.groups[n%len(m.groups)].CloseInput()
@@ -143,6 +145,26 @@ func (m *modelModel) op(what modelWhat, n int) {
 		m.trace(0, "post", strconv.FormatBool(accepted))
 	case modelEarly:
 	}
+}
+
+func (m *modelModel) ready() { m.clock.Ready() }
+
+// order tells a node to end.
+func (m *modelModel) order(what modelWhat, n int) {
+	if len(m.groups) == 0 {
+		return
+	}
+	g, spec := m.groups[n%len(m.groups)], m.specs[n%len(m.groups)]
+	if g.Len() == 0 {
+		return
+	}
+	k, told := n/len(m.groups)%g.Len(), false
+	if what == modelStopNode {
+		told = g.StopNode(k, modelErr("o"+strconv.Itoa(n)))
+	} else {
+		told = g.SkipNode(k, modelErr("o"+strconv.Itoa(n)))
+	}
+	m.trace(spec.id, "order "+strconv.Itoa(k), strconv.FormatBool(told))
 }
 
 func (m *modelModel) made() int { return len(m.groups) }
@@ -278,6 +300,7 @@ func (m *modelModel) group(spec *modelSpec) model.Task {
 		opts.Grace = func(int) int64 { return s.grace }
 	}
 	if s.graces != nil {
+		opts.OwnGrace = true
 		opts.Grace = func(k int) int64 {
 			m.trace(spec.id, "asked for grace of "+strconv.Itoa(k), "")
 			return s.graces[k]

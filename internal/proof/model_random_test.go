@@ -19,6 +19,7 @@ var (
 // randomModelRun makes a run with everything that the model knows.
 func randomModelRun(c *choices) *modelRun {
 	run := &modelRun{events: 1 + c.pick(2), wait: int64(c.pick(3))}
+	run.services = c.one(2)
 	run.root = run.spec(c, 3)
 	run.timeout = modelSpan(c, 3)
 	run.grace = int64(c.pick(3) * c.pick(5))
@@ -77,6 +78,10 @@ func (run *modelRun) leafSpec(c *choices) *modelLeaf {
 		}
 		if c.one(4) {
 			act.adds = 1 + c.pick(3)
+		}
+		act.ready = run.services && c.one(4)
+		if run.services && c.one(12) {
+			act.order = c.pick(31) - 15
 		}
 		leaf.acts = append(leaf.acts, act)
 	}

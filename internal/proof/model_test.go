@@ -20,6 +20,8 @@ type modelAct struct {
 	takes int64 // how long the step takes
 	touch int   // an event that is set (1, 2, ...) or reset (-1, -2, ...)
 	adds  int   // a group (1, 2, ...) to which its next node is added
+	ready bool  // it says that it is a service
+	order int   // a node (1, 2, ...) is told to end, that of a group (-1, -2, ...) to be skipped
 }
 
 type modelDoes int
@@ -45,6 +47,7 @@ type modelLeaf struct {
 	acts       []modelAct
 	throws     bool // an error thrown in enters it
 	stops      bool // it takes notice
+	heeds      int  // and sets an event (1, 2, ...) then
 	closeFails bool
 	deaf       int64 // it takes so long to end once it is asked to; 0: it is not asked
 }
@@ -136,6 +139,8 @@ const (
 	modelPost // of what n says
 	modelAdd
 	modelCloseInput
+	modelStopNode // the node of a group that n says
+	modelSkipNode
 	modelWhats int = iota
 )
 
@@ -146,6 +151,7 @@ type modelRun struct {
 	events         int
 	ops            []modelOp
 	specs          int
+	services       bool // there may be some
 }
 
 // modelErr is an error of a task or from outside.
@@ -187,6 +193,8 @@ type modelWorld interface {
 	advance(by int64)
 	touch(event int)
 	addTo(group int)
+	ready()
+	op(what modelWhat, n int)
 	render(err error) string
 }
 
@@ -209,6 +217,15 @@ func (s *modelScript) enter(thrown error) modelAct {
 	if act.adds != 0 {
 		s.world.addTo(act.adds - 1)
 	}
+	if act.ready {
+		s.world.ready()
+	}
+	switch {
+	case act.order > 0:
+		s.world.op(modelStopNode, act.order-1)
+	case act.order < 0:
+		s.world.op(modelSkipNode, -act.order-1)
+	}
 	return act
 }
 
@@ -225,6 +242,9 @@ func (s *modelScript) failure(act modelAct) error {
 func (s *modelScript) stop(cause error) {
 	s.world.trace(s.id, "stop", s.world.render(cause))
 	s.cause = cause
+	if s.leaf.heeds > 0 {
+		s.world.touch(s.leaf.heeds)
+	}
 }
 
 // beginClose returns when the leaf can be closed.
@@ -266,7 +286,6 @@ type modelSide interface {
 	step() (bool, error)
 	due() (rounds bool, at int64, ready bool)
 	deafUntil() int64 // when the next one that is deaf is not any more; 0: there is none
-	op(what modelWhat, n int)
 	done() bool
 	now() int64
 	made() int // groups

@@ -1,0 +1,278 @@
+package model
+
+import "slices"
+
+// This file is about services, and about nodes that are told to end alone.
+
+// order says of one node that it is to end.
+type order struct {
+	notice *Notice
+	skips  bool
+	done   bool // it was carried out
+}
+
+// call runs code of a member.
+func (g *Group) call(n *node, code func() (Yield, error)) (Yield, error) {
+	around := g.current
+	g.current = n
+	defer func() { g.current = around }()
+	return code()
+}
+
+// sayReady is said by the member whose code is running. In its first step it counts
+// if that does not end it.
+func (g *Group) sayReady() {
+	n := g.current
+	switch {
+	case n == nil || n.state != Running:
+	case n.first:
+		n.said = true
+	default:
+		g.becomeReady(n)
+	}
+}
+
+// becomeReady lets start what requires a member, unless that has to end.
+func (g *Group) becomeReady(n *node) {
+	if g.cancelled || n.halted || n.order != nil || n.expired {
+		return
+	}
+	n.deadline = deadline{} // its own limit
+	n.service = true
+	for _, of := range g.opts.Clock.around {
+		if of.group != nil && of.group != g && of.group.current != nil {
+			of.group.current.inside = true
+		}
+	}
+	g.set(n, Ready, nil)
+	n.freed = true
+	for _, q := range g.nodes { // what was done beforehand and frees others now has done so for good
+		if q.before && q.frees() {
+			q.before, q.freed = false, true
+		}
+	}
+	g.ask()
+	if !g.inRound {
+		g.wake()
+	}
+}
+
+// isHidden reports whether a member is a service that was not asked to end: no notice
+// is for it.
+func (n *node) isHidden() bool { return n.service && !n.released }
+
+// places returns how many places of the limit are taken: none by services.
+func (g *Group) places() int {
+	count := 0
+	for _, n := range g.active() {
+		if !n.service {
+			count++
+		}
+	}
+	return count
+}
+
+// succeed ends a node that is complete.
+func (g *Group) succeed(n *node) {
+	n.freed = true
+	g.set(n, Succeeded, nil)
+	g.ask()
+}
+
+// isRequired reports whether a node is required by others, and isNeeded whether one
+// of them, directly or not, has not ended.
+func (g *Group) isRequired(n *node) bool {
+	return slices.ContainsFunc(g.nodes, func(q *node) bool { return slices.Contains(q.requires, n) })
+}
+
+func (g *Group) isNeeded(n *node) bool {
+	return slices.ContainsFunc(g.nodes, func(q *node) bool {
+		if !slices.Contains(q.requires, n) {
+			return false
+		}
+		hasEnded := q.state > Closing || q.state == Pending && (g.stopping || g.over)
+		return !hasEnded || g.isNeeded(q)
+	})
+}
+
+// retire asks those services to end that nothing needs any more, the last one in key
+// order first.
+func (g *Group) retire() {
+	idle := g.count(Running)+g.count(Closing) == 0 && (g.count(Pending) == 0 || g.stopping)
+	if !g.cancelled && g.waitsForNodes() {
+		if idle && g.count(Ready) > 0 && !g.said {
+			g.said = true
+			g.opts.Clock.readyAround(g)
+		}
+		return
+	}
+	for {
+		var last *node
+		for _, n := range g.nodes {
+			if n.state == Ready && !n.released && !g.isNeeded(n) && (idle || g.cancelled || g.isRequired(n)) {
+				last = n
+			}
+		}
+		if last == nil {
+			return
+		}
+		last.released = true
+		g.retireOne(last)
+	}
+}
+
+func (g *Group) retireOne(n *node) {
+	if !g.cancelled {
+		n.unneeded = true
+		if g.notNeeded == nil {
+			g.notNeeded = &Notice{ErrNotNeeded, true}
+		}
+		g.askToEnd(n, g.graceOf(n), g.notNeeded)
+		return
+	}
+	switch left := n.stopBy - g.opts.Clock.Now; {
+	case n.closeLast || g.notice == nil:
+		g.cutOff(n)
+	case g.opts.OwnGrace && n.stopBy != 0: // from now on
+		g.askToEnd(n, n.stopBy, g.finalNotice())
+	case n.stopBy == 0: // it has what the runner gives
+		g.tell(n, g.finalNotice())
+	case left < 0:
+		g.endGrace(n)
+	default:
+		g.grant(n, left)
+		g.tell(n, g.finalNotice())
+	}
+}
+
+// finalNotice is the group's notice as services are told it: to each of them it is a
+// stop of its own.
+func (g *Group) finalNotice() *Notice {
+	switch {
+	case g.notice.Final:
+		return g.notice
+	case g.final == nil:
+		g.final = &Notice{g.notice.Cause, true}
+	}
+	return g.final
+}
+
+// askToEnd gives a member notice and a grace, or closes it if that is over.
+func (g *Group) askToEnd(n *node, grace int64, notice *Notice) {
+	if grace <= 0 {
+		g.endGrace(n)
+		return
+	}
+	g.grant(n, grace)
+	g.tell(n, notice)
+}
+
+// closeServices ends the services that nothing needs any more, in a group that ends
+// at once, the last one first.
+func (g *Group) closeServices(end func(n *node)) {
+	g.over = true
+	for _, n := range g.nodes {
+		n.closeLast = n.service
+	}
+	asked := map[*node]bool{}
+	for {
+		var last *node
+		for _, n := range g.nodes {
+			if n.state == Ready && !asked[n] && !g.isNeeded(n) {
+				last = n
+			}
+		}
+		if last == nil {
+			return
+		}
+		asked[last] = true
+		last.released = true
+		end(last)
+	}
+}
+
+// reconsider has When asked anew of those that a service has freed which has failed,
+// and that have not started.
+func (g *Group) reconsider(n *node) {
+	if !n.service {
+		return
+	}
+	for _, q := range g.nodes {
+		if q.state == Pending && slices.Contains(q.requires, n) {
+			q.wanted = false
+		}
+	}
+}
+
+// StopNode asks one node to end, and fails it with cause.
+func (g *Group) StopNode(k int, cause error) bool {
+	return g.give(g.byKey[k], &order{notice: &Notice{cause, true}})
+}
+
+// SkipNode asks one node to end, and skips it with err.
+func (g *Group) SkipNode(k int, err error) bool {
+	return g.give(g.byKey[k], &order{notice: &Notice{err, true}, skips: true})
+}
+
+func (g *Group) give(n *node, o *order) bool {
+	if g.ended || g.cancelled || n.order != nil || n.unneeded ||
+		n.state != Pending && n.state != Running && n.state != Ready {
+		return false
+	}
+	n.order = o
+	g.orders = append(g.orders, n)
+	if g.begun && !g.inRound {
+		g.wake()
+	}
+	return true
+}
+
+// isOrdered reports whether a node was told to end, or is closed, by an order.
+func (n *node) isOrdered() bool { return n.order != nil && n.order.done }
+
+// obey carries out the orders that have come.
+func (g *Group) obey() {
+	for len(g.orders) > 0 {
+		n := g.orders[0]
+		g.orders = g.orders[1:]
+		n.order.done = true
+		switch {
+		case n.state == Pending:
+			g.endOrdered(n, nil)
+		case (n.state == Running || n.state == Ready) && !n.halted:
+			n.released = true
+			g.askToEnd(n, g.graceOf(n), n.order.notice)
+		}
+	}
+}
+
+// endOrdered ends a node as its order says; err is what it had failed with besides.
+func (g *Group) endOrdered(n *node, err error) {
+	cause := n.order.notice.Cause
+	switch {
+	case !n.order.skips:
+		g.handle(n, join(cause, err), false)
+	case err != nil:
+		g.handle(n, err, false)
+	default:
+		g.note(n, cause, failure{aside: true, skip: true})
+		g.set(n, Skipped, cause)
+		g.skip(n)
+	}
+}
+
+// endOrderedAtOnce is endOrdered in a group that ends at once, so that nothing is left
+// to be decided.
+func (g *Group) endOrderedAtOnce(n *node, err error) {
+	cause := n.order.notice.Cause
+	if !n.order.skips {
+		err = join(cause, err)
+	}
+	if err == nil {
+		g.note(n, cause, failure{aside: true, skip: true})
+		g.set(n, Skipped, cause)
+		return
+	}
+	g.note(n, err, failure{})
+	g.set(n, failedState(err), err)
+}
