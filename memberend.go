@@ -371,9 +371,9 @@ func (g *engine) closeRest() {
 		}
 	}()
 	g.abortCurrent(nil) // the Observer, if it panicked at the end of the one before
-	for _, do := range []func(){g.beginCloseAll, g.closeAll} {
+	for _, do := range []func(){g.abortStarting, g.beginCloseAll, g.closeAll} {
 		for g.nodes.members() > 0 {
-			if _, err := recovered(func() (Yield, error) { do(); return Done, nil }, new(bool)); err == nil {
+			if _, err := recovered(func() (Yield, error) { do(); return Done, nil }, func() bool { return false }); err == nil {
 				break
 			} else {
 				g.abortCurrent(err)
@@ -441,8 +441,18 @@ func (g *engine) unwind() {
 	g.abortCurrent(nil)
 }
 
-// endNodes ends the nodes that have no running task. One that counts as running
-// all the same was left so by a panic in a function of GroupOptions.
+// abortStarting ends the node whose start came to nothing, by a panic in a function
+// of GroupOptions or of an Observer. It has no task that could be closed, and the
+// services that it requires are closed only after it.
+func (g *engine) abortStarting() {
+	for p := range int32(g.nodes.len()) {
+		if g.nodes.state(p) == StateRunning && g.nodes.slot(p) == noSlot {
+			g.abort(p, nil)
+		}
+	}
+}
+
+// endNodes ends the nodes that have no running task.
 func (g *engine) endNodes() {
 	if g.phase != phaseDraining && g.phase != phaseEnded {
 		g.cancelPending()

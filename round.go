@@ -159,13 +159,13 @@ func (g *engine) call(p int32, code func() (Yield, error)) (y Yield, err error) 
 // recovered turns a panic of a member into an error. One of an Observer, which
 // was told about a group inside the member, is no member's: it goes up.
 func (g *engine) recovered(code func() (Yield, error)) (Yield, error) {
-	return recovered(code, &g.watchers.failed)
+	return recovered(code, g.watchers.havePanicked)
 }
 
-// recovered turns a panic into an error, unless passes is set by then.
-func recovered(code func() (Yield, error), passes *bool) (y Yield, err error) {
+// recovered turns a panic into an error, unless it is to go up.
+func recovered(code func() (Yield, error), goesUp func() bool) (y Yield, err error) {
 	defer func() {
-		if *passes {
+		if goesUp() {
 			return
 		}
 		if v := recover(); v != nil {

@@ -155,15 +155,15 @@ func (g *engine) becomeReady(p int32) {
 	if g.services.of == nil {
 		g.services.of = map[int32]*service{}
 	}
-	of := &service{}
+	of := &service{stopBy: never}
 	if g.growth != nil {
 		of.added = g.growth.waiting(p)
 	}
-	g.set(p, StateReady, g.parking.task(slot), nil)
-	g.free(p)
 	g.servesInside()
-	of.stopBy = never
-	g.services.of[p] = of
+	g.services.of[p] = of // before anybody is told or asked, who may panic
+	g.set(p, StateReady, g.parking.task(slot), nil)
+	g.release(p)
+	g.askWhen()
 	if g.services.open != nil && g.services.open[p] == 0 {
 		g.services.freed = append(g.services.freed, p)
 	}

@@ -147,6 +147,10 @@ func (w *watchers) count() {
 // isTelling reports whether an Observer is being told something.
 func (w *watchers) isTelling() bool { return w.telling != nobody || w.leaver != nil }
 
+// havePanicked reports, while there is a panic, whether it came out of an Observer:
+// here or in a group inside, or of what the member's own code had it told.
+func (w *watchers) havePanicked() bool { return w.failed || w.isTelling() }
+
 // want reports whether anybody wants to be told of a kind.
 func (w *watchers) want(k Kind) bool { return w.wanted.Has(k) }
 
