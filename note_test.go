@@ -466,15 +466,20 @@ func TestRecord_Notes_of_a_group(t *testing.T) {
 	}, &scheduler.GroupOptions[string]{Observer: o})
 	require.NoError(t, schedulertest.NewDriver(t, group, nil).RunToEnd())
 	require.Equal(t, []string{"group begun: ", "node noted: working", "group ended: "}, o.lines)
+	require.Equal(t, "working", o.group.Notes(0).Text)
 }
 
 // notesOfGroup keeps the notes that records have.
-type notesOfGroup struct{ lines []string }
+type notesOfGroup struct {
+	group scheduler.GroupView
+	lines []string
+}
 
 func (o *notesOfGroup) Wants() scheduler.Kinds {
 	return scheduler.KindsOf(scheduler.GroupBegun, scheduler.NodeNoted, scheduler.GroupEnded)
 }
 
 func (o *notesOfGroup) Observe(r scheduler.Record) {
+	o.group = r.Group()
 	o.lines = append(o.lines, fmt.Sprintf("%v: %v", r.Kind, r.Notes()))
 }

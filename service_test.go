@@ -602,3 +602,22 @@ func TestReady_and_nodes_added(t *testing.T) {
 	require.Regexp(t, "late done, [0-9]+s S ends: scheduler: closed$", d.String())
 	require.Equal(t, 4, g.Count(scheduler.StateSucceeded))
 }
+
+// Outside of a group Ready does nothing, in a call as in a step.
+func TestReady_outside_of_a_group(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		called := false
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.Sequence(
+			scheduler.Func(func(ctx context.Context) error {
+				scheduler.Ready(ctx)
+				return nil
+			}),
+			scheduler.Blocking(func(ctx context.Context) error {
+				scheduler.Ready(ctx)
+				called = true
+				return nil
+			}),
+		), nil))
+		require.True(t, called)
+	})
+}

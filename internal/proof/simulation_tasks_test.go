@@ -353,7 +353,7 @@ func (g *simGroup) panicked(k int) bool {
 		return errors.As(err, new(*scheduler.PanicError)) || errors.Is(err, scheduler.ErrAborted)
 	}
 	return aborted(g.g.Err(k)) || slices.ContainsFunc(g.g.Errors(), func(err error) bool { // after its Timeout
-		e, ok := err.(*scheduler.TaskError)
+		e, ok := err.(*scheduler.TaskError) //nolint:errorlint // One level at a time.
 		return ok && e.Key == k && aborted(err)
 	})
 }
