@@ -159,6 +159,10 @@ func (f *failures) isResult(err error) bool {
 		slices.ContainsFunc(f.ofCalls, func(failed error) bool { return contains(err, failed) })
 }
 
+// isLaterResult is isResult for a member that has failed after another. The first
+// failure of a group is its result by itself, wherever it comes from.
+func (f *failures) isLaterResult(err error) bool { return f.before() != nil && f.isResult(err) }
+
 // dropOfNodes returns the error of a Close without that.
 func dropOfNodes(err error) error {
 	return dropAll(err, func(err error) bool {

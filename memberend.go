@@ -195,7 +195,7 @@ func (g *engine) cutOff(ctx context.Context, p int32) {
 // endCutOff ends the node of a member that was closed after its grace, or by an
 // order, or because nothing needs it. own is what its error says that counts.
 func (g *engine) endCutOff(ctx context.Context, p int32, task Task, err, own error) {
-	inside := g.failures.isResult(err)
+	inside := g.failures.isLaterResult(err)
 	switch {
 	case g.orders.isCarriedOut(p):
 		g.endOrdered(ctx, p, task, own)

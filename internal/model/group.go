@@ -442,7 +442,14 @@ func (g *Group) fail(n *node, err error) {
 	}
 	// Of a group that has failed already the first failure is the result, but not
 	// even then what nodes of groups inside have failed with is forgotten.
-	g.handle(n, err, g.stopping && errors.As(err, new(*TaskError)))
+	g.handle(n, err, g.stopping && g.isInside(err))
+}
+
+// isInside reports whether an error is one of nodes inside of a member, beside an
+// earlier failure.
+func (g *Group) isInside(err error) bool {
+	return errors.As(err, new(*TaskError)) &&
+		slices.ContainsFunc(g.failures, func(f failure) bool { return !f.aside && !f.inside && !f.thrown })
 }
 
 // handle does what a failure asks for. inside says that it is that of nodes inside of
@@ -700,7 +707,7 @@ func (g *Group) endCutOff(n *node, err error) {
 		g.endOrdered(n, own)
 		return
 	case own != nil:
-		g.handle(n, err, errors.As(err, new(*TaskError)))
+		g.handle(n, err, g.isInside(err))
 		return
 	case n.unneeded:
 		g.succeed(n)
