@@ -245,7 +245,7 @@ func (g *simGroup) change(t scheduler.Record) {
 	case t.To == scheduler.StateRunning:
 		g.s.require(t.From == scheduler.StatePending, "group %d: node %d starts twice", g.id, k)
 		g.s.require(g.stopped == 0, "group %d: node %d starts after the stop", g.id, k)
-		g.s.require(g.place.shielded || !g.s.isStopped(), "group %d: node %d starts though the run was stopped", g.id, k)
+		g.s.require(g.place.shielded || g.place.serves() || !g.s.isStopped(), "group %d: node %d starts though the run was stopped", g.id, k)
 		g.s.require(!g.s.isKilled(), "group %d: node %d starts though the run was killed", g.id, k)
 		for _, q := range g.needs[k] {
 			g.s.require(g.state[q] == scheduler.StateSucceeded || g.state[q] == scheduler.StateReady || g.served[q] || g.ignored[q] || g.forced[k] && g.state[q].Ended(),
@@ -611,6 +611,17 @@ type simPlace struct {
 	node     int
 	passes   bool // what it fails with is what the node fails with, or a part of that
 	inAll    bool // there is a group between, which keeps errors of Close
+}
+
+// serves reports whether a node around the place is ready: it hears of a stop only
+// when nothing needs it any more, and until then what is added inside starts.
+func (at simPlace) serves() bool {
+	for ; at.group != nil; at = at.group.place {
+		if at.group.state[at.node] == scheduler.StateReady {
+			return true
+		}
+	}
+	return false
 }
 
 func (at simPlace) inside() simPlace {
