@@ -310,7 +310,7 @@ func (g *engine) exclusively(method string, code func()) {
 		g.unwind()
 		g.busy = false
 		if v != nil && p != noNode {
-			v = panicIn(g.key(p), v)
+			v = g.goingUp(p, v)
 		}
 		if v != nil {
 			panic(v)

@@ -262,13 +262,15 @@ func Causes(err error) []error {
 // PanicError is a panic of a coroutine, a blocking call or a node of a group. It
 // propagates in place of the original value, so that an uncaught panic shows the
 // original stack and the node. With [GroupOptions.RecoverPanics] it is the error of
-// the node instead.
+// the node instead, joined with what nodes had failed with in the groups inside that
+// it ended.
 type PanicError struct {
 	Value any    // what panic was called with
 	Stack []byte // where, as formatted by runtime/debug.Stack
 	Path  string // the keys of the nodes that it went up through, outermost first
 
-	goesUp bool // it is a panic, and not the error of a node
+	goesUp bool  // it is a panic, and not the error of a node
+	failed error // what nodes had failed with in the groups that it ended, until it is an error
 }
 
 // Error returns the value of the panic. While the panic propagates, the text

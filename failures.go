@@ -20,6 +20,7 @@ type failure struct {
 	thrown bool  // from outside
 	kept   bool  // no part of the result, only kept
 	inside bool  // of nodes inside of a member: joined to the result
+	aborts bool  // of a node that a panic or a Goexit has ended
 	isSkip bool  // a node's wish to be skipped: nothing went wrong
 }
 
@@ -184,6 +185,18 @@ func (f *failures) beforeClose() error {
 		return nil
 	}
 	return &closedGroup{groupOf(errs)}
+}
+
+// beforePanic returns what nodes had failed with, joined, when a panic ended the group,
+// and what is not to be forgotten of those that were closed then, or nil.
+func (f *failures) beforePanic() error {
+	var errs []error
+	for _, failed := range f.list {
+		if !failed.kept && !failed.thrown && !failed.aborts {
+			errs = append(errs, failed.err)
+		}
+	}
+	return joinedOf(errs)
 }
 
 // group returns all errors that are part of the result as an *ExceptionGroup, or

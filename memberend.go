@@ -406,8 +406,19 @@ func (g *engine) abort(p int32, err error) {
 	}
 	g.claims.release()
 	err = join(ErrAborted, err)
-	g.failures.add(failure{err: g.taskError(p, nil, err), node: p})
+	g.failures.add(failure{err: g.taskError(p, nil, err), node: p, aborts: true})
 	g.set(p, StateFailed, nil, err)
+}
+
+// goingUp returns what goes up in the place of a panic that came out of a node and has
+// ended the group, with what can be asked of nobody once the panic is recovered.
+func (g *engine) goingUp(p int32, v any) *PanicError {
+	up, failed := panicIn(g.key(p), v), g.failures.beforePanic()
+	if up.failed != nil {
+		failed = join(failed, g.taskError(p, nil, up.failed))
+	}
+	up.failed = failed
+	return up
 }
 
 // unwind ends the group while a panic or a Goexit is on its way up.

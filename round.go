@@ -174,7 +174,9 @@ func recovered(code func() (Yield, error), goesUp func() bool) (y Yield, err err
 				p = *up
 				p.goesUp = false
 			}
-			y, err = Yield{}, &p
+			failed := p.failed
+			p.failed = nil
+			y, err = Yield{}, join(&p, failed)
 		}
 	}()
 	return code()
