@@ -267,7 +267,6 @@ func (g *engine) add(n newNode) {
 	if lost {
 		g.failures.skipFor(p, g.nodes.len(), failure)
 	}
-	g.noteAdded(p)
 	if !g.busy {
 		if g.hasBegun() {
 			g.parking.call()

@@ -139,3 +139,41 @@ func TestAdd_requires_a_service_under_a_notice(t *testing.T) {
 		"9s Sa told: not needed any more, 10s Sa ends: <nil>, 10s none done", d.String())
 	require.Equal(t, g.Len(), g.Count(scheduler.StateSucceeded))
 }
+
+// addsWhenTold adds a node when it is told to end.
+type addsWhenTold struct {
+	scheduler.Task
+	add func() error
+	err error
+}
+
+func (s *addsWhenTold) Stop(ctx context.Context, cause error) {
+	s.err = s.add()
+	s.Task.(scheduler.Stopper).Stop(ctx, cause)
+}
+
+// A node may also be added while services are told to end: one that it requires is
+// told once it has ended.
+func TestAdd_requires_a_service_by_one_that_is_told(t *testing.T) {
+	d := newServicePlay()
+	var g *scheduler.DependencyTaskGroup[string]
+	adds := &addsWhenTold{add: func() error { return g.Add("late", "S1") }}
+	g = newGroup(t, "S1 S2", func(k string) scheduler.Task {
+		if k == "S2" {
+			adds.Task = d.service(k)
+			return adds
+		}
+		return d.mixed(k)
+	}, &scheduler.GroupOptions[string]{KeepOpen: true, Grace: 5 * time.Second})
+	r := startRunner(t, g, &scheduler.RunnerOptions{Clock: d.clock})
+	for range 2 {
+		d.clock.Advance(time.Second)
+		mustStep(t, t.Context(), r)
+	}
+	g.Stop(scheduler.WithClock(t.Context(), d.clock), errSpace) // it waits for no more nodes
+	require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), errSpace, "not all nodes were there")
+	require.NoError(t, adds.err)
+	require.Equal(t, "0s boot S1, 0s boot S2, 1s S1 ready, 1s S2 ready, 2s S2 told: not needed any more, 2s late, "+
+		"3s S2 ends: <nil>, 5s late done, 5s S1 told: not needed any more, 6s S1 ends: <nil>", d.String())
+	require.Equal(t, 3, g.Count(scheduler.StateSucceeded))
+}

@@ -109,7 +109,8 @@ func (s *services) has(p int32) bool { return s.of != nil && s.of[p] != nil }
 // isUnneeded reports whether a node was told that nothing needs it.
 func (s *services) isUnneeded(p int32) bool { return s.has(p) && s.of[p].unneeded }
 
-// forget drops what was counted, because what counts as ended has changed.
+// forget drops what was counted, because a node was added, or what counts as ended
+// has changed.
 func (s *services) forget() { s.open, s.freed, s.swept = nil, nil, notSwept }
 
 // end says that nothing starts any more.
@@ -166,9 +167,6 @@ func (g *engine) becomeReady(p int32) {
 	g.askWhen()
 	if g.services.open != nil && g.services.open[p] == 0 {
 		g.services.freed = append(g.services.freed, p)
-	}
-	if !g.inRound {
-		g.parking.call() // for those that it has freed
 	}
 }
 
@@ -263,30 +261,6 @@ func (g *engine) noteEnd(p int32) {
 	}
 }
 
-// noteAdded counts a node that was added for the services that it needs, also by way
-// of nodes that have ended and are kept open by it alone. It is noteEnd backwards.
-func (g *engine) noteAdded(p int32) {
-	s := &g.services
-	if s.open == nil {
-		return
-	}
-	s.open, s.leaves = append(s.open, 0), append(s.leaves, true)
-	for _, q := range g.required(p) {
-		s.leaves[q] = false
-	}
-	if g.hasEnded(p) {
-		return
-	}
-	for open := []int32{p}; len(open) > 0; {
-		p, open = open[len(open)-1], open[:len(open)-1]
-		for _, q := range g.required(p) {
-			if s.open[q]++; s.open[q] == 1 && g.hasEnded(q) {
-				open = append(open, q)
-			}
-		}
-	}
-}
-
 // retire tells the services to end that nothing needs any more, the last ones in key
 // order first.
 func (g *engine) retire(ctx context.Context) {
@@ -352,7 +326,7 @@ func (g *engine) eachUnneeded(why sweepReason, all bool, end func(p int32)) {
 		}
 		slices.Sort(found)
 	}
-	for {
+	for s.open != nil { // else the end of one has changed what counts as ended: see retire
 		if len(s.freed) > 0 {
 			found = append(found, s.freed...)
 			s.freed = nil

@@ -539,18 +539,23 @@ func (s *failsToClose) Step(ctx context.Context) (scheduler.Yield, error) {
 
 func (s *failsToClose) Close() error { return errSpace }
 
-// The end of one service may stop the group: the others are ended in the same step.
+// The end of one service may stop the group: the others are ended in the same step,
+// also if nothing requires them.
 func TestReady_whose_end_fails(t *testing.T) {
-	d := newServicePlay()
-	g, err := d.serve(t, "S2:S1", nil, nil, func(k string) scheduler.Task {
-		if k == "S2" {
-			return &failsToClose{}
-		}
-		return d.service(k)
-	})
-	require.ErrorIs(t, err, errSpace)
-	require.Equal(t, "0s boot S1, 1s S1 ready, 1s S1 ends: scheduler: closed", d.String())
-	require.Equal(t, " S1 cancelled S2 failed", endings(g))
+	for _, deps := range []string{"S2:S1", "S1 S2"} {
+		t.Run(deps, func(t *testing.T) {
+			d := newServicePlay()
+			g, err := d.serve(t, deps, nil, nil, func(k string) scheduler.Task {
+				if k == "S2" {
+					return &failsToClose{}
+				}
+				return d.service(k)
+			})
+			require.ErrorIs(t, err, errSpace)
+			require.Equal(t, "0s boot S1, 1s S1 ready, 1s S1 ends: scheduler: closed", d.String())
+			require.Equal(t, " S1 cancelled S2 failed", endings(g))
+		})
+	}
 }
 
 // readyLate answers its Timeout by saying that it is ready.
