@@ -241,6 +241,31 @@ func TestCloser_nothing_to_wait_for(t *testing.T) {
 	}
 }
 
+// The task of a runner that was cancelled has been closed: it is not asked to end
+// when the task that drives the runner is.
+func TestCloser_of_a_runner_that_was_cancelled(t *testing.T) {
+	for name, make := range map[string]func(r *scheduler.TaskRunner) scheduler.Task{
+		"AsTask":  func(r *scheduler.TaskRunner) scheduler.Task { return r.AsTask(0) },
+		"Subrun":  scheduler.Subrun,
+		"wrapped": func(r *scheduler.TaskRunner) scheduler.Task { return renamed{r.AsTask(0), "renamed"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inside := &fakeTask{step: func(context.Context) (scheduler.Yield, error) { return scheduler.After(time.Hour), nil }}
+			asked := 0
+			r := scheduler.NewTaskRunner(closer{inside, func() *scheduler.Event { asked++; return nil }}, nil)
+			group := newGroup(t, "drives", func(string) scheduler.Task { return make(r) }, nil)
+			mustStep(t, t.Context(), group)
+			require.NoError(t, r.Cancel())
+			require.Equal(t, 1, inside.closes)
+			before := asked
+			require.NoError(t, group.Close())
+			require.Equal(t, before, asked)
+			require.Equal(t, 1, inside.closes)
+			require.Equal(t, scheduler.StateCancelled, group.State("drives"))
+		})
+	}
+}
+
 func TestEnding(t *testing.T) {
 	var e scheduler.Event
 	require.False(t, scheduler.Ending(&e).Ready())

@@ -232,6 +232,48 @@ func TestNote_afterwards(t *testing.T) {
 	})
 }
 
+// A note of a call whose node, or group, ends before it could be told is dropped.
+// (The task leaves its call alone when it ends, so that this call is still there.)
+func TestNote_of_a_call_of_what_has_ended(t *testing.T) {
+	for _, nodes := range []string{"a", "a lasts"} {
+		synctest.Test(t, func(t *testing.T) {
+			o := newNotesObserver()
+			ends, noted := make(chan struct{}), make(chan struct{})
+			left := scheduler.Blocking(func(ctx context.Context) error {
+				<-ends
+				scheduler.Note(ctx, "too late")
+				close(noted)
+				return nil
+			})
+			leaves := &fakeTask{}
+			leaves.step = func(ctx context.Context) (scheduler.Yield, error) {
+				if leaves.steps == 1 {
+					mustStep(t, ctx, left)
+					return scheduler.Next, nil
+				}
+				close(ends)
+				<-noted
+				return scheduler.Done, nil
+			}
+			inner := newGroup(t, nodes, func(k string) scheduler.Task {
+				if k == "lasts" {
+					return lasting(9, nil)
+				}
+				return leaves
+			}, &scheduler.GroupOptions[string]{Observer: o})
+			outer := newGroup(t, "inner lasts", func(k string) scheduler.Task {
+				if k == "inner" {
+					return inner
+				}
+				return lasting(9, nil)
+			}, nil)
+			require.NoError(t, scheduler.Run(t.Context(), outer, nil))
+			require.Empty(t, o.take())
+			require.Equal(t, scheduler.StateSucceeded, inner.State("a"))
+		})
+	}
+}
+
 func TestNote_inAnOwnRunOfACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newNotesObserver()

@@ -199,6 +199,41 @@ func TestStopNode_in_line_for_claims(t *testing.T) {
 	require.Zero(t, l.InUse()+l.Waiting())
 }
 
+// A node whose turn in line has come, and which has not started yet for the budget,
+// gives the turn up: to the next in line that claims the same, or to nobody.
+func TestStopNode_whose_turn_in_line_has_come(t *testing.T) {
+	for _, tc := range []struct{ nodes, started, behind string }{
+		{nodes: "a b c", started: "ac", behind: "c"},
+		{nodes: "a b", started: "a"},
+	} {
+		l := limiter(1)
+		started := ""
+		g := newGroup(t, tc.nodes, func(k string) scheduler.Task {
+			started += k
+			return scheduler.Pause(scheduler.Next)
+		}, &scheduler.GroupOptions[string]{AggregateErrors: true, Budget: 1, Claims: units(l)})
+		mustStep(t, t.Context(), g) // a starts
+		mustStep(t, t.Context(), g) // the others ask
+		require.Equal(t, 1, l.Waiting(), "all that claim the same, in one place")
+		mustStep(t, t.Context(), g) // a ends, which uses the budget up
+		require.Equal(t, scheduler.StateSucceeded, g.State("a"))
+		require.Equal(t, "a", started)
+		require.True(t, g.StopNode("b", nil))
+		require.Equal(t, len(tc.behind), l.Waiting())
+
+		var err error
+		for range 9 {
+			if _, err = g.Step(t.Context()); err != nil {
+				break
+			}
+		}
+		require.ErrorIs(t, err, scheduler.ErrCancelled)
+		require.Equal(t, tc.started, started)
+		require.Equal(t, scheduler.StateFailed, g.State("b"))
+		require.Zero(t, l.InUse()+l.Waiting())
+	}
+}
+
 // What an order has asked to end ends as it says, also if the group is closed
 // meanwhile.
 func TestStopNode_and_then_the_end_of_the_run(t *testing.T) {

@@ -452,6 +452,40 @@ func TestWhen_panics_in_Add(t *testing.T) {
 	}
 }
 
+// If the member that adds a node recovers the panic of When, When is asked again in
+// the next round, which is due at once.
+func TestWhen_panics_in_Add_that_recovers(t *testing.T) {
+	var group *scheduler.DependencyTaskGroup[string]
+	asked, started := 0, ""
+	group = newGroup(t, "adds", func(k string) scheduler.Task {
+		started += k + " "
+		if k == "late" {
+			return nothing(k)
+		}
+		return scheduler.Sequence(scheduler.Func(func(context.Context) error {
+			require.Equal(t, "boom", panicOf(t, func() { _ = group.Add("late") }))
+			return nil
+		}), hours(k))
+	}, &scheduler.GroupOptions[string]{
+		KeepOpen: true,
+		When: func(k string, _ iter.Seq2[string, scheduler.State]) scheduler.Verdict {
+			if k == "late" {
+				if asked++; asked == 1 {
+					panicForTest("boom")
+				}
+			}
+			return scheduler.Usual
+		},
+	})
+	require.Equal(t, 1, mustStep(t, t.Context(), group).Rounds(), "late is to be asked about")
+	require.Equal(t, scheduler.StatePending, group.State("late"))
+	require.Zero(t, mustStep(t, t.Context(), group).Rounds(), "only time is left to wait for")
+	require.Equal(t, 2, asked)
+	require.Equal(t, "adds late ", started)
+	require.Equal(t, scheduler.StateSucceeded, group.State("late"))
+	require.NoError(t, group.Close())
+}
+
 // What When is given may be left at the first that decides.
 func TestWhen_stops_looking(t *testing.T) {
 	looked := map[string]string{}
