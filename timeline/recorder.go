@@ -14,11 +14,15 @@ type Span struct {
 	Path  string // the keys that lead from the outermost group to the node
 	Key   any
 	Task  string          // its task, from scheduler.TaskDescription
-	State scheduler.State // how it ended; StateRunning if it has not
+	State scheduler.State // how it ended; StateRunning, or StateReady for a service, if it has not
 	Err   error           // what it failed with
 	Start time.Time
 	End   time.Time       // if it has not ended: the time of the latest change of any node
 	Notes scheduler.Notes // the notes it had set by its end
+
+	// ReadySince is when it said scheduler.Ready, so that those that require it could
+	// start; zero if it has not.
+	ReadySince time.Time
 
 	// Set by a Report.
 	Ready time.Time // when everything that it requires was done; zero if not known
@@ -27,6 +31,16 @@ type Span struct {
 
 // Took returns how long the node ran.
 func (s Span) Took() time.Duration { return s.End.Sub(s.Start) }
+
+// freed is when those that require it could start, if it succeeded.
+func (s Span) freed() time.Time {
+	if s.isService() {
+		return s.ReadySince
+	}
+	return s.End
+}
+
+func (s Span) isService() bool { return !s.ReadySince.IsZero() }
 
 // Recorder is a scheduler.Observer that records when each node ran, for any number of
 // groups. Nodes that never start, or were completed beforehand, have no Span. The
@@ -72,7 +86,7 @@ func (g *group) ObserveGroup(begun scheduler.Record) scheduler.Observer {
 // Wants returns the set of changes of nodes.
 func (g *group) Wants() scheduler.Kinds { return scheduler.KindsOf(scheduler.NodeChanged) }
 
-// Observe keeps the time at which a node starts or ends.
+// Observe keeps the time at which a node starts, is ready or ends.
 func (g *group) Observe(t scheduler.Record) {
 	n := t.Node()
 	for n >= len(g.open) { // it was added
@@ -97,6 +111,9 @@ func (g *group) Observe(t scheduler.Record) {
 	case t.To == scheduler.StateRunning:
 		r.spans = append(r.spans, s)
 		g.open[n] = int32(len(r.spans))
+	case t.To == scheduler.StateReady && g.open[n] != 0:
+		open := &r.spans[g.open[n]-1]
+		open.State, open.ReadySince = t.To, r.last
 	case t.To.Ended() && g.open[n] != 0:
 		open := &r.spans[g.open[n]-1]
 		open.Task, open.State, open.Err, open.Notes, open.End = s.Task, s.State, s.Err, s.Notes, s.End

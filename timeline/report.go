@@ -16,12 +16,15 @@ type Report[K comparable] struct {
 
 	// Chain is the sequence of nodes that determined the duration of the run, in the
 	// order of time: it ends with the node that ended last, and each node in it was
-	// let start by the end of the one before.
+	// let start by the end of the one before. A service can be in it twice: until it
+	// was ready, which let others start, and from the end of the last of them, which
+	// let it end.
 	Chain []Link[K]
 
 	// Longest is the path through the dependencies with the largest sum of durations,
 	// which is LongestTook. That is how long the run would have taken without a
-	// limit: no limit can make it shorter.
+	// limit: no limit can make it shorter. A service counts as in Chain, and can be in
+	// it twice.
 	Longest     []K
 	LongestTook time.Duration
 
@@ -38,13 +41,15 @@ type Report[K comparable] struct {
 	keys            []K
 	requires, frees [][]int // in the walked direction
 	ready           []time.Time
+	up, down        []time.Duration // how long it took; of a service until ready, and to end
+	told            []moment        // of a service, what let it end; a span of -1 if it was ready only then
 	slack           []time.Duration
 }
 
 // Link is a node of a Report's Chain.
 type Link[K comparable] struct {
 	Key        K
-	Start, End time.Duration
+	Start, End time.Duration // of a service, those of the part that is meant
 	// Ready is when everything that it requires was done.
 	Ready time.Duration
 	// Limited reports that the node was ready and waited for room: the node before it
@@ -60,8 +65,10 @@ type Link[K comparable] struct {
 //
 // A node that did not run counts as one that takes no time, as with
 // GroupOptions.Completed. Any time between ready and started counts as held up by a
-// limit, even if the cause was another, such as the rest of a round. The report keeps
-// deps, which must not be changed while the report is in use.
+// limit, even if the cause was another, such as the rest of a round. A service lets
+// those that require it start when it is ready, and ends after them; one that nothing
+// requires ends once all nodes left are ready services. The report keeps deps, which
+// must not be changed while the report is in use.
 //
 // The error is a [*scheduler.CircularDependencyError] if deps has a cycle.
 func NewReport[K comparable](
@@ -78,6 +85,7 @@ func NewReport[K comparable](
 	r.choose(spans)
 	r.connect()
 	r.findReady()
+	r.findParts()
 	r.findLongest()
 	r.findChain()
 	r.findHeld()
@@ -150,8 +158,8 @@ func (r *Report[K]) findReady() {
 	for i, s := range r.spans {
 		ready := r.began()
 		for _, j := range r.requires[i] {
-			if end := r.spans[j].End; end.After(ready) {
-				ready = end
+			if freed := r.spans[j].freed(); freed.After(ready) {
+				ready = freed
 			}
 		}
 		if ready.After(s.Start) {
@@ -159,126 +167,6 @@ func (r *Report[K]) findReady() {
 		}
 		r.ready[i] = ready
 	}
-}
-
-// findLongest finds the longest path, and the slack of each node: by how much
-// the longest path through it is shorter.
-func (r *Report[K]) findLongest() {
-	before := make([]time.Duration, len(r.spans)) // what the longest path to a node takes, the node included
-	after := make([]time.Duration, len(r.spans))  // from it, the node included
-	var order []int
-	walk := r.deps.All()
-	if r.opts.Reverse {
-		walk = r.deps.Backward()
-	}
-	for k := range walk {
-		if i, ran := r.at[k]; ran {
-			order = append(order, i)
-		}
-	}
-	for _, i := range order {
-		for _, j := range r.requires[i] {
-			before[i] = max(before[i], before[j])
-		}
-		before[i] += r.spans[i].Took()
-		r.LongestTook = max(r.LongestTook, before[i])
-	}
-	for _, i := range slices.Backward(order) {
-		for _, j := range r.frees[i] {
-			after[i] = max(after[i], after[j])
-		}
-		after[i] += r.spans[i].Took()
-	}
-	r.slack = make([]time.Duration, len(r.spans))
-	for i, s := range r.spans {
-		r.slack[i] = r.LongestTook - (before[i] + after[i] - s.Took())
-	}
-	r.Longest = r.pathOf(order, before)
-}
-
-// pathOf goes back along the longest path. Of several it takes the same one every
-// time.
-func (r *Report[K]) pathOf(order []int, before []time.Duration) []K {
-	at := -1
-	for _, i := range order {
-		if before[i] == r.LongestTook {
-			at = i
-			break
-		}
-	}
-	var path []K
-	for at >= 0 {
-		path = append(path, r.keys[at])
-		from := -1
-		for _, j := range r.requires[at] {
-			if before[j] == before[at]-r.spans[at].Took() && (from < 0 || j < from) {
-				from = j
-			}
-		}
-		at = from
-	}
-	slices.Reverse(path)
-	return path
-}
-
-// findChain goes back from the node that ended last.
-func (r *Report[K]) findChain() {
-	at := -1
-	for i, s := range r.spans {
-		if at < 0 || s.End.After(r.spans[at].End) {
-			at = i
-		}
-	}
-	ends := r.byEnd()
-	for at >= 0 {
-		from, limited := r.letStart(at, &ends)
-		s := r.spans[at]
-		r.Chain = append(r.Chain, Link[K]{
-			Key: r.keys[at], Start: s.Start.Sub(r.began()), End: s.End.Sub(r.began()),
-			Ready: r.ready[at].Sub(r.began()), Limited: limited,
-		})
-		at = from
-	}
-	slices.Reverse(r.Chain)
-}
-
-// letStart returns the span whose end let a node start: of those that it
-// requires the last one to end, unless it was ready then and something else
-// ended before it started; or -1. Only spans that started earlier count, so
-// that a chain of nodes that take no time comes to an end. It is called for nodes
-// in the reverse order of their starts, with the same ends, from which it takes
-// the spans that are too late for this node and so for all before it.
-func (r *Report[K]) letStart(i int, ends *[]int) (from int, limited bool) {
-	from = -1
-	for _, j := range r.requires[i] {
-		if j < i && (from < 0 || cmp.Or(r.spans[j].End.Compare(r.spans[from].End), cmp.Compare(j, from)) > 0) {
-			from = j
-		}
-	}
-	start := r.spans[i].Start
-	last := len(*ends) - 1
-	for last >= 0 && ((*ends)[last] >= i || r.spans[(*ends)[last]].End.After(start)) {
-		last--
-	}
-	*ends = (*ends)[:last+1]
-	if start.After(r.ready[i]) && last >= 0 {
-		if room := (*ends)[last]; r.spans[room].End.After(r.ready[i]) {
-			return room, true
-		}
-	}
-	return from, false
-}
-
-// byEnd returns the spans in the order of their ends, of equal ones the first last.
-func (r *Report[K]) byEnd() []int {
-	ends := make([]int, len(r.spans))
-	for i := range ends {
-		ends[i] = i
-	}
-	slices.SortFunc(ends, func(i, j int) int {
-		return cmp.Or(r.spans[i].End.Compare(r.spans[j].End), cmp.Compare(j, i))
-	})
-	return ends
 }
 
 // findHeld measures the time in which some node was ready and not started.
@@ -316,7 +204,8 @@ func (r *Report[K]) Spans() []Span { return slices.Clone(r.spans) }
 
 // Slack returns how much longer k could have taken, in a run without a limit, without
 // delaying the end of the run: the longest path of all minus the longest path through
-// k. It is 0 for a node that did not run.
+// k. For a service it is the time until it is ready, or to end, that could have been
+// longer. It is 0 for a node that did not run.
 func (r *Report[K]) Slack(k K) time.Duration {
 	if i, ran := r.at[k]; ran {
 		return r.slack[i]
@@ -333,17 +222,22 @@ func (r *Report[K]) Waited(k K) time.Duration {
 }
 
 // Under returns how long the run would have taken with another Limit, 0 for none. It
-// uses [Simulate] with the recorded durations and the Reverse, Priority and Estimate
+// simulates, as [Simulate] does, with the recorded durations and the Reverse, Priority and Estimate
 // of the options, without their Claims. If tasks slow each other down, real durations
 // grow with the limit; the simulation does not know that. A negative limit is a
 // [*scheduler.OptionError].
 func (r *Report[K]) Under(limit int) (time.Duration, error) {
-	return Simulate(r.deps, func(k K) time.Duration { return r.spans[r.at[k]].Took() },
-		&scheduler.GroupOptions[K]{
-			Reverse: r.opts.Reverse, Limit: limit, Priority: r.opts.Priority, Estimate: r.opts.Estimate,
-			Completed: func(k K) bool {
-				_, ran := r.at[k]
-				return !ran
-			},
-		})
+	return simulate(r.deps, func(k K) scheduler.Task {
+		i := r.at[k]
+		if r.spans[i].isService() {
+			return service(r.up[i], r.down[i])
+		}
+		return work(r.up[i])
+	}, &scheduler.GroupOptions[K]{
+		Reverse: r.opts.Reverse, Limit: limit, Priority: r.opts.Priority, Estimate: r.opts.Estimate,
+		Completed: func(k K) bool {
+			_, ran := r.at[k]
+			return !ran
+		},
+	})
 }

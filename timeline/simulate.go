@@ -21,12 +21,14 @@ import (
 func Simulate[K comparable](
 	deps *scheduler.Dependencies[K], took func(K) time.Duration, opts *scheduler.GroupOptions[K],
 ) (time.Duration, error) {
-	group, err := scheduler.NewDependencyTaskGroup(deps, func(k K) scheduler.Task {
-		if d := took(k); d > 0 {
-			return scheduler.Pause(scheduler.After(d))
-		}
-		return nothing
-	}, simulated(opts))
+	return simulate(deps, func(k K) scheduler.Task { return work(took(k)) }, opts)
+}
+
+// simulate returns how long a run of tasks takes that do nothing but wait.
+func simulate[K comparable](
+	deps *scheduler.Dependencies[K], task func(K) scheduler.Task, opts *scheduler.GroupOptions[K],
+) (time.Duration, error) {
+	group, err := scheduler.NewDependencyTaskGroup(deps, task, simulated(opts))
 	if err != nil {
 		return 0, err
 	}
@@ -34,6 +36,28 @@ func Simulate[K comparable](
 	began := clock.Now()
 	err = scheduler.Run(context.Background(), group, &scheduler.RunnerOptions{Clock: clock})
 	return clock.Now().Sub(began), err
+}
+
+// work takes as long as d.
+func work(d time.Duration) scheduler.Task {
+	if d > 0 {
+		return scheduler.Pause(scheduler.After(d))
+	}
+	return nothing
+}
+
+// service is ready after up, and takes as long as down to end.
+func service(up, down time.Duration) scheduler.Task {
+	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		if err := co.Yield(scheduler.After(up)); err != nil {
+			return err
+		}
+		co.Ready()
+		if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
+			return err
+		}
+		return co.Yield(scheduler.After(down))
+	})
 }
 
 var nothing = scheduler.Func(func(context.Context) error { return nil })
@@ -45,6 +69,7 @@ func simulated[K comparable](opts *scheduler.GroupOptions[K]) *scheduler.GroupOp
 	}
 	o := &scheduler.GroupOptions[K]{
 		Name: opts.Name, Reverse: opts.Reverse, Limit: opts.Limit, Claims: opts.Claims, Completed: opts.Completed,
+		Grace: scheduler.NoLimit, // services end in their own time
 	}
 	if o.Limit != 0 || o.Claims != nil { // it is an error without
 		o.Priority, o.Estimate = opts.Priority, opts.Estimate

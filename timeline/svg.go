@@ -24,6 +24,7 @@ const style = `
   .tick { stroke: #d1d9e0; } .axis { fill: #59636e; }
   .succeeded { fill: #8ab4f8; } .failed, .timed-out { fill: #d1242f; }
   .cancelled, .skipped { fill: #b0b7bf; } .running, .closing { fill: #d4a72c; }
+  .ready { fill: #2da44e; }
   .wait { stroke: #818b98; stroke-dasharray: 2 2; }
   .chain { stroke: #1f2328; stroke-width: 1.5; } text.chain { stroke: none; font-weight: bold; }
   .link { stroke: #1f2328; stroke-width: 1.5; fill: none; }
@@ -34,7 +35,8 @@ const style = `
 `
 
 // WriteSVG writes spans as a self-contained SVG picture: a row for each span, from
-// its start to its end, in the order given, coloured by the state in which it ended.
+// its start to its end, in the order given, coloured by the state in which it ended. A
+// service has a band from when it was ready.
 // If a [Report] has marked the spans, a dotted line before a span is the time for
 // which it was ready and waited, and the spans of the Chain are framed and joined by
 // a line. The colours follow the viewer's preference for light or dark. The error is
@@ -125,14 +127,21 @@ func (p *picture) row(row int, s Span) {
 	if !s.Ready.IsZero() && s.Ready.Before(s.Start) {
 		fmt.Fprintf(p.b, "<path class=\"wait\" d=\"M%.1f %dH%.1f\"/>", p.x(s.Ready), y+rowHeight/2, from)
 	}
-	fmt.Fprintf(p.b, "<rect class=\"%s\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"2\"/></g>\n",
+	fmt.Fprintf(p.b, "<rect class=\"%s\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"2\"/>",
 		class, from, y+2, max(to-from, 1), rowHeight-4)
+	if s.isService() {
+		fmt.Fprintf(p.b, "<path class=\"ready\" d=\"M%.1f %dH%.1fv4H%.1fz\"/>", p.x(s.ReadySince), y+rowHeight-6, to, p.x(s.ReadySince))
+	}
+	p.b.WriteString("</g>\n")
 }
 
 // tip is what the picture says of a span where one points at it.
 func (p *picture) tip(s Span) string {
 	tip := fmt.Sprintf("%s\n%v, from %v to %v\n%s", s.Path, short(s.Took()),
 		short(s.Start.Sub(p.began)), short(s.End.Sub(p.began)), ended(s))
+	if s.isService() {
+		tip += fmt.Sprintf("\nready from %v", short(s.ReadySince.Sub(p.began)))
+	}
 	if s.Task != "" {
 		tip += "\n" + s.Task
 	}
@@ -140,7 +149,8 @@ func (p *picture) tip(s Span) string {
 }
 
 // chain draws a line from the end of each span of the chain to the start of the
-// next one. Which is next is told by their starts: in a chain none overlap.
+// next one, from that of a service that runs on from when it was ready. Which is next
+// is told by their starts.
 func (p *picture) chain() {
 	before := -1
 	for row, s := range p.spans {
@@ -148,8 +158,12 @@ func (p *picture) chain() {
 			continue
 		}
 		if before >= 0 {
+			from := p.spans[before].End
+			if s.Start.Before(from) {
+				from = p.spans[before].freed()
+			}
 			fmt.Fprintf(p.b, "<path class=\"link\" d=\"M%.1f %dV%dH%.1f\"/>\n",
-				p.x(p.spans[before].End), top(before)+rowHeight-2, top(row)+rowHeight/2, p.x(s.Start))
+				p.x(from), top(before)+rowHeight-2, top(row)+rowHeight/2, p.x(s.Start))
 		}
 		before = row
 	}

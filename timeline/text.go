@@ -114,7 +114,7 @@ func (r *Report[K]) writeSlack(b *strings.Builder) {
 	}
 	var others []int
 	for i, k := range r.keys {
-		if !longest[k] && r.spans[i].Took() > 0 {
+		if !longest[k] && r.up[i]+r.down[i] > 0 {
 			others = append(others, i)
 		}
 	}
@@ -126,7 +126,7 @@ func (r *Report[K]) writeSlack(b *strings.Builder) {
 	table := columns(b)
 	row(table, "  slack\ttook\tnode\n")
 	for _, i := range others[:min(len(others), slackShown)] {
-		row(table, "  %v\t%v\t%v\n", short(r.slack[i]), short(r.spans[i].Took()), r.keys[i])
+		row(table, "  %v\t%v\t%v\n", short(r.slack[i]), short(r.up[i]+r.down[i]), r.keys[i])
 	}
 	flush(table)
 }

@@ -10,7 +10,8 @@ import (
 
 // WriteTrace writes spans in Chrome's trace event format, for Perfetto
 // (ui.perfetto.dev) and chrome://tracing. Each group is a process, with as many
-// threads as nodes of it ran at the same time. Spans must be in the order of their
+// threads as nodes of it ran at the same time. A service has the time after which it
+// was ready among its arguments. Spans must be in the order of their
 // starts. The error is that of w.
 func WriteTrace(w io.Writer, spans []Span) error {
 	b := bufio.NewWriter(w)
@@ -44,6 +45,9 @@ func WriteTrace(w io.Writer, spans []Span) error {
 		if s.Chain {
 			e.Color = "terrible"
 		}
+		if s.isService() {
+			e.Args.ReadyAfter = s.ReadySince.Sub(s.Start).String()
+		}
 		if !s.Ready.IsZero() {
 			e.Args.Waited = s.Start.Sub(s.Ready).String()
 		}
@@ -73,7 +77,9 @@ type traceArgs struct {
 	Notes  string `json:"notes,omitempty"`
 	Ended  string `json:"ended,omitempty"`
 	Waited string `json:"waited,omitempty"`
-	Chain  bool   `json:"chain,omitempty"`
+
+	ReadyAfter string `json:"readyAfter,omitempty"` // of a service
+	Chain      bool   `json:"chain,omitempty"`
 }
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
