@@ -177,8 +177,7 @@ func TestStopNode_in_a_step(t *testing.T) {
 func TestStopNode_in_line_for_claims(t *testing.T) {
 	l := limiter(1)
 	started := ""
-	var g *scheduler.DependencyTaskGroup[string]
-	g = newGroup(t, "a b c", func(k string) scheduler.Task {
+	g := newGroup(t, "a b c", func(k string) scheduler.Task {
 		started += k
 		return scheduler.Pause(scheduler.After(time.Hour))
 	}, &scheduler.GroupOptions[string]{AggregateErrors: true, Claims: func(k string) []scheduler.Claim {
