@@ -463,17 +463,9 @@ func (g *engine) abortStarting() {
 	}
 }
 
-// endNodes ends the nodes that have no running task.
+// endNodes ends the nodes that have not started; no other is left.
 func (g *engine) endNodes() {
 	if g.phase != phaseDraining && g.phase != phaseEnded {
 		g.cancelPending()
-	}
-	for p := range int32(g.nodes.len()) {
-		if g.nodes.members() == 0 {
-			return
-		}
-		if s := g.nodes.state(p); !s.Ended() && s != StatePending {
-			g.abort(p, nil)
-		}
 	}
 }

@@ -608,6 +608,64 @@ func TestReady_and_nodes_added(t *testing.T) {
 	require.Equal(t, 4, g.Count(scheduler.StateSucceeded))
 }
 
+// startsLate is ready at once, and runs another task ten seconds later; it cannot be told.
+type startsLate struct {
+	inner scheduler.Task
+	ready bool
+}
+
+func (s *startsLate) Step(ctx context.Context) (scheduler.Yield, error) {
+	if !s.ready {
+		s.ready = true
+		scheduler.Ready(ctx)
+		return scheduler.After(10 * time.Second), nil
+	}
+	return s.inner.Step(ctx)
+}
+
+func (s *startsLate) Close() error { return s.inner.Close() }
+
+// What begins in a service that was told to end begins under the notice of the service.
+func TestReady_and_what_begins_in_it_after_its_notice(t *testing.T) {
+	for _, fails := range []error{nil, errSpace} {
+		for _, inside := range []string{"Wrap", "group"} {
+			t.Run(fmt.Sprint(fails, " ", inside), func(t *testing.T) {
+				d := newServicePlay()
+				ran := false
+				var told error
+				var inner scheduler.Task = scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					told = co.StopCause()
+					return nil
+				})
+				if inside == "group" {
+					inner = newGroup(t, "a", func(string) scheduler.Task {
+						return scheduler.Func(func(context.Context) error { ran = true; return nil })
+					}, nil)
+				}
+				g, err := d.serve(t, "job:S", &scheduler.GroupOptions[string]{Grace: time.Minute}, nil, func(k string) scheduler.Task {
+					if k == "S" {
+						return &startsLate{inner: inner}
+					}
+					return d.job(k, 3, fails)
+				})
+				require.ErrorIs(t, err, fails)
+				require.Equal(t, "0s job, 3s job done", d.String())
+				cause, state := scheduler.ErrNotNeeded, scheduler.StateSucceeded
+				if fails != nil {
+					cause, state = fails, scheduler.StateCancelled
+				}
+				if inside == "group" {
+					require.False(t, ran, "a final notice: nothing starts")
+					require.Equal(t, state, g.State("S"))
+					return
+				}
+				require.ErrorIs(t, told, cause)
+				require.Equal(t, scheduler.StateSucceeded, g.State("S"))
+			})
+		}
+	}
+}
+
 // Outside of a group Ready does nothing, in a call as in a step.
 func TestReady_outside_of_a_group(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -625,4 +683,78 @@ func TestReady_outside_of_a_group(t *testing.T) {
 		), nil))
 		require.True(t, called)
 	})
+}
+
+// changing can be closed when the second of two events is set, and names that only
+// after the first.
+type changing struct {
+	scheduler.Task
+	events [2]*scheduler.Event
+}
+
+func (c changing) BeginClose() *scheduler.Event {
+	if c.events[0].IsSet() {
+		return c.events[1]
+	}
+	return c.events[0]
+}
+
+// A closing group with services inside is asked again when what it waited for has
+// come, as some of them may be needed only by now, and is closed when nothing is left
+// to wait for.
+func TestReady_in_a_group_that_takes_time_to_close(t *testing.T) {
+	var first, second scheduler.Event
+	clock := newClock()
+	inner := newGroup(t, "S slow", func(k string) scheduler.Task {
+		if k == "S" {
+			return readyTask(1)
+		}
+		return changing{readyTask(0), [2]*scheduler.Event{&first, &second}}
+	}, nil)
+	g := newGroup(t, "node", func(string) scheduler.Task { return inner }, &scheduler.GroupOptions[string]{KeepOpen: true})
+	r := startRunner(t, g, &scheduler.RunnerOptions{Clock: clock})
+	mustStep(t, t.Context(), r)
+	require.Equal(t, scheduler.StateReady, inner.State("S"))
+	require.True(t, g.StopNode("node", errSpace))
+	mustStep(t, t.Context(), r)
+	require.Equal(t, scheduler.StateClosing, g.State("node"))
+	first.Set()
+	mustStep(t, t.Context(), r)
+	require.Equal(t, scheduler.StateClosing, g.State("node"), "it waits for the second event, in no step")
+	second.Set()
+	_, err := r.Step(t.Context())
+	require.ErrorIs(t, err, errSpace)
+	require.Equal(t, scheduler.StateFailed, g.State("node"))
+}
+
+// With When, what a service had freed waits for its end while it is closing, and is
+// asked of again once that has failed.
+func TestReady_and_pending_nodes_while_it_closes(t *testing.T) {
+	var closed scheduler.Event
+	var asked []string
+	g := newGroup(t, "S busy Ab:S", func(k string) scheduler.Task {
+		switch k {
+		case "S":
+			return slowCloser{readyTask(1), &closed}
+		case "busy":
+			return readyTask(0)
+		}
+		return scheduler.Func(func(context.Context) error { return nil })
+	}, &scheduler.GroupOptions[string]{When: conditions(&asked), Limit: 1, AggregateErrors: true})
+	r := startRunner(t, g, &scheduler.RunnerOptions{Clock: newClock()})
+	mustStep(t, t.Context(), r)
+	require.Equal(t, []scheduler.State{scheduler.StateReady, scheduler.StateRunning, scheduler.StatePending},
+		[]scheduler.State{g.State("S"), g.State("busy"), g.State("Ab")})
+	require.True(t, g.StopNode("S", errSpace))
+	mustStep(t, t.Context(), r)
+	require.Equal(t, scheduler.StateClosing, g.State("S"))
+	closed.Set()
+	mustStep(t, t.Context(), r)
+	require.Equal(t, scheduler.StateFailed, g.State("S"))
+	require.Equal(t, []string{"S()", "busy()", "Ab(S ready)", "Ab(S failed)"}, asked)
+	require.Equal(t, scheduler.StatePending, g.State("Ab"), "there is no place yet")
+	require.True(t, g.StopNode("busy", errSpace))
+	require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), errSpace)
+	require.Equal(t, scheduler.StateSucceeded, g.State("Ab"))
+	require.Len(t, asked, 4)
 }
