@@ -69,6 +69,9 @@ const GraphChanged = "GraphChanged"
 // [DefaultBudget], and the Observer is silent on replay. With AggregateErrors, the
 // result of the last run includes the failures of earlier ones.
 //
+// A service ([scheduler.Ready]) ends as well when the group is drained. If a pending
+// node requires it, directly or not, it starts again in the next run.
+//
 // When and KeepOpen are refused with a [*scheduler.OptionError], because a checkpoint
 // has no place for failed nodes that a condition might ask about, nor for nodes
 // outside the graph. For a group with these options, use [Drive].
@@ -123,6 +126,10 @@ type walk struct {
 	hash   string
 	index  map[string]int
 	unread []UnreadSignal
+
+	deps     *scheduler.Dependencies[string]
+	reverse  bool
+	services services // of the group
 }
 
 // check refuses another graph than the one that the run was begun with.
@@ -178,6 +185,7 @@ func (w *walk) group(
 	if o.Observer != nil {
 		o.Observer = Quiet(ctx, o.Observer)
 	}
+	o.Observer = scheduler.Observers(&w.services, o.Observer)
 	var over Bitmap
 	if before := w.before; before != nil {
 		over = before.Over
@@ -190,6 +198,7 @@ func (w *walk) group(
 	if err != nil {
 		return nil, err
 	}
+	w.deps, w.reverse = deps, o.Reverse
 	return scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
 		return task(w.run.Graph.Nodes[w.index[k]])
 	}, &o)
@@ -203,8 +212,10 @@ func (w *walk) suspend(ctx workflow.Context, g *scheduler.DependencyTaskGroup[st
 		c.Runs++
 	}
 	c.Completed, c.Over = append(Bitmap(nil), c.Completed...), append(Bitmap(nil), c.Over...)
+	needed := w.needed(g)
 	for k, state := range g.All() {
 		switch i := w.index[k]; {
+		case state == scheduler.StateSucceeded && w.services.of[k] && needed[k]: // it starts again
 		case state == scheduler.StateSucceeded:
 			c.Completed = c.Completed.add(i)
 		case state.Ended():
@@ -222,6 +233,49 @@ func (w *walk) suspend(ctx workflow.Context, g *scheduler.DependencyTaskGroup[st
 	w.run.Checkpoint = c
 	return scheduler.ErrDrained
 }
+
+// needed returns the nodes that pending ones require, directly or not; none if there was
+// no service.
+func (w *walk) needed(g *scheduler.DependencyTaskGroup[string]) map[string]bool {
+	needed := map[string]bool{}
+	if len(w.services.of) == 0 {
+		return needed
+	}
+	walk, requires := w.deps.Backward(), w.deps.Requires
+	if w.reverse {
+		walk, requires = w.deps.All(), w.deps.RequiredBy
+	}
+	for k := range walk {
+		if needed[k] || g.State(k) == scheduler.StatePending {
+			for q := range requires(k) {
+				needed[q] = true
+			}
+		}
+	}
+	return needed
+}
+
+// services are the nodes that were ready before they ended. It observes the group.
+type services struct{ of map[string]bool }
+
+func (s *services) Observe(r scheduler.Record) {
+	if k, ok := r.Key().(string); ok && r.To == scheduler.StateReady {
+		if s.of == nil {
+			s.of = map[string]bool{}
+		}
+		s.of[k] = true
+	}
+}
+
+// ObserveGroup observes the outermost group alone.
+func (s *services) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	if begun.Path() != "" {
+		return nil
+	}
+	return s
+}
+
+func (*services) Wants() scheduler.Kinds { return scheduler.KindsOf(scheduler.NodeChanged) }
 
 func (c *Checkpoint) withoutData() *Checkpoint {
 	without := *c

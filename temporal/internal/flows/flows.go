@@ -31,6 +31,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(Wraps)
 	r.RegisterWorkflow(Patients)
 	r.RegisterWorkflow(Busy)
+	r.RegisterWorkflow(Services)
 }
 
 // RegisterActivities registers all activities.
@@ -132,6 +133,41 @@ func Wraps(ctx workflow.Context, n int, pause time.Duration) (int, error) {
 	}
 	err = temporal.Drive(ctx, group, temporal.Options{})
 	return done, err
+}
+
+// Services runs two services, one on the other, and two jobs that need them. It returns
+// the order in which they were up and down.
+func Services(ctx workflow.Context) ([]string, error) {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("api", "db")
+	deps.Add("one", "api")
+	deps.Add("two", "db")
+	var did []string
+	group, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
+		if k == "one" || k == "two" {
+			return temporal.Activity[string](k, Options(), Work, temporal.NodeInput{Key: k})
+		}
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			if _, err := temporal.Await(co, temporal.Activity[string](k+"/up", Options(), Work, temporal.NodeInput{Key: k})); err != nil {
+				return err
+			}
+			co.Ready()
+			did = append(did, k+" is up")
+			if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
+				return err
+			}
+			if err := co.Yield(scheduler.After(10 * time.Millisecond)); err != nil {
+				return err
+			}
+			did = append(did, k+" is down")
+			return nil
+		})
+	}, &scheduler.GroupOptions[string]{Grace: time.Minute})
+	if err != nil {
+		return nil, err
+	}
+	err = temporal.Drive(ctx, group, temporal.Options{})
+	return did, err
 }
 
 // Patients runs three activities that end only when they are cancelled, and

@@ -126,6 +126,17 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// Services are up in order, and down in reverse.
+func TestServices(t *testing.T) {
+	t.Parallel()
+	queue := startHere(t, shared)
+	run := begin(t, shared, queue, flows.Services)
+	var did []string
+	require.NoError(t, finish(t, shared, run, &did))
+	require.Equal(t, []string{"db is up", "api is up", "api is down", "db is down"}, did)
+	replayRun(t, run, "services")
+}
+
 func TestWraps(t *testing.T) {
 	t.Parallel()
 	queue := startHere(t, shared)
