@@ -73,7 +73,7 @@
 //	{"run": {…}, "nodes": [{
 //	  "name": "server", "layer": 1, "requires": [0],
 //	  "state": "failed", "started": 1.7e12, "ended": 1.7e12,
-//	  "since": 1.7e12,                  of a state such as closing
+//	  "since": 1.7e12,                  of a state such as closing or ready
 //	  "until": 1.7e12,                  when its grace ends
 //	  "note": "…", "attempt": 2,        the note it has set
 //	  "completed": true,                completed beforehand

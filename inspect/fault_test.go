@@ -633,21 +633,26 @@ func TestPage_of_nodes_that_say_something(t *testing.T) {
 func TestPage_of_a_service(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		page := inspect.New(nil)
+		began := time.Now()
 		var never scheduler.Event
-		end := drive(t, newGroup(t, page, "service done1 needs9:service,done1", func(k string) scheduler.Task {
+		end := drive(t, newGroup(t, page, "service done1 needs9:service,done1 last1:service,needs9", func(k string) scheduler.Task {
 			if k != "service" {
 				return lasting(k)
 			}
 			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				if err := co.Yield(scheduler.After(2 * time.Second)); err != nil {
+					return err
+				}
 				co.Ready()
 				return co.Yield(scheduler.On(&never))
 			})
 		}, nil))
 		time.Sleep(5 * time.Second) //nolint:forbidigo // in a bubble
 		w := ask[wholeRun](t, page, "run?id=1")
-		require.Equal(t, []string{"service ready", "done1 succeeded", "needs9 running"}, states(w))
-		require.Equal(t, map[string]int{"ready": 1, "succeeded": 1, "running": 1}, w.Run.Counts)
-		require.NotZero(t, w.Nodes[0].Since)
+		require.Equal(t, []string{"service ready", "done1 succeeded", "needs9 running", "last1 pending"}, states(w))
+		require.Equal(t, map[string]int{"ready": 1, "succeeded": 1, "running": 1, "pending": 1}, w.Run.Counts)
+		require.Equal(t, float64(began.Add(2*time.Second).UnixMilli()), w.Nodes[0].Since, "since when it is ready")
+		require.Equal(t, []int{2}, ask[nodePage](t, page, "node?id=1&node=3").WaitsFor, "not for the service")
 		require.Equal(t, 1, w.Forecast.Overdue, "not the service")
 		require.NoError(t, <-end)
 		require.Equal(t, "succeeded", ask[wholeRun](t, page, "run?id=1").Run.Status)

@@ -242,12 +242,13 @@ func (p *nodePage) some(nodes []int32) []int32 {
 	return append([]int32{}, nodes...)
 }
 
-// unfinished returns those of some nodes that have not ended.
+// unfinished returns those of some nodes that have not ended, and are no ready services,
+// for which nobody waits.
 func (r *run) unfinished(nodes []int32) (left []int32) {
 	for from := 0; from < len(nodes); from += lookMost {
 		r.mu.Lock()
 		for _, q := range nodes[from:min(from+lookMost, len(nodes))] {
-			if !r.nodes[q].state.Ended() {
+			if state := r.nodes[q].state; !state.Ended() && state != scheduler.StateReady {
 				left = append(left, q)
 			}
 		}

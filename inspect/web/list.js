@@ -87,7 +87,7 @@ function says(n, now) {
   if (n.completed) return 'done beforehand';
   if (n.error && n.ended) return n.error;
   const parts = [];
-  if (n.state === 'closing') parts.push(`closing for ${duration(now - n.since)}`);
+  if (n.state === 'closing' || n.state === 'ready') parts.push(`${n.state} for ${duration(now - n.since)}`);
   if (n.attempt) parts.push(`attempt ${n.attempt}`);
   if (n.note) parts.push(n.note);
   if (n.error) parts.push(n.error);
