@@ -2,8 +2,6 @@ package journal
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"github.com/steptask/scheduler"
 )
@@ -12,9 +10,10 @@ import (
 type GroupOptions[K comparable] struct {
 	// Group has the options of the group itself. Nodes named by its Completed are not
 	// recorded. Its Timeout counts from when the node's code begins, not from when
-	// its start is sent to the disk; the grace after it is Grace or GraceFor, never
-	// inherited. It does not end when a service is ready, so give services none. Its
-	// Observer sees successes before they are on disk: see Recorded.
+	// its start is sent to the disk, and no longer once the node is ready; the grace
+	// after it is Grace or GraceFor, never inherited. A call that goes on after it has
+	// said Ready still has the limit as the Deadline of its context, but is not told to
+	// end by it. Its Observer sees successes before they are on disk: see Recorded.
 	Group scheduler.GroupOptions[K]
 
 	// TakeOver is called if the run was begun with another graph. If it returns nil,
@@ -132,7 +131,7 @@ func (m groupMaker[K]) make(
 	g.DependencyTaskGroup, err = scheduler.NewDependencyTaskGroup(deps, func(k K) scheduler.Task {
 		n := g.nodes[k]
 		return &nodeTask{
-			node: n.own, make: func() scheduler.Task { return limited(task(n), k, &opts.Group) }, syncEnd: opts.SyncEnds,
+			node: n.own, make: func() scheduler.Task { return g.limited(task(n), k, &opts.Group) }, syncEnd: opts.SyncEnds,
 			needed: func() bool { return g.isNeeded(k, deps, inner.Reverse) },
 		}
 	}, &inner)
@@ -222,26 +221,6 @@ func (m groupMaker[K]) options(g *Group[K], o scheduler.GroupOptions[K]) schedul
 		return context.WithValue(ctx, nodeKey{}, g.nodes[k].own)
 	}
 	return o
-}
-
-// limited returns the task with the node's time limit.
-func limited[K comparable](task scheduler.Task, k K, o *scheduler.GroupOptions[K]) scheduler.Task {
-	if o.Timeout == nil || task == nil {
-		return task
-	}
-	limit := o.Timeout(k)
-	if limit == 0 {
-		return task
-	}
-	r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Name: fmt.Sprint(k), Timeout: limit, Grace: graceOf(k, o)})
-	return scheduler.Named(scheduler.TaskDescription(task), scheduler.Subrun(r))
-}
-
-func graceOf[K comparable](k K, o *scheduler.GroupOptions[K]) time.Duration {
-	if o.GraceFor != nil {
-		return max(o.GraceFor(k), 0)
-	}
-	return o.Grace
 }
 
 // begin records the graph, with what is recorded next.
