@@ -63,8 +63,9 @@
 // Nodes added while the group runs ([Group.Add]) belong to its graph from then on: when
 // the run is opened again, they are there from the beginning.
 //
-// A service, which is ready before it ends, counts as succeeded once all nodes that
-// require it have succeeded; until then it starts again when the run is opened again.
+// A service, which is ready before it ends, counts as succeeded once it has ended after all
+// nodes that require it have succeeded; until then it starts again when the run is opened
+// again.
 //
 // Each time the run is opened, GroupOptions.When is called again for all nodes that have
 // not succeeded, since a node that was skipped or passed leaves no record.
