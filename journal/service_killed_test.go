@@ -63,7 +63,7 @@ var servingOptions = &options{Group: scheduler.GroupOptions[string]{Grace: sched
 // started again if something is left that requires it, before that, or if it had not ended
 // itself; it ends after all of them. Once its end is on file it is not started again. A
 // roll-back ends it for good.
-func TestCrash_of_a_service(t *testing.T) {
+func TestService_killed_at_each_write(t *testing.T) {
 	j, tape := journal.OpenTaped(t, filepath.Join(t.TempDir(), "journal.db"), nil)
 	s := serving{tape.Effect}
 	require.NoError(t, up(t, j, "x", s.deps(), s.task, servingOptions))
