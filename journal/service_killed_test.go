@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,8 +14,8 @@ import (
 	"github.com/steptask/scheduler/journal"
 )
 
-// serving is a run of a service, tunnel, that has a step once it is not needed, and of two
-// nodes that require it, one after the other, of two steps each.
+// serving is a run of a service, tunnel, that has two steps once it is not needed, and of
+// two nodes that require it, one after the other, of two steps each.
 type serving struct {
 	effect func(text string)
 }
@@ -36,25 +35,25 @@ func (s serving) task(n node) scheduler.Task {
 			if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
 				return err
 			}
-			_, err := journal.Step(co, "save", func(context.Context) (bool, error) {
-				s.effect("save")
-				return true, nil
-			})
+			err := s.steps(co, n, "save", "leave")
 			s.effect(fmt.Sprintf("close %d", n.Attempt()))
 			return err
 		})
 	}
-	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
-		for _, step := range []string{"a", "b"} {
-			if _, err := journal.Step(co, step, func(context.Context) (bool, error) {
-				s.effect(n.Key() + " " + step)
-				return true, nil
-			}); err != nil {
-				return err
-			}
+	return scheduler.Wrap(func(co *scheduler.Coroutine) error { return s.steps(co, n, "a", "b") })
+}
+
+// steps does steps, each of which begins once the one before is on disk.
+func (s serving) steps(co *scheduler.Coroutine, n node, names ...string) error {
+	for _, name := range names {
+		if _, err := journal.Step(co, name, func(context.Context) (bool, error) {
+			s.effect(n.Key() + " " + name)
+			return true, nil
+		}); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 var servingOptions = &options{Group: scheduler.GroupOptions[string]{Grace: scheduler.NoLimit}}
@@ -68,7 +67,7 @@ func TestService_killed_at_each_write(t *testing.T) {
 	s := serving{tape.Effect}
 	require.NoError(t, up(t, j, "x", s.deps(), s.task, servingOptions))
 	require.NoError(t, j.Close())
-	require.Equal(t, []string{"open 1", "first a", "first b", "second a", "second b", "save", "close 1"}, tape.Effects(tape.Len()))
+	require.Equal(t, []string{"open 1", "first a", "first b", "second a", "second b", "tunnel save", "tunnel leave", "close 1"}, tape.Effects(tape.Len()))
 	halfDone, ending, ended := 0, 0, 0
 	for n := range tape.Len() + 1 {
 		dir := t.TempDir()
@@ -104,9 +103,9 @@ func requireServes(t *testing.T, path string, f onFile) {
 	j := openFile(t, path)
 	require.NoError(t, up(t, j, "x", s.deps(), s.task, servingOptions))
 	var want []string
-	for _, step := range []string{"first a", "first b", "second a", "second b", "tunnel save"} {
+	for _, step := range []string{"first a", "first b", "second a", "second b", "tunnel save", "tunnel leave"} {
 		if !f.done[step] {
-			want = append(want, strings.TrimPrefix(step, "tunnel "))
+			want = append(want, step)
 		}
 	}
 	if f.done["tunnel end"] {
