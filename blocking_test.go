@@ -6,13 +6,17 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/schedulertest"
-	"github.com/stretchr/testify/require"
 )
 
 // asCall makes the kinds of task that a blocking call can be part of.
@@ -794,4 +798,193 @@ func TestGroup_calls_deep_inside_are_closed_side_by_side(t *testing.T) {
 		require.NoError(t, g.Close())
 		require.Equal(t, time.Second, time.Since(began))
 	})
+}
+
+// manyCalls returns a group of n calls that are independent of one another.
+func manyCalls(t *testing.T, n, limit int, fn func(ctx context.Context, i int) error) scheduler.Task {
+	t.Helper()
+	deps := scheduler.NewDependencies[int]()
+	for i := range n {
+		deps.Add(i)
+	}
+	g, err := scheduler.NewDependencyTaskGroup(deps, func(i int) scheduler.Task {
+		return scheduler.Blocking(func(ctx context.Context) error { return fn(ctx, i) })
+	}, &scheduler.GroupOptions[int]{Limit: limit, AggregateErrors: true})
+	require.NoError(t, err)
+	return g
+}
+
+// All calls of a run are made at once: each waits until the last has begun.
+func TestBlocking_calls_do_not_wait_for_one_another(t *testing.T) {
+	const n = 1000
+	var begun sync.WaitGroup
+	begun.Add(n)
+	require.NoError(t, scheduler.Run(t.Context(), manyCalls(t, n, 0, func(context.Context, int) error {
+		begun.Done()
+		begun.Wait()
+		return nil
+	}), nil))
+}
+
+// Nor does it matter how a call ends, or how many there are at a time.
+func TestBlocking_calls_of_all_ends(t *testing.T) {
+	const n = 3000
+	for _, limit := range []int{0, 1, 7} {
+		var made atomic.Int64
+		err := scheduler.Run(t.Context(), manyCalls(t, n, limit, func(_ context.Context, i int) error {
+			made.Add(1)
+			switch i % 3 {
+			case 0:
+				runtime.Goexit()
+			case 1:
+				return errOops
+			}
+			return nil
+		}), nil)
+		require.EqualValues(t, n, made.Load())
+		all := asError[*scheduler.ExceptionGroup](t, err)
+		require.Len(t, all.Errors, 2*n/3)
+		for i, err := range all.Errors {
+			e := asError[*scheduler.TaskError](t, err)
+			if want := scheduler.ErrGoexit; e.Key.(int)%3 == 0 {
+				require.ErrorIs(t, err, want, i)
+			} else {
+				require.ErrorIs(t, err, errOops, i)
+			}
+		}
+		goleak.VerifyNone(t)
+	}
+}
+
+// A panic of one call closes the others, and leaves no goroutine.
+func TestBlocking_panic_beside_other_calls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ended atomic.Int64
+		p := panicOf(t, func() {
+			_ = scheduler.Run(t.Context(), manyCalls(t, 100, 0, func(ctx context.Context, i int) error {
+				if i == 50 {
+					panic(errOops)
+				}
+				<-ctx.Done()
+				ended.Add(1)
+				return nil
+			}), nil)
+		})
+		require.ErrorIs(t, p.(error), errOops)
+		require.EqualValues(t, 99, ended.Load())
+	})
+}
+
+// Calls that are driven without a run are made as well.
+func TestBlocking_without_a_run(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		task := scheduler.Blocking(func(context.Context) error { return errOops })
+		mustStep(t, t.Context(), task)
+		synctest.Wait()
+		_, err := task.Step(t.Context())
+		require.Equal(t, errOops, err)
+	})
+}
+
+// stepper is a coroutine of so many steps.
+func stepper(steps int, end func() error) scheduler.Task {
+	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		for range steps - 1 {
+			if err := co.Yield(scheduler.Next); err != nil {
+				return err
+			}
+		}
+		return end()
+	})
+}
+
+// However a run ends, nothing is left of its coroutines: not of those that had
+// ended before, either.
+func TestRun_leaves_no_coroutine(t *testing.T) {
+	members := func(t *testing.T, end func() error) scheduler.Task {
+		t.Helper()
+		deps := scheduler.NewDependencies[int]()
+		for i := range 20 {
+			deps.Add(i)
+		}
+		g, err := scheduler.NewDependencyTaskGroup(deps, func(i int) scheduler.Task {
+			if i == 19 {
+				return stepper(30, end)
+			}
+			return stepper(i+1, func() error { return nil })
+		}, nil)
+		require.NoError(t, err)
+		return g
+	}
+	succeed := func() error { return nil }
+	tests := map[string]func(t *testing.T){
+		"success": func(t *testing.T) { require.NoError(t, scheduler.Run(t.Context(), members(t, succeed), nil)) },
+		"failure": func(t *testing.T) {
+			require.ErrorIs(t, scheduler.Run(t.Context(), members(t, func() error { return errOops }), nil), errOops)
+		},
+		"panic": func(t *testing.T) {
+			panicOf(t, func() {
+				_ = scheduler.Run(t.Context(), members(t, func() error { panic(errOops) }), nil)
+			})
+		},
+		"Goexit": func(t *testing.T) {
+			task, exited := members(t, func() error { runtime.Goexit(); return nil }), make(chan struct{})
+			go func() {
+				defer close(exited)
+				_ = scheduler.Run(context.Background(), task, nil)
+			}()
+			<-exited
+		},
+		"Cancel": func(t *testing.T) {
+			r := startRunner(t, members(t, succeed), nil)
+			for range 10 {
+				mustStep(t, t.Context(), r)
+			}
+			require.NoError(t, r.Cancel())
+		},
+		"a group that is driven by hand": func(t *testing.T) {
+			task := members(t, succeed)
+			for {
+				y := mustStep(t, t.Context(), task)
+				if y == scheduler.Done {
+					break
+				}
+			}
+		},
+		"a group that is closed by hand": func(t *testing.T) {
+			task := members(t, succeed)
+			for range 10 {
+				mustStep(t, t.Context(), task)
+			}
+			require.NoError(t, task.Close())
+		},
+		"a new context with each step": func(t *testing.T) {
+			r := scheduler.NewTaskRunner(members(t, succeed), nil)
+			require.NoError(t, r.Start(context.WithoutCancel(t.Context()), 0))
+			for !r.Done() {
+				mustStep(t, context.WithValue(t.Context(), contextKey{}, 1), r)
+			}
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			test(t)
+			goleak.VerifyNone(t)
+		})
+	}
+}
+
+// A coroutine that begins when others have ended costs no goroutine.
+func TestWrap_takes_over_what_others_leave(t *testing.T) {
+	before := runtime.NumGoroutine()
+	require.NoError(t, scheduler.Run(t.Context(), scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		for range 100 {
+			if err := co.Await(stepper(3, func() error { return nil })); err != nil {
+				return err
+			}
+			require.LessOrEqual(t, runtime.NumGoroutine(), before+2)
+		}
+		return nil
+	}), nil))
+	goleak.VerifyNone(t)
 }

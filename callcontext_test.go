@@ -570,3 +570,400 @@ func TestPoll_after_a_Timeout(t *testing.T) {
 		require.EqualError(t, err, "volume: timed out after 1m0s")
 	})
 }
+
+// The contexts of calls in groups: what limits a node, and what ends it.
+func TestBlocking_context_in_a_group(t *testing.T) {
+	type options = scheduler.GroupOptions[string]
+	const second, minute = time.Second, time.Minute
+	isFailure := func(err error) bool {
+		stop, ok := err.(*scheduler.StopError) //nolint:errorlint // That very type.
+		var e *scheduler.TaskError
+		return ok && errors.As(stop.Cause, &e) && e.Key == "fails"
+	}
+	limit := func(d time.Duration) func(string) time.Duration {
+		return func(k string) time.Duration {
+			if k == "call" {
+				return d
+			}
+			return 0
+		}
+	}
+	for _, tt := range []struct {
+		name     string
+		opts     options
+		runner   scheduler.RunnerOptions
+		fails    error // of the other node, after a second
+		err      error
+		cause    func(error) bool
+		after    time.Duration
+		deadline time.Duration
+		state    scheduler.State
+	}{
+		{
+			name: "failure of another node", fails: errOops,
+			err: context.Canceled, cause: isFailure, after: second, state: scheduler.StateCancelled,
+		},
+		{
+			name: "failure of another node, with a grace", fails: errOops, opts: options{Grace: minute},
+			err: context.Canceled, cause: isFailure, after: second + minute + 1, state: scheduler.StateCancelled,
+		},
+		{
+			name: "failure of another node, EndCalls", fails: errOops, opts: options{Grace: minute, EndCalls: true},
+			err: context.Canceled, cause: isFailure, after: second, state: scheduler.StateCancelled,
+		},
+		{
+			name: "timeout of another node, EndCalls", fails: &scheduler.Timeout{Task: "x"}, opts: options{Grace: minute, EndCalls: true},
+			err: context.Canceled, cause: isFailure, after: second, state: scheduler.StateCancelled,
+		},
+		{
+			name: "own timeout", opts: options{Timeout: limit(minute)},
+			err: context.DeadlineExceeded, cause: isTimeout, after: minute + 1, deadline: minute + 1, state: scheduler.StateTimedOut,
+		},
+		{
+			name: "own timeout, with a grace", opts: options{Timeout: limit(minute), Grace: second},
+			err: context.DeadlineExceeded, cause: isTimeout, after: minute + 1, deadline: minute + 1, state: scheduler.StateTimedOut,
+		},
+		{
+			name: "timeout of the run", runner: scheduler.RunnerOptions{Timeout: minute},
+			err: context.DeadlineExceeded, cause: func(err error) bool { return errors.Is(err, context.DeadlineExceeded) },
+			after: minute + 1, deadline: minute + 1, state: scheduler.StateCancelled,
+		},
+		{
+			name: "timeout of the run, with a grace", runner: scheduler.RunnerOptions{Timeout: minute, Grace: second},
+			err: context.DeadlineExceeded, cause: func(err error) bool { return errors.Is(err, context.DeadlineExceeded) },
+			after: minute + second + 2, deadline: minute + 1, state: scheduler.StateCancelled,
+		},
+		{
+			name: "own timeout, after that of the run", runner: scheduler.RunnerOptions{Timeout: minute},
+			opts: options{Timeout: limit(2 * minute)},
+			err:  context.DeadlineExceeded, cause: func(err error) bool { return errors.Is(err, context.DeadlineExceeded) },
+			after: minute + 1, deadline: minute + 1, state: scheduler.StateCancelled,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+				var s seen
+				var deadline time.Duration
+				begin := time.Now()
+				g, err := scheduler.NewDependencyTaskGroup(graph("call fails"), func(k string) scheduler.Task {
+					if k == "fails" {
+						if tt.fails == nil {
+							return scheduler.Func(func(context.Context) error { return nil })
+						}
+						return scheduler.Blocking(func(context.Context) error { sleep(second); return tt.fails })
+					}
+					return call(func(ctx context.Context) error {
+						if at, ok := ctx.Deadline(); ok {
+							deadline = at.Sub(begin)
+						}
+						s = watch(ctx)
+						return fmt.Errorf("pulling s0: %w", ctx.Err())
+					})
+				}, &tt.opts)
+				require.NoError(t, err)
+				result := scheduler.Run(t.Context(), g, &tt.runner)
+				s.check(t, tt.err, tt.cause)
+				require.Equal(t, tt.after, s.at.Sub(begin))
+				require.Equal(t, tt.deadline, deadline)
+				require.Error(t, result)
+				require.Equal(t, tt.state, g.State("call"))
+				// What it returned is not lost.
+				require.ErrorContains(t, g.Err("call"), "pulling s0: "+tt.err.Error())
+				require.ErrorContains(t, errors.Join(g.Errors()...), "pulling s0: "+tt.err.Error())
+			})
+		})
+	}
+}
+
+// After a Timeout a late ErrSkip skips nothing.
+func TestBlocking_ErrSkip_after_a_Timeout(t *testing.T) {
+	bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+		for _, grace := range []time.Duration{0, time.Minute} {
+			g, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task {
+				return call(func(ctx context.Context) error {
+					<-ctx.Done()
+					return scheduler.ErrSkip
+				})
+			}, &scheduler.GroupOptions[string]{Grace: grace, Timeout: func(string) time.Duration { return time.Second }})
+			require.NoError(t, err)
+			require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), context.DeadlineExceeded)
+			require.Equal(t, scheduler.StateTimedOut, g.State("a"))
+		}
+	})
+}
+
+// What a call returns after the notice of a group counts.
+func TestBlocking_results_after_the_notice_of_a_group(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fn    func(ctx context.Context) error
+		ends  bool
+		state scheduler.State
+		text  string
+	}{
+		{"nil", func(context.Context) error { return nil }, false, scheduler.StateSucceeded, ""},
+		{"the notice", scheduler.StopCause, false, scheduler.StateCancelled, "fails: oops"},
+		{"own error", func(context.Context) error { return errOther }, false, scheduler.StateFailed, "other"},
+		{"nil, EndCalls", func(context.Context) error { return nil }, true, scheduler.StateSucceeded, ""},
+		{"Err, EndCalls", context.Context.Err, true, scheduler.StateCancelled, "context canceled"},
+		{
+			"Err with words, EndCalls", func(ctx context.Context) error { return fmt.Errorf("GET /: %w", ctx.Err()) },
+			true, scheduler.StateCancelled, "GET /: context canceled",
+		},
+		{"own error, EndCalls", func(context.Context) error { return errOther }, true, scheduler.StateFailed, "other"},
+		{
+			"own deadline, EndCalls", func(context.Context) error { return context.DeadlineExceeded },
+			true, scheduler.StateFailed, "context deadline exceeded",
+		},
+		{
+			"own error beside Err, EndCalls", func(ctx context.Context) error { return errors.Join(ctx.Err(), errOther) },
+			true, scheduler.StateFailed, "other",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+				g, err := scheduler.NewDependencyTaskGroup(graph("call fails"), func(k string) scheduler.Task {
+					if k == "fails" {
+						return scheduler.Blocking(func(context.Context) error { sleep(time.Second); return errOops })
+					}
+					return call(func(ctx context.Context) error {
+						<-scheduler.Stopping(ctx)
+						return tt.fn(ctx)
+					})
+				}, &scheduler.GroupOptions[string]{Grace: time.Minute, EndCalls: tt.ends})
+				require.NoError(t, err)
+				require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), errOops)
+				require.Equal(t, tt.state, g.State("call"))
+				if tt.text == "" {
+					require.NoError(t, g.Err("call"))
+				} else {
+					require.EqualError(t, g.Err("call"), "call: "+tt.text)
+				}
+			})
+		})
+	}
+}
+
+// A Poll that is closed between two calls has nothing to end.
+func TestPoll_closed_between_calls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		task := scheduler.Poll(time.Minute, func(context.Context) (bool, error) { return false, nil })
+		_, err := task.Step(t.Context())
+		require.NoError(t, err)
+		synctest.Wait()
+		_, err = task.Step(t.Context())
+		require.NoError(t, err)
+		require.Nil(t, task.(scheduler.Closer).BeginClose())
+		require.NoError(t, task.Close())
+		_, err = task.Step(t.Context())
+		require.ErrorIs(t, err, scheduler.ErrEnded)
+	})
+}
+
+// The limit of a node is that of what its own steps begin: a context that was kept
+// after such a step has none.
+func TestBlocking_with_a_context_kept_after_the_step(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var limited []bool
+		begin := func(ctx context.Context) {
+			mustStep(t, ctx, scheduler.Blocking(func(ctx context.Context) error {
+				_, ok := ctx.Deadline()
+				limited = append(limited, ok)
+				return nil
+			}))
+			synctest.Wait()
+		}
+		var kept context.Context
+		group := newGroup(t, "a", func(string) scheduler.Task {
+			return scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+				kept = ctx
+				begin(ctx)
+				return scheduler.Next, nil
+			})
+		}, &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Hour }})
+		mustStep(t, t.Context(), group)
+		begin(kept)
+		require.Equal(t, []bool{true, false}, limited)
+		require.NoError(t, group.Close())
+	})
+}
+
+// opaque is a decorator that knows Step and Close alone, and has no Unwrap.
+type opaque struct{ task scheduler.Task }
+
+func (o opaque) Step(ctx context.Context) (scheduler.Yield, error) { return o.task.Step(ctx) }
+func (o opaque) Close() error                                      { return o.task.Close() }
+
+// asking is one that hands the beginning of the end on besides.
+type asking struct{ opaque }
+
+func (a asking) BeginClose() *scheduler.Event { return a.task.(scheduler.Closer).BeginClose() }
+
+// A call that an error cannot be thrown into is closed for it, and learns which one.
+func TestBlocking_context_behind_a_decorator(t *testing.T) {
+	deadline := func(t *testing.T, err, cause error) {
+		t.Helper()
+		require.Equal(t, context.DeadlineExceeded, err)
+		require.IsType(t, (*scheduler.Timeout)(nil), cause)
+	}
+	group := func(task scheduler.Task, opts *scheduler.GroupOptions[string]) scheduler.Task {
+		g, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return task }, opts)
+		require.NoError(t, err)
+		return g
+	}
+	limit := func(string) time.Duration { return time.Second }
+	for name, tt := range map[string]struct {
+		put  func(task scheduler.Task) scheduler.Task
+		opts scheduler.RunnerOptions
+		do   func(r *scheduler.TaskRunner)
+		want func(t *testing.T, err, cause error)
+	}{
+		"limit of the runner": {opts: scheduler.RunnerOptions{Timeout: time.Second}, want: deadline},
+		"limit of the runner, with a grace": {
+			opts: scheduler.RunnerOptions{Timeout: time.Second, Grace: time.Second}, want: deadline,
+		},
+		"limit of the node": {
+			put: func(task scheduler.Task) scheduler.Task {
+				return group(task, &scheduler.GroupOptions[string]{Timeout: limit})
+			},
+			want: deadline,
+		},
+		"limit of the node around a group": {
+			put: func(task scheduler.Task) scheduler.Task {
+				return group(opaque{group(task, nil)}, &scheduler.GroupOptions[string]{Timeout: limit})
+			},
+			want: deadline,
+		},
+		"limit of an inner runner": {
+			put: func(task scheduler.Task) scheduler.Task {
+				return scheduler.All(scheduler.NewTaskRunner(scheduler.Sequence(task), nil).AsTask(time.Second))
+			},
+			want: deadline,
+		},
+		"limit of the node, within the grace of a failure inside": {
+			put: func(task scheduler.Task) scheduler.Task {
+				return group(scheduler.All(task, lasting(0, errOops)), &scheduler.GroupOptions[string]{Timeout: limit, Grace: scheduler.NoGrace})
+			},
+			opts: scheduler.RunnerOptions{Grace: time.Minute},
+			want: deadline,
+		},
+		"end of the grace after the limit": {
+			put: func(task scheduler.Task) scheduler.Task {
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					return errors.Join(co.Yield(scheduler.On(new(scheduler.Event))), co.Await(task))
+				})
+			},
+			opts: scheduler.RunnerOptions{Timeout: time.Second, Grace: time.Second}, want: deadline,
+		},
+		"error thrown in": {
+			do: func(r *scheduler.TaskRunner) { r.Interrupt(errOops) },
+			want: func(t *testing.T, err, cause error) {
+				t.Helper()
+				require.Equal(t, context.Canceled, err)
+				require.Equal(t, errOops, cause)
+			},
+		},
+		"kill in the grace after the limit": {
+			put: func(task scheduler.Task) scheduler.Task {
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					return errors.Join(co.Yield(scheduler.On(new(scheduler.Event))), co.Await(task))
+				})
+			},
+			opts: scheduler.RunnerOptions{Timeout: time.Second, Grace: time.Hour},
+			do:   func(r *scheduler.TaskRunner) { r.Kill() },
+			want: func(t *testing.T, err, cause error) {
+				t.Helper()
+				require.Equal(t, context.Canceled, err)
+				require.ErrorIs(t, cause, scheduler.ErrClosed)
+			},
+		},
+		"a stop": {
+			do: func(r *scheduler.TaskRunner) { r.Post(func() { r.Stop(errOops) }) },
+			want: func(t *testing.T, err, cause error) {
+				t.Helper()
+				require.Equal(t, context.Canceled, err)
+				require.IsType(t, (*scheduler.StopError)(nil), cause)
+				require.ErrorIs(t, cause, errOops)
+			},
+		},
+	} {
+		for as, decorate := range map[string]func(scheduler.Task) scheduler.Task{
+			"opaque": func(task scheduler.Task) scheduler.Task { return opaque{task} },
+			"asking": func(task scheduler.Task) scheduler.Task { return asking{opaque{task}} },
+		} {
+			t.Run(name+"/"+as, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var err, cause, after error
+					task := decorate(scheduler.Blocking(func(ctx context.Context) error {
+						inner, cancel := context.WithCancel(ctx)
+						defer cancel()
+						<-inner.Done()
+						err, cause, after = ctx.Err(), context.Cause(ctx), inner.Err()
+						return nil
+					}))
+					if tt.put != nil {
+						task = tt.put(task)
+					}
+					r := scheduler.NewTaskRunner(task, &tt.opts)
+					if tt.do != nil {
+						time.AfterFunc(2*time.Second, func() { tt.do(r) })
+					}
+					require.Error(t, r.Run(t.Context()))
+					tt.want(t, err, cause)
+					require.Equal(t, err, after)
+				})
+			})
+		}
+	}
+}
+
+// What is behind a Shield has the time that the limits leave it, not what is left
+// until the end of Run's context.
+func TestShield_has_no_deadline_of_the_run(t *testing.T) {
+	ask := func(got *time.Duration) scheduler.Task {
+		return scheduler.Blocking(func(ctx context.Context) error {
+			*got = 0
+			if at, ok := ctx.Deadline(); ok {
+				*got = time.Until(at)
+			}
+			return ctx.Err()
+		})
+	}
+	for name, tt := range map[string]struct {
+		task func(got *time.Duration) scheduler.Task
+		opts scheduler.RunnerOptions
+		want time.Duration
+	}{
+		"without a shield": {task: ask, want: time.Minute},
+		"shield":           {task: func(got *time.Duration) scheduler.Task { return scheduler.Shield(ask(got)) }},
+		"clean-up, before the end": {task: func(got *time.Duration) scheduler.Task {
+			return scheduler.Finally(lasting(1, nil), scheduler.Sequence(ask(got)))
+		}},
+		"clean-up, after the end": {
+			task: func(got *time.Duration) scheduler.Task {
+				return scheduler.Finally(untilStopped(func(cause error) error { return cause }), ask(got))
+			},
+			opts: scheduler.RunnerOptions{Grace: time.Hour}, want: time.Hour + 1,
+		},
+		"limit of the runner": {
+			task: func(got *time.Duration) scheduler.Task { return scheduler.Shield(scheduler.All(ask(got))) },
+			opts: scheduler.RunnerOptions{Timeout: time.Hour}, want: time.Hour + 1,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				got := time.Duration(-1)
+				_ = scheduler.Run(ctx, tt.task(&got), &tt.opts)
+				require.Equal(t, tt.want, got)
+			})
+		})
+	}
+	t.Run("nor its end", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		task := scheduler.Shield(scheduler.Func(func(ctx context.Context) error { cancel(); return ctx.Err() }))
+		_, err := task.Step(ctx)
+		require.NoError(t, err)
+	})
+}

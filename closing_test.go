@@ -9,8 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/steptask/scheduler"
 	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
 )
 
 // renamed is a wrapper that has only a name of its own.
@@ -450,4 +452,352 @@ func TestCloser_that_says_its_notice_when_it_is_cut_off(t *testing.T) {
 		require.Equal(t, scheduler.StateCancelled, group.State("slow"))
 		require.ErrorIs(t, group.Err("slow"), errBoom, "the cause of its notice")
 	}
+}
+
+// aroundCalls makes the kinds of task that hold a task.
+var aroundCalls = map[string]func(task scheduler.Task) scheduler.Task{
+	"bare":  func(task scheduler.Task) scheduler.Task { return task },
+	"Await": func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
+	"All":   func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
+	"AsTask": func(task scheduler.Task) scheduler.Task {
+		return scheduler.NewTaskRunner(task, nil).AsTask(0)
+	},
+	"Finally": func(task scheduler.Task) scheduler.Task {
+		return scheduler.Finally(task, scheduler.Func(func(context.Context) error { return nil }))
+	},
+	"wrapper": func(task scheduler.Task) scheduler.Task { return struct{ wrapping }{wrapping{task}} },
+	"AsTask in a Wrap in a group": func(task scheduler.Task) scheduler.Task {
+		return scheduler.All(scheduler.Sequence(scheduler.NewTaskRunner(task, nil).AsTask(0)))
+	},
+}
+
+// wrapping is a wrapper that has no methods of its own.
+type wrapping struct{ scheduler.Task }
+
+func (w wrapping) Unwrap() scheduler.Task { return w.Task }
+
+// deafKinds makes the tasks that call.
+var deafKinds = map[string]func(fn func(ctx context.Context)) scheduler.Task{
+	"Blocking": func(fn func(context.Context)) scheduler.Task {
+		return scheduler.Blocking(func(ctx context.Context) error { fn(ctx); return ctx.Err() })
+	},
+	"Fetch": func(fn func(context.Context)) scheduler.Task {
+		return scheduler.Fetch(func(ctx context.Context) (int, error) { fn(ctx); return 0, ctx.Err() },
+			func(_ int, err error) error { return err })
+	},
+	"Poll": func(fn func(context.Context)) scheduler.Task {
+		return scheduler.Poll(time.Second, func(ctx context.Context) (bool, error) { fn(ctx); return true, ctx.Err() })
+	},
+}
+
+// Ten calls that ignore the end of their contexts for a second end together,
+// however they are held and whatever ends them, and a node that wants a step every
+// 50 ms gets it.
+func TestBlocking_deaf_calls_end_side_by_side(t *testing.T) {
+	const limit = 10 * time.Second
+	ends := map[string]struct {
+		opts   scheduler.GroupOptions[int]
+		runner scheduler.RunnerOptions
+	}{
+		"own timeouts": {opts: scheduler.GroupOptions[int]{AggregateErrors: true, Timeout: func(k int) time.Duration {
+			if k == 10 {
+				return 0
+			}
+			return limit
+		}}},
+		"own timeouts with a grace": {opts: scheduler.GroupOptions[int]{AggregateErrors: true, Grace: time.Minute, Timeout: func(k int) time.Duration {
+			if k == 10 {
+				return 0
+			}
+			return limit
+		}}},
+		"timeout of the run": {runner: scheduler.RunnerOptions{Timeout: limit}},
+	}
+	for how, end := range ends {
+		for kind, call := range deafKinds {
+			for around, wrap := range aroundCalls {
+				t.Run(how+"/"+kind+"/"+around, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						begin := time.Now()
+						last, gap := begin, time.Duration(0)
+						deps := scheduler.NewDependencies[int]()
+						for k := range 11 {
+							deps.Add(k)
+						}
+						g, err := scheduler.NewDependencyTaskGroup(deps, func(k int) scheduler.Task {
+							if k == 10 {
+								return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+									gap, last = max(gap, time.Since(last)), time.Now()
+									if time.Since(begin) > limit+3*time.Second {
+										return scheduler.Done, nil
+									}
+									return scheduler.After(50 * time.Millisecond), nil
+								})
+							}
+							return wrap(call(func(ctx context.Context) {
+								<-ctx.Done()
+								sleep(time.Second)
+							}))
+						}, &end.opts)
+						require.NoError(t, err)
+						var ended time.Time
+						err = scheduler.Run(t.Context(), scheduler.Finally(g, scheduler.Func(func(context.Context) error { return nil })), &end.runner)
+						ended = time.Now()
+						require.ErrorIs(t, err, context.DeadlineExceeded)
+						if how == "timeout of the run" {
+							require.Equal(t, limit+time.Second+1, ended.Sub(begin))
+							return
+						}
+						require.LessOrEqual(t, gap, 51*time.Millisecond)
+						var all *scheduler.ExceptionGroup
+						require.True(t, errors.As(err, &all))
+						require.Len(t, all.Errors, 10)
+					})
+				})
+			}
+		}
+	}
+}
+
+// What a call fails with when it is closed is in the result of the run and in Errors
+// of the groups around, whatever closes it and whatever it is in.
+func TestCall_fails_while_it_is_closed(t *testing.T) {
+	wraps := map[string]func(task scheduler.Task) scheduler.Task{
+		"itself":     func(task scheduler.Task) scheduler.Task { return task },
+		"All":        func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
+		"All in All": func(task scheduler.Task) scheduler.Task { return scheduler.All(scheduler.All(task)) },
+		"Sequence":   func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
+		"All in Finally": func(task scheduler.Task) scheduler.Task {
+			return scheduler.Finally(scheduler.All(task), lasting(1, nil))
+		},
+		"All in Subrun": func(task scheduler.Task) scheduler.Task {
+			return scheduler.Subrun(scheduler.NewTaskRunner(scheduler.All(task), nil))
+		},
+	}
+	ends := map[string]func(r *scheduler.TaskRunner, cancel func()){
+		"Kill":               func(r *scheduler.TaskRunner, _ func()) { r.Kill() },
+		"Stop":               func(r *scheduler.TaskRunner, _ func()) { r.Post(func() { r.Stop(errOther) }) },
+		"CancelAfter":        func(r *scheduler.TaskRunner, _ func()) { r.Post(func() { r.CancelAfter(0) }) },
+		"end of the context": func(_ *scheduler.TaskRunner, cancel func()) { cancel() },
+		"failure beside it":  func(*scheduler.TaskRunner, func()) {},
+	}
+	for wrap, put := range wraps {
+		for end, do := range ends {
+			for _, late := range []time.Duration{0, time.Hour} {
+				t.Run(fmt.Sprint(end, ", ", wrap, ", late ", late), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						call := scheduler.Blocking(func(ctx context.Context) error {
+							<-ctx.Done()
+							time.Sleep(late) //nolint:forbidigo // in a bubble
+							return fmt.Errorf("pulling: %w", errSpace)
+						})
+						g := groupOf(t, "a z", func(k string) scheduler.Task {
+							switch {
+							case k == "a":
+								return put(call)
+							case end == "failure beside it":
+								return lasting(10, errOther)
+							}
+							return lasting(1, nil)
+						}, nil)
+						ctx, cancel := context.WithCancel(t.Context())
+						defer cancel()
+						r := scheduler.NewTaskRunner(g, nil)
+						time.AfterFunc(10*time.Second, func() { do(r, cancel) })
+						err := r.Run(ctx)
+						require.ErrorIs(t, err, errSpace)
+						require.ErrorIs(t, errors.Join(g.Errors()...), errSpace)
+						require.Contains(t, texts(scheduler.Causes(err)), "pulling: "+errSpace.Error())
+					})
+				})
+			}
+		}
+	}
+}
+
+// The error of a run that had to wait for a call says which, however the call is held
+// and in whichever way the run ends.
+func TestLate_call_is_named(t *testing.T) {
+	const second = time.Second
+	for name, tt := range map[string]struct {
+		opts scheduler.RunnerOptions
+		end  func(r *scheduler.TaskRunner, cancel func())
+		want error
+		late time.Duration
+	}{
+		"limit":          {opts: scheduler.RunnerOptions{Timeout: second}, want: context.DeadlineExceeded, late: 9 * second},
+		"limit, grace":   {opts: scheduler.RunnerOptions{Timeout: second, Grace: 2 * second}, want: context.DeadlineExceeded, late: 7 * second},
+		"Kill":           {end: func(r *scheduler.TaskRunner, _ func()) { r.Kill() }, want: scheduler.ErrCancelled, late: 9 * second},
+		"end of ctx":     {end: func(_ *scheduler.TaskRunner, cancel func()) { cancel() }, want: context.Canceled, late: 9 * second},
+		"Interrupt":      {end: func(r *scheduler.TaskRunner, _ func()) { r.Interrupt(errOops) }, want: errOops, late: 9 * second},
+		"after a grace":  {opts: scheduler.RunnerOptions{Grace: 4 * second}, end: func(_ *scheduler.TaskRunner, cancel func()) { cancel() }, want: context.Canceled, late: 5 * second},
+		"with EndCalls":  {opts: scheduler.RunnerOptions{Grace: 4 * second, EndCalls: true}, end: func(_ *scheduler.TaskRunner, cancel func()) { cancel() }, want: context.Canceled, late: 9 * second},
+		"within a grace": {opts: scheduler.RunnerOptions{Grace: 20 * second}, end: func(_ *scheduler.TaskRunner, cancel func()) { cancel() }, want: context.Canceled},
+	} {
+		for as := range held(func() scheduler.Task { return deafFor(0, nil) }) {
+			t.Run(name+" "+as, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					g := groupOf(t, "node", func(string) scheduler.Task {
+						return held(func() scheduler.Task { return deafFor(10*second, errSpace) })[as]
+					}, nil)
+					r := scheduler.NewTaskRunner(g, &tt.opts)
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					if tt.end != nil {
+						time.AfterFunc(second, func() { tt.end(r, cancel) })
+					}
+					err := r.Run(ctx)
+					require.ErrorIs(t, err, tt.want)
+					require.ErrorIs(t, err, errSpace)
+					var late *scheduler.LateError
+					if tt.late == 0 {
+						require.NotErrorAs(t, err, &late)
+						return
+					}
+					require.ErrorAs(t, err, &late)
+					require.Len(t, late.Calls, 1)
+					require.Zero(t, late.More)
+					require.Regexp(t, "^node", late.Calls[0].Path)
+					require.Contains(t, late.Calls[0].Task, "deafFor")
+					require.InDelta(t, tt.late, late.Calls[0].Late, float64(time.Millisecond))
+					require.Equal(t, late.Err, r.Err(), "the runner itself keeps its error as it is")
+				})
+			})
+		}
+	}
+}
+
+// A few are named, in the order in which they ended, and the others are counted; what
+// the error is otherwise stays.
+func TestLate_calls_are_cut_off(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var names string
+		for i := range 100 {
+			names += fmt.Sprintf("n%02d ", i)
+		}
+		g := groupOf(t, names, func(k string) scheduler.Task {
+			var i int
+			_, _ = fmt.Sscanf(k, "n%d", &i)
+			return deafFor(time.Duration(10+i)*time.Second, nil)
+		}, &scheduler.GroupOptions[string]{Name: "all"})
+		err := scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Name: "all", Timeout: time.Second})
+		call := "call scheduler_test.TestLate_calls_are_cut_off.func1.1.deafFor.1"
+		require.EqualError(t, err, "all: timed out after 1s\nlate: "+
+			"n00: "+call+" returned 9s after its context had ended, "+
+			"n01: "+call+" returned 10s after its context had ended, "+
+			"n02: "+call+" returned 11s after its context had ended, "+
+			"n03: "+call+" returned 12s after its context had ended, "+
+			"n04: "+call+" returned 13s after its context had ended, and 95 more")
+		require.True(t, scheduler.Interrupted(err))
+		require.Len(t, scheduler.Causes(err), 1)
+		require.IsType(t, (*scheduler.Timeout)(nil), scheduler.Causes(err)[0])
+	})
+}
+
+// Of calls that end at the same moment it is not chance which is named first.
+func TestLate_calls_of_one_moment(t *testing.T) {
+	for range 100 {
+		synctest.Test(t, func(t *testing.T) {
+			g := groupOf(t, "f e d c b a", func(string) scheduler.Task { return deafFor(10*time.Second, nil) }, nil)
+			err := scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Timeout: time.Second})
+			var late *scheduler.LateError
+			require.ErrorAs(t, err, &late)
+			require.Equal(t, 1, late.More)
+			var paths string
+			for _, c := range late.Calls {
+				paths += c.Path
+			}
+			require.Equal(t, "abcde", paths)
+		})
+	}
+}
+
+// Only calls that the end has waited for are named, and only beside an error.
+func TestLate_call_that_did_not_hold_up_the_end(t *testing.T) {
+	const second = time.Second
+	skip := func(string, error) scheduler.Disposition { return scheduler.SkipDependents }
+	limits := byKey(map[string]time.Duration{"deaf": second, "again": 20 * second})
+	run := func(t *testing.T, nodes map[string]scheduler.Task, onError func(string, error) scheduler.Disposition) error {
+		t.Helper()
+		var names string
+		for _, k := range []string{"deaf", "again", "fails", "works"} {
+			if nodes[k] != nil {
+				names += k + " "
+			}
+		}
+		return scheduler.Run(t.Context(), groupOf(t, names, func(k string) scheduler.Task { return nodes[k] },
+			&scheduler.GroupOptions[string]{Timeout: limits, OnError: onError}), nil)
+	}
+	ignore := func(string, error) scheduler.Disposition { return scheduler.IgnoreError }
+	for name, tt := range map[string]struct {
+		nodes   func() map[string]scheduler.Task
+		onError func(string, error) scheduler.Disposition
+		late    string
+	}{
+		"the run ends long after it": {nodes: func() map[string]scheduler.Task {
+			return map[string]scheduler.Task{"deaf": deafFor(5*second, nil), "fails": lasting(60, errOops)}
+		}, onError: skip},
+		"the run succeeds": {nodes: func() map[string]scheduler.Task {
+			return map[string]scheduler.Task{"deaf": deafFor(5*second, nil), "works": lasting(1, nil)}
+		}, onError: ignore},
+		"less than a second": {nodes: func() map[string]scheduler.Task {
+			return map[string]scheduler.Task{"deaf": deafFor(second+second/2, nil)}
+		}},
+		"another one held it up": {nodes: func() map[string]scheduler.Task {
+			return map[string]scheduler.Task{"deaf": deafFor(5*second, nil), "again": deafFor(30*second, nil)}
+		}, onError: skip, late: "again"},
+		"both": {nodes: func() map[string]scheduler.Task {
+			return map[string]scheduler.Task{"deaf": deafFor(25*second, nil), "again": deafFor(30*second, nil)}
+		}, onError: skip, late: "deaf again"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				err := run(t, tt.nodes(), tt.onError)
+				var late *scheduler.LateError
+				if tt.late == "" {
+					require.NotErrorAs(t, err, &late)
+					return
+				}
+				require.ErrorAs(t, err, &late)
+				var paths string
+				for _, c := range late.Calls {
+					paths += " " + c.Path
+				}
+				require.Equal(t, " "+tt.late, paths)
+			})
+		})
+	}
+	t.Run("by another clock", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			clock := schedulertest.NewClock(time.Time{})
+			r := scheduler.NewTaskRunner(deafFor(5*second, nil), &scheduler.RunnerOptions{Clock: clock})
+			time.AfterFunc(second, r.Kill)
+			require.NotErrorAs(t, r.Run(t.Context()), new(*scheduler.LateError))
+		})
+	})
+}
+
+// A call outside of a group has no path, and a group without a runner says nothing.
+func TestLate_call_outside_of_a_group(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		err := scheduler.Run(t.Context(), deafFor(3*time.Second, nil), &scheduler.RunnerOptions{Name: "web", Timeout: time.Second})
+		require.EqualError(t, err, "web: timed out after 1s\n"+
+			"late: call scheduler_test.TestLate_call_outside_of_a_group.func1.deafFor.1 returned 2s after its context had ended")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		task := deafFor(3*time.Second, nil)
+		mustStep(t, t.Context(), task)
+		require.NoError(t, task.Close())
+	})
+}
+
+func ExampleLateError() {
+	err := &scheduler.LateError{
+		Err:   &scheduler.Timeout{Task: "deploy", Limit: time.Minute},
+		Calls: []scheduler.LateCall{{Path: "web/db", Task: "main.create", Late: 2 * time.Second}},
+	}
+	fmt.Println(err)
+	// Output:
+	// deploy: timed out after 1m0s
+	// late: web/db: call main.create returned 2s after its context had ended
 }

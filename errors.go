@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 )
@@ -259,90 +256,6 @@ func Causes(err error) []error {
 	return []error{err}
 }
 
-// PanicError is a panic of a coroutine, a blocking call or a node of a group. It
-// propagates in place of the original value, so that an uncaught panic shows the
-// original stack and the node. With [GroupOptions.RecoverPanics] it is the error of
-// the node instead, joined with what nodes had failed with in the groups inside that
-// it ended.
-type PanicError struct {
-	Value any    // what panic was called with
-	Stack []byte // where, as formatted by runtime/debug.Stack
-	Path  string // the keys of the nodes that it went up through, outermost first
-
-	goesUp bool  // it is a panic, and not the error of a node
-	failed error // what nodes had failed with in the groups that it ended, until it is an error
-}
-
-// Error returns the value of the panic. While the panic propagates, the text
-// includes the path of the node and the place outside of this package that panicked.
-func (e *PanicError) Error() string {
-	text := fmt.Sprintf("panic: %v", e.Value)
-	if !e.goesUp {
-		return text
-	}
-	if e.Path != "" {
-		text += " in " + e.Path
-	}
-	if place := placeIn(string(e.Stack)); place != "" {
-		text += " at " + place
-	}
-	return text
-}
-
-// String returns the text of Error and the stack.
-func (e *PanicError) String() string { return fmt.Sprintf("%s\n\n%s", e.Error(), e.Stack) }
-
-// panicIn returns what goes up in the place of a panic with a value that came out
-// of a node. The stack is that of the caller, which is still that of the panic.
-func panicIn(key any, v any) *PanicError {
-	p, ok := v.(*PanicError)
-	if !ok {
-		return &PanicError{Value: v, Stack: debug.Stack(), Path: fmt.Sprint(key), goesUp: true}
-	}
-	inner := *p
-	inner.Path, inner.goesUp = fmt.Sprint(key), true
-	if p.Path != "" {
-		inner.Path += "/" + p.Path
-	}
-	return &inner
-}
-
-// placeIn returns the function and the line of a stack that panicked: the first
-// below the last call of panic that is neither of package runtime nor of this one.
-func placeIn(stack string) string {
-	if i := strings.LastIndex(stack, "\npanic("); i >= 0 {
-		stack = stack[i+1:]
-	}
-	lines := strings.Split(stack, "\n")
-	for i := 0; i+1 < len(lines); i++ {
-		at, isPlace := strings.CutPrefix(lines[i+1], "\t")
-		if !isPlace || isInside(lines[i]) {
-			continue
-		}
-		name := lines[i][:max(strings.LastIndexByte(lines[i], '('), 0)]
-		name = name[strings.LastIndexByte(name, '/')+1:]
-		at, _, _ = strings.Cut(at, " ")
-		return name + " (" + at[strings.LastIndexByte(at, '/')+1:] + ")"
-	}
-	return ""
-}
-
-// isInside reports whether a line of a stack is of the runtime or this package.
-func isInside(line string) bool {
-	for _, prefix := range []string{"panic(", "runtime.", "runtime/", "goroutine ", "github.com/steptask/scheduler.", "github.com/steptask/scheduler/internal/coro."} {
-		if strings.HasPrefix(line, prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// Unwrap returns the panic's value if it is an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
-
 // OptionError reports an invalid option or argument.
 type OptionError struct {
 	Option string // such as GroupOptions.Budget
@@ -365,62 +278,6 @@ func (e *NestedRunError) Error() string {
 	return fmt.Sprintf("scheduler: blocking run of %s inside a step of %s", e.Inner, e.Outer)
 }
 
-// closeError is an error from closing a subtask, as Await returns it: the
-// coroutine learns both that it is being closed and what went wrong.
-type closeError struct{ err error }
-
-func (e *closeError) Error() string   { return e.err.Error() }
-func (e *closeError) Unwrap() []error { return []error{e.err, ErrClosed} }
-
-// dropClosed returns err without ErrClosed.
-func dropClosed(err error) error { return drop(err, ErrClosed) }
-
-// drop returns err without what: nil if it is what or only adds words to it, and
-// without those branches of a joined error.
-func drop(err, what error) error {
-	return dropAll(err, func(e error) bool { return isSame(e, what) })
-}
-
-// dropAll is drop of all that match.
-func dropAll(err error, match func(error) bool) error {
-	if err == nil || match(err) {
-		return nil
-	}
-	switch e := err.(type) { //nolint:errorlint // One level at a time.
-	case *Timeout: // it says more than what it is about
-	case interface{ Unwrap() error }:
-		if inner := e.Unwrap(); inner != nil && dropAll(inner, match) == nil {
-			return nil
-		}
-	case interface{ Unwrap() []error }:
-		return dropBranches(err, e.Unwrap(), match)
-	}
-	return err
-}
-
-// dropBranches is dropAll of an error that joins branches.
-func dropBranches(err error, branches []error, match func(error) bool) error {
-	var kept []error
-	changed := false
-	for _, branch := range branches {
-		left := dropAll(branch, match)
-		changed = changed || !isSame(left, branch)
-		if left != nil {
-			kept = append(kept, left)
-		}
-	}
-	switch {
-	case !changed:
-		return err
-	case len(kept) == 1:
-		return kept[0]
-	}
-	if _, ok := err.(*ExceptionGroup); ok { //nolint:errorlint // One level at a time.
-		return orNil(groupOf(kept))
-	}
-	return joinedOf(kept)
-}
-
 // Interrupted reports whether err only means that a task has to end: because it is
 // being closed ([ErrClosed]), its time has passed (a [*Timeout]), or it was asked to
 // stop (a [*StopError]). A task should check it before it handles an error or tries
@@ -433,53 +290,6 @@ func Interrupted(err error) bool {
 		}
 		return false
 	}) == nil
-}
-
-// join returns err with more added behind it. Unlike errors.Join it returns a
-// single error as it is, and an error that is part of the other is not repeated.
-// Only the very same value is one: two errors of the same kind are two.
-func join(err, more error) error {
-	switch {
-	case more == nil:
-		return err
-	case err == nil:
-		return more
-	case contains(err, more):
-		return err
-	case contains(more, err):
-		return more
-	}
-	return errors.Join(err, more)
-}
-
-// isSame reports whether two errors are the very same value. Two of a type that ==
-// panics for, such as a slice of errors, are if they are deeply equal.
-//
-//workflowcheck:ignore (Temporal's linter takes reflect.DeepEqual for non-deterministic)
-func isSame(a, b error) (equal bool) {
-	defer func() {
-		if recover() != nil {
-			equal = reflect.DeepEqual(a, b)
-		}
-	}()
-	return a == b //nolint:errorlint // That very value.
-}
-
-// contains reports whether part is err or one of the errors inside it.
-func contains(err, part error) bool {
-	if err == nil {
-		return false
-	}
-	if isSame(err, part) {
-		return true
-	}
-	switch e := err.(type) { //nolint:errorlint // One level at a time.
-	case interface{ Unwrap() error }:
-		return contains(e.Unwrap(), part)
-	case interface{ Unwrap() []error }:
-		return slices.ContainsFunc(e.Unwrap(), func(branch error) bool { return contains(branch, part) })
-	}
-	return false
 }
 
 // checkContext returns an OptionError for a nil context.

@@ -2,8 +2,11 @@ package scheduler_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
 )
 
 // A member that takes time to end is closing, and holds up nobody.
@@ -353,4 +357,417 @@ func TestGroup_closing_member_panics_in_its_answer(t *testing.T) {
 		require.Equal(t, scheduler.StateTimedOut, g.State("a"))
 		require.Zero(t, closes)
 	})
+}
+
+// Nothing that a group had, or heard of, is lost when things go wrong.
+
+// A panic of whatever is asked at a start gives back what the node, and all
+// others, hold.
+func TestGroup_panic_at_a_start_gives_claims_back(t *testing.T) {
+	at := func(k string, do func()) {
+		if k == "b" {
+			do()
+		}
+	}
+	for name, set := range map[string]func(o *scheduler.GroupOptions[string], do func()){
+		"Observer": func(o *scheduler.GroupOptions[string], do func()) {
+			o.Observer = scheduler.ObserverFunc(func(tr scheduler.Record) { at(tr.Key().(string), do) })
+		},
+		"Timeout": func(o *scheduler.GroupOptions[string], do func()) {
+			o.Timeout = func(k string) time.Duration { at(k, do); return 0 }
+		},
+		"Context": func(o *scheduler.GroupOptions[string], do func()) {
+			o.Context = func(ctx context.Context, k string) context.Context { at(k, do); return ctx }
+		},
+		"Claims": func(o *scheduler.GroupOptions[string], do func()) {
+			claims := o.Claims
+			o.Claims = func(k string) []scheduler.Claim { at(k, do); return claims(k) }
+		},
+	} {
+		for how, do := range map[string]func(){"panic": func() { panic("asked") }, "Goexit": runtime.Goexit} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				limiter := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 5})
+				opts := &scheduler.GroupOptions[string]{Claims: func(string) []scheduler.Claim {
+					return []scheduler.Claim{{Limiter: limiter, Weight: 1}}
+				}}
+				set(opts, do)
+				g, err := scheduler.NewDependencyTaskGroup(graph("a b c"), func(string) scheduler.Task {
+					return scheduler.Pause(scheduler.Rounds(9))
+				}, opts)
+				require.NoError(t, err)
+				returned, _ := onGoroutine(func() { _ = scheduler.Run(t.Context(), g, nil) })
+				require.False(t, returned)
+				require.Zero(t, limiter.InUse())
+				require.Zero(t, g.Count(scheduler.StateRunning))
+				require.Zero(t, g.Count(scheduler.StatePending))
+			})
+		}
+	}
+}
+
+// A failure beside a wish to be skipped is a failure, however the two are put
+// together; a reason for the wish is not.
+func TestGroup_ErrSkip_beside_a_failure(t *testing.T) {
+	for _, test := range []struct {
+		err   error
+		state scheduler.State
+	}{
+		{scheduler.ErrSkip, scheduler.StateSkipped},
+		{fmt.Errorf("not wanted: %w", scheduler.ErrSkip), scheduler.StateSkipped},
+		{errors.Join(scheduler.ErrSkip, fmt.Errorf("not here: %w", scheduler.ErrSkip)), scheduler.StateSkipped},
+		{errors.Join(scheduler.ErrSkip, errBoom), scheduler.StateFailed},
+		{errors.Join(errBoom, fmt.Errorf("not wanted: %w", scheduler.ErrSkip)), scheduler.StateFailed},
+		{fmt.Errorf("cleaning up: %w", errors.Join(scheduler.ErrSkip, errBoom)), scheduler.StateFailed},
+		{&scheduler.ExceptionGroup{Errors: []error{scheduler.ErrSkip, errBoom}}, scheduler.StateFailed},
+	} {
+		fails := scheduler.Func(func(context.Context) error { return test.err })
+		for name, task := range map[string]scheduler.Task{
+			"bare": fails, "renamed": renamed{fails, "x"},
+			"Sequence": scheduler.Sequence(fails), "AsTask": scheduler.NewTaskRunner(fails, nil).AsTask(0),
+			"group": scheduler.All(scheduler.Sequence(fails)),
+		} {
+			g, err := scheduler.NewDependencyTaskGroup(graph("b:a"), func(string) scheduler.Task { return task }, nil)
+			require.NoError(t, err)
+			err = scheduler.Run(t.Context(), g, nil)
+			switch {
+			case test.state == scheduler.StateFailed:
+				require.ErrorIs(t, err, errBoom, "%v, %s", test.err, name)
+				require.ErrorIs(t, errors.Join(g.Errors()...), errBoom)
+				require.Equal(t, test.state, g.State("a"))
+			case name != "group": // which succeeds if all that did not was skipped
+				require.NoError(t, err, "%v, %s", test.err, name)
+				require.Equal(t, test.state, g.State("a"))
+			}
+		}
+	}
+	cleaned := scheduler.Finally(
+		scheduler.Func(func(context.Context) error { return scheduler.ErrSkip }),
+		scheduler.Func(func(context.Context) error { return errBoom }))
+	require.ErrorIs(t, scheduler.Run(t.Context(), scheduler.All(cleaned), nil), errBoom)
+}
+
+// A drained group of which something is left never succeeds, whatever its
+// members made of a notice.
+func TestGroup_drained_under_a_notice(t *testing.T) {
+	heeds := func(string) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
+				return err
+			}
+			return co.StopCause()
+		})
+	}
+	inner, err := scheduler.NewDependencyTaskGroup(graph("n:m"), heeds, nil)
+	require.NoError(t, err)
+	r := scheduler.NewTaskRunner(scheduler.All(inner), &scheduler.RunnerOptions{
+		Clock: schedulertest.NewClock(time.Time{}), Timeout: time.Second, Grace: time.Minute,
+	})
+	require.NoError(t, r.Start(t.Context(), 0))
+	inner.Drain()
+	require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), scheduler.ErrDrained)
+	require.Equal(t, scheduler.StatePending, inner.State("n"))
+	require.Equal(t, scheduler.StateCancelled, inner.State("m"))
+}
+
+// A grace ends when it was said to, also if the node's own limit comes before
+// that, or another failure in between.
+func TestGroup_grace_is_not_prolonged(t *testing.T) {
+	const second = time.Second
+	for _, test := range []struct {
+		name         string
+		limit, grace time.Duration
+		closed       time.Duration // after the start; something fails after 1 s
+	}{
+		{"limit before the end of the grace", 9 * second, 10 * second, 11 * second},
+		{"limit long before the end of the grace", 2 * second, 10 * second, 11 * second},
+		{"limit before the failure", second / 2, 10 * second, 10*second + second/2},
+		{"limit after the grace", 60 * second, 10 * second, 11 * second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			clock := schedulertest.NewClock(time.Time{})
+			began := clock.Now()
+			var closed time.Duration
+			hour := scheduler.After(time.Hour)
+			g, err := scheduler.NewDependencyTaskGroup(graph("bad slow"), func(k string) scheduler.Task {
+				if k == "bad" {
+					return lasting(1, errBoom)
+				}
+				return &fakeTask{
+					yields: []scheduler.Yield{hour, hour},
+					throw:  func(context.Context, error) (scheduler.Yield, error) { return hour, nil },
+					close:  func() error { closed = clock.Now().Sub(began); return nil },
+				}
+			}, &scheduler.GroupOptions[string]{Grace: test.grace, Timeout: func(k string) time.Duration {
+				if k == "slow" {
+					return test.limit
+				}
+				return 0
+			}})
+			require.NoError(t, err)
+			require.ErrorIs(t, scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Clock: clock}), errBoom)
+			require.Equal(t, test.closed, closed.Truncate(time.Millisecond))
+		})
+	}
+}
+
+// Each step asks for graces once, however many fail in it.
+func TestGroup_graces_are_asked_for_once_in_a_step(t *testing.T) {
+	const n = 100
+	deps := scheduler.NewDependencies[int]()
+	for i := range n {
+		deps.Add(i)
+	}
+	asked := 0
+	g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task {
+		return &fakeTask{step: func() func(context.Context) (scheduler.Yield, error) {
+			steps := 0
+			return func(context.Context) (scheduler.Yield, error) {
+				if steps++; steps == 2 {
+					return scheduler.Yield{}, errBoom
+				}
+				return scheduler.Next, nil
+			}
+		}()}
+	}, &scheduler.GroupOptions[int]{GraceFor: func(int) time.Duration { asked++; return time.Hour }})
+	require.NoError(t, err)
+	require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), errBoom)
+	require.Len(t, g.Errors(), n)
+	require.Equal(t, n-1, asked)
+}
+
+// A panic goes up as it is, and the others that it causes are kept: none of them
+// nests in it.
+func TestGroup_panics_of_all_closes(t *testing.T) {
+	const n = 200
+	deps := scheduler.NewDependencies[int]()
+	for i := range n {
+		deps.Add(i)
+	}
+	g, err := scheduler.NewDependencyTaskGroup(deps, func(i int) scheduler.Task {
+		return &fakeTask{
+			step:  func(context.Context) (scheduler.Yield, error) { return scheduler.Next, nil },
+			close: func() error { panic(i) },
+		}
+	}, nil)
+	require.NoError(t, err)
+	_, err = g.Step(t.Context())
+	require.NoError(t, err)
+	var depth int
+	func() {
+		defer func() {
+			require.Equal(t, 0, panickedWith(recover()))
+			stack := make([]byte, 1<<20)
+			depth = len(stack[:runtime.Stack(stack, false)])
+		}()
+		_ = g.Close()
+	}()
+	require.Less(t, depth, 10_000, "no panic inside of a panic inside of a panic")
+	require.Len(t, g.Errors(), n)
+	require.Equal(t, n, g.Count(scheduler.StateFailed))
+	p := asError[*scheduler.PanicError](t, g.Err(n-1))
+	require.Equal(t, n-1, p.Value)
+}
+
+// A node that Completed names frees what requires it when all that it requires
+// itself is done, and is waited for until then.
+func TestGroup_Completed_in_a_chain(t *testing.T) {
+	var order []string
+	g, err := scheduler.NewDependencyTaskGroup(graph("b:a c:b d:c"), func(k string) scheduler.Task {
+		order = append(order, k)
+		return scheduler.Pause(scheduler.Rounds(2))
+	}, &scheduler.GroupOptions[string]{Completed: func(k string) bool { return k == "b" || k == "c" }})
+	require.NoError(t, err)
+	_, err = g.Step(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"a"}, order)
+	require.Equal(t, []string{"c"}, slices.Collect(g.WaitsFor("d")))
+	require.NoError(t, scheduler.Run(t.Context(), scheduler.Sequence(g), nil))
+	require.Equal(t, []string{"a", "d"}, order)
+}
+
+// An empty list of a Snapshot is a list, also in JSON.
+func TestSnapshot_of_nothing(t *testing.T) {
+	g, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) }, nil)
+	require.NoError(t, err)
+	for _, s := range []scheduler.Snapshot[string]{g.Snapshot(), g.Snapshot().After(scheduler.Snapshot[string]{})} {
+		text, err := json.Marshal(s)
+		require.NoError(t, err)
+		require.JSONEq(t, `{"completed":[],"started":[]}`, string(text))
+	}
+}
+
+// What nodes of a group inside had failed with is in the result, and in Errors of
+// every group around, whatever ends the group inside and whatever holds it.
+func TestGroup_failures_inside_survive(t *testing.T) {
+	const s = time.Second
+	disk := errors.New("disk full")
+	inner := func() scheduler.Task {
+		deps := scheduler.NewDependencies[string]()
+		deps.Add("bad")
+		deps.Add("sleeps")
+		g, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
+			if k == "bad" {
+				return lasting(1, disk)
+			}
+			return scheduler.Pause(scheduler.After(time.Hour))
+		}, &scheduler.GroupOptions[string]{AggregateErrors: true})
+		require.NoError(t, err)
+		return g
+	}
+	for reason, test := range map[string]struct {
+		want   error // beside disk
+		limit  time.Duration
+		grace  time.Duration
+		fails  bool
+		node   time.Duration
+		called func(r *scheduler.TaskRunner, cancel context.CancelCauseFunc)
+	}{
+		"timeout of the run":             {want: context.DeadlineExceeded, limit: 2 * s},
+		"timeout of the run, with grace": {want: context.DeadlineExceeded, limit: 2 * s, grace: s},
+		"timeout of the node":            {want: context.DeadlineExceeded, node: 2 * s},
+		"end of the context":             {want: errOops, called: func(_ *scheduler.TaskRunner, cancel context.CancelCauseFunc) { cancel(errOops) }},
+		"end of the context, with grace": {want: errOops, grace: s, called: func(_ *scheduler.TaskRunner, cancel context.CancelCauseFunc) { cancel(errOops) }},
+		"Stop":                           {want: errOther, called: func(r *scheduler.TaskRunner, _ context.CancelCauseFunc) { r.Stop(errOther) }},
+		"Kill":                           {want: scheduler.ErrCancelled, called: func(r *scheduler.TaskRunner, _ context.CancelCauseFunc) { r.Kill() }},
+		"Interrupt":                      {want: errOther, called: func(r *scheduler.TaskRunner, _ context.CancelCauseFunc) { r.Interrupt(errOther) }},
+		"a failure beside it":            {want: errBoom, fails: true},
+		"a failure beside it, in grace":  {want: errBoom, fails: true, grace: s},
+	} {
+		for name := range held(inner) {
+			if name == "AsTask" || name == "group in AsTask" {
+				continue // keeps the original's rule: what its task swallows is not reported
+			}
+			for _, aggregate := range []bool{false, true} {
+				t.Run(fmt.Sprint(reason, " ", name, " ", aggregate), func(t *testing.T) {
+					clock := schedulertest.NewClock(time.Time{})
+					ctx, cancel := context.WithCancelCause(t.Context())
+					defer cancel(nil)
+					var r *scheduler.TaskRunner
+					outer := newGroup(t, "holds acts", func(k string) scheduler.Task {
+						if k == "holds" {
+							return held(inner)[name]
+						}
+						return scheduler.Sequence(scheduler.Pause(scheduler.After(2*s)), scheduler.Func(func(context.Context) error {
+							if test.called != nil {
+								test.called(r, cancel)
+							}
+							if test.fails {
+								return errBoom
+							}
+							return nil
+						}))
+					}, &scheduler.GroupOptions[string]{AggregateErrors: aggregate, Timeout: byKey(map[string]time.Duration{"holds": test.node})})
+					top := scheduler.All(outer)
+					r = scheduler.NewTaskRunner(top, &scheduler.RunnerOptions{Clock: clock, Timeout: test.limit, Grace: test.grace})
+					err := r.Run(ctx)
+					require.ErrorIs(t, err, test.want)
+					require.ErrorIs(t, err, disk)
+					var node *scheduler.TaskError
+					require.ErrorAs(t, err, &node)
+					for _, g := range []interface{ Errors() []error }{outer, top.(interface{ Errors() []error })} {
+						require.ErrorIs(t, errors.Join(g.Errors()...), disk)
+					}
+				})
+			}
+		}
+	}
+}
+
+// Drain that left something is in the result, also beside failures.
+func TestGroup_drained_beside_a_failure(t *testing.T) {
+	var g *scheduler.DependencyTaskGroup[string]
+	g = newGroup(t, "bad slow later:slow", func(k string) scheduler.Task {
+		if k == "slow" {
+			return lasting(2, nil)
+		}
+		return scheduler.Func(func(context.Context) error {
+			g.Drain()
+			return errBoom
+		})
+	}, &scheduler.GroupOptions[string]{AggregateErrors: true})
+	err := scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{})})
+	require.ErrorIs(t, err, errBoom)
+	require.ErrorIs(t, err, scheduler.ErrDrained)
+	require.Equal(t, scheduler.StatePending, g.State("later"))
+}
+
+// An Observer that panics when it is told of a step leaves no task open, and loses
+// no answer.
+func TestGroup_panic_of_an_observer_about_a_step(t *testing.T) {
+	for _, kind := range []scheduler.Kind{scheduler.NodeStepped, scheduler.SlowStep} {
+		for _, recovers := range []bool{false, true} {
+			for step := range 3 {
+				for name, last := range map[string]struct {
+					ends bool
+					err  error
+				}{"goes on": {}, "fails": {true, errOops}, "succeeds": {true, nil}} {
+					t.Run(fmt.Sprintf("%v, recovers %v, step %d, %s", kind, recovers, step, name), func(t *testing.T) {
+						clock := schedulertest.NewClock(time.Time{})
+						steps, told, ended := 0, 0, false
+						limiter := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1})
+						g := groupOf(t, "a", func(string) scheduler.Task {
+							return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+								defer func() { ended = true }()
+								for ; ; steps++ {
+									clock.Advance(time.Minute)
+									if steps == step && last.ends {
+										return last.err
+									}
+									if err := co.Yield(scheduler.Next); err != nil {
+										return err
+									}
+								}
+							})
+						}, &scheduler.GroupOptions[string]{
+							SlowStep: time.Second, RecoverPanics: recovers,
+							Claims: func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: limiter, Weight: 1}} },
+							Observer: kindObserver{kind, func() {
+								if told++; told == step+1 {
+									panic("observer")
+								}
+							}},
+						})
+						require.Panics(t, func() {
+							_ = scheduler.Run(t.Context(), scheduler.All(g), &scheduler.RunnerOptions{Clock: clock})
+						})
+						require.True(t, ended)
+						require.Zero(t, limiter.InUse())
+						switch {
+						case last.err != nil:
+							require.ErrorIs(t, g.Err("a"), errOops)
+							require.ErrorIs(t, errors.Join(g.Errors()...), errOops)
+						case last.ends:
+							require.Equal(t, scheduler.StateSucceeded, g.State("a"))
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
+// kindObserver calls a function for records of one kind.
+type kindObserver struct {
+	kind scheduler.Kind
+	f    func()
+}
+
+func (o kindObserver) Observe(scheduler.Record) { o.f() }
+func (o kindObserver) Wants() scheduler.Kinds   { return scheduler.KindsOf(o.kind) }
+
+// What a drained group has left pending stays so, even if a panic ends the group.
+func TestGroup_drained_that_panics(t *testing.T) {
+	var told kinds
+	group := newGroup(t, "a b:a", func(string) scheduler.Task {
+		return &fakeTask{
+			step:  func(context.Context) (scheduler.Yield, error) { return scheduler.Next, nil },
+			close: func() error { panic(errOops) },
+		}
+	}, &scheduler.GroupOptions[string]{Observer: &told})
+	ctx := scheduler.WithClock(t.Context(), newClock())
+	mustStep(t, ctx, group)
+	group.Drain()
+	panicOf(t, func() { _ = group.Close() })
+	require.Equal(t, scheduler.StatePending, group.State("b"))
+	require.NotContains(t, told.take(), "node changed b")
 }

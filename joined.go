@@ -1,7 +1,10 @@
 package scheduler
 
 import (
+	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -37,3 +40,107 @@ func (j *joinedErrors) Error() string {
 }
 
 func (j *joinedErrors) Unwrap() []error { return j.errs }
+
+// join returns err with more added behind it. Unlike errors.Join it returns a
+// single error as it is, and an error that is part of the other is not repeated.
+// Only the very same value is one: two errors of the same kind are two.
+func join(err, more error) error {
+	switch {
+	case more == nil:
+		return err
+	case err == nil:
+		return more
+	case contains(err, more):
+		return err
+	case contains(more, err):
+		return more
+	}
+	return errors.Join(err, more)
+}
+
+// isSame reports whether two errors are the very same value. Two of a type that ==
+// panics for, such as a slice of errors, are if they are deeply equal.
+//
+//workflowcheck:ignore (Temporal's linter takes reflect.DeepEqual for non-deterministic)
+func isSame(a, b error) (equal bool) {
+	defer func() {
+		if recover() != nil {
+			equal = reflect.DeepEqual(a, b)
+		}
+	}()
+	return a == b //nolint:errorlint // That very value.
+}
+
+// contains reports whether part is err or one of the errors inside it.
+func contains(err, part error) bool {
+	if err == nil {
+		return false
+	}
+	if isSame(err, part) {
+		return true
+	}
+	switch e := err.(type) { //nolint:errorlint // One level at a time.
+	case interface{ Unwrap() error }:
+		return contains(e.Unwrap(), part)
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), func(branch error) bool { return contains(branch, part) })
+	}
+	return false
+}
+
+// closeError is an error from closing a subtask, as Await returns it: the
+// coroutine learns both that it is being closed and what went wrong.
+type closeError struct{ err error }
+
+func (e *closeError) Error() string { return e.err.Error() }
+
+func (e *closeError) Unwrap() []error { return []error{e.err, ErrClosed} }
+
+// dropClosed returns err without ErrClosed.
+func dropClosed(err error) error { return drop(err, ErrClosed) }
+
+// drop returns err without what: nil if it is what or only adds words to it, and
+// without those branches of a joined error.
+func drop(err, what error) error {
+	return dropAll(err, func(e error) bool { return isSame(e, what) })
+}
+
+// dropAll is drop of all that match.
+func dropAll(err error, match func(error) bool) error {
+	if err == nil || match(err) {
+		return nil
+	}
+	switch e := err.(type) { //nolint:errorlint // One level at a time.
+	case *Timeout: // it says more than what it is about
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil && dropAll(inner, match) == nil {
+			return nil
+		}
+	case interface{ Unwrap() []error }:
+		return dropBranches(err, e.Unwrap(), match)
+	}
+	return err
+}
+
+// dropBranches is dropAll of an error that joins branches.
+func dropBranches(err error, branches []error, match func(error) bool) error {
+	var kept []error
+	changed := false
+	for _, branch := range branches {
+		left := dropAll(branch, match)
+		changed = changed || !isSame(left, branch)
+		if left != nil {
+			kept = append(kept, left)
+		}
+	}
+	switch {
+	case !changed:
+		return err
+	case len(kept) == 1:
+		return kept[0]
+	}
+	if _, ok := err.(*ExceptionGroup); ok { //nolint:errorlint // One level at a time.
+		return orNil(groupOf(kept))
+	}
+	return joinedOf(kept)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"strings"
 	"testing"
@@ -192,5 +193,272 @@ func TestTimes_saturate(t *testing.T) {
 			err := scheduler.Run(t.Context(), scheduler.Pause(scheduler.Next), &scheduler.RunnerOptions{Clock: clock})
 			require.EqualError(t, err, fmt.Sprintf("scheduler: RunnerOptions.Clock: shows %04d-01-01, which is not from 1678 to 2262", year))
 		}
+	})
+}
+
+// What is nil where something belongs panics with a sentence that names the function.
+func TestMisuse_panics_with_a_sentence(t *testing.T) {
+	var (
+		none   *scheduler.TaskRunner
+		deps   *scheduler.Dependencies[string]
+		limit  *scheduler.Limiter
+		co     *scheduler.Coroutine
+		ctx    = t.Context()
+		task   = func() scheduler.Task { return scheduler.Pause(scheduler.Next) }
+		number = func(context.Context) (int, error) { return 0, nil }
+	)
+	for want, do := range map[string]func(){
+		"scheduler: TaskRunner.AsTask: nil TaskRunner":          func() { none.AsTask(0) },
+		"scheduler: TaskRunner.Run: nil TaskRunner":             func() { _ = none.Run(ctx) },
+		"scheduler: TaskRunner.RunWith: nil TaskRunner":         func() { _ = none.RunWith(ctx, 0, 0) },
+		"scheduler: TaskRunner.RunToCompletion: nil TaskRunner": func() { _ = none.RunToCompletion(ctx, 0) },
+		"scheduler: TaskRunner.Start: nil TaskRunner":           func() { _ = none.Start(ctx, 0) },
+		"scheduler: TaskRunner.Step: nil TaskRunner":            func() { _, _ = none.Step(ctx) },
+		"scheduler: TaskRunner.Stop: nil TaskRunner":            func() { none.Stop(errOops) },
+		"scheduler: TaskRunner.Kill: nil TaskRunner":            func() { none.Kill() },
+		"scheduler: TaskRunner.Cancel: nil TaskRunner":          func() { _ = none.Cancel() },
+		"scheduler: TaskRunner.CancelAfter: nil TaskRunner":     func() { none.CancelAfter(0) },
+		"scheduler: TaskRunner.Interrupt: nil TaskRunner":       func() { none.Interrupt(errOops) },
+		"scheduler: TaskRunner.Post: nil TaskRunner":            func() { none.Post(func() {}) },
+		"scheduler: TaskRunner.RunPosted: nil TaskRunner":       func() { none.RunPosted() },
+		"scheduler: TaskRunner.Due: nil TaskRunner":             func() { none.Due() },
+		"scheduler: TaskRunner.Started: nil TaskRunner":         func() { none.Started() },
+		"scheduler: TaskRunner.Done: nil TaskRunner":            func() { none.Done() },
+		"scheduler: TaskRunner.Err: nil TaskRunner":             func() { _ = none.Err() },
+		"scheduler: TaskRunner.String: nil TaskRunner":          func() { _ = none.String() },
+		"scheduler: Subrun: nil TaskRunner":                     func() { scheduler.Subrun(none) },
+
+		"scheduler: nil Dependencies; use NewDependencies":     func() { deps.Add("a") },
+		"scheduler: nil Dependencies; use NewDependencies ":    func() { deps.Len() },
+		"scheduler: nil Dependencies; use NewDependencies  ":   func() { _ = deps.String() },
+		"scheduler: nil Dependencies; use NewDependencies   ":  func() { scheduler.Translate(deps, func(k string) string { return k }) },
+		"scheduler: nil Dependencies; use NewDependencies    ": func() { _ = deps.WriteDOT(io.Discard) },
+		"scheduler: Dependencies.Subset: nil function":         func() { graph("a").Subset(nil) },
+		"scheduler: Translate: nil function":                   func() { scheduler.Translate[string, int](graph("a"), nil) },
+
+		"scheduler: Limiter.SetCapacity: a Limiter that NewLimiter did not make": func() { new(scheduler.Limiter).SetCapacity(1) },
+		"scheduler: Limiter.InUse: a Limiter that NewLimiter did not make":       func() { new(scheduler.Limiter).InUse() },
+		"scheduler: Limiter.Waiting: a Limiter that NewLimiter did not make":     func() { limit.Waiting() },
+
+		"scheduler: Call: nil Coroutine":                             func() { _, _ = scheduler.Call(nil, number) },
+		"scheduler: Coroutine.Yield called outside its function":     func() { _ = co.Yield(scheduler.Next) },
+		"scheduler: Coroutine.Await called outside its function":     func() { _ = co.Await(task()) },
+		"scheduler: Coroutine.Context called outside its function":   func() { co.Context() },
+		"scheduler: Coroutine.Stopping called outside its function":  func() { co.Stopping() },
+		"scheduler: Coroutine.StopCause called outside its function": func() { _ = co.StopCause() },
+		"scheduler: Coroutine.Context called outside its function ":  func() { new(scheduler.Coroutine).Context() },
+		"scheduler: ObserverFunc: nil function":                      func() { scheduler.ObserverFunc(nil).Observe(scheduler.Record{}) },
+		"scheduler: Ending: nil event":                               func() { scheduler.Ending(nil) },
+		"scheduler: On: nil event":                                   func() { scheduler.On(nil) },
+		"scheduler: On: no event":                                    func() { scheduler.On() },
+		"scheduler: Reserve: nil Task":                               func() { scheduler.Reserve(time.Second, nil) },
+		"scheduler: Shield: nil Task":                                func() { scheduler.Shield(nil) },
+		"scheduler: Named: nil Task for web":                         func() { scheduler.Named("web", nil) },
+		"scheduler: Claiming: nil Task":                              func() { scheduler.Claiming(nil, nil) },
+		"scheduler: Blocking: nil function":                          func() { scheduler.Blocking(nil) },
+		"scheduler: Wrap: nil function":                              func() { scheduler.Wrap(nil) },
+		"scheduler: Poll: nil function":                              func() { scheduler.Poll(time.Second, nil) },
+		"scheduler: Fetch: nil function":                             func() { scheduler.Fetch[int](nil, nil) },
+		"scheduler: Timeout.Trigger: nil Task":                       func() { _ = new(scheduler.Timeout).Trigger(ctx, nil) },
+		"scheduler: TimedCancel.Trigger: nil Task":                   func() { _ = new(scheduler.TimedCancel).Trigger(ctx, nil) },
+		"scheduler: ExceptionGroup.Split: nil function":              func() { _, _ = new(scheduler.ExceptionGroup).Split(nil) },
+		"scheduler: TaskRunner.Post to Pause(next): nil function":    func() { scheduler.NewTaskRunner(task(), nil).Post(nil) },
+		"scheduler: TaskRunner.Interrupt of Pause(next): nil error":  func() { scheduler.NewTaskRunner(task(), nil).Interrupt(nil) },
+	} {
+		for want[len(want)-1] == ' ' {
+			want = want[:len(want)-1]
+		}
+		require.PanicsWithValue(t, want, do)
+	}
+	v := panicOf(t, func() {
+		_ = scheduler.Run(ctx, scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			_, err := scheduler.Call[int](co, nil)
+			return err
+		}), nil)
+	})
+	require.ErrorContains(t, v.(error), "scheduler: Call: nil function")
+}
+
+// What has an error to return says it by that.
+func TestMisuse_is_an_OptionError(t *testing.T) {
+	var typed *fakeTask
+	var group *scheduler.DependencyTaskGroup[string]
+	var zero scheduler.TaskRunner
+	var deps *scheduler.Dependencies[string]
+	ctx := t.Context()
+	fn := func(context.Context, string) error { return nil }
+	made := groupOf(t, "a", hours, nil)
+	write := func(n int64, err error) error { require.Zero(t, n); return err }
+	step := func(_ bool, err error) error { return err }
+	for name, tt := range map[string]struct {
+		err  error
+		want string
+	}{
+		"typed nil":               {scheduler.Run(ctx, typed, nil), "scheduler: task: nil *scheduler_test.fakeTask as Task"},
+		"nil group":               {scheduler.Run(ctx, group, nil), "scheduler: task: nil *scheduler.DependencyTaskGroup[string] as Task"},
+		"zero runner, Start":      {zero.Start(ctx, 0), "scheduler: TaskRunner: zero value; use NewTaskRunner"},
+		"zero runner, Step":       {step(zero.Step(ctx)), "scheduler: TaskRunner: zero value; use NewTaskRunner"},
+		"zero runner, Run":        {zero.Run(ctx), "scheduler: TaskRunner: zero value; use NewTaskRunner"},
+		"zero runner, completion": {zero.RunToCompletion(ctx, 0), "scheduler: TaskRunner: zero value; use NewTaskRunner"},
+		"zero runner, AsTask":     {scheduler.Run(ctx, zero.AsTask(0), nil), "scheduler: TaskRunner: zero value; use NewTaskRunner"},
+		"zero runner, Subrun":     {scheduler.Run(ctx, scheduler.Subrun(&zero), nil), "scheduler: TaskRunner: zero value; use NewTaskRunner"},
+		"WriteTo":                 {write(made.WriteTo(nil)), "scheduler: w: nil Writer"},
+		"WriteDOT":                {made.WriteDOT(nil), "scheduler: w: nil Writer"},
+		"WriteMermaid":            {made.WriteMermaid(nil), "scheduler: w: nil Writer"},
+		"WriteDOT of a graph":     {graph("a").WriteDOT(nil), "scheduler: w: nil Writer"},
+		"WriteMermaid of a graph": {graph("a").WriteMermaid(nil), "scheduler: w: nil Writer"},
+		"Walk, nil graph":         {scheduler.Walk(ctx, deps, fn, nil), "scheduler: deps: nil Dependencies"},
+		"Walk, nil function":      {scheduler.Walk(ctx, graph("a"), nil, nil), "scheduler: fn: nil function"},
+	} {
+		require.EqualError(t, tt.err, tt.want, name)
+		require.ErrorAs(t, tt.err, new(*scheduler.OptionError), name)
+	}
+	require.Equal(t, "nil *scheduler_test.fakeTask", scheduler.TaskDescription(typed))
+	require.NotPanics(t, func() { _ = (&scheduler.ExceptionGroup{Errors: []error{nil}}).Error() })
+	yes, no := (*scheduler.ExceptionGroup)(nil).Split(func(error) bool { return true })
+	require.Nil(t, yes)
+	require.Nil(t, no)
+}
+
+// A zero group is one without nodes that was never made: it can be asked, and not run.
+func TestGroup_zero_value(t *testing.T) {
+	var g scheduler.DependencyTaskGroup[string]
+	require.Zero(t, g.State("a"))
+	require.False(t, g.Started("a"))
+	require.NoError(t, g.Err("a"))
+	require.Zero(t, g.Len()+g.Count(scheduler.StatePending)+g.Rounds())
+	require.Empty(t, g.Errors())
+	require.Empty(t, g.Snapshot().Completed)
+	require.Equal(t, scheduler.Explanation[string]{Key: "a"}, g.ExplainNode("a"))
+	for range g.All() {
+		t.Error("a node")
+	}
+	for range g.Running() {
+		t.Error("a node")
+	}
+	for range g.WaitsFor("a") {
+		t.Error("a node")
+	}
+	require.NoError(t, errors.Join(g.WriteDOT(io.Discard), g.WriteMermaid(io.Discard), g.Close()))
+}
+
+// What has a nil where a task belongs begins none of those that it was given.
+func TestCombinators_of_a_nil_task_begin_nothing(t *testing.T) {
+	task := scheduler.Func(func(context.Context) error { t.Error("it has begun"); return nil })
+	for want, broken := range map[string]scheduler.Task{
+		"scheduler: nil task: number 1 of a Sequence":   scheduler.Sequence(task, nil),
+		"scheduler: nil task: the task of a Finally":    scheduler.Finally(nil, task),
+		"scheduler: nil task: the cleanup of a Finally": scheduler.Finally(task, nil),
+	} {
+		err := scheduler.Run(t.Context(), broken, nil)
+		require.EqualError(t, err, want)
+		require.ErrorIs(t, err, scheduler.ErrNilTask)
+	}
+}
+
+// A group that is driven by hand says what is wrong with what it was given, and a
+// nil cause of a stop is no nil dereference later.
+func TestGroup_misuse_by_hand(t *testing.T) {
+	var none context.Context
+	group := func() *scheduler.DependencyTaskGroup[string] {
+		return groupOf(t, "a", func(string) scheduler.Task { return scheduler.Pause(scheduler.After(time.Hour)) },
+			&scheduler.GroupOptions[string]{Name: "web", Grace: time.Hour})
+	}
+	g := group()
+	_, err := g.Step(none)
+	require.EqualError(t, err, "scheduler: ctx: nil Context")
+	_, err = g.Step(t.Context())
+	require.NoError(t, err, "it was not used up by that")
+	require.PanicsWithValue(t, "scheduler: DependencyTaskGroup.Throw into web: nil error", func() { _, _ = g.Throw(t.Context(), nil) })
+	require.PanicsWithValue(t, "scheduler: DependencyTaskGroup.Throw into web: nil Context", func() { _, _ = g.Throw(none, errOops) })
+	require.PanicsWithValue(t, "scheduler: DependencyTaskGroup.Stop of web: nil Context", func() { g.Stop(none, errOops) })
+	g.Stop(t.Context(), nil)
+	require.NoError(t, g.Close())
+	require.EqualError(t, new(scheduler.StopError), "scheduler: cancelled")
+
+	err = scheduler.Run(t.Context(), new(scheduler.DependencyTaskGroup[string]), nil)
+	require.EqualError(t, err, "scheduler: DependencyTaskGroup: zero value; use NewDependencyTaskGroup")
+}
+
+func TestMisuse_of_a_nil_context(t *testing.T) {
+	var none context.Context
+	fn := func(context.Context, string) error { return nil }
+	require.EqualError(t, scheduler.Walk(none, graph("a"), fn, nil), "scheduler: ctx: nil Context")
+	for want, do := range map[string]func(){
+		"scheduler: Now: nil Context":       func() { scheduler.Now(none) },
+		"scheduler: StopCause: nil Context": func() { _ = scheduler.StopCause(none) },
+		"scheduler: WithClock: nil Context": func() { scheduler.WithClock(none, newClock()) },
+		"scheduler: Stopping: nil Context":  func() { scheduler.Stopping(none) },
+	} {
+		require.PanicsWithValue(t, want, do)
+	}
+}
+
+// A task that has ended, in whichever way, has been used, and says so with its name.
+func TestTasks_are_used_once(t *testing.T) {
+	fn := func(context.Context) error { return nil }
+	ready := func(context.Context) (bool, error) { return true, nil }
+	body := func(*scheduler.Coroutine) error { return nil }
+	event := func() scheduler.Task { return scheduler.Pause(scheduler.On(new(scheduler.Event))) }
+	subrun := func() *scheduler.TaskRunner {
+		return scheduler.NewTaskRunner(event(), &scheduler.RunnerOptions{Name: "used"})
+	}
+	for name, tt := range map[string]struct {
+		make func() scheduler.Task
+		says string
+	}{
+		"Pause":    {event, "Pause("},
+		"Blocking": {func() scheduler.Task { return scheduler.Blocking(fn) }, "used_once.func"},
+		"Fetch": {func() scheduler.Task {
+			return scheduler.Fetch(ready, func(bool, error) error { return nil })
+		}, "used_once.func"},
+		"Poll":     {func() scheduler.Task { return scheduler.Poll(time.Second, ready) }, "used_once.func"},
+		"Wrap":     {func() scheduler.Task { return scheduler.Wrap(body) }, "used_once.func"},
+		"Sequence": {func() scheduler.Task { return scheduler.Sequence(event()) }, "Sequence"},
+		"Finally":  {func() scheduler.Task { return scheduler.Finally(event(), event()) }, "Finally"},
+		"Retry": {func() scheduler.Task {
+			return scheduler.Retry(constant(0), func(int, error) scheduler.Task { return event() })
+		}, "Retry"},
+		"All":      {func() scheduler.Task { return scheduler.All(event()) }, "All"},
+		"group":    {func() scheduler.Task { return groupOf(t, "a", hours, &scheduler.GroupOptions[string]{Name: "used"}) }, "used"},
+		"Claiming": {func() scheduler.Task { return scheduler.Claiming(nil, event()) }, "Pause("},
+		"Named":    {func() scheduler.Task { return scheduler.Named("web", event()) }, "Pause("},
+		"Shield":   {func() scheduler.Task { return scheduler.Shield(event()) }, "Pause("},
+		"Reserve":  {func() scheduler.Task { return scheduler.Reserve(time.Second, event()) }, "Pause("},
+		"Subrun":   {func() scheduler.Task { return scheduler.Subrun(subrun()) }, "used"},
+	} {
+		for how, end := range map[string]func(scheduler.Task){
+			"Close before its first step": func(task scheduler.Task) { require.NoError(t, task.Close()) },
+			"Throw before its first step": func(task scheduler.Task) {
+				if thrower, ok := task.(scheduler.Thrower); ok {
+					_, err := thrower.Throw(t.Context(), errOops)
+					require.Equal(t, errOops, err)
+				} else {
+					require.NoError(t, task.Close())
+				}
+			},
+			"Close": func(task scheduler.Task) { require.NoError(t, startRunner(t, task, nil).Cancel()) },
+			"Throw": func(task scheduler.Task) {
+				r := startRunner(t, task, nil)
+				r.Interrupt(errOops)
+				_, _ = r.Step(t.Context())
+				_ = r.Cancel() // a clean-up has yielded once more
+			},
+		} {
+			t.Run(name+"/"+how, func(t *testing.T) {
+				task := tt.make()
+				end(task)
+				err := scheduler.Run(t.Context(), task, nil)
+				require.ErrorIs(t, err, scheduler.ErrEnded)
+				require.ErrorContains(t, err, tt.says)
+				require.False(t, errors.Is(err, scheduler.ErrCancelled))
+			})
+		}
+	}
+	t.Run("Subrun of a runner that somebody else drives", func(t *testing.T) {
+		r := startRunner(t, event(), nil)
+		require.NoError(t, scheduler.Subrun(r).Close())
+		require.False(t, r.Done())
+		require.NoError(t, r.Cancel())
 	})
 }

@@ -16,62 +16,6 @@ const (
 	NoGrace time.Duration = math.MinInt64
 )
 
-// RunnerOptions are the options of a [TaskRunner]. A zero field is off.
-type RunnerOptions struct {
-	// Name is the runner's name in errors and logs. The default is the
-	// [TaskDescription] of its task. A [*Timeout] inside a node has the node's key
-	// instead if the task is only known by the name of a function or of a combinator,
-	// such as Retry.
-	Name string
-
-	// Timeout is the time limit of the task from its start. If Start is given another
-	// one, the earlier counts. A negative limit has passed at once.
-	Timeout time.Duration
-
-	// Wait is the longest pause between rounds in Run, and in RunWith and
-	// RunToCompletion if their own is 0.
-	Wait time.Duration
-
-	// Grace is how long the task may continue after Stop, after the end of Run's
-	// context, and after a timeout that it has handled. Without it the task is closed
-	// at once. Groups inside inherit it, unless they have a grace of their own; they
-	// inherit [NoGrace] as well.
-	Grace time.Duration
-
-	// EndCalls ends the contexts of calls inside ([Blocking] and its kin) with the
-	// notice of a stop, and not only when the grace has passed: for calls that look
-	// at nothing but their context. The grace is then how long they are waited for.
-	EndCalls bool
-
-	// Abandon is how long a call inside that has to end may continue before it is
-	// left behind. It counts from the notice, or, without one, from when the call is
-	// closed. A call with a grace is not left behind within it, unless EndCalls has
-	// ended its context. The call then fails with an [*AbandonedError], and the
-	// claims of its node are released; its goroutine is the only thing that a run can
-	// leave behind. 0 means never. With another clock than the system's, the start
-	// fails with an [*OptionError].
-	Abandon time.Duration
-
-	// Watchdog reports steps that do not return. It is off by default, needs the
-	// system's clock, and is for the outermost runner: otherwise the start fails
-	// with an [*OptionError].
-	Watchdog Watchdog
-
-	// Progress is called by Run, RunWith, RunToCompletion and AsTask before each of
-	// their steps except the first. Its error is thrown into the task instead of the
-	// step.
-	Progress func(ctx context.Context) error
-
-	// Wake is called, from any goroutine, when the runner may have become due earlier
-	// than Due last said, or has something for RunPosted. It must not block or call
-	// the runner, but make the loop that drives the runner look again.
-	Wake func()
-
-	// Clock is the time of the runner and of everything inside. By default it is
-	// inherited; the outermost runner has the system's monotonic clock.
-	Clock Clock
-}
-
 // TaskRunner drives one task: it starts it, steps it when it is due, and ends
 // it when its time has passed or it is cancelled.
 //
@@ -165,34 +109,6 @@ func (r *TaskRunner) must(method string) {
 	if r == nil {
 		panic("scheduler: TaskRunner." + method + ": nil TaskRunner")
 	}
-}
-
-func checkRunner(task Task, opts *RunnerOptions) error {
-	if task == nil {
-		return &OptionError{Option: "task", Reason: "nil Task"}
-	}
-	if isNilPointer(task) {
-		return &OptionError{Option: "task", Reason: TaskDescription(task) + " as Task"}
-	}
-	if err := checkDuration("RunnerOptions.Wait", opts.Wait); err != nil {
-		return err
-	}
-	if err := checkDuration("RunnerOptions.Abandon", opts.Abandon); err != nil {
-		return err
-	}
-	if opts.Abandon > 0 && opts.Clock != nil {
-		return errAbandonClock
-	}
-	if err := opts.Watchdog.check(); err != nil {
-		return err
-	}
-	if opts.Watchdog.After > 0 && opts.Clock != nil {
-		return errWatchdogClock
-	}
-	if opts.Grace == NoGrace {
-		return nil
-	}
-	return checkDuration("RunnerOptions.Grace", opts.Grace)
 }
 
 var errZeroRunner = &OptionError{Option: "TaskRunner", Reason: "zero value; use NewTaskRunner"}
@@ -447,106 +363,6 @@ func (r *TaskRunner) limitHere() int64 {
 
 func (r *TaskRunner) thrownHere() error { return r.throwing }
 
-// due reports whether the task is to be stepped, and counts the round.
-func (r *TaskRunner) due() bool {
-	y := &r.y
-	if y.code&yieldNext != 0 || !r.entered {
-		return true
-	}
-	if r.rounds > 0 {
-		if r.rounds--; r.rounds == 0 {
-			return true
-		}
-	}
-	return r.isWoken() || y.code&yieldAt != 0 && (y.at == past || instant(r.now()) >= y.at)
-}
-
-// isWoken reports whether the event that the task waits for was set.
-func (r *TaskRunner) isWoken() bool { return r.y.event != nil && r.woken == r.waiter.turn }
-
-// isCalled reports whether something from outside makes the task due.
-func (r *TaskRunner) isCalled() bool {
-	if r.phase == inForce && (r.untold || r.killed.Load() || r.thrown.Load() != nil) {
-		return true
-	}
-	return r.isWoken()
-}
-
-// park notes when the task wants its next step.
-func (r *TaskRunner) park(y Yield) {
-	r.y = y.absolute(r.clock)
-	r.rounds = y.rounds()
-	switch {
-	case y.event != nil:
-		r.waiter.wait(y.event)
-	case r.waiter.event != nil:
-		r.waiter.leave()
-	}
-	r.deliver()
-	if r.kick.set.Load() {
-		// Perhaps by an event that the task waited for before this step: set
-		// meanwhile, it would cut the pause before the next one short.
-		r.kick.Reset()
-		if r.isCalled() {
-			r.kick.Set()
-		}
-	}
-}
-
-// run makes the runner a waker.
-func (r *TaskRunner) run() *wakes { return r.wakes }
-
-// wake keeps that the event of the task was set, unless it waits for something else
-// by now.
-func (r *TaskRunner) wake(_ int32, turn uint32) *Event {
-	if turn != r.waiter.turn {
-		return nil
-	}
-	r.woken = turn
-	if r.opts.Wake != nil && r.wakes != &r.pool.wakes { // the outermost has called it
-		r.opts.Wake()
-	}
-	return &r.kick
-}
-
-// deliver takes in the wakes of the run, between two steps of the outermost runner.
-func (r *TaskRunner) deliver() {
-	if w := &r.pool.wakes; r.wakes == w && w.some.Load() {
-		w.deliver()
-	}
-}
-
-// dropWakes takes the kick back if it was only for wakes that make nothing due which
-// is waited for: those of a member whose turn comes in the next round anyway.
-func (r *TaskRunner) dropWakes() {
-	if !r.kick.set.Load() || r.called.Load() {
-		return
-	}
-	r.kick.Reset()
-	if r.isCalled() || r.called.Load() || r.wakes == &r.pool.wakes && r.pool.wakes.some.Load() {
-		r.kick.Set()
-	}
-}
-
-// call makes the runner due from outside. It may be called from any goroutine, once
-// what it is for can be seen.
-func (r *TaskRunner) call() {
-	r.called.Store(true)
-	r.signal()
-}
-
-// signal tells the loop that drives the runner that it has become due.
-func (r *TaskRunner) signal() {
-	r.kick.Set()
-	w := r.pool.workers.walker
-	if loop := r.loop.Load(); loop != nil && (w == nil || w.ending.Load() == 0) {
-		loop.signal()
-	}
-	if r.opts.Wake != nil {
-		r.opts.Wake()
-	}
-}
-
 // finish ends the runner with the error that came out of its task, and returns
 // what the step returns. A runner that was stopped fails with the cause, and not
 // with the notice that it made of it.
@@ -572,35 +388,6 @@ func (r *TaskRunner) end(err error) {
 	r.y = Done
 	r.ctx = scopeCache{}
 	r.pool.close()
-}
-
-// Due returns when to call Step next: in the next round, at a time, or when an event
-// is set. The event is also set when something from outside makes the runner due.
-// Times are absolute, and include the runner's time limit and grace. Due is Done once
-// the task has ended.
-func (r *TaskRunner) Due() Yield {
-	r.must("Due")
-	switch {
-	case r.done:
-		return Done
-	case !r.started:
-		return now
-	}
-	r.deliver()
-	r.dropWakes()
-	due := Yield{event: &r.kick, at: r.y.at, code: r.y.code&(yieldNext|yieldAt|yieldClaims|yieldEnding|yieldFailed) | yieldEvent}
-	if r.rounds > 0 {
-		due.code |= yieldNext // rounds are counted by steps
-	}
-	if r.phase == inForce && r.deadline.kind != noDeadline {
-		due.at = earlierOf(due.at, due.code&yieldAt, r.deadline.timer(), yieldAt)
-		due.code |= yieldAt
-	}
-	if r.isCalled() {
-		due.at = past
-		due.code |= yieldAt
-	}
-	return due
 }
 
 // Started reports whether the runner was started.
