@@ -634,7 +634,7 @@ func TestReady_and_what_begins_in_it_after_its_notice(t *testing.T) {
 				d := newServicePlay()
 				ran := false
 				var told error
-				var inner scheduler.Task = scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				inner := scheduler.Wrap(func(co *scheduler.Coroutine) error {
 					told = co.StopCause()
 					return nil
 				})
