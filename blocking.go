@@ -116,13 +116,12 @@ type callBody interface {
 // call is the Task of Blocking and Fetch. There may be very many, so that what
 // most of them never need is made when it is first needed.
 type call struct {
-	body       callBody
-	step       context.Context         // of its first step; nil before
-	next       *call                   // in the queue of workers
-	limit      int64                   // of its context, in nanoseconds since the epoch; 0: none
-	outerLimit int64                   // the same without that of its node
-	end        atomic.Pointer[callEnd] // nil while nothing was told or asked
-	done       Event                   // set when the function has returned
+	body  callBody
+	step  context.Context         // of its first step; nil before
+	next  *call                   // in the queue of workers
+	limit int64                   // of its context, in nanoseconds since the epoch; 0: none
+	end   atomic.Pointer[callEnd] // nil while nothing was told or asked
+	done  Event                   // set when the function has returned
 
 	// Written before done is set, and read after it.
 	err      error // what the function returned, or its *PanicError
@@ -152,7 +151,11 @@ func (c *call) Step(ctx context.Context) (Yield, error) {
 // driving goroutine.
 func (c *call) begin(ctx context.Context) {
 	c.step = ctx
-	c.limit, c.outerLimit = limitsOf(ctx)
+	var outer int64 // the limit without that of its node
+	if c.limit, outer = limitsOf(ctx); c.limit != outer {
+		e := c.told()
+		e.outerLimit, e.hasNodeLimit = outer, true
+	}
 	s := scopeOf(ctx)
 	c.node = noNode
 	if s != nil {

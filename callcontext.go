@@ -26,7 +26,7 @@ func (c *callContext) Deadline() (time.Time, bool) {
 	}
 	nano := c.limit
 	if e := c.end.Load(); e != nil && e.ready.Load() {
-		if nano = c.outerLimit; nano == 0 {
+		if nano = e.outer(); nano == 0 {
 			return at, ok
 		}
 	}
@@ -77,6 +77,7 @@ type callEnd struct {
 	held *claims.Holding // what the node of the call holds; never changed
 
 	ready       atomic.Bool  // it has said so: the limit of its node counts no more
+	outerLimit  int64        // the limit without that of its node, which has one; never changed
 	abandonment *abandonment // nil: it is waited for without end; never changed
 	pending     *clockCall   // nil: no Caller makes it; never changed
 
@@ -85,6 +86,8 @@ type callEnd struct {
 	thrown  error // the last error thrown in
 	note    string
 	hasNote bool // which was not taken yet
+
+	hasNodeLimit bool // its node is what limits it; never changed
 
 	// The end of the context, and why it has ended.
 	err, cause error
@@ -107,6 +110,14 @@ func (c *call) told() *callEnd {
 	}
 	c.end.CompareAndSwap(nil, &callEnd{call: c})
 	return c.end.Load()
+}
+
+// outer returns the limit of the call without that of its node, or 0.
+func (e *callEnd) outer() int64 {
+	if e.hasNodeLimit {
+		return e.outerLimit
+	}
+	return e.call.limit
 }
 
 // stop gives notice. The first one counts; ends says that the context ends

@@ -3,7 +3,7 @@ package scheduler
 // must panics for a nil group, with the name of the method.
 func (g *DependencyTaskGroup[K]) must(method string) {
 	if g == nil {
-		panicNil("DependencyTaskGroup." + method)
+		panicNilGroup(method)
 	}
 }
 
@@ -25,6 +25,12 @@ func (v GroupView) in(method string) *engine {
 	v.must(method)
 	return v.g
 }
+
+// panicNilGroup panics for a method of a nil group. Inlined it would be compiled for
+// each method and type of key.
+//
+//go:noinline
+func panicNilGroup(method string) { panicNil("DependencyTaskGroup." + method) }
 
 // panicNil panics for a method that is called on nil.
 func panicNil(method string) {

@@ -106,14 +106,15 @@ func Rows(n int) []Row {
 		count("bytes a node, running with a timer", 112, "B", func() float64 {
 			return memoryStarted(n, scheduler.After(time.Hour), nil)
 		}),
-		count("machine code for one more type of key", 15<<10, "B", func() float64 {
+		// Options and growth since the limit was set: see docs/performance.md.
+		known(20<<10, count("machine code for one more type of key", 15<<10, "B", func() float64 {
 			size, err := textsize.OfKey()
 			if err != nil {
 				fmt.Fprintln(os.Stderr, "limits:", err)
 				return math.NaN()
 			}
 			return float64(size)
-		}),
+		})),
 		counts("allocations a node beside the task's own", 0.001, forward, func(g shape) float64 {
 			return allocs(run(g.make(n), nil)) - 1
 		}),
