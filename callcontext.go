@@ -25,8 +25,8 @@ func (c *callContext) Deadline() (time.Time, bool) {
 		return at, ok
 	}
 	nano := c.limit
-	if e := c.end.Load(); e != nil && e.ready.Load() {
-		if nano = e.outer(); nano == 0 {
+	if e := c.end.Load(); e != nil && e.hasNodeLimit && e.ready.Load() {
+		if nano = e.outerLimit; nano == 0 {
 			return at, ok
 		}
 	}
@@ -110,14 +110,6 @@ func (c *call) told() *callEnd {
 	}
 	c.end.CompareAndSwap(nil, &callEnd{call: c})
 	return c.end.Load()
-}
-
-// outer returns the limit of the call without that of its node, or 0.
-func (e *callEnd) outer() int64 {
-	if e.hasNodeLimit {
-		return e.outerLimit
-	}
-	return e.call.limit
 }
 
 // stop gives notice. The first one counts; ends says that the context ends
