@@ -126,14 +126,16 @@ func (b *batch[K]) enter(k index.Hashed[K]) uint8 {
 // before, which saves every other look-up.
 func (b *batch[K]) connect(x *index.Index[K], requirer, required K) {
 	to := x.Hash(required)
-	if len(b.edges) == 0 || b.keys[b.requirer].Key != requirer {
-		from := x.Hash(requirer) // if this panics, nothing has been entered
-		place := b.enter(to)
-		b.requirer = b.enter(from)
-		b.edges = append(b.edges, edge{b.requirer, place})
-		return
+	var from index.Hashed[K]
+	isAnother := len(b.edges) == 0 || b.keys[b.requirer].Key != requirer
+	if isAnother {
+		from = x.Hash(requirer) // if this panics, nothing has been entered
 	}
-	b.edges = append(b.edges, edge{b.requirer, b.enter(to)})
+	place := b.enter(to)
+	if isAnother {
+		b.requirer = b.enter(from)
+	}
+	b.edges = append(b.edges, edge{b.requirer, place})
 }
 
 // reserve makes room for n more keys in the batch.

@@ -27,13 +27,13 @@ func (d *Dependencies[K]) WriteMermaid(w io.Writer) error { return d.diagram().w
 // also in a reverse group. The same graph in the same states gives the same text. It
 // is for the driving goroutine. The error is that of w.
 func (g *DependencyTaskGroup[K]) WriteDOT(w io.Writer) error {
-	return g.in("WriteDOT").diagram().writeDOT(w)
+	return g.in("scheduler: DependencyTaskGroup.WriteDOT of nil").diagram().writeDOT(w)
 }
 
 // WriteMermaid writes the same as WriteDOT as a Mermaid flowchart. The class of a
 // node is its state, with "timedOut" in one word.
 func (g *DependencyTaskGroup[K]) WriteMermaid(w io.Writer) error {
-	g.must("WriteMermaid")
+	g.must("scheduler: DependencyTaskGroup.WriteMermaid of nil")
 	return g.engine.diagram().writeMermaid(w)
 }
 

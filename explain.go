@@ -31,7 +31,7 @@ type Explanation[K comparable] struct {
 // Explain yields the state of each node and what it waits for, in key order. It is
 // for the driving goroutine, and takes time in proportion to the graph.
 func (g *DependencyTaskGroup[K]) Explain() iter.Seq[Explanation[K]] {
-	g.must("Explain")
+	g.must("scheduler: DependencyTaskGroup.Explain of nil")
 	return func(yield func(Explanation[K]) bool) {
 		for e := range g.engine.explainAll() {
 			if !yield(withKeys[K](&e)) {
@@ -45,7 +45,7 @@ func (g *DependencyTaskGroup[K]) Explain() iter.Seq[Explanation[K]] {
 // key the State is 0. It is for the driving goroutine. It takes time in proportion to
 // the node's requirements and, with Claims, the nodes that wait for theirs.
 func (g *DependencyTaskGroup[K]) ExplainNode(k K) Explanation[K] {
-	g.must("ExplainNode")
+	g.must("scheduler: DependencyTaskGroup.ExplainNode of nil")
 	p, ok := g.plan.find(k)
 	if !ok {
 		return Explanation[K]{Key: k}
@@ -190,7 +190,7 @@ func list(keys []any) string {
 // nodes ([GroupOptions.KeepOpen]), and a line for each node that has not succeeded,
 // with its state and what it waits for.
 func (g *DependencyTaskGroup[K]) WriteTo(w io.Writer) (int64, error) {
-	return g.in("WriteTo").writeTo(w)
+	return g.in("scheduler: DependencyTaskGroup.WriteTo of nil").writeTo(w)
 }
 
 func (g *engine) writeTo(w io.Writer) (int64, error) {

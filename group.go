@@ -170,52 +170,51 @@ type DependencyTaskGroup[K comparable] struct {
 func NewDependencyTaskGroup[K comparable](
 	deps *Dependencies[K], task func(K) Task, opts *GroupOptions[K],
 ) (*DependencyTaskGroup[K], error) {
-	switch {
-	case deps == nil:
-		return nil, &OptionError{Option: "deps", Reason: "nil Dependencies"}
-	case task == nil:
-		return nil, &OptionError{Option: "task", Reason: "nil function"}
-	}
-	if opts == nil {
-		opts = &GroupOptions[K]{}
-	}
 	g := &DependencyTaskGroup[K]{}
 	key := func(p int32) K { return g.plan.keys[p] }
-	byPosition(&g.engine.opts, opts, key)
-	if err := checkOptions(&g.engine.opts); err != nil {
+	if opts != nil {
+		byPosition(&g.engine.opts, opts, key)
+	}
+	if err := checkOptions(&g.engine.opts, deps == nil, task == nil); err != nil {
 		return nil, err
 	}
 	var err error
-	if g.plan, err = deps.plan(opts.Reverse); err != nil {
+	if g.plan, err = deps.plan(g.engine.opts.Reverse); err != nil {
 		return nil, err
 	}
-	keys := g.plan.keys
-	g.engine.task = func(p int32) Task { return task(keys[p]) }
-	g.engine.direct = func(ctx context.Context, w int) { startDirectly(ctx, &g.engine, w, keys, task) }
-	g.engine.key = func(p int32) any { return keys[p] }
-	if opts.KeepOpen {
+	g.engine.task = func(p int32) Task { return task(key(p)) }
+	g.engine.direct = func(ctx context.Context, w int) { startDirectly(ctx, &g.engine, w, g.plan.keys, task) }
+	g.engine.key = func(p int32) any { return key(p) }
+	if g.engine.opts.KeepOpen {
 		g.input = &inputOptions[K]{opts.Completed, opts.Estimate}
-		g.engine.task = func(p int32) Task { return task(g.plan.keys[p]) }
-		g.engine.key = func(p int32) any { return g.plan.keys[p] }
 	}
 	g.engine.shell = g
 	g.engine.init(g.plan.walkOrder)
 	return g, nil
 }
 
+// The methods of a Task look for nil by themselves, and not by must: they are just
+// small enough to be inlined where a Task is called. If they were not, every type of
+// key would bring the code of all methods of a group into a program.
+
 // Step makes one round: see [DependencyTaskGroup]. The Yield reports when Step should
 // next be called: in the next round, if a node waits for that; at the earliest time or
 // limit of a node; and when the event of a node is set. A group that has ended returns
 // [ErrEnded].
 func (g *DependencyTaskGroup[K]) Step(ctx context.Context) (Yield, error) {
-	return g.in("Step").Step(ctx)
+	if g == nil {
+		panic("scheduler: DependencyTaskGroup.Step of nil")
+	}
+	return g.engine.Step(ctx)
 }
 
 // Throw handles an error thrown into the group; see [DependencyTaskGroup]. No node is
 // stepped, and tasks see the error only as the cause of their notice. It panics if ctx
 // or err is nil.
 func (g *DependencyTaskGroup[K]) Throw(ctx context.Context, err error) (Yield, error) {
-	g.must("Throw")
+	if g == nil {
+		panic("scheduler: DependencyTaskGroup.Throw of nil")
+	}
 	return g.engine.Throw(ctx, err)
 }
 
@@ -225,7 +224,10 @@ func (g *DependencyTaskGroup[K]) Throw(ctx context.Context, err error) (Yield, e
 // its context, no node starts any more, and an unfinished group fails with the notice.
 // It panics if ctx is nil.
 func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) {
-	g.in("Stop").Stop(ctx, cause)
+	if g == nil {
+		panic("scheduler: DependencyTaskGroup.Stop of nil")
+	}
+	g.engine.Stop(ctx, cause)
 }
 
 // Drain starts no more nodes and lets the running ones finish. If nodes are left, they
@@ -234,7 +236,7 @@ func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) {
 // continue to their own end. Drain is for the driving goroutine,
 // between two steps or inside those of its members, and may be called by an
 // [Observer].
-func (g *DependencyTaskGroup[K]) Drain() { g.in("Drain").Drain() }
+func (g *DependencyTaskGroup[K]) Drain() { g.in("scheduler: DependencyTaskGroup.Drain of nil").Drain() }
 
 // Close closes the running members in key order and ends the group. Those whose
 // end takes time, such as [Blocking] calls, are all asked first and waited for
@@ -242,25 +244,42 @@ func (g *DependencyTaskGroup[K]) Drain() { g.in("Drain").Drain() }
 // with the group, and what calls inside ([Blocking] and its kin) failed with when
 // they were closed: nil or an [*ExceptionGroup]. Errors of the members' own Close
 // are kept in Errors only.
-func (g *DependencyTaskGroup[K]) Close() error { return g.in("Close").Close() }
+func (g *DependencyTaskGroup[K]) Close() error {
+	if g == nil {
+		panic("scheduler: DependencyTaskGroup.Close of nil")
+	}
+	return g.engine.Close()
+}
 
 // BeginClose asks all running members to end, and runs no code of their Close.
 // The event is set once Close will not wait.
-func (g *DependencyTaskGroup[K]) BeginClose() *Event { return g.in("BeginClose").BeginClose() }
+func (g *DependencyTaskGroup[K]) BeginClose() *Event {
+	if g == nil {
+		panic("scheduler: DependencyTaskGroup.BeginClose of nil")
+	}
+	return g.engine.BeginClose()
+}
 
 // inside returns the engine of the group that a task is.
 func (g *DependencyTaskGroup[K]) inside() *engine { return &g.engine }
 
 // byPosition sets the options for nodes that are known by position.
 func byPosition[K comparable](b *options, o *GroupOptions[K], key func(int32) K) {
-	*b = options{
-		Name: o.Name, Reverse: o.Reverse, AggregateErrors: o.AggregateErrors, Grace: o.Grace, Limit: o.Limit,
-		Budget: o.Budget, SlowStep: o.SlowStep, RecoverPanics: o.RecoverPanics, EndCalls: o.EndCalls, Abandon: o.Abandon,
-		Observer: o.Observer, KeepOpen: o.KeepOpen,
+	b.Name, b.Observer = o.Name, o.Observer
+	b.Reverse, b.KeepOpen, b.AggregateErrors = o.Reverse, o.KeepOpen, o.AggregateErrors
+	b.RecoverPanics, b.EndCalls = o.RecoverPanics, o.EndCalls
+	b.Grace, b.SlowStep, b.Abandon = o.Grace, o.SlowStep, o.Abandon
+	b.Limit, b.Budget = o.Limit, o.Budget
+	b.GraceFor, b.Timeout, b.Estimate = durationOf(o.GraceFor, key), durationOf(o.Timeout, key), durationOf(o.Estimate, key)
+	if f := o.Priority; f != nil {
+		b.Priority = func(p int32) int { return f(key(p)) }
 	}
-	b.GraceFor, b.Timeout, b.Estimate = ofNode(o.GraceFor, key), ofNode(o.Timeout, key), ofNode(o.Estimate, key)
-	b.Priority = ofNode(o.Priority, key)
-	b.Claims, b.Completed = ofNode(o.Claims, key), ofNode(o.Completed, key)
+	if f := o.Claims; f != nil {
+		b.Claims = func(p int32) []Claim { return f(key(p)) }
+	}
+	if f := o.Completed; f != nil {
+		b.Completed = func(p int32) bool { return f(key(p)) }
+	}
 	if f := o.OnError; f != nil {
 		b.OnError = func(p int32, err error) Disposition { return f(key(p), err) }
 	}
@@ -272,25 +291,21 @@ func byPosition[K comparable](b *options, o *GroupOptions[K], key func(int32) K)
 	}
 }
 
-// ofNode returns f as a function of the node's position. Inlined it would be
+// durationOf returns f as a function of the node's position. Inlined it would be
 // compiled for each option and type of key.
 //
 //go:noinline
-func ofNode[K, V any](f func(K) V, key func(int32) K) func(int32) V {
+func durationOf[K any](f func(K) time.Duration, key func(int32) K) func(int32) time.Duration {
 	if f == nil {
 		return nil
 	}
-	return func(p int32) V { return f(key(p)) }
+	return func(p int32) time.Duration { return f(key(p)) }
 }
 
 // withKeysOf returns nodes and their states for nodes that are known by key.
 func withKeysOf[K any](nodes iter.Seq2[int32, State], key func(int32) K) iter.Seq2[K, State] {
 	return func(yield func(K, State) bool) {
-		for p, s := range nodes {
-			if !yield(key(p), s) {
-				return
-			}
-		}
+		nodes(func(p int32, s State) bool { return yield(key(p), s) })
 	}
 }
 

@@ -69,7 +69,7 @@ func (e *AddError) Unwrap() error { return e.is }
 // memory for those that have not ended, and that. With Claims each node has 8 bytes
 // more, and each different list of claims is kept.
 func (g *DependencyTaskGroup[K]) Add(k K, required ...K) error {
-	g.must("Add")
+	g.must("scheduler: DependencyTaskGroup.Add of nil")
 	e := &g.engine
 	if g.plan == nil {
 		return &OptionError{Option: "DependencyTaskGroup", Reason: "zero value; use NewDependencyTaskGroup"}
@@ -106,14 +106,16 @@ func (g *DependencyTaskGroup[K]) Add(k K, required ...K) error {
 // ends when all that it has have ended. It is for the driving goroutine, as Add is,
 // and may be called by an [Observer] as well. Called again, or without KeepOpen, it
 // does nothing.
-func (g *DependencyTaskGroup[K]) CloseInput() { g.in("CloseInput").closeInput() }
+func (g *DependencyTaskGroup[K]) CloseInput() {
+	g.in("scheduler: DependencyTaskGroup.CloseInput of nil").closeInput()
+}
 
 // Dependencies returns a copy of the graph of the group with all nodes that were
 // added, entered in key order: what a roll-back by [Snapshot.RollBack], or a run
 // that goes on by [Snapshot.Resume], is made of. It takes time in proportion to
 // the graph, and may be called at any time on the driving goroutine.
 func (g *DependencyTaskGroup[K]) Dependencies() *Dependencies[K] {
-	g.must("Dependencies")
+	g.must("scheduler: DependencyTaskGroup.Dependencies of nil")
 	deps := NewDependencies[K]()
 	deps.change()
 	if g.plan == nil {

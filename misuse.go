@@ -1,15 +1,16 @@
 package scheduler
 
-// must panics for a nil group, with the name of the method.
-func (g *DependencyTaskGroup[K]) must(method string) {
+// must panics for a nil group, with the sentence of the method. To put the sentence
+// together here would be code in each method for each type of key.
+func (g *DependencyTaskGroup[K]) must(sentence string) {
 	if g == nil {
-		panicNilGroup(method)
+		panic(sentence)
 	}
 }
 
 // in returns the engine of the group, for a method.
-func (g *DependencyTaskGroup[K]) in(method string) *engine {
-	g.must(method)
+func (g *DependencyTaskGroup[K]) in(sentence string) *engine {
+	g.must(sentence)
 	return &g.engine
 }
 
@@ -25,12 +26,6 @@ func (v GroupView) in(method string) *engine {
 	v.must(method)
 	return v.g
 }
-
-// panicNilGroup panics for a method of a nil group. Inlined it would be compiled for
-// each method and type of key.
-//
-//go:noinline
-func panicNilGroup(method string) { panicNil("DependencyTaskGroup." + method) }
 
 // panicNil panics for a method that is called on nil.
 func panicNil(method string) {

@@ -9,8 +9,12 @@ import (
 type options = GroupOptions[int32]
 
 // checkOptions returns an *OptionError for what cannot be.
-func checkOptions(o *options) error {
+func checkOptions(o *options, noDeps, noTask bool) error {
 	switch {
+	case noDeps:
+		return &OptionError{Option: "deps", Reason: "nil Dependencies"}
+	case noTask:
+		return &OptionError{Option: "task", Reason: "nil function"}
 	case o.Budget < 0:
 		return &OptionError{Option: "GroupOptions.Budget", Reason: fmt.Sprintf("negative number %d", o.Budget)}
 	case o.Limit < 0:

@@ -16,7 +16,7 @@ import "context"
 // in the group, for a node that has ended, is closing, or has been asked to end, and
 // after the group was stopped.
 func (g *DependencyTaskGroup[K]) StopNode(k K, cause error) bool {
-	g.must("StopNode")
+	g.must("scheduler: DependencyTaskGroup.StopNode of nil")
 	p, ok := g.plan.find(k)
 	if cause == nil {
 		cause = ErrCancelled
@@ -31,7 +31,7 @@ func (g *DependencyTaskGroup[K]) StopNode(k K, cause error) bool {
 // with another error it has failed. A nil err is [ErrSkip]; no err counts as a
 // failure of the group. For all else it is like StopNode.
 func (g *DependencyTaskGroup[K]) SkipNode(k K, err error) bool {
-	g.must("SkipNode")
+	g.must("scheduler: DependencyTaskGroup.SkipNode of nil")
 	p, ok := g.plan.find(k)
 	if err == nil {
 		err = ErrSkip

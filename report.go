@@ -8,11 +8,13 @@ import (
 // This file is about what a group tells of itself.
 
 // Len returns the number of nodes.
-func (g *DependencyTaskGroup[K]) Len() int { return g.in("Len").nodes.len() }
+func (g *DependencyTaskGroup[K]) Len() int {
+	return g.in("scheduler: DependencyTaskGroup.Len of nil").nodes.len()
+}
 
 // State returns the state of a node, or 0 for an unknown key.
 func (g *DependencyTaskGroup[K]) State(k K) State {
-	g.must("State")
+	g.must("scheduler: DependencyTaskGroup.State of nil")
 	p, ok := g.plan.find(k)
 	if !ok {
 		return 0
@@ -23,17 +25,19 @@ func (g *DependencyTaskGroup[K]) State(k K) State {
 // Started reports whether a node has been started. It is false for a node that
 // [GroupOptions.Completed] named, and for an unknown key.
 func (g *DependencyTaskGroup[K]) Started(k K) bool {
-	g.must("Started")
+	g.must("scheduler: DependencyTaskGroup.Started of nil")
 	p, ok := g.plan.find(k)
 	return ok && g.engine.nodes.has(p, hasStarted)
 }
 
 // Count returns the number of nodes in a state.
-func (g *DependencyTaskGroup[K]) Count(s State) int { return g.in("Count").nodes.count(s) }
+func (g *DependencyTaskGroup[K]) Count(s State) int {
+	return g.in("scheduler: DependencyTaskGroup.Count of nil").nodes.count(s)
+}
 
 // All returns the nodes with their states, in key order.
 func (g *DependencyTaskGroup[K]) All() iter.Seq2[K, State] {
-	g.must("All")
+	g.must("scheduler: DependencyTaskGroup.All of nil")
 	return func(yield func(K, State) bool) {
 		for p, k := range g.keys() {
 			if !yield(k, g.engine.nodes.state(int32(p))) {
@@ -53,7 +57,7 @@ func (g *DependencyTaskGroup[K]) keys() []K {
 
 // Running returns the running nodes, in key order.
 func (g *DependencyTaskGroup[K]) Running() iter.Seq[K] {
-	g.must("Running")
+	g.must("scheduler: DependencyTaskGroup.Running of nil")
 	return func(yield func(K) bool) {
 		for k, state := range g.All() {
 			if state == StateRunning && !yield(k) {
@@ -68,7 +72,7 @@ func (g *DependencyTaskGroup[K]) Running() iter.Seq[K] {
 // A node that [GroupOptions.Completed] named is unfinished until its own
 // requirements are done.
 func (g *DependencyTaskGroup[K]) WaitsFor(k K) iter.Seq[K] {
-	g.must("WaitsFor")
+	g.must("scheduler: DependencyTaskGroup.WaitsFor of nil")
 	return func(yield func(K) bool) {
 		p, ok := g.plan.find(k)
 		if !ok {
@@ -99,12 +103,14 @@ func (g *engine) waitsFor(p int32) iter.Seq[int32] {
 // Errors returns all errors in order of occurrence: failures and errors of Close as
 // [*TaskError], and the errors thrown into the group. Some of them may not be part of
 // the group's result.
-func (g *DependencyTaskGroup[K]) Errors() []error { return g.in("Errors").failures.errors() }
+func (g *DependencyTaskGroup[K]) Errors() []error {
+	return g.in("scheduler: DependencyTaskGroup.Errors of nil").failures.errors()
+}
 
 // Err returns why a node has not succeeded: the [*TaskError] with which it failed or
 // was closed, or that of the node that caused its skip. It is nil for other nodes.
 func (g *DependencyTaskGroup[K]) Err(k K) error {
-	g.must("Err")
+	g.must("scheduler: DependencyTaskGroup.Err of nil")
 	p, ok := g.plan.find(k)
 	if !ok {
 		return nil
@@ -121,10 +127,14 @@ func (g *engine) errOf(p int32) error {
 }
 
 // Rounds returns the number of rounds so far, including the current one.
-func (g *DependencyTaskGroup[K]) Rounds() int { return g.in("Rounds").round }
+func (g *DependencyTaskGroup[K]) Rounds() int {
+	return g.in("scheduler: DependencyTaskGroup.Rounds of nil").round
+}
 
 // String returns the group's name.
-func (g *DependencyTaskGroup[K]) String() string { return g.in("String").String() }
+func (g *DependencyTaskGroup[K]) String() string {
+	return g.in("scheduler: DependencyTaskGroup.String of nil").String()
+}
 
 // String makes the engine fit to be the driver of a scope.
 func (g *engine) String() string {
@@ -175,7 +185,7 @@ type Outcome[K comparable] struct {
 // skipped or cancelled, and those that were running when the group was stopped even
 // if they succeeded.
 func (g *DependencyTaskGroup[K]) Outcomes() iter.Seq[Outcome[K]] {
-	g.must("Outcomes")
+	g.must("scheduler: DependencyTaskGroup.Outcomes of nil")
 	return func(yield func(Outcome[K]) bool) {
 		for p := range g.engine.outcomes() {
 			if !yield(g.outcome(p)) {

@@ -23,7 +23,7 @@ type Snapshot[K comparable] struct {
 // the driving goroutine, by an Observer as well, so that each change can be
 // stored.
 func (g *DependencyTaskGroup[K]) Snapshot() Snapshot[K] {
-	g.must("Snapshot")
+	g.must("scheduler: DependencyTaskGroup.Snapshot of nil")
 	s := Snapshot[K]{Completed: []K{}, Started: []K{}}
 	for p, k := range g.keys() {
 		p, n := int32(p), &g.engine.nodes

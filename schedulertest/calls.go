@@ -231,6 +231,7 @@ func (c *simCall) String() string { return c.name }
 type callSet struct {
 	mu      sync.Mutex
 	calls   []*simCall    // those that are not answered, in order of start
+	gone    int           // so many of the first ones have ended
 	changed chan struct{} // closed when something happens to a call; nil while nobody waits for that
 	settle  func()        // synctest.Wait, or nil outside of a bubble
 	clock   func() time.Time
@@ -298,7 +299,10 @@ func (s *callSet) of(p *scheduler.PendingCall) *simCall {
 // next returns the first call that continues at a time, or begins, and marks it as
 // busy. The caller holds s.mu.
 func (s *callSet) next(now time.Time) (c *simCall, begins bool) {
-	for _, c := range s.calls {
+	for s.gone < len(s.calls) && s.calls[s.gone].state == ended {
+		s.gone++ // else n calls would look at each other n times before they are answered
+	}
+	for _, c := range s.calls[s.gone:] {
 		if c.isDue(now) {
 			begins = c.state == begun
 			c.state = busy
@@ -438,6 +442,7 @@ func (s *callSet) answer() bool {
 		}
 		return c.state == ended
 	})
+	s.gone = 0
 	s.mu.Unlock()
 	for _, c := range answered {
 		if c.pending != nil {

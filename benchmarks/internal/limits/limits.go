@@ -106,15 +106,14 @@ func Rows(n int) []Row {
 		count("bytes a node, running with a timer", 112, "B", func() float64 {
 			return memoryStarted(n, scheduler.After(time.Hour), nil)
 		}),
-		// Options and growth since the limit was set: see docs/performance.md.
-		known(20<<10, count("machine code for one more type of key", 15<<10, "B", func() float64 {
+		count("machine code for one more type of key", 15<<10, "B", func() float64 {
 			size, err := textsize.OfKey()
 			if err != nil {
 				fmt.Fprintln(os.Stderr, "limits:", err)
 				return math.NaN()
 			}
 			return float64(size)
-		})),
+		}),
 		counts("allocations a node beside the task's own", 0.001, forward, func(g shape) float64 {
 			return allocs(run(g.make(n), nil)) - 1
 		}),
@@ -209,11 +208,7 @@ func Reported(n int) []Row {
 func Growth() []Row {
 	var rows []Row
 	for _, row := range growth.Rows() {
-		known := 0.0
-		if row.Name == "n calls" || row.Name == "n calls with a result" {
-			known = 25 // all under way at once, 25 to 28 in a quick run: docs/performance.md
-		}
-		rows = append(rows, Row{Name: "growth: " + row.Name, Limit: row.Most(), Known: known, Measure: func(reps int) Result {
+		rows = append(rows, Row{Name: "growth: " + row.Name, Limit: row.Most(), Measure: func(reps int) Result {
 			g := row.Measure(min(reps, 5))
 			return Result{g.Times, fmt.Sprintf("%s at %s, %s at %s", Nanoseconds(g.Small), Power(row.N), Nanoseconds(g.Large), Power(10*row.N))}
 		}})
