@@ -126,3 +126,76 @@ func TestTaskRunner_Due_of_a_group_inside_whose_turn_has_come(t *testing.T) {
 	require.True(t, r.Due().Ready(), "a call of the runner itself counts")
 	require.NoError(t, r.Cancel())
 }
+
+// A group that is stepped by hand is not due either for wakes of members that were
+// closed since, at whatever depth.
+func TestDependencyTaskGroup_Step_by_hand_after_a_woken_member_was_closed(t *testing.T) {
+	t.Parallel()
+	insides := map[string]func(task scheduler.Task) scheduler.Task{
+		"alone":       func(task scheduler.Task) scheduler.Task { return task },
+		"in a group":  func(task scheduler.Task) scheduler.Task { return lingering(t, task, &fakeTask{}) },
+		"in a runner": func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
+		"in a group in All": func(task scheduler.Task) scheduler.Task {
+			return scheduler.All(lingering(t, task, &fakeTask{}))
+		},
+	}
+	for name, wrap := range insides {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := scheduler.WithClock(t.Context(), newClock())
+			event, fails := new(scheduler.Event), false
+			b := &fakeTask{
+				step: func(context.Context) (scheduler.Yield, error) {
+					event.Set()
+					return scheduler.Next, nil
+				},
+				stop: func(context.Context, error) {},
+			}
+			c := scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+				if fails {
+					return scheduler.Yield{}, errSpace
+				}
+				return scheduler.Next, nil
+			})
+			deaf := &fakeTask{step: forever, stop: func(context.Context, error) {}}
+			newOf := func(last scheduler.Task) *scheduler.DependencyTaskGroup[string] {
+				return newGroup(t, "a b c", byKey(map[string]scheduler.Task{
+					"a": wrap(scheduler.Pause(scheduler.On(event))), "b": b, "c": last,
+				}), &scheduler.GroupOptions[string]{GraceFor: byKey(map[string]time.Duration{"b": time.Minute})})
+			}
+			requireDue := func(y scheduler.Yield, err error, ready bool) {
+				t.Helper()
+				require.NoError(t, err)
+				require.Equal(t, 1, y.Rounds())
+				require.Equal(t, ready, y.Ready())
+			}
+
+			group := newOf(deaf)
+			y, err := group.Step(ctx)
+			requireDue(y, err, true)
+			y, err = group.Throw(ctx, errBoom)
+			require.Equal(t, scheduler.StateCancelled, group.State("a"))
+			requireDue(y, err, false)
+			require.NoError(t, group.Close())
+
+			// The step in which it is woken closes it as well.
+			event.Reset()
+			group = newOf(c)
+			fails = true
+			y, err = group.Step(ctx)
+			require.Equal(t, scheduler.StateCancelled, group.State("a"))
+			requireDue(y, err, false)
+			require.ErrorIs(t, group.Close(), errSpace)
+
+			// What it is called for otherwise counts.
+			event.Reset()
+			group = newOf(deaf)
+			y, err = group.Step(ctx)
+			requireDue(y, err, true)
+			group.Drain()
+			y, err = group.Throw(ctx, errBoom)
+			requireDue(y, err, true)
+			require.NoError(t, group.Close())
+		})
+	}
+}

@@ -159,9 +159,6 @@ func (g *engine) Step(ctx context.Context) (y Yield, err error) {
 	}
 	g.exclusively("Step", func() {
 		ctx := g.enter(ctx)
-		if w := &g.pool.wakes; g.parking.wakes == w {
-			w.deliver()
-		}
 		g.makeRound(ctx)
 		y, err = g.stepResult(ctx)
 	})
@@ -200,7 +197,6 @@ func (g *engine) Throw(ctx context.Context, thrown error) (y Yield, err error) {
 			g.beginCloseAll()
 			g.cancelPending()
 		}
-		g.parking.dropWakes()
 		y, err = g.stepResult(ctx)
 	})
 	return y, err
@@ -323,11 +319,32 @@ func (g *engine) exclusively(method string, code func()) {
 // signal makes the engine the owner of the wakes of a run, if it is the outermost.
 func (g *engine) signal() { g.parking.event.Set() }
 
+// deliver takes in the wakes of the run, if the engine is the outermost.
+func (g *engine) deliver() {
+	if w := &g.pool.wakes; g.parking.wakes == w && w.some.Load() {
+		w.deliver()
+	}
+}
+
+// dropWakes takes the group's event back if it makes nobody due. That of an outermost
+// group is set for each wake of the run.
+func (g *engine) dropWakes() {
+	if !g.parking.event.set.Load() {
+		return
+	}
+	g.deliver()
+	g.parking.dropWakes()
+	if w := &g.pool.wakes; g.parking.wakes == w && w.some.Load() { // meanwhile
+		g.signal()
+	}
+}
+
 // stepResult is what a step returns: the group's result once nothing is left to
 // be done.
 func (g *engine) stepResult(ctx context.Context) (Yield, error) {
 	g.retire(ctx)
 	g.tellLateDrain()
+	g.dropWakes()
 	g.checkDeadlock()
 	if !g.isOver() {
 		y := g.nextStep()

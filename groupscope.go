@@ -13,6 +13,7 @@ func (g *engine) enter(ctx context.Context) context.Context {
 	if first {
 		g.begin(ctx, s)
 	}
+	g.deliver()
 	g.budget = g.opts.Budget
 	g.ending.asked = false
 	g.claims.goOn()

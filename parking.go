@@ -342,9 +342,6 @@ func (k *parking) isWoken(w wokenSlot) bool {
 // since, or wait for something else: it would cut short the pause before a round
 // that nobody waits for.
 func (k *parking) dropWakes() {
-	if len(k.woken) == 0 {
-		return
-	}
 	k.woken = slices.DeleteFunc(k.woken, func(w wokenSlot) bool { return !k.isWoken(w) })
 	if len(k.woken) > 0 {
 		return

@@ -152,13 +152,10 @@ func (e *bareEngine) answer(what string, call func(context.Context) (scheduler.Y
 // answered writes down what a group says.
 func (t *modelTrace) answered(what string, done, rounds bool, at int64, ready bool, err string) {
 	t.b = append(t.b, what...)
-	// A group that is stepped by hand has no runner which takes back the wakes of
-	// members that a throw has closed: it may be due early then, for a round of nothing.
-	early := what != "step"
-	for _, is := range []bool{done, rounds, ready && !early} {
+	for _, is := range []bool{done, rounds, ready} {
 		t.b = strconv.AppendBool(append(t.b, ' '), is)
 	}
-	if !ready && !early { // else it does not matter
+	if !ready { // else it does not matter
 		t.b = strconv.AppendInt(append(t.b, ' '), at-modelStart, 10)
 	}
 	t.b = append(append(append(t.b, ' '), err...), '\n')
