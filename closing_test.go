@@ -184,6 +184,31 @@ func TestEnding_in_answer_to_a_Timeout(t *testing.T) {
 	}
 }
 
+// The limit of a runner does not make one due that is ending already.
+func TestEnding_behind_a_runner_with_a_limit(t *testing.T) {
+	t.Parallel()
+	var first, second scheduler.Event
+	clock := newClock()
+	task := &fakeTask{yields: []scheduler.Yield{scheduler.Next, scheduler.Ending(&second)}, throw: always(scheduler.Ending(&first), nil)}
+	g := newGroup(t, "a", func(string) scheduler.Task {
+		return scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Timeout: time.Minute}).AsTask(0)
+	}, &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Second }})
+	ctx := scheduler.WithClock(t.Context(), clock)
+	mustStep(t, ctx, g)
+	clock.Advance(2 * time.Second)
+	for _, event := range []*scheduler.Event{&first, &second} {
+		y := mustStep(t, ctx, g)
+		require.Equal(t, scheduler.StateClosing, g.State("a"))
+		_, timed := y.Time()
+		require.False(t, timed)
+		event.Set()
+	}
+	_, err := g.Step(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Equal(t, 3, task.steps)
+	require.Len(t, task.thrown, 1)
+}
+
 // What a task fails with that ends after its grace is a failure like any other, and
 // kept if its group is closed meanwhile.
 func TestCloser_that_fails_after_its_grace(t *testing.T) {

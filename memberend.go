@@ -46,7 +46,7 @@ func (c *closingTask) Step(ctx context.Context) (Yield, error) {
 	y, err := stepTask(ctx, &c.task)
 	switch {
 	case err == nil && y.code&yieldEnding != 0:
-		return y, nil
+		return Ending(y.event), nil // times do not count any more, such as the limits of a runner
 	case err == nil && y.code&yieldDone == 0: // it continues after the Timeout
 		c.answers = false
 		if e := beginClose(c.task); e != nil {
@@ -263,8 +263,11 @@ func (g *engine) putInClosing(p int32, e *Event, c *closingTask) {
 	g.parking.replace(slot, c, e, g.clock)
 	g.parking.add(slot, isClosing)
 	g.set(p, StateClosing, c.task, c.failed)
-	if g.services.has(p) && g.phase < phaseStopping {
-		g.takeBack(p)
+	if g.services.has(p) {
+		g.services.closing++
+		if g.phase < phaseStopping {
+			g.takeBack(p)
+		}
 	}
 	g.remind(p, c, instantOf(g.clock), time.Second)
 }

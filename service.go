@@ -50,9 +50,10 @@ func (co *Coroutine) Ready() {
 
 // services are the nodes that have said Ready.
 type services struct {
-	of     map[int32]*service // nil: there are none
-	first  int32              // the node that said so in its first step, or noNode
-	inside map[int32]bool     // the nodes in whose groups there are some
+	of      map[int32]*service // nil: there are none
+	first   int32              // the node that said so in its first step, or noNode
+	inside  map[int32]bool     // the nodes in whose groups there are some
+	closing int                // how many of them are closing
 
 	// Made when it first matters, and anew after what counts as ended has changed.
 	open   []int32 // by node: how many of those that require it have not ended, or have such

@@ -760,6 +760,34 @@ func TestReady_and_pending_nodes_while_it_closes(t *testing.T) {
 	require.Len(t, asked, 4)
 }
 
+// A service that takes time to close has no place in Limit either.
+func TestReady_gives_its_place_back_for_good(t *testing.T) {
+	t.Parallel()
+	var closed scheduler.Event
+	g := newGroup(t, "S after", func(k string) scheduler.Task {
+		if k == "S" {
+			return slowCloser{readyTask(1), &closed}
+		}
+		return readyTask(0)
+	}, &scheduler.GroupOptions[string]{Limit: 1, AggregateErrors: true, KeepOpen: true})
+	r := startRunner(t, g, &scheduler.RunnerOptions{Clock: newClock()})
+	require.Equal(t, scheduler.StateReady, g.State("S"))
+	require.True(t, g.StopNode("after", errOops))
+	require.NoError(t, g.Add("b"))
+	require.True(t, g.StopNode("S", errSpace))
+	mustStep(t, t.Context(), r)
+	require.Equal(t, scheduler.StateClosing, g.State("S"))
+	require.Equal(t, scheduler.StateRunning, g.State("b"))
+	require.NoError(t, g.Add("c"))
+	mustStep(t, t.Context(), r)
+	require.Equal(t, scheduler.StatePending, g.State("c"))
+	closed.Set()
+	mustStep(t, t.Context(), r)
+	require.Equal(t, scheduler.StateFailed, g.State("S"))
+	require.Equal(t, scheduler.StatePending, g.State("c"), "its end gives no second one back")
+	require.NoError(t, r.Cancel())
+}
+
 // ordered runs a group of "b:a c:b d e:d" of jobs of three seconds, and gives an
 // order after a second.
 func ordered(t *testing.T, opts *scheduler.GroupOptions[string], task func(*servicePlay, string) scheduler.Task,

@@ -9,9 +9,10 @@ import (
 // This file is about the start pass of a round, and how a node that starts gets a
 // slot.
 
-// isFull reports whether the Limit is reached.
+// isFull reports whether the Limit is reached. A service has given its place back for
+// good, also if it takes time to close.
 func (g *engine) isFull() bool {
-	return g.opts.Limit > 0 && g.nodes.active() >= g.opts.Limit
+	return g.opts.Limit > 0 && g.nodes.active()-g.services.closing >= g.opts.Limit
 }
 
 // startReady is the start pass: each node that is ready is started, lowest rank
@@ -247,6 +248,9 @@ func (g *engine) slotsWanted(slots int) int {
 // vacate takes back the slot of a member that has ended, and what it holds.
 func (g *engine) vacate(p int32) {
 	slot := g.nodes.slot(p)
+	if g.services.has(p) && g.parking.has(slot, isClosing) {
+		g.services.closing--
+	}
 	g.parking.release(slot)
 	g.deadlines.clear(slot)
 	g.contexts.clear(slot)
