@@ -261,6 +261,9 @@ func (g *engine) add(n newNode) {
 	switch {
 	case n.completed:
 		g.nodes.change(p, StateSucceeded, g.round)
+		if lost {
+			g.nodes.wait(p) // for what never comes
+		}
 	case lost:
 		g.nodes.change(p, StateSkipped, g.round)
 	case g.nodes.isReady(p):

@@ -407,6 +407,32 @@ func TestAdd_Completed(t *testing.T) {
 	}
 }
 
+// One that is added when what it requires has failed already frees nothing either.
+func TestAdd_Completed_that_is_lost_already(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, "a", func(k string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error {
+			if k == "a" {
+				return errSpace
+			}
+			return nil
+		})
+	}, &scheduler.GroupOptions[string]{
+		KeepOpen: true, AggregateErrors: true, Completed: func(k string) bool { return k == "done" },
+	})
+	mustStep(t, t.Context(), g)
+	require.Equal(t, scheduler.StateFailed, g.State("a"))
+	require.NoError(t, g.Add("done", "a"))
+	require.NoError(t, g.Add("b", "done"))
+	require.Equal(t, scheduler.StateSucceeded, g.State("done"))
+	require.Equal(t, scheduler.StateSkipped, g.State("b"))
+	require.NoError(t, g.Add("c", "b"))
+	g.CloseInput()
+	_, err := g.Step(t.Context())
+	require.EqualError(t, err, "1 task failed:\n- a: no space")
+	require.Equal(t, "a failed: a: no space\nb skipped: a: no space because of a\nc skipped: a: no space because of a", outcomes(g))
+}
+
 // randomDeps returns the text of a graph of 8 nodes.
 func randomDeps(seed int) string {
 	random := rand.New(rand.NewPCG(uint64(seed), 7))
