@@ -155,9 +155,13 @@ func (f *failures) keepOfCall(err error) { f.ofCalls = append(f.ofCalls, err) }
 // nodes of a group inside have failed with, about which nobody can ask that group, or
 // if a call that was closed failed, or was left behind.
 func (f *failures) isResult(err error) bool {
-	var a *AbandonedError
-	return errors.As(err, new(*TaskError)) || errors.As(err, &a) ||
-		slices.ContainsFunc(f.ofCalls, func(failed error) bool { return contains(err, failed) })
+	return says(err, func(e error) bool {
+		switch e.(type) { //nolint:errorlint // One level at a time.
+		case *TaskError, *AbandonedError:
+			return true
+		}
+		return slices.ContainsFunc(f.ofCalls, func(failed error) bool { return isSame(e, failed) })
+	})
 }
 
 // isLaterResult is isResult for a member that has failed after another. The first

@@ -124,6 +124,44 @@ func TestGroup_notice_is_the_cause(t *testing.T) {
 	require.Len(t, group.Errors(), 2)
 }
 
+// The first failure is the result also if one that comes later has it as the cause of
+// its notice: what failed inside is joined to it, and what else a task says that was
+// told to end is only kept.
+func TestGroup_first_failure_beside_the_notice_of_it(t *testing.T) {
+	t.Parallel()
+	obeys := func(besides error) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			_ = co.Yield(scheduler.On(co.Stopping()))
+			return errors.Join(co.StopCause(), besides)
+		})
+	}
+	for name, tt := range map[string]struct {
+		b    func() scheduler.Task
+		want string
+		errs int
+	}{
+		"a task": {func() scheduler.Task { return obeys(errOops) }, "a: no space", 2},
+		"a group": {func() scheduler.Task {
+			return groupOf(t, "x", func(string) scheduler.Task { return obeys(errOops) }, nil)
+		}, "a: no space\nb: x: a: no space\noops", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGroup(t, "b a", func(k string) scheduler.Task {
+				if k == "a" {
+					return scheduler.Func(func(context.Context) error { return errSpace })
+				}
+				return tt.b()
+			}, &scheduler.GroupOptions[string]{Grace: time.Minute})
+			err := scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Clock: newClock()})
+			require.EqualError(t, err, tt.want)
+			require.Equal(t, "a", asError[*scheduler.TaskError](t, err).Key)
+			require.Len(t, g.Errors(), tt.errs)
+			require.ErrorIs(t, errors.Join(g.Errors()...), errOops)
+		})
+	}
+}
+
 func TestGroup_fail_fast(t *testing.T) {
 	run := part{steps: "next*9"}
 	fails := part{steps: "next fail"}

@@ -43,19 +43,39 @@ func (j *joinedErrors) Unwrap() []error { return j.errs }
 
 // join returns err with more added behind it. Unlike errors.Join it returns a
 // single error as it is, and an error that is part of the other is not repeated.
-// Only the very same value is one: two errors of the same kind are two.
+// Only the very same value is one: two errors of the same kind are two. The cause of a
+// notice is no part of what gives the notice back.
 func join(err, more error) error {
 	switch {
 	case more == nil:
 		return err
 	case err == nil:
 		return more
-	case contains(err, more):
+	case says(err, func(e error) bool { return isSame(e, more) }):
 		return err
-	case contains(more, err):
+	case says(more, func(e error) bool { return isSame(e, err) }):
 		return more
 	}
 	return errors.Join(err, more)
+}
+
+// says reports whether err or one of the errors inside it matches. What is inside of
+// a notice is why a task was asked to end, and not what it failed with.
+func says(err error, match func(error) bool) bool {
+	if err == nil {
+		return false
+	}
+	if match(err) {
+		return true
+	}
+	switch e := err.(type) { //nolint:errorlint // One level at a time.
+	case *StopError:
+	case interface{ Unwrap() error }:
+		return says(e.Unwrap(), match)
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), func(branch error) bool { return says(branch, match) })
+	}
+	return false
 }
 
 // isSame reports whether two errors are the very same value. Two of a type that ==

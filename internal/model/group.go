@@ -100,6 +100,7 @@ type Group struct {
 type node struct {
 	key      int
 	requires []*node // in the walked direction
+	awaits   []*node // of those the services that were to end when it was added
 	state    State
 	started  bool
 	freed    bool // done, or its failure is ignored: what requires it may start
@@ -327,6 +328,12 @@ func (n *node) isWoken() bool {
 // frees reports whether a node is done for those that require it.
 func (n *node) frees() bool { return n.freed || n.before && each(n.requires, (*node).frees) }
 
+// isFreedBy reports whether a node is done for n. A service that was asked to end before
+// n was added is so when it has ended.
+func (n *node) isFreedBy(q *node) bool { return q.frees() && n.needsNoEndOf(q) }
+
+func (n *node) needsNoEndOf(q *node) bool { return q.state > Closing || !slices.Contains(n.awaits, q) }
+
 func (n *node) hasGrace() bool { return n.deadline.kind > throwTimeout }
 
 func (n *node) isDue(round int, now int64) bool {
@@ -391,7 +398,7 @@ func (g *Group) nextReady() *node {
 	}
 	var next *node
 	for _, n := range g.nodes {
-		if n.state == Pending && n.order == nil && (n.wanted || g.opts.When == nil && each(n.requires, (*node).frees)) &&
+		if n.state == Pending && n.order == nil && (n.wanted || g.opts.When == nil && each(n.requires, n.isFreedBy)) &&
 			(next == nil || !n.late && n.urgency > next.urgency ||
 				!n.late && n.urgency == next.urgency && n.path > next.path) {
 			next = n
@@ -448,7 +455,7 @@ func (g *Group) fail(n *node, err error) {
 // isInside reports whether an error is one of nodes inside of a member, beside an
 // earlier failure.
 func (g *Group) isInside(err error) bool {
-	return errors.As(err, new(*TaskError)) &&
+	return says(err, isOfNode) &&
 		slices.ContainsFunc(g.failures, func(f failure) bool { return !f.aside && !f.inside && !f.thrown })
 }
 
@@ -504,7 +511,7 @@ func (g *Group) ask() {
 		return
 	}
 	for _, n := range g.nodes {
-		if n.state != Pending || n.wanted || n.order != nil || !each(n.requires, (*node).isOver) {
+		if n.state != Pending || n.wanted || n.order != nil || !each(n.requires, n.isOverFor) {
 			continue
 		}
 		var states []State
@@ -539,6 +546,9 @@ func (g *Group) ask() {
 func (n *node) isOver() bool {
 	return n.state == Ready || n.state > Closing && (!n.before || each(n.requires, (*node).isOver))
 }
+
+// isOverFor reports whether n need not wait for a node any more.
+func (n *node) isOverFor(q *node) bool { return q.isOver() && n.needsNoEndOf(q) }
 
 // skip ends all that waits for n, directly or not, in key order.
 func (g *Group) skip(n *node) {
@@ -772,7 +782,7 @@ func (g *Group) endClosing(n *node) {
 // endClosed ends a member that was closed; nothing is left to be decided.
 func (g *Group) endClosed(n *node, err error) {
 	e := n.ends
-	inside := err != nil && errors.As(err, new(*TaskError))
+	inside := err != nil && says(err, isOfNode)
 	switch {
 	case e.kind == closeTimedOut:
 		err = join(e.failed, err)
@@ -949,13 +959,7 @@ func (g *Group) result() error {
 		} else if i := slices.IndexFunc(g.failures, func(f failure) bool { return !f.aside && !f.inside }); i >= 0 {
 			err = g.failures[i].err
 		}
-		var inside error // of members that were closed: not to be forgotten
-		for _, f := range g.failures {
-			if f.inside {
-				inside = join(inside, f.err)
-			}
-		}
-		err = join(err, inside)
+		err = join(err, joined(g.failures, func(f failure) bool { return f.inside })) // not to be forgotten
 	}
 	switch {
 	case timedOut:
@@ -973,16 +977,28 @@ func (g *Group) result() error {
 
 // all returns those of the failures that match as one error, or nil.
 func all(failures []failure, match func(failure) bool) error {
-	var errs []error
+	if errs := those(failures, match); errs != nil {
+		return &ExceptionGroup{errs}
+	}
+	return nil
+}
+
+// joined is all as one joined error, or the only one as it is.
+func joined(failures []failure, match func(failure) bool) error {
+	errs := those(failures, match)
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+func those(failures []failure, match func(failure) bool) (errs []error) {
 	for _, f := range failures {
 		if match(f) {
 			errs = append(errs, f.err)
 		}
 	}
-	if errs == nil {
-		return nil
-	}
-	return &ExceptionGroup{errs}
+	return errs
 }
 
 // throw stops the group as a failure does, in either mode; but a Timeout, that
@@ -1063,7 +1079,11 @@ func (g *Group) Add(requires []int) error {
 	}
 	n := &node{key: len(g.byKey), state: Pending, late: true}
 	for _, q := range requires {
-		n.requires = append(n.requires, g.byKey[q])
+		q := g.byKey[q]
+		n.requires = append(n.requires, q)
+		if q.state == Ready && (q.released || q.order != nil) {
+			n.awaits = append(n.awaits, q)
+		}
 	}
 	g.nodes, g.byKey = append(g.nodes, n), append(g.byKey, n)
 	g.wakeFrom()

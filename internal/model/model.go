@@ -269,12 +269,34 @@ func join(err, more error) error {
 		return err
 	case err == nil:
 		return more
-	case errors.Is(err, more): // the very same value: no error here has more of an Is
+	case says(err, func(e error) bool { return e == more }): //nolint:errorlint // The very same value.
 		return err
-	case errors.Is(more, err):
+	case says(more, func(e error) bool { return e == err }): //nolint:errorlint // The very same value.
 		return more
 	}
 	return errors.Join(err, more)
+}
+
+// says reports whether an error, or one that it is made of, matches. The cause of a
+// notice is why a task was to end, and nothing that it says.
+func says(err error, match func(error) bool) bool {
+	if match(err) {
+		return true
+	}
+	switch e := err.(type) { //nolint:errorlint // One level at a time.
+	case *Notice:
+	case interface{ Unwrap() error }:
+		return e.Unwrap() != nil && says(e.Unwrap(), match)
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), func(err error) bool { return says(err, match) })
+	}
+	return false
+}
+
+// isOfNode reports whether an error is, or is made of, that of a node.
+func isOfNode(err error) bool {
+	_, ok := err.(*TaskError) //nolint:errorlint // One level at a time.
+	return ok
 }
 
 // isNothing reports whether there is no error, or nothing in it but what matches.

@@ -314,10 +314,7 @@ func (r *Runner) Cancel() error {
 // CancelFromOutside is Cancel as one who does not drive the runner as a task sees
 // it: that nodes had failed before is no error of closing them.
 func (r *Runner) CancelFromOutside() error {
-	return without(r.Cancel(), func(err error) bool {
-		_, isNode := err.(*TaskError) //nolint:errorlint // One level at a time.
-		return isNode
-	})
+	return without(r.Cancel(), isOfNode)
 }
 
 // Kill closes the task at the next step.

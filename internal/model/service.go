@@ -52,9 +52,6 @@ func (g *Group) becomeReady(n *node) {
 		}
 	}
 	g.ask()
-	if !g.inRound {
-		g.wake()
-	}
 }
 
 // isHidden reports whether a member is a service that was not asked to end: no notice

@@ -264,24 +264,17 @@ func (s *modelScript) close() error {
 	return nil
 }
 
-// modelRendered writes an error down; leaves of other kinds are up to one. An error that
-// joins joined ones is written as one of all of them: how deep they are joined is
-// nobody's business.
+// modelRendered writes an error down; leaves of other kinds are up to one.
 func modelRendered(err error, one func(error) string) string {
 	if err == nil {
 		return "ok"
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var parts []string
-		kind := one(err)
 		for _, e := range joined.Unwrap() {
-			part := modelRendered(e, one)
-			if inner, ok := strings.CutPrefix(part, "join{"); ok && kind == "join" {
-				part = strings.TrimSuffix(inner, "}")
-			}
-			parts = append(parts, part)
+			parts = append(parts, modelRendered(e, one))
 		}
-		return kind + "{" + strings.Join(parts, " ") + "}"
+		return one(err) + "{" + strings.Join(parts, " ") + "}"
 	}
 	return one(err)
 }
