@@ -332,7 +332,7 @@ func (g *simGroup) finishFirst() {
 	}
 	at := g.place
 	for ; at.passes && at.group != nil && !at.group.ignored[at.node]; at = at.group.place {
-		if at.group.panicked(at.node) {
+		if at.group.panicked(at.node) || at.inAll && isNotice(first) {
 			return
 		}
 		kept := errors.Join(at.group.g.Errors()...)
@@ -344,6 +344,18 @@ func (g *simGroup) finishFirst() {
 	if at.passes && at.group == nil && g.s.panics == 0 { // else the panic is the result
 		g.s.require(errors.Is(g.s.runner.Err(), first), "group %d: not in the result: %v", g.id, first)
 	}
+}
+
+// isNotice reports whether an error is a notice with nothing but words around it: to the
+// groups that the notice comes through, the task was cancelled. Such an error is kept in
+// their Errors only, and those of All cannot be asked for.
+func isNotice(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if _, ok := err.(*scheduler.StopError); ok { //nolint:errorlint // One level at a time.
+			return true
+		}
+	}
+	return false
 }
 
 // panicked reports whether a panic went up through a node, which then is all that
