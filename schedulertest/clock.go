@@ -1,7 +1,9 @@
 package schedulertest
 
 import (
+	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/steptask/scheduler"
@@ -35,7 +37,8 @@ type Clock struct {
 	now    time.Time
 	pauses []time.Duration
 	alone  bool
-	driven int // drivers that look after the calls of runs by hand
+	groups []io.WriterTo // that say what they wait for
+	driven int           // drivers that look after the calls of runs by hand
 }
 
 var _ scheduler.Caller = (*Clock)(nil)
@@ -54,13 +57,29 @@ func NewClock(start time.Time) *Clock {
 // Alone declares that only this goroutine and the calls of the run can wake it, and
 // nothing outside, such as an Interrupt or an event set elsewhere. If the run then
 // waits with nothing left that could wake it, Wait panics. Without Alone such a test
-// hangs, except in a bubble of testing/synctest, which detects it. Alone returns the
-// clock.
-func (c *Clock) Alone() *Clock {
+// hangs, except in a bubble of testing/synctest, which detects it. The panic names the
+// calls, and what each node of the given groups waits for: their WriteTo is called.
+// Alone returns the clock, and may be called again when a group has been made.
+func (c *Clock) Alone(groups ...io.WriterTo) *Clock {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.alone = true
+	c.groups = append(c.groups, groups...)
 	return c
+}
+
+// stuck says what is waited for when nothing is left that could end it.
+func (c *Clock) stuck() string {
+	text := "schedulertest: the run waits for an event, and nobody is left to set it" + c.list()
+	c.mu.Lock()
+	groups := slices.Clone(c.groups)
+	c.mu.Unlock()
+	for _, g := range groups {
+		var b strings.Builder
+		_, _ = g.WriteTo(&b) // never fails
+		text += "\n" + strings.TrimSuffix(b.String(), "\n")
+	}
+	return text
 }
 
 // InBubble makes the clock follow the time of the bubble of testing/synctest in which
@@ -239,7 +258,7 @@ func (c *Clock) pass(until time.Time, wake <-chan struct{}) (arrived, woken bool
 		defer t.Stop()
 		ring = t.C
 	case alone && stuck == nil:
-		panic("schedulertest: the run waits for an event, and nobody is left to set it" + c.list())
+		panic(c.stuck())
 	}
 	return false, c.block(wake, changed, ring) == byWake
 }

@@ -71,6 +71,25 @@ func TestClock_Advance(t *testing.T) {
 	require.PanicsWithValue(t, "schedulertest: Clock.Advance: negative duration -1ns", func() { clock.Advance(-1) })
 }
 
+// With its group the clock says which node waits for what.
+func TestClock_Alone_explains_groups(t *testing.T) {
+	t.Parallel()
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("server", "network")
+	event := new(scheduler.Event)
+	group, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task {
+		return scheduler.Pause(scheduler.On(event))
+	}, &scheduler.GroupOptions[string]{Name: "site"})
+	require.NoError(t, err)
+	clock := schedulertest.NewClock(time.Time{}).Alone(group)
+	require.PanicsWithValue(t, `schedulertest: the run waits for an event, and nobody is left to set it
+site: round 1, 1 pending, 1 running
+  network: running since round 1, waits: event
+  server: pending since round 0, requires network`, func() {
+		_ = scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock})
+	})
+}
+
 func TestClock_Alone_panics_if_the_run_waits_for_ever(t *testing.T) {
 	t.Parallel()
 	const want = "schedulertest: the run waits for an event, and nobody is left to set it"
