@@ -28,7 +28,7 @@ func retryWithBackoff(ctx context.Context, cloud *cloud, say say) error {
 				say("attempt %d at %s, after: %v", attempt, name, last)
 			}
 			// Each attempt has a time limit of its own.
-			return scheduler.NewTaskRunner(create(name), &scheduler.RunnerOptions{Name: name}).AsTask(10 * time.Second)
+			return scheduler.WithTimeout(10*time.Second, create(name))
 		})
 	}
 	group, err := scheduler.NewDependencyTaskGroup(site(), retrying, &scheduler.GroupOptions[string]{

@@ -13,7 +13,8 @@ import (
 	"github.com/steptask/scheduler/schedulertest"
 )
 
-// rollOut is what is tested: it asks again each minute, for an hour at most.
+// rollOut is what is tested: it looks again each minute, for an hour at most. healthy
+// looks at memory and does not block; for a call that may, use Poll.
 func rollOut(healthy func() bool) scheduler.Task {
 	ask := scheduler.Wrap(func(co *scheduler.Coroutine) error {
 		for !healthy() {
@@ -23,7 +24,7 @@ func rollOut(healthy func() bool) scheduler.Task {
 		}
 		return nil
 	})
-	return scheduler.NewTaskRunner(ask, &scheduler.RunnerOptions{Name: "roll-out"}).AsTask(time.Hour)
+	return scheduler.WithTimeout(time.Hour, scheduler.Named("roll-out", ask))
 }
 
 // A simulated clock: an hour passes in microseconds.

@@ -14,7 +14,8 @@ import (
 
 const root = "../.."
 
-// Every recipe has its page, and all pages have one form.
+// Every recipe has its page, and all pages have one form: each says which goroutine
+// runs what.
 func TestPages_form(t *testing.T) {
 	index, err := os.ReadFile("README.md")
 	require.NoError(t, err)
@@ -31,6 +32,7 @@ func TestPages_form(t *testing.T) {
 		require.Equal(t, []string{
 			"## Problem", "## Program", "## What happens, and why", "## Pitfalls", "## Next",
 		}, headings, found[0])
+		require.Equal(t, 1, strings.Count(string(page), "\n**Goroutines.** "), found[0])
 	}
 }
 
