@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -395,51 +394,6 @@ func (q *claimQueue) serveTimed(clock timeSource, add func(rank int32)) {
 			q.open(c, clock, add)
 		}
 	}
-}
-
-// claim gets what a node claims, and reports whether it is to be started now.
-// Otherwise it waits, or has failed.
-func (g *engine) claim(ctx context.Context, p, rank int32) bool {
-	c, err := g.claims.classFor(p, g.nodes.len(), g.opts.Claims)
-	if err != nil {
-		g.handle(ctx, p, nil, err)
-		return false
-	}
-	return c == noClaims || g.claims.take(c, p, rank, g.clock)
-}
-
-// serveClaims makes those ready that have got what they wait for. It returns the
-// first word of the ready set that has one.
-func (g *engine) serveClaims() int {
-	first := g.nodes.len()
-	g.claims.serve(g.clock, func(rank int32) {
-		g.starter.ready.Add(rank)
-		first = min(first, int(rank>>6))
-	})
-	return first
-}
-
-// waitsForClaims reports whether all that could go on in the group waits for
-// claims, here or in groups inside.
-func (g *engine) waitsForClaims() bool {
-	return g.claims.waiting+g.parking.forClaims > 0 &&
-		g.parking.forClaims == g.nodes.active()+g.readyThatCount() &&
-		g.deadlines.none() &&
-		g.claims.nextTime() == never &&
-		(g.starter.ready.Empty() || g.isFull())
-}
-
-// checkDeadlock fails an outermost group that can never go on.
-func (g *engine) checkDeadlock() {
-	pending := g.parking.event.IsSet() || g.parking.wakes.some.Load()
-	if g.outer != nil || !g.waitsForClaims() || pending || !g.claims.isStuck() {
-		return
-	}
-	err := deadlockOf(&g.claims)
-	g.failures.add(failure{err: err, node: noNode})
-	g.tellStopping(err)
-	g.beginCloseAll()
-	g.cancelPending()
 }
 
 // placeOf returns what a running node holds, or else what is held around it.

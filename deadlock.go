@@ -125,3 +125,40 @@ func deadlockOf(q *claimQueue) *DeadlockError {
 	slices.SortStableFunc(e.Waits, func(a, b ClaimWait) int { return cmp.Compare(a.Node, b.Node) })
 	return e
 }
+
+// readyThatCount returns how many services are not to be left out where it matters
+// whether anything in the group can go on: one that nothing has asked to end goes on
+// for as long as it is needed, and so does not keep those from waiting for ever that
+// wait for what it holds. One that waits for claims itself is among those that do.
+func (g *engine) readyThatCount() int {
+	count := 0
+	for p, of := range g.services.of {
+		if g.nodes.state(p) == StateReady && (of.released || g.parking.has(g.nodes.slot(p), parkedForClaims)) {
+			count++
+		}
+	}
+	return count
+}
+
+// waitsForClaims reports whether all that could go on in the group waits for
+// claims, here or in groups inside.
+func (g *engine) waitsForClaims() bool {
+	return g.claims.waiting+g.parking.forClaims > 0 &&
+		g.parking.forClaims == g.nodes.active()+g.readyThatCount() &&
+		g.deadlines.none() &&
+		g.claims.nextTime() == never &&
+		(g.starter.ready.Empty() || g.isFull())
+}
+
+// checkDeadlock fails an outermost group that can never go on.
+func (g *engine) checkDeadlock() {
+	pending := g.parking.event.IsSet() || g.parking.wakes.some.Load()
+	if g.outer != nil || !g.waitsForClaims() || pending || !g.claims.isStuck() {
+		return
+	}
+	err := deadlockOf(&g.claims)
+	g.failures.add(failure{err: err, node: noNode})
+	g.tellStopping(err)
+	g.beginCloseAll()
+	g.cancelPending()
+}

@@ -287,58 +287,6 @@ func (g *engine) BeginClose() *Event {
 // hasBegun reports whether there was a step, and is more to come.
 func (g *engine) hasBegun() bool { return g.phase >= phaseRunning && g.phase < phaseEnded }
 
-// exclusively runs code that may run members' code. It panics if that happens
-// inside such code. Whichever way code ends, the engine can be entered again
-// afterwards; a panic or a Goexit that comes out of it ends the group.
-func (g *engine) exclusively(method string, code func()) {
-	if g.busy {
-		panic("scheduler: DependencyTaskGroup." + method + " of " + g.String() + " called during a step")
-	}
-	g.busy = true
-	completed := false
-	defer func() {
-		if completed {
-			g.busy = false
-			return
-		}
-		p := g.current
-		v := recover() // nil: a Goexit goes up
-		g.unwind()
-		g.busy = false
-		if v != nil && p != noNode {
-			v = g.goingUp(p, v)
-		}
-		if v != nil {
-			panic(v)
-		}
-	}()
-	code()
-	completed = true
-}
-
-// signal makes the engine the owner of the wakes of a run, if it is the outermost.
-func (g *engine) signal() { g.parking.event.Set() }
-
-// deliver takes in the wakes of the run, if the engine is the outermost.
-func (g *engine) deliver() {
-	if w := &g.pool.wakes; g.parking.wakes == w && w.some.Load() {
-		w.deliver()
-	}
-}
-
-// dropWakes takes the group's event back if it makes nobody due. That of an outermost
-// group is set for each wake of the run.
-func (g *engine) dropWakes() {
-	if !g.parking.event.set.Load() {
-		return
-	}
-	g.deliver()
-	g.parking.dropWakes()
-	if w := &g.pool.wakes; g.parking.wakes == w && w.some.Load() { // meanwhile
-		g.signal()
-	}
-}
-
 // stepResult is what a step returns: the group's result once nothing is left to
 // be done.
 func (g *engine) stepResult(ctx context.Context) (Yield, error) {
@@ -405,21 +353,6 @@ func (g *engine) end(result error) {
 	g.claims.leave()
 	g.scope = scopeCache{}
 	g.pool.close()
-}
-
-// cancelPending ends the starting.
-func (g *engine) cancelPending() {
-	g.phase = max(g.phase, phaseStopping)
-	g.services.end()
-	g.claims.leave()
-	if g.nodes.count(StatePending) == 0 {
-		return
-	}
-	for p := range int32(g.nodes.len()) {
-		if g.nodes.state(p) == StatePending {
-			g.set(p, StateCancelled, nil, nil)
-		}
-	}
 }
 
 // set changes a node's state, and tells the Observers.

@@ -2,7 +2,17 @@ package scheduler
 
 import (
 	"context"
+	"math"
 	"time"
+)
+
+const (
+	// NoLimit is a duration that never passes: a limit or a grace without end.
+	NoLimit time.Duration = math.MaxInt64
+
+	// NoGrace says that there is no grace, where leaving the option out would
+	// mean that it is inherited.
+	NoGrace time.Duration = math.MinInt64
 )
 
 // RunnerOptions are the options of a [TaskRunner]. A zero field is off.

@@ -259,3 +259,25 @@ func (g *engine) vacate(p int32) {
 		g.claims.vacate(slot)
 	}
 }
+
+// claim gets what a node claims, and reports whether it is to be started now.
+// Otherwise it waits, or has failed.
+func (g *engine) claim(ctx context.Context, p, rank int32) bool {
+	c, err := g.claims.classFor(p, g.nodes.len(), g.opts.Claims)
+	if err != nil {
+		g.handle(ctx, p, nil, err)
+		return false
+	}
+	return c == noClaims || g.claims.take(c, p, rank, g.clock)
+}
+
+// serveClaims makes those ready that have got what they wait for. It returns the
+// first word of the ready set that has one.
+func (g *engine) serveClaims() int {
+	first := g.nodes.len()
+	g.claims.serve(g.clock, func(rank int32) {
+		g.starter.ready.Add(rank)
+		first = min(first, int(rank>>6))
+	})
+	return first
+}

@@ -231,3 +231,18 @@ func (g *engine) notify(ctx context.Context, p int32, n *StopError) {
 		g.fail(ctx, p, err)
 	}
 }
+
+// cancelPending ends the starting.
+func (g *engine) cancelPending() {
+	g.phase = max(g.phase, phaseStopping)
+	g.services.end()
+	g.claims.leave()
+	if g.nodes.count(StatePending) == 0 {
+		return
+	}
+	for p := range int32(g.nodes.len()) {
+		if g.nodes.state(p) == StatePending {
+			g.set(p, StateCancelled, nil, nil)
+		}
+	}
+}

@@ -97,3 +97,26 @@ func (w *wakes) deliver() {
 		w.spare = list[:0]
 	}
 }
+
+// signal makes the engine the owner of the wakes of a run, if it is the outermost.
+func (g *engine) signal() { g.parking.event.Set() }
+
+// deliver takes in the wakes of the run, if the engine is the outermost.
+func (g *engine) deliver() {
+	if w := &g.pool.wakes; g.parking.wakes == w && w.some.Load() {
+		w.deliver()
+	}
+}
+
+// dropWakes takes the group's event back if it makes nobody due. That of an outermost
+// group is set for each wake of the run.
+func (g *engine) dropWakes() {
+	if !g.parking.event.set.Load() {
+		return
+	}
+	g.deliver()
+	g.parking.dropWakes()
+	if w := &g.pool.wakes; g.parking.wakes == w && w.some.Load() { // meanwhile
+		g.signal()
+	}
+}

@@ -1,0 +1,76 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+)
+
+// closingTask stands in the slot of a member in StateClosing. So the hot loop
+// needs no look at who is closing: its only step says that it can be ended.
+type closingTask struct {
+	task    Task
+	why     closingReason
+	failed  error // with what the member has failed already, or which Timeout it had before
+	failure int   // which of the failures that is, with closingFailed
+	ignored bool  // and it is ignored: what requires the node starts when it has ended
+	serves  bool  // there are services in groups inside of it
+
+	answers  bool // its answer to a Timeout is still to come: it is stepped for that
+	answered bool // it has come, so there is nothing left to close
+	answer   error
+
+	reminder *time.Timer // of NodeStillClosing; nil: nobody wants to know
+}
+
+type closingReason uint8
+
+const (
+	closingAtOnce closingReason = iota // the group was stopped, or closed, and gave it no grace
+	closingCutOff                      // its grace has passed
+	closingFailed                      // it has failed already
+)
+
+// Step is called when the event is set that the member waits for.
+func (c *closingTask) Step(ctx context.Context) (Yield, error) {
+	if !c.answers {
+		return c.askAgain(), nil
+	}
+	y, err := stepTask(ctx, &c.task)
+	switch {
+	case err == nil && y.code&yieldEnding != 0:
+		return Ending(y.event), nil // times do not count any more, such as the limits of a runner
+	case err == nil && y.code&yieldDone == 0: // it continues after the Timeout
+		c.answers = false
+		if e := beginClose(c.task); e != nil {
+			return Ending(e), nil
+		}
+		return Done, nil
+	}
+	c.answered, c.answer = true, err
+	return Done, nil
+}
+
+// askAgain asks the services inside to end that nothing needs any more by now.
+func (c *closingTask) askAgain() Yield {
+	if c.serves {
+		if e := beginClose(c.task); e != nil && !e.IsSet() {
+			return Ending(e)
+		}
+	}
+	return Done
+}
+
+func (c *closingTask) Close() error {
+	if c.answered {
+		return c.answer
+	}
+	return c.task.Close()
+}
+
+// BeginClose asks once more.
+func (c *closingTask) BeginClose() *Event {
+	c.answers = false
+	return beginClose(c.task)
+}
+
+func (c *closingTask) String() string { return TaskDescription(c.task) }

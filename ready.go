@@ -1,0 +1,200 @@
+package scheduler
+
+import (
+	"context"
+	"slices"
+)
+
+// Ready makes the node of ctx a service: its state is [StateReady], the nodes that
+// require it start, and it continues to run while they need it. When all nodes that
+// require it, directly or not, have ended, it gets a notice with [ErrNotNeeded] and
+// its grace, or is closed if it has none. So services end in reverse order, also
+// within the grace of a stop, which they share; after a failure, the grace that
+// GraceFor returns for a service counts from its own notice. ctx is the context of a
+// step, or of a function given to [Blocking], [Fetch], [Call] or [Poll].
+//
+// A ready node gives back its place in Limit and keeps its claims, and its Timeout no
+// longer counts. A service that no node requires runs until only ready nodes are
+// left. After ErrNotNeeded a service succeeds if it returns nil or the notice, or is
+// closed without an error. If a service fails or skips itself, pending nodes that
+// require it are treated as after any failure; running ones continue unless the group
+// stops.
+//
+// A node that runs a group is ready when its own code says so, and not because of
+// nodes inside, with two exceptions. [All] is ready when some of its tasks are ready
+// and all others have ended, and so is a group with KeepOpen. Their services continue
+// until the node gets its notice.
+//
+// Ready does nothing outside of a group, and for a node that is ready already, that
+// was asked to end, or whose Timeout has passed. In a step it takes effect at once,
+// in the first step of a node if that does not end the node, and in a call in the
+// next round of the group. In a call any goroutine may use it.
+func Ready(ctx context.Context) {
+	mustHave(ctx, "Ready")
+	if s := scopeOf(ctx); s != nil && s.group != nil {
+		s.group.sayReady()
+		return
+	}
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		c.sayReady()
+	}
+}
+
+// Ready says that the node that the coroutine is part of is ready: see [Ready].
+func (co *Coroutine) Ready() {
+	co.check("Ready")
+	Ready(co.top.ctx)
+}
+
+// sayReady makes the node ready whose code is running.
+func (g *engine) sayReady() {
+	p := g.current
+	switch {
+	case p == noNode || g.nodes.state(p) != StateRunning:
+	case g.nodes.slot(p) == noSlot:
+		g.services.first = p // it may end with this very step
+	default:
+		g.becomeReady(p)
+	}
+}
+
+// startedReady makes a node ready that said so in its first step.
+func (g *engine) startedReady(p int32) {
+	said := g.services.first == p
+	g.services.first = noNode
+	if said && g.nodes.slot(p) != noSlot && g.nodes.state(p) == StateRunning {
+		g.becomeReady(p)
+	}
+}
+
+// becomeReady makes a running node ready, unless it has to end.
+func (g *engine) becomeReady(p int32) {
+	slot := g.nodes.slot(p)
+	kind := g.deadlines.of(slot).kind
+	isExpiring := g.expiring.timeout != nil && g.expiring.node == p
+	if g.phase == phaseStopping || kind == closeTimedOut || isExpiring || g.parking.has(slot, hasFinalNotice) || g.orders.has(p) {
+		return
+	}
+	if kind == throwTimeout {
+		g.deadlines.clear(slot)
+	}
+	if g.services.of == nil {
+		g.services.of = map[int32]*service{}
+	}
+	of := &service{stopBy: never}
+	if g.growth != nil {
+		of.added = g.growth.waiting(p)
+	}
+	g.servesInside()
+	g.services.of[p] = of // before anybody is told or asked, who may panic
+	g.set(p, StateReady, g.parking.task(slot), nil)
+	g.release(p)
+	g.askWhen()
+	if g.services.open != nil && g.services.open[p] == 0 {
+		g.services.freed = append(g.services.freed, p)
+	}
+}
+
+// servesInside notes in the groups around that there is a service inside.
+func (g *engine) servesInside() {
+	for outer, p := g.outer, g.outerNode; outer != nil && !outer.services.inside[p]; outer, p = outer.outer, outer.outerNode {
+		if outer.services.inside == nil {
+			outer.services.inside = map[int32]bool{}
+		}
+		outer.services.inside[p] = true
+	}
+}
+
+// sayReady says, from any goroutine, that the node of the call is ready.
+func (c *call) sayReady() {
+	s := scopeOf(c.step)
+	if s == nil || s.group == nil || c.node == noNode {
+		return
+	}
+	c.told().ready.Store(true)
+	s.group.readyByCall(c.node)
+}
+
+func (g *engine) readyByCall(p int32) {
+	g.services.mu.Lock()
+	g.services.calls = append(g.services.calls, p)
+	g.services.mu.Unlock()
+	g.wakeUp()
+}
+
+// takeReadyCalls makes the nodes ready of which a call has said so, in key order.
+func (g *engine) takeReadyCalls() {
+	g.services.mu.Lock()
+	nodes := g.services.calls
+	g.services.calls = nil
+	g.services.mu.Unlock()
+	slices.Sort(nodes)
+	for _, p := range nodes {
+		if g.nodes.state(p) == StateRunning {
+			g.becomeReady(p)
+		}
+	}
+}
+
+// servesOuter reports whether the group keeps its services for the one around, as
+// All does.
+func (g *engine) servesOuter() bool {
+	return g.serves && g.outer != nil && g.ending.notice == nil
+}
+
+// sayReadyAround makes the node of the group around ready that runs this one.
+func (g *engine) sayReadyAround() {
+	if !g.services.saidSelf && g.outer != nil && g.outer.current == g.outerNode {
+		g.services.saidSelf = true
+		g.outer.sayReady()
+	}
+}
+
+// takeBack has the pending nodes that a service has freed wait for its end.
+func (g *engine) takeBack(p int32) {
+	of := g.services.of[p]
+	if of.takenBack != nil {
+		return
+	}
+	for _, q := range slices.Concat(g.row(p), g.addedTo(p)) {
+		if g.nodes.state(q) != StatePending {
+			continue
+		}
+		if g.nodes.isReady(q) {
+			g.withdraw(q)
+		}
+		g.nodes.wait(q)
+		of.takenBack = append(of.takenBack, q)
+	}
+}
+
+// addedTo returns the pending nodes that were added, require a service, and have been
+// freed by it: nothing else leads to them.
+func (g *engine) addedTo(p int32) []int32 {
+	if !g.services.has(p) {
+		return nil
+	}
+	of := g.services.of[p]
+	of.added = slices.DeleteFunc(of.added, func(q int32) bool { return !g.isPending(q) })
+	return of.added
+}
+
+func (g *engine) isPending(p int32) bool { return g.nodes.state(p) == StatePending }
+
+// freeAgain is free for a service, which has freed all when it became ready. After a
+// failure When is asked anew of those that have not started.
+func (g *engine) freeAgain(p int32) {
+	if g.conditions.areUsed() && g.nodes.state(p) != StateSucceeded {
+		g.takeBack(p)
+	}
+	of := g.services.of[p]
+	taken := of.takenBack
+	of.takenBack = nil
+	for _, q := range taken {
+		if g.nodes.state(q) == StatePending && g.nodes.requirementDone(q) {
+			g.makeReady(q)
+		}
+	}
+	g.freeRow(g.takeAdded(p))
+	g.askWhen()
+}
