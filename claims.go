@@ -182,7 +182,7 @@ func (q *claimQueue) withdraw(p, rank int32) {
 		return
 	}
 	c := q.classOf[p]
-	waited := c.nodes.Remove(int64(rank))
+	waited := c.nodes.Remove(func(at int64, _ struct{}) bool { return at == int64(rank) })
 	if waited && c.nodes.Len() == 0 {
 		q.waiting--
 	}
@@ -193,6 +193,7 @@ func (q *claimQueue) withdraw(p, rank int32) {
 	switch {
 	case c.nodes.Len() == 0 && !c.open:
 		claims.Leave(c.ticket)
+		q.forgetTime(c)
 	case hadTurn:
 		q.again = append(q.again, c)
 	}
@@ -289,6 +290,14 @@ func (q *claimQueue) setFull() {
 	}
 	q.opened = nil
 	q.forgetTimes()
+}
+
+// forgetTime has a class wait for a time no more.
+func (q *claimQueue) forgetTime(c *class) {
+	if c.timed {
+		c.timed = false
+		q.timed.Remove(func(_ int64, timed *class) bool { return timed == c })
+	}
 }
 
 func (q *claimQueue) forgetTimes() {

@@ -127,6 +127,40 @@ func TestClaims_of_an_Interval_in_a_full_group(t *testing.T) {
 	require.Zero(t, rate.Waiting())
 }
 
+// Nobody waits for the start of a node that was skipped meanwhile.
+func TestClaims_of_an_Interval_of_a_skipped_node(t *testing.T) {
+	for name, limit := range map[string]int{"in a step of a full group": 1, "between two steps": 0} {
+		t.Run(name, func(t *testing.T) {
+			meanwhile := limit > 0
+			rate := scheduler.NewLimiter(scheduler.LimiterOptions{Interval: time.Hour})
+			ctx := scheduler.WithClock(t.Context(), newClock())
+			var g *scheduler.DependencyTaskGroup[string]
+			g = newGroup(t, "t1 u1 a", func(k string) scheduler.Task {
+				if k == "a" {
+					return &fakeTask{step: func(context.Context) (scheduler.Yield, error) {
+						if meanwhile {
+							require.True(t, g.SkipNode("u1", nil))
+						}
+						return scheduler.On(new(scheduler.Event)), nil
+					}}
+				}
+				return nothing(k)
+			}, &scheduler.GroupOptions[string]{Limit: limit, Claims: claimIf(rate)})
+			y := mustStep(t, ctx, g)
+			require.Equal(t, scheduler.StateRunning, g.State("a"))
+			if !meanwhile {
+				require.True(t, g.SkipNode("u1", nil))
+				y = mustStep(t, ctx, g)
+			}
+			_, timed := y.Time()
+			require.False(t, timed)
+			require.Equal(t, scheduler.StateSkipped, g.State("u1"))
+			require.Zero(t, rate.Waiting())
+			require.NoError(t, g.Close())
+		})
+	}
+}
+
 // A node may claim very many Limiters, some of them twice.
 func TestClaims_on_very_many(t *testing.T) {
 	var all []scheduler.Claim

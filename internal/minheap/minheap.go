@@ -47,13 +47,13 @@ func (h *Heap[V]) Pop() (key int64, value V) {
 	}
 }
 
-// Remove takes the values of a key out, in time in proportion to the number of
-// values, and reports whether there was one.
-func (h *Heap[V]) Remove(key int64) bool {
+// Remove takes out what matches, in time in proportion to the number of values, and
+// reports whether there was something.
+func (h *Heap[V]) Remove(match func(key int64, value V) bool) bool {
 	before := h.entries
 	h.entries = nil
 	for _, e := range before {
-		if e.key != key {
+		if !match(e.key, e.value) {
 			h.Push(e.key, e.value)
 		}
 	}

@@ -20,7 +20,13 @@ func TestHeap_model(t *testing.T) {
 		var h minheap.Heap[int64]
 		var plain []int64
 		for range 500 {
-			if rng.IntN(5) < 3 || len(plain) == 0 {
+			if rng.IntN(20) == 0 {
+				key := rng.Int64N(50)
+				is := func(k int64) bool { return k == key }
+				removed := h.Remove(func(k, v int64) bool { return is(k) && v == -k })
+				require.Equal(t, slices.ContainsFunc(plain, is), removed, "seed %d", seed)
+				plain = slices.DeleteFunc(plain, is)
+			} else if rng.IntN(5) < 3 || len(plain) == 0 {
 				key := rng.Int64N(50)
 				h.Push(key, -key)
 				plain = append(plain, key)
