@@ -78,6 +78,13 @@ bench: ## benchmarks of the root module, ten times, for benchstat
 	@mkdir -p .cache
 	go test -run '^$$' -bench . -benchmem -count 10 ./... | tee .cache/bench.txt
 
+.PHONY: figures
+figures: ## measure every table of figures: written into README.md and docs/performance.md, printed for the other pages (an hour, on an idle machine)
+	go run ./benchmarks/cmd/report -write .
+	go test ./docs/cookbook -v -count 1 -run '^TestWatchingTable$$' -watching # docs/watching.md
+	$(MAKE) --no-print-directory -C journal report # docs/durability.md
+	$(MAKE) --no-print-directory -C temporal throughput # docs/temporal.md
+
 .PHONY: limits
 limits: ## the ratios that the library promises, with twice the room, since machines are noisy
 	go run -C benchmarks ./cmd/report -check -quick

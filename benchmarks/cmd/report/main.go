@@ -5,7 +5,7 @@
 //	go run ./benchmarks/cmd/report -quick    the same, smaller, under a minute
 //	go run ./benchmarks/cmd/report -check    the limits only; exits with 1 and the first that is broken
 //	go run ./benchmarks/cmd/report -growth   how the cost of each operation grows with its size
-//	go run ./benchmarks/cmd/report -readme   the tables of the README
+//	go run ./benchmarks/cmd/report -write .  measure the tables of README.md and docs/performance.md, and write them
 //	go run ./benchmarks/cmd/report -soak 5m  random groups made, run and cancelled; heap and goroutines stay flat
 //
 // With -check, -quick allows twice each limit, but for what is counted.
@@ -32,7 +32,7 @@ func main() {
 	flag.StringVar(&r.only, "rows", "", "only the limits whose names contain this")
 	check := flag.Bool("check", false, "compare with the limits, nothing else")
 	grows := flag.Bool("growth", false, "print the table of growth, nothing else")
-	readme := flag.Bool("readme", false, "print the table of the README")
+	write := flag.String("write", "", "the root of the repository: write the tables of README.md and docs/performance.md")
 	long := flag.Duration("soak", 0, "make, run and cancel random groups for so long")
 	flag.Parse()
 	if r.reps == 0 {
@@ -51,8 +51,8 @@ func main() {
 		err = r.check()
 	case *grows:
 		err = r.print(ctx, r.growth)
-	case *readme:
-		r.readme()
+	case *write != "":
+		err = r.write(ctx, *write)
 	default:
 		err = r.all(ctx)
 	}
@@ -136,11 +136,4 @@ func (r *report) print(ctx context.Context, part func(context.Context) (*table, 
 		fmt.Println(t)
 	}
 	return err
-}
-
-func (r *report) readme() {
-	for _, t := range r.promises() {
-		fmt.Println(t)
-	}
-	fmt.Println(machine(context.Background()))
 }
