@@ -63,9 +63,12 @@
 // Nodes added while the group runs ([Group.Add]) belong to its graph from then on: when
 // the run is opened again, they are there from the beginning.
 //
-// A service, which is ready before it ends, counts as succeeded once it has ended after all
-// nodes that require it have succeeded; until then it starts again when the run is opened
-// again.
+// A service ([scheduler.Ready]) starts again when the run is opened again, if a node that has
+// not succeeded requires it, directly or not. A service that no node requires starts again
+// if anything but services is left, and in a group with KeepOpen all services do. Otherwise
+// it counts as succeeded, even if its process died before it had ended. So clean-up that
+// must happen belongs in a node of its own. The result that a service has set when it
+// becomes ready is available to the nodes that require it.
 //
 // Each time the run is opened, GroupOptions.When is called again for all nodes that have
 // not succeeded, since a node that was skipped or passed leaves no record.

@@ -23,10 +23,10 @@ type GroupOptions[K comparable] struct {
 	TakeOver func(change *GraphError) error
 
 	// Redo is called, in key order, for each node that has succeeded, when the group
-	// is made. It returns true if what the node had made is gone, for example because
+	// is made; services come after the others, in reverse. It returns true if what the node had made is gone, for example because
 	// someone deleted it. The node then runs anew: its steps run again, and Node.ID
 	// changes. Nodes that require it and have succeeded run again only if Redo
-	// returns true for them.
+	// returns true for them; services that it requires start again.
 	Redo func(n *Node[K]) bool
 
 	// SyncEnds lets a node succeed only once its success is on disk, so that a crash
@@ -51,6 +51,7 @@ type Group[K comparable] struct {
 	graph   graph          // if so
 	path    string
 	growth  *growth[K] // nil: none can be added
+	retired []*node    // services that are done, though the file does not say so yet
 }
 
 // NewSubgroup makes a group inside a node. Its nodes are recorded in the node's run,
@@ -124,38 +125,18 @@ func (m groupMaker[K]) make(
 	if opts.Redo != nil {
 		for k := range deps.All() {
 			n := g.nodes[k]
-			n.redo = n.own.state == nodeEnded && opts.Redo(n)
+			n.redo = n.own.state == nodeEnded && !n.own.ready && opts.Redo(n)
 		}
 	}
 	inner := m.options(g, opts.Group)
+	g.settleServices(deps, &inner, opts.Redo)
 	g.DependencyTaskGroup, err = scheduler.NewDependencyTaskGroup(deps, func(k K) scheduler.Task {
 		n := g.nodes[k]
 		return &nodeTask{
 			node: n.own, make: func() scheduler.Task { return g.limited(task(n), k, &opts.Group) }, syncEnd: opts.SyncEnds,
-			needed: func() bool { return g.isNeeded(k, deps, inner.Reverse) },
 		}
 	}, &inner)
 	return g, err
-}
-
-// isNeeded reports whether the node is a service that ends while something that requires
-// it has not succeeded.
-func (g *Group[K]) isNeeded(k K, deps *scheduler.Dependencies[K], reverse bool) bool {
-	if g.State(k) != scheduler.StateReady {
-		return false
-	}
-	users := deps.RequiredBy(k)
-	if reverse {
-		users = deps.Requires(k)
-	}
-	g.log.mu.Lock()
-	defer g.log.mu.Unlock()
-	for user := range users {
-		if g.nodes[user].own.state != nodeEnded {
-			return true
-		}
-	}
-	return g.growth != nil // more may have been added
 }
 
 // compare looks whether the graph is the one on file, and reports whether it has
@@ -210,9 +191,10 @@ func (m groupMaker[K]) options(g *Group[K], o scheduler.GroupOptions[K]) schedul
 	back, completed, values := m.rollsBack(), o.Completed, o.Context
 	o.Reverse = o.Reverse != back
 	o.Timeout = nil // see limited
+	o.Observer = scheduler.Observers(&serving[K]{group: g}, o.Observer)
 	o.Completed = func(k K) bool {
 		n := g.nodes[k]
-		return n.own.state == nodeEnded && !n.redo || back && n.made.state == nodeNew || completed != nil && completed(k)
+		return n.isDone() || back && n.made.state == nodeNew || completed != nil && completed(k)
 	}
 	o.Context = func(ctx context.Context, k K) context.Context {
 		if values != nil {
@@ -223,15 +205,19 @@ func (m groupMaker[K]) options(g *Group[K], o scheduler.GroupOptions[K]) schedul
 	return o
 }
 
-// begin records the graph, with what is recorded next.
+// begin records the graph, and that services are done which nothing needs any more, with
+// what is recorded next.
 func (g *Group[K]) begin() {
-	if !g.changed {
-		return
+	if g.changed {
+		g.log.mu.Lock()
+		g.log.graphs[g.path] = &filedGraph{base: g.graph}
+		g.log.w.add(Record{Kind: KindGroup, Data: []byte(g.graph), path: g.path})
+		g.log.mu.Unlock()
 	}
-	g.log.mu.Lock()
-	defer g.log.mu.Unlock()
-	g.log.graphs[g.path] = &filedGraph{base: g.graph}
-	g.log.w.add(Record{Kind: KindGroup, Data: []byte(g.graph), path: g.path})
+	for _, n := range g.retired {
+		n.retire()
+	}
+	g.retired = nil
 }
 
 // Unused returns recorded steps that nodes which have succeeded since the group was

@@ -76,7 +76,10 @@ func (g *Group[K]) Add(k K, required ...K) error {
 		return &ValueError{Run: g.log.name, What: fmt.Sprintf("key %v", k), Err: errTwins}
 	}
 	n := g.enter(k, part)
-	if g.growth.redo != nil && n.own.state == nodeEnded {
+	switch {
+	case n.own.ready:
+		n.service = serviceNeeded
+	case g.growth.redo != nil && n.own.state == nodeEnded:
 		n.redo = g.growth.redo(n)
 	}
 	if err := g.DependencyTaskGroup.Add(k, required...); err != nil {

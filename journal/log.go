@@ -120,7 +120,7 @@ func (j *Journal) records(run int64, each func(*Record)) error {
 		if r.Seq != seq || int64(r.sum()) != sum {
 			return fmt.Errorf("%w: record %d", ErrCorrupt, seq)
 		}
-		if r.Kind > KindAdd {
+		if r.Kind > KindReady {
 			return fmt.Errorf("%w: record %d", ErrNewer, seq)
 		}
 		each(&r)
@@ -145,7 +145,12 @@ func (l *log) fold(r *Record) {
 	case KindEnd:
 		n := l.node(r.path)
 		n.state, n.result = nodeEnded, r.Data
-	case KindFailure, KindFinish: // for readers of the history
+	case KindReady:
+		n := l.node(r.path)
+		n.ready, n.result = true, r.Data
+	case KindFailure:
+		l.node(r.path).ready = false
+	case KindFinish: // for readers of the history
 	}
 }
 

@@ -22,6 +22,8 @@ type Node[K comparable] struct {
 	made  *node // what a roll-back undoes; otherwise the same as own
 	group *Group[K]
 	redo  bool // it has succeeded, and is to run anew
+
+	service serviceState
 }
 
 // Key returns the node's key.
@@ -38,9 +40,9 @@ func (n *Node[K]) Attempt() int {
 
 // ID returns the node's idempotency key: 32 hexadecimal digits, the same in each
 // attempt, and different from those of all other nodes and runs. A node has another
-// ID in a roll-back, and after GroupOptions.Redo. Pass it to an API that can
-// recognize a repeated request, with the name of the step if the node makes several
-// requests.
+// ID in a roll-back, after GroupOptions.Redo, and if it is a service that has ended
+// and is needed again. Pass the ID to an API that can recognize a repeated request,
+// with the name of the step if the node makes several requests.
 func (n *Node[K]) ID() string {
 	n.own.log.mu.Lock()
 	sum := sha256.Sum256([]byte(n.own.log.nonce + "/" + n.own.base()))
@@ -48,8 +50,8 @@ func (n *Node[K]) ID() string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// SetResult sets the result that is recorded, as JSON, when the node succeeds. The
-// last call wins. If v cannot be marshaled, SetResult returns a [*ValueError] and
+// SetResult sets the result that is recorded, as JSON, when the node succeeds or
+// becomes ready ([scheduler.Ready]). The last call wins. If v cannot be marshaled, SetResult returns a [*ValueError] and
 // changes nothing.
 func (n *Node[K]) SetResult(v any) error {
 	data, err := json.Marshal(v)
@@ -58,7 +60,7 @@ func (n *Node[K]) SetResult(v any) error {
 	}
 	n.own.log.mu.Lock()
 	defer n.own.log.mu.Unlock()
-	n.own.result = data
+	n.own.set = data
 	return nil
 }
 
@@ -87,7 +89,9 @@ type node struct {
 	path    string
 	state   nodeState
 	ran     bool // in this process
+	ready   bool // or was, when it ended or its process died
 	attempt int
+	set     []byte // the result, until it is recorded
 	result  []byte
 	steps   map[string][]byte // by name and occurrence
 	asked   map[string]int    // occurrences in this attempt
@@ -129,8 +133,8 @@ func (n *node) begin(attempt int) {
 			n.before[name] = max(n.before[name], times)
 		}
 	}
-	n.state, n.attempt = nodeStarted, attempt
-	n.asked, n.result = maps.Clone(n.before), nil
+	n.state, n.ready, n.attempt = nodeStarted, false, attempt
+	n.asked, n.set, n.result = maps.Clone(n.before), nil, nil
 }
 
 // base is what groups inside the node, and its idempotency key, are known by: its path,
@@ -147,7 +151,7 @@ func (n *node) base() string {
 func (n *node) end() *batch {
 	n.log.mu.Lock()
 	defer n.log.mu.Unlock()
-	n.state = nodeEnded
+	n.state, n.result = nodeEnded, n.set
 	n.record(KindEnd, "", n.result)
 	return n.last
 }
@@ -156,6 +160,7 @@ func (n *node) end() *batch {
 func (n *node) fail(err error) {
 	n.log.mu.Lock()
 	defer n.log.mu.Unlock()
+	n.ready = false
 	n.record(KindFailure, "", []byte(err.Error()))
 }
 

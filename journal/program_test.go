@@ -104,7 +104,7 @@ func read(t *testing.T, path string) onFile {
 			f.done[r.Node+" "+strings.TrimSuffix(r.Step, "#1")] = true
 		case journal.KindEnd:
 			f.done[r.Node+" end"] = true
-		case journal.KindGroup, journal.KindFailure, journal.KindFinish, journal.KindAdd:
+		case journal.KindGroup, journal.KindFailure, journal.KindFinish, journal.KindAdd, journal.KindReady:
 		}
 	}
 	require.NoError(t, j.Close())

@@ -25,9 +25,11 @@ const (
 	KindFinish
 	// KindAdd is a node that was added to a group: see [Group.Add].
 	KindAdd
+	// KindReady is a node that has become ready, with the result that it has by then.
+	KindReady
 )
 
-var kindNames = [...]string{"unknown", "group", "start", "step", "end", "failure", "finish", "add"}
+var kindNames = [...]string{"unknown", "group", "start", "step", "end", "failure", "finish", "add", "ready"}
 
 // String returns the kind in lower case; "unknown" for the zero Kind.
 func (k Kind) String() string {
@@ -46,8 +48,8 @@ type Record struct {
 	Attempt  int    // of the node, from 1 on
 	Step     string // of KindStep: the name, "#" and its occurrence in the attempt, from 1 on
 
-	// Data is the result as JSON of a KindStep or KindEnd, the error's text of a
-	// KindFailure or KindFinish, and the key of a KindAdd and the keys that it
+	// Data is the result as JSON of a KindStep, KindReady or KindEnd, the error's text
+	// of a KindFailure or KindFinish, and the key of a KindAdd and the keys that it
 	// requires, as JSON, separated by tabs.
 	Data []byte
 

@@ -21,8 +21,8 @@ func (g *Group[K]) recorded(key K) *node {
 	return nil
 }
 
-// Result returns the result of a node that has succeeded, in this process or an
-// earlier one: the value given to [Node.SetResult], unmarshaled anew in each call. In
+// Result returns the result of a node that has succeeded or become ready, in this
+// process or an earlier one: the value given to [Node.SetResult], unmarshaled anew in each call. In
 // a roll-back it is the result that the node had when it went forward.
 //
 // A node can rely on the results of the nodes that it requires. If the key is not in
@@ -30,7 +30,7 @@ func (g *Group[K]) recorded(key K) *node {
 // another type, it is a [*ValueError]. Result may be called from any goroutine.
 func Result[T any, K comparable](from Results[K], key K) (T, error) {
 	return read[T](from, key, "", func(n *node) ([]byte, bool) {
-		return n.result, n.state == nodeEnded && n.result != nil
+		return n.result, (n.state == nodeEnded || n.ready) && n.result != nil
 	})
 }
 

@@ -17,7 +17,6 @@ type nodeTask struct {
 	inner   scheduler.Task // nil until then
 	cause   error          // of a notice that came while it waited
 	inStep  bool           // a step is under way, or was left by a panic
-	needed  func() bool    // a service ends while it is needed
 	syncEnd bool           // it ends once its success is on disk
 	end     *batch         // while it waits for that
 }
@@ -71,12 +70,11 @@ func (t *nodeTask) settle(y scheduler.Yield, err error) (scheduler.Yield, error)
 	switch {
 	case err != nil:
 		t.node.active = nil
-		t.node.fail(err)
+		if !t.node.isReady() || !scheduler.Interrupted(err) { // a service that was asked to end has not failed
+			t.node.fail(err)
+		}
 	case y == scheduler.Done:
 		t.node.active = nil
-		if t.needed() {
-			return y, err // started on file, as in a Snapshot: it is started again
-		}
 		if end := t.node.end(); t.syncEnd {
 			t.end = end
 			t.node.log.w.want(end)

@@ -40,7 +40,6 @@ func TestNodeTask_Throw(t *testing.T) {
 	begun := func(inner scheduler.Task) *nodeTask {
 		task := &nodeTask{
 			node: r.nodes["a"].own, make: func() scheduler.Task { return inner },
-			needed: func() bool { return false }, // no service
 		}
 		_, err := task.begin(t.Context())
 		require.NoError(t, err)

@@ -118,9 +118,11 @@ func TestWalk_of_services(t *testing.T) {
 			{Key: "a", Requires: []string{"api", "early"}},
 			{Key: "b", Requires: []string{"a"}},
 			{Key: "c", Requires: []string{"b"}},
+			{Key: "watch"},
 		}}
 		if reverse {
 			graph = temporal.Graph{Nodes: []temporal.Node{
+				{Key: "watch"},
 				{Key: "c"},
 				{Key: "b", Requires: []string{"c"}},
 				{Key: "a", Requires: []string{"b"}},
@@ -140,7 +142,7 @@ func TestWalk_of_services(t *testing.T) {
 			env.ExecuteWorkflow(func(ctx workflow.Context) error {
 				err := temporal.Walk(ctx, &run, func(n temporal.Node) scheduler.Task {
 					switch n.Key {
-					case "db", "api", "early":
+					case "db", "api", "early", "watch":
 						return scheduler.Wrap(func(co *scheduler.Coroutine) error {
 							if err := co.Await(temporal.Timer(n.Key, time.Duration(len(n.Key))*time.Second)); err != nil {
 								return err
@@ -168,19 +170,20 @@ func TestWalk_of_services(t *testing.T) {
 			trace = append(trace, fmt.Sprint("run ", runs))
 		}
 		want := []string{
-			"+db", "+early", "+api", "a", "b", "-api", "-early", "-db", "run 0",
-			"+db", "+early", "+api", "c", "-api", "-early", "-db", "run 1",
+			"+db", "+early", "+watch", "+api", "a", "b", "-api", "-early", "-watch", "-db", "run 0",
+			"+db", "+early", "+watch", "+api", "c", "-api", "-early", "-watch", "-db", "run 1",
 		}
 		if reverse { // the nodes have other places
 			want = []string{
-				"+db", "+early", "+api", "a", "b", "-early", "-api", "-db", "run 0",
-				"+db", "+early", "+api", "c", "-early", "-api", "-db", "run 1",
+				"+db", "+watch", "+early", "+api", "a", "b", "-watch", "-early", "-api", "-db", "run 0",
+				"+db", "+watch", "+early", "+api", "c", "-watch", "-early", "-api", "-db", "run 1",
 			}
 		}
 		require.Equal(t, want, trace)
 		require.Contains(t, heard, "db")
 		require.True(t, run.Checkpoint.Completed.Has(index(graph, "a")))
 		require.False(t, run.Checkpoint.Completed.Has(index(graph, "db")), "it starts again while c needs it")
+		require.False(t, run.Checkpoint.Completed.Has(index(graph, "watch")), "it starts again while anything but services is left")
 	}
 }
 

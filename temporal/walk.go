@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	sdk "go.temporal.io/sdk/temporal"
@@ -69,8 +70,9 @@ const GraphChanged = "GraphChanged"
 // [DefaultBudget], and the Observer is silent on replay. With AggregateErrors, the
 // result of the last run includes the failures of earlier ones.
 //
-// A service ([scheduler.Ready]) ends as well when the group is drained. If a pending
-// node requires it, directly or not, it starts again in the next run.
+// A service ([scheduler.Ready]) ends as well when the group is drained. It starts again
+// in the next run if a pending node requires it, directly or not, or if no node requires
+// it.
 //
 // When and KeepOpen are refused with a [*scheduler.OptionError], because a checkpoint
 // has no place for failed nodes that a condition might ask about, nor for nodes
@@ -234,18 +236,22 @@ func (w *walk) suspend(ctx workflow.Context, g *scheduler.DependencyTaskGroup[st
 	return scheduler.ErrDrained
 }
 
-// needed returns the nodes that pending ones require, directly or not; none if there was
-// no service.
+// needed returns the nodes that pending ones require, directly or not, and services that
+// nothing requires, which run until only services are left, with what they require. It
+// returns none if there was no service.
 func (w *walk) needed(g *scheduler.DependencyTaskGroup[string]) map[string]bool {
 	needed := map[string]bool{}
 	if len(w.services.of) == 0 {
 		return needed
 	}
-	walk, requires := w.deps.Backward(), w.deps.Requires
+	walk, requires, requiredBy := w.deps.Backward(), w.deps.Requires, w.deps.RequiredBy
 	if w.reverse {
-		walk, requires = w.deps.All(), w.deps.RequiredBy
+		walk, requires, requiredBy = w.deps.All(), w.deps.RequiredBy, w.deps.Requires
 	}
 	for k := range walk {
+		if w.services.of[k] && g.State(k) == scheduler.StateSucceeded && isEmpty(requiredBy(k)) {
+			needed[k] = true
+		}
 		if needed[k] || g.State(k) == scheduler.StatePending {
 			for q := range requires(k) {
 				needed[q] = true
@@ -253,6 +259,13 @@ func (w *walk) needed(g *scheduler.DependencyTaskGroup[string]) map[string]bool 
 		}
 	}
 	return needed
+}
+
+func isEmpty[K any](keys iter.Seq[K]) bool {
+	for range keys {
+		return false
+	}
+	return true
 }
 
 // services are the nodes that were ready before they ended. It observes the group.
