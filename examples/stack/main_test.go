@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"os"
 	"testing"
 
@@ -24,5 +25,19 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	waitTogether()
 	goleak.VerifyTestMain(m)
+}
+
+// waitTogether has more tests run at a time than there are processors: they wait for
+// other processes and for the disk.
+func waitTogether() {
+	flag.Parse()
+	parallel := flag.Lookup("test.parallel")
+	if parallel.Value.String() != parallel.DefValue {
+		return
+	}
+	if err := parallel.Value.Set("8"); err != nil {
+		panic(err)
+	}
 }
