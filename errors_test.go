@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/schedulertest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -329,4 +332,602 @@ func TestExceptionGroup_Split_of_a_closed_group(t *testing.T) {
 	require.NotErrorIs(t, boom, errOther)
 	require.ErrorIs(t, rest, errOther)
 	require.NotErrorIs(t, rest, errBoom)
+}
+
+// numberedError is a failure that errors.As finds.
+type numberedError int
+
+func (e numberedError) Error() string { return fmt.Sprintf("error %d", int(e)) }
+
+// pullError only adds words to the end of a call's context.
+type pullError struct {
+	numberedError
+	of error
+}
+
+func (e pullError) Error() string        { return fmt.Sprintf("pulling %d: %v", int(e.numberedError), e.of) }
+func (e pullError) Unwrap() error        { return e.of }
+func (e pullError) Is(target error) bool { return target == error(e.numberedError) }
+
+// manyErrors is an error that cannot be compared.
+type manyErrors []int
+
+func (e manyErrors) Error() string { return fmt.Sprintf("errors %v", []int(e)) }
+
+// However many errors a result joins, its text stays short, and each is found in it.
+func TestJoined_errors_are_cut_off(t *testing.T) {
+	const n = 5_000
+	failsAtEnd := func(i int) scheduler.Task {
+		return scheduler.Blocking(func(ctx context.Context) error {
+			<-ctx.Done()
+			return numberedError(i)
+		})
+	}
+	deps := scheduler.NewDependencies[int]()
+	for i := range n {
+		deps.Add(i)
+	}
+	for name, run := range map[string]func(t *testing.T) error{
+		"calls that fail when they are closed": func(t *testing.T) error {
+			t.Helper()
+			return scheduler.Run(t.Context(), numbered(n, failsAtEnd, nil), &scheduler.RunnerOptions{Timeout: time.Second})
+		},
+		"the same, at the end of the context": func(t *testing.T) error {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			return scheduler.Run(ctx, numbered(n, failsAtEnd, nil), nil)
+		},
+		"calls with a limit of their own": func(t *testing.T) error {
+			t.Helper()
+			return scheduler.Run(t.Context(), numbered(n, failsAtEnd, &scheduler.GroupOptions[int]{
+				Timeout: func(int) time.Duration { return time.Second },
+			}), nil)
+		},
+		"the same, each for itself": func(t *testing.T) error {
+			t.Helper()
+			return scheduler.Run(t.Context(), numbered(n, failsAtEnd, &scheduler.GroupOptions[int]{
+				Timeout: func(int) time.Duration { return time.Second },
+				OnError: func(int, error) scheduler.Disposition { return scheduler.SkipDependents },
+			}), nil)
+		},
+		"a Walk": func(t *testing.T) error {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			return scheduler.Walk(ctx, deps, func(ctx context.Context, i int) error {
+				<-ctx.Done()
+				return pullError{numberedError(i), ctx.Err()}
+			}, nil)
+		},
+		"a group in a group": func(t *testing.T) error {
+			t.Helper()
+			return scheduler.Run(t.Context(), scheduler.All(numbered(n, failsAtEnd, nil)), &scheduler.RunnerOptions{Timeout: time.Second})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				err := run(t)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				text := err.Error()
+				require.Less(t, len(text), 4000)
+				require.Contains(t, text, "more")
+				for _, i := range []int{0, 1, n / 2, n - 1} {
+					require.ErrorIs(t, err, numberedError(i))
+				}
+				require.GreaterOrEqual(t, len(scheduler.Causes(err)), n)
+			})
+		})
+	}
+}
+
+// What cannot be compared is joined like anything else, and what is there already is
+// not repeated.
+func TestJoined_errors_of_each_kind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		err := scheduler.Run(t.Context(), groupOf(t, "a b c d", func(k string) scheduler.Task {
+			return scheduler.Blocking(func(ctx context.Context) error {
+				<-ctx.Done()
+				if k < "c" {
+					return manyErrors{1}
+				}
+				return errOops
+			})
+		}, nil), &scheduler.RunnerOptions{Name: "run", Timeout: time.Second})
+		lines := strings.Split(err.Error(), "\n")
+		require.Equal(t, "run: timed out after 1s", lines[0])
+		require.ElementsMatch(t, []string{"a: errors [1]", "b: errors [1]", "c: oops", "d: oops"}, lines[1:])
+	})
+}
+
+// What nodes of a group inside have failed with is not lost with a panic that comes
+// out of another one and that RecoverPanics recovers further out.
+func TestRecoverPanics_keeps_what_failed_before_in_a_group_inside(t *testing.T) {
+	failing := func() scheduler.Task {
+		return newGroup(t, "a b", func(k string) scheduler.Task {
+			if k == "a" {
+				return scheduler.Func(func(context.Context) error { return errBoom })
+			}
+			b := new(fakeTask)
+			b.step = func(context.Context) (scheduler.Yield, error) {
+				if b.steps == 2 {
+					panicForTest("oops")
+				}
+				return scheduler.Next, nil
+			}
+			return b.task()
+		}, &scheduler.GroupOptions[string]{
+			OnError: func(string, error) scheduler.Disposition { return scheduler.SkipDependents },
+		})
+	}
+	for name, c := range map[string]struct {
+		wrap func(task scheduler.Task) scheduler.Task
+		text string
+	}{
+		"alone":   {func(task scheduler.Task) scheduler.Task { return task }, "in: panic: oops\na: boom"},
+		"wrapped": {func(task scheduler.Task) scheduler.Task { return struct{ scheduler.Task }{task} }, "in: panic: oops\na: boom"},
+		"coroutine": {func(task scheduler.Task) scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task) })
+		}, "in: panic: oops\na: boom"},
+		"deeper": {func(task scheduler.Task) scheduler.Task {
+			return newGroup(t, "mid", func(string) scheduler.Task { return task }, nil)
+		}, "in: panic: oops\nmid: a: boom"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			outer := newGroup(t, "in", func(string) scheduler.Task { return c.wrap(failing()) },
+				&scheduler.GroupOptions[string]{RecoverPanics: true})
+			err := scheduler.Run(t.Context(), outer, nil)
+			require.EqualError(t, err, c.text)
+			require.ErrorIs(t, err, errBoom)
+			var p *scheduler.PanicError
+			require.ErrorAs(t, err, &p)
+			require.Equal(t, "oops", p.Value)
+		})
+	}
+}
+
+// An uncaught panic prints the place in the user's code and the path of keys.
+func TestPanicError_says_where(t *testing.T) {
+	breaks := func() { panic("broken") }
+	for name, task := range map[string]func() scheduler.Task{
+		"Wrap": func() scheduler.Task {
+			return scheduler.Wrap(func(*scheduler.Coroutine) error { breaks(); return nil })
+		},
+		"Blocking": func() scheduler.Task {
+			return scheduler.Blocking(func(context.Context) error { breaks(); return nil })
+		},
+		"Func": func() scheduler.Task { return scheduler.Func(func(context.Context) error { breaks(); return nil }) },
+		"Await": func() scheduler.Task {
+			return scheduler.Sequence(scheduler.Func(func(context.Context) error { breaks(); return nil }))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inner := groupOf(t, "b", func(string) scheduler.Task { return task() }, nil)
+			outer := groupOf(t, "a", func(string) scheduler.Task { return scheduler.Sequence(inner) }, nil)
+			v := panicOf(t, func() { _ = scheduler.Run(t.Context(), outer, nil) })
+			var p *scheduler.PanicError
+			require.ErrorAs(t, v.(error), &p)
+			require.Equal(t, "broken", p.Value)
+			require.Equal(t, "a/b", p.Path)
+			require.Regexp(t, `^panic: broken in a/b at scheduler_test\.TestPanicError_says_where\.func1 \(errors_test\.go:\d+\)$`, p.Error())
+		})
+	}
+	t.Run("of one without a stack", func(t *testing.T) {
+		group := groupOf(t, "a", func(string) scheduler.Task {
+			return scheduler.Func(func(context.Context) error { panic(&scheduler.PanicError{Value: "no"}) })
+		}, nil)
+		v := panicOf(t, func() { _ = scheduler.Run(t.Context(), group, nil) })
+		require.EqualError(t, v.(error), "panic: no in a")
+	})
+	t.Run("of a division", func(t *testing.T) {
+		zero := 0
+		v := panicOf(t, func() {
+			_ = scheduler.Run(t.Context(), scheduler.Wrap(func(*scheduler.Coroutine) error { return fmt.Errorf("%d", 1/zero) }), nil)
+		})
+		require.Regexp(t, `^panic: runtime error: integer divide by zero at scheduler_test\..* \(errors_test\.go:\d+\)$`, v.(error).Error())
+	})
+}
+
+func TestCauses(t *testing.T) {
+	require.Empty(t, scheduler.Causes(nil))
+	require.Equal(t, []error{errOops}, scheduler.Causes(errOops))
+	err := scheduler.Run(t.Context(), groupOf(t, "a b", func(k string) scheduler.Task {
+		if k == "a" {
+			return scheduler.Func(func(context.Context) error { return errors.Join(errSpace, errOther) })
+		}
+		return scheduler.All(scheduler.Func(func(context.Context) error { return errOops }))
+	}, &scheduler.GroupOptions[string]{AggregateErrors: true}), nil)
+	require.Equal(t, []error{errSpace, errOther, errOops}, scheduler.Causes(err))
+}
+
+func TestExceptionGroup_is_cut_off(t *testing.T) {
+	var g scheduler.ExceptionGroup
+	for i := range 100_000 {
+		g.Errors = append(g.Errors, fmt.Errorf("error %d", i))
+	}
+	lines := strings.Split(g.Error(), "\n")
+	require.Equal(t, "100000 tasks failed:", lines[0])
+	require.Equal(t, "- error 19", lines[20])
+	require.Equal(t, []string{"- and 99980 more"}, lines[21:])
+}
+
+// What is nil, or a zero value, gets a sentence.
+func TestMisuse_of_nil_and_zero(t *testing.T) {
+	task := func() scheduler.Task { return scheduler.Pause(scheduler.Next) }
+	var none context.Context
+	started := scheduler.NewTaskRunner(task(), nil)
+	require.NoError(t, started.Start(t.Context(), 0))
+	for want, err := range map[string]error{
+		"scheduler: ctx: nil Context ":                                    scheduler.Run(none, task(), nil),
+		"scheduler: ctx: nil Context":                                     scheduler.NewTaskRunner(task(), nil).Start(none, 0),
+		"scheduler: ctx: nil Context  ":                                   started.RunToCompletion(none, 0),
+		"scheduler: Func: nil function":                                   scheduler.Run(t.Context(), scheduler.Func(nil), nil),
+		"scheduler: StepFunc: nil function":                               scheduler.Run(t.Context(), scheduler.StepFunc(nil), nil),
+		"scheduler: TaskRunner: zero value; use NewTaskRunner":            new(scheduler.TaskRunner).Run(t.Context()),
+		"scheduler: task: nil Task":                                       scheduler.Run(t.Context(), nil, nil),
+		"scheduler: RunnerOptions.Abandon: negative duration -1ns":        scheduler.Run(t.Context(), task(), &scheduler.RunnerOptions{Abandon: -1}),
+		"scheduler: RunnerOptions.Abandon: needs the system's clock, and": scheduler.Run(t.Context(), task(), &scheduler.RunnerOptions{Abandon: 1, Clock: schedulertest.NewClock(time.Time{})}),
+	} {
+		require.ErrorContains(t, err, strings.TrimSpace(want))
+		var option *scheduler.OptionError
+		require.ErrorAs(t, err, &option)
+	}
+	_, err := started.Step(none)
+	require.EqualError(t, err, "scheduler: ctx: nil Context")
+	require.NoError(t, started.Cancel())
+	require.PanicsWithValue(t, "scheduler: NewTimeout: nil TaskRunner", func() { _ = scheduler.NewTimeout(nil, 0) })
+	require.PanicsWithValue(t, "scheduler: NewTimedCancel: nil TaskRunner", func() { scheduler.NewTimedCancel(nil, 0) })
+}
+
+// A run inside a step is found whatever context it has, but for a coroutine, which
+// has a stack of its own.
+func TestRun_inside_a_step_with_another_context(t *testing.T) {
+	for name, run := range map[string]func(t *testing.T, fn func(context.Context) error) error{
+		"Func": func(t *testing.T, fn func(context.Context) error) error {
+			t.Helper()
+			return scheduler.Run(t.Context(), scheduler.Func(fn), nil)
+		},
+		"in a group": func(t *testing.T, fn func(context.Context) error) error {
+			t.Helper()
+			return scheduler.Run(t.Context(), scheduler.All(scheduler.All(scheduler.Func(fn))), nil)
+		},
+		"in a group without a runner": func(t *testing.T, fn func(context.Context) error) error {
+			t.Helper()
+			_, err := scheduler.All(scheduler.Func(fn)).Step(t.Context())
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ran := false
+			err := run(t, func(context.Context) error {
+				return scheduler.Run(context.Background(), scheduler.Func(func(context.Context) error { ran = true; return nil }),
+					&scheduler.RunnerOptions{Name: "inner"})
+			})
+			var nested *scheduler.NestedRunError
+			require.ErrorAs(t, err, &nested)
+			require.Equal(t, "inner", nested.Inner)
+			require.False(t, ran)
+		})
+	}
+	t.Run("inside a call it may", func(t *testing.T) {
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.Blocking(func(context.Context) error {
+			return scheduler.Run(context.Background(), scheduler.Pause(scheduler.Next), nil)
+		}), nil))
+	})
+}
+
+// Times beyond the scale are its ends, and no wait for centuries.
+func TestTimes_saturate(t *testing.T) {
+	for name, y := range map[string]scheduler.Yield{
+		"After of a zero time": scheduler.After(time.Until(time.Time{})),
+		"After(MinInt64)":      scheduler.After(math.MinInt64),
+		"At(1700)":             scheduler.At(time.Date(1700, 1, 1, 0, 0, 0, 0, time.UTC)),
+		"At(1)":                scheduler.At(time.Time{}),
+		"Next or After":        scheduler.Next.Or(scheduler.After(math.MinInt64)),
+	} {
+		for _, put := range []func(scheduler.Task) scheduler.Task{
+			func(task scheduler.Task) scheduler.Task { return task },
+			func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
+			func(task scheduler.Task) scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(task, nil)) },
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				require.NoError(t, scheduler.Run(t.Context(), put(scheduler.Pause(y)), nil), name)
+				require.Equal(t, begin, time.Now(), name)
+			})
+		}
+	}
+	t.Run("a runner that is stopped in its own step", func(t *testing.T) {
+		var inner *scheduler.TaskRunner
+		inner = scheduler.NewTaskRunner(scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+			inner.Stop(errOops)
+			return scheduler.On(new(scheduler.Event)), nil
+		}), nil)
+		require.ErrorIs(t, scheduler.Run(t.Context(), scheduler.All(inner.AsTask(0)), nil), errOops)
+	})
+	t.Run("far ahead, on a simulated clock", func(t *testing.T) {
+		for _, y := range []scheduler.Yield{
+			scheduler.After(290 * 365 * 24 * time.Hour), scheduler.After(scheduler.NoLimit), scheduler.At(time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC)),
+		} {
+			for _, task := range []scheduler.Task{scheduler.Pause(y), scheduler.All(scheduler.Pause(y))} {
+				require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{
+					Clock: schedulertest.NewClock(time.Time{}), Timeout: scheduler.NoLimit, Grace: scheduler.NoLimit,
+				}))
+			}
+		}
+	})
+	t.Run("a clock beyond it", func(t *testing.T) {
+		for _, year := range []int{1000, 1600, 2300} {
+			clock := schedulertest.NewClock(time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC))
+			err := scheduler.Run(t.Context(), scheduler.Pause(scheduler.Next), &scheduler.RunnerOptions{Clock: clock})
+			require.EqualError(t, err, fmt.Sprintf("scheduler: RunnerOptions.Clock: shows %04d-01-01, which is not from 1678 to 2262", year))
+		}
+	})
+}
+
+// What is nil where something belongs panics with a sentence that names the function.
+func TestMisuse_panics_with_a_sentence(t *testing.T) {
+	var (
+		none   *scheduler.TaskRunner
+		deps   *scheduler.Dependencies[string]
+		limit  *scheduler.Limiter
+		co     *scheduler.Coroutine
+		ctx    = t.Context()
+		task   = func() scheduler.Task { return scheduler.Pause(scheduler.Next) }
+		number = func(context.Context) (int, error) { return 0, nil }
+	)
+	for want, do := range map[string]func(){
+		"scheduler: TaskRunner.AsTask: nil TaskRunner":          func() { none.AsTask(0) },
+		"scheduler: TaskRunner.Run: nil TaskRunner":             func() { _ = none.Run(ctx) },
+		"scheduler: TaskRunner.RunWith: nil TaskRunner":         func() { _ = none.RunWith(ctx, 0, 0) },
+		"scheduler: TaskRunner.RunToCompletion: nil TaskRunner": func() { _ = none.RunToCompletion(ctx, 0) },
+		"scheduler: TaskRunner.Start: nil TaskRunner":           func() { _ = none.Start(ctx, 0) },
+		"scheduler: TaskRunner.Step: nil TaskRunner":            func() { _, _ = none.Step(ctx) },
+		"scheduler: TaskRunner.Stop: nil TaskRunner":            func() { none.Stop(errOops) },
+		"scheduler: TaskRunner.Kill: nil TaskRunner":            func() { none.Kill() },
+		"scheduler: TaskRunner.Cancel: nil TaskRunner":          func() { _ = none.Cancel() },
+		"scheduler: TaskRunner.CancelAfter: nil TaskRunner":     func() { none.CancelAfter(0) },
+		"scheduler: TaskRunner.Interrupt: nil TaskRunner":       func() { none.Interrupt(errOops) },
+		"scheduler: TaskRunner.Post: nil TaskRunner":            func() { none.Post(func() {}) },
+		"scheduler: TaskRunner.RunPosted: nil TaskRunner":       func() { none.RunPosted() },
+		"scheduler: TaskRunner.Due: nil TaskRunner":             func() { none.Due() },
+		"scheduler: TaskRunner.Started: nil TaskRunner":         func() { none.Started() },
+		"scheduler: TaskRunner.Done: nil TaskRunner":            func() { none.Done() },
+		"scheduler: TaskRunner.Err: nil TaskRunner":             func() { _ = none.Err() },
+		"scheduler: TaskRunner.String: nil TaskRunner":          func() { _ = none.String() },
+		"scheduler: Subrun: nil TaskRunner":                     func() { scheduler.Subrun(none) },
+
+		"scheduler: nil Dependencies; use NewDependencies":     func() { deps.Add("a") },
+		"scheduler: nil Dependencies; use NewDependencies ":    func() { deps.Len() },
+		"scheduler: nil Dependencies; use NewDependencies  ":   func() { _ = deps.String() },
+		"scheduler: nil Dependencies; use NewDependencies   ":  func() { scheduler.Translate(deps, func(k string) string { return k }) },
+		"scheduler: nil Dependencies; use NewDependencies    ": func() { _ = deps.WriteDOT(io.Discard) },
+		"scheduler: Dependencies.Subset: nil function":         func() { graph("a").Subset(nil) },
+		"scheduler: Translate: nil function":                   func() { scheduler.Translate[string, int](graph("a"), nil) },
+
+		"scheduler: Limiter.SetCapacity: a Limiter that NewLimiter did not make": func() { new(scheduler.Limiter).SetCapacity(1) },
+		"scheduler: Limiter.InUse: a Limiter that NewLimiter did not make":       func() { new(scheduler.Limiter).InUse() },
+		"scheduler: Limiter.Waiting: a Limiter that NewLimiter did not make":     func() { limit.Waiting() },
+
+		"scheduler: Call: nil Coroutine":                             func() { _, _ = scheduler.Call(nil, number) },
+		"scheduler: Coroutine.Yield called outside its function":     func() { _ = co.Yield(scheduler.Next) },
+		"scheduler: Coroutine.Await called outside its function":     func() { _ = co.Await(task()) },
+		"scheduler: Coroutine.Context called outside its function":   func() { co.Context() },
+		"scheduler: Coroutine.Stopping called outside its function":  func() { co.Stopping() },
+		"scheduler: Coroutine.StopCause called outside its function": func() { _ = co.StopCause() },
+		"scheduler: Coroutine.Context called outside its function ":  func() { new(scheduler.Coroutine).Context() },
+		"scheduler: ObserverFunc: nil function":                      func() { scheduler.ObserverFunc(nil).Observe(scheduler.Record{}) },
+		"scheduler: Ending: nil event":                               func() { scheduler.Ending(nil) },
+		"scheduler: On: nil event":                                   func() { scheduler.On(nil) },
+		"scheduler: On: no event":                                    func() { scheduler.On() },
+		"scheduler: Reserve: nil Task":                               func() { scheduler.Reserve(time.Second, nil) },
+		"scheduler: Shield: nil Task":                                func() { scheduler.Shield(nil) },
+		"scheduler: Named: nil Task for web":                         func() { scheduler.Named("web", nil) },
+		"scheduler: Claiming: nil Task":                              func() { scheduler.Claiming(nil, nil) },
+		"scheduler: Blocking: nil function":                          func() { scheduler.Blocking(nil) },
+		"scheduler: Wrap: nil function":                              func() { scheduler.Wrap(nil) },
+		"scheduler: Poll: nil function":                              func() { scheduler.Poll(time.Second, nil) },
+		"scheduler: Fetch: nil function":                             func() { scheduler.Fetch[int](nil, nil) },
+		"scheduler: Timeout.Trigger: nil Task":                       func() { _ = new(scheduler.Timeout).Trigger(ctx, nil) },
+		"scheduler: TimedCancel.Trigger: nil Task":                   func() { _ = new(scheduler.TimedCancel).Trigger(ctx, nil) },
+		"scheduler: ExceptionGroup.Split: nil function":              func() { _, _ = new(scheduler.ExceptionGroup).Split(nil) },
+		"scheduler: TaskRunner.Post to Pause(next): nil function":    func() { scheduler.NewTaskRunner(task(), nil).Post(nil) },
+		"scheduler: TaskRunner.Interrupt of Pause(next): nil error":  func() { scheduler.NewTaskRunner(task(), nil).Interrupt(nil) },
+	} {
+		for want[len(want)-1] == ' ' {
+			want = want[:len(want)-1]
+		}
+		require.PanicsWithValue(t, want, do)
+	}
+	v := panicOf(t, func() {
+		_ = scheduler.Run(ctx, scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			_, err := scheduler.Call[int](co, nil)
+			return err
+		}), nil)
+	})
+	require.ErrorContains(t, v.(error), "scheduler: Call: nil function")
+}
+
+// What has an error to return says it by that.
+func TestMisuse_is_an_OptionError(t *testing.T) {
+	var typed *fakeTask
+	var group *scheduler.DependencyTaskGroup[string]
+	var zero scheduler.TaskRunner
+	var deps *scheduler.Dependencies[string]
+	ctx := t.Context()
+	fn := func(context.Context, string) error { return nil }
+	made := groupOf(t, "a", hours, nil)
+	write := func(n int64, err error) error { require.Zero(t, n); return err }
+	step := func(_ bool, err error) error { return err }
+	for name, tt := range map[string]struct {
+		err  error
+		want string
+	}{
+		"typed nil":               {scheduler.Run(ctx, typed, nil), "scheduler: task: nil *scheduler_test.fakeTask as Task"},
+		"nil group":               {scheduler.Run(ctx, group, nil), "scheduler: task: nil *scheduler.DependencyTaskGroup[string] as Task"},
+		"zero runner, Start":      {zero.Start(ctx, 0), "scheduler: TaskRunner: zero value; use NewTaskRunner"},
+		"zero runner, Step":       {step(zero.Step(ctx)), "scheduler: TaskRunner: zero value; use NewTaskRunner"},
+		"zero runner, Run":        {zero.Run(ctx), "scheduler: TaskRunner: zero value; use NewTaskRunner"},
+		"zero runner, completion": {zero.RunToCompletion(ctx, 0), "scheduler: TaskRunner: zero value; use NewTaskRunner"},
+		"zero runner, AsTask":     {scheduler.Run(ctx, zero.AsTask(0), nil), "scheduler: TaskRunner: zero value; use NewTaskRunner"},
+		"zero runner, Subrun":     {scheduler.Run(ctx, scheduler.Subrun(&zero), nil), "scheduler: TaskRunner: zero value; use NewTaskRunner"},
+		"WriteTo":                 {write(made.WriteTo(nil)), "scheduler: w: nil Writer"},
+		"WriteDOT":                {made.WriteDOT(nil), "scheduler: w: nil Writer"},
+		"WriteMermaid":            {made.WriteMermaid(nil), "scheduler: w: nil Writer"},
+		"WriteDOT of a graph":     {graph("a").WriteDOT(nil), "scheduler: w: nil Writer"},
+		"WriteMermaid of a graph": {graph("a").WriteMermaid(nil), "scheduler: w: nil Writer"},
+		"Walk, nil graph":         {scheduler.Walk(ctx, deps, fn, nil), "scheduler: deps: nil Dependencies"},
+		"Walk, nil function":      {scheduler.Walk(ctx, graph("a"), nil, nil), "scheduler: fn: nil function"},
+	} {
+		require.EqualError(t, tt.err, tt.want, name)
+		require.ErrorAs(t, tt.err, new(*scheduler.OptionError), name)
+	}
+	require.Equal(t, "nil *scheduler_test.fakeTask", scheduler.TaskDescription(typed))
+	require.NotPanics(t, func() { _ = (&scheduler.ExceptionGroup{Errors: []error{nil}}).Error() })
+	yes, no := (*scheduler.ExceptionGroup)(nil).Split(func(error) bool { return true })
+	require.Nil(t, yes)
+	require.Nil(t, no)
+}
+
+// A zero group is one without nodes that was never made: it can be asked, and not run.
+func TestGroup_zero_value(t *testing.T) {
+	var g scheduler.DependencyTaskGroup[string]
+	require.Zero(t, g.State("a"))
+	require.False(t, g.Started("a"))
+	require.NoError(t, g.Err("a"))
+	require.Zero(t, g.Len()+g.Count(scheduler.StatePending)+g.Rounds())
+	require.Empty(t, g.Errors())
+	require.Empty(t, g.Snapshot().Completed)
+	require.Equal(t, scheduler.Explanation[string]{Key: "a"}, g.ExplainNode("a"))
+	for range g.All() {
+		t.Error("a node")
+	}
+	for range g.Running() {
+		t.Error("a node")
+	}
+	for range g.WaitsFor("a") {
+		t.Error("a node")
+	}
+	require.NoError(t, errors.Join(g.WriteDOT(io.Discard), g.WriteMermaid(io.Discard), g.Close()))
+}
+
+// What has a nil where a task belongs begins none of those that it was given.
+func TestCombinators_of_a_nil_task_begin_nothing(t *testing.T) {
+	task := scheduler.Func(func(context.Context) error { t.Error("it has begun"); return nil })
+	for want, broken := range map[string]scheduler.Task{
+		"scheduler: nil task: number 1 of a Sequence":   scheduler.Sequence(task, nil),
+		"scheduler: nil task: the task of a Finally":    scheduler.Finally(nil, task),
+		"scheduler: nil task: the cleanup of a Finally": scheduler.Finally(task, nil),
+	} {
+		err := scheduler.Run(t.Context(), broken, nil)
+		require.EqualError(t, err, want)
+		require.ErrorIs(t, err, scheduler.ErrNilTask)
+	}
+}
+
+// A group that is driven by hand says what is wrong with what it was given, and a
+// nil cause of a stop is no nil dereference later.
+func TestGroup_misuse_by_hand(t *testing.T) {
+	var none context.Context
+	group := func() *scheduler.DependencyTaskGroup[string] {
+		return groupOf(t, "a", func(string) scheduler.Task { return scheduler.Pause(scheduler.After(time.Hour)) },
+			&scheduler.GroupOptions[string]{Name: "web", Grace: time.Hour})
+	}
+	g := group()
+	_, err := g.Step(none)
+	require.EqualError(t, err, "scheduler: ctx: nil Context")
+	_, err = g.Step(t.Context())
+	require.NoError(t, err, "it was not used up by that")
+	require.PanicsWithValue(t, "scheduler: DependencyTaskGroup.Throw into web: nil error", func() { _, _ = g.Throw(t.Context(), nil) })
+	require.PanicsWithValue(t, "scheduler: DependencyTaskGroup.Throw into web: nil Context", func() { _, _ = g.Throw(none, errOops) })
+	require.PanicsWithValue(t, "scheduler: DependencyTaskGroup.Stop of web: nil Context", func() { g.Stop(none, errOops) })
+	g.Stop(t.Context(), nil)
+	require.NoError(t, g.Close())
+	require.EqualError(t, new(scheduler.StopError), "scheduler: cancelled")
+
+	err = scheduler.Run(t.Context(), new(scheduler.DependencyTaskGroup[string]), nil)
+	require.EqualError(t, err, "scheduler: DependencyTaskGroup: zero value; use NewDependencyTaskGroup")
+}
+
+func TestMisuse_of_a_nil_context(t *testing.T) {
+	var none context.Context
+	fn := func(context.Context, string) error { return nil }
+	require.EqualError(t, scheduler.Walk(none, graph("a"), fn, nil), "scheduler: ctx: nil Context")
+	for want, do := range map[string]func(){
+		"scheduler: Now: nil Context":       func() { scheduler.Now(none) },
+		"scheduler: StopCause: nil Context": func() { _ = scheduler.StopCause(none) },
+		"scheduler: WithClock: nil Context": func() { scheduler.WithClock(none, newClock()) },
+		"scheduler: Stopping: nil Context":  func() { scheduler.Stopping(none) },
+	} {
+		require.PanicsWithValue(t, want, do)
+	}
+}
+
+// A task that has ended, in whichever way, has been used, and says so with its name.
+func TestTasks_are_used_once(t *testing.T) {
+	fn := func(context.Context) error { return nil }
+	ready := func(context.Context) (bool, error) { return true, nil }
+	body := func(*scheduler.Coroutine) error { return nil }
+	event := func() scheduler.Task { return scheduler.Pause(scheduler.On(new(scheduler.Event))) }
+	subrun := func() *scheduler.TaskRunner {
+		return scheduler.NewTaskRunner(event(), &scheduler.RunnerOptions{Name: "used"})
+	}
+	for name, tt := range map[string]struct {
+		make func() scheduler.Task
+		says string
+	}{
+		"Pause":    {event, "Pause("},
+		"Blocking": {func() scheduler.Task { return scheduler.Blocking(fn) }, "used_once.func"},
+		"Fetch": {func() scheduler.Task {
+			return scheduler.Fetch(ready, func(bool, error) error { return nil })
+		}, "used_once.func"},
+		"Poll":     {func() scheduler.Task { return scheduler.Poll(time.Second, ready) }, "used_once.func"},
+		"Wrap":     {func() scheduler.Task { return scheduler.Wrap(body) }, "used_once.func"},
+		"Sequence": {func() scheduler.Task { return scheduler.Sequence(event()) }, "Sequence"},
+		"Finally":  {func() scheduler.Task { return scheduler.Finally(event(), event()) }, "Finally"},
+		"Retry": {func() scheduler.Task {
+			return scheduler.Retry(constant(0), func(int, error) scheduler.Task { return event() })
+		}, "Retry"},
+		"All":      {func() scheduler.Task { return scheduler.All(event()) }, "All"},
+		"group":    {func() scheduler.Task { return groupOf(t, "a", hours, &scheduler.GroupOptions[string]{Name: "used"}) }, "used"},
+		"Claiming": {func() scheduler.Task { return scheduler.Claiming(nil, event()) }, "Pause("},
+		"Named":    {func() scheduler.Task { return scheduler.Named("web", event()) }, "Pause("},
+		"Shield":   {func() scheduler.Task { return scheduler.Shield(event()) }, "Pause("},
+		"Reserve":  {func() scheduler.Task { return scheduler.Reserve(time.Second, event()) }, "Pause("},
+		"Subrun":   {func() scheduler.Task { return scheduler.Subrun(subrun()) }, "used"},
+	} {
+		for how, end := range map[string]func(scheduler.Task){
+			"Close before its first step": func(task scheduler.Task) { require.NoError(t, task.Close()) },
+			"Throw before its first step": func(task scheduler.Task) {
+				if thrower, ok := task.(scheduler.Thrower); ok {
+					_, err := thrower.Throw(t.Context(), errOops)
+					require.Equal(t, errOops, err)
+				} else {
+					require.NoError(t, task.Close())
+				}
+			},
+			"Close": func(task scheduler.Task) { require.NoError(t, startRunner(t, task, nil).Cancel()) },
+			"Throw": func(task scheduler.Task) {
+				r := startRunner(t, task, nil)
+				r.Interrupt(errOops)
+				_, _ = r.Step(t.Context())
+				_ = r.Cancel() // a clean-up has yielded once more
+			},
+		} {
+			t.Run(name+"/"+how, func(t *testing.T) {
+				task := tt.make()
+				end(task)
+				err := scheduler.Run(t.Context(), task, nil)
+				require.ErrorIs(t, err, scheduler.ErrEnded)
+				require.ErrorContains(t, err, tt.says)
+				require.False(t, errors.Is(err, scheduler.ErrCancelled))
+			})
+		}
+	}
+	t.Run("Subrun of a runner that somebody else drives", func(t *testing.T) {
+		r := startRunner(t, event(), nil)
+		require.NoError(t, scheduler.Subrun(r).Close())
+		require.False(t, r.Done())
+		require.NoError(t, r.Cancel())
+	})
 }

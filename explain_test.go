@@ -1,18 +1,23 @@
 package scheduler_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/schedulertest"
+	"github.com/stretchr/testify/require"
 )
 
 func TestGroup_Explain(t *testing.T) {
@@ -314,4 +319,873 @@ func TestSnapshot_during_a_run_by_an_observer(t *testing.T) {
 	})
 	require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
 	require.Equal(t, []string{"a", "b"}, last.Completed)
+}
+
+// notesObserver writes down what nodes have said.
+type notesObserver struct {
+	journal
+	kinds scheduler.Kinds
+}
+
+func (o *notesObserver) Wants() scheduler.Kinds { return o.kinds }
+
+func (o *notesObserver) Observe(r scheduler.Record) {
+	o.add("%s %s: %s", r.Path(), r.Kind, r.Notes())
+}
+
+func newNotesObserver() *notesObserver {
+	return &notesObserver{kinds: scheduler.KindsOf(scheduler.NodeNoted, scheduler.NodeRetrying)}
+}
+
+func TestNote_inSteps(t *testing.T) {
+	o := newNotesObserver()
+	group := newGroup(t, "a", func(string) scheduler.Task {
+		steps := 0
+		return scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+			if steps++; steps == 3 {
+				return scheduler.Done, nil
+			}
+			scheduler.Note(ctx, fmt.Sprint("step ", steps))
+			return scheduler.Next, nil
+		})
+	}, &scheduler.GroupOptions[string]{Observer: o})
+	d := schedulertest.NewDriver(t, group, nil)
+	d.Step()
+	require.Equal(t, "a node noted: step 1", o.take(), "told at once")
+	require.Equal(t, scheduler.Notes{Text: "step 1"}, group.ExplainNode("a").Notes)
+	require.Equal(t, "a: running since round 1, step 1", group.ExplainNode("a").String())
+	d.Step()
+	require.Equal(t, "a node noted: step 2", o.take())
+	d.Step()
+	require.Zero(t, group.ExplainNode("a").Notes, "it has succeeded")
+}
+
+func TestNote_without_a_node(t *testing.T) {
+	t.Parallel()
+	scheduler.Note(t.Context(), "nobody")
+	require.NoError(t, scheduler.Run(t.Context(), scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		co.Note("outside of a group")
+		return co.Await(scheduler.Blocking(func(ctx context.Context) error {
+			scheduler.Note(ctx, "outside of a group")
+			return nil
+		}))
+	}), nil))
+	require.PanicsWithValue(t, "scheduler: Note: nil Context", func() {
+		scheduler.Note(nil, "") //nolint:staticcheck // That is the case.
+	})
+	var kept *scheduler.Coroutine
+	require.NoError(t, scheduler.Run(t.Context(), scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		kept = co
+		return nil
+	}), nil))
+	require.Panics(t, func() { kept.Note("") })
+}
+
+func TestNote_text(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, text, want string }{
+		{"plain", "Datenträger wird erstellt", "Datenträger wird erstellt"},
+		{"several lines", "a\nb\x1b[1mc\x7f", "a b [1mc "},
+		{"long", strings.Repeat("x", 300), strings.Repeat("x", 253) + "…"},
+		{"long, of wide characters", strings.Repeat("ä", 300), strings.Repeat("ä", 126) + "…"},
+		{"long, of bytes that are no characters", strings.Repeat("\x80", 300), "…"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			group := newGroup(t, "a", func(string) scheduler.Task {
+				return scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+					scheduler.Note(ctx, tt.text)
+					return scheduler.Next, nil
+				})
+			}, nil)
+			schedulertest.NewDriver(t, group, nil).Step()
+			require.Equal(t, tt.want, group.ExplainNode("a").Notes.Text)
+		})
+	}
+}
+
+// Whatever a node holds its task in, what that notes is the node's.
+func TestNote_composition(t *testing.T) {
+	type wrapped struct{ scheduler.Task }
+	noting := func() scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			co.Note("hello")
+			return co.Yield(scheduler.After(time.Hour))
+		})
+	}
+	for name, make := range map[string]func() scheduler.Task{
+		"bare":      noting,
+		"a wrapper": func() scheduler.Task { return wrapped{noting()} },
+		"Named":     func() scheduler.Task { return scheduler.Named("n", noting()) },
+		"AsTask":    func() scheduler.Task { return scheduler.NewTaskRunner(noting(), nil).AsTask(time.Hour) },
+		"Subrun":    func() scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(noting(), nil)) },
+		"Retry": func() scheduler.Task {
+			return scheduler.Retry(constant(0), func(int, error) scheduler.Task { return noting() })
+		},
+		"Sequence":   func() scheduler.Task { return scheduler.Sequence(lasting0, noting()) },
+		"Finally":    func() scheduler.Task { return scheduler.Finally(noting(), lasting0) },
+		"a clean-up": func() scheduler.Task { return scheduler.Finally(lasting0, noting()) },
+		"Claiming":   func() scheduler.Task { return scheduler.Claiming(claim(limiter(1))("1"), noting()) },
+		"Reserve":    func() scheduler.Task { return scheduler.Reserve(time.Second, noting()) },
+		"Wrap": func() scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(wrapped{noting()}) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newNotesObserver()
+			group := newGroup(t, "a", func(string) scheduler.Task { return make() }, &scheduler.GroupOptions[string]{Observer: o})
+			schedulertest.NewDriver(t, group, nil).Step()
+			require.Equal(t, "hello", group.ExplainNode("a").Notes.Text)
+			require.Equal(t, "a node noted: hello", o.take())
+		})
+	}
+	t.Run("a group", func(t *testing.T) {
+		o := newNotesObserver()
+		inner := newGroup(t, "x", func(string) scheduler.Task { return noting() }, nil)
+		group := newGroup(t, "a", func(string) scheduler.Task { return inner }, &scheduler.GroupOptions[string]{Observer: o})
+		schedulertest.NewDriver(t, group, nil).Step()
+		require.Equal(t, "hello", inner.ExplainNode("x").Notes.Text)
+		require.Zero(t, group.ExplainNode("a").Notes, "the group inside says it")
+		require.Equal(t, "a/x node noted: hello", o.take())
+	})
+	t.Run("the Timeout of a runner inside", func(t *testing.T) {
+		group := newGroup(t, "a", func(string) scheduler.Task {
+			return scheduler.Subrun(scheduler.NewTaskRunner(noting(), &scheduler.RunnerOptions{Name: "inner", Timeout: time.Second}))
+		}, nil)
+		require.EqualError(t, schedulertest.NewDriver(t, group, nil).RunToEnd(), "a: inner: timed out after 1s: hello")
+	})
+}
+
+func TestNote_inCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newNotesObserver()
+		var group *scheduler.DependencyTaskGroup[string]
+		seen := map[string]string{}
+		group = newGroup(t, "b a", func(k string) scheduler.Task {
+			return scheduler.Blocking(func(ctx context.Context) error {
+				for i := range 3 {
+					scheduler.Note(ctx, fmt.Sprint(k, i))
+					scheduler.Note(ctx, fmt.Sprint(k, i, " again"))
+					sleep(time.Second)
+				}
+				return nil
+			})
+		}, &scheduler.GroupOptions[string]{Observer: o})
+		r := scheduler.NewTaskRunner(group, nil)
+		for _, ask := range []time.Duration{500 * time.Millisecond, 2500 * time.Millisecond} {
+			time.AfterFunc(ask, func() {
+				r.Post(func() {
+					for e := range group.Explain() {
+						seen[e.Key] += e.Notes.Text + " "
+					}
+				})
+			})
+		}
+		require.NoError(t, r.Run(t.Context()))
+		require.Equal(t, map[string]string{"a": "a0 again a2 again ", "b": "b0 again b2 again "}, seen)
+		told := o.take()
+		for _, want := range []string{"a0 again", "a1 again", "a2 again", "b0 again", "b1 again", "b2 again"} {
+			require.Contains(t, told, "node noted: "+want)
+		}
+	})
+}
+
+// Notes of calls are told without a step, and in key order.
+func TestNote_inCalls_order(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newNotesObserver()
+		group := newGroup(t, "a b c", func(k string) scheduler.Task {
+			return scheduler.Blocking(func(ctx context.Context) error {
+				sleep(map[string]time.Duration{"a": 3, "b": 2, "c": 1}[k] * time.Second)
+				scheduler.Note(ctx, "late")
+				sleep(time.Hour)
+				scheduler.Note(ctx, "last")
+				return nil
+			})
+		}, &scheduler.GroupOptions[string]{Observer: o})
+		ctx := t.Context()
+		_, err := group.Step(ctx) // without a runner
+		require.NoError(t, err)
+		sleep(10 * time.Second)
+		require.Empty(t, o.take(), "there is nobody who could tell it")
+		_, err = group.Step(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "a node noted: late, b node noted: late, c node noted: late", o.take(), "by the next round")
+		_, err = group.Step(ctx)
+		require.NoError(t, err)
+		require.Empty(t, o.take())
+		require.NoError(t, group.Close())
+		require.Empty(t, o.take())
+		synctest.Wait()
+	})
+}
+
+// A call that has returned, or whose node has ended, has nothing more to say.
+func TestNote_afterwards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newNotesObserver()
+		called := make(chan context.Context, 2)
+		group := newGroup(t, "a", func(string) scheduler.Task {
+			return scheduler.Sequence(scheduler.Blocking(func(ctx context.Context) error {
+				called <- ctx
+				called <- ctx
+				return nil
+			}), scheduler.Pause(scheduler.After(time.Minute)))
+		}, &scheduler.GroupOptions[string]{Observer: o})
+		time.AfterFunc(30*time.Second, func() { scheduler.Note(<-called, "too late") })
+		require.NoError(t, scheduler.Run(t.Context(), group, nil))
+		scheduler.Note(<-called, "too late")
+		require.Empty(t, o.take())
+	})
+}
+
+// A note of a call whose node, or group, ends before it could be told is dropped.
+// (The task leaves its call alone when it ends, so that this call is still there.)
+func TestNote_of_a_call_of_what_has_ended(t *testing.T) {
+	for _, nodes := range []string{"a", "a lasts"} {
+		synctest.Test(t, func(t *testing.T) {
+			o := newNotesObserver()
+			ends, noted := make(chan struct{}), make(chan struct{})
+			left := scheduler.Blocking(func(ctx context.Context) error {
+				<-ends
+				scheduler.Note(ctx, "too late")
+				close(noted)
+				return nil
+			})
+			leaves := &fakeTask{}
+			leaves.step = func(ctx context.Context) (scheduler.Yield, error) {
+				if leaves.steps == 1 {
+					mustStep(t, ctx, left)
+					return scheduler.Next, nil
+				}
+				close(ends)
+				<-noted
+				return scheduler.Done, nil
+			}
+			inner := newGroup(t, nodes, func(k string) scheduler.Task {
+				if k == "lasts" {
+					return lasting(9, nil)
+				}
+				return leaves
+			}, &scheduler.GroupOptions[string]{Observer: o})
+			outer := newGroup(t, "inner lasts", func(k string) scheduler.Task {
+				if k == "inner" {
+					return inner
+				}
+				return lasting(9, nil)
+			}, nil)
+			require.NoError(t, scheduler.Run(t.Context(), outer, nil))
+			require.Empty(t, o.take())
+			require.Equal(t, scheduler.StateSucceeded, inner.State("a"))
+		})
+	}
+}
+
+func TestNote_inAnOwnRunOfACall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newNotesObserver()
+		inner := newGroup(t, "x", func(string) scheduler.Task {
+			return scheduler.Func(func(ctx context.Context) error {
+				scheduler.Note(ctx, "inside")
+				return nil
+			})
+		}, &scheduler.GroupOptions[string]{Observer: o})
+		group := newGroup(t, "a", func(string) scheduler.Task {
+			return scheduler.Blocking(func(ctx context.Context) error {
+				if err := scheduler.Run(ctx, inner, nil); err != nil {
+					return err
+				}
+				sleep(time.Second)
+				return scheduler.Run(ctx, scheduler.Func(func(ctx context.Context) error {
+					scheduler.Note(ctx, "around")
+					sleep(time.Second)
+					return nil
+				}), nil)
+			})
+		}, nil)
+		r := scheduler.NewTaskRunner(group, nil)
+		time.AfterFunc(1500*time.Millisecond, func() {
+			r.Post(func() { o.add("a: %s", group.ExplainNode("a").Notes) })
+		})
+		require.NoError(t, r.Run(t.Context()))
+		require.Equal(t, "x node noted: inside, a: around", o.take())
+	})
+}
+
+func TestTimeout_notes(t *testing.T) {
+	busy := errors.New("503 Service Unavailable")
+	opts := func(grace time.Duration) *scheduler.GroupOptions[string] {
+		return &scheduler.GroupOptions[string]{
+			Timeout: func(string) time.Duration { return 10 * time.Minute }, Grace: grace,
+		}
+	}
+	t.Run("note and attempt", func(t *testing.T) {
+		group := newGroup(t, "a", func(string) scheduler.Task {
+			return scheduler.Named("create", scheduler.Retry(constant(0), func(attempt int, _ error) scheduler.Task {
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					co.Note("volume is still 'building'")
+					if attempt <= 7 {
+						return busy
+					}
+					return co.Yield(scheduler.After(time.Hour))
+				})
+			}))
+		}, opts(0))
+		require.EqualError(t, schedulertest.NewDriver(t, group, nil).RunToEnd(), "a: timed out after 10m0s: volume is still 'building', attempt 7: 503 Service Unavailable")
+		timeout := asError[*scheduler.Timeout](t, group.Err("a"))
+		require.Equal(t, scheduler.Notes{Text: "volume is still 'building'", Attempt: 7, Last: busy}, timeout.Notes)
+		require.ErrorIs(t, group.Err("a"), busy)
+		require.True(t, scheduler.Interrupted(timeout))
+		require.Equal(t, scheduler.StateTimedOut, group.State("a"))
+		require.Equal(t, 7, group.ExplainNode("a").Notes.Attempt, "it stays")
+	})
+	t.Run("with a grace", func(t *testing.T) {
+		group := newGroup(t, "a", func(string) scheduler.Task {
+			return scheduler.Named("polling", scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				co.Note("before")
+				_ = co.Yield(scheduler.After(time.Hour))
+				co.Note("after")
+				return co.Yield(scheduler.After(time.Hour))
+			}))
+		}, opts(time.Minute))
+		require.EqualError(t, schedulertest.NewDriver(t, group, nil).RunToEnd(), "a: timed out after 10m0s: after")
+	})
+	t.Run("of a call", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			group := newGroup(t, "a", func(string) scheduler.Task {
+				return scheduler.Named("poll", scheduler.Poll(time.Minute, func(ctx context.Context) (bool, error) {
+					scheduler.Note(ctx, "building")
+					return false, nil
+				}))
+			}, opts(0))
+			require.EqualError(t, scheduler.Run(t.Context(), group, nil),
+				"a: timed out after 10m0s: building, asked 11 times")
+		})
+	})
+}
+
+// Of an error of an attempt that is a notice or a closing the Timeout is more than that.
+func TestTimeout_keepsWhatItWraps(t *testing.T) {
+	group := newGroup(t, "a", func(string) scheduler.Task {
+		return scheduler.Named("retry", scheduler.Retry(constant(time.Hour), func(int, error) scheduler.Task {
+			return lasting(0, fmt.Errorf("inside: %w", scheduler.ErrClosed))
+		}))
+	}, &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Minute }})
+	require.EqualError(t, schedulertest.NewDriver(t, group, nil).RunToEnd(), "a: timed out after 1m0s: attempt 1: inside: scheduler: closed")
+}
+
+func TestNotes_String(t *testing.T) {
+	t.Parallel()
+	for want, n := range map[string]scheduler.Notes{
+		"":                        {},
+		"busy":                    {Text: "busy"},
+		"asked once":              {Asked: 1},
+		"busy, asked 2 times":     {Text: "busy", Asked: 2},
+		"attempt 3":               {Attempt: 3},
+		"busy, attempt 3: a b":    {Text: "busy", Attempt: 3, Last: errors.New("a\nb")},
+		"asked once, attempt 1: ": {Asked: 1, Attempt: 1, Last: errors.New("")},
+	} {
+		require.Equal(t, want, n.String())
+	}
+	long := scheduler.Notes{Attempt: 1, Last: errors.New(strings.Repeat("x", 2000))}
+	require.Len(t, long.String(), len("attempt 1: ")+1024)
+}
+
+// What a node says in its only step does not add up.
+func TestNote_ofManyShortTasks(t *testing.T) {
+	t.Parallel()
+	group := newGroup(t, "a b c fails d", func(k string) scheduler.Task {
+		return scheduler.Func(func(ctx context.Context) error {
+			scheduler.Note(ctx, "note of "+k)
+			if k == "fails" {
+				return errBoom
+			}
+			return nil
+		})
+	}, &scheduler.GroupOptions[string]{AggregateErrors: true})
+	require.Error(t, scheduler.Run(t.Context(), group, nil))
+	var left []string
+	for e := range group.Explain() {
+		if e.Notes.Text != "" {
+			left = append(left, e.Notes.Text)
+		}
+	}
+	require.Equal(t, []string{"note of fails", "note of d"}, left)
+}
+
+// An Observer that panics about a note is told no more, and its panic ends the run
+// unless the task recovers it.
+func TestNote_observerPanics(t *testing.T) {
+	for _, recovers := range []bool{false, true} {
+		t.Run(fmt.Sprint("recovered: ", recovers), func(t *testing.T) {
+			told := 0
+			watch := selective{scheduler.KindsOf(scheduler.NodeNoted), func(scheduler.Record) {
+				told++
+				panicForTest("watching")
+			}}
+			group := newGroup(t, "a", func(string) scheduler.Task {
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					defer func() {
+						if recovers {
+							_ = recover()
+						}
+					}()
+					co.Note("1")
+					return nil
+				})
+			}, &scheduler.GroupOptions[string]{Observer: watch, RecoverPanics: true})
+			run := func() error { return scheduler.Run(t.Context(), group, nil) }
+			if recovers {
+				require.NoError(t, run())
+			} else {
+				require.Contains(t, fmt.Sprint(panicOf(t, func() { _ = run() })), "watching")
+			}
+			require.Equal(t, 1, told)
+		})
+	}
+}
+
+// selective is an Observer of some kinds.
+type selective struct {
+	kinds   scheduler.Kinds
+	observe func(r scheduler.Record)
+}
+
+func (s selective) Wants() scheduler.Kinds     { return s.kinds }
+func (s selective) Observe(r scheduler.Record) { s.observe(r) }
+
+func TestObserver_abandoned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &notesObserver{}
+		watch := selective{scheduler.KindsOf(scheduler.NodeAbandoned), func(r scheduler.Record) {
+			o.add("%s %s: %v", r.Path(), r.Kind, r.Err)
+		}}
+		let := make(chan struct{})
+		group := newGroup(t, "a", func(string) scheduler.Task {
+			return scheduler.Named("deaf", scheduler.Blocking(func(context.Context) error {
+				<-let
+				return nil
+			}))
+		}, &scheduler.GroupOptions[string]{
+			Observer: watch, Abandon: time.Second, Timeout: func(string) time.Duration { return time.Second },
+		})
+		err := scheduler.Run(t.Context(), group, nil)
+		lost := asError[*scheduler.AbandonedError](t, err)
+		require.Equal(t, "a node abandoned: "+lost.Error(), o.take())
+		close(let)
+	})
+}
+
+// Notes of calls that nobody is told of are not kept for that.
+func TestNote_ofManyCalls(t *testing.T) {
+	group := newGroup(t, "a", func(string) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			step := func(context.Context) (int, error) { return 0, nil }
+			note := func(ctx context.Context) (int, error) { scheduler.Note(ctx, "building"); return 0, nil }
+			cost := func(fn func(context.Context) (int, error)) (bytes uint64) {
+				var before, after runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				for range 20_000 {
+					if _, err := scheduler.Call(co, fn); err != nil {
+						panic(err)
+					}
+				}
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				return max(after.HeapAlloc, before.HeapAlloc) - before.HeapAlloc
+			}
+			_ = cost(step)
+			_ = cost(note)
+			require.Less(t, cost(note), uint64(20_000))
+			return nil
+		})
+	}, nil)
+	require.NoError(t, scheduler.Run(t.Context(), group, nil))
+}
+
+// A record about the group itself has no notes.
+func TestRecord_Notes_of_a_group(t *testing.T) {
+	o := &notesOfGroup{}
+	group := newGroup(t, "a", func(string) scheduler.Task {
+		return scheduler.Func(func(ctx context.Context) error {
+			scheduler.Note(ctx, "working")
+			return nil
+		})
+	}, &scheduler.GroupOptions[string]{Observer: o})
+	require.NoError(t, schedulertest.NewDriver(t, group, nil).RunToEnd())
+	require.Equal(t, []string{"group begun: ", "node noted: working", "group ended: "}, o.lines)
+	require.Equal(t, "working", o.group.Notes(0).Text)
+}
+
+// notesOfGroup keeps the notes that records have.
+type notesOfGroup struct {
+	group scheduler.GroupView
+	lines []string
+}
+
+func (o *notesOfGroup) Wants() scheduler.Kinds {
+	return scheduler.KindsOf(scheduler.GroupBegun, scheduler.NodeNoted, scheduler.GroupEnded)
+}
+
+func (o *notesOfGroup) Observe(r scheduler.Record) {
+	o.group = r.Group()
+	o.lines = append(o.lines, fmt.Sprintf("%v: %v", r.Kind, r.Notes()))
+}
+
+// logTo returns a logger that writes lines without times into b.
+func logTo(b *bytes.Buffer, level slog.Leveler) *slog.Logger {
+	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime}))
+}
+
+func withoutTime(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return a
+}
+
+func TestLogObserver(t *testing.T) {
+	t.Parallel()
+	hour := part{steps: "next*5"}
+	for _, test := range []struct {
+		name  string
+		deps  string
+		parts map[string]part
+		opts  scheduler.GroupOptions[string]
+		level slog.Level
+		act   func(s *stage, round int)
+		want  string
+	}{
+		{
+			name: "quiet at info", deps: "b:a c", parts: map[string]part{"a": {steps: "next"}},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=3 group.completed=0
+level=INFO msg="group ended" group.name=site group.rounds=2 group.took=1s group.succeeded=3`,
+		},
+		{
+			name: "failures at info", deps: "a b c:a d:c", level: slog.LevelInfo,
+			parts: map[string]part{"a": {steps: "next*3", close: "fail"}, "b": {steps: "next fail"}},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=4 group.completed=0
+level=WARN msg="node failed" group.name=site group.round=2 node.path=b node.from=running node.task="player b" error="oops b"
+level=INFO msg="group stopping" group.name=site error="b: oops b"
+level=INFO msg="node cancelled" group.name=site group.round=2 node.path=a node.from=running node.task="player a" error="close a"
+level=INFO msg="group ended" group.name=site group.rounds=2 group.took=1s group.failed=1 group.cancelled=3 error="b: oops b"`,
+		},
+		{
+			name: "warnings alone", deps: "a b", level: slog.LevelWarn, parts: map[string]part{"a": {steps: "fail"}},
+			want: `
+level=WARN msg="node failed" group.name=site group.round=1 node.path=a node.from=running node.task="player a" error="oops a"`,
+		},
+		{
+			name: "every change for debugging", deps: "b:a c", level: slog.LevelDebug,
+			opts:  scheduler.GroupOptions[string]{AggregateErrors: true, Timeout: func(string) time.Duration { return time.Second }},
+			parts: map[string]part{"a": hour},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=3 group.completed=0
+level=DEBUG msg="node running" group.name=site group.round=1 node.path=a node.from=pending
+level=DEBUG msg="node running" group.name=site group.round=1 node.path=c node.from=pending
+level=DEBUG msg="node succeeded" group.name=site group.round=1 node.path=c node.from=running node.task="player c"
+level=WARN msg="node timed out" group.name=site group.round=3 node.path=a node.from=running node.task="player a" error="a: timed out after 1s"
+level=DEBUG msg="node skipped" group.name=site group.round=3 node.path=b node.from=pending
+level=INFO msg="group ended" group.name=site group.rounds=3 group.took=2s group.succeeded=1 group.timed_out=1 group.skipped=1 error="1 task failed:\n- a: timed out after 1s"`,
+		},
+		{
+			name: "in reverse", deps: "b:a", level: slog.LevelDebug, opts: scheduler.GroupOptions[string]{Reverse: true},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=2 group.completed=0
+level=DEBUG msg="node running" group.name=site group.round=1 node.path=b node.from=pending
+level=DEBUG msg="node succeeded" group.name=site group.round=1 node.path=b node.from=running node.task="player b"
+level=DEBUG msg="node running" group.name=site group.round=1 node.path=a node.from=pending
+level=DEBUG msg="node succeeded" group.name=site group.round=1 node.path=a node.from=running node.task="player a"
+level=INFO msg="group ended" group.name=site group.rounds=1 group.took=0s group.succeeded=2`,
+		},
+		{
+			name: "resumed", deps: "b:a c:b",
+			opts: scheduler.GroupOptions[string]{Completed: func(k string) bool { return k != "c" }},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=3 group.completed=2
+level=INFO msg="group ended" group.name=site group.rounds=1 group.took=0s group.succeeded=3`,
+		},
+		{
+			name: "nothing to do", deps: "a", opts: scheduler.GroupOptions[string]{Completed: func(string) bool { return true }},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=1 group.completed=1
+level=INFO msg="group ended" group.name=site group.rounds=1 group.took=0s group.succeeded=1`,
+		},
+		{
+			name: "drained", deps: "a b:a", parts: map[string]part{"a": {steps: "next next"}},
+			act: func(s *stage, round int) {
+				if round == 2 {
+					s.group.Drain()
+				}
+			},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=2 group.completed=0
+level=INFO msg="group draining" group.name=site
+level=INFO msg="group ended" group.name=site group.rounds=3 group.took=2s group.pending=1 group.succeeded=1 error="scheduler: drained"`,
+		},
+		{
+			name: "a grace", deps: "a b", level: slog.LevelDebug, opts: scheduler.GroupOptions[string]{Grace: 2 * time.Second},
+			parts: map[string]part{"a": {steps: "next*2"}, "b": {steps: "fail"}},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=2 group.completed=0
+level=DEBUG msg="node running" group.name=site group.round=1 node.path=a node.from=pending
+level=DEBUG msg="node running" group.name=site group.round=1 node.path=b node.from=pending
+level=WARN msg="node failed" group.name=site group.round=1 node.path=b node.from=running node.task="player b" error="oops b"
+level=INFO msg="group stopping" group.name=site error="b: oops b"
+level=DEBUG msg="node stopping" group.name=site group.round=1 node.path=a node.task="player a" grace=2s error="b: oops b"
+level=DEBUG msg="node succeeded" group.name=site group.round=3 node.path=a node.from=running node.task="player a"
+level=INFO msg="group ended" group.name=site group.rounds=3 group.took=2s group.succeeded=1 group.failed=1 error="b: oops b"`,
+		},
+		{
+			name: "noticed", deps: "a", level: slog.LevelDebug, parts: map[string]part{"a": {steps: "next next"}},
+			act: func(s *stage, round int) {
+				if round == 2 {
+					s.group.Stop(s.ctx, errOops)
+				}
+			},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=1 group.completed=0
+level=DEBUG msg="node running" group.name=site group.round=1 node.path=a node.from=pending
+level=DEBUG msg="group noticed" group.name=site error=oops
+level=DEBUG msg="node stopping" group.name=site group.round=1 node.path=a node.task="player a" grace=0s error=oops
+level=DEBUG msg="node succeeded" group.name=site group.round=3 node.path=a node.from=running node.task="player a"
+level=INFO msg="group ended" group.name=site group.rounds=3 group.took=2s group.succeeded=1`,
+		},
+		{
+			name: "closed", deps: "a b:a", parts: map[string]part{"a": hour},
+			act: func(s *stage, round int) {
+				if round == 2 {
+					require.NoError(s, s.group.Close())
+				}
+			},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=2 group.completed=0
+level=INFO msg="group closing" group.name=site
+level=INFO msg="group ended" group.name=site group.rounds=1 group.took=1s group.cancelled=2 error="scheduler: cancelled"`,
+		},
+		{
+			name: "panic", deps: "a b:a", parts: map[string]part{"a": {steps: "panic"}},
+			act: func(s *stage, _ int) { panicOf(s.T, func() { _, _ = s.group.Step(s.ctx) }) },
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=2 group.completed=0
+level=WARN msg="node failed" group.name=site group.round=1 node.path=a node.from=running error="` + scheduler.ErrAborted.Error() + `"
+level=INFO msg="group stopping" group.name=site error="` + scheduler.ErrAborted.Error() + `"
+level=INFO msg="group ended" group.name=site group.rounds=1 group.took=0s group.failed=1 group.cancelled=1 error="` + scheduler.ErrAborted.Error() + `"`,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var b bytes.Buffer
+			s := newStage(t, test.parts)
+			test.opts.Name, test.opts.Observer = "site", scheduler.NewLogObserver(logTo(&b, test.level))
+			s.make(test.deps, &test.opts)
+			for round := 1; ; round++ {
+				if test.act != nil {
+					test.act(s, round)
+				}
+				if y, _, err := s.round(); err != nil || y == scheduler.Done {
+					break
+				}
+			}
+			require.Equal(t, strings.TrimPrefix(test.want, "\n"), strings.TrimSuffix(b.String(), "\n"))
+		})
+	}
+}
+
+// A group inside a node has that node's path, and an end of its own.
+func TestLogObserver_nested_groups(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	log := scheduler.NewLogObserver(logTo(&b, slog.LevelInfo))
+	ran := 0
+	group := func(name, deps string, task func(k string) scheduler.Task) scheduler.Task {
+		g := newGroup(t, deps, task, &scheduler.GroupOptions[string]{Name: name, Observer: log})
+		return g
+	}
+	leaf := func(string) scheduler.Task {
+		ran++
+		return scheduler.Pause(scheduler.After(time.Second))
+	}
+	outer := group("outer", "x y:x", func(k string) scheduler.Task {
+		return group("middle", k, func(string) scheduler.Task { return group("", "a b", leaf) })
+	})
+	require.NoError(t, schedulertest.NewDriver(t, outer, nil).RunToEnd())
+	require.Equal(t, 4, ran)
+	require.Equal(t, `level=INFO msg="group started" group.name=outer group.nodes=2 group.completed=0
+level=INFO msg="group started" group.name=middle group.path=x group.nodes=1 group.completed=0
+level=INFO msg="group started" group.name=DependencyTaskGroup group.path=x/x group.nodes=2 group.completed=0
+level=INFO msg="group ended" group.name=DependencyTaskGroup group.path=x/x group.rounds=2 group.took=1s group.succeeded=2
+level=INFO msg="group ended" group.name=middle group.path=x group.rounds=2 group.took=1s group.succeeded=1
+level=INFO msg="group started" group.name=middle group.path=y group.nodes=1 group.completed=0
+level=INFO msg="group started" group.name=DependencyTaskGroup group.path=y/y group.nodes=2 group.completed=0
+level=INFO msg="group ended" group.name=DependencyTaskGroup group.path=y/y group.rounds=2 group.took=1s group.succeeded=2
+level=INFO msg="group ended" group.name=middle group.path=y group.rounds=2 group.took=1s group.succeeded=1
+level=INFO msg="group ended" group.name=outer group.rounds=3 group.took=2s group.succeeded=2
+`, b.String())
+}
+
+// Records have the time of the run.
+func TestLogObserver_time(t *testing.T) {
+	t.Parallel()
+	var times []time.Time
+	log := slog.New(slog.NewTextHandler(&bytes.Buffer{}, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				times = append(times, a.Value.Time())
+			}
+			return a
+		},
+	}))
+	group := newGroup(t, "a", func(string) scheduler.Task {
+		return scheduler.Pause(scheduler.After(24 * time.Hour))
+	}, &scheduler.GroupOptions[string]{Observer: scheduler.NewLogObserver(log)})
+	d := schedulertest.NewDriver(t, group, nil)
+	began := d.Clock.Now()
+	require.NoError(t, d.RunToEnd())
+	require.Len(t, times, 2)
+	require.True(t, began.Equal(times[0]))
+	require.True(t, began.Add(24*time.Hour).Equal(times[1]))
+}
+
+// One LogObserver for runs on several goroutines.
+func TestLogObserver_concurrent_use(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	log := scheduler.NewLogObserver(logTo(&b, slog.LevelDebug))
+	var runs sync.WaitGroup
+	for i := range 4 {
+		group := newGroup(t, "b:a c", func(string) scheduler.Task {
+			return scheduler.Pause(scheduler.Next)
+		}, &scheduler.GroupOptions[string]{Name: fmt.Sprint(i), Observer: log})
+		runs.Go(func() {
+			if err := scheduler.Run(context.Background(), group, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	runs.Wait()
+	for i := range 4 {
+		require.Equal(t, 1, strings.Count(b.String(), fmt.Sprintf("\"group started\" group.name=%d", i)))
+		require.Equal(t, 1, strings.Count(b.String(), fmt.Sprintf("\"group ended\" group.name=%d", i)))
+	}
+	require.Equal(t, 4*(2+6), strings.Count(b.String(), "\n"))
+}
+
+func TestLogObserver_slow_steps(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	clock := schedulertest.NewClock(time.Time{}).Alone()
+	group := newGroup(t, "quick slow", func(k string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error {
+			if k == "slow" {
+				clock.Advance(2 * time.Second)
+			}
+			return nil
+		})
+	}, &scheduler.GroupOptions[string]{Observer: scheduler.NewLogObserver(logTo(&b, slog.LevelWarn)), SlowStep: time.Second})
+	require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
+	require.Equal(t, "level=WARN msg=\"slow step\" group.name=DependencyTaskGroup group.round=1 node.path=slow node.task=scheduler_test.TestLogObserver_slow_steps.func1.1 took=2s\n", b.String())
+}
+
+// Without a logger it is the default one that is written to. (Not parallel: that
+// one is everybody's.)
+func TestNewLogObserver_default(t *testing.T) {
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	var b bytes.Buffer
+	slog.SetDefault(logTo(&b, slog.LevelInfo))
+	group := newGroup(t, "a", func(string) scheduler.Task { return lasting(0, errOops) },
+		&scheduler.GroupOptions[string]{Name: "site", Observer: scheduler.NewLogObserver(nil)})
+	require.ErrorIs(t, scheduler.Run(t.Context(), group, nil), errOops)
+	require.Contains(t, b.String(), "level=WARN msg=\"node failed\" group.name=site")
+}
+
+// A group that has ended is not held on to.
+func TestLogObserver_forgets_groups(t *testing.T) {
+	var b bytes.Buffer
+	log := scheduler.NewLogObserver(logTo(&b, slog.LevelInfo))
+	c := newCollector(t)
+	func() {
+		deps := scheduler.NewDependencies[*heavy]()
+		deps.Add(c.task(nil), c.task(nil)) // the keys go when the group does
+		group, err := scheduler.NewDependencyTaskGroup(deps, func(*heavy) scheduler.Task {
+			return scheduler.Pause(scheduler.Next)
+		}, &scheduler.GroupOptions[*heavy]{Observer: log})
+		require.NoError(t, err)
+		require.NoError(t, scheduler.Run(t.Context(), group, nil))
+	}()
+	c.want(0)
+	require.Equal(t, 2, strings.Count(b.String(), "\n"))
+	runtime.KeepAlive(log)
+}
+
+// What the level leaves out allocates nothing, be it everything or the changes of
+// nodes alone. (Not parallel: other tests' allocations would count.)
+func TestLogObserver_does_not_allocate(t *testing.T) {
+	for _, level := range []slog.Level{slog.LevelError, slog.LevelInfo} {
+		var b bytes.Buffer
+		log := scheduler.NewLogObserver(logTo(&b, level))
+		const changes = 200
+		deps := scheduler.NewDependencies[int]()
+		for i := range 2 * changes {
+			deps.Add(i+1, i)
+		}
+		steps := 0 // of one node after another: each is done in its second one
+		task := &fakeTask{step: func(context.Context) (scheduler.Yield, error) {
+			if steps++; steps%2 == 0 {
+				return scheduler.Done, nil
+			}
+			return scheduler.Next, nil
+		}}
+		group, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return task },
+			&scheduler.GroupOptions[int]{Name: "chain", Observer: log})
+		require.NoError(t, err)
+		ctx := scheduler.WithClock(t.Context(), schedulertest.NewClock(time.Time{}))
+		step := func() { // a node ends, and the next one starts
+			if _, err := group.Step(ctx); err != nil {
+				panic(err)
+			}
+		}
+		require.Zero(t, testing.AllocsPerRun(changes, step), level)
+		require.Equal(t, changes, group.Count(scheduler.StateSucceeded))
+		started := ""
+		if level == slog.LevelInfo {
+			started = "level=INFO msg=\"group started\" group.name=chain group.nodes=401 group.completed=0\n"
+		}
+		require.Equal(t, started, b.String())
+	}
+}
+
+func TestLogObserver_nodes_that_are_added(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	g := newGrown(t, "a", &scheduler.GroupOptions[string]{Name: "g", Observer: scheduler.NewLogObserver(logTo(&b, slog.LevelDebug))})
+	g.does["a"] = once(func() {
+		require.NoError(t, g.Add("b"))
+		g.CloseInput()
+	})
+	require.NoError(t, g.run(t))
+	require.Contains(t, b.String(), "level=DEBUG msg=\"node added\" group.name=g group.round=1 node.path=b\n")
+}
+
+// What a node says about itself, and its attempts, are debug lines.
+func TestLogObserver_notes_and_attempts(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	group := newGroup(t, "a", func(string) scheduler.Task {
+		return scheduler.Named("create", scheduler.Retry(constant(time.Second), func(attempt int, _ error) scheduler.Task {
+			return scheduler.Func(func(ctx context.Context) error {
+				scheduler.Note(ctx, "building")
+				if attempt == 1 {
+					return errOops
+				}
+				return nil
+			})
+		}))
+	}, &scheduler.GroupOptions[string]{Name: "site", Observer: scheduler.NewLogObserver(logTo(&b, slog.LevelDebug))})
+	require.NoError(t, schedulertest.NewDriver(t, group, nil).RunToEnd())
+	require.Contains(t, b.String(), "level=DEBUG msg=\"node noted\" group.name=site group.round=1 node.path=a note=building\n")
+	require.Contains(t, b.String(), "level=DEBUG msg=\"node retrying\" group.name=site group.round=1 node.path=a attempt=1 error=oops\n")
 }

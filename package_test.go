@@ -1,7 +1,10 @@
 package scheduler_test
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"os"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -11,6 +14,7 @@ import (
 	"time"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/internal/conformance"
 	"github.com/steptask/scheduler/schedulertest"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -434,4 +438,16 @@ func testAllocs(ctx context.Context, t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestRecords performs the recorded runs of the original and compares everything
+// that can be seen from outside. SCHEDULER_RECORDS names another folder of
+// records; to perform one scenario alone put its line into a folder of its own.
+func TestRecords(t *testing.T) {
+	folder := cmp.Or(os.Getenv("SCHEDULER_RECORDS"), "internal/conformance/testdata/records")
+	tally, err := conformance.Run(folder, func(scenario, where string) {
+		t.Errorf("%s%s", scenario, where)
+	})
+	require.NoError(t, err)
+	fmt.Println(tally) // not t.Log: nothing may stand before it
 }
