@@ -8,7 +8,8 @@ import (
 
 // All returns a Task that runs tasks side by side: a group whose keys are their
 // numbers. The first failure closes the others and is the result, as a [*TaskError].
-// For options use a [DependencyTaskGroup].
+// What the others fail with later, or when they are closed, is joined to it. Close of
+// All returns the same. For options use a [DependencyTaskGroup].
 func All(tasks ...Task) Task {
 	g := sideBySide("All", tasks, &GroupOptions[int]{}, func() bool { return false })
 	g.engine.serves = true

@@ -1189,3 +1189,102 @@ func TestPollCall_abandoned(t *testing.T) {
 		close(let)
 	})
 }
+
+// What the tasks of All fail with beside the first one is in its result, since nobody
+// can ask All for its Errors. That a task gives its notice back is no failure.
+func TestAll_keeps_every_failure(t *testing.T) {
+	failsWhenClosed := func() scheduler.Task {
+		return scheduler.Named("closed", scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			if err := co.Yield(scheduler.After(time.Hour)); !errors.Is(err, scheduler.ErrClosed) {
+				return err
+			}
+			return errSpace
+		}))
+	}
+	fails := func(seconds int, err error) scheduler.Task { return scheduler.Named("fails", lasting(seconds, err)) }
+	cleansUpAfter := func() scheduler.Task {
+		return scheduler.Finally(lasting(1, errSpace), scheduler.Pause(scheduler.After(time.Hour)))
+	}
+	says := func() scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
+				return err
+			}
+			return fmt.Errorf("stopped: %w", co.StopCause())
+		})
+	}
+	kill := func(r *scheduler.TaskRunner) { time.AfterFunc(3*time.Second, r.Kill) }
+	for name, tt := range map[string]struct {
+		task scheduler.Task
+		opts scheduler.RunnerOptions
+		end  func(r *scheduler.TaskRunner)
+		want string
+	}{
+		"closed by a failure": {
+			task: scheduler.All(fails(1, errOops), failsWhenClosed()),
+			want: "fails: oops\nclosed: no space",
+		},
+		"closed in the clean-up after a failure": {
+			task: scheduler.All(fails(3, errOops), cleansUpAfter()),
+			want: "fails: oops\nFinally: no space",
+		},
+		"fails later, within the grace": {
+			task: scheduler.All(fails(1, errOops), fails(2, errSpace), fails(3, errOther)),
+			opts: scheduler.RunnerOptions{Grace: time.Minute},
+			want: "fails: oops\nfails: no space\nfails: other",
+		},
+		"killed": {
+			task: scheduler.All(failsWhenClosed()), end: kill,
+			want: "scheduler: cancelled\nclosed: no space",
+		},
+		"killed in the clean-up": {
+			task: scheduler.All(cleansUpAfter()), end: kill,
+			want: "scheduler: cancelled\nFinally: no space",
+		},
+		"All in All": {
+			task: scheduler.All(scheduler.All(cleansUpAfter())), end: kill,
+			want: "scheduler: cancelled\nAll: Finally: no space",
+		},
+		"timed out": {
+			task: scheduler.All(failsWhenClosed()), opts: scheduler.RunnerOptions{Timeout: time.Second},
+			want: "All: timed out after 1s\nclosed: no space",
+		},
+		"First": {
+			task: scheduler.First(failsWhenClosed()), opts: scheduler.RunnerOptions{Timeout: time.Second},
+			want: "First: timed out after 1s\nclosed: no space",
+		},
+		"the notice": {
+			task: scheduler.All(fails(1, errOops), says()), opts: scheduler.RunnerOptions{Grace: time.Minute},
+			want: "fails: oops",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := scheduler.NewTaskRunner(tt.task, &tt.opts)
+				if tt.end != nil {
+					tt.end(r)
+				}
+				require.EqualError(t, r.Run(t.Context()), tt.want)
+			})
+		})
+	}
+	t.Run("in a group, as if it were not there", func(t *testing.T) {
+		for _, task := range []func() scheduler.Task{
+			failsWhenClosed,
+			func() scheduler.Task { return scheduler.All(failsWhenClosed()) },
+			func() scheduler.Task { return scheduler.All(scheduler.All(failsWhenClosed())) },
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				g := groupOf(t, "a b", func(k string) scheduler.Task {
+					if k == "b" {
+						return lasting(1, errOops)
+					}
+					return task()
+				}, nil)
+				require.EqualError(t, scheduler.Run(t.Context(), g, nil), "b: oops")
+				require.ErrorIs(t, errors.Join(g.Errors()...), errSpace)
+				require.ErrorIs(t, g.Err("a"), errSpace)
+			})
+		}
+	})
+}

@@ -81,7 +81,7 @@ type engine struct {
 
 	paths map[int32]string // of nodes, for the watchdog
 
-	isNumbered bool // keys are only numbers, those of All
+	isNumbered bool // keys are only numbers, those of All, and nobody can ask for its Errors
 }
 
 var errZeroGroup = &OptionError{Option: "DependencyTaskGroup", Reason: "zero value; use NewDependencyTaskGroup"}
@@ -251,7 +251,11 @@ func (g *engine) Close() error {
 		g.closeAll()
 		g.end(ErrCancelled)
 	})
-	return g.failures.beforeClose()
+	err := g.failures.beforeClose()
+	if g.isNumbered {
+		err = join(err, g.failures.ofClose())
+	}
+	return err
 }
 
 // BeginClose is [DependencyTaskGroup.BeginClose].
@@ -301,6 +305,12 @@ func (g *engine) stepResult(ctx context.Context) (Yield, error) {
 	}
 	err := g.ending.result(&g.failures, g.opts.AggregateErrors || g.opts.OnError != nil,
 		g.nodes.count(StateCancelled) > 0 || g.wasCutOpen(), g.nodes.count(StatePending) > 0)
+	if g.isNumbered {
+		if !g.opts.AggregateErrors {
+			err = join(err, g.failures.later())
+		}
+		err = join(err, g.failures.ofClose())
+	}
 	g.end(err)
 	if err != nil {
 		return Yield{}, err

@@ -193,6 +193,7 @@ type TaskError struct {
 	Err  error
 
 	isNumber bool // Key is only a number, that of a task of All
+	ofClose  bool // and the task failed when it was closed, which is not to stop what is around
 }
 
 // Error returns the key and the error, or, of a task of [All], which has no key, its

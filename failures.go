@@ -20,6 +20,7 @@ type failure struct {
 	thrown bool  // from outside
 	kept   bool  // no part of the result, only kept
 	inside bool  // of nodes inside of a member: joined to the result
+	closed bool  // with kept: it came out of the Close of a member, and is not only its notice
 	aborts bool  // of a node that a panic or a Goexit has ended
 	isSkip bool  // a node's wish to be skipped: nothing went wrong
 }
@@ -131,6 +132,31 @@ func (f *failures) inside() error {
 	return joinedOf(errs)
 }
 
+// ofClose returns what the Close of members failed with that is only kept, joined, or
+// nil.
+func (f *failures) ofClose() error {
+	var errs []error
+	for _, failed := range f.list {
+		if failed.closed {
+			errs = append(errs, failed.err)
+		}
+	}
+	return joinedOf(errs)
+}
+
+// later returns what nodes failed with after the first one that is in the result by
+// itself, joined, or nil.
+func (f *failures) later() error {
+	var errs []error
+	first := f.before()
+	for _, failed := range f.list {
+		if !failed.kept && !failed.inside && !failed.thrown && !failed.isSkip && failed.err != first { //nolint:errorlint // That very one.
+			errs = append(errs, failed.err)
+		}
+	}
+	return joinedOf(errs)
+}
+
 // amend puts a later error in the place of the i-th failure. What failed inside is
 // not forgotten then either.
 func (f *failures) amend(i int, err error) {
@@ -156,8 +182,10 @@ func (f *failures) keepOfCall(err error) { f.ofCalls = append(f.ofCalls, err) }
 // if a call that was closed failed, or was left behind.
 func (f *failures) isResult(err error) bool {
 	return says(err, func(e error) bool {
-		switch e.(type) { //nolint:errorlint // One level at a time.
-		case *TaskError, *AbandonedError:
+		switch e := e.(type) { //nolint:errorlint // One level at a time.
+		case *TaskError:
+			return !e.ofClose
+		case *AbandonedError:
 			return true
 		}
 		return slices.ContainsFunc(f.ofCalls, func(failed error) bool { return isSame(e, failed) })

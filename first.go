@@ -97,8 +97,8 @@ func (f *first) decide(ctx context.Context, y Yield, err error) (Yield, error) {
 // WithTimeout returns a Task that drives the given one with a time limit of its own,
 // counted from its first step: a part of what a node does that must not take all of
 // the node's time. After limit a [*Timeout] is thrown into the task, which then has
-// the grace of the nearest node or runner around it. The Timeout is the error
-// of the task, even if it is swallowed, unless the task fails with another one. Limits
+// the grace of the nearest node or runner around it. The Timeout is the error of the
+// task, even if it is swallowed; what the task fails with after it is joined. Limits
 // further out stay in force. A limit of 0 is none, and a negative one has passed at
 // once. WithTimeout panics if task is nil.
 func WithTimeout(limit time.Duration, task Task) Task {

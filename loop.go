@@ -14,7 +14,7 @@ import (
 // When ctx ends, the task is stopped: a [Stopper] gets the notice, and the task has
 // opts.Grace and is then closed. The result is the cause of ctx, joined with what
 // failed. The result is never nil if the task timed out or was killed, whatever the
-// task made of that. If Run had to wait for calls that ignored the end of their
+// task made of that: it is what Err of a [TaskRunner] returns. If Run had to wait for calls that ignored the end of their
 // contexts, an error is a [*LateError] that names them. Inside a step of another run,
 // Run returns a [*NestedRunError] and does not start the task. Bad options are an
 // [*OptionError].
@@ -33,8 +33,8 @@ func Run(ctx context.Context, task Task, opts *RunnerOptions) error {
 func (r *TaskRunner) Run(ctx context.Context) error {
 	r.must("Run")
 	err := r.RunWith(ctx, 0, 0)
-	if err == nil {
-		err = r.Err()
+	if all := r.Err(); err == nil || contains(all, err) { // else it was not started
+		err = all
 	}
 	return r.late(ctx, err)
 }

@@ -255,7 +255,9 @@ func (g *engine) endClosed(p int32, c *closingTask, err error) {
 	default:
 		inside := g.failures.isResult(err)
 		if err = join(c.failed, err); err != nil {
-			g.failures.add(failure{err: g.taskError(p, c.task, err), node: p, kept: !inside, inside: inside})
+			e := g.taskError(p, c.task, err)
+			e.ofClose = g.isNumbered && !inside
+			g.failures.add(failure{err: e, node: p, kept: !inside, inside: inside, closed: !inside && g.withoutNotice(p, err) != nil})
 		}
 		g.set(p, StateCancelled, c.task, err)
 	}

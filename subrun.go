@@ -71,7 +71,7 @@ func (t *subrun) Close() error {
 
 // ended makes what the runner does not report the error of the task.
 func (t *subrun) ended(y Yield, err error) (Yield, error) {
-	if t.over = t.r.done; t.over && err == nil && t.r.err != nil {
+	if t.over = t.r.done; t.over && t.r.err != nil {
 		return Yield{}, t.r.err
 	}
 	return y, err

@@ -840,7 +840,7 @@ func (c *simCall) finish() {
 	if c.live {
 		c.s.abandoned++
 		c.s.require(c.s.hasAbandon && c.context.Err() != nil, "a call was left behind")
-	} else if c.failed != nil && c.at.passes && !c.at.inAll && !c.at.group.panicked(c.at.node) {
+	} else if c.failed != nil && c.at.passes && !c.at.group.panicked(c.at.node) {
 		kept := errors.Join(c.at.group.g.Errors()...)
 		isLeft := errors.As(kept, new(*scheduler.AbandonedError)) // then what it returned later was dropped
 		c.s.require(isLeft || errors.Is(kept, c.failed), "group %d: what a call has failed with is lost: %v", c.at.group.id, c.failed)
