@@ -38,7 +38,7 @@ type waiter struct {
 
 	// Guarded by event.mu.
 	linked     bool
-	turn       uint32 // tells this wait from earlier ones; changes only while not linked
+	generation uint32 // tells this wait from earlier ones; changes only while not linked
 	prev, next *waiter
 }
 
@@ -123,7 +123,7 @@ func (e *Event) unlinkAll(list []wakeup) []wakeup {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for w := e.first; w != nil; w = e.first {
-		list = append(list, wakeup{w.owner, w.slot, w.turn})
+		list = append(list, wakeup{w.owner, w.slot, w.generation})
 		e.unlink(w)
 	}
 	return list
@@ -152,24 +152,24 @@ func (w *waiter) wait(e *Event) {
 	// w in the list. Being woken by both is harmless.
 	if e.IsSet() {
 		w.leave()
-		one := [1]wakeup{{w.owner, w.slot, w.turn}}
+		one := [1]wakeup{{w.owner, w.slot, w.generation}}
 		enterAll(one[:])
 		signalAll(one[:])
 	}
 }
 
-// leave makes w wait for nothing. Wakes that are under way have an old turn.
+// leave makes w wait for nothing. Wakes that are under way have an old generation.
 func (w *waiter) leave() {
 	e := w.event
-	if e == nil { // not in a list, so nobody else looks at its turn
-		w.turn++
+	if e == nil { // not in a list, so nobody else looks at its generation
+		w.generation++
 		return
 	}
 	e.mu.Lock()
 	if w.linked {
 		e.unlink(w)
 	}
-	w.turn++
+	w.generation++
 	e.mu.Unlock()
 	w.event = nil
 }
@@ -182,7 +182,7 @@ func (e *Event) link(w *waiter) {
 	if e.first == nil && e.of != nil {
 		e.linkSources()
 	}
-	w.turn++
+	w.generation++
 	w.linked = true
 	w.prev, w.next = nil, e.first
 	if e.first != nil {

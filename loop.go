@@ -115,7 +115,7 @@ func isInStep() bool {
 // isStep reports whether a function is always there when a task is stepped.
 func isStep(name string) bool {
 	const path = "github.com/steptask/scheduler."
-	return name == path+"(*TaskRunner).turn" || name == path+"(*engine).exclusively"
+	return name == path+"(*TaskRunner).stepIfDue" || name == path+"(*engine).exclusively"
 }
 
 // stopAtEnd stops the runner if ctx has ended, and returns the context for the

@@ -41,10 +41,10 @@ type parking struct {
 	woken  []wokenSlot // for the next round
 }
 
-// wokenSlot is a member whose event was set, with the turn of its waiter.
+// wokenSlot is a member whose event was set, with the generation of its waiter.
 type wokenSlot struct {
-	slot int32
-	turn uint32
+	slot       int32
+	generation uint32
 }
 
 // member is what belongs to a running node, beside its task, in 8 bytes. What few
@@ -285,12 +285,12 @@ func (k *parking) wantsRound() bool { return k.forRounds > 0 || !k.due.Empty() }
 func (k *parking) run() *wakes { return k.wakes }
 
 // wake keeps that the event of a member was set for the next round. One that waits
-// for something else by now has another turn.
-func (k *parking) wake(slot int32, turn uint32) *Event {
-	if w := k.waiter(slot); w == nil || w.turn != turn {
+// for something else by now has another generation.
+func (k *parking) wake(slot int32, generation uint32) *Event {
+	if w := k.waiter(slot); w == nil || w.generation != generation {
 		return nil
 	}
-	k.woken = append(k.woken, wokenSlot{slot, turn})
+	k.woken = append(k.woken, wokenSlot{slot, generation})
 	return &k.event
 }
 
@@ -335,7 +335,7 @@ func (k *parking) takeWakeups() {
 // isWoken reports whether a member still waits for the event that was set.
 func (k *parking) isWoken(w wokenSlot) bool {
 	wait := k.waiter(w.slot)
-	return k.isParked(w.slot) && wait != nil && wait.turn == w.turn
+	return k.isParked(w.slot) && wait != nil && wait.generation == w.generation
 }
 
 // dropWakes takes the event back if it was set only for members that have ended

@@ -62,12 +62,12 @@ type TaskRunner struct {
 	watch *watch // nil: there is no Watchdog
 
 	waiter waiter // for the event that the task waits for
-	woken  uint32 // last turn of waiter whose event was set
+	woken  uint32 // last generation of waiter whose event was set
 	wakes  *wakes // of the run; nil before the start
 	before *Notes // of the node around it when it was started, with an attempt; or nil
 	thrown atomic.Pointer[error]
 	killed atomic.Bool
-	kick   Event                 // set when the runner becomes due from outside
+	event  Event                 // set when the runner becomes due from outside
 	called atomic.Bool           // by a method of the runner, and not by an event
 	loop   atomic.Pointer[alarm] // of the Run that drives it
 	posts  posts
@@ -249,9 +249,9 @@ func (r *TaskRunner) leave() { r.busy.Store(idle) }
 // step is one attempt to step. What comes first wins: an order to end, an error
 // to throw, a deadline; only then it matters whether the task is parked.
 func (r *TaskRunner) step(ctx context.Context) (bool, error) {
-	if r.kick.set.Load() {
+	if r.event.set.Load() {
 		r.called.Swap(false)
-		r.kick.Reset() // before a look at what it stands for
+		r.event.Reset() // before a look at what it stands for
 	}
 	r.deliver()
 	ctx = r.scoped(ctx)
@@ -265,7 +265,7 @@ func (r *TaskRunner) step(ctx context.Context) (bool, error) {
 			r.abort()
 		}
 	}()
-	y, due, err := r.turn(ctx)
+	y, due, err := r.stepIfDue(ctx)
 	settled = true
 	switch {
 	case !due:
@@ -277,10 +277,10 @@ func (r *TaskRunner) step(ctx context.Context) (bool, error) {
 	return true, r.finish(err)
 }
 
-// turn runs the code of the task for which it is time, and reports whether it was.
-func (r *TaskRunner) turn(ctx context.Context) (y Yield, due bool, err error) {
+// stepIfDue runs the code of the task for which it is time, and reports whether it was.
+func (r *TaskRunner) stepIfDue(ctx context.Context) (y Yield, due bool, err error) {
 	if r.phase != inForce {
-		return r.endingTurn(ctx)
+		return r.stepEnding(ctx)
 	}
 	if r.untold {
 		r.tell(ctx)

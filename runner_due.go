@@ -14,7 +14,7 @@ func (r *TaskRunner) Due() Yield {
 	}
 	r.deliver()
 	r.dropWakes()
-	due := Yield{event: &r.kick, at: r.y.at, code: r.y.code&(yieldNext|yieldAt|yieldClaims|yieldEnding|yieldFailed) | yieldEvent}
+	due := Yield{event: &r.event, at: r.y.at, code: r.y.code&(yieldNext|yieldAt|yieldClaims|yieldEnding|yieldFailed) | yieldEvent}
 	if r.rounds > 0 {
 		due.code |= yieldNext // rounds are counted by steps
 	}
@@ -44,7 +44,7 @@ func (r *TaskRunner) due() bool {
 }
 
 // isWoken reports whether the event that the task waits for was set.
-func (r *TaskRunner) isWoken() bool { return r.y.event != nil && r.woken == r.waiter.turn }
+func (r *TaskRunner) isWoken() bool { return r.y.event != nil && r.woken == r.waiter.generation }
 
 // isCalled reports whether something from outside makes the task due.
 func (r *TaskRunner) isCalled() bool {
@@ -65,12 +65,12 @@ func (r *TaskRunner) park(y Yield) {
 		r.waiter.leave()
 	}
 	r.deliver()
-	if r.kick.set.Load() {
+	if r.event.set.Load() {
 		// Perhaps by an event that the task waited for before this step: set
 		// meanwhile, it would cut the pause before the next one short.
-		r.kick.Reset()
+		r.event.Reset()
 		if r.isCalled() {
-			r.kick.Set()
+			r.event.Set()
 		}
 	}
 }
@@ -80,15 +80,15 @@ func (r *TaskRunner) run() *wakes { return r.wakes }
 
 // wake keeps that the event of the task was set, unless it waits for something else
 // by now.
-func (r *TaskRunner) wake(_ int32, turn uint32) *Event {
-	if turn != r.waiter.turn {
+func (r *TaskRunner) wake(_ int32, generation uint32) *Event {
+	if generation != r.waiter.generation {
 		return nil
 	}
-	r.woken = turn
+	r.woken = generation
 	if r.opts.Wake != nil && r.wakes != &r.pool.wakes { // the outermost has called it
 		r.opts.Wake()
 	}
-	return &r.kick
+	return &r.event
 }
 
 // deliver takes in the wakes of the run, between two steps of the outermost runner.
@@ -98,15 +98,15 @@ func (r *TaskRunner) deliver() {
 	}
 }
 
-// dropWakes takes the kick back if it was only for wakes that make nothing due which
-// is waited for: those of a member whose turn comes in the next round anyway.
+// dropWakes takes the event back if it was only for wakes that make nothing due which
+// is waited for: those of a member that is due in the next round anyway.
 func (r *TaskRunner) dropWakes() {
-	if !r.kick.set.Load() || r.called.Load() {
+	if !r.event.set.Load() || r.called.Load() {
 		return
 	}
-	r.kick.Reset()
+	r.event.Reset()
 	if r.isCalled() || r.called.Load() || r.wakes == &r.pool.wakes && r.pool.wakes.some.Load() {
-		r.kick.Set()
+		r.event.Set()
 	}
 }
 
@@ -119,7 +119,7 @@ func (r *TaskRunner) call() {
 
 // signal tells the loop that drives the runner that it has become due.
 func (r *TaskRunner) signal() {
-	r.kick.Set()
+	r.event.Set()
 	w := r.pool.workers.walker
 	if loop := r.loop.Load(); loop != nil && (w == nil || w.ending.Load() == 0) {
 		loop.signal()

@@ -81,7 +81,7 @@ func (r *TaskRunner) Cancel() error {
 	if r.done {
 		return nil
 	}
-	defer r.kick.Set() // who drives it by AsTask may wait for that alone
+	defer r.event.Set() // who drives it by AsTask may wait for that alone
 	err := r.cancel()
 	r.runLastPosted()
 	return dropOfNodes(err)
@@ -268,8 +268,8 @@ func (r *TaskRunner) close() (Yield, error) {
 	return Done, join(r.failed, err)
 }
 
-// endingTurn is turn for a task whose end takes time.
-func (r *TaskRunner) endingTurn(ctx context.Context) (y Yield, due bool, err error) {
+// stepEnding is stepIfDue for a task whose end takes time.
+func (r *TaskRunner) stepEnding(ctx context.Context) (y Yield, due bool, err error) {
 	r.thrown.Store(nil) // too late
 	r.isKilled = r.isKilled || r.killed.Load()
 	if !r.isWoken() {

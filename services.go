@@ -100,9 +100,9 @@ func (s *services) finalOf(n *StopError) *StopError {
 	return s.final
 }
 
-// leave gives a service the grace of a stop, which ends it only when nothing needs it
+// grant gives a service the grace of a stop, which ends it only when nothing needs it
 // any more: one of its own counts from then on. Without one it is closed then.
-func (s *service) leave(grace time.Duration, own bool, now int64) {
+func (s *service) grant(grace time.Duration, own bool, now int64) {
 	switch {
 	case grace <= 0:
 		s.closeLast = true

@@ -178,7 +178,7 @@ func (g *engine) stop(ctx context.Context, cause error, by int32) {
 		grace := g.graceOf(p)
 		switch {
 		case g.hidesNotices(p): // it is told, or closed, when nothing needs it any more
-			g.services.of[p].leave(grace, g.opts.GraceFor != nil, instantOf(g.clock))
+			g.services.of[p].grant(grace, g.opts.GraceFor != nil, instantOf(g.clock))
 		case grace > 0:
 			g.grant(slot, closeCancel, grace)
 			g.tellNotice(p, n, grace)

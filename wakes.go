@@ -11,17 +11,17 @@ type waker interface {
 	// nil: it is woken at once, on the goroutine of Set.
 	run() *wakes
 
-	// wake says that the event of a waiter was set, with the slot and the turn
+	// wake says that the event of a waiter was set, with the slot and the generation
 	// that the waiter had when it was linked. It holds no lock. It returns an
 	// event that is to be set for it, or nil.
-	wake(slot int32, turn uint32) *Event
+	wake(slot int32, generation uint32) *Event
 }
 
 // wakeup is that the event which a waiter waits for was set.
 type wakeup struct {
-	owner waker
-	slot  int32
-	turn  uint32
+	owner      waker
+	slot       int32
+	generation uint32
 }
 
 // wakes are the wakeups of a run that it has not looked at yet. They come from any
@@ -66,7 +66,7 @@ func signalAll(list []wakeup) {
 		run := w.owner.run()
 		switch {
 		case run == nil:
-			if e := w.owner.wake(w.slot, w.turn); e != nil {
+			if e := w.owner.wake(w.slot, w.generation); e != nil {
 				e.Set()
 			}
 		case run != last:
@@ -88,7 +88,7 @@ func (w *wakes) deliver() {
 		w.some.Store(false)
 		w.mu.Unlock()
 		for i := 0; i < len(list); i++ {
-			e := list[i].owner.wake(list[i].slot, list[i].turn)
+			e := list[i].owner.wake(list[i].slot, list[i].generation)
 			if e != nil && e.mark() {
 				list = e.takeWaiters(list)
 			}

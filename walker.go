@@ -103,7 +103,7 @@ func (w *walker) work(arrives bool) {
 
 // isDue reports whether a step is to be made.
 func (w *walker) isDue() bool {
-	return (w.r.kick.set.Load() || w.asked.Load()) && !w.over.Load()
+	return (w.r.event.set.Load() || w.asked.Load()) && !w.over.Load()
 }
 
 // drive makes steps while the runner is due, unless another goroutine does. It
