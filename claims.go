@@ -21,7 +21,8 @@ type claimQueue struct {
 	asker *claims.Asker   // made when first needed
 
 	sets    map[claimSet]*class
-	classOf []*class             // by position; nil: not asked yet
+	unused  int                  // of the sets, those whose class nobody uses
+	classOf []*class             // of pending nodes, by position; nil: not asked yet
 	asked   []*class             // all that have asked for something
 	waiting int                  // classes with nodes that wait
 	again   []*class             // are to ask again
@@ -56,6 +57,7 @@ type claimSet struct {
 type class struct {
 	queue  *claimQueue
 	claims []Claim
+	users  int  // pending nodes, and classes that this one is before
 	paced  bool // a claim is on a Limiter with an Interval
 	ticket *claims.Ticket
 	nodes  minheap.Heap[struct{}] // that wait, by rank
@@ -115,16 +117,65 @@ func (q *claimQueue) classFor(p int32, nodes int, ask func(p int32) []Claim) (*c
 	if err != nil {
 		return nil, err
 	}
+	q.dropUnused()
 	c := noClaims
 	for i, claim := range merged {
 		set := claimSet{c, claim}
 		if c = q.sets[set]; c == nil {
 			c = &class{queue: q, claims: merged[:i+1]}
 			q.sets[set] = c
+			q.unused++
+			q.use(set.before)
 		}
 	}
+	q.use(c)
 	q.classOf[p] = c
 	return c, nil
+}
+
+// forget says that a node is no longer pending, or starts.
+func (q *claimQueue) forget(p int32) {
+	if int(p) < len(q.classOf) && q.classOf[p] != nil {
+		q.leaveUnused(q.classOf[p])
+		q.classOf[p] = nil
+	}
+}
+
+func (q *claimQueue) use(c *class) {
+	if c == noClaims {
+		return
+	}
+	if c.users == 0 {
+		q.unused--
+	}
+	c.users++
+}
+
+func (q *claimQueue) leaveUnused(c *class) {
+	if c == noClaims {
+		return
+	}
+	if c.users--; c.users == 0 {
+		q.unused++
+	}
+}
+
+// dropUnused drops the classes that nobody uses once they are many: nodes that start one
+// after the other share one, and a stream of nodes with claims of their own leaves nothing
+// behind.
+func (q *claimQueue) dropUnused() {
+	const few = 64
+	if q.unused <= max(few, len(q.sets)/2) {
+		return
+	}
+	q.asked = slices.DeleteFunc(q.asked, func(c *class) bool { return c.users == 0 })
+	for set, c := range q.sets {
+		if c.users == 0 {
+			delete(q.sets, set)
+			q.unused--
+			q.leaveUnused(set.before)
+		}
+	}
 }
 
 // ticketOf returns the place in line of a pending node that waits for nothing but
@@ -156,6 +207,7 @@ func (q *claimQueue) take(c *class, p, rank int32, clock timeSource) bool {
 			if c.nodes.Len() > 0 {
 				q.again = append(q.again, c)
 			}
+			q.forget(p)
 			return true
 		}
 		q.waitUntil(c, at, ahead)

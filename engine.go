@@ -371,6 +371,9 @@ func (g *engine) set(p int32, to State, task Task, err error) {
 	if g.services.open != nil && to.Ended() && (from != StatePending || !g.services.isOver) {
 		g.noteEnd(p)
 	}
+	if from == StatePending {
+		g.claims.forget(p)
+	}
 	if g.watchers.want(NodeChanged) {
 		g.tellChange(p, from, to, task, err)
 	}

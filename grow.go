@@ -67,7 +67,7 @@ func (e *AddError) Unwrap() error { return e.is }
 // ended, but for its key, four bytes for each node that it requires, some 40 bytes
 // more, and the error of one that failed: a stream of nodes through a group takes
 // memory for those that have not ended, and that. With Claims each node has 8 bytes
-// more, and each different list of claims is kept.
+// more.
 func (g *DependencyTaskGroup[K]) Add(k K, required ...K) error {
 	g.must("scheduler: DependencyTaskGroup.Add of nil")
 	e := &g.engine

@@ -489,12 +489,29 @@ func TestAdd_equals_fixed(t *testing.T) {
 }
 
 // A stream of nodes takes memory for those that have not ended, and a few bytes for
-// each that has.
+// each that has, also if each one claims something else.
 func TestAdd_keeps_little_of_a_node_that_has_ended(t *testing.T) {
-	const live, each = 100, 50_000
+	shared := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1000})
+	for name, test := range map[string]struct {
+		claims func(int) []scheduler.Claim
+		most   float64
+	}{
+		"":            {nil, 80},
+		"same claims": {func(int) []scheduler.Claim { return []scheduler.Claim{{Limiter: shared, Weight: 1}} }, 90},
+		"claims of its own": {func(int) []scheduler.Claim {
+			own := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1})
+			return []scheduler.Claim{{Limiter: shared, Weight: 1}, {Limiter: own, Weight: 1}}
+		}, 90},
+	} {
+		t.Run(name, func(t *testing.T) { requireLittleOfNodes(t, test.claims, test.most) })
+	}
+}
+
+func requireLittleOfNodes(t *testing.T, claims func(int) []scheduler.Claim, most float64) {
+	const live, each = 100, 20_000
 	g, err := scheduler.NewDependencyTaskGroup(scheduler.NewDependencies[int](), func(int) scheduler.Task {
 		return scheduler.Pause(scheduler.Rounds(live))
-	}, &scheduler.GroupOptions[int]{KeepOpen: true})
+	}, &scheduler.GroupOptions[int]{KeepOpen: true, Claims: claims})
 	require.NoError(t, err)
 	heap := func() float64 {
 		var m runtime.MemStats
@@ -503,20 +520,67 @@ func TestAdd_keeps_little_of_a_node_that_has_ended(t *testing.T) {
 		return float64(m.HeapAlloc)
 	}
 	require.NoError(t, g.Add(0))
-	var measured []float64
+	before := 0.0
 	for k := range 4 * each {
-		if k%each == 0 {
-			measured = append(measured, heap())
+		if k == each {
+			before = heap()
 		}
 		require.NoError(t, g.Add(k+1, max(0, k-live))) // which may just run yet
 		_, err := g.Step(t.Context())
 		require.NoError(t, err)
 		require.LessOrEqual(t, g.Count(scheduler.StatePending)+g.Count(scheduler.StateRunning), 2*live+2)
 	}
-	perNode := (heap() - measured[0]) / (4 * each)
+	perNode := (heap() - before) / (3 * each)
 	t.Logf("%.0f bytes for each node", perNode)
-	require.Less(t, perNode, 80.0)
+	require.Less(t, perNode, most)
 	g.CloseInput()
+}
+
+// What nobody waits for any more is dropped while nodes come and go, and what somebody
+// waits for is not.
+func TestAdd_keeps_who_waits_for_claims(t *testing.T) {
+	t.Parallel()
+	gate := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1})
+	other := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1})
+	var open scheduler.Event
+	var started []int
+	g, err := scheduler.NewDependencyTaskGroup(scheduler.NewDependencies[int](), func(k int) scheduler.Task {
+		if k >= 1000 {
+			return scheduler.Pause(scheduler.Next)
+		}
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			if started = append(started, k); k < 2 {
+				return co.Yield(scheduler.On(&open))
+			}
+			return nil
+		})
+	}, &scheduler.GroupOptions[int]{KeepOpen: true, Claims: func(k int) []scheduler.Claim {
+		switch {
+		case k >= 1000:
+			return []scheduler.Claim{{Limiter: scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: k}), Weight: k}}
+		case k%2 == 0:
+			return []scheduler.Claim{{Limiter: gate, Weight: 1}}
+		}
+		return []scheduler.Claim{{Limiter: gate, Weight: 1}, {Limiter: other, Weight: 1}}
+	}})
+	require.NoError(t, err)
+	for k := range 6 {
+		require.NoError(t, g.Add(k))
+	}
+	for k := range 500 {
+		require.NoError(t, g.Add(1000+k))
+		_, err := g.Step(t.Context())
+		require.NoError(t, err)
+	}
+	require.Equal(t, []int{0}, started)
+	require.Equal(t, []int{2, 1}, []int{gate.Waiting(), other.Waiting()})
+	require.NoError(t, g.Add(6))
+	require.Equal(t, 2, gate.Waiting(), "it waits among those that claim the same")
+	open.Set()
+	g.CloseInput()
+	require.NoError(t, scheduler.Run(t.Context(), g, nil))
+	require.Equal(t, []int{0, 1, 2, 3, 4, 5, 6}, started)
+	require.Equal(t, []int{0, 0, 0}, []int{gate.InUse(), gate.Waiting(), other.InUse()})
 }
 
 func TestDependencyTaskGroup_Dependencies(t *testing.T) {
