@@ -73,6 +73,7 @@
 //	{"run": {…}, "nodes": [{
 //	  "name": "server", "layer": 1, "requires": [0],
 //	  "state": "failed", "started": 1.7e12, "ended": 1.7e12,
+//	  "ready": 1.7e12,                  when a service became ready
 //	  "since": 1.7e12,                  of a state such as closing or ready
 //	  "until": 1.7e12,                  when its grace ends
 //	  "note": "…", "attempt": 2,        the note it has set
@@ -87,7 +88,7 @@
 //	}}
 //
 // The longest path leads from the node that ended last, or has run longest, to the
-// required node that ended last, and so on. What remains is the longest path through
+// required node that ended last, and so on. A service counts as ended once it is ready. What remains is the longest path through
 // the nodes that have not ended; with GroupOptions.Limit, it is their total divided by
 // the limit if that is longer. Nodes that will never start, as in a drained group, do
 // not count. While nodes are overdue, or wait for Claims, this is too low.

@@ -3,6 +3,7 @@ package inspect_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -12,6 +13,46 @@ import (
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/inspect"
 )
+
+// TestBrowser_of_services: those that require a service waited from when it was ready
+// until they started, and not from its end, which comes after theirs.
+func TestBrowser_of_services(t *testing.T) {
+	page := inspect.New(nil)
+	w := open(t, page, 1360, 800)
+	if w == nil {
+		return
+	}
+	service := func(name string) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			if err := co.Yield(scheduler.After(100 * time.Millisecond)); err != nil || name[0] == 'j' {
+				return err
+			}
+			co.Ready()
+			return co.Yield(scheduler.On(new(scheduler.Event)))
+		})
+	}
+	group := watchedGroup(t, page, graph("database cache api:database,cache job-1:api job-2:api job-3:job-1"), service,
+		&scheduler.GroupOptions[string]{Limit: 1, Name: "services"})
+	require.NoError(t, scheduler.Run(t.Context(), group, nil))
+	w.until(`document.getElementById('status').innerText === 'succeeded'`)
+	w.do(click("#tab-timeline"))
+	w.until(`document.querySelectorAll('#bars .row').length === 6 && document.querySelectorAll('#bars .served').length === 3`)
+	w.shot("services")
+	w.scheme("dark")
+	w.shot("services-dark")
+	// By name: where the wait, the run and the service begin, in percent.
+	left := func(name, kind string) float64 {
+		return eval[float64](w, fmt.Sprintf(`parseFloat([...document.querySelectorAll('#bars .row')].find(r => r.innerText.includes(%q)).querySelector('.%s').style.left)`, name, kind))
+	}
+	require.Equal(t, left("api", "served"), left("job-2", "waited"))
+	require.Less(t, left("job-2", "waited"), left("job-2", "ran"), "it waits for the limit")
+	require.Equal(t, left("api", "waited"), max(left("database", "served"), left("cache", "served")))
+	w.do(click("#only-longest"))
+	w.until(`document.querySelectorAll('#bars .row').length === document.querySelectorAll('#bars .longest').length`)
+	require.Contains(t, w.text("#bars"), "job-")
+	require.Contains(t, w.text("#bars"), "api")
+	w.silent()
+}
 
 // TestBrowser_of_a_run_that_is_stopped: what nodes say of themselves, which are
 // closing and for how long, why the group is to end, and what it ended with.

@@ -655,7 +655,11 @@ func TestPage_of_a_service(t *testing.T) {
 		require.Equal(t, []int{2}, ask[nodePage](t, page, "node?id=1&node=3").WaitsFor, "not for the service")
 		require.Equal(t, 1, w.Forecast.Overdue, "not the service")
 		require.NoError(t, <-end)
-		require.Equal(t, "succeeded", ask[wholeRun](t, page, "run?id=1").Run.Status)
+		w = ask[wholeRun](t, page, "run?id=1")
+		require.Equal(t, "succeeded", w.Run.Status)
+		require.Equal(t, []float64{2000, 0}, []float64{w.Nodes[0].Ready - w.Nodes[0].Started, w.Nodes[1].Ready})
+		require.GreaterOrEqual(t, w.Nodes[0].Ended, w.Nodes[3].Ended, "it ends last")
+		require.Equal(t, []int{0, 2, 3}, w.Forecast.Path, "the service counts until it is ready")
 	})
 }
 

@@ -135,7 +135,7 @@ type work struct {
 	longest, sum     int64 // of the paths, of all nodes
 	overdue, pending int
 
-	last     int // the node that ended last, or runs for longest
+	last     int // the node that ended last, or runs for longest; a service was ready last
 	lastAt   int64
 	lastRuns bool
 }
@@ -169,7 +169,7 @@ func (w *work) add(i int, r *run) {
 	if started == 0 {
 		return
 	}
-	switch ended := r.endedAt(n); {
+	switch ended := r.freedAt(n); { // a service then ends because of the others
 	case ended == 0 && (!w.lastRuns || started < w.lastAt):
 		w.last, w.lastAt, w.lastRuns = i, started, true
 	case ended != 0 && !w.lastRuns && (w.last < 0 || ended > w.lastAt):
@@ -178,19 +178,19 @@ func (w *work) add(i int, r *run) {
 }
 
 // pathTo is the chain of nodes that made the run as long as it is: it leads to
-// the last one from each node to the one of those it requires that ended last.
+// the last one from each node to the one of those it requires that let it start last.
 func (r *run) pathTo(g *graph, last int) []int32 {
 	path := []int32{}
 	for last >= 0 {
 		path = append(path, int32(last))
-		next, nextEnded := -1, int64(-1)
+		next, nextFreed := -1, int64(-1)
 		required := g.requires(int32(last))
 		for from := 0; from < len(required); from += lookMost {
 			r.mu.Lock()
 			for _, q := range required[from:min(from+lookMost, len(required))] {
 				n := &r.nodes[q]
-				if ended := r.endedAt(n); ended > nextEnded && r.started(n) != 0 {
-					next, nextEnded = int(q), ended
+				if freed := r.freedAt(n); freed > nextFreed && r.started(n) != 0 {
+					next, nextFreed = int(q), freed
 				}
 			}
 			r.mu.Unlock()

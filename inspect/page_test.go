@@ -56,6 +56,7 @@ type (
 		Requires                     []int
 		Completed                    bool
 		Started, Ended, Since, Until float64
+		Ready                        float64
 	}
 	forecast struct {
 		Remaining *float64

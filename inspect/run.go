@@ -190,6 +190,17 @@ func (r *run) endedAt(n *node) int64 {
 	return r.moments[n.moment-1].at
 }
 
+// readyAt is when a service became ready, also of one that has ended.
+func (r *run) readyAt(n *node) int64 { return r.since(n, scheduler.StateReady) }
+
+// freedAt is when a node let those that require it start.
+func (r *run) freedAt(n *node) int64 {
+	if ready := r.readyAt(n); ready != 0 {
+		return ready
+	}
+	return r.endedAt(n)
+}
+
 // addSlow counts a slow step and keeps the latest ones.
 func (r *run) addSlow(s slowStep) {
 	r.slowCount++

@@ -73,6 +73,7 @@ type nodeBrief struct {
 	state          scheduler.State
 	completed      bool
 	started, ended int64
+	ready          int64 // when a service became ready
 	since          int64 // of a state that is not shown by the others
 	until          int64
 	attempt        int
@@ -82,7 +83,7 @@ type nodeBrief struct {
 // briefLocked returns it as it is now.
 func (r *run) briefLocked(i int32) nodeBrief {
 	n := &r.nodes[i]
-	b := nodeBrief{node: i, state: n.state, completed: r.graph.completed[i], started: r.started(n), ended: r.endedAt(n)}
+	b := nodeBrief{node: i, state: n.state, completed: r.graph.completed[i], started: r.started(n), ended: r.endedAt(n), ready: r.readyAt(n)}
 	if n.err != nil && n.state != scheduler.StateSkipped { // which says the same of all
 		b.err = n.err.Text
 	}
@@ -103,7 +104,7 @@ func (b *nodeBrief) append(to []byte) []byte {
 	for _, t := range [...]struct {
 		name string
 		at   int64
-	}{{`,"started":`, b.started}, {`,"ended":`, b.ended}, {`,"since":`, b.since}, {`,"until":`, b.until}} {
+	}{{`,"started":`, b.started}, {`,"ended":`, b.ended}, {`,"ready":`, b.ready}, {`,"since":`, b.since}, {`,"until":`, b.until}} {
 		if t.at != 0 {
 			to = append(to, t.name...)
 			to = appendMS(to, t.at)

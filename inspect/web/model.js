@@ -113,7 +113,7 @@ export class Model {
     for (const c of changes) {
       const n = this.run.nodes[c.node];
       if (!n) continue; // it comes with its piece
-      for (const field of ['state', 'started', 'ended', 'since', 'until', 'attempt', 'note', 'error']) n[field] = c[field];
+      for (const field of ['state', 'started', 'ended', 'ready', 'since', 'until', 'attempt', 'note', 'error']) n[field] = c[field];
     }
     this.run.version++;
   }
@@ -151,6 +151,11 @@ export class Model {
     const counts = {};
     for (const n of this.run?.nodes ?? []) counts[n.state] = (counts[n.state] ?? 0) + 1;
     return counts;
+  }
+
+  /** freed is when a node let those that require it start: a service did when it became ready. */
+  freed(n) {
+    return n.ready ?? n.ended;
   }
 
   /** took is how long a node ran, or runs; undefined if it did not. */

@@ -47,9 +47,10 @@ export class TimeLine {
     const { run } = this.#model;
     const longest = run.longest.has(n.id);
     const took = this.#model.took(n);
-    const ready = Math.max(this.#from, ...n.requires.map((q) => run.nodes[q].ended ?? 0));
+    const ready = n.requires.reduce((at, q) => Math.max(at, this.#model.freed(run.nodes[q]) ?? 0), this.#from);
     const track = el('span', { class: 'track' }, this.#bar('waited', ready, n.started), this.#bar(`ran ${classOf(n.state)}`, n.started, n.started + took));
-    const row = el('div', { title: `${n.name}: ${n.state}, began after ${duration(n.started - this.#from)}, ran ${duration(took)}` },
+    if (n.ready) track.append(this.#bar('served ready', n.ready, n.started + took));
+    const row = el('div', { title: `${n.name}: ${n.state}, began after ${duration(n.started - this.#from)}, ran ${duration(took)}${n.ready ? `, ready after ${duration(n.ready - n.started)}` : ''}` },
       el('span', { class: 'label' }, sign(n.state), el('span', { class: 'name' }, nameOf(n.name)), el('span', { class: 'diamond' }, longest ? '◆' : '')), track);
     if (longest) row.classList.add('longest');
     return row;
