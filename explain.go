@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"strings"
 	"time"
 )
@@ -26,6 +27,8 @@ type Explanation[K comparable] struct {
 	Stopped  bool         // it was asked to end
 	Inside   fmt.Stringer // the group that it runs, if its task is one; or nil
 	Notes    Notes        // what it has said about itself; also of one that has ended, but for success
+
+	more int // how many keys Requires lacks
 }
 
 // Explain yields the state of each node and what it waits for, in key order. It is
@@ -33,7 +36,7 @@ type Explanation[K comparable] struct {
 func (g *DependencyTaskGroup[K]) Explain() iter.Seq[Explanation[K]] {
 	g.must("scheduler: DependencyTaskGroup.Explain of nil")
 	return func(yield func(Explanation[K]) bool) {
-		for e := range g.engine.explainAll() {
+		for e := range g.engine.explainAll(math.MaxInt) {
 			if !yield(withKeys[K](&e)) {
 				return
 			}
@@ -50,7 +53,7 @@ func (g *DependencyTaskGroup[K]) ExplainNode(k K) Explanation[K] {
 	if !ok {
 		return Explanation[K]{Key: k}
 	}
-	e := g.engine.explain(p, newWaits(&g.engine.claims))
+	e := g.engine.explain(p, newWaits(&g.engine.claims), math.MaxInt)
 	return withKeys[K](&e)
 }
 
@@ -69,19 +72,24 @@ func withKeys[K comparable](e *explanation) Explanation[K] {
 	return typed
 }
 
-// explainAll explains all nodes in key order.
-func (g *engine) explainAll() iter.Seq[explanation] {
+// explainAll explains all nodes in key order, as explain does.
+func (g *engine) explainAll(most int) iter.Seq[explanation] {
 	return func(yield func(explanation) bool) {
 		waiting := newWaits(&g.claims)
 		for p := range int32(g.nodes.len()) {
-			if !yield(g.explain(p, waiting)) {
+			if !yield(g.explain(p, waiting, most)) {
 				return
 			}
 		}
 	}
 }
 
-func (g *engine) explain(p int32, waiting *waits) explanation {
+// fewKeys is how many keys a line names.
+const fewKeys = 5
+
+// explain explains a node. Of the keys that it requires it has so many, and counts the
+// others: one for a line costs no more for a node that requires thousands.
+func (g *engine) explain(p int32, waiting *waits, most int) explanation {
 	e := explanation{
 		Key: g.key(p), State: g.nodes.state(p), Since: g.nodes.sinceRound(p), Stopped: g.nodes.has(p, wasStopped),
 		Notes: g.notesOf(p),
@@ -89,6 +97,10 @@ func (g *engine) explain(p int32, waiting *waits) explanation {
 	switch e.State {
 	case StatePending:
 		for q := range g.waitsFor(p) {
+			if len(e.Requires) == most {
+				e.more++
+				continue
+			}
 			e.Requires = append(e.Requires, g.key(q))
 		}
 		if t := g.claims.ticketOf(p); t != nil && len(e.Requires) == 0 {
@@ -144,7 +156,7 @@ func lineOf(e *explanation) string {
 	fmt.Fprintf(&b, "%v: %s since round %d", e.Key, e.State, e.Since)
 	switch {
 	case len(e.Requires) > 0:
-		fmt.Fprintf(&b, ", requires %s", list(e.Requires))
+		fmt.Fprintf(&b, ", requires %s", list(e.Requires, e.more))
 	case len(e.Claims) > 0:
 		for _, c := range e.Claims {
 			fmt.Fprintf(&b, ", %s", strings.TrimPrefix(c.String(), c.Node+" "))
@@ -169,19 +181,21 @@ func lineOf(e *explanation) string {
 	return b.String()
 }
 
-// list names a few keys and counts the others.
-func list(keys []any) string {
-	const most = 5
+// list names a few keys and counts the others, of which there are more.
+func list(keys []any, more int) string {
 	var b strings.Builder
 	for i, k := range keys {
-		if i == most {
-			fmt.Fprintf(&b, " and %d more", len(keys)-most)
+		if i == fewKeys {
+			more += len(keys) - fewKeys
 			break
 		}
 		if i > 0 {
 			b.WriteString(", ")
 		}
 		fmt.Fprint(&b, k)
+	}
+	if more > 0 {
+		fmt.Fprintf(&b, " and %d more", more)
 	}
 	return b.String()
 }
@@ -208,7 +222,7 @@ func (g *engine) writeTo(w io.Writer) (int64, error) {
 		b.WriteString(", open for more nodes")
 	}
 	b.WriteString("\n")
-	for e := range g.explainAll() {
+	for e := range g.explainAll(fewKeys) {
 		if e.State != StateSucceeded {
 			fmt.Fprintf(&b, "  %s\n", lineOf(&e))
 		}

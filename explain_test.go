@@ -1189,3 +1189,27 @@ func TestLogObserver_notes_and_attempts(t *testing.T) {
 	require.Contains(t, b.String(), "level=DEBUG msg=\"node noted\" group.name=site group.round=1 node.path=a note=building\n")
 	require.Contains(t, b.String(), "level=DEBUG msg=\"node retrying\" group.name=site group.round=1 node.path=a attempt=1 error=oops\n")
 }
+
+// A line about a node that requires thousands names a few, and costs no more.
+func TestExplain_of_a_hub(t *testing.T) {
+	const n = 10_000
+	deps := scheduler.NewDependencies[int]()
+	for k := range n {
+		deps.Add(n, k)
+	}
+	var view scheduler.GroupView
+	g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task {
+		return scheduler.Pause(scheduler.After(time.Hour))
+	}, &scheduler.GroupOptions[int]{Observer: scheduler.ObserverFunc(func(r scheduler.Record) { view = r.Group() })})
+	require.NoError(t, err)
+	_, err = g.Step(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "10000: pending since round 0, requires 0, 1, 2, 3, 4 and 9995 more", view.Explain(n))
+	require.Less(t, testing.AllocsPerRun(10, func() { view.Explain(n) }), 50.0)
+	require.Len(t, g.ExplainNode(n).Requires, n)
+	var b strings.Builder
+	_, err = g.WriteTo(&b)
+	require.NoError(t, err)
+	require.Contains(t, b.String(), "4 and 9995 more\n")
+	require.NoError(t, g.Close())
+}

@@ -123,7 +123,7 @@ func (v GroupView) Notes(node int) Notes { return v.in("Notes").notesOf(int32(no
 // Explain says in one line where a node stands and what it waits for.
 func (v GroupView) Explain(node int) string {
 	v.must("Explain")
-	e := v.g.explain(int32(node), newWaits(&v.g.claims))
+	e := v.g.explain(int32(node), newWaits(&v.g.claims), fewKeys)
 	return lineOf(&e)
 }
 
