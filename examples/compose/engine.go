@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/steptask/scheduler"
 )
@@ -20,64 +23,69 @@ type Options struct {
 	Print func(service, line string)
 	// Observer watches the run. It may be nil.
 	Observer scheduler.Observer
-	// AbortOnFailure ends all services when one of them fails.
-	AbortOnFailure bool
 }
 
 // Command is what Exec runs.
 type Command struct {
 	Args, Env []string
 	Dir       string
-	Started   func()            // is called when it runs; may be nil
-	Line      func(line string) // is called with each line that it prints; may be nil
+	Started   func()            // is called when it runs
+	Line      func(line string) // is called with each line that it prints
 }
 
-// Engine runs the services of a project. A node of its group is a service, which is
-// ready when its process runs, or something else that others need of a service:
-// "db healthy", "migrate completed".
-type Engine struct {
-	opts     Options
-	services Project
-	lives    map[string]*lives
-	tasks    map[string]func() scheduler.Task
-	needed   map[string]bool    // by node: something cannot do without it
-	optional map[[2]string]bool // by node and what it requires: it can do without it
-	left     int                // services that have not ended
+// node is a service, which is ready when its process runs, or something else that
+// others need of one: that it is healthy, or has been completed.
+type node struct{ service, condition string }
 
-	group *scheduler.DependencyTaskGroup[string]
+func process(service string) node { return node{service, types.ServiceConditionStarted} }
+
+func (n node) isProcess() bool { return n.condition == types.ServiceConditionStarted }
+
+func (n node) String() string {
+	switch n.condition {
+	case types.ServiceConditionHealthy:
+		return n.service + " healthy"
+	case types.ServiceConditionCompletedSuccessfully:
+		return n.service + " completed"
+	}
+	return n.service
+}
+
+// Engine runs the services of a project.
+type Engine struct {
+	opts    Options
+	project Project
+	lives   map[string]*lives
+	left    int // services that have not ended
+
+	group *scheduler.DependencyTaskGroup[node]
 	run   *scheduler.TaskRunner
 }
 
 // New returns an Engine that has not started anything.
 func New(p Project, opts Options) (*Engine, error) {
-	e := &Engine{
-		opts: opts, services: p, left: len(p),
-		lives: map[string]*lives{}, tasks: map[string]func() scheduler.Task{},
-		needed: map[string]bool{}, optional: map[[2]string]bool{},
-	}
-	graph := map[string][]string{}
-	for name, s := range p {
-		e.lives[name] = &lives{service: s}
-		e.tasks[name] = func() scheduler.Task { return e.process(e.lives[name]) }
-		graph[name] = nil
-		for _, need := range s.Needs {
-			node := e.node(need, graph)
-			graph[name] = append(graph[name], node)
-			e.optional[[2]string{name, node}] = need.Optional
-			e.needed[node] = e.needed[node] || !need.Optional
+	e := &Engine{opts: opts, project: p, left: len(p), lives: map[string]*lives{}}
+	deps := scheduler.NewDependencies[node]()
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		e.lives[name] = &lives{service: p[name]}
+		deps.Add(process(name))
+		for _, other := range slices.Sorted(maps.Keys(p[name].Needs)) {
+			need := node{other, p[name].Needs[other].Condition}
+			deps.Add(process(name), need)
+			if !need.isProcess() {
+				deps.Add(need, process(other))
+			}
 		}
 	}
 	var err error
-	e.group, err = scheduler.NewDependencyTaskGroup(scheduler.DependenciesOf(graph), func(node string) scheduler.Task {
-		return scheduler.Named(node, e.tasks[node]())
-	}, &scheduler.GroupOptions[string]{
+	e.group, err = scheduler.NewDependencyTaskGroup(deps, e.task, &scheduler.GroupOptions[node]{
 		Name:     "services",
 		KeepOpen: true, // or it would end as soon as all processes run
 		When:     e.verdict,
 		OnError:  e.afterFailure,
-		GraceFor: func(node string) time.Duration {
-			if s := p[node]; s != nil {
-				return s.StopGrace
+		GraceFor: func(n node) time.Duration {
+			if n.isProcess() {
+				return p[n.service].StopGrace
 			}
 			return 0
 		},
@@ -90,24 +98,6 @@ func New(p Project, opts Options) (*Engine, error) {
 	return e, nil
 }
 
-// node returns the node that a need is for, and enters it in the graph.
-func (e *Engine) node(need Need, graph map[string][]string) string {
-	l, node := e.lives, ""
-	switch need.Condition {
-	case Healthy:
-		node = need.Service + " healthy"
-		e.tasks[node] = func() scheduler.Task { return e.health(l[need.Service]) }
-	case Completed:
-		node = need.Service + " completed"
-		e.tasks[node] = func() scheduler.Task { return l[need.Service].completed() }
-	default:
-		return need.Service
-	}
-	graph[node] = []string{need.Service}
-	e.needed[need.Service] = true
-	return node
-}
-
 // Run starts the services and returns when all have ended. When ctx ends they are
 // killed.
 func (e *Engine) Run(ctx context.Context) error { return e.run.Run(ctx) }
@@ -118,21 +108,22 @@ func (e *Engine) Stop() { e.run.Post(e.end) }
 
 func (e *Engine) end() {
 	e.group.CloseInput()
-	for node, state := range e.group.All() {
+	for n, state := range e.group.All() {
 		if state == scheduler.StatePending || state == scheduler.StateRunning {
-			e.group.SkipNode(node, nil)
+			e.group.SkipNode(n, nil)
 		}
 	}
 }
 
 // verdict decides about a node when all that it requires has ended or is ready. If a
 // service cannot start, the project is not what it should be, and ends.
-func (e *Engine) verdict(node string, required iter.Seq2[string, scheduler.State]) scheduler.Verdict {
+func (e *Engine) verdict(n node, required iter.Seq2[node, scheduler.State]) scheduler.Verdict {
 	for other, state := range required {
-		if state == scheduler.StateReady || state == scheduler.StateSucceeded || e.optional[[2]string{node, other}] {
+		optional := n.isProcess() && !e.project[n.service].Needs[other.service].Required
+		if state == scheduler.StateReady || state == scheduler.StateSucceeded || optional {
 			continue
 		}
-		if e.services[node] != nil {
+		if n.isProcess() {
 			e.Stop()
 		}
 		return scheduler.Skip
@@ -140,14 +131,32 @@ func (e *Engine) verdict(node string, required iter.Seq2[string, scheduler.State
 	return scheduler.Start
 }
 
-func (e *Engine) afterFailure(node string, _ error) scheduler.Disposition {
-	switch {
-	case e.services[node] == nil && !e.needed[node]:
+func (e *Engine) afterFailure(n node, _ error) scheduler.Disposition {
+	if !n.isProcess() && !e.isNeeded(n) {
 		return scheduler.IgnoreError
-	case e.opts.AbortOnFailure:
-		e.Stop()
 	}
 	return scheduler.SkipDependents
+}
+
+// isNeeded reports whether a service cannot do without n.
+func (e *Engine) isNeeded(n node) bool {
+	for _, s := range e.project {
+		if need := s.Needs[n.service]; need.Required && need.Condition == n.condition {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Engine) task(n node) scheduler.Task {
+	l := e.lives[n.service]
+	switch n.condition {
+	case types.ServiceConditionHealthy:
+		return e.healthy(l)
+	case types.ServiceConditionCompletedSuccessfully:
+		return l.completed()
+	}
+	return e.process(l)
 }
 
 // process runs a service, again and again if it is to be restarted, until it has ended
@@ -158,7 +167,7 @@ func (e *Engine) process(l *lives) scheduler.Task {
 		l.begin()
 		return scheduler.Blocking(func(ctx context.Context) error {
 			err := e.opts.Exec(ctx, Command{
-				Args: slices.Concat(s.Entrypoint, s.Command), Env: s.Env, Dir: s.Dir,
+				Args: s.Args, Env: s.Env, Dir: s.Dir,
 				Started: func() { scheduler.Ready(ctx) },
 				Line:    func(line string) { e.opts.Print(s.Name, line) },
 			})
@@ -184,11 +193,11 @@ func (e *Engine) process(l *lives) scheduler.Task {
 	})
 }
 
-// health succeeds when the service is healthy. Nothing looks at it after that.
-func (e *Engine) health(l *lives) scheduler.Task {
+// healthy succeeds when the service is healthy. Nothing looks at it after that.
+func (e *Engine) healthy(l *lives) scheduler.Task {
 	h := l.service.Health
 	probe := func(ctx context.Context) error {
-		err := e.opts.Exec(ctx, Command{Args: h.Test, Env: l.service.Env, Dir: l.service.Dir})
+		err := e.opts.Exec(ctx, Command{Args: h.Test, Env: l.service.Env, Dir: l.service.Dir, Started: func() {}, Line: func(string) {}})
 		if err != nil && ctx.Err() != nil {
 			return context.Cause(ctx) // how it was made to end says nothing
 		}

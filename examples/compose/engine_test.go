@@ -63,7 +63,7 @@ func (p *play) exec(ctx context.Context, c Command) error {
 		_, _ = fmt.Sscan(arg, &n[i])
 	}
 	var name string
-	if c.Started != nil { // not a health check
+	if len(c.Env) > 0 {
 		name = strings.TrimPrefix(c.Env[0], "NAME=")
 	}
 	start := func() {
@@ -140,20 +140,20 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // perform runs a project and returns what happened and the result. signals are when
 // signals come, a millisecond after these seconds.
-func perform(t *testing.T, text string, abort bool, signals ...int) (string, error) {
+func perform(t *testing.T, text string, signals ...int) (string, error) {
 	t.Helper()
 	var (
 		story  string
 		result error
 	)
-	project, err := Parse([]byte(text), nil, func(string) (string, bool) { return "", false })
+	project, err := parsed(t, text)
 	require.NoError(t, err)
 	for name, s := range project {
 		s.Env = []string{"NAME=" + name}
 	}
 	synctest.Test(t, func(t *testing.T) {
 		p := &play{began: time.Now(), lives: map[string]int{}}
-		e, err := New(project, Options{Exec: p.exec, Print: func(string, string) {}, AbortOnFailure: abort})
+		e, err := New(project, Options{Exec: p.exec, Print: func(string, string) {}})
 		require.NoError(t, err)
 		channel := make(chan os.Signal, 2)
 		for _, at := range signals {
@@ -168,7 +168,6 @@ func perform(t *testing.T, text string, abort bool, signals ...int) (string, err
 func TestEngine(t *testing.T) {
 	for name, test := range map[string]struct {
 		services string
-		abort    bool
 		signals  []int
 		story    string
 		err      string
@@ -283,15 +282,6 @@ func TestEngine(t *testing.T) {
 			story:   "0s db starts, 0s web starts, 5s db ends, 20.001s web told, 21.001s web down",
 			err:     "1 task failed:\n- db: exit status 1",
 		},
-		"a service dies while others use it, which ends them": {
-			services: `
-  db:  {command: exit 5 1}
-  api: {command: serve 1, depends_on: [db]}
-  web: {command: serve 1, depends_on: [api]}`,
-			abort: true,
-			story: "0s api starts, 0s db starts, 0s web starts, 5s db ends, 5s web told, 6s api told, 6s web down, 7s api down",
-			err:   "1 task failed:\n- db: exit status 1",
-		},
 		"one that is always started again": {
 			services: `
   db:  {command: lives 2 2 2 20 2 0, restart: always}
@@ -373,7 +363,7 @@ func TestEngine(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			story, err := perform(t, "services:"+test.services, test.abort, test.signals...)
+			story, err := perform(t, "services:"+test.services, test.signals...)
 			require.Equal(t, test.story, story)
 			if test.err == "" {
 				require.NoError(t, err)
@@ -386,7 +376,7 @@ func TestEngine(t *testing.T) {
 
 // Stopped before it runs, nothing starts.
 func TestEngine_stopped_before(t *testing.T) {
-	project, err := Parse([]byte("services: {db: {command: serve}, web: {command: serve, depends_on: [db]}}"), nil, os.LookupEnv)
+	project, err := parsed(t, "services: {db: {command: serve}, web: {command: serve, depends_on: [db]}}")
 	require.NoError(t, err)
 	e, err := New(project, Options{})
 	require.NoError(t, err)
@@ -395,10 +385,10 @@ func TestEngine_stopped_before(t *testing.T) {
 }
 
 func TestEngine_cycle(t *testing.T) {
-	project, err := Parse([]byte("services: {a: {command: x, depends_on: [b]}, b: {command: x, depends_on: {a: {condition: service_completed_successfully}}}}"), nil, os.LookupEnv)
+	project, err := parsed(t, "services: {a: {command: x, depends_on: [b]}, b: {command: x, depends_on: {a: {condition: service_completed_successfully}}}}")
 	require.NoError(t, err)
 	_, err = New(project, Options{})
-	var cycle *scheduler.CircularDependencyError[string]
+	var cycle *scheduler.CircularDependencyError[node]
 	require.ErrorAs(t, err, &cycle)
 	require.ErrorContains(t, err, "a completed")
 }

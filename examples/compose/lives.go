@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -15,7 +16,10 @@ const (
 	stable       = 10 * time.Second
 )
 
-var errExited = errors.New("it has ended")
+var (
+	errExited  = errors.New("it has ended")
+	errNotWell = errors.New("it has not ended well")
+)
 
 // lives is what is known of the processes of a service, one after the other.
 type lives struct {
@@ -23,11 +27,9 @@ type lives struct {
 	count   int             // of processes that were started
 	began   time.Time       // the last one
 	down    bool            // it has ended, and another one will be started
+	deaths  int             // in a row
 	ended   scheduler.Event // set when the last one has ended
 	err     error           // how, after that
-
-	deaths int // in a row
-	pause  time.Duration
 }
 
 func (l *lives) begin() {
@@ -53,21 +55,15 @@ func (l *lives) again(_ int, err error) scheduler.Yield {
 	if l.deaths++; !r.OnFailure || r.Max > 0 && l.deaths > r.Max {
 		return scheduler.Done
 	}
-	if l.pause = min(2*l.pause, longestPause); l.deaths == 1 {
-		l.pause = firstPause
-	}
-	return scheduler.After(l.pause)
+	return scheduler.After(min(firstPause<<min(l.deaths-1, 30), longestPause))
 }
 
 // completed succeeds when the service has ended well.
 func (l *lives) completed() scheduler.Task {
-	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
-		if err := co.Yield(scheduler.On(&l.ended)); err != nil {
-			return err
-		}
+	return scheduler.Sequence(scheduler.Pause(scheduler.On(&l.ended)), scheduler.Func(func(context.Context) error {
 		if l.err != nil {
-			return errors.New("it has not ended well")
+			return errNotWell
 		}
 		return nil
-	})
+	}))
 }

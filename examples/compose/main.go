@@ -3,8 +3,9 @@
 //	go run ./examples/compose -f examples/compose/compose.yaml up
 //
 // Ctrl-C ends them, and so does down, in place of up, from another terminal; a second
-// Ctrl-C kills them. What a file says that has no meaning without containers, or is
-// not supported, is refused with an error that names the service and the key.
+// Ctrl-C kills them. The file is read by the parser that docker compose uses. What it
+// says that has no meaning without containers, or is not supported, is refused with an
+// error that names it.
 //
 // What you learn: a service is a node that says when it is ready ([scheduler.Ready]),
 // and each further condition that others have is a node behind it: a health check, the
@@ -19,11 +20,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -31,20 +31,16 @@ import (
 )
 
 func main() {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	if err := command(os.Stdout, os.Args[1:], signals); err != nil {
+	if err := command(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func command(w io.Writer, args []string, signals <-chan os.Signal) error {
+func command(args []string) error {
 	var profiles []string
 	flags := flag.NewFlagSet("compose", flag.ContinueOnError)
-	flags.SetOutput(w)
 	file := flags.String("f", "compose.yaml", "the compose `file`")
-	abort := flags.Bool("abort-on-container-failure", false, "end all services when one of them fails")
 	flags.Func("profile", "run the services of this `profile` as well", func(name string) error {
 		profiles = append(profiles, name)
 		return nil
@@ -52,31 +48,36 @@ func command(w io.Writer, args []string, signals <-chan os.Signal) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	switch strings.Join(flags.Args(), " ") {
+	switch lock := *file + ".lock"; strings.Join(flags.Args(), " ") {
 	case "up":
-		return up(&printer{w: w}, *file, profiles, *abort, signals)
+		return up(*file, lock, profiles)
 	case "down":
-		return down(*file, signals)
+		return down(lock)
 	}
 	return errors.New("usage: compose [flags] up | down")
 }
 
-func lockOf(file string) string { return file + ".lock" }
-
-func up(p *printer, file string, profiles []string, abort bool, signals <-chan os.Signal) (err error) {
-	project, err := Load(file, profiles)
+func up(file, lock string, profiles []string) (err error) {
+	project, err := Load(context.Background(), file, profiles)
 	if err != nil {
 		return err
 	}
-	e, err := New(project, Options{Exec: execute, Print: p.line, Observer: p, AbortOnFailure: abort})
+	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	e, err := New(project, Options{
+		Exec:     execute,
+		Print:    func(service, line string) { fmt.Printf("%-9s | %s\n", service, line) },
+		Observer: scheduler.NewLogObserver(log),
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	l, err := takeLock(lockOf(file))
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // until this process ends
+	release, err := takeLock(lock)
 	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+		return err
 	}
-	defer func() { err = errors.Join(err, l.release()) }()
+	defer func() { err = errors.Join(err, release()) }()
 	return runUntil(e, signals)
 }
 
@@ -109,50 +110,4 @@ func runUntil(e *Engine, signals <-chan os.Signal) error {
 		<-watching
 	}()
 	return e.Run(ctx)
-}
-
-func down(file string, signals <-chan os.Signal) error {
-	ctx, stop := context.WithCancelCause(context.Background())
-	defer stop(nil)
-	go func() {
-		select {
-		case s := <-signals:
-			stop(fmt.Errorf("%v", s))
-		case <-ctx.Done():
-		}
-	}()
-	if err := endHolder(ctx, lockOf(file)); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	return nil
-}
-
-// printer shows what services print, and as an Observer what becomes of them.
-type printer struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (p *printer) line(service, text string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	fmt.Fprintf(p.w, "%-9s | %s\n", service, text)
-}
-
-func (p *printer) Observe(r scheduler.Record) {
-	what := ""
-	switch r.Kind {
-	case scheduler.NodeChanged:
-		what = r.To.String()
-		if r.Err != nil {
-			what += ": " + r.Err.Error()
-		}
-	case scheduler.NodeRetrying:
-		what = "ended: " + r.Err.Error() + "; it is started again"
-	case scheduler.NodeStopping:
-		what = "told to end within " + r.Took().String()
-	default:
-		return
-	}
-	p.line("compose", fmt.Sprintf("%v %s", r.Key(), what))
 }

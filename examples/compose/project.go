@@ -1,17 +1,19 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v4"
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/tree"
+	"github.com/compose-spec/compose-go/v2/types"
 )
 
 // Project is what a compose file says: services by name.
@@ -19,35 +21,15 @@ type Project map[string]*Service
 
 // Service is a process and when it runs.
 type Service struct {
-	Name       string
-	Entrypoint []string
-	Command    []string
-	Dir        string
-	Env        []string // of the form NAME=value
-	Needs      []Need
-	Health     *Health // nil: none
-	StopGrace  time.Duration
-	Restart    Restart
-
-	profiles []string
+	Name      string
+	Args      []string // the entrypoint and the command
+	Dir       string
+	Env       []string // of the form NAME=value
+	Needs     types.DependsOnConfig
+	Health    *Health // nil: none
+	StopGrace time.Duration
+	Restart   Restart
 }
-
-// Need is something that has to be so before a service starts.
-type Need struct {
-	Service   string
-	Condition Condition
-	Optional  bool // if it can no longer be so, the service starts all the same
-}
-
-// Condition says what of another service is needed.
-type Condition string
-
-// The conditions.
-const (
-	Started   Condition = "service_started"
-	Healthy   Condition = "service_healthy"
-	Completed Condition = "service_completed_successfully"
-)
 
 // Health says how to find out whether a service is healthy.
 type Health struct {
@@ -63,184 +45,152 @@ type Restart struct {
 	Max       int // how often in a row after failures; 0 is no limit
 }
 
-// Load reads the services of a file that have no profile or one of the given ones.
-func Load(file string, profiles []string) (Project, error) {
+// supported is what has a meaning here, or is about the container that there is not.
+var supported = []tree.Path{
+	"name", "version", "services.*.image", "services.*.container_name", "services.*.labels.*",
+	"services.*.entrypoint", "services.*.command", "services.*.working_dir", "services.*.environment.*", "services.*.env_file.[].*",
+	"services.*.depends_on.*.condition", "services.*.depends_on.*.required",
+	"services.*.healthcheck.*", "services.*.stop_grace_period", "services.*.restart", "services.*.profiles",
+}
+
+// Load reads the services of a file that have no profile or one of the given ones. Its
+// error names what is wrong, or is not supported: the file would be run as something
+// that it is not.
+func Load(ctx context.Context, file string, profiles []string) (Project, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	p, err := Parse(text, profiles, os.LookupEnv)
+	dir, err := filepath.Abs(filepath.Dir(file))
+	if err != nil {
+		return nil, err
+	}
+	p, err := parse(ctx, types.ConfigDetails{
+		WorkingDir:  dir,
+		ConfigFiles: []types.ConfigFile{{Filename: file, Content: text}},
+		Environment: types.NewMapping(os.Environ()),
+	}, profiles)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	for _, s := range p {
-		if !filepath.IsAbs(s.Dir) {
-			s.Dir = filepath.Join(filepath.Dir(file), s.Dir)
-		}
-	}
 	return p, nil
 }
 
-// Parse reads services. Its error names the service and the key of what is wrong, or
-// is not supported: the file would be run as something that it is not.
-func Parse(text []byte, profiles []string, env func(string) (string, bool)) (Project, error) {
-	var document yaml.Node
-	if err := yaml.Load(text, &document); err != nil {
-		return nil, err
-	}
-	if err := expand(&document, env); err != nil {
+func parse(ctx context.Context, details types.ConfigDetails, profiles []string) (Project, error) {
+	var unsupported error
+	loaded, err := loader.LoadWithContext(ctx, details, loader.WithProfiles(profiles),
+		func(o *loader.Options) {
+			o.SetProjectName("compose", true)
+			o.SkipConsistencyCheck = true // which asks for an image
+		},
+		loader.WithSupportedAttributes(supported, func(found []loader.UnsupportedAttribute) {
+			for _, a := range found {
+				unsupported = errors.Join(unsupported, fmt.Errorf("%s is not supported", a.Path))
+			}
+		}))
+	if err = errors.Join(err, unsupported); err != nil {
 		return nil, err
 	}
 	p := Project{}
-	err := eachKey(&document, keys{
-		"name": ignored, "version": ignored,
-		"services": func(n *yaml.Node) error {
-			return eachEntry(n, func(name string, n *yaml.Node) error {
-				s, err := service(name, n, env)
-				p[name] = s
-				return err
-			})
-		},
-	})
-	if err != nil {
-		return nil, err
+	for _, name := range loaded.ServiceNames() {
+		if p[name], err = service(details.WorkingDir, loaded.Services[name]); err != nil {
+			return nil, fmt.Errorf("services.%s: %w", name, err)
+		}
 	}
-	maps.DeleteFunc(p, func(_ string, s *Service) bool {
-		return len(s.profiles) > 0 && !slices.ContainsFunc(s.profiles, func(name string) bool { return slices.Contains(profiles, name) })
-	})
-	for _, name := range slices.Sorted(maps.Keys(p)) {
-		if err := p.check(p[name]); err != nil {
-			return nil, fmt.Errorf("services: %s: %w", name, err)
+	for _, name := range loaded.ServiceNames() {
+		s := p[name]
+		maps.DeleteFunc(s.Needs, func(other string, need types.ServiceDependency) bool { return p[other] == nil && !need.Required })
+		for _, other := range slices.Sorted(maps.Keys(s.Needs)) {
+			if err := p.check(other, s.Needs[other]); err != nil {
+				return nil, fmt.Errorf("services.%s.depends_on: %s: %w", name, other, err)
+			}
 		}
 	}
 	return p, nil
 }
 
-var serviceName = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
-
-// service reads one service.
-func service(name string, n *yaml.Node, env func(string) (string, bool)) (*Service, error) {
-	if !serviceName.MatchString(name) {
-		return nil, errors.New("not a name of a service")
-	}
-	s := &Service{Name: name, StopGrace: 10 * time.Second}
-	return s, eachKey(n, keys{
-		// They are about the container that there is not.
-		"image": ignored, "container_name": ignored, "labels": ignored,
-
-		"entrypoint":        words(&s.Entrypoint),
-		"command":           words(&s.Command),
-		"working_dir":       value(&s.Dir),
-		"environment":       func(n *yaml.Node) error { return environment(n, &s.Env, env) },
-		"depends_on":        func(n *yaml.Node) error { return dependsOn(n, &s.Needs) },
-		"healthcheck":       func(n *yaml.Node) error { return healthcheck(n, &s.Health) },
-		"stop_grace_period": duration(&s.StopGrace),
-		"restart":           func(n *yaml.Node) error { return restart(n, &s.Restart) },
-		"profiles":          value(&s.profiles),
-	})
-}
-
-// check reports what is wrong with a service among the others. It removes needs of
-// services that are not there and need not be.
-func (p Project) check(s *Service) error {
-	if len(s.Entrypoint)+len(s.Command) == 0 {
-		return errors.New("command: missing, and that of the image cannot be known")
-	}
-	s.Needs = slices.DeleteFunc(s.Needs, func(need Need) bool { return need.Optional && p[need.Service] == nil })
-	for _, need := range s.Needs {
-		on := p[need.Service]
-		switch {
-		case on == nil:
-			return fmt.Errorf("depends_on: %s: there is no such service, or not with these profiles", need.Service)
-		case need.Condition == Healthy && on.Health == nil:
-			return fmt.Errorf("depends_on: %s: it has no healthcheck, so it is never healthy", need.Service)
-		case need.Condition == Completed && on.Restart.Always:
-			return fmt.Errorf("depends_on: %s: it is always started again, so it is never completed", need.Service)
-		}
+// check finds needs that can never be met.
+func (p Project) check(service string, need types.ServiceDependency) error {
+	switch on := p[service]; {
+	case on == nil:
+		return errors.New("there is no such service, or not with these profiles")
+	case need.Condition == types.ServiceConditionHealthy && on.Health == nil:
+		return errors.New("it has no healthcheck, so it is never healthy")
+	case need.Condition == types.ServiceConditionCompletedSuccessfully && on.Restart.Always:
+		return errors.New("it is always started again, so it is never completed")
 	}
 	return nil
 }
 
-// dependsOn reads a list of services, or a map of them with conditions.
-func dependsOn(n *yaml.Node, needs *[]Need) error {
-	if n.Kind == yaml.SequenceNode {
-		var names []string
-		if err := n.Load(&names); err != nil {
-			return err
-		}
-		for _, name := range names {
-			*needs = append(*needs, Need{Service: name, Condition: Started})
-		}
-		return nil
+func service(dir string, c types.ServiceConfig) (*Service, error) {
+	s := &Service{
+		Name: c.Name, Args: slices.Concat(c.Entrypoint, c.Command), Dir: c.WorkingDir, Needs: c.DependsOn,
+		StopGrace: or(c.StopGracePeriod, 10*time.Second),
 	}
-	return eachEntry(n, func(name string, n *yaml.Node) error {
-		need, required := Need{Service: name}, true
-		err := eachKey(n, keys{"condition": value(&need.Condition), "required": value(&required)})
-		if err == nil && !slices.Contains([]Condition{Started, Healthy, Completed}, need.Condition) {
-			err = fmt.Errorf("condition: %q is not a condition", need.Condition)
+	if !filepath.IsAbs(s.Dir) {
+		s.Dir = filepath.Join(dir, s.Dir)
+	}
+	if len(s.Args) == 0 {
+		return nil, errors.New("command: missing, and that of the image cannot be known")
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Environment)) {
+		if value := c.Environment[name]; value != nil {
+			s.Env = append(s.Env, name+"="+*value)
 		}
-		need.Optional = !required
-		*needs = append(*needs, need)
-		return err
-	})
+	}
+	var err error
+	if s.Restart, err = restart(c.Restart); err == nil {
+		s.Health, err = health(c.HealthCheck)
+	}
+	return s, err
 }
 
-func healthcheck(n *yaml.Node, health **Health) error {
-	h := &Health{Interval: 30 * time.Second, Timeout: 30 * time.Second, StartInterval: 5 * time.Second, Retries: 3}
-	disable := false
-	if err := eachKey(n, keys{
-		"test": func(n *yaml.Node) error { return test(n, &h.Test) }, "disable": value(&disable),
-		"interval": duration(&h.Interval), "timeout": duration(&h.Timeout), "retries": value(&h.Retries),
-		"start_period": duration(&h.StartPeriod), "start_interval": duration(&h.StartInterval),
-	}); err != nil {
-		return err
+func or(d *types.Duration, otherwise time.Duration) time.Duration {
+	if d == nil {
+		return otherwise
 	}
-	switch {
-	case disable || slices.Equal(h.Test, []string{"NONE"}):
-		return nil
-	case len(h.Test) == 0:
-		return errors.New("test: missing, and that of the image cannot be known")
-	case h.Retries < 1:
-		return fmt.Errorf("retries: %d is not above 0", h.Retries)
-	}
-	*health = h
-	return nil
+	return time.Duration(*d)
 }
 
-// test reads the command of a healthcheck, or NONE.
-func test(n *yaml.Node, command *[]string) error {
-	if n.Kind != yaml.SequenceNode {
-		*command = []string{"sh", "-c", n.Value}
-		return nil
-	}
-	var list []string
-	if err := n.Load(&list); err != nil {
-		return err
-	}
-	switch {
-	case slices.Equal(list, []string{"NONE"}):
-		*command = list
-	case len(list) > 1 && list[0] == "CMD":
-		*command = list[1:]
-	case len(list) == 2 && list[0] == "CMD-SHELL":
-		*command = []string{"sh", "-c", list[1]}
-	default:
-		return errors.New("neither CMD with a command, nor CMD-SHELL with a line, nor NONE")
-	}
-	return nil
-}
-
-func restart(n *yaml.Node, r *Restart) error {
-	switch policy, limit, limited := strings.Cut(n.Value, ":"); {
-	case policy == "on-failure":
+func restart(policy string) (r Restart, err error) {
+	switch name, limit, limited := strings.Cut(policy, ":"); {
+	case name == types.RestartPolicyOnFailure:
 		r.OnFailure = true
-		if _, err := fmt.Sscanf(limit, "%d", &r.Max); limited && (err != nil || r.Max < 1) {
-			return fmt.Errorf("%q is not a number of times", limit)
+		if _, err = fmt.Sscanf(limit, "%d", &r.Max); !limited {
+			return r, nil
 		}
-	case n.Value == "always" || n.Value == "unless-stopped":
-		r.Always, r.OnFailure = true, true
-	case n.Value != "no":
-		return fmt.Errorf("%q is not a policy", n.Value)
+	case policy == types.RestartPolicyAlways, policy == types.RestartPolicyUnlessStopped:
+		return Restart{Always: true, OnFailure: true}, nil
+	case policy == "", policy == types.RestartPolicyNo:
+		return r, nil
 	}
-	return nil
+	if err != nil || r.Max < 1 {
+		return r, fmt.Errorf("restart: %q is not a policy", policy)
+	}
+	return r, nil
+}
+
+func health(c *types.HealthCheckConfig) (*Health, error) {
+	if c == nil || c.Disable || slices.Equal(c.Test, []string{"NONE"}) {
+		return nil, nil
+	}
+	h := &Health{
+		Interval: or(c.Interval, 30*time.Second), Timeout: or(c.Timeout, 30*time.Second),
+		StartPeriod: or(c.StartPeriod, 0), StartInterval: or(c.StartInterval, 5*time.Second), Retries: 3,
+	}
+	if c.Retries != nil {
+		h.Retries = int(*c.Retries)
+	}
+	switch {
+	case len(c.Test) > 1 && c.Test[0] == "CMD":
+		h.Test = c.Test[1:]
+	case len(c.Test) == 2 && c.Test[0] == "CMD-SHELL":
+		h.Test = []string{"sh", "-c", c.Test[1]}
+	default:
+		return nil, errors.New("healthcheck: test: neither CMD with a command, nor CMD-SHELL with a line, nor NONE")
+	}
+	if h.Retries < 1 {
+		return nil, errors.New("healthcheck: retries: not above 0")
+	}
+	return h, nil
 }

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +17,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
 
 // shop has services that tell in the file "story" what they do, and in "pids" which
@@ -115,7 +113,7 @@ func requireNoOrphans(t *testing.T, dir string, count int) {
 	for _, pid := range list {
 		soon(t, func() bool { return !runs(pid) }) // init may not have buried it yet
 	}
-	require.NoFileExists(t, filepath.Join(dir, "compose.yaml.lock"))
+	require.Empty(t, read(dir, "compose.yaml.lock"))
 }
 
 // runs reports whether there is a process: a zombie has ended.
@@ -146,18 +144,18 @@ func TestUp_and_down(t *testing.T) {
 
 	second := start(t, dir, "up")
 	require.Error(t, second.end())
-	require.Equal(t, "compose.yaml: is up already\n", second.out.String())
+	require.Equal(t, "the services are up already\n", second.out.String())
 
 	down := start(t, dir, "down")
 	require.NoError(t, down.end(), down.out.String())
 	require.Equal(t, storyDown, read(dir, "story"))
 	require.NoError(t, first.end(), first.out.String())
 	requireNoOrphans(t, dir, 5)
-	require.Contains(t, first.out.String(), "compose   | db healthy succeeded\n")
+	require.Contains(t, first.out.String(), `msg="node succeeded" group.name=services group.round=`)
 
 	down = start(t, dir, "down")
 	require.Error(t, down.end())
-	require.Equal(t, "compose.yaml: is not up\n", down.out.String())
+	require.Equal(t, "the services are not up\n", down.out.String())
 
 	require.NoError(t, os.Remove(filepath.Join(dir, "story")))
 	again := start(t, dir, "up")
@@ -195,40 +193,6 @@ func TestUp_killed(t *testing.T) {
 	requireNoOrphans(t, dir, 5)
 }
 
-// down refuses to end a process that is not up, whatever it has locked or left.
-func TestDown_refuses(t *testing.T) {
-	t.Parallel()
-	dir := shopIn(t)
-	name := filepath.Join(dir, "compose.yaml.lock")
-	signals := make(chan os.Signal)
-	file := filepath.Join(dir, "compose.yaml")
-
-	require.ErrorIs(t, down(file, signals), errNotUp)
-	require.NoError(t, os.WriteFile(name, []byte(strconv.Itoa(os.Getpid())), 0o600))
-	err := down(file, signals)
-	require.ErrorIs(t, err, errNotUp)
-	require.ErrorContains(t, err, "is gone, and what it had started may be left")
-
-	f, err := os.OpenFile(name, os.O_RDWR, 0)
-	require.NoError(t, err)
-	defer f.Close()
-	require.NoError(t, unix.FcntlFlock(f.Fd(), unix.F_SETLK, whole()))
-	for _, text := range []string{"", "1", "compose"} {
-		require.NoError(t, os.WriteFile(name+".new", []byte(text), 0o600))
-		require.NoError(t, f.Truncate(0))
-		_, err = f.WriteAt([]byte(text), 0)
-		require.NoError(t, err)
-		stranger := start(t, dir, "down")
-		require.Error(t, stranger.end())
-		require.Contains(t, stranger.out.String(), "is locked by a stranger: ")
-		require.Contains(t, stranger.out.String(), strconv.Itoa(os.Getpid()))
-		up := start(t, dir, "up")
-		require.Error(t, up.end())
-		require.Equal(t, "compose.yaml: is up already\n", up.out.String())
-	}
-	require.Empty(t, read(dir, "story"))
-}
-
 // After up was killed, down says what it cannot do.
 func TestDown_after_a_kill(t *testing.T) {
 	t.Parallel()
@@ -239,20 +203,7 @@ func TestDown_after_a_kill(t *testing.T) {
 	require.Error(t, up.end())
 	down := start(t, dir, "down")
 	require.Error(t, down.end())
-	require.Equal(t, "compose.yaml: is not up: process "+strconv.Itoa(up.cmd.Process.Pid)+", which ran it, is gone, and what it had started may be left\n", down.out.String())
-}
-
-// down can be given up.
-func TestDown_interrupted(t *testing.T) {
-	t.Parallel()
-	dir := shopIn(t)
-	up := start(t, dir, "up")
-	soon(t, func() bool { return read(dir, "story") == storyUp })
-	signals := make(chan os.Signal, 1)
-	signals <- os.Interrupt
-	require.ErrorContains(t, down(filepath.Join(dir, "compose.yaml"), signals), "has not ended: interrupt")
-	require.NoError(t, up.end())
-	requireNoOrphans(t, dir, 5)
+	require.Equal(t, "the services are not up: the process that ran it is gone, and what it had started may be left\n", down.out.String())
 }
 
 // What a command prints is shown line by line, and what it leaves behind is killed.
@@ -282,18 +233,20 @@ func TestExecute(t *testing.T) {
 	require.ErrorIs(t, execute(t.Context(), Command{Args: []string{"no-such-program"}, Started: func() { started++ }}), exec.ErrNotFound)
 	require.Zero(t, started)
 
-	// Nobody needs to read what it prints.
-	require.NoError(t, execute(t.Context(), Command{Args: []string{"sh", "-c", "echo hello"}}))
+	// A line is as long as it likes.
+	require.NoError(t, execute(t.Context(), command(`head -c 300000 /dev/zero | tr '\\0' x`)))
+	require.Len(t, lines, 1)
+	require.Len(t, lines[0], 300_000)
 }
 
 func TestCommand_refuses(t *testing.T) {
 	dir := shopIn(t)
 	t.Chdir(dir)
 	for _, args := range [][]string{nil, {"up", "down"}, {"-x", "up"}, {"-f", "none.yaml", "up"}} {
-		require.Error(t, command(io.Discard, args, nil), args)
+		require.Error(t, command(args), args)
 	}
 	require.NoError(t, os.WriteFile("cycle.yaml", []byte("services: {a: {command: x, depends_on: [a]}}"), 0o600))
-	require.ErrorContains(t, command(io.Discard, []string{"-f", "cycle.yaml", "up"}, nil), "cycle.yaml: ")
+	require.ErrorContains(t, command([]string{"-f", "cycle.yaml", "up"}), "cycle.yaml: ")
 	require.NoFileExists(t, "cycle.yaml.lock")
 }
 
@@ -310,7 +263,7 @@ func TestComposeFile(t *testing.T) {
 	require.NoError(t, down.end())
 	require.NoError(t, up.end(), up.out.String())
 	require.Contains(t, up.out.String(), "db        | shutting down\n")
-	require.NoFileExists(t, filepath.Join(dir, "compose.yaml.lock"))
+	require.Empty(t, read(dir, "compose.yaml.lock"))
 }
 
 func exists(name string) bool {
