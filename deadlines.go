@@ -13,13 +13,11 @@ type deadlines struct {
 	graces []int64     // by slot: the end of a grace that comes after the member's own limit; 0: none
 	wheel  wheel.Wheel // keys: the instants from which on a deadline has passed
 	popped []wheel.Entry
-	isLive func(wheel.Entry) bool // made once: no allocation in a round
+	isLive func(wheel.Entry) bool // made when first needed, and once: no allocation in a round
 
 	limited int // members with a limit of their own
 	graced  int // members with a grace
 }
-
-func (d *deadlines) init() { d.isLive = d.check }
 
 // none reports whether no member has a deadline.
 func (d *deadlines) none() bool { return d.limited|d.graced == 0 }
@@ -135,6 +133,9 @@ func (d *deadlines) check(e wheel.Entry) bool {
 func (d *deadlines) next() int64 {
 	if d.wheel.Len() == 0 {
 		return never
+	}
+	if d.isLive == nil {
+		d.isLive = d.check
 	}
 	if at, ok := d.wheel.Min(d.isLive); ok {
 		return at

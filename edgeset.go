@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"math"
-	"sync"
 
 	"github.com/steptask/scheduler/internal/digraph"
 )
@@ -30,13 +29,9 @@ type edgeSet struct {
 // that is by their place in the promised key order. So what a node frees always
 // comes after it, and a walk goes through memory in one direction.
 type walkOrder struct {
-	graph    *digraph.Graph        // by position: from a node to those that it frees; nil on a cycle
-	position []int32               // from entry number to position, -1 on or after a cycle; nil if they are the same
-	turned   func() *digraph.Graph // the same edges by the node that waits; made when asked for
+	graph    *digraph.Graph // by position: from a node to those that it frees; nil on a cycle
+	position []int32        // from entry number to position, -1 on or after a cycle; nil if they are the same
 }
-
-// required returns the positions of what the node at pos waits for, in key order.
-func (w *walkOrder) required(pos int32) []int32 { return w.turned().Row(pos) }
 
 // connect adds an edge.
 func (e *edgeSet) connect(requirer, required int32) {
@@ -86,17 +81,14 @@ func (e *edgeSet) graph(way direction, nodes int) *digraph.Graph {
 // walk computes the order of a walk, which plans keep. If the order of entry is not that, nodes are
 // numbered anew: that costs a few times what a single walk does but makes it, and
 // each further one, that much faster.
-func (e *edgeSet) walk(way direction, nodes int) *walkOrder {
-	w := &walkOrder{graph: e.graph(way, nodes)}
+func (e *edgeSet) walk(way direction, nodes int) walkOrder {
+	w := walkOrder{graph: e.graph(way, nodes)}
 	against := e.down
 	if way == backwards {
 		against = e.up
 	}
 	if against {
 		w.graph, w.position = w.graph.Sort()
-	}
-	if w.graph != nil {
-		w.turned = sync.OnceValue(w.graph.Transpose)
 	}
 	return w
 }

@@ -32,12 +32,11 @@ import (
 // none in stopping. A panic or a Goexit out of a member's code closes all and
 // leads to ended.
 type engine struct {
-	opts     options
-	task     func(p int32) Task
-	direct   func(ctx context.Context, w int) // startDirectly, with keys
-	key      func(p int32) any                // for errors and observers
-	graph    *digraph.Graph                   // from a node to those that it frees
-	required func(p int32) []int32
+	opts   options
+	task   func(p int32) Task
+	direct func(ctx context.Context, w int) // startDirectly, with keys
+	key    func(p int32) any                // for errors and observers
+	graph  *digraph.Graph                   // from a node to those that it frees
 
 	nodes      nodes       // where each node stands
 	starter    starter     // which one starts next
@@ -57,7 +56,7 @@ type engine struct {
 
 	clock     timeSource
 	scope     scopeCache
-	pool      pool    // in use if this is the outermost
+	pool      *pool   // nil: this is not the outermost
 	outer     *engine // the group that this one is a member of, or nil
 	outerNode int32
 
@@ -98,13 +97,12 @@ const (
 )
 
 // init makes an engine with options ready for its first step.
-func (g *engine) init(walk *walkOrder) {
-	g.graph, g.required = walk.graph, walk.required
-	n := g.graph.Len()
+func (g *engine) init(graph *digraph.Graph) {
+	g.graph = graph
+	n := graph.Len()
 	g.nodes.init(g.graph.Degree)
 	g.starter.init(n)
 	g.parking.init(n)
-	g.deadlines.init()
 	g.ending.init()
 	g.services.init()
 	g.watchers.telling = nobody
@@ -362,7 +360,9 @@ func (g *engine) end(result error) {
 	g.claims.held = nil
 	g.claims.leave()
 	g.scope = scopeCache{}
-	g.pool.close()
+	if g.pool != nil {
+		g.pool.close()
+	}
 }
 
 // set changes a node's state, and tells the Observers.

@@ -196,7 +196,6 @@ func TestDeadlines_against_a_list(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 3))
 		const slots = 5
 		var d deadlines
-		d.init()
 		var model [slots]plain
 		for now := int64(1); now < 80; now += random.Int64N(3) {
 			slot := random.Int32N(slots)

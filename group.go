@@ -189,7 +189,7 @@ func NewDependencyTaskGroup[K comparable](
 		g.input = &inputOptions[K]{opts.Completed, opts.Estimate}
 	}
 	g.engine.shell = g
-	g.engine.init(g.plan.walkOrder)
+	g.engine.init(g.plan.graph)
 	return g, nil
 }
 

@@ -20,7 +20,7 @@ func (g *engine) enter(ctx context.Context) context.Context {
 	inner := g.scope.derive(ctx, func() scope {
 		inner := within(s)
 		if inner.driver == nil {
-			inner.driver, inner.pool = g, &g.pool
+			inner.driver, inner.pool = g, g.pool
 		}
 		inner.clock, inner.group, inner.maker = g.clock, g, g
 		inner.held = nil // g knows what its members hold
@@ -48,11 +48,13 @@ func (g *engine) begin(ctx context.Context, s *scope) {
 	if s != nil {
 		g.ending.inherited = s.grace
 	}
-	g.parking.wakes = &g.pool.wakes
 	if s != nil && s.pool != nil {
 		g.parking.wakes = &s.pool.wakes
 	} else {
+		g.pool = new(pool)
+		g.pool.open()
 		g.pool.wakes.owner = g
+		g.parking.wakes = &g.pool.wakes
 	}
 	if s != nil && s.group != nil {
 		g.outer, g.outerNode = s.group, s.group.current

@@ -222,15 +222,14 @@ type newNode struct {
 }
 
 // grow makes the engine ready for the first node that is added.
-func (g *engine) grow() {
-	g.growth = newGrowth(g.nodes.len())
-	before := g.required
-	g.required = func(p int32) []int32 {
-		if p < g.growth.first {
-			return before(p)
-		}
+func (g *engine) grow() { g.growth = newGrowth(g.nodes.len()) }
+
+// required returns the positions of what a node waits for, in key order.
+func (g *engine) required(p int32) []int32 {
+	if g.growth != nil && p >= g.growth.first {
 		return g.growth.required(p)
 	}
+	return g.graph.Turned().Row(p)
 }
 
 // add makes a node of the next position, and does with it what the nodes that it

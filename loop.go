@@ -97,7 +97,11 @@ func (r *TaskRunner) checkRun(ctx context.Context, wait time.Duration) error {
 
 // isInStep reports whether the goroutine is inside a step of a run, whatever context
 // it was given. The function of a coroutine is not, since it has a stack of its own.
+// Where no run is under way, there is no need to look at the stack.
 func isInStep() bool {
+	if openRuns.Load() == 0 {
+		return false
+	}
 	var pcs [32]uintptr
 	for skip := 3; ; skip += len(pcs) {
 		n := runtime.Callers(skip, pcs[:])
@@ -140,8 +144,8 @@ func (r *TaskRunner) drive(ctx context.Context, pause, wait time.Duration, first
 	completed := false
 	defer func() {
 		if !completed && !r.done { // a panic of Progress or the Clock
-			r.busy.Store(idle)
 			r.abort()
+			r.leave()
 		}
 	}()
 

@@ -39,8 +39,9 @@ func (n *nodes) init(waits []int32) {
 	for p := range n.states {
 		n.states[p] = StatePending
 	}
-	n.cells = append([]int32(nil), waits...)
-	n.since = make([]int32, len(waits))
+	table := make([]int32, 2*len(waits)) // in one piece: a small group is mostly its making
+	n.cells, n.since = table[:len(waits):len(waits)], table[len(waits):]
+	copy(n.cells, waits)
 	n.counts[StatePending] = len(waits)
 }
 

@@ -18,8 +18,8 @@ import (
 type parking struct {
 	tasks []Task // by slot; nil while it is free
 	slots []member
-	free  int32       // the first slot that was given back, linked by node, or noSlot
-	due   *bitset.Set // nodes to be stepped in the next round, or in this one
+	free  int32      // the first slot that was given back, linked by node, or noSlot
+	due   bitset.Set // nodes to be stepped in the next round, or in this one
 
 	// By slot, each made once a member waits in that way.
 	byRound []alarmKey
@@ -33,7 +33,7 @@ type parking struct {
 	forClaims int         // members parked for nothing but claims
 	popped    []wheel.Entry
 	early     []int32
-	isTimer   func(wheel.Entry) bool // made once: no allocation in a round
+	isTimer   func(wheel.Entry) bool // made when first needed, and once: no allocation in a round
 
 	wakes  *wakes      // of the run
 	event  Event       // set when a member becomes due by an event, or by call
@@ -75,7 +75,6 @@ type alarmKey struct {
 func (k *parking) init(nodes int) {
 	k.due = bitset.New(nodes)
 	k.free = noSlot
-	k.isTimer = k.checkTimer
 }
 
 // occupy gives a member a slot. If there is none, room is made for as many as
@@ -396,6 +395,9 @@ func (k *parking) takeTimes(now int64) {
 
 // nextTime returns the earliest time that a parked member waits for, or never.
 func (k *parking) nextTime() int64 {
+	if k.isTimer == nil && k.times.Len() > 0 {
+		k.isTimer = k.checkTimer
+	}
 	for k.times.Len() > 0 {
 		at, ok := k.times.Min(k.isTimer)
 		if len(k.early) == 0 {

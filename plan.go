@@ -12,7 +12,7 @@ import (
 // not change and is shared by all groups that are made from it, on whatever
 // goroutine.
 type plan[K comparable] struct {
-	*walkOrder
+	walkOrder
 
 	keys  []K             // by position
 	index *index.Index[K] // from key to entry number
@@ -83,7 +83,7 @@ func (p *plan[K]) find(k K) (pos int32, ok bool) {
 // own returns a plan of the same walk for a group that adds to it. It is not shared,
 // and numbers nodes by position.
 func (p *plan[K]) own() *plan[K] {
-	own := &plan[K]{walkOrder: &walkOrder{graph: p.graph, turned: p.turned}, index: new(index.Index[K])}
+	own := &plan[K]{walkOrder: walkOrder{graph: p.graph}, index: new(index.Index[K])}
 	for _, k := range p.keys {
 		own.index.Enter(k)
 	}

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/steptask/scheduler/internal/coro"
 )
@@ -13,6 +14,25 @@ type pool struct {
 	stacks  coro.Pool
 	wakes   wakes
 	late    lateCalls
+	isOpen  bool // the run is counted in openRuns
+}
+
+// openRuns counts the runs of the process that have begun and whose last step has not
+// returned.
+var openRuns atomic.Int64
+
+// open counts the run.
+func (p *pool) open() {
+	p.isOpen = true
+	openRuns.Add(1)
+}
+
+// leave ends that, once no code of the run's tasks is on the stack any more.
+func (p *pool) leave() {
+	if p.isOpen {
+		p.isOpen = false
+		openRuns.Add(-1)
+	}
 }
 
 // poolOf returns the pool of the run that ctx is in, or nil.

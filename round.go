@@ -72,7 +72,7 @@ func (g *engine) findExpired() {
 func (g *engine) stepDue(ctx context.Context) bool {
 	direct := g.opts.Budget == 0 && g.watchdog() == nil && !g.opts.RecoverPanics && g.opts.Context == nil && !g.timesSteps()
 	// No member gets a slot in this pass, so these stay as they are.
-	due, tasks, slots := g.parking.due, g.parking.tasks, g.nodes.cells
+	due, tasks, slots := &g.parking.due, g.parking.tasks, g.nodes.cells
 	for w := due.NextWord(int(g.at >> 6)); w >= 0; w = due.NextWord(w + 1) {
 		word := due.Word(w)
 		if w == int(g.at>>6) {

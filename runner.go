@@ -41,6 +41,7 @@ type TaskRunner struct {
 	done     bool
 	isKilled bool // Kill was seen before the task had ended
 	isNamed  bool // by its options
+	untold   bool // the task has not got the notice yet
 	scopes   bool // it has something to say to what is inside, apart from limits
 	phase    endPhase
 
@@ -50,7 +51,6 @@ type TaskRunner struct {
 	closeBy  int64      // the end of the grace of Stop or CancelAfter, kept beside an earlier timeout
 	cause    error      // of Stop
 	notice   *StopError // of Stop, if it gave a grace
-	untold   bool       // the task has not got the notice yet
 	cutWith  error      // what it fails with if the task is closed after CancelAfter; nil: ErrCancelled
 	throwing error      // what it is throwing into the task, or closes it for
 	failed   error      // with what the runner fails once the task is closed, beside the error of Close
@@ -66,9 +66,9 @@ type TaskRunner struct {
 	wakes  *wakes // of the run; nil before the start
 	before *Notes // of the node around it when it was started, with an attempt; or nil
 	thrown atomic.Pointer[error]
+	event  Event       // set when the runner becomes due from outside
+	called atomic.Bool // by a method of the runner, and not by an event
 	killed atomic.Bool
-	event  Event                 // set when the runner becomes due from outside
-	called atomic.Bool           // by a method of the runner, and not by an event
 	loop   atomic.Pointer[alarm] // of the Run that drives it
 	posts  posts
 	outer  atomic.Pointer[TaskRunner] // the outermost, if this one is inside it
@@ -180,6 +180,9 @@ func (r *TaskRunner) begin(ctx context.Context, timeout time.Duration) error {
 			}
 		}
 	}
+	if r.wakes == &r.pool.wakes {
+		r.pool.open()
+	}
 	o := &r.opts
 	if n := notesAround(ctx); n.Attempt > 0 {
 		r.before = &n
@@ -244,7 +247,12 @@ func (r *TaskRunner) enter(method string) {
 	panic("scheduler: TaskRunner." + method + " of " + r.opts.Name + why)
 }
 
-func (r *TaskRunner) leave() { r.busy.Store(idle) }
+func (r *TaskRunner) leave() {
+	if r.done {
+		r.pool.leave()
+	}
+	r.busy.Store(idle)
+}
 
 // step is one attempt to step. What comes first wins: an order to end, an error
 // to throw, a deadline; only then it matters whether the task is parked.

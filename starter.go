@@ -16,7 +16,7 @@ import (
 // Estimate the place in the order of those. Either way what a node frees has a
 // higher rank than the node.
 type starter struct {
-	ready     *bitset.Set
+	ready     bitset.Set
 	ranks     []int32         // rank by position; beyond: the same
 	byRank    []int32         // position by rank; beyond: the same
 	estimates []time.Duration // by position; nil: there are none

@@ -34,7 +34,7 @@ func (g *engine) sweep(ctx context.Context) bool {
 	if (g.claims.hasNews() || g.claims.hasTimes()) && !g.isFull() {
 		g.serveClaims()
 	}
-	direct, ready := g.startsDirectly(), g.starter.ready
+	direct, ready := g.startsDirectly(), &g.starter.ready
 	for w := ready.NextWord(0); w >= 0; w = ready.NextWord(w) {
 		if direct {
 			g.direct(ctx, w)

@@ -14,13 +14,13 @@ func (g *engine) exclusively(method string, code func()) {
 	completed := false
 	defer func() {
 		if completed {
-			g.busy = false
+			g.leave()
 			return
 		}
 		p := g.current
 		v := recover() // nil: a Goexit goes up
 		g.unwind()
-		g.busy = false
+		g.leave()
 		if v != nil && p != noNode {
 			v = g.goingUp(p, v)
 		}
@@ -30,6 +30,14 @@ func (g *engine) exclusively(method string, code func()) {
 	}()
 	code()
 	completed = true
+}
+
+// leave lets the engine be entered again.
+func (g *engine) leave() {
+	g.busy = false
+	if g.pool != nil && g.phase == phaseEnded {
+		g.pool.leave()
+	}
 }
 
 // closeRest closes the running members while a panic or a Goexit is on its way

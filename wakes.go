@@ -103,8 +103,8 @@ func (g *engine) signal() { g.parking.event.Set() }
 
 // deliver takes in the wakes of the run, if the engine is the outermost.
 func (g *engine) deliver() {
-	if w := &g.pool.wakes; g.parking.wakes == w && w.some.Load() {
-		w.deliver()
+	if g.pool != nil && g.pool.wakes.some.Load() {
+		g.pool.wakes.deliver()
 	}
 }
 
@@ -116,7 +116,7 @@ func (g *engine) dropWakes() {
 	}
 	g.deliver()
 	g.parking.dropWakes()
-	if w := &g.pool.wakes; g.parking.wakes == w && w.some.Load() { // meanwhile
+	if g.pool != nil && g.pool.wakes.some.Load() { // meanwhile
 		g.signal()
 	}
 }

@@ -40,7 +40,10 @@ type conditions struct {
 }
 
 // init makes conditions for n nodes.
-func (c *conditions) init(n int) { c.due = bitset.New(n) }
+func (c *conditions) init(n int) {
+	due := bitset.New(n)
+	c.due = &due
+}
 
 // grow makes room for n nodes.
 func (c *conditions) grow(n int) {

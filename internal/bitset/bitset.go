@@ -13,8 +13,8 @@ type Set struct {
 }
 
 // New returns an empty set of integers below n.
-func New(n int) *Set {
-	s := &Set{words: make([]uint64, (n+63)/64)}
+func New(n int) Set {
+	s := Set{words: make([]uint64, (n+63)/64)}
 	for n = len(s.words); n > 1; {
 		n = (n + 63) / 64
 		s.above = append(s.above, make([]uint64, n))
@@ -149,7 +149,7 @@ func (s *Set) Grow(n int) {
 			grown.mark(uint32(w))
 		}
 	}
-	*s = *grown
+	*s = grown
 }
 
 // Len counts the members.

@@ -101,7 +101,7 @@ func TestSet_all_members(t *testing.T) {
 // pair is a Set and a map, which must agree.
 type pair struct {
 	n     int
-	set   *bitset.Set
+	set   bitset.Set
 	model map[int32]bool
 }
 

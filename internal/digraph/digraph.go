@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math/bits"
 	"slices"
+	"sync"
 )
 
 // Graph is a directed graph in compressed rows: three flat slices that the
@@ -15,6 +16,9 @@ type Graph struct {
 	Start  []int32 // the edges from node i lead to To[Start[i]:Start[i+1]]
 	To     []int32
 	Degree []int32 // by node: how many edges lead to it
+
+	turn   sync.Once
+	turned *Graph // made when it is asked for
 }
 
 // New returns the graph with nodes 0 to n-1 and so many edges, which are asked
@@ -24,19 +28,19 @@ func New(n, edges int, all iter.Seq2[int32, int32]) *Graph {
 	// A counting sort. A row's end is kept two places on while it is counted
 	// and one place on while it is filled, and so ends up as the next row's
 	// start, without a second slice for the cursors.
-	start := make([]int32, n+2)
+	table := make([]int32, n+2+n+edges) // in one piece: a small graph is mostly its making
+	start, degree, rows := table[:n+2], table[n+2:2*n+2], table[2*n+2:]
 	for i := range all {
 		start[i+2]++
 	}
 	for i := 2; i < len(start); i++ {
 		start[i] += start[i-1]
 	}
-	rows := make([]int32, edges)
 	for i, j := range all {
 		rows[start[i+1]] = j
 		start[i+1]++
 	}
-	g := &Graph{Start: start[:n+1], To: rows, Degree: make([]int32, n)}
+	g := &Graph{Start: start[: n+1 : n+1], To: rows, Degree: degree}
 	g.dropDuplicates()
 	return g
 }
@@ -68,7 +72,14 @@ func (g *Graph) Len() int { return len(g.Degree) }
 // Row returns the nodes to which edges lead from node i.
 func (g *Graph) Row(i int32) []int32 { return g.To[g.Start[i]:g.Start[i+1]] }
 
-// Transpose returns the graph with every edge turned round. Its rows are in
+// Turned returns the graph with every edge turned round, which is made once. Its rows
+// are in ascending order. It may be called from any goroutine.
+func (g *Graph) Turned() *Graph {
+	g.turn.Do(func() { g.turned = g.Transpose() })
+	return g.turned
+}
+
+// Transpose returns a new graph with every edge turned round. Its rows are in
 // ascending order.
 func (g *Graph) Transpose() *Graph {
 	return New(g.Len(), len(g.To), func(yield func(from, to int32) bool) {

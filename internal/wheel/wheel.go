@@ -28,8 +28,8 @@ type Wheel struct {
 	// all of a level is due before anything of a level above, and nothing is
 	// in the bucket of now's own digit, or in one before it.
 	now    uint64
-	due    bucket // keys that now has reached
-	levels [11]*level
+	due    bucket      // keys that now has reached
+	levels *[11]*level // nil: nothing had to wait yet
 	n      int
 
 	spares *[64][][]Entry // slices not in use, by the number of bits of their capacity, a power of two; nil: none
@@ -78,6 +78,9 @@ func (w *Wheel) Advance(now int64, buf []Entry) []Entry {
 func (w *Wheel) turn(now uint64, buf []Entry) []Entry {
 	top, last := place(now, w.now)
 	w.now = now
+	if w.levels == nil {
+		return buf
+	}
 	for _, l := range w.levels[:top] {
 		if l != nil {
 			// Their keys share the digit that now has left behind.
@@ -139,6 +142,9 @@ func (w *Wheel) Min(live func(Entry) bool) (int64, bool) {
 	if w.settle(&w.due, live) {
 		return w.due.entries[0].Key, true
 	}
+	if w.levels == nil {
+		return 0, false
+	}
 	for _, l := range w.levels {
 		for l != nil && l.occupied != 0 {
 			first := bits.TrailingZeros64(l.occupied)
@@ -183,6 +189,9 @@ func (w *Wheel) put(e Entry) {
 	if key <= w.now {
 		w.push(&w.due, e)
 		return
+	}
+	if w.levels == nil {
+		w.levels = new([11]*level)
 	}
 	at, digit := place(key, w.now)
 	l := w.levels[at]
