@@ -1,10 +1,7 @@
 package scheduler
 
 import (
-	"bytes"
 	"fmt"
-	"runtime"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,12 +11,16 @@ import (
 // behind after [RunnerOptions.Abandon] or [GroupOptions.Abandon]. Its goroutine is
 // the only thing that a run can leave behind. What the call returns later is dropped.
 // The claims of its node are released, although the call may still use what they
-// stand for.
+// stand for. A function that has not begun by then is not called any more.
+//
+// A look at the stacks stops the process for a moment. One look serves all calls that
+// are left behind at the same time, and if many are left behind one after the other,
+// or the program has very many goroutines, some have no Stack.
 type AbandonedError struct {
 	Path  string        // the keys that lead to the call's node, with slashes between them; "" outside of a group
 	Task  string        // what [TaskDescription] calls the call
 	After time.Duration // since the notice, or since the call was closed where there was no notice
-	Stack []byte        // where its goroutine stood, as formatted by runtime.Stack; nil if it was not found
+	Stack []byte        // where its goroutine stood, as formatted by runtime.Stack; may be nil, see below
 
 	returned *atomic.Bool
 }
@@ -44,8 +45,8 @@ type abandonment struct {
 	group *engine // nil outside of one
 	node  int32
 
-	goroutine atomic.Int64
-	decided   atomic.Bool // the function has returned, or the call was left behind
+	goroutine atomic.Int64 // 0: the function was not called yet
+	decided   atomic.Bool  // the function has returned, or the call was left behind
 	returned  atomic.Bool
 
 	mu    sync.Mutex
@@ -66,8 +67,15 @@ func newAbandonment(c *call, s *scope) *abandonment {
 	return a
 }
 
-// enter notes on which goroutine the call is made.
-func (a *abandonment) enter() { a.goroutine.Store(goroutineID()) }
+// enter notes on which goroutine the call is made, and reports whether it still is to
+// be made.
+func (a *abandonment) enter() bool {
+	if a.decided.Load() {
+		return false
+	}
+	a.goroutine.Store(goroutineID())
+	return true
+}
 
 // notice begins the time after which the call is left behind, if it has to end by
 // then.
@@ -90,11 +98,12 @@ func (a *abandonment) mustEnd() {
 }
 
 // leaveBehind ends the waiting for the function, from the goroutine of the timer.
-func (a *abandonment) leaveBehind() {
-	stack := stackOf(a.goroutine.Load())
+func (a *abandonment) leaveBehind() { poolOf(a.call.step).leaving.add(a) }
+
+// endWaiting is that, with where the function stands.
+func (a *abandonment) endWaiting(stack []byte) {
 	if !a.decided.CompareAndSwap(false, true) {
-		// Not covered: the call returns just while its stack is taken.
-		return
+		return // the call has returned meanwhile
 	}
 	a.mu.Lock()
 	a.err = &AbandonedError{
@@ -134,56 +143,43 @@ func (a *abandonment) lost() error {
 	return a.err
 }
 
-// goroutineID returns the number by which stacks name this goroutine.
-func goroutineID() int64 {
-	var buf [64]byte
-	return numberIn(buf[:runtime.Stack(buf[:], false)])
+// leaving is the calls of a run that are being left behind: whoever finds it idle
+// ends the waiting for all that come meanwhile, so that they share their looks at the
+// stacks.
+type leaving struct {
+	mu    sync.Mutex
+	queue []*abandonment
+	busy  bool
 }
 
-// numberIn returns the number of the goroutine whose stack it is.
-func numberIn(stack []byte) int64 {
-	rest, _ := bytes.CutPrefix(stack, []byte("goroutine "))
-	number, _, _ := bytes.Cut(rest, []byte(" "))
-	id, _ := strconv.ParseInt(string(number), 10, 64)
-	return id
+// add ends the waiting for a call, or leaves that to a goroutine which is at it.
+func (l *leaving) add(a *abandonment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queue = append(l.queue, a)
+	if l.busy {
+		return
+	}
+	for l.busy = true; len(l.queue) > 0; {
+		batch := l.queue
+		l.queue = nil
+		l.mu.Unlock()
+		endWaiting(batch)
+		l.mu.Lock()
+	}
+	l.busy = false
 }
 
-// stacks is the last look at all goroutines. Calls that are left behind at the same
-// time share one: it stops the process.
-var stacks struct {
-	sync.Mutex
-	at          time.Time
-	byGoroutine map[int64][]byte
-	cut         bool // there were more than stacksMost has room for
-}
-
-const (
-	stacksMost = 4 << 20 // bytes: of very many goroutines the last ones are not seen
-	stacksKept = 100 * time.Millisecond
-)
-
-// stackOf returns the stack of a goroutine, or nil.
-func stackOf(id int64) []byte {
-	asked := time.Now()
-	stacks.Lock()
-	defer stacks.Unlock()
-	// A look that began while this call waited for the lock is good, however long
-	// it has taken: on a busy machine many calls must not look one after the other.
-	age := time.Since(stacks.at)
-	isRecent := !stacks.at.Before(asked) || age >= 0 && age < stacksKept
-	if stack := stacks.byGoroutine[id]; isRecent && (stack != nil || stacks.cut) {
-		return stack
+// endWaiting ends the waiting for some calls, with one look at the stacks.
+func endWaiting(batch []*abandonment) {
+	ids := make([]int64, 0, len(batch))
+	for _, a := range batch {
+		if id := a.goroutine.Load(); id != 0 && !a.decided.Load() {
+			ids = append(ids, id)
+		}
 	}
-	at := time.Now()
-	buf := make([]byte, 1<<16)
-	n := runtime.Stack(buf, true)
-	for n == len(buf) && n < stacksMost {
-		buf = make([]byte, 4*len(buf))
-		n = runtime.Stack(buf, true)
+	found := stacks.of(ids)
+	for _, a := range batch {
+		a.endWaiting(found[a.goroutine.Load()])
 	}
-	stacks.byGoroutine, stacks.at, stacks.cut = map[int64][]byte{}, at, n == len(buf)
-	for stack := range bytes.SplitSeq(buf[:n], []byte("\n\n")) {
-		stacks.byGoroutine[numberIn(stack)] = bytes.Clone(stack)
-	}
-	return stacks.byGoroutine[id]
 }

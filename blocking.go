@@ -205,8 +205,9 @@ func (c *call) run(w *walker) {
 		}
 		c.leave(err, panicked)
 	}()
-	if a := c.abandonment(); a != nil {
-		a.enter()
+	if a := c.abandonment(); a != nil && !a.enter() {
+		err = nil // it was left behind before it could begin
+		return
 	}
 	err = c.body.run((*callContext)(c))
 }

@@ -948,17 +948,61 @@ func TestAbandon_of_a_Fetch_and_a_Walk(t *testing.T) {
 	})
 }
 
-// Many calls that are left behind at once cost one look at the goroutines.
+// Thousands of calls that are left behind at once are left behind in time, and share
+// looks at the stacks.
 func TestAbandon_of_many(t *testing.T) {
-	const n = 1000
-	until := make(chan struct{})
-	began := time.Now()
-	err := scheduler.Run(t.Context(), numbered(n, func(int) scheduler.Task { return stuck(until) }, &scheduler.GroupOptions[int]{
-		AggregateErrors: true, Abandon: time.Millisecond,
-	}), &scheduler.RunnerOptions{Timeout: 10 * time.Millisecond})
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.Less(t, time.Since(began), 30*time.Second)
-	close(until)
+	const n = 2000
+	for name, run := range map[string]func(ctx context.Context, until <-chan struct{}) error{
+		"group": func(ctx context.Context, until <-chan struct{}) error {
+			return scheduler.Run(ctx, numbered(n, func(int) scheduler.Task { return stuck(until) }, nil),
+				&scheduler.RunnerOptions{Abandon: time.Second})
+		},
+		"timeouts in a group": func(ctx context.Context, until <-chan struct{}) error {
+			return scheduler.Run(ctx, numbered(n, func(int) scheduler.Task { return stuck(until) }, &scheduler.GroupOptions[int]{
+				AggregateErrors: true, Abandon: time.Second, Timeout: func(int) time.Duration { return time.Second },
+			}), nil)
+		},
+		"groups in a group": func(ctx context.Context, until <-chan struct{}) error {
+			return scheduler.Run(ctx, numbered(10, func(int) scheduler.Task {
+				return numbered(n/10, func(int) scheduler.Task { return scheduler.Sequence(stuck(until)) }, nil)
+			}, nil), &scheduler.RunnerOptions{Abandon: time.Second})
+		},
+		"All": func(ctx context.Context, until <-chan struct{}) error {
+			var all []scheduler.Task
+			for range n {
+				all = append(all, stuck(until))
+			}
+			return scheduler.Run(ctx, scheduler.All(all...), &scheduler.RunnerOptions{Abandon: time.Second})
+		},
+		"Walk": func(ctx context.Context, until <-chan struct{}) error {
+			deps := scheduler.NewDependencies[int]()
+			for i := range n {
+				deps.Add(i)
+			}
+			return scheduler.Walk(ctx, deps, func(context.Context, int) error {
+				<-until
+				return errOops
+			}, &scheduler.GroupOptions[int]{Abandon: time.Second})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				until := make(chan struct{})
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				began := time.Now()
+				err := run(ctx, until)
+				took := time.Since(began)
+				close(until) // before anything is asserted: they would all be leaks
+				synctest.Wait()
+				require.Equal(t, 2*time.Second, took.Truncate(time.Millisecond))
+				var lost *scheduler.AbandonedError
+				require.ErrorAs(t, err, &lost)
+				require.Contains(t, string(lost.Stack), "closing_test.go")
+				require.True(t, lost.Returned())
+			})
+		})
+	}
 }
 
 // Abandon under another clock is an error of the start.

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -427,4 +428,69 @@ func TestGrowth_against_maps(t *testing.T) {
 		}
 		require.Len(t, w.edges, most, "edges are used again")
 	}
+}
+
+// A look at the stacks serves those who ask at the same time, and is not taken for
+// nobody.
+func TestGoroutineStacks(t *testing.T) {
+	me := []int64{goroutineID()}
+	var s goroutineStacks
+	require.Empty(t, s.of(nil))
+	require.Nil(t, s.text)
+	require.Contains(t, string(s.of(me)[me[0]]), "TestGoroutineStacks")
+
+	s.text = []byte("goroutine 1 [running]")
+	s.places = map[int64][2]int{me[0]: {0, len(s.text)}}
+	s.at = time.Now().Add(time.Hour) // began while this one waits
+	require.Equal(t, s.text, s.of(me)[me[0]])
+	s.at = time.Now().Add(-stacksKept)
+	require.Contains(t, string(s.of(me)[me[0]]), "TestGoroutineStacks")
+	require.Empty(t, s.of([]int64{-1}))
+
+	s.at, s.spent.spent = time.Time{}, time.Hour
+	require.Empty(t, s.of(me))
+	require.Nil(t, s.text)
+}
+
+// Looks take a tenth of the time, but for a second that is saved.
+func TestLookBudget(t *testing.T) {
+	now := time.Now()
+	var b lookBudget
+	for _, step := range []struct {
+		after, took time.Duration
+		allowed     bool
+	}{
+		{0, lookMost - 1, true},
+		{0, time.Second, true},
+		{0, 0, false},
+		{9 * time.Second, 0, false},
+		{time.Second, 0, true},
+		{-time.Hour, 0, true}, // a clock that was set back
+		{time.Hour, lookMost, true},
+		{0, 0, false},
+	} {
+		now = now.Add(step.after)
+		require.Equal(t, step.allowed, b.allows(now))
+		if step.allowed {
+			b.spend(step.took)
+		}
+	}
+}
+
+// A function that has not begun when its call is left behind is not called.
+func TestAbandonment_of_a_call_that_has_not_begun(t *testing.T) {
+	called := false
+	c := Blocking(func(context.Context) error {
+		called = true
+		return nil
+	}).(*call)
+	c.step, c.node = t.Context(), noNode
+	a := &abandonment{call: c}
+	c.told().abandonment = a
+	a.endWaiting(nil)
+	require.True(t, c.done.IsSet())
+	c.run(nil)
+	require.False(t, called)
+	require.ErrorIs(t, c.finish(nil), a.err)
+	require.True(t, a.err.Returned())
 }

@@ -14,6 +14,7 @@ type pool struct {
 	stacks  coro.Pool
 	wakes   wakes
 	late    lateCalls
+	leaving leaving
 	isOpen  bool // the run is counted in openRuns
 }
 

@@ -148,7 +148,7 @@ func (d *watch) look() {
 func (d *watch) report(s StuckStep, goroutine int64) {
 	d.mu.Unlock()
 	defer d.mu.Lock()
-	s.Stack = stackOf(goroutine)
+	s.Stack = stacks.of([]int64{goroutine})[goroutine]
 	d.Report(s)
 }
 
