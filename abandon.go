@@ -8,25 +8,24 @@ import (
 )
 
 // AbandonedError is the error of a call that had to end, did not return, and was left
-// behind after [RunnerOptions.Abandon] or [GroupOptions.Abandon]. Its goroutine is
-// the only thing that a run can leave behind. What the call returns later is dropped.
-// The claims of its node are released, although the call may still use what they
-// stand for. A function that has not begun by then is not called any more.
+// behind after [RunnerOptions.Abandon] or [GroupOptions.Abandon]. Its goroutine is the
+// only thing that a run can leave behind. What the call returns later is dropped. The
+// claims of its node are released, although the call may still use what they stand for.
+// A function that has not begun by then is not called any more.
 //
-// A look at the stacks stops the process for a moment. One look serves all calls that
-// are left behind at the same time, and if many are left behind one after the other,
-// or the program has very many goroutines, some have no Stack.
+// Looking at the stacks stops the process for a moment. One look serves all calls that
+// are left behind at the same time; if many are left behind one after the other, or
+// there are very many goroutines, some have no Stack.
 type AbandonedError struct {
-	Path  string        // the keys that lead to the call's node, with slashes between them; "" outside of a group
+	Path  string        // the path of its node; "" outside of a group
 	Task  string        // what [TaskDescription] calls the call
-	After time.Duration // since the notice, or since the call was closed where there was no notice
+	After time.Duration // since the notice, or, without one, the close
 	Stack []byte        // where its goroutine stood, as formatted by runtime.Stack; may be nil, see below
 
 	returned *atomic.Bool
 }
 
-// Error returns which call was left behind, and after how long. It leaves out the
-// stack, which differs each time.
+// Error says which call was left behind, and after how long.
 func (e *AbandonedError) Error() string {
 	at := ""
 	if e.Path != "" {

@@ -7,34 +7,31 @@ import (
 	"sync/atomic"
 )
 
-// Blocking returns a Task for a call that blocks, such as one of a cloud's SDK. Its
+// Blocking returns a [Task] for a call that blocks, such as one of a cloud's SDK. Its
 // first step calls fn on another goroutine. The task is parked until fn returns, and
-// ends with fn's error.
+// ends with fn's error. fn runs at the same time as the tasks of the run, so it must
+// lock what it shares with them; [Fetch] and [Call] return results instead.
 //
-// fn runs at the same time as the tasks of the run, so it must lock what it shares
-// with them; [Fetch] and [Call] return results instead. Its context has the values of
-// the step's context. Its deadline is the earliest limit around the call: that of
-// Run's context and those of runners and nodes, by the system's clock. Since a limit
-// has passed only when the clock reads more, the deadline is one nanosecond later.
+// The context of a call has the values of the step's context, and as its deadline the
+// earliest limit around the call: that of Run's context and those of runners and nodes,
+// by the system's clock, plus a nanosecond, since a limit has passed only when the
+// clock reads more.
 //
-// The context ends when the call has to end. Err is then [context.DeadlineExceeded]
-// if a time limit of the task or of the run has passed, and [context.Canceled]
-// otherwise; [context.Cause] is the [*Timeout], another error that was thrown in, the
-// [*StopError] of a stop, or [ErrClosed]. The notice of a stop does not end the
-// context, so that a call can finish within its grace, as requests can in
-// http.Server.Shutdown: see [Stopping] and [StopCause]. With the option EndCalls of
-// the runner or the group it does.
+// The context ends when the call has to end. Err is then [context.DeadlineExceeded] if
+// a time limit has passed, and [context.Canceled] otherwise; [context.Cause] is the
+// [*Timeout], another error that was thrown in, the [*StopError] of a stop, or
+// [ErrClosed]. The notice of a stop does not end the context, so that a call can finish
+// within its grace: see [Stopping] and [StopCause]. With the option EndCalls of the
+// runner or the group it does.
 //
 // The result of fn counts after a notice. If it is the notice, or only says that the
 // context has ended, the task is cancelled and keeps fn's text; nil is a success;
-// anything else is a failure. After a Timeout or another error thrown in, and once
-// the task is being closed, that is the outcome, and fn's error is joined to it.
+// anything else is a failure. After a Timeout or another error thrown in, and once the
+// task is being closed, that is the outcome, and fn's error is joined to it.
 //
-// BeginClose ends fn's context. Close also waits until fn has returned. A driver that
-// uses BeginClose first ([Closer]) is not blocked by a call that ignores its context.
-//
-// A panic in fn propagates from the step as a [*PanicError]. runtime.Goexit fails the
-// task with [ErrGoexit]. Blocking panics if fn is nil. The task can be run once.
+// BeginClose ends fn's context. Close also waits until fn has returned, so a driver
+// uses BeginClose first ([Closer]). A panic in fn propagates from the step as a
+// [*PanicError]. runtime.Goexit fails the task with [ErrGoexit].
 func Blocking(fn func(ctx context.Context) error) Task {
 	if fn == nil {
 		panic("scheduler: Blocking: nil function")
@@ -55,9 +52,9 @@ func (fn plainCall) String() string                { return funcName(fn) }
 // without a lock. The error of then is the task's.
 //
 // then is called exactly once, even if the task is closed or an error is thrown into
-// it, so that no value is lost: err is then [ErrClosed] or that error, joined with
-// fn's own. A [*Timeout] is the task's error whatever then returns. then is not
-// called if fn panics.
+// it, so that no value is lost: err is then [ErrClosed] or that error, joined with fn's
+// own. A [*Timeout] is the task's error whatever then returns. then is not called if fn
+// panics.
 func Fetch[T any](fn func(ctx context.Context) (T, error), then func(value T, err error) error) Task {
 	if fn == nil || then == nil {
 		panic("scheduler: Fetch: nil function")
@@ -93,9 +90,8 @@ func (f *fetchCall[T]) lose(err error) error {
 
 func (f *fetchCall[T]) String() string { return funcName(f.fn) }
 
-// Stopping returns a channel that is closed when the task to whose call ctx
-// belongs has been asked to stop: the notice for functions given to [Blocking],
-// [Fetch] and [Call]. For another context it is nil, which blocks for ever.
+// Stopping returns a channel that is closed when the task to whose call ctx belongs has
+// been asked to stop. For another context it is nil, which blocks for ever.
 func Stopping(ctx context.Context) <-chan struct{} {
 	mustHave(ctx, "Stopping")
 	c, _ := ctx.Value(callKey{}).(*call)

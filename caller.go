@@ -5,26 +5,25 @@ import (
 	"sync/atomic"
 )
 
-// Caller is a [Clock] that makes the calls of its runs itself: those of [Blocking],
-// [Fetch], [Call], [Poll] and [Walk]. A simulated clock that knows which calls are
-// under way can let time stand still for them, and decide in which order they end; a
-// workflow engine can make them on coroutines of its own. Under any other clock a run
-// starts a goroutine for each call.
+// Caller is a [Clock] that makes the calls of its runs itself. A simulated clock can
+// let time stand still for calls and decide in which order they end; a workflow engine
+// can make them on coroutines of its own. Under any other clock a run starts a
+// goroutine for each call.
 type Caller interface {
 	Clock
 
-	// Call has a call made, and returns without waiting for it. It runs on the
-	// driving goroutine, in the step that begins the call.
+	// Call has a call made, and returns without waiting for it. It runs on the driving
+	// goroutine, in the step that begins the call.
 	Call(call *PendingCall)
 
-	// Await returns once [PendingCall.End] has been called for the call. It runs on
-	// the driving goroutine, which closes the call and has nothing else to do: no
-	// Wait comes meanwhile. The context of the call has ended.
+	// Await returns once [PendingCall.End] has been called for the call, whose context
+	// has ended. It runs on the driving goroutine, which closes the call; no Wait comes
+	// meanwhile.
 	Await(call *PendingCall)
 }
 
-// PendingCall is a call that a [Caller] has to make: call Run once, and after it
-// has returned call End once. Its methods may be called from any goroutine, except for
+// PendingCall is a call that a [Caller] has to make: call Run once, and after it has
+// returned call End once. Its methods may be called from any goroutine, except for
 // Path.
 type PendingCall struct {
 	call     *call
@@ -38,11 +37,11 @@ type PendingCall struct {
 // Context returns the context of the call, as [Blocking] describes it.
 func (p *PendingCall) Context() context.Context { return (*callContext)(p.call) }
 
-// Run calls the function that the task was made of and returns when it has
-// returned. It must not be called on the driving goroutine. ctx is the call's
-// context, or one derived from it. Run does not panic: a panic of the function comes
-// out of the step that answers the call. If the function ends its goroutine by
-// runtime.Goexit, nothing after Run is executed, so call End in a deferred function.
+// Run calls the function of the call and returns when it has returned. It must not be
+// called on the driving goroutine. ctx is the call's context, or one derived from it. A
+// panic of the function comes out of the step that answers the call, not of Run. If the
+// function ends its goroutine by runtime.Goexit, nothing after Run is executed, so call
+// End in a deferred function.
 func (p *PendingCall) Run(ctx context.Context) {
 	p.err = ErrGoexit
 	defer func() {
@@ -61,9 +60,8 @@ func (p *PendingCall) End() {
 	}
 }
 
-// Path returns the keys that lead to the node of the call, with slashes between them,
-// or "" outside of a group. It is for the driving goroutine, since it asks keys for
-// their text.
+// Path returns the path of the call's node, or "" outside of a group. It is for the
+// driving goroutine.
 func (p *PendingCall) Path() string {
 	if p.group == nil || p.node == noNode {
 		return ""
@@ -71,9 +69,8 @@ func (p *PendingCall) Path() string {
 	return p.group.pathOf(p.node)
 }
 
-// WillWait reports whether the run's loop waits by the Caller: that of [Run],
-// [TaskRunner.RunWith] or [TaskRunner.RunToCompletion]. A loop of the program's own,
-// which steps the runner when it is woken, may never call Wait.
+// WillWait reports whether the run's loop waits by the Caller, as [Run] does. A loop of
+// the program's own, which steps the runner when it is woken, may never call Wait.
 func (p *PendingCall) WillWait() bool {
 	s := scopeOf(p.call.step)
 	r, ok := s.driver.(*TaskRunner) // the outermost

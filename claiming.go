@@ -7,23 +7,19 @@ import (
 	"github.com/steptask/scheduler/internal/claims"
 )
 
-// Claiming returns a Task that runs task while it holds claims. It limits a part of
+// Claiming returns a [Task] that runs task while it holds claims. It limits a part of
 // what a node does: a coroutine can hold a claim for one request, and not for the ten
 // minutes of polling that follow.
 //
-//	err := co.Await(scheduler.Claiming(oneOfAPI, scheduler.Blocking(create)))
-//
-// The claims wait in the same line as those of nodes, as [Limiter] says. The node
-// around it lends what it holds, and Claiming lends what it holds to the nodes and
-// calls inside. The search for deadlocks includes it as a part of the group around
-// it; outside of a group it is not included.
+// The claims wait in the same line as those of nodes: see [Limiter]. The node around it
+// lends what it holds, and Claiming lends what it holds to the nodes and calls inside.
+// A [DeadlockError] is found for it as for the group around it, and not outside of a
+// group.
 //
 // While it waits, nothing of task is called. A notice is passed on once task has
 // started. An error thrown in, a timeout or Close ends the waiting, and task never
 // starts. The claims are released when task has ended or its Close has returned.
-//
-// Invalid claims fail the task with an [*OptionError]. Claiming panics if task is
-// nil. The Task can be run once.
+// Invalid claims fail the task with an [*OptionError].
 func Claiming(claims []Claim, task Task) Task {
 	if task == nil {
 		panic("scheduler: Claiming: nil Task")

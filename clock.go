@@ -7,31 +7,27 @@ import (
 	"time"
 )
 
-// Clock is where a run gets its time from. The default is the system's
-// monotonic clock; package schedulertest has a simulated one, and a durable
-// workflow engine supplies its own.
+// Clock is where a run gets its time from. The default is the system's monotonic clock;
+// package schedulertest has a simulated one, and a durable workflow engine supplies its
+// own.
 //
-// Set it with [RunnerOptions.Clock] on the outermost runner: everything stepped
-// below inherits it. A Clock that several runs share must be safe for
-// concurrent use.
+// Set it with [RunnerOptions.Clock] on the outermost runner: everything inside inherits
+// it. A Clock that several runs share must be safe for concurrent use.
 type Clock interface {
-	// Now returns the current time. It must not go backwards within a run. It
-	// is called on the driving goroutine.
+	// Now returns the current time. It must not go backwards within a run. It is called
+	// on the driving goroutine.
 	Now() time.Time
 
-	// Wait blocks until the time until is reached or something is received
-	// from wake, whichever comes first. The zero Time stands for no time at
-	// all: only wake ends the wait. A time that is not in the future asks for
-	// a pause of zero: Wait is called for it too, and returns at once.
-	//
-	// Wait may return early, and a coarse clock may return late: whoever waits
-	// looks again. The end of a run's context arrives by wake.
+	// Wait blocks until the time until is reached or something is received from wake,
+	// whichever comes first. The zero Time stands for no time: only wake ends the wait.
+	// It is called for a time that has passed as well, and returns at once. Wait may
+	// return early or late: its caller looks again. The end of a run's context arrives
+	// by wake.
 	Wait(until time.Time, wake <-chan struct{})
 }
 
 // Now returns the time of the clock of ctx's run, or the system's time outside of a
-// run. Task code should use it instead of time.Now, so that it works under a
-// simulated clock.
+// run. Task code uses it instead of time.Now, to work under a simulated clock.
 func Now(ctx context.Context) time.Time {
 	mustHave(ctx, "Now")
 	if s := scopeOf(ctx); s != nil && s.clock != nil {

@@ -2,28 +2,26 @@ package scheduler
 
 import "sync/atomic"
 
-// Closer is a Task whose Close may have to wait for a call. Drivers ask all such
+// Closer is a [Task] whose Close may have to wait for a call. Drivers ask all such
 // tasks to end before they wait for the first, and step other tasks meanwhile.
 //
-// Drivers look for Closer, [Thrower] and [Stopper] through wrappers that have a
-// method Unwrap() Task.
+// Drivers look for Closer, [Thrower] and [Stopper] through wrappers that have a method
+// Unwrap() Task.
 type Closer interface {
 	Task
 
-	// BeginClose asks a task that has started and not ended to end. It runs on
-	// the driving goroutine, does not block, and runs none of the code that
-	// Close would run. It returns an event that is set once Close will not
-	// wait, or nil if Close will not wait now. After BeginClose only
-	// BeginClose and Close are called.
-	//
-	// BeginClose is optional: a driver may call Close alone, which then waits.
+	// BeginClose asks a task that has started and not ended to end. It runs on the
+	// driving goroutine, does not block, and runs none of the code that Close would
+	// run. It returns an event that is set once Close will not wait, or nil if it will
+	// not wait now. Only BeginClose and Close are called afterwards. A driver may call
+	// Close alone, which then waits.
 	BeginClose() *Event
 }
 
-// Ending returns the Yield of a task that is ending and waits only for e. In answer
-// to a [*Timeout] without grace it keeps the task from being closed: the driver steps
-// the task once more when e is set, and the result of that step is its answer to the
-// Timeout. Ending panics if e is nil.
+// Ending returns the Yield of a task that is ending and waits only for e. In answer to
+// a [*Timeout] without grace it keeps the task from being closed: the driver steps the
+// task once more when e is set, and the result of that step is its answer to the
+// Timeout.
 func Ending(e *Event) Yield {
 	if e == nil {
 		panic("scheduler: Ending: nil event")

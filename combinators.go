@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// All returns a Task that runs tasks side by side: a group whose keys are their
-// numbers. The first failure closes the others and is the result, as a [*TaskError].
-// What the others fail with later, or when they are closed, is joined to it. Close of
-// All returns the same. For options use a [DependencyTaskGroup].
+// All returns a [Task] that runs tasks side by side: a group whose keys are their
+// numbers. The first failure closes the others and is the result, as a [*TaskError];
+// what the others fail with later, or when they are closed, is joined to it. Close
+// returns the same. For options use a [DependencyTaskGroup].
 func All(tasks ...Task) Task {
 	g := sideBySide("All", tasks, &GroupOptions[int]{}, func() bool { return false })
 	g.engine.serves = true
@@ -42,11 +42,11 @@ func sideBySide(name string, tasks []Task, opts *GroupOptions[int], isOver func(
 	return g
 }
 
-// Sequence returns a Task that runs tasks one after the other until one fails. The
-// result is that error. After a stop of the run or the node, Sequence starts no
-// further task and ends with the notice; after a [*Timeout] it ends with the Timeout,
-// even if the current task finishes in its grace. If one of the tasks is nil,
-// Sequence starts none and fails with [ErrNilTask].
+// Sequence returns a [Task] that runs tasks one after the other until one fails. The
+// result is that error. After a stop of the run or the node, Sequence starts no further
+// task and ends with the notice; after a [*Timeout] it ends with the Timeout, even if
+// the current task finishes in its grace. If one of the tasks is nil, Sequence starts
+// none and fails with [ErrNilTask].
 func Sequence(tasks ...Task) Task {
 	return &coroutine{Coroutine{is: isSequence, fn: func(co *Coroutine) error {
 		if i := slices.Index(tasks, nil); i >= 0 {
@@ -68,15 +68,15 @@ func Sequence(tasks ...Task) Task {
 	}}}
 }
 
-// Finally returns a Task that runs task to its end and then cleanup, whatever the end
+// Finally returns a [Task] that runs task to its end and then cleanup, whatever the end
 // of task was: success, failure, an error thrown in such as a [*Timeout], or a stop.
 // After a Timeout or a stop, cleanup has the rest of the grace, behind a [Shield];
-// without a grace it gets only its first step. [Reserve] keeps a part of the grace
-// for it. The result is the error of task, joined with that of cleanup.
+// without a grace it gets only its first step. [Reserve] keeps a part of the grace for
+// it. The result is the error of task, joined with that of cleanup.
 //
-// cleanup does not run after a Close, since there is no step left for it. For that
-// use a roll-back, as a group knows which nodes were started. If either task is nil,
-// Finally starts neither and fails with [ErrNilTask].
+// cleanup does not run after a Close, since there is no step left for it: use a
+// roll-back by a [Snapshot]. If either task is nil, Finally starts neither and fails
+// with [ErrNilTask].
 func Finally(task, cleanup Task) Task {
 	return &coroutine{Coroutine{is: isFinally, fn: func(co *Coroutine) error {
 		switch {

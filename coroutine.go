@@ -74,11 +74,10 @@ func (co *Coroutine) Yield(y Yield) error {
 	return co.passed
 }
 
-// Await runs a subtask to its end and returns its error. The subtask starts in the
-// same step, and the function continues in the step in which the subtask ends.
-// Errors thrown into the task go to the subtask, and Await returns the result. If
-// the task is closed, the subtask is closed first, and Await returns [ErrClosed],
-// joined with the error of that Close.
+// Await runs a subtask to its end and returns its error. The subtask starts in the same
+// step, and the function continues in the step in which it ends. Errors thrown into the
+// task go to the subtask. If the task is closed, the subtask is closed first, and Await
+// returns [ErrClosed], joined with the error of that Close.
 func (co *Coroutine) Await(task Task) error {
 	if task == nil {
 		return ErrNilTask
@@ -113,16 +112,15 @@ func (co *Coroutine) Context() context.Context {
 	return co.top.ctx
 }
 
-// Stopping returns an event that is set once the task has been asked to stop. Wait
-// for it together with something else, or check it with IsSet.
+// Stopping returns an event that is set once the task has been asked to stop. Wait for
+// it together with something else, or check it with IsSet.
 func (co *Coroutine) Stopping() *Event {
 	co.check("Stopping")
 	return &co.top.tell().stop
 }
 
-// StopCause returns the notice given to the task, a [*StopError], or nil if it has
-// not been asked to stop. A task that returns it, possibly wrapped, is cancelled and
-// not failed.
+// StopCause is [StopCause] with the context of the current step. A task that returns
+// it, possibly wrapped, is cancelled and not failed.
 func (co *Coroutine) StopCause() error {
 	co.check("StopCause")
 	if n := co.notice(); n != nil {
@@ -148,9 +146,9 @@ func (co *Coroutine) tell() *told {
 	return co.told
 }
 
-// Call runs fn on another goroutine, as [Blocking] does, and returns its results;
-// the value counts even if there is an error. The task is parked until fn returns.
-// fn must not touch what tasks share: give it copies.
+// Call is [Blocking] in a coroutine, with a result: it runs fn on another goroutine and
+// returns its results, the value even beside an error. The task is parked until fn
+// returns. fn must not touch what tasks share: give it copies.
 func Call[T any](co *Coroutine, fn func(ctx context.Context) (T, error)) (T, error) {
 	if co == nil {
 		panic("scheduler: Call: nil Coroutine")

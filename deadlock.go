@@ -9,31 +9,30 @@ import (
 	"github.com/steptask/scheduler/internal/claims"
 )
 
-// DeadlockError is the failure of a group in which all that could go on waits for
-// claims that can never be met: what they need is held by nodes that wait in the
-// same way, in this run or in others.
+// DeadlockError is the failure of an outermost group in which everything that could
+// continue waits for claims that can never be met, because what they need is held by
+// nodes that wait in the same way, in this run or in others.
 //
-// It is found when nothing else can go on in the outermost group. Runs that lock
-// each other are found by the last of them to wait. Not found are those for which
-// something else would have to end first that only looks alive: a call that waits
-// for another run, a task that waits for an event that such a node would set.
+// Runs that lock each other are found by the last of them to wait. It is not found if
+// something only looks as if it could help: a call that waits for another run, or a
+// task that waits for an event that a waiting node would set.
 type DeadlockError struct {
 	Waits []ClaimWait // by Node
 }
 
 // ClaimWait is a node that waits for a claim.
 type ClaimWait struct {
-	Node     string // the keys that lead to it, with slashes between them
+	Node     string // its path
 	Limiter  string
 	Weight   int
 	Capacity int // 0: none, or nothing can start now
 
-	// Holders says who has how much, as "a/b: 2": the first few nodes of the same
-	// run, in the order of their starts, and then how much others have in all.
+	// Holders says who has how much, as "a/b: 2": the first few nodes of the same run,
+	// in the order of their starts, and then the others in all.
 	Holders []string
 }
 
-// Error says which nodes wait for what, and who has it. It names the first few.
+// Error says which nodes wait for what, and which node has it. It names the first few.
 func (e *DeadlockError) Error() string {
 	const most = 10
 	var b strings.Builder

@@ -12,25 +12,22 @@ import (
 	"github.com/steptask/scheduler/internal/index"
 )
 
-// Dependencies is a graph of nodes that require one another. Wherever the graph
-// leaves a choice, the order in which the nodes were entered decides, so every
-// result is deterministic. The zero Dependencies is empty and ready for use. It must
-// not be copied after its first use.
+// Dependencies is a graph of nodes that require one another. Wherever the graph leaves
+// a choice, the order in which the nodes were entered decides, so every result is
+// deterministic. The zero Dependencies is empty and ready for use. It must not be
+// copied after its first use.
 //
-// A group uses the graph as it is when the group is made. Any number of groups can
-// be made from the same Dependencies, in both directions.
+// A group uses the graph as it is when the group is made. Any number of groups can be
+// made from the same Dependencies, in both directions.
 //
 // Add must not run concurrently with any other method. The other methods may run
-// concurrently. A key that has not been entered is no error. If K is an interface
-// type, a key whose dynamic type is not comparable makes them panic, as in a map. A
-// key that is not equal to itself, such as a NaN, is a new node in each edge and is
-// never found.
+// concurrently. An unknown key is no error: it requires nothing and nothing requires
+// it. A key whose dynamic type is not comparable panics, as in a map; a NaN is a new
+// node in each edge and is never found. Sequences show the graph as it is when a loop
+// begins, and can be used again.
 //
-// A sequence shows the graph as it is when a loop over it begins, and can be used
-// repeatedly.
-//
-// After an Add, the first call other than Len, Contains and Nodes takes a pass over
-// the whole graph, whose result later calls use. So add everything first, then ask.
+// After an Add, the first call other than Len, Contains and Nodes takes a pass over the
+// whole graph. So add everything first, then ask.
 type Dependencies[K comparable] struct {
 	// What was added last, and is not in index and edges yet: many keys are
 	// numbered faster together than one by one.
@@ -67,13 +64,10 @@ func (d *Dependencies[K]) must() {
 	}
 }
 
-// Add records that requirer requires each of required, and enters the nodes that
-// are new. Without required nodes it only enters requirer.
-//
-// With several required nodes it is the same as one Add for each of them in turn.
-// Each enters the required node before the requirer. Adding an edge again has no
-// effect. A cycle is not refused here, but by [Dependencies.Validate] and when a
-// group is made.
+// Add records that requirer requires each of required, and enters the nodes that are
+// new, the required node of an edge before the requirer. Without required nodes it only
+// enters requirer. Adding an edge again has no effect. A cycle is not refused here, but
+// by [Dependencies.Validate] and when a group is made.
 //
 // Add, or the first call after it, panics beyond 2³¹-1 nodes or edges.
 func (d *Dependencies[K]) Add(requirer K, required ...K) {
@@ -195,27 +189,26 @@ func (d *Dependencies[K]) Nodes() iter.Seq[K] {
 	return func(yield func(K) bool) { slices.Values(d.keys())(yield) }
 }
 
-// All yields the nodes in topological order, the key order of a group: repeatedly
-// the earliest-added node whose requirements have all been yielded. In a graph with
-// a cycle it ends when there is no such node; see [Dependencies.Validate].
+// All yields the nodes in topological order, the key order of a group: repeatedly the
+// earliest-added node whose requirements have all been yielded. In a graph with a cycle
+// it ends when there is no such node.
 func (d *Dependencies[K]) All() iter.Seq[K] {
 	return func(yield func(K) bool) { slices.Values(d.walk(forwards).keys)(yield) }
 }
 
 // Backward yields the nodes in the key order of a reverse group: repeatedly the
-// earliest-added node whose requirers have all been yielded. This is in general not
-// the reverse of [Dependencies.All]. In a graph with a cycle it ends when there is
-// no such node.
+// earliest-added node whose requirers have all been yielded. This is in general not the
+// reverse of [Dependencies.All]. It ends at a cycle as All does.
 func (d *Dependencies[K]) Backward() iter.Seq[K] {
 	return func(yield func(K) bool) { slices.Values(d.walk(backwards).keys)(yield) }
 }
 
-// Requires yields the nodes that k requires directly, in the order in which they
-// were added. An unknown k requires none.
+// Requires yields the nodes that k requires directly, in the order in which they were
+// added.
 func (d *Dependencies[K]) Requires(k K) iter.Seq[K] { return d.neighbours(k, backwards) }
 
-// RequiredBy yields the nodes that require k directly, in the order in which they
-// were added. An unknown k is required by none.
+// RequiredBy yields the nodes that require k directly, in the order in which they were
+// added.
 func (d *Dependencies[K]) RequiredBy(k K) iter.Seq[K] { return d.neighbours(k, forwards) }
 
 func (d *Dependencies[K]) neighbours(k K, way direction) iter.Seq[K] {
@@ -243,10 +236,9 @@ func (d *Dependencies[K]) Roots() iter.Seq[K] {
 	return d.where(func(g *digraph.Graph, number int32) bool { return len(g.Row(number)) == 0 })
 }
 
-// Undeclared yields the nodes that are required but were never the requirer of an
-// [Dependencies.Add], in order of entry. In a graph that was read from a file these
-// are the names that are used but not defined. With [DependenciesOf] they are the
-// nodes that are not keys of the map.
+// Undeclared yields the nodes that are required but were never the requirer of an Add,
+// in order of entry. In a graph that was read from a file, or of [DependenciesOf],
+// these are the names that are used but not defined.
 func (d *Dependencies[K]) Undeclared() iter.Seq[K] {
 	return func(yield func(K) bool) {
 		g := d.graph(forwards)
@@ -270,8 +262,7 @@ func (d *Dependencies[K]) where(match func(g *digraph.Graph, number int32) bool)
 	}
 }
 
-// Edges yields each edge once, as requirer and required: requirers in order of
-// entry, and for each its requirements in the order of [Dependencies.Requires].
+// Edges yields each edge once, as requirer and required, by requirer in order of entry.
 func (d *Dependencies[K]) Edges() iter.Seq2[K, K] {
 	return func(yield func(requirer, required K) bool) {
 		g, keys := d.graph(backwards), d.keys()
@@ -285,12 +276,8 @@ func (d *Dependencies[K]) Edges() iter.Seq2[K, K] {
 	}
 }
 
-// String returns one line per node in order of entry: the node, and after an arrow
-// its requirements in the order of [Dependencies.Requires].
-//
-//	db
-//	web -> db, cache
-//	cache
+// String returns one line for each node in order of entry, such as "web -> db, cache"
+// if it requires two others.
 func (d *Dependencies[K]) String() string {
 	keys := d.keys()
 	return graphText(d.graph(backwards), func(number int32) any { return keys[number] })
@@ -315,10 +302,8 @@ func graphText(g *digraph.Graph, key func(number int32) any) string {
 }
 
 // Validate returns nil if the graph has no cycle, and otherwise a
-// [*CircularDependencyError] with one of the shortest cycles. The same edges added
-// in the same order give the same cycle.
-//
-// It takes linear time, except in large graphs with many cycles and no short one.
+// [*CircularDependencyError] with one of the shortest cycles, always the same one. It
+// takes linear time, except in large graphs with many cycles and no short one.
 func (d *Dependencies[K]) Validate() error {
 	if d == nil {
 		return &OptionError{Option: "deps", Reason: "nil Dependencies"}

@@ -12,20 +12,17 @@ import (
 // This file is about pictures of graphs.
 
 // WriteDOT writes the graph in the language of Graphviz, with an arrow from each
-// requirer to what it requires. Nodes and edges on a cycle are red. The same graph
-// gives the same text. The error is that of w.
+// requirer to what it requires. Nodes and edges on a cycle are red. The error is that
+// of w.
 func (d *Dependencies[K]) WriteDOT(w io.Writer) error { return d.diagram().writeDOT(w) }
 
-// WriteMermaid writes the graph as a Mermaid flowchart, with an arrow from each
-// requirer to what it requires. Nodes on a cycle are in the class cycle, which is
-// red, and edges on a cycle are thick. The same graph gives the same text. The error
-// is that of w.
+// WriteMermaid writes the graph as a Mermaid flowchart, as WriteDOT does for Graphviz.
+// Nodes on a cycle are in the class cycle, which is red, and its edges are thick.
 func (d *Dependencies[K]) WriteMermaid(w io.Writer) error { return d.diagram().writeMermaid(w) }
 
-// WriteDOT writes the group's graph in the language of Graphviz, with the state of
-// each node as text and colour, and an arrow from each requirer to what it requires,
-// also in a reverse group. The same graph in the same states gives the same text. It
-// is for the driving goroutine. The error is that of w.
+// WriteDOT writes the group's graph in the language of Graphviz, with the state of each
+// node as text and colour, and an arrow from each requirer to what it requires, also in
+// a reverse group. The error is that of w.
 func (g *DependencyTaskGroup[K]) WriteDOT(w io.Writer) error {
 	return g.in("scheduler: DependencyTaskGroup.WriteDOT of nil").diagram().writeDOT(w)
 }

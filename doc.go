@@ -14,30 +14,25 @@
 // [Dependencies], forwards to create and in reverse to delete. [Run] drives a task to
 // its end, and a [TaskRunner] lets a loop of your own drive it.
 //
-//	group, err := scheduler.NewDependencyTaskGroup(deps, task, nil)
-//	if err != nil {
-//		return err // for example a cycle, with its path
-//	}
-//	return scheduler.Run(ctx, group, nil)
-//
 // # Where to look
 //
-//   - A graph: [Dependencies], [DependenciesOf], [Walk], [DependencyTaskGroup],
+//   - A graph: [Walk], [Dependencies], [DependenciesOf], [DependencyTaskGroup],
 //     [GroupOptions].
 //   - Tasks: [Wrap], [Coroutine], [Func], [StepFunc], [Task], [Yield], [Event].
 //   - Calls that block: [Blocking], [Fetch], [Call], [Poll].
 //   - Combinations: [Sequence], [All], [First], [Retry], [Finally], [WithTimeout],
 //     [Subrun], [Shield], [Reserve], [Named].
-//   - Running: [Run], [TaskRunner], [RunnerOptions], [Clock].
+//   - Running: [Run], [RunnerOptions], [Clock]. A loop of your own: [TaskRunner.Step],
+//     [TaskRunner.Due], RunnerOptions.Wake.
 //   - Limits: GroupOptions.Limit, [Limiter], [Claim], [Claiming].
-//   - What starts, and when: [GroupOptions] When, Priority and Estimate, [Ready],
-//     [ErrSkip].
+//   - What starts, and when: GroupOptions.When, Priority and Estimate, [Ready] for
+//     services, [ErrSkip], [DependencyTaskGroup.Add].
 //   - Ends: [StopError], [Stopping], [StopCause], [Interrupted], [Timeout],
-//     [TaskRunner.Kill], [AbandonedError].
+//     [TaskRunner.Kill], [DependencyTaskGroup.StopNode], [AbandonedError].
 //   - Errors: [TaskError], [ExceptionGroup], [Causes], [CircularDependencyError],
 //     [DeadlockError], [PanicError].
 //   - Watching and asking: [Observer], [Record], [GroupView], [LogObserver], [Note],
-//     [Explanation], [Outcome].
+//     [Explanation], [Outcome], [DependencyTaskGroup.WriteTo].
 //   - Resuming, rolling back: [Snapshot].
 //   - Testing: package schedulertest.
 //
@@ -46,20 +41,23 @@
 // A step advances a task to its next yield point. Its result, a [Yield], says when the
 // task wants the next step: in the next round, after some rounds, at a time, or on an
 // [Event]. Until then the task is parked: it is not called and costs nothing. In a
-// round, each task that is due gets one step, in a promised order.
+// round, each task that is due gets one step, in a promised order. The driver is the
+// goroutine that makes the steps.
 //
-// Calls that block, such as those of a cloud's SDK, run on other goroutines while the
-// task is parked.
+// A call is a function given to Walk, Blocking, Fetch, Call or Poll, such as a request
+// to a cloud. It runs on another goroutine and may block; its task is parked meanwhile.
 //
 // A task ends in one of three ways: it succeeds, it fails, or it is closed. Stop gives
 // it a notice that it should end soon, grace is how long it may then continue, and
 // Close ends it. An error can be thrown into a task where it has yielded: a
 // [*Timeout], or one from outside with [TaskRunner.Interrupt].
 //
+// The path of a node is the keys that lead to it from the outermost group, with slashes
+// between them: "site-a/server".
+//
 // # Guarantees
 //
-//   - Task code runs on the goroutine that drives it, one step at a time, and needs no
-//     locks. The exceptions are functions given to Walk, Blocking, Fetch, Call and Poll.
+//   - Task code runs on the driver, one step at a time, and needs no locks. Calls do.
 //   - The order is promised: a run is a function of the graph, the tasks, the clock and
 //     the order of events from outside.
 //   - A node starts only when all that it requires is done, and no task is called again
@@ -69,22 +67,22 @@
 //   - No failure is lost: each is kept, names its node, and is told apart from its
 //     victims.
 //   - Waiting costs nothing: a round takes time in proportion to the tasks that are due.
-//   - Claims that can never be met do not hang a run: once nothing else in the outermost
-//     group can continue, it fails with a [*DeadlockError] that says which node waits for
-//     what. Runs that block each other are found too, with the exceptions that
-//     DeadlockError names.
+//   - Claims that can never be met do not hang a run: it fails with a [*DeadlockError],
+//     which names what is not found.
 //
 // # Duties of the caller
 //
 //  1. A step must return soon, since nothing else runs meanwhile. Put blocking code into
-//     Blocking or its kin. [GroupOptions.SlowStep] finds what you missed, and
-//     [RunnerOptions.Watchdog] what never returns.
+//     calls. [GroupOptions.SlowStep] finds what you missed, and [RunnerOptions.Watchdog]
+//     what never returns.
 //  2. Drive a runner from one goroutine at a time. Other goroutines may use only
 //     [Event.Set], [TaskRunner.Interrupt], [TaskRunner.Kill], [TaskRunner.Post], a
 //     [Limiter], and end a context. Misuse panics.
 //  3. Call Step until it says done, or Cancel: a runner that is dropped halfway leaves its
-//     coroutines and calls behind. Run and RunToCompletion do this.
+//     coroutines and calls behind. Run does this by itself.
 //  4. Give a grace to tasks that need time to end. Without it they are closed at once.
+//  5. Pass no nil where something is required, and nothing negative where that has no
+//     meaning: functions without an error panic, with a sentence that says what is wrong.
 //
 // # What blocks, and what runs task code
 //
@@ -101,7 +99,7 @@
 //	Coroutine.Yield, Await, Call        gives up the step
 //
 //	(a) if the tasks keep duty 1
-//	(b) except that it waits for calls under Blocking and its kin
+//	(b) except that it waits for calls
 //	(c) except for Completed, Priority and Estimate of its options
 //
 // # How a run ends
@@ -121,13 +119,13 @@
 //	(b) it stops a group as a failure does: with notice and the group's grace
 //	(c) Cancel itself returns the error of Close
 //
-// The driver is the goroutine that drives the run; [TaskRunner.Post] calls a function
-// on it from any other. In each row, failures are joined with the result, and a second
-// end adds to the first: a Kill in the grace of a Stop returns both.
+// From other goroutines [TaskRunner.Post] calls a function on the driver. In each row,
+// failures are joined with the result, and a second end adds to the first: a Kill in the
+// grace of a Stop returns both.
 //
 // Tasks without a grace, and those whose grace has passed, are closed. The context of a
-// call ([Blocking] and its kin) lasts until then; with [RunnerOptions.EndCalls] it ends
-// with the notice. A call that ignores its context delays the end and nothing else.
+// call lasts until then; with [RunnerOptions.EndCalls] it ends with the notice. A call
+// that ignores its context delays the end and nothing else.
 //
 // In a [Snapshot] of an unfinished group, the nodes that succeeded are completed, and
 // the others that had started are started; a resume runs these again. After Drain
@@ -150,60 +148,9 @@
 // A task that returns the notice, possibly wrapped, is cancelled. If it returns another
 // error, or joins one, it has failed. If it returns nil, it has succeeded.
 //
-// # Conditions, services, single nodes
-//
-// A node starts when all that it requires is done. [GroupOptions.When] can decide
-// otherwise once that has ended: start the node all the same, skip it, or let it pass.
-// A task that calls [Ready] is a service: the nodes that require it start, and it gets
-// a notice when they have ended, so that services end in reverse order and within the
-// grace of a stop. [DependencyTaskGroup.SkipNode] and [DependencyTaskGroup.StopNode]
-// end one node.
-//
-// # Writing your own loop
-//
-// [TaskRunner.Step] makes one step and returns. [TaskRunner.Due] says when to call it
-// next, and [RunnerOptions.Wake] is called when that has become earlier. So a reconcile
-// loop, a user interface, a durable workflow or a test can drive a run.
-//
-// # Watching a run
-//
-// A group tells its [Observer] everything that happens in it and in groups inside.
-// [NewLogObserver] writes a log, package timeline records what ran when, and
-// [Observers] joins several. Between two steps [DependencyTaskGroup.WriteTo] says what
-// each node waits for, and [DependencyTaskGroup.WriteMermaid] draws the graph.
-//
 // # From OpenStack Heat
 //
-// The behaviour comes from Heat's scheduler, which has driven the resources of
-// clouds for a decade. It was recorded, and the package's tests replay the
-// records; docs/heat.md lists what differs, and why. Its names, and ours:
-//
-//	TaskRunner(task)              NewTaskRunner
-//	  start(timeout)              TaskRunner.Start
-//	  step()                      TaskRunner.Step
-//	  run_to_completion(wait)     TaskRunner.RunToCompletion
-//	  runner(wait, timeout)       TaskRunner.RunWith
-//	  cancel()                    TaskRunner.Cancel
-//	  cancel(grace_period)        TaskRunner.CancelAfter; with notice: Stop
-//	  started(), done()           TaskRunner.Started, Done
-//	  as_task(timeout)            TaskRunner.AsTask
-//	  progress_callback           RunnerOptions.Progress
-//	Timeout, expired, trigger     Timeout, Timeout.Expired, Timeout.Trigger
-//	TimedCancel, trigger          TimedCancel, TimedCancel.Trigger
-//	DependencyTaskGroup           DependencyTaskGroup
-//	  dependencies, task          arguments of NewDependencyTaskGroup
-//	  reverse, name               GroupOptions.Reverse, Name
-//	  error_wait_time             GroupOptions.Grace, GraceFor
-//	  aggregate_exceptions        GroupOptions.AggregateErrors
-//	  cancel_all(grace_period)    DependencyTaskGroup.Throw, Stop, Close
-//	ExceptionGroup                ExceptionGroup
-//	wrappertask, yield from       Wrap, Coroutine.Await
-//	task_description              TaskDescription
-//	yield, yield n                Next, Rounds(n)
-//	Dependencies                  Dependencies
-//	  required_by, requires       Dependencies.RequiredBy, Requires
-//	  leaves, roots               Dependencies.Leaves, Roots
-//	  deps[key]                   Dependencies.From
-//	  translate                   Translate
-//	  iter, reversed              Dependencies.All, Backward
+// The behaviour comes from Heat's scheduler, which has driven the resources of clouds
+// for a decade. It was recorded, and the package's tests replay the records.
+// docs/heat.md has Heat's names beside these, and what differs.
 package scheduler

@@ -16,24 +16,21 @@ var (
 	// ErrNotStarted is returned by a step of a runner that has not been started.
 	ErrNotStarted = errors.New("scheduler: not started")
 
-	// ErrCancelled is returned when a runner is started that has been cancelled,
-	// and is the cause of a stop without one.
+	// ErrCancelled is returned when a cancelled runner is started, and is the cause of
+	// a stop without one.
 	ErrCancelled = errors.New("scheduler: cancelled")
 
-	// ErrEnded is returned by a step of a task that has ended and can be used
-	// only once.
+	// ErrEnded is returned by a step of a task that has ended.
 	ErrEnded = errors.New("scheduler: already ended")
 
-	// ErrClosed is returned by a coroutine's Yield and Await when the coroutine
-	// is being closed. It must then return; ErrClosed and errors that only wrap
-	// it are removed from its result.
-	//
-	// It is also the cause of the context of a call that is being closed, and
+	// ErrClosed is returned by a coroutine's Yield and Await when it is being closed.
+	// It must then return; ErrClosed and errors that only wrap it are removed from its
+	// result. It is also the cause of the context of a call that is being closed, and
 	// therefore matches [context.Canceled].
 	ErrClosed error = closedError{}
 
-	// ErrIgnoredClose is returned by Close when a coroutine yielded again
-	// although it was being closed. The coroutine has been ended by force.
+	// ErrIgnoredClose is returned by Close when a coroutine yielded although it was
+	// being closed, and was ended by force.
 	ErrIgnoredClose = errors.New("scheduler: coroutine went on after close and was ended by force")
 
 	// ErrNoYield fails a task whose step returned the zero Yield and no error.
@@ -43,20 +40,20 @@ var (
 	// dependents. This is not a failure.
 	ErrSkip = errors.New("scheduler: skip")
 
-	// ErrDrained is the result of a group that was drained while some of its nodes
-	// had not started.
+	// ErrDrained is the result of a group that was drained before all its nodes had
+	// started.
 	ErrDrained = errors.New("scheduler: drained")
 
-	// ErrNilTask is the error of a node whose function returned a nil Task, and of
-	// an Await of one.
+	// ErrNilTask is the error where a Task is nil: of a node, an Await, or a
+	// combination.
 	ErrNilTask = errors.New("scheduler: nil task")
 
 	// ErrAborted is the outcome of a runner whose task panicked or called
-	// runtime.Goexit, both of which leave Step without a result.
+	// runtime.Goexit.
 	ErrAborted = errors.New("scheduler: task panicked or ended its goroutine")
 
-	// ErrGoexit is the error of a blocking call that ended its goroutine with
-	// runtime.Goexit, as testing.T.FailNow does.
+	// ErrGoexit is the error of a call that called runtime.Goexit, as testing.T.FailNow
+	// does.
 	ErrGoexit = errors.New("scheduler: call ended its goroutine with runtime.Goexit")
 )
 
@@ -76,8 +73,7 @@ func (e *namedError) Error() string { return e.err.Error() + ": " + e.name }
 func (e *namedError) Unwrap() error { return e.err }
 
 // ExceptionGroup holds the errors of several tasks in order of occurrence. An
-// aggregating group returns one whenever a node has failed, even for a single
-// error.
+// aggregating group returns one whenever a node has failed, even for a single error.
 type ExceptionGroup struct {
 	Errors []error
 }
@@ -108,10 +104,9 @@ func (g *ExceptionGroup) Error() string {
 // Unwrap returns the errors.
 func (g *ExceptionGroup) Unwrap() []error { return g.Errors }
 
-// Split divides the errors into those that match and the others, each in order; a
-// half without errors is nil. A nested ExceptionGroup that does not match as a
-// whole is divided too, and each part keeps its place and the key of the
-// [*TaskError] around it.
+// Split divides the errors into those that match and the others, each in order; a half
+// without errors is nil. A nested ExceptionGroup that does not match as a whole is
+// divided too, and each part keeps its place and its node.
 func (g *ExceptionGroup) Split(match func(error) bool) (matching, rest *ExceptionGroup) {
 	mustHaveFunc(match == nil, "ExceptionGroup.Split")
 	if g == nil {
@@ -197,8 +192,8 @@ type TaskError struct {
 }
 
 // Error returns the key and the error, or, of a task of [All], which has no key, its
-// description and the error. An error whose text begins with that already, such as
-// the [*Timeout] of a node, is not given it once more.
+// description and the error. A prefix that the error's text has already is not
+// repeated.
 func (e *TaskError) Error() string {
 	name := fmt.Sprint(e.Key)
 	if e.isNumber && e.Task != "" {
@@ -266,9 +261,9 @@ type OptionError struct {
 // Error names the option and the reason.
 func (e *OptionError) Error() string { return "scheduler: " + e.Option + ": " + e.Reason }
 
-// NestedRunError is returned by a blocking run that was called inside a step of
-// another run, which it would block. Use [Coroutine.Await] or [Subrun] instead, or
-// make the run inside [Blocking].
+// NestedRunError is returned by a blocking run that was called inside a step of another
+// run, which it would block. Use [Coroutine.Await] or [Subrun] instead, or make the run
+// inside [Blocking].
 type NestedRunError struct {
 	Outer string // the run whose step made the call
 	Inner string // the run that was refused
@@ -279,10 +274,10 @@ func (e *NestedRunError) Error() string {
 	return fmt.Sprintf("scheduler: blocking run of %s inside a step of %s", e.Inner, e.Outer)
 }
 
-// Interrupted reports whether err only means that a task has to end: because it is
-// being closed ([ErrClosed]), its time has passed (a [*Timeout]), or it was asked to
-// stop (a [*StopError]). A task should check it before it handles an error or tries
-// again. It is false for nil and for an error with a failure joined to it.
+// Interrupted reports whether err only means that a task has to end: it is being closed
+// ([ErrClosed]), its time has passed (a [*Timeout]), or it was asked to stop (a
+// [*StopError]). A task checks it before it handles an error or tries again. It is
+// false if a failure is joined to err.
 func Interrupted(err error) bool {
 	return err != nil && dropAll(err, func(e error) bool {
 		switch e.(type) { //nolint:errorlint // One level at a time.

@@ -42,10 +42,9 @@ type waiter struct {
 	prev, next *waiter
 }
 
-// Set sets the event and wakes all tasks that wait for it. It does not block and
-// runs no task code: the driver of each run steps the woken tasks in its next
-// round, all in the same round and in key order, even if they are in several
-// groups.
+// Set sets the event and wakes all tasks that wait for it. It does not block and runs
+// no task code: the driver of each run steps the woken tasks in its next round, all in
+// the same round and in key order, even if they are in several groups.
 func (e *Event) Set() {
 	if e == nil {
 		panicNil("Event.Set")

@@ -26,13 +26,13 @@ type Explanation[K comparable] struct {
 	Deadline time.Time    // when its time or its grace is over; zero: it has none
 	Stopped  bool         // it was asked to end
 	Inside   fmt.Stringer // the group that it runs, if its task is one; or nil
-	Notes    Notes        // what it has said about itself; also of one that has ended, but for success
+	Notes    Notes        // what it has said about itself; of one that has not succeeded also after its end
 
 	more int // how many keys Requires lacks
 }
 
-// Explain yields the state of each node and what it waits for, in key order. It is
-// for the driving goroutine, and takes time in proportion to the graph.
+// Explain yields the state of each node and what it waits for, in key order. It takes
+// time in proportion to the graph.
 func (g *DependencyTaskGroup[K]) Explain() iter.Seq[Explanation[K]] {
 	g.must("scheduler: DependencyTaskGroup.Explain of nil")
 	return func(yield func(Explanation[K]) bool) {
@@ -44,9 +44,9 @@ func (g *DependencyTaskGroup[K]) Explain() iter.Seq[Explanation[K]] {
 	}
 }
 
-// ExplainNode returns the state of one node and what it waits for; for an unknown
-// key the State is 0. It is for the driving goroutine. It takes time in proportion to
-// the node's requirements and, with Claims, the nodes that wait for theirs.
+// ExplainNode is Explain for one node; for an unknown key the State is 0. It takes time
+// in proportion to the node's requirements and, with Claims, the nodes that wait for
+// theirs.
 func (g *DependencyTaskGroup[K]) ExplainNode(k K) Explanation[K] {
 	g.must("scheduler: DependencyTaskGroup.ExplainNode of nil")
 	p, ok := g.plan.find(k)
@@ -200,8 +200,7 @@ func list(keys []any, more int) string {
 	return b.String()
 }
 
-// WriteTo writes a line of counts, which says whether the group is open for more
-// nodes ([GroupOptions.KeepOpen]), and a line for each node that has not succeeded,
+// WriteTo writes a line of counts, and a line for each node that has not succeeded,
 // with its state and what it waits for.
 func (g *DependencyTaskGroup[K]) WriteTo(w io.Writer) (int64, error) {
 	return g.in("scheduler: DependencyTaskGroup.WriteTo of nil").writeTo(w)

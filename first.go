@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// ErrNotNeeded is the cause of the notice to a task that nobody needs any more: of a
-// [First], because another one has won, or because all that require a ready node have
-// ended ([Ready]).
+// ErrNotNeeded is the cause of the notice to a task that is not needed any more: in
+// [First] because another one has won, after [Ready] because all that require the node
+// have ended.
 var ErrNotNeeded = errors.New("scheduler: not needed any more")
 
-// First returns a Task that runs tasks side by side until the first of them succeeds,
-// and then succeeds. The others are stopped with [ErrNotNeeded] as the cause: they
-// begin nothing new, and have the grace of the nearest node or runner, or are closed
-// if there is none. Tasks that have not started never do. First ends when all have
-// ended. What the others fail with is not part of the result.
+// First returns a [Task] that runs tasks side by side until the first of them succeeds,
+// and then succeeds. The others get a notice with [ErrNotNeeded] and the grace of the
+// nearest node or runner, or are closed if there is none; tasks that have not started
+// never do. First ends when all have ended. What the others fail with is not part of
+// the result.
 //
 // If none succeeds, the result is an [*ExceptionGroup] of all failures in order of
-// occurrence, each a [*TaskError] whose key is the number of the task, or [ErrSkip]
-// if all tasks skipped themselves. A timeout, a stop and a close reach all tasks, as
-// in a [DependencyTaskGroup] with AggregateErrors. Without tasks First fails with an
+// occurrence, each a [*TaskError] whose key is the number of the task, or [ErrSkip] if
+// all tasks skipped themselves. A timeout, a stop and a close reach all tasks, as in a
+// [DependencyTaskGroup] with AggregateErrors. Without tasks First fails with an
 // [*OptionError], and with a nil Task among them with [ErrNilTask].
 func First(tasks ...Task) Task {
 	if len(tasks) == 0 {
@@ -94,13 +94,11 @@ func (f *first) decide(ctx context.Context, y Yield, err error) (Yield, error) {
 	return y, err
 }
 
-// WithTimeout returns a Task that drives the given one with a time limit of its own,
-// counted from its first step: a part of what a node does that must not take all of
-// the node's time. After limit a [*Timeout] is thrown into the task, which then has
-// the grace of the nearest node or runner around it. The Timeout is the error of the
-// task, even if it is swallowed; what the task fails with after it is joined. Limits
-// further out stay in force. A limit of 0 is none, and a negative one has passed at
-// once. WithTimeout panics if task is nil.
+// WithTimeout returns a [Task] that runs task with a time limit of its own, counted
+// from its first step. After limit a [*Timeout] is thrown into task, which then has the
+// grace of the nearest node or runner around it. The Timeout is the error of the task,
+// even if it is swallowed; what task fails with after it is joined. Limits further out
+// stay in force. A limit of 0 is none, and a negative one has passed at once.
 func WithTimeout(limit time.Duration, task Task) Task {
 	if task == nil {
 		panic("scheduler: WithTimeout: nil Task")

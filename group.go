@@ -7,121 +7,104 @@ import (
 )
 
 // GroupOptions are the options of a [DependencyTaskGroup]. A zero field is off.
-// Functions are called on the driving goroutine.
+// Functions are called on the driving goroutine; Completed, Priority and Estimate once
+// for each node when the group is made.
 type GroupOptions[K comparable] struct {
 	// Name is the group's name in errors, logs and explanations.
 	Name string
 
-	// Reverse walks the graph from requirers to required nodes, in the order of
-	// deletion.
+	// Reverse walks the graph from requirers to required nodes: the order of deletion.
 	Reverse bool
 
-	// AggregateErrors continues after a failure with the nodes that do not depend
-	// on the failed one, and reports all failures at the end.
+	// AggregateErrors continues after a failure with the nodes that do not depend on
+	// the failed one, and reports all failures at the end.
 	AggregateErrors bool
 
-	// OnError decides after each failure, in place of AggregateErrors. err is what the
-	// node's task failed with, not the [*TaskError] that the result has of it. The
-	// result is an [*ExceptionGroup] without the failures that were ignored.
+	// OnError decides after each failure, in place of AggregateErrors. err is the
+	// task's own, without the [*TaskError]. The result is an [*ExceptionGroup] without
+	// the failures that were ignored.
 	OnError func(k K, err error) Disposition
 
-	// Grace is how long running tasks may continue after a failure or a thrown
-	// error has stopped the group, and how long a task may continue after its own
-	// Timeout. 0 inherits the Grace of the nearest runner that has one
-	// ([RunnerOptions.Grace]). Without any, and with [NoGrace], tasks are closed at
-	// once.
+	// Grace is how long running tasks may continue after a failure or a thrown error
+	// has stopped the group, and a task after its own Timeout. 0 inherits the Grace of
+	// the nearest runner that has one. Without any, and with [NoGrace], tasks are
+	// closed at once.
 	Grace time.Duration
 
-	// GraceFor is the Grace of a node; zero or less means none. It is called for
-	// all running nodes, in key order, when the group stops, and again in each
-	// later step in which a node fails. That of a node which is ready counts from
-	// its own notice: see [Ready].
+	// GraceFor is the Grace of a node; zero or less means none. It is called for all
+	// running nodes, in key order, when the group stops, and again in each later step
+	// in which a node fails. That of a service counts from its own notice: see [Ready].
 	GraceFor func(k K) time.Duration
 
 	// Timeout is the time limit of a node from its start. 0 means none; a negative
-	// limit has passed at once. A node that exceeds it fails with the [*Timeout],
-	// unless its task handles it: then the task's result is the node's.
+	// limit has passed at once. The node fails with the [*Timeout], unless its task
+	// handles it: then the task's result is the node's.
 	Timeout func(k K) time.Duration
 
-	// When decides whether a node starts. It is called once for each node, when
-	// all that the node requires has ended or is ready, in key order and before
-	// Limit and Claims; for nodes that require nothing in the first step. required
-	// yields the required nodes in the walked direction, in key order, with their
-	// states.
-	//
-	// With When a node is skipped only once all that it requires has ended, and a
-	// node that Completed names counts as done even if something that it requires
-	// has failed. After a stop When is not called, and the nodes are cancelled. A
-	// panic is one of the node.
+	// When decides whether a node starts. It is called once for each node, in key order
+	// and before Limit and Claims, when everything that the node requires has ended or
+	// is ready. required yields the required nodes in the walked direction, in key
+	// order. With When a node is skipped only once all that it requires has ended, and
+	// a node that Completed names counts as done even if something that it requires has
+	// failed. After a stop When is not called. A panic is one of the node.
 	When func(k K, required iter.Seq2[K, State]) Verdict
 
-	// Limit is the largest number of nodes that may run at the same time. Nodes of
-	// a group inside do not count.
+	// Limit is the largest number of nodes that may run at the same time, without those
+	// of groups inside.
 	Limit int
 
-	// Claims returns what a node holds of shared Limiters from its start to its
-	// end. It is called once, when all that the node requires is done. Weights on
-	// the same Limiter are added up. A node whose claims cannot be met waits in
-	// line, as [Limiter] says, and nodes with other claims may start before it.
-	// Invalid claims, and claims above every capacity that the Limiter has had,
-	// fail the node with an [*OptionError]. If nothing else can continue and the
-	// claims can never be met, the outermost group fails with a [*DeadlockError].
+	// Claims returns what a node holds of shared Limiters from its start to its end:
+	// see [Limiter]. It is called once, when all that the node requires is done.
+	// Weights on the same Limiter are added up. Invalid claims, and claims above every
+	// capacity that the Limiter has had, fail the node with an [*OptionError]; claims
+	// that can never be met fail the outermost group with a [*DeadlockError].
 	Claims func(k K) []Claim
 
-	// Priority decides which node starts first where Limit or Claims make nodes
-	// wait: the one with the highest priority, and among equal ones the one with
-	// the longest remaining path by Estimate. A node is at least as urgent as those
-	// that require it. Priority is called once for each node when the group is
-	// made. Between groups a Limiter has an order of its own.
+	// Priority decides which node starts first where Limit or Claims make nodes wait:
+	// the highest, and among equal ones the one with the longest remaining path by
+	// Estimate. A node is at least as urgent as those that require it.
 	Priority func(k K) int
 
-	// Estimate is how long a node will take; negative means 0. Where Limit or
-	// Claims make nodes wait, the node with the longest remaining path starts
-	// first. Estimate is called once for each node when the group is made.
+	// Estimate is how long a node will take; negative means 0. Where Limit or Claims
+	// make nodes wait, the node with the longest remaining path starts first.
 	Estimate func(k K) time.Duration
 
-	// KeepOpen allows [DependencyTaskGroup.Add]. When the group has nothing to do,
-	// it waits until nodes are added or [DependencyTaskGroup.CloseInput] is called:
-	// its Yield is that of a task that waits for an event. It does not notice that
-	// nobody can add nodes any more. After a notice or Drain it no longer waits. If
-	// it ends with its input open after a notice, the notice is its result, even if
-	// all nodes have succeeded.
+	// KeepOpen allows [DependencyTaskGroup.Add]. A group with nothing to do then waits
+	// until nodes are added, [DependencyTaskGroup.CloseInput] is called, or it is
+	// drained or stopped. If it is stopped with its input open, the notice is its
+	// result, even if all nodes have succeeded.
 	KeepOpen bool
 
 	// Completed reports whether a node counts as done, so that it never starts: to
-	// resume a run, or to roll it back. Nodes that require it still wait for the
-	// nodes that it requires itself. Completed is called once for each node, in key
-	// order, when the group is made.
+	// resume a run, or to roll it back. Nodes that require it still wait for the nodes
+	// that it requires itself. It is called in key order.
 	Completed func(k K) bool
 
-	// Budget is the largest number of nodes that one step of the group steps. The
-	// next step continues at that place, and is due at once. Neither the order nor
-	// the number of rounds changes.
+	// Budget is the largest number of nodes that one step of the group steps. The next
+	// step continues there, and is due at once. Order and rounds do not change.
 	Budget int
 
-	// SlowStep is the longest time that a step of a node may take by the run's
-	// clock. The Observer gets a record of kind [SlowStep] for a longer one.
+	// SlowStep is the longest time that a step of a node may take by the run's clock
+	// before the Observer gets a record of kind [SlowStep].
 	SlowStep time.Duration
 
-	// Context returns the context for the steps of a node, as a place for spans and
-	// loggers. Make it from ctx with context.WithValue: only its values count. It is
-	// called once, when the node starts.
+	// Context returns the context for the steps of a node, made from ctx with
+	// context.WithValue: only its values count. It is called once, when the node
+	// starts.
 	Context func(ctx context.Context, k K) context.Context
 
 	// EndCalls is [RunnerOptions.EndCalls] for the calls inside the group.
 	EndCalls bool
 
-	// Abandon is [RunnerOptions.Abandon] for the calls inside the group. 0 means
-	// that of the runners around it.
+	// Abandon is [RunnerOptions.Abandon] for the calls inside the group. 0 inherits it.
 	Abandon time.Duration
 
-	// RecoverPanics makes a panic of a task the error of its node, a [*PanicError].
-	// Without it the panic propagates from the group's Step after the other tasks
-	// have been closed.
+	// RecoverPanics makes a panic of a task the error of its node, a [*PanicError],
+	// instead of closing the group and propagating.
 	RecoverPanics bool
 
-	// Observer is told of everything that happens in the group, and in groups
-	// inside it.
+	// Observer is told of everything that happens in the group, and in groups inside
+	// it.
 	Observer Observer
 }
 
@@ -129,43 +112,39 @@ type GroupOptions[K comparable] struct {
 // graph. A node starts when everything that it requires is done.
 //
 // A step of the group is a round. First each running node that is due gets one step;
-// then each node that can start is started, which includes its first step. A node
-// that ends in its first step frees its dependents in the same round. Both passes
-// follow the key order: the topological order in the walked direction, with ties
-// broken by the order of entry.
+// then each node that can start gets its first one. A node that ends in it frees its
+// dependents in the same round. Both passes follow the key order: the topological order
+// in the walked direction, with ties broken by the order of entry.
 //
 // The first failure stops the group. No node starts any more, pending nodes are
-// cancelled, and running nodes get a notice and their grace, or are closed if they
-// have none. The result is the first failure, a [*TaskError]; failures of nodes in
-// groups inside are joined to it. With AggregateErrors a failure only skips the nodes
-// that depend on it, directly or not, and the result is an [*ExceptionGroup] of all
-// failures in order of occurrence, even if there is only one. In each mode
-// [DependencyTaskGroup.Errors] returns all of them.
+// cancelled, and running nodes get a notice and their grace, or are closed if they have
+// none. The result is the first failure, a [*TaskError]. With AggregateErrors a failure
+// only skips the nodes that depend on it, directly or not, and the result is an
+// [*ExceptionGroup] of all failures in order of occurrence, even if there is only one.
 //
 // An error thrown into the group stops it in either mode. It is the result, with the
-// first failure joined to it. A [*Timeout] closes all tasks at once, unless the
-// runner has a grace. Failures of nodes in groups inside are never lost, whatever
-// ends the group inside.
+// first failure joined to it. A [*Timeout] closes all tasks at once, unless the runner
+// has a grace. Failures of nodes in groups inside are joined to the result, whatever
+// ends the group inside; [DependencyTaskGroup.Errors] has all failures.
 //
-// A step never waits for a task to end. A node that has to end and has a call that
-// has not returned is [StateClosing]: it keeps its place in Limit and its claims, and
-// everything else continues. A Timeout is a failure of the node at once; the error
-// that the task returns later is joined to it.
+// A node that has to end and has a call that has not returned is [StateClosing]: it
+// keeps its place in Limit and its claims, and everything else continues. A Timeout is
+// a failure of the node at once; the error that the task returns later is joined to it.
 //
-// A group can be run once. It belongs to the goroutine that drives it, like any Task.
-// Between two steps, and in steps of its nodes, it can be asked for its state. A panic
-// of a task propagates after the other tasks have been closed.
+// A group is run once. All methods are for the driving goroutine: between two steps, or
+// in steps of its nodes. A panic of a task propagates after the other tasks have been
+// closed.
 type DependencyTaskGroup[K comparable] struct {
 	engine engine
 	plan   *plan[K]
 	input  *inputOptions[K] // nil: it is not KeepOpen
 }
 
-// NewDependencyTaskGroup returns a group for the nodes of deps as they are now. task
-// is called for a node when the node starts. nil options are the defaults.
+// NewDependencyTaskGroup returns a group for the nodes of deps as they are now. task is
+// called for a node when the node starts. nil options are the defaults.
 //
-// It returns a [*CircularDependencyError] if deps has a cycle, and an [*OptionError]
-// if deps or task is nil or an option is invalid. It takes time in proportion to the
+// It returns a [*CircularDependencyError] if deps has a cycle, and an [*OptionError] if
+// deps or task is nil or an option is invalid. It takes time in proportion to the
 // graph, and much less for a second group of the same graph and direction.
 func NewDependencyTaskGroup[K comparable](
 	deps *Dependencies[K], task func(K) Task, opts *GroupOptions[K],
@@ -198,9 +177,7 @@ func NewDependencyTaskGroup[K comparable](
 // key would bring the code of all methods of a group into a program.
 
 // Step makes one round: see [DependencyTaskGroup]. The Yield reports when Step should
-// next be called: in the next round, if a node waits for that; at the earliest time or
-// limit of a node; and when the event of a node is set. A group that has ended returns
-// [ErrEnded].
+// next be called. A group that has ended returns [ErrEnded].
 func (g *DependencyTaskGroup[K]) Step(ctx context.Context) (Yield, error) {
 	if g == nil {
 		panic("scheduler: DependencyTaskGroup.Step of nil")
@@ -209,8 +186,7 @@ func (g *DependencyTaskGroup[K]) Step(ctx context.Context) (Yield, error) {
 }
 
 // Throw handles an error thrown into the group; see [DependencyTaskGroup]. No node is
-// stepped, and tasks see the error only as the cause of their notice. It panics if ctx
-// or err is nil.
+// stepped, and tasks see the error only as the cause of their notice.
 func (g *DependencyTaskGroup[K]) Throw(ctx context.Context, err error) (Yield, error) {
 	if g == nil {
 		panic("scheduler: DependencyTaskGroup.Throw of nil")
@@ -218,11 +194,10 @@ func (g *DependencyTaskGroup[K]) Throw(ctx context.Context, err error) (Yield, e
 	return g.engine.Throw(ctx, err)
 }
 
-// Stop passes a notice on to the running nodes, and to those that start later. If the
-// notice comes from the failure of a node in a group around this one, the group
-// continues to start nodes. If the run is stopped, by [TaskRunner.Stop] or the end of
-// its context, no node starts any more, and an unfinished group fails with the notice.
-// It panics if ctx is nil.
+// Stop passes a notice on to the running nodes, and to those that start later. If it
+// comes from the failure of a node in a group around this one, the group continues to
+// start nodes. If the run is stopped, no node starts any more, and an unfinished group
+// fails with the notice.
 func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) {
 	if g == nil {
 		panic("scheduler: DependencyTaskGroup.Stop of nil")
@@ -232,18 +207,15 @@ func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) {
 
 // Drain starts no more nodes and lets the running ones finish. If nodes are left, they
 // stay pending, and [ErrDrained] is the group's result or joined to it;
-// [DependencyTaskGroup.Snapshot] has what a later group needs to continue. Groups inside
-// continue to their own end. Drain is for the driving goroutine,
-// between two steps or inside those of its members, and may be called by an
-// [Observer].
+// [DependencyTaskGroup.Snapshot] has what a later group needs to continue. Groups
+// inside continue to their own end. An Observer may call Drain as well.
 func (g *DependencyTaskGroup[K]) Drain() { g.in("scheduler: DependencyTaskGroup.Drain of nil").Drain() }
 
-// Close closes the running members in key order and ends the group. Those whose
-// end takes time, such as [Blocking] calls, are all asked first and waited for
-// last. Close returns what nodes had failed with before, so that it is not lost
-// with the group, and what calls inside ([Blocking] and its kin) failed with when
-// they were closed: nil or an [*ExceptionGroup]. Errors of the members' own Close
-// are kept in Errors only.
+// Close closes the running members in key order and ends the group. Those whose end
+// takes time, such as Blocking calls, are all asked first and waited for last. Close
+// returns what nodes had failed with before, and what calls failed with when they were
+// closed: nil or an [*ExceptionGroup]. Errors of the members' own Close are in Errors
+// only.
 func (g *DependencyTaskGroup[K]) Close() error {
 	if g == nil {
 		panic("scheduler: DependencyTaskGroup.Close of nil")
@@ -251,8 +223,8 @@ func (g *DependencyTaskGroup[K]) Close() error {
 	return g.engine.Close()
 }
 
-// BeginClose asks all running members to end, and runs no code of their Close.
-// The event is set once Close will not wait.
+// BeginClose asks all running members to end, and runs no code of their Close. The
+// event is set once Close will not wait.
 func (g *DependencyTaskGroup[K]) BeginClose() *Event {
 	if g == nil {
 		panic("scheduler: DependencyTaskGroup.BeginClose of nil")

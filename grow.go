@@ -21,9 +21,9 @@ var (
 	ErrNodeUnknown = errors.New("scheduler: the required node is not in the group")
 )
 
-// AddError says which node [DependencyTaskGroup.Add] has not added, and why.
-// errors.Is finds [ErrInputClosed], [ErrNodeExists] or [ErrNodeUnknown] in it, and
-// none of them if Add was called where it must not be.
+// AddError says which node [DependencyTaskGroup.Add] has not added, and why. errors.Is
+// finds [ErrInputClosed], [ErrNodeExists] or [ErrNodeUnknown] in it, and none of them
+// if Add was called where it must not be.
 type AddError struct {
 	Key    any // the node that was to be added
 	Reason string
@@ -37,37 +37,27 @@ func (e *AddError) Error() string { return fmt.Sprintf("scheduler: %v not added:
 // Unwrap returns the error that this one is, or nil.
 func (e *AddError) Unwrap() error { return e.is }
 
-// Add adds a new node, which requires nodes that are in the group already, in
-// whatever state they are. The group must have the option KeepOpen. The node comes
-// after all others in key order and takes effect at once: added inside a step of
-// a member it starts in the same round, if what it requires is done. If something
-// that it requires was lost, because it failed, was skipped or was cancelled, the
-// node is skipped at once, with the same error. A node that is [StateReady] is done
-// for it, unless that was asked to end: then the new node waits for the end, as for
-// that of any other. Nothing is added to the Dependencies that the group was made of;
-// [DependencyTaskGroup.Dependencies] has the graph as it has become.
+// Add adds a new node to a group with KeepOpen. It requires nodes that are in the group
+// already, in whatever state they are, comes after all others in key order, and takes
+// effect at once: added in a step of a member it starts in the same round, if what it
+// requires is done. If something that it requires failed, was skipped or was cancelled,
+// it is skipped at once, with the same error. For a service that was asked to end it
+// waits until that has ended. In a group that is draining it stays pending.
 //
-// Whatever the options say of nodes holds for the new one, too. Completed and
-// Estimate are asked by Add. Where Limit or Claims keep nodes waiting, added nodes
-// come after those of the beginning, in the order in which they were added:
-// Priority and the longest path, which Estimate makes, are those of the beginning.
-// In a group that is draining the node stays pending.
+// All options hold for the new node; Completed and Estimate are called by Add. Where
+// Limit or Claims make nodes wait, added nodes come last, in the order in which they
+// were added.
 //
-// Add is for the driving goroutine: between two steps, inside those of members of
-// any group of the run, or by [TaskRunner.Post]. It returns an [*AddError], and
-// the group is unchanged, if k is in the group (no edge into a node that is there
-// can be added: run a group inside the node, or let it Await what it needs), if a
-// required node is not, without KeepOpen or in Reverse, after
-// [DependencyTaskGroup.CloseInput], after the group was stopped or has ended, and
-// when it is called by an Observer, by OnError, When, Completed or Estimate. A key of a
-// type that cannot be compared makes it panic, as it does with a map.
+// Add may be called between two steps, in those of members of any group of the run, or
+// by [TaskRunner.Post]. It returns an [*AddError], and the group is unchanged, if k is
+// in the group (to add edges into it, run a group inside the node), if a required node
+// is not, without KeepOpen or in Reverse, after [DependencyTaskGroup.CloseInput], after
+// the group was stopped or has ended, and when it is called by an Observer, OnError,
+// When, Completed or Estimate.
 //
-// It takes time in proportion to the number of required nodes, on average, and the
-// first one time in proportion to the graph. What a node holds is let go when it has
-// ended, but for its key, four bytes for each node that it requires, some 40 bytes
-// more, and the error of one that failed: a stream of nodes through a group takes
-// memory for those that have not ended, and that. With Claims each node has 8 bytes
-// more.
+// It takes time in proportion to the required nodes, and the first one in proportion to
+// the graph. A node that has ended keeps its key, four bytes for each node that it
+// requires, some 40 bytes more, 8 with Claims, and the error if it failed.
 func (g *DependencyTaskGroup[K]) Add(k K, required ...K) error {
 	g.must("scheduler: DependencyTaskGroup.Add of nil")
 	e := &g.engine
@@ -102,18 +92,16 @@ func (g *DependencyTaskGroup[K]) Add(k K, required ...K) error {
 	return nil
 }
 
-// CloseInput says that no more nodes will be added to a group with KeepOpen: it
-// ends when all that it has have ended. It is for the driving goroutine, as Add is,
-// and may be called by an [Observer] as well. Called again, or without KeepOpen, it
-// does nothing.
+// CloseInput says that no more nodes will be added to a group with KeepOpen: it ends
+// when all its nodes have ended. An Observer may call it as well. Called again, or
+// without KeepOpen, it does nothing.
 func (g *DependencyTaskGroup[K]) CloseInput() {
 	g.in("scheduler: DependencyTaskGroup.CloseInput of nil").closeInput()
 }
 
-// Dependencies returns a copy of the graph of the group with all nodes that were
-// added, entered in key order: what a roll-back by [Snapshot.RollBack], or a run
-// that goes on by [Snapshot.Resume], is made of. It takes time in proportion to
-// the graph, and may be called at any time on the driving goroutine.
+// Dependencies returns a copy of the group's graph with all nodes that were added,
+// entered in key order: for a group that resumes or rolls back by a [Snapshot]. It
+// takes time in proportion to the graph.
 func (g *DependencyTaskGroup[K]) Dependencies() *Dependencies[K] {
 	g.must("scheduler: DependencyTaskGroup.Dependencies of nil")
 	deps := NewDependencies[K]()

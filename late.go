@@ -8,31 +8,28 @@ import (
 	"time"
 )
 
-// LateError is the error of a run that ended late: before it, calls returned that
-// had ignored the end of their contexts for a second or more. It adds their names to
-// the error, and changes nothing else of that: a run that succeeds has none.
-//
-// [Run], [TaskRunner.Run] and [Walk] return it, by the system's clock. Err of the
-// runner is without it.
+// LateError is the error of a run that ended late: before it, calls returned that had
+// ignored the end of their contexts for a second or more. It adds their names to the
+// error; a run that succeeds has none. [Run], [TaskRunner.Run] and [Walk] return it, by
+// the system's clock. Err of the runner is without it.
 type LateError struct {
 	Err error // what the run ended with
 
-	// Calls are the calls that the end of the run waited for, in the order in
-	// which they ended, and of those of one moment by Path: the first five. More is
-	// the number of the others.
+	// Calls are the calls that the end of the run waited for, in the order in which
+	// they ended, and of those of one moment by Path: the first five. More is the
+	// number of the others.
 	Calls []LateCall
 	More  int
 }
 
 // LateCall is a call that returned late.
 type LateCall struct {
-	Path string        // the keys that lead to the call's node, with slashes between them; "" outside of a group
+	Path string        // the path of its node; "" outside of a group
 	Task string        // what [TaskDescription] calls the call
 	Late time.Duration // since its context had ended
 }
 
-// Error returns the text of Err, and a line with the calls. Times are given to a
-// tenth of a second.
+// Error returns the text of Err, and a line with the calls.
 func (e *LateError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v\nlate: ", e.Err)

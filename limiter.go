@@ -8,36 +8,28 @@ import (
 	"github.com/steptask/scheduler/internal/claims"
 )
 
-// Limiter bounds how much of a resource the nodes of one or more groups use at the
-// same time, such as volumes under creation or units of an API budget. A node
-// claims it with [GroupOptions.Claims], a task within a node with [Claiming].
+// Limiter bounds how much of a resource the nodes of one or more groups use at the same
+// time, such as volumes under creation. A node claims it with [GroupOptions.Claims], a
+// task within a node with [Claiming]. A Limiter is safe for concurrent use by several
+// runs.
 //
-// Nodes whose claims cannot be met wait in line. Claims on several Limiters are
-// acquired together or not at all. Capacity that a waiting node needs is reserved
-// for it, so light claims cannot starve a heavy one.
+// Nodes whose claims cannot be met wait in line, without a goroutine. Claims on several
+// Limiters are acquired together or not at all. Capacity that a waiting node needs is
+// reserved for it, so light claims cannot starve a heavy one.
 //
-// Nodes of one group with the same claims share one place in line, and the first of
-// them in key order uses it: with [GroupOptions.Priority] the most urgent, with
-// [GroupOptions.Estimate] the one with the longest remaining path. Places are served
-// in FIFO order across groups and runs. After a node has started, the others with
-// the same claims queue again at the end, so groups take turns however many nodes
-// each has. A place that is served while its group is full ([GroupOptions.Limit])
-// queues again once there is room.
+// Nodes of one group with the same claims share one place in line, which the most
+// urgent of them uses (Priority, Estimate, key order). Places are served in FIFO order
+// across groups and runs. After a node has started, the others with the same claims
+// queue again at the end, so groups take turns. A place that is served while its group
+// is full (Limit) queues again once there is room. A served place is reserved for its
+// run: a run that nobody steps blocks those behind it.
 //
-// A node that runs a group lends its claims to the nodes inside, each for as long
-// as that node runs. These are served before all nodes outside and queue only among
-// themselves, so neither the node around them nor the line for what it holds can
-// block them. A loan takes no Interval. A run that a call ([Blocking], [Fetch],
-// [Call], [Poll]) starts with its context is lent the claims of the call's node in
-// the same way.
-//
-// A place that has been served is reserved for its run. A run that nobody steps
-// therefore blocks those behind it, until it is stepped, stopped or cancelled.
-//
-// A Limiter is safe for concurrent use by several runs, as a budget usually belongs
-// to a process. Waiting takes no goroutine. Runs without a [Clock] of their own
-// measure intervals by the machine's monotonic clock; runs with one that share a
-// Limiter with an Interval must share the Clock.
+// A node that runs a group lends its claims to the nodes inside, each for as long as
+// that node runs, and so does the node of a call to runs that the call starts with its
+// context. Loans are served before all nodes outside and queue only among themselves,
+// so neither the node around them nor the line for what it holds can block them. A loan
+// takes no Interval. Runs with a Clock of their own that share a Limiter with an
+// Interval must share the Clock.
 type Limiter struct {
 	name  string
 	lines *claims.Limiter
@@ -75,11 +67,11 @@ func (l *Limiter) String() string {
 	return l.name
 }
 
-// InUse returns how much is in use. It may be called from any goroutine.
+// InUse returns how much is in use. Any goroutine may call it.
 func (l *Limiter) InUse() int { return l.must("InUse").InUse() }
 
 // Waiting returns the number of places in line: for each group at most one for each
-// combination of Limiters and weights. It may be called from any goroutine.
+// combination of Limiters and weights. Any goroutine may call it.
 func (l *Limiter) Waiting() int { return l.must("Waiting").Waiting() }
 
 // must returns what NewLimiter has made, and panics without it.
@@ -90,12 +82,11 @@ func (l *Limiter) must(method string) *claims.Limiter {
 	return l.lines
 }
 
-// SetCapacity changes how much may be in use at the same time, with immediate
-// effect; 0 pauses. What is in use already stays in use, even above n. A claim above
-// the capacity waits for the capacity to rise; nothing is reserved for it until
-// then, it keeps its place in line, and it does not count as a deadlock. SetCapacity
-// may be called from any goroutine. It panics with an [*OptionError] if n is
-// negative.
+// SetCapacity changes how much may be in use at the same time, with immediate effect; 0
+// pauses. What is in use stays in use, even above n. A claim above the capacity keeps
+// its place in line until the capacity rises; nothing is reserved for it, and it does
+// not count as a deadlock. Any goroutine may call SetCapacity. It panics with an
+// [*OptionError] if n is negative.
 func (l *Limiter) SetCapacity(n int) {
 	lines := l.must("SetCapacity")
 	if n < 0 {

@@ -11,13 +11,12 @@ import (
 // returns its error. It sleeps while the task is parked, and pauses for opts.Wait
 // between rounds.
 //
-// When ctx ends, the task is stopped: a [Stopper] gets the notice, and the task has
-// opts.Grace and is then closed. The result is the cause of ctx, joined with what
-// failed. The result is never nil if the task timed out or was killed, whatever the
-// task made of that: it is what Err of a [TaskRunner] returns. If Run had to wait for calls that ignored the end of their
-// contexts, an error is a [*LateError] that names them. Inside a step of another run,
-// Run returns a [*NestedRunError] and does not start the task. Bad options are an
-// [*OptionError].
+// When ctx ends, the task is stopped: it gets the notice, has opts.Grace, and is then
+// closed. The result is the cause of ctx, joined with what failed. The result is that
+// of [TaskRunner.Err]: never nil if the task timed out or was killed, whatever the task
+// made of that. It is a [*LateError] if the end had to wait for calls that ignored
+// their contexts. Bad options are an [*OptionError], and inside a step of another run
+// the result is a [*NestedRunError]; nothing is started then.
 func Run(ctx context.Context, task Task, opts *RunnerOptions) error {
 	if opts == nil {
 		opts = &RunnerOptions{}
@@ -41,8 +40,7 @@ func (r *TaskRunner) Run(ctx context.Context) error {
 
 // RunWith starts the task with the timeout, as Start does, and runs it to its end as
 // RunToCompletion does, without a pause after the first step. If ctx has ended, the
-// result is its cause, and the task is not started. A timeout that the task has
-// handled is in Err only.
+// result is its cause, and the task is not started.
 func (r *TaskRunner) RunWith(ctx context.Context, timeout, wait time.Duration) error {
 	r.must("RunWith")
 	if err := r.checkRun(ctx, wait); err != nil {
@@ -57,15 +55,15 @@ func (r *TaskRunner) RunWith(ctx context.Context, timeout, wait time.Duration) e
 	})
 }
 
-// RunToCompletion runs a started task to its end and returns its error. It blocks,
-// and sleeps while the task is parked. The first step comes at once. wait is the
-// longest pause between rounds; a time or an event that the task waits for ends it
-// earlier. 0 stands for RunnerOptions.Wait.
+// RunToCompletion runs a started task to its end and returns its error. It blocks, and
+// sleeps while the task is parked. The first step comes at once. wait is the longest
+// pause between rounds; a time or an event that the task waits for ends it earlier. 0
+// stands for RunnerOptions.Wait.
 //
 // When ctx ends, the runner is stopped as by Stop with the cause of ctx; later steps
 // get a context that has not ended. The result is [ErrNotStarted], an [*OptionError]
-// for a negative wait, or a [*NestedRunError] inside a step of another run, and
-// nothing runs then. A timeout that the task has handled is in Err only.
+// for a negative wait, or a [*NestedRunError] inside a step of another run, and nothing
+// runs then. A timeout that the task has handled is in Err only.
 func (r *TaskRunner) RunToCompletion(ctx context.Context, wait time.Duration) error {
 	r.must("RunToCompletion")
 	switch {

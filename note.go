@@ -12,19 +12,13 @@ import (
 )
 
 // Note records what the node of ctx is doing, such as "volume is still building". The
-// last note of a node is part of its [Explanation], of the text of a [*Timeout], and
-// of what Observers show.
+// last note of a node is part of its [Explanation], of the text of a [*Timeout], and of
+// what Observers show. Outside of a node, and after the call has returned, it does
+// nothing. ctx is that of a step or a call. Note never waits for the run.
 //
-// ctx is the context of a step, on the driving goroutine, or of a function given to
-// [Blocking], [Fetch], [Call] or [Poll], on any goroutine. Outside of a node, and
-// after the call has returned, Note does nothing. It never waits for the run.
-//
-// Observers are told of a note in a step at once. They are told of a note in a call
-// on the driving goroutine between two steps; of several notes that a call makes
-// before that, they are told the last. A note that has not been told when its node
-// ends is dropped.
-//
-// The text is one line: control characters become spaces, and it is cut off after 256
+// Observers are told of a note in a step at once, and of the last note of a call
+// between two steps. A note that has not been told when its node ends is dropped. The
+// text is one line: control characters become spaces, and it is cut off after 256
 // bytes.
 func Note(ctx context.Context, text string) {
 	mustHave(ctx, "Note")
@@ -40,15 +34,15 @@ func Note(ctx context.Context, text string) {
 	}
 }
 
-// Note is the function [Note] with the context of the current step.
+// Note is [Note] with the context of the current step.
 func (co *Coroutine) Note(text string) {
 	co.check("Note")
 	Note(co.top.ctx, text)
 }
 
-// Notes are what a node has said about itself: why it still runs. The fields are
-// zero before there is something to say, and again when what they are about has
-// succeeded. Those of a node that has ended otherwise stay as they were.
+// Notes are what a node has said about itself: why it still runs. A field is zero
+// before there is something to say, and again when what it is about has succeeded.
+// Those of a node that has not succeeded stay as they were.
 type Notes struct {
 	Text    string // the last one given to [Note]
 	Asked   int    // how often the [Poll] under way has asked
@@ -56,8 +50,8 @@ type Notes struct {
 	Last    error  // what it failed with
 }
 
-// String returns the notes in one line, such as "volume is still building, attempt
-// 7: 503 Service Unavailable". Without any it is empty.
+// String returns the notes in one line, such as "volume is still building, attempt 7:
+// 503 Service Unavailable", or "".
 func (n Notes) String() string {
 	var parts []string
 	if n.Text != "" {

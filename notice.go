@@ -3,10 +3,7 @@ package scheduler
 import "context"
 
 // StopError is the notice that a task should end, with the cause. All tasks that one
-// stop reaches get the same pointer.
-//
-// A task that returns its notice, possibly wrapped, is cancelled and not failed. An
-// error joined with the notice is a failure.
+// stop reaches get the same pointer. The package documentation has what a notice does.
 type StopError struct {
 	Cause error // the argument of Stop, the cause of Run's context, or the failure of another node
 
@@ -37,11 +34,9 @@ func asNotice(cause error, final bool) *StopError {
 	return &StopError{Cause: cause, final: final}
 }
 
-// StopCause returns the notice given to the task of ctx, a [*StopError], or nil if
-// it has not been asked to stop. ctx is the context of a step, or of a function given
-// to [Blocking], [Fetch], [Call] or [Poll].
-//
-// A task that begins after the notice has it too, except behind [Shield].
+// StopCause returns the notice given to the task of ctx, a [*StopError], or nil if it
+// has not been asked to stop. ctx is that of a step or a call. A task that begins after
+// the notice has it too, except behind [Shield].
 func StopCause(ctx context.Context) error {
 	mustHave(ctx, "StopCause")
 	if c, ok := ctx.Value(callKey{}).(*call); ok {

@@ -2,19 +2,19 @@ package scheduler
 
 import "context"
 
-// Observer is told what happens in a group and in the groups inside it. Logs,
-// progress displays, traces and metrics are Observers.
+// Observer is told what happens in a group and in the groups inside it. Logs, progress
+// displays, traces and metrics are Observers.
 //
 // Observe is called on the driving goroutine in the middle of a step, so it must be
-// quick. It must not step, throw into or close anything. It may call
-// [TaskRunner.Stop], [DependencyTaskGroup.Drain] and [DependencyTaskGroup.Snapshot].
-// A run makes the same steps at the same times with and without Observers.
+// quick. It must not step, throw into or close anything. It may call [TaskRunner.Stop],
+// [DependencyTaskGroup.Drain] and [DependencyTaskGroup.Snapshot]. A run makes the same
+// steps at the same times with and without Observers.
 //
-// An Observer is told of every group from [GroupBegun] to [GroupEnded], once, even if
-// it is given to a group and to a group around it. (Functions cannot be compared:
-// give an [ObserverFunc] to the outermost group only.) If an Observer panics, all
-// tasks of the group are closed, the other Observers are told how the group ends, and
-// the panic propagates from the step, even with [GroupOptions.RecoverPanics].
+// An Observer is told of every group from GroupBegun to GroupEnded, once, even if it is
+// given to a group and to a group around it. (An ObserverFunc cannot be compared: give
+// it to the outermost group only.) If an Observer panics, all tasks of the group are
+// closed, the other Observers are told how the group ends, and the panic propagates
+// from the step, even with RecoverPanics.
 type Observer interface {
 	Observe(r Record)
 }
@@ -23,10 +23,9 @@ type Observer interface {
 type GroupObserver interface {
 	Observer
 
-	// ObserveGroup is called in place of Observe when a group begins. The
-	// Observer that it returns is told the rest about that group, and is asked
-	// in turn about groups inside it. If it returns nil, nobody is, and the
-	// group pays nothing for it.
+	// ObserveGroup is called in place of Observe when a group begins. The Observer that
+	// it returns is told the rest about that group, and is asked in turn about groups
+	// inside it. If it returns nil, nobody is, and the group pays nothing for it.
 	ObserveGroup(begun Record) Observer
 }
 
@@ -64,8 +63,7 @@ func (f ObserverFunc) Observe(r Record) {
 func (f ObserverFunc) Wants() Kinds { return KindsOf(NodeChanged) }
 
 // Observers returns an Observer that tells several, in the given order. It leaves out
-// nil ones, and returns nil for none and a single one as it is. Each has the kinds
-// and contexts that it wants.
+// nil ones, and returns nil for none and a single one as it is.
 func Observers(observers ...Observer) Observer {
 	var all observerList
 	for _, o := range observers {

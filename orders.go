@@ -2,19 +2,16 @@ package scheduler
 
 import "context"
 
-// StopNode asks one node to end, and fails it. One that is pending fails with cause
-// and is not started. One that runs, or is ready, gets a notice with cause and its
-// grace, and is closed after that, or at once without a grace. It fails with cause
-// if it ends with the notice or is closed, and with cause joined with its own error
-// if it has one; if it ends with nil it has succeeded. What depends on it is treated
-// as after any failure. A nil cause is [ErrCancelled].
+// StopNode asks one node to end, and fails it. A pending node fails with cause and is
+// not started. A running or ready one gets a notice with cause and its grace, and is
+// then closed. It fails with cause if it ends with the notice or is closed, and with
+// cause joined with its own error if it has one; if it ends with nil it has succeeded.
+// What depends on it is treated as after any failure. A nil cause is [ErrCancelled].
 //
-// It takes effect at the end of the pass under way, or, between two steps, in the
-// next one, which is due at once; the node does not start meanwhile. StopNode is for
-// the driving goroutine, as [DependencyTaskGroup.Drain] is; [TaskRunner.Post] gets
-// there from any other. It returns false, and nothing happens, for a key that is not
-// in the group, for a node that has ended, is closing, or has been asked to end, and
-// after the group was stopped.
+// It takes effect at the end of the pass under way, or, between two steps, in the next
+// one, which is due at once. It returns false, and nothing happens, for a key that is
+// not in the group, for a node that has ended, is closing, or has been asked to end,
+// and after the group was stopped.
 func (g *DependencyTaskGroup[K]) StopNode(k K, cause error) bool {
 	g.must("scheduler: DependencyTaskGroup.StopNode of nil")
 	p, ok := g.plan.find(k)
@@ -24,12 +21,11 @@ func (g *DependencyTaskGroup[K]) StopNode(k K, cause error) bool {
 	return ok && g.engine.order(p, &order{notice: &StopError{Cause: cause, final: true}})
 }
 
-// SkipNode asks one node to end, and skips it, with all that depends on it. One that
-// is pending is skipped with err and is not started. One that runs, or is ready, gets
-// a notice with err and its grace, as by [DependencyTaskGroup.StopNode]. It is skipped
-// if it ends with the notice or is closed; if it ends with nil it has succeeded, and
-// with another error it has failed. A nil err is [ErrSkip]; no err counts as a
-// failure of the group. For all else it is like StopNode.
+// SkipNode asks one node to end, and skips it, with all that depends on it. A pending
+// node is skipped with err and not started. A running or ready one gets a notice with
+// err and its grace, and is skipped if it ends with the notice or is closed; otherwise
+// its own end counts. A nil err is [ErrSkip]; no err is a failure of the group. For the
+// rest it is like [DependencyTaskGroup.StopNode].
 func (g *DependencyTaskGroup[K]) SkipNode(k K, err error) bool {
 	g.must("scheduler: DependencyTaskGroup.SkipNode of nil")
 	p, ok := g.plan.find(k)

@@ -101,8 +101,8 @@ func (p *plan[K]) enter(k K) {
 // its type of key.
 var ErrCircularDependency = errors.New("scheduler: circular dependency")
 
-// CircularDependencyError says that nodes require each other, so that none of
-// them can ever be ready. errors.Is finds [ErrCircularDependency] in it.
+// CircularDependencyError says that nodes require each other, so that none of them can
+// ever start. It is an [ErrCircularDependency].
 type CircularDependencyError[K comparable] struct {
 	// Path is one of the shortest cycles: each node requires the next one. It
 	// begins, and ends, with that node of the cycle which was entered first.
@@ -113,8 +113,8 @@ type CircularDependencyError[K comparable] struct {
 // text of an error.
 const pathShown = 12
 
-// Error gives the path, with "a -> b" for a requires b. Of a long one only the
-// first ten nodes and the last are given.
+// Error gives the path, with "a -> b" for a requires b: of a long one the first ten
+// nodes and the last.
 func (e *CircularDependencyError[K]) Error() string {
 	return cycleText(len(e.Path), func(i int) any { return e.Path[i] })
 }

@@ -5,16 +5,13 @@ import (
 	"time"
 )
 
-// Poll returns a Task that calls ready at once and then at intervals of every, until
-// it returns true or an error, which is the task's. ready is called as the function
-// of [Blocking] is, on another goroutine, and may block; the task is parked between
-// two calls. Poll panics if ready is nil. The task can be run once.
+// Poll returns a [Task] that calls ready at once and then at intervals of every, until
+// it returns true or an error, which is the task's. ready is a call, as the function of
+// [Blocking] is, and may block; the task is parked between two calls. The [Notes] of
+// the node count them.
 //
-// The [Notes] of the node count the calls. ready can say more with [Note], such as
-// the state that it has seen.
-//
-// Each call gets the notice of a stop ([Stopping]), and polling continues within the
-// grace, since what it waits for may be about to happen.
+// Each call gets the notice of a stop, and polling continues within the grace, since
+// what it waits for may be about to happen.
 func Poll(every time.Duration, ready func(ctx context.Context) (bool, error)) Task {
 	if ready == nil {
 		panic("scheduler: Poll: nil function")
@@ -29,8 +26,7 @@ func Poll(every time.Duration, ready func(ctx context.Context) (bool, error)) Ta
 	return p
 }
 
-// PollCall is [Poll] with a value. It returns the value for which fn reported ready,
-// or fn's error.
+// PollCall is [Poll] with a value: the one for which fn reported ready.
 func PollCall[T any](
 	co *Coroutine, every time.Duration, fn func(ctx context.Context) (value T, ready bool, err error),
 ) (T, error) {

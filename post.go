@@ -6,19 +6,16 @@ import (
 )
 
 // Post has f called on the goroutine that drives the runner, between two steps, and
-// returns at once. It may be called from any goroutine. Use it to ask a running group
-// something, or to call [DependencyTaskGroup.Drain] or [TaskRunner.Stop], from
-// outside.
+// returns at once. Any goroutine may call it. Use it to ask a running group something,
+// or to call [DependencyTaskGroup.Drain] or [TaskRunner.Stop], from outside.
 //
-// A call of f is not a step or a round, and does not end a pause: Run calls f during
-// its pause. Without Run, f is called by the next Step, or by RunPosted. Functions
-// are called in the order of Post. Those posted before Start are called by Start, and
-// those that are left when the runner ends are called then. f must not block. If it
-// panics, the task is closed and the panic propagates.
+// A call of f is not a step or a round: Run calls f during its pause. Without Run, f is
+// called by the next Step, or by RunPosted. Functions are called in the order of Post,
+// those posted before Start by Start, and those that are left when the runner ends
+// then. f must not block. If it panics, the task is closed and the panic propagates.
 //
-// Post returns false and f is not called if the runner has ended. If it returns true,
-// f is called, unless a panic ends the run or the runner is no longer driven. It
-// panics if f is nil.
+// Post returns false and f is not called if the runner has ended. If it returns true, f
+// is called, unless a panic ends the run or the runner is no longer driven.
 func (r *TaskRunner) Post(f func()) bool {
 	r.must("Post")
 	if f == nil {
@@ -40,9 +37,8 @@ func (r *TaskRunner) Post(f func()) bool {
 	return true
 }
 
-// RunPosted calls the posted functions. A loop that drives the runner by Step and
-// waits for long calls it when [RunnerOptions.Wake] has been called. It panics inside
-// a step.
+// RunPosted calls the posted functions. A loop of your own calls it when
+// [RunnerOptions.Wake] has been called and no step is due. It panics inside a step.
 func (r *TaskRunner) RunPosted() {
 	r.must("RunPosted")
 	if !r.posts.some.Load() {

@@ -5,30 +5,26 @@ import (
 	"slices"
 )
 
-// Ready makes the node of ctx a service: its state is [StateReady], the nodes that
-// require it start, and it continues to run while they need it. When all nodes that
-// require it, directly or not, have ended, it gets a notice with [ErrNotNeeded] and
-// its grace, or is closed if it has none. So services end in reverse order, also
-// within the grace of a stop, which they share; after a failure, the grace that
-// GraceFor returns for a service counts from its own notice. ctx is the context of a
-// step, or of a function given to [Blocking], [Fetch], [Call] or [Poll].
+// Ready makes the node of ctx, a step or a call, a service: its state is [StateReady],
+// the nodes that require it start, and it continues while they need it. When all nodes
+// that require it, directly or not, have ended, it gets a notice with [ErrNotNeeded]
+// and its grace, or is closed if it has none. So services end in reverse order, also
+// within the grace of a stop, which they share.
 //
-// A ready node gives back its place in Limit and keeps its claims, and its Timeout no
-// longer counts. A service that no node requires runs until only ready nodes are
-// left. After ErrNotNeeded a service succeeds if it returns nil or the notice, or is
-// closed without an error. If a service fails or skips itself, pending nodes that
-// require it are treated as after any failure; running ones continue unless the group
-// stops.
+// A ready node gives back its place in Limit and keeps its claims; its Timeout no
+// longer counts. A service that no node requires runs until only ready nodes are left.
+// After ErrNotNeeded it succeeds if it returns nil or the notice, or is closed without
+// an error. If it fails or skips itself, pending nodes that require it are treated as
+// after any failure; running ones continue unless the group stops.
 //
-// A node that runs a group is ready when its own code says so, and not because of
-// nodes inside, with two exceptions. [All] is ready when some of its tasks are ready
-// and all others have ended, and so is a group with KeepOpen. Their services continue
-// until the node gets its notice.
+// A node that runs a group is ready when its own code says so, not because of nodes
+// inside; but [All] and a group with KeepOpen are ready when some of their nodes are
+// and all others have ended, and their services continue until the node gets its
+// notice.
 //
-// Ready does nothing outside of a group, and for a node that is ready already, that
-// was asked to end, or whose Timeout has passed. In a step it takes effect at once,
-// in the first step of a node if that does not end the node, and in a call in the
-// next round of the group. In a call any goroutine may use it.
+// Ready does nothing outside of a group, and for a node that is ready already, that was
+// asked to end, or whose Timeout has passed. In a step it takes effect at once, unless
+// a node ends with its first step; in a call in the next round.
 func Ready(ctx context.Context) {
 	mustHave(ctx, "Ready")
 	if s := scopeOf(ctx); s != nil && s.group != nil {
@@ -40,7 +36,7 @@ func Ready(ctx context.Context) {
 	}
 }
 
-// Ready says that the node that the coroutine is part of is ready: see [Ready].
+// Ready is [Ready] with the context of the current step.
 func (co *Coroutine) Ready() {
 	co.check("Ready")
 	Ready(co.top.ctx)

@@ -11,72 +11,67 @@ type Kind uint8
 // The kinds of records. A group begins with its first step and reports that as
 // its first record; its last one is GroupEnded, exactly once, however it ends.
 const (
-	// GroupBegun reports that a group is about to make its first round. The
-	// nodes that [GroupOptions.Completed] names have succeeded already; each
-	// is reported with NodeChanged next. Context is that of the first step.
+	// GroupBegun reports that a group is about to make its first round. The nodes that
+	// Completed names have succeeded already; each is reported with NodeChanged next.
 	GroupBegun Kind = iota + 1
 
-	// GroupNoticed reports that a group passes the notice Err on to its running
-	// members and keeps starting others.
+	// GroupNoticed reports that a group passes the notice Err on and keeps starting
+	// nodes.
 	GroupNoticed
 
-	// GroupStopping reports, once, that a group starts nothing more because of
-	// Err. Its pending nodes are cancelled next.
+	// GroupStopping reports, once, that a group starts nothing more because of Err. Its
+	// pending nodes are cancelled next.
 	GroupStopping
 
-	// GroupDraining reports that a group starts nothing more and that its
-	// running members may finish.
+	// GroupDraining reports that a group starts nothing more and lets running nodes
+	// finish.
 	GroupDraining
 
 	// GroupClosing reports, once, that a group is being closed from outside.
 	GroupClosing
 
-	// GroupEnded is the last record of a group. Err is its result, Took the
-	// time since GroupBegun. After a panic Err is [ErrAborted].
+	// GroupEnded is the last record of a group, exactly once. Err is its result, Took
+	// the time since GroupBegun. After a panic Err is [ErrAborted].
 	GroupEnded
 
-	// NodeChanged reports that a node went From one state To another. Err is
-	// set for StateFailed, StateTimedOut and StateSkipped by its own error, for
-	// StateCancelled and StateClosing if an error came with it.
+	// NodeChanged reports that a node went From one state To another. Err is its error,
+	// if one came with it, but not that of the node that caused a skip.
 	NodeChanged
 
-	// NodeStopping reports that a running node was given the notice Err. Took
-	// is its grace; zero means that it has none of its own.
+	// NodeStopping reports that a running node was given the notice Err. Took is its
+	// grace; zero means none of its own.
 	NodeStopping
 
-	// NodeStillClosing reports that a node has been in StateClosing for Took,
-	// because of Err if it has failed: after one second, then two more, four
-	// more, and so on. It is reported only in runs of a [TaskRunner] by the
+	// NodeStillClosing reports that a node has been in StateClosing for Took, because
+	// of Err if it has failed: after one second, two more, four more, and so on, by the
 	// system's clock.
 	NodeStillClosing
 
-	// NodeAbandoned reports that a call of a node has not returned and was left
-	// behind. Err is its [*AbandonedError].
+	// NodeAbandoned reports that a call of a node was left behind. Err is its
+	// [*AbandonedError].
 	NodeAbandoned
 
-	// NodeNoted reports that a node has something new to say: see [Note] and
-	// [Record.Notes].
+	// NodeNoted reports a [Note] of a node: see [Record.Notes].
 	NodeNoted
 
 	// NodeRetrying reports that an attempt of a [Retry] has failed with Err, and
-	// that another one follows. [Record.Notes] has its number.
+	// another one follows. [Record.Notes] has its number.
 	NodeRetrying
 
-	// NodeAdded reports that a node was added to the group by
-	// [DependencyTaskGroup.Add]. If it counts as done, or is skipped at once, that
-	// is reported with NodeChanged next. Nodes that were added before the first
-	// step are there when the group begins.
+	// NodeAdded reports that a node was added by [DependencyTaskGroup.Add] after the
+	// group had begun. If it counts as done, or is skipped at once, NodeChanged is
+	// next.
 	NodeAdded
 
 	// SlowStep reports a step that Took longer than [GroupOptions.SlowStep].
 	SlowStep
 
-	// NodeStepped reports each step of a node, and how long it Took. It is
-	// reported only to a [SelectiveObserver] that wants it.
+	// NodeStepped reports each step of a node, and how long it Took, to a
+	// [SelectiveObserver] that wants it.
 	NodeStepped
 
-	// RoundBegun reports a round that was due at a time, and that it came Took
-	// later. It is reported only to a [SelectiveObserver] that wants it.
+	// RoundBegun reports a round that was due at a time and came Took later, to a
+	// [SelectiveObserver] that wants it.
 	RoundBegun
 )
 
@@ -113,11 +108,9 @@ func KindsOf(kinds ...Kind) Kinds {
 // Has reports whether k is in the set.
 func (s Kinds) Has(k Kind) bool { return s&(1<<k) != 0 }
 
-// Record reports something that happened in a group. The kinds say which of the
-// fields and methods have something to say.
-//
-// A Record is a small value that may be kept. Its methods, however, ask the
-// group, and must be called before Observe returns, on that goroutine.
+// Record reports something that happened in a group. The kinds say which of the fields
+// and methods have something to say. A Record is a small value that may be kept. Its
+// methods ask the group, and must be called before Observe returns, on that goroutine.
 type Record struct {
 	// A call passes these in registers. A further one would move all of them to
 	// the stack, which costs more than all the rest of telling an Observer.
@@ -144,9 +137,8 @@ func (r Record) Key() any {
 	return r.in("Key").key(r.node)
 }
 
-// Path returns the keys that lead from the outermost group to the node,
-// separated by slashes. For a record about the group itself it is the path of
-// the node that runs the group, and empty for an outermost group.
+// Path returns the path of the node; for a record about the group itself that of the
+// node that runs the group, or "".
 func (r Record) Path() string {
 	if r.node == noNode {
 		return r.Group().Path()
@@ -154,8 +146,7 @@ func (r Record) Path() string {
 	return r.in("Path").pathOf(r.node)
 }
 
-// Task returns what [TaskDescription] calls the node's task. It is empty while
-// there is no task: for a node that starts, or that never started.
+// Task returns what [TaskDescription] calls the node's task, or "" if it has none yet.
 func (r Record) Task() string { return r.in("Task").watchers.subjectName() }
 
 // Notes returns what the node has said about itself, and nothing for a record about
@@ -174,13 +165,12 @@ func (r Record) Took() time.Duration { return r.in("Took").watchers.took }
 // first.
 func (r Record) Round() int { return r.in("Round").round }
 
-// Time returns, by the run's clock, when the round began, or the call that
-// stops or closes the group. It reads no clock.
+// Time returns, by the run's clock, when the round began, or the call that stops or
+// closes the group.
 func (r Record) Time() time.Time { return time.Unix(0, r.at) }
 
-// Now reads the run's clock. It is later than Time by what the round has taken
-// so far. While a panic ends the group, it returns Time: the clock may be what
-// panicked.
+// Now reads the run's clock. While a panic ends the group, it returns Time: the clock
+// may be what panicked.
 func (r Record) Now() time.Time {
 	if r.in("Now").watchers.aborted {
 		return r.Time()
@@ -188,7 +178,7 @@ func (r Record) Now() time.Time {
 	return time.Unix(0, instantOf(r.in("Now").clock))
 }
 
-// Context returns the context of the group's current step, or of its last one
-// for what happens between two steps. It has the values that the node around the
-// group gave to its steps: trace identities, for example.
+// Context returns the context of the group's current step, or of its last one for what
+// happens between two steps. It has the values that the node around the group gave to
+// its steps, such as trace identities.
 func (r Record) Context() context.Context { return r.in("Context").scope.given() }

@@ -23,7 +23,7 @@ func (g *DependencyTaskGroup[K]) State(k K) State {
 }
 
 // Started reports whether a node has been started. It is false for a node that
-// [GroupOptions.Completed] named, and for an unknown key.
+// Completed named, and for an unknown key.
 func (g *DependencyTaskGroup[K]) Started(k K) bool {
 	g.must("scheduler: DependencyTaskGroup.Started of nil")
 	p, ok := g.plan.find(k)
@@ -68,9 +68,8 @@ func (g *DependencyTaskGroup[K]) Running() iter.Seq[K] {
 }
 
 // WaitsFor yields the unfinished nodes that a pending node requires in the walked
-// direction, in key order. It yields none for any other node and for an unknown key.
-// A node that [GroupOptions.Completed] named is unfinished until its own
-// requirements are done.
+// direction, in key order, and none for any other node. A node that Completed named is
+// unfinished until its own requirements are done.
 func (g *DependencyTaskGroup[K]) WaitsFor(k K) iter.Seq[K] {
 	g.must("scheduler: DependencyTaskGroup.WaitsFor of nil")
 	return func(yield func(K) bool) {
@@ -166,24 +165,20 @@ func (g *engine) pathOf(p int32) string {
 type Outcome[K comparable] struct {
 	Key   K
 	State State
-	// Err is the [*TaskError] with which the node failed, or asked to be
-	// skipped, or was closed; for a node skipped because of another one, that
-	// one's.
+	// Err is the [*TaskError] with which the node failed, or asked to be skipped, or
+	// was closed; for a node skipped because of another one, that one's.
 	Err error
-	// Because is the node whose failure caused the skip, or, for a node that was
-	// running or pending when the group was stopped, the stop. It is the node
-	// itself if it failed or skipped itself, or if the group was stopped from
-	// outside.
+	// Because is the node whose failure caused the skip or the stop. It is the node
+	// itself if it failed or skipped itself, or if the group was stopped from outside.
 	Because K
-	// Stopped reports that it was running when the group was stopped. CutOff
-	// reports that it was then closed rather than ending within its grace.
+	// Stopped reports that it was running when the group was stopped, CutOff that it
+	// was then closed rather than ending within its grace.
 	Stopped, CutOff bool
 }
 
 // Outcomes yields the nodes that did not simply succeed: first those that failed, in
-// order of occurrence; then the others in key order, which are those that were
-// skipped or cancelled, and those that were running when the group was stopped even
-// if they succeeded.
+// order of occurrence; then, in key order, those that were skipped or cancelled, or
+// were running when the group was stopped, even if they succeeded.
 func (g *DependencyTaskGroup[K]) Outcomes() iter.Seq[Outcome[K]] {
 	g.must("scheduler: DependencyTaskGroup.Outcomes of nil")
 	return func(yield func(Outcome[K]) bool) {

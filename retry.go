@@ -13,17 +13,15 @@ type BackOff interface {
 	NextBackOff() time.Duration
 }
 
-// BackOffFunc is a [BackOff] that looks at what has failed, and that can wait for
-// more than time. It gets the number of the attempt, from 1 on, and its error, and
-// says when the next one may begin; [Done] ends the attempts. So "again when anybody
-// else got on, or after ten seconds" is
-//
-//	scheduler.BackOffFunc(func(int, error) scheduler.Yield { return scheduler.On(&gotOn).Or(scheduler.After(10 * time.Second)) })
+// BackOffFunc is a [BackOff] that looks at what has failed, and that can wait for more
+// than time. It gets the number of the attempt, from 1 on, and its error, and says when
+// the next one may begin; [Done] ends the attempts. To wait until another task got on,
+// or for ten seconds, return On(&gotOn).Or(After(10 * time.Second)).
 type BackOffFunc func(attempt int, err error) Yield
 
-// NextBackOff makes f a BackOff for other code than Retry, which calls f itself. It
-// calls f with 0 and nil and returns the duration if that is what f waits for, -1
-// for [Done], and 0 for another Yield.
+// NextBackOff is for other code than [Retry], which calls f itself. It calls f with 0
+// and nil and returns the duration that f waits for, -1 for Done, and 0 for another
+// Yield.
 func (f BackOffFunc) NextBackOff() time.Duration {
 	mustHaveFunc(f == nil, "BackOffFunc")
 	switch y := f(0, nil); {
@@ -35,9 +33,9 @@ func (f BackOffFunc) NextBackOff() time.Duration {
 	return 0
 }
 
-// Permanent returns err as an error after which [Retry] makes no further attempt,
-// with the same text. Retry asks the method Permanent() bool of any error that has
-// one, found with errors.As. Permanent of nil is nil.
+// Permanent returns err, with the same text, as an error after which [Retry] makes no
+// further attempt. Retry asks the method Permanent() bool of any error that has one.
+// Permanent of nil is nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -56,10 +54,9 @@ func isPermanent(err error) bool {
 	return errors.As(err, &e) && e.Permanent()
 }
 
-// RetryAfter returns err as an error that says how long [Retry] is to wait before
-// the next attempt, as a Retry-After header does, with the same text. Retry asks the
-// method RetryAfter() time.Duration of any error that has one, found with errors.As.
-// RetryAfter of nil is nil.
+// RetryAfter returns err, with the same text, as an error that says how long [Retry] is
+// to wait before the next attempt, as a Retry-After header does. Retry asks the method
+// RetryAfter() time.Duration of any error that has one. RetryAfter of nil is nil.
 func RetryAfter(err error, pause time.Duration) error {
 	if err == nil {
 		return nil
@@ -96,21 +93,19 @@ func pauseAfter(backoff BackOff, attempt int, err error) Yield {
 	return y
 }
 
-// Retry returns a Task that makes a task and runs it, and after a failure pauses and
-// makes another one, until one succeeds. task is called with the number of the
-// attempt, from 1, and the error of the previous one. Each attempt needs a new task.
-// If task returns nil, or backoff ends the attempts, the result is the last error.
+// Retry returns a [Task] that makes a task and runs it, and after a failure pauses and
+// makes another one, until one succeeds. task is called with the number of the attempt,
+// from 1, and the error of the previous one. If task returns nil, or backoff ends the
+// attempts, the result is the last error. The [Notes] of the node have the number and
+// the error of the last failed attempt.
 //
-// An error that is [Permanent] ends the attempts. After an error that says
-// [RetryAfter] the pause is that long; backoff is called all the same. The [Notes] of
-// the node have the number and the error of the last failed attempt until one
-// succeeds.
+// An error that is [Permanent] ends the attempts. After an error that says [RetryAfter]
+// the pause is that long; backoff is called all the same.
 //
 // Retry makes no further attempt after a stop, after its own time limit, while it is
 // being closed, when an error that was thrown into it comes out again, or after
-// [ErrSkip]. If the last error only says that the task had to end ([Interrupted]),
-// the error of the previous attempt is joined to it. A notice goes to the current
-// attempt and ends a pause. Retry panics if an argument is nil.
+// [ErrSkip]. If the last error is [Interrupted], the error of the previous attempt is
+// joined to it. A notice goes to the current attempt and ends a pause.
 func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
 	if f, ok := backoff.(BackOffFunc); backoff == nil || task == nil || ok && f == nil {
 		panic("scheduler: Retry: nil argument")
@@ -143,9 +138,8 @@ func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
 	}}}
 }
 
-// RetryCall is [Retry] with a value: it calls fn as [Blocking] does until it
-// succeeds, and returns the results of the last call. The value counts even if there
-// is an error.
+// RetryCall is [Retry] with a value: it calls fn as [Call] does until it succeeds, and
+// returns the results of the last call, the value even beside an error.
 func RetryCall[T any](co *Coroutine, backoff BackOff, fn func(ctx context.Context) (T, error)) (T, error) {
 	var value T
 	err := co.Await(Retry(backoff, func(int, error) Task {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TaskRunner drives one task: it starts it, steps it when it is due, and ends
-// it when its time has passed or it is cancelled.
+// TaskRunner drives one task: it starts it, steps it when it is due, and ends it when
+// its time has passed or it is cancelled.
 //
 //	           Start            Step                      Cancel
 //	new        first step       ErrNotStarted             ended, ErrCancelled from Start
@@ -16,19 +16,16 @@ import (
 //
 //	(*) ErrCancelled if it was cancelled before it was started
 //
-// A TaskRunner is for one goroutine at a time, the one that drives it. Methods
-// that run the task's code panic if they overlap: a Step inside a step of the
-// same runner, a Step from two goroutines at once, or a Cancel while Run on
-// another goroutine drives it. Interrupt, Kill and
-// Post may be called from any goroutine.
+// A TaskRunner is for one goroutine at a time, the one that drives it. Methods that run
+// the task's code panic if they overlap: a Step inside a step of the same runner, a
+// Step from two goroutines at once, or a Cancel while Run on another goroutine drives
+// it. Interrupt, Kill and Post may be called from any goroutine.
 //
-// A step never waits for a task to end. A task that takes time to end, because
-// it has a call that has not returned, is asked to end and then closing: the
-// runner becomes due when the task can be closed without waiting. Only Cancel, the
-// Close of a task, and a panic on its way up wait.
-//
-// If the task panics, or calls runtime.Goexit, that goes up from Start or Step,
-// and the runner has ended with [ErrAborted].
+// A step never waits for a task to end. A task that takes time to end, because it has a
+// call that has not returned, is asked to end and then closing: the runner becomes due
+// when the task can be closed without waiting. Only Cancel, the Close of a task, and a
+// panic on its way up wait. A panic or runtime.Goexit of the task goes up from Start or
+// Step, and the runner has ended with [ErrAborted].
 type TaskRunner struct {
 	opts RunnerOptions
 	lent time.Duration // the grace that what is around it has, if it has that too; not inherited
@@ -116,8 +113,8 @@ func (r *TaskRunner) grace() time.Duration {
 // Start runs the task's first step. timeout is its time limit from now: 0 means none,
 // and a negative limit has passed at once, so that the task fails without running.
 // Start returns the task's error if it fails in its first step, [ErrStarted] if the
-// runner was started before, and [ErrCancelled] if it was cancelled before; nothing
-// has changed then.
+// runner was started before, and [ErrCancelled] if it was cancelled before; nothing has
+// changed then.
 func (r *TaskRunner) Start(ctx context.Context, timeout time.Duration) error {
 	r.must("Start")
 	r.RunPosted()
@@ -199,15 +196,14 @@ func (r *TaskRunner) offerTimeout(limit time.Duration) {
 	}
 }
 
-// Step steps the task if it is due, and reports whether it has ended, with its error.
-// A call that comes too early does nothing. A runner that has ended returns true and
-// nil. Before Start the result is [ErrNotStarted]. Step does not block.
+// Step steps the task if it is due, and reports whether it has ended, with its error. A
+// call that comes too early does nothing. A runner that has ended returns true and nil.
+// Before Start the result is [ErrNotStarted]. Step does not block.
 //
-// When the task's time has passed, a [*Timeout] is thrown into it. The task may end
-// or fail. If it continues, it has its Grace; then it is closed, and Step returns the
-// *Timeout. Without a grace it is closed at once, and Step returns true and the error
-// of Close: it does not report a timeout that the task has handled. Err does, and so
-// does [TaskRunner.Run].
+// When the task's time has passed, a [*Timeout] is thrown into it. The task may end or
+// fail. If it continues, it has its Grace; then it is closed, and Step returns the
+// Timeout. Without a grace it is closed at once, and Step returns true and the error of
+// Close: a timeout that the task has handled is in Err, and in the result of Run.
 func (r *TaskRunner) Step(ctx context.Context) (done bool, err error) {
 	r.must("Step")
 	r.RunPosted()
@@ -355,9 +351,8 @@ func (r *TaskRunner) Started() bool {
 	return r.started
 }
 
-// Done reports whether the runner has ended: its task has succeeded, failed, timed
-// out or been cancelled, or the runner was cancelled before its start. Unlike
-// [context.Context.Done], it returns a bool.
+// Done reports whether the runner has ended: its task has succeeded, failed, timed out
+// or been cancelled. Unlike context.Context.Done, it returns a bool.
 func (r *TaskRunner) Done() bool {
 	r.must("Done")
 	return r.done

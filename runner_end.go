@@ -19,8 +19,8 @@ const (
 // Stop asks the task to end. With its next step a [Stopper] gets the notice, and
 // nothing new starts at any depth, except behind [Shield]. When Grace has passed, the
 // task is closed. The runner fails with cause, joined with what the task fails with;
-// nil stands for [ErrCancelled]. Of several causes the first counts. A runner that
-// was not started is cancelled; one that is closing its task ignores Stop.
+// nil stands for [ErrCancelled]. Of several causes the first counts. A runner that was
+// not started is cancelled; one that is closing its task ignores Stop.
 //
 // Stop returns at once and runs no task code. It is for the driving goroutine; from
 // another one end Run's context, or use Kill.
@@ -54,13 +54,11 @@ func (r *TaskRunner) stop(cause error, deadline bool) {
 }
 
 // Kill closes the task now, without notice or grace. The runner ends with
-// [ErrCancelled], joined with the cause of an earlier Stop and with what the task
-// fails with. If calls of the task have not returned, it ends with the last of them.
-// A runner that has not been started fails with ErrCancelled when it is started; one
-// that has ended ignores Kill.
-//
-// Kill returns at once and may be called from any goroutine. The goroutine that
-// drives the runner closes the task.
+// [ErrCancelled], joined with the cause of an earlier Stop and with what the task fails
+// with, once the last call of the task has returned. A runner that has not been started
+// fails with ErrCancelled when it is started; one that has ended ignores Kill. Kill
+// returns at once, and any goroutine may call it: the one that drives the runner closes
+// the task.
 func (r *TaskRunner) Kill() {
 	r.must("Kill")
 	r.killed.Store(true)
@@ -68,12 +66,10 @@ func (r *TaskRunner) Kill() {
 }
 
 // Cancel ends the runner now and returns the error of closing its task; failures of
-// nodes before are in Err only. It waits for calls of the task that have not
-// returned. A runner that was not started can no longer be started. Cancel does
-// nothing if the runner has ended.
-//
-// It panics inside the task's own step, and on another goroutine while Run drives the
-// runner: use [TaskRunner.Kill] there.
+// nodes before are in Err only. It waits for calls of the task that have not returned.
+// A runner that was not started can no longer be started. Cancel does nothing if the
+// runner has ended. It panics inside the task's own step, and on another goroutine
+// while Run drives the runner: use [TaskRunner.Kill] there.
 func (r *TaskRunner) Cancel() error {
 	r.must("Cancel")
 	r.enter("Cancel")
@@ -98,10 +94,9 @@ func (r *TaskRunner) cancel() error {
 	return err
 }
 
-// CancelAfter lets the task continue for grace, without a notice. The first Step
-// after that closes it, unless it has ended, and returns true and the error of Close.
-// An earlier deadline stays in force. A runner that was not started is cancelled at
-// once. For a grace with notice use [TaskRunner.Stop].
+// CancelAfter lets the task continue for grace, without a notice. The first Step after
+// that closes it, unless it has ended, and returns true and the error of Close. An
+// earlier deadline stays in force. A runner that was not started is cancelled at once.
 func (r *TaskRunner) CancelAfter(grace time.Duration) {
 	r.must("CancelAfter")
 	switch {
@@ -120,10 +115,10 @@ func (r *TaskRunner) offerCancel(at int64, grace time.Duration) {
 	r.call()
 }
 
-// Interrupt throws err into the task in place of its next step, and wakes the loop
-// that drives the runner. It may be called from any goroutine. If it is called
-// several times before that step, the last error counts. A runner that has ended or
-// is closing its task ignores it. Interrupt panics if err is nil.
+// Interrupt throws err into the task in place of its next step, and wakes the loop that
+// drives the runner. Any goroutine may call it. If it is called several times before
+// that step, the last error counts. A runner that has ended or is closing its task
+// ignores it.
 //
 // It stops a [DependencyTaskGroup], whose running nodes have the group's grace; a
 // second Interrupt does not extend it.

@@ -179,9 +179,8 @@ func scopeOf(ctx context.Context) *scope {
 	return s
 }
 
-// WithClock returns a context in which tasks that are driven without a
-// [TaskRunner], and runners that have no Clock of their own, take their time
-// from clock.
+// WithClock returns a context in which runners without a Clock, and tasks that are
+// driven without a runner, take their time from clock.
 func WithClock(ctx context.Context, clock Clock) context.Context {
 	mustHave(ctx, "WithClock")
 	inner := &scopeContext{Context: ctx, scope: within(scopeOf(ctx))}

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Shield returns a Task that runs task and hides the notice of a stop from it: for
+// Shield returns a [Task] that runs task and hides the notice of a stop from it: for
 // work that has to be done after a stop, such as a roll-back. Tasks that begin behind
-// it do not find the notice either, so a group starts its nodes. Their contexts have
-// neither the end nor the deadline of Run's context. Time limits count: after a stop,
-// task has the rest of the grace and is then closed. Shield panics if task is nil.
+// it do not find the notice either, so a group starts its nodes, and their contexts
+// have neither the end nor the deadline of Run's context. Time limits count: after a
+// stop, task has the rest of the grace and is then closed.
 func Shield(task Task) Task {
 	if task == nil {
 		panic("scheduler: Shield: nil Task")
@@ -41,9 +41,8 @@ func (s *shield) Close() error       { return s.task.Close() }
 func (s *shield) BeginClose() *Event { return beginClose(s.task) }
 func (s *shield) String() string     { return TaskDescription(s.task) }
 
-// Named returns task under another name, which [TaskDescription] returns and errors
-// and logs use. Drivers find the abilities of task through Unwrap. Named panics if
-// task is nil.
+// Named returns task under another name, which [TaskDescription] returns and errors and
+// logs use. It has all abilities of task, by Unwrap.
 func Named(name string, task Task) Task {
 	if task == nil {
 		panic("scheduler: Named: nil Task for " + name)
@@ -59,11 +58,10 @@ type named struct {
 func (n *named) Unwrap() Task   { return n.Task }
 func (n *named) String() string { return n.name }
 
-// Reserve returns a Task that runs task and keeps part of its grace for what follows
-// it, such as the clean-up of [Finally]. After a stop, or after its time limit, task
-// is closed when no more than part is left of the grace. The result is then the
-// notice or the [*Timeout], joined with the error of Close. Reserve panics if task is
-// nil or part is negative.
+// Reserve returns a [Task] that runs task and keeps part of its grace for what follows
+// it, such as the clean-up of [Finally]. After a stop, or after its time limit, task is
+// closed when no more than part is left of the grace. The result is then the notice or
+// the [*Timeout], joined with the error of Close.
 func Reserve(part time.Duration, task Task) Task {
 	if err := checkDuration("Reserve", part); err != nil {
 		panic(err)

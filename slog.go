@@ -5,32 +5,14 @@ import (
 	"strings"
 )
 
-// LogObserver is an [Observer] that writes a log. Make it with [NewLogObserver].
+// LogObserver is an [Observer] that writes a log: what happens to groups and what
+// closes at level info, failures, slow steps and calls left behind at warn, all other
+// changes of nodes at debug. docs/watching.md has each message with its attributes.
 //
-//	level  message                                     attributes
-//	info   group started                               group: name, path, nodes, completed
-//	info   group stopping, group draining              group; error
-//	info   group closing                               group
-//	info   group ended                                 group, and rounds, took, the number of nodes in each state; error
-//	warn   node failed, node timed out                 group: name, round; node: path, task, from; error
-//	info   node closing, and cancelled with an error   the same
-//	debug  node running, and every other change        the same
-//	debug  node added                                  group: name, round; node: path
-//	debug  node stopping                               the same; grace, error
-//	debug  node noted, node retrying                   the same; note, attempt, error
-//	debug  group noticed                               group; error
-//	warn   node still closing, slow step               group, node; took
-//	warn   node abandoned                              group, node; error
-//
-// The path of a group is that of the node that runs it; an outermost group has none.
-// Keys have underscores instead of spaces.
-//
-// The time of a log record is that of the run's clock. The Handler gets the context
-// of the step, so that it can add trace identities.
-//
-// Any number of groups may share a LogObserver, on several goroutines if its Handler
-// allows that. The Handler is called in the middle of a round, and everything waits
-// for it. A line below the logger's level allocates nothing.
+// The time of a log record is that of the run's clock. The Handler gets the context of
+// the step, so that it can add trace identities. It is called in the middle of a round,
+// and everything waits for it. Groups on several goroutines may share a LogObserver if
+// its Handler may be shared. A line below the logger's level allocates nothing.
 type LogObserver struct {
 	logger *slog.Logger
 }

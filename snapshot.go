@@ -2,26 +2,25 @@ package scheduler
 
 import "slices"
 
-// Snapshot says how far a run has come, so that a later one can continue or roll
-// back. It can be marshaled to JSON if K can.
+// Snapshot says how far a run has come, so that a later one can continue or roll back.
+// It can be marshaled to JSON if K can.
 type Snapshot[K comparable] struct {
-	// Completed are the nodes that are done, in key order. A ready node is one of
-	// them once it was told that nobody needs it any more, and of Started before.
+	// Completed are the nodes that are done, in key order. A ready node is in Started
+	// until it is told that nobody needs it any more, and then in Completed.
 	Completed []K `json:"completed"`
-	// Started are the nodes that were started and are not done, in key order:
-	// what they were to make may be there in part.
+	// Started are the nodes that were started and are not done, in key order: they may
+	// have made something in part.
 	Started []K `json:"started"`
-	// Passed are the nodes that [GroupOptions.When] let pass, in key order. They
-	// are done for a run that goes on, and there is nothing of them to roll back.
+	// Passed are the nodes that [GroupOptions.When] let pass, in key order. They are
+	// done for a run that continues, and there is nothing of them to roll back.
 	Passed []K `json:"passed,omitempty"`
-	// Ignored are those of Started whose failure was ignored, in key order. A run
-	// that goes on tries them again.
+	// Ignored are those of Started whose failure was ignored, in key order. A run that
+	// continues tries them again.
 	Ignored []K `json:"ignored,omitempty"`
 }
 
-// Snapshot returns what the group has come to. It may be called at any time on
-// the driving goroutine, by an Observer as well, so that each change can be
-// stored.
+// Snapshot returns how far the group has come. An Observer may call it as well, so that
+// each change can be stored.
 func (g *DependencyTaskGroup[K]) Snapshot() Snapshot[K] {
 	g.must("scheduler: DependencyTaskGroup.Snapshot of nil")
 	s := Snapshot[K]{Completed: []K{}, Started: []K{}}
@@ -43,9 +42,9 @@ func (g *DependencyTaskGroup[K]) Snapshot() Snapshot[K] {
 	return s
 }
 
-// After returns the snapshot of a run that continued from an earlier one by
-// [Snapshot.Resume]. Nodes that the earlier run had started and this one has not
-// completed count as started, and those that it had passed count as passed.
+// After returns the snapshot of a run that continued from an earlier one by Resume.
+// Nodes that the earlier run had started and this one has not completed count as
+// started, and those that it had passed count as passed.
 func (s Snapshot[K]) After(earlier Snapshot[K]) Snapshot[K] {
 	both := Snapshot[K]{
 		Completed: append([]K{}, s.Completed...), Started: append([]K{}, s.Started...),
@@ -63,8 +62,8 @@ func (s Snapshot[K]) After(earlier Snapshot[K]) Snapshot[K] {
 	return both
 }
 
-// Resume returns a function for [GroupOptions.Completed] with which a group of the
-// same dependencies runs the nodes that are not completed, in the same order.
+// Resume returns a function for [GroupOptions.Completed] with which a group of the same
+// dependencies runs the nodes that are not completed, in the same order.
 func (s Snapshot[K]) Resume() func(K) bool {
 	completed := setOf(s.Completed, s.Passed)
 	return func(k K) bool { return completed[k] }

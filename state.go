@@ -1,7 +1,7 @@
 package scheduler
 
-// State is the state of a node of a group. A node begins as pending, and ends in one
-// of the states from StateSucceeded on.
+// State is the state of a node of a group. A node begins as pending, and ends in one of
+// the states from StateSucceeded on.
 type State uint8
 
 // A node begins as pending. It ends in one of the five states from
@@ -9,19 +9,18 @@ type State uint8
 const (
 	// StatePending: the node has not started.
 	StatePending State = iota + 1
-	// StateRunning: the node's task has started and not ended.
+	// StateRunning: its task has started and not ended.
 	StateRunning
-	// StateReady: the running node has called [Ready]. The nodes that require it may
-	// start, and it continues as their service.
+	// StateReady: it runs and has called [Ready], so the nodes that require it may start.
 	StateReady
-	// StateClosing: the node has to end now, because its time or grace has passed or
+	// StateClosing: it has to end now, because its time or grace has passed or
 	// the group is being closed, and its task has a call that has not returned.
 	StateClosing
-	// StateSucceeded: the node's task is done, or [GroupOptions.Completed] says so.
+	// StateSucceeded: its task is done, or [GroupOptions.Completed] says so.
 	StateSucceeded
-	// StateFailed: the node's task ended with an error.
+	// StateFailed: its task ended with an error.
 	StateFailed
-	// StateTimedOut: the node failed because its time limit has passed.
+	// StateTimedOut: it failed because its time limit has passed.
 	StateTimedOut
 	// StateCancelled: after the group was stopped, the node was not started, was
 	// closed, or ended because of the notice.

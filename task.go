@@ -11,20 +11,18 @@ import (
 	"time"
 )
 
-// Task is a resumable unit of work. Its driver calls Step repeatedly, on one
-// goroutine, and attends to other tasks between two steps.
+// Task is a resumable unit of work. Its driver calls Step repeatedly, on one goroutine,
+// and attends to other tasks between two steps. Most tasks are written as ordinary Go,
+// with [Func], [StepFunc], [Blocking] or [Wrap].
 //
-// The first Step starts a task. A started task ends exactly once: when Step or
-// Throw returns [Done] or an error, or when Close is called. After that it is not
-// called again. A task that never started is not closed.
+// The first Step starts a task. A started task ends exactly once: when Step or Throw
+// returns [Done] or an error, or when Close is called. After that it is not called
+// again. A task that never started is not closed.
 //
-// A task is used once, because it holds its own progress. Tasks of this package
+// A task is used once, because it holds its own progress: make it where it starts, as
+// the function given to a group or to [Retry] does. Tasks of this package, except Func,
 // fail with [ErrEnded] when they are stepped again after their end, or by a second
-// driver; only Func has no state. So make a task where it starts, as the function
-// given to a group or to [Retry] does.
-//
-// Most tasks are written as ordinary Go, with [Func], [StepFunc], [Blocking] or
-// [Wrap].
+// driver.
 type Task interface {
 	// Step advances the task to its next yield point and reports when to call
 	// Step again. It must not block, since nothing else on its goroutine
@@ -36,32 +34,28 @@ type Task interface {
 	Close() error
 }
 
-// Thrower is a Task that can handle an error raised where it yielded: a
-// [*Timeout], or an error passed to [TaskRunner.Interrupt]. Throw may return that
-// error or another one, return [Done], or handle the error and continue by
-// yielding. After a *Timeout a task can continue for its grace at most.
-//
-// An error thrown into a task without Throw closes the task and is its result.
+// Thrower is a [Task] that can handle an error raised where it yielded: a [*Timeout],
+// or an error passed to [TaskRunner.Interrupt]. Throw may return that error or another
+// one, return [Done], or handle the error and continue by yielding, after a Timeout for
+// its grace at most. An error thrown into a task without Throw closes the task and is
+// its result.
 type Thrower interface {
 	Task
 	Throw(ctx context.Context, err error) (Yield, error)
 }
 
-// Stopper is a Task that can be asked to end soon. Stop is called on the driving
-// goroutine and must not block. It only asks: the task continues to be stepped
-// until it ends, or until its grace has passed and it is closed.
+// Stopper is a [Task] that can be asked to end soon. Stop is called on the driving
+// goroutine and must not block. It only asks: the task continues to be stepped until it
+// ends, or until its grace has passed and it is closed.
 type Stopper interface {
 	Task
 	Stop(ctx context.Context, cause error)
 }
 
-// Yield is the result of a step: the task is [Done], or wants its next step in a
-// later round, at a time or after an [Event]. [Yield.Or] combines two into the
-// earlier one. Until its Yield is due, a task is parked: it is not called and
-// costs nothing.
-//
-// A zero Yield with a nil error fails the task with [ErrNoYield]. Yields are
-// comparable with ==.
+// Yield is the result of a step: the task is [Done], or wants its next step in a later
+// round, at a time or after an [Event]. [Yield.Or] combines two into the earlier one. A
+// zero Yield with a nil error fails the task with [ErrNoYield]. Yields are comparable
+// with ==.
 type Yield struct {
 	// Four words and four fields: more would not stay in registers, which
 	// makes every step several times slower.
@@ -94,8 +88,7 @@ var (
 	Next = Yield{code: yieldNext}
 )
 
-// Rounds asks for a step in the n-th round from now. Rounds(n) for n <= 1 is
-// [Next].
+// Rounds asks for a step in the n-th round from now. Rounds(n) for n <= 1 is [Next].
 func Rounds(n int) Yield {
 	if n <= 1 {
 		return Next
@@ -109,15 +102,14 @@ func After(d time.Duration) Yield {
 	return Yield{after: int64(d), code: yieldAfter}
 }
 
-// At asks for a step at the time t of the run's clock (see [Now]). A time in
-// the past is due at once.
+// At asks for a step at the time t of the run's clock (see [Now]); at once if that is
+// past.
 func At(t time.Time) Yield {
 	return Yield{at: instant(t), code: yieldAt}
 }
 
-// On asks for a step as soon as one of the events is set; if one is set already,
-// the step is due at once. On panics without an event or with a nil one, since the
-// task would wait for ever.
+// On asks for a step as soon as one of the events is set, at once if one is set
+// already. It panics without an event.
 func On(events ...*Event) Yield {
 	if len(events) == 0 {
 		panic("scheduler: On: no event")
@@ -192,8 +184,8 @@ func (y Yield) rounds() uint64 {
 // it does not wait for rounds.
 func (y Yield) Rounds() int { return int(y.rounds()) }
 
-// Time returns the time that y waits for, and whether there is one. A Yield made
-// by [After] has none: its driver computes it, and [TaskRunner.Due] returns it.
+// Time returns the time that y waits for, and whether there is one. A Yield made by
+// After has none: [TaskRunner.Due] returns the time that its driver made of it.
 func (y Yield) Time() (time.Time, bool) {
 	if y.code&yieldAt == 0 {
 		return time.Time{}, false
@@ -201,8 +193,8 @@ func (y Yield) Time() (time.Time, bool) {
 	return time.Unix(0, y.at), true
 }
 
-// Ready reports whether y is due without consulting the clock: because its event
-// is set, or because its time is long past.
+// Ready reports whether y is due without consulting the clock: because its event is
+// set, or because its time is long past.
 func (y Yield) Ready() bool {
 	return y.event != nil && y.event.IsSet() || y.code&yieldAt != 0 && y.at == past
 }
@@ -248,8 +240,8 @@ func (y Yield) absolute(clock timeSource) Yield {
 	return y
 }
 
-// Func is a Task that calls a function in its only step. The function must not
-// block: use [Blocking] for one that does.
+// Func is a [Task] that calls a function in its only step. The function must not block:
+// use [Blocking] for one that does.
 type Func func(ctx context.Context) error
 
 // Step calls f.
@@ -269,8 +261,8 @@ func (f Func) Close() error { return nil }
 // String returns the function's name.
 func (f Func) String() string { return funcName(f) }
 
-// StepFunc is a Task that calls a function in each step. The function keeps its
-// state in captured variables; there is nothing to close.
+// StepFunc is a [Task] that calls a function in each step. The function keeps its state
+// in captured variables; there is nothing to close.
 type StepFunc func(ctx context.Context) (Yield, error)
 
 // Step calls f.
@@ -287,7 +279,7 @@ func (f StepFunc) Close() error { return nil }
 // String returns the function's name.
 func (f StepFunc) String() string { return funcName(f) }
 
-// Pause returns a Task that yields y once and is then done.
+// Pause returns a [Task] that yields y once and is then done.
 func Pause(y Yield) Task { return &pause{y: y} }
 
 type pause struct {
@@ -363,8 +355,7 @@ func (t *failedTask) BeginClose() *Event                  { return beginClose(t.
 func (t *failedTask) String() string                      { return TaskDescription(t.Task) }
 
 // TaskDescription returns the name of a task in logs and errors: the result of its
-// String method, the name of its function, or its type. A method value is called
-// Type.Method.
+// String method, the name of its function, or its type.
 func TaskDescription(task any) string {
 	if task == nil {
 		return "nil"

@@ -8,13 +8,12 @@ import (
 
 // Timeout is the error that is thrown into a task whose time limit has passed. Unless
 // the task handles it, it is the task's error. It matches [context.DeadlineExceeded],
-// and wraps the error of the last attempt of a [Retry].
-//
-// A Timeout does not change after it has been thrown.
+// and wraps the error of the last attempt of a [Retry]. It does not change after it was
+// thrown.
 type Timeout struct {
-	Task  string        // what timed out: the node's key, or the name of the runner; see [RunnerOptions.Name]
+	Task  string        // the node, or the name of the runner
 	Limit time.Duration // the time it was given
-	Notes Notes         // what its node had said about itself by then, without the attempts of a Retry around the runner
+	Notes Notes         // what its node had said by then, without attempts of a Retry around the runner
 
 	runner *TaskRunner // nil: a member of a group
 	at     int64
@@ -22,8 +21,7 @@ type Timeout struct {
 }
 
 // NewTimeout returns a timeout for the runner that expires when limit has passed from
-// now, by the runner's clock. It is for code that drives tasks by itself, since a
-// runner makes its own.
+// now by the runner's clock. It is for code that drives tasks by itself.
 func NewTimeout(r *TaskRunner, limit time.Duration) *Timeout {
 	if r == nil {
 		panic("scheduler: NewTimeout: nil TaskRunner")
@@ -74,7 +72,7 @@ func (t *Timeout) Trigger(ctx context.Context, task Task) error {
 	return task.Close()
 }
 
-// TimedCancel is a cancellation that takes effect when its grace is over; see
+// TimedCancel is a cancellation that takes effect when its grace has passed; see
 // [TaskRunner.CancelAfter].
 type TimedCancel struct {
 	Grace time.Duration
@@ -83,9 +81,8 @@ type TimedCancel struct {
 	at     int64
 }
 
-// NewTimedCancel returns a cancellation of the runner's task that is due when
-// grace has passed from now on by the runner's clock. A runner makes its own:
-// this is for code that drives tasks by itself.
+// NewTimedCancel returns a cancellation of the runner's task that is due when grace has
+// passed from now by the runner's clock. It is for code that drives tasks by itself.
 func NewTimedCancel(r *TaskRunner, grace time.Duration) *TimedCancel {
 	if r == nil {
 		panic("scheduler: NewTimedCancel: nil TaskRunner")
@@ -93,7 +90,7 @@ func NewTimedCancel(r *TaskRunner, grace time.Duration) *TimedCancel {
 	return &TimedCancel{Grace: grace, runner: r, at: later(instant(r.now()), grace)}
 }
 
-// Expired reports whether the grace is over, as [Timeout.Expired] does.
+// Expired reports whether the grace has passed, as Timeout.Expired does.
 func (c *TimedCancel) Expired() bool { return c.runner != nil && instant(c.runner.now()) > c.at }
 
 // Trigger closes a task that has started and not ended.

@@ -5,18 +5,16 @@ import (
 	"time"
 )
 
-// GroupView is a group for code that does not know the type of its keys. Nodes
-// are numbers: their places in key order, from 0 on. Methods panic if a number
-// is out of range.
+// GroupView is a group for code that does not know the type of its keys. Nodes are
+// numbers: their places in key order, from 0 on. Methods panic if a number is out of
+// range.
 //
-// Views of the same group are equal, and a view can be a key of a map. All
-// methods but Post must be called on the driving goroutine: before Observe
-// returns, in a function given to Post, or after the group has ended. A view
-// keeps its group in memory.
+// Views of the same group are equal. All methods but Post must be called on the driving
+// goroutine: before Observe returns, in a function given to Post, or after the group
+// has ended. A view keeps its group in memory.
 type GroupView struct{ g *engine }
 
-// Group returns the group of a view whose keys are of type K; ok is false if
-// they are of another type.
+// Group returns the group of a view if its keys are of type K.
 func Group[K comparable](v GroupView) (g *DependencyTaskGroup[K], ok bool) {
 	if v.g == nil {
 		return nil, false
@@ -31,15 +29,14 @@ func (v GroupView) Name() string { return v.in("Name").String() }
 // String returns the group's name.
 func (v GroupView) String() string { return v.in("String").String() }
 
-// Around returns the group, and the node in it, that runs this one; ok is false
-// for an outermost group.
+// Around returns the group, and the node in it, that runs this one; ok is false for an
+// outermost group.
 func (v GroupView) Around() (outer GroupView, node int, ok bool) {
 	v.must("Around")
 	return GroupView{v.g.outer}, int(v.g.outerNode), v.g.outer != nil
 }
 
-// Path returns the keys that lead to the node that runs the group, separated by
-// slashes, and is empty for an outermost group.
+// Path returns the path of the node that runs the group, or "" for an outermost group.
 func (v GroupView) Path() string {
 	v.must("Path")
 	if v.g.outer == nil {
@@ -54,7 +51,7 @@ func (v GroupView) Len() int { return v.in("Len").nodes.len() }
 // Count returns how many nodes are in a state.
 func (v GroupView) Count(s State) int { return v.in("Count").nodes.count(s) }
 
-// Rounds returns the number of rounds made so far, including the current one.
+// Rounds returns the number of rounds so far, including the current one.
 func (v GroupView) Rounds() int { return v.in("Rounds").round }
 
 // Keys returns the keys of all nodes, in key order.
@@ -72,8 +69,7 @@ func (v GroupView) Keys() iter.Seq2[int, any] {
 // Key returns the key of a node.
 func (v GroupView) Key(node int) any { return v.in("Key").key(int32(node)) }
 
-// NodePath returns the keys that lead from the outermost group to a node,
-// separated by slashes.
+// NodePath returns the path of a node.
 func (v GroupView) NodePath(node int) string { return v.in("NodePath").pathOf(int32(node)) }
 
 // Edges returns each node with each node that it requires, in the direction of
@@ -114,7 +110,7 @@ func (v GroupView) Requires(node int) iter.Seq[int] {
 // State returns the state of a node.
 func (v GroupView) State(node int) State { return v.in("State").nodes.state(int32(node)) }
 
-// Err returns what [DependencyTaskGroup.Err] returns for the node's key.
+// Err is [DependencyTaskGroup.Err] of a node.
 func (v GroupView) Err(node int) error { return v.in("Err").errOf(int32(node)) }
 
 // Notes returns what a node has said about itself.
@@ -127,8 +123,7 @@ func (v GroupView) Explain(node int) string {
 	return lineOf(&e)
 }
 
-// Estimate returns what [GroupOptions.Estimate] said about a node, and 0
-// without it.
+// Estimate returns what [GroupOptions.Estimate] said about a node, or 0.
 func (v GroupView) Estimate(node int) time.Duration {
 	return v.in("Estimate").starter.estimateOf(int32(node))
 }
@@ -153,10 +148,8 @@ type GroupSettings struct {
 	KeepOpen        bool // nodes may be added
 }
 
-// Post arranges for f to be called on the driving goroutine between two steps,
-// as [TaskRunner.Post] of the outermost runner does. It may be called from any
-// goroutine. It returns false, and f is not called, if there is no runner or the
-// runner has ended.
+// Post is [TaskRunner.Post] of the outermost runner. Any goroutine may call it. It
+// returns false, and f is not called, if there is no runner or it has ended.
 func (v GroupView) Post(f func()) bool {
 	v.must("Post")
 	r := v.g.runner

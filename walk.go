@@ -4,33 +4,26 @@ import "context"
 
 // Walk calls fn for each node of deps, once fn has returned nil for all nodes that the
 // node requires, and concurrently where the graph allows it. It returns when all calls
-// have returned:
-//
-//	err := scheduler.Walk(ctx, deps, func(ctx context.Context, name string) error {
-//		return client.Create(ctx, name)
-//	}, nil)
+// have returned, however long they take, and no goroutine is left, except for calls
+// that Abandon has left behind.
 //
 // The first error of fn is the result, as a [*TaskError] with the node. No further
 // calls are made then, and the contexts of the others end, with a [*StopError] around
-// the *TaskError as their cause. The options AggregateErrors and OnError do something
-// else after a failure. The end of ctx stops the walk in the same way; the result is
-// its cause, joined with the errors of the calls that it ended.
+// the *TaskError as their cause. AggregateErrors and OnError do something else after a
+// failure. The end of ctx stops the walk in the same way; the result is its cause,
+// joined with the errors of the calls that it ended. A call that returns nil has
+// succeeded even if it comes late. The result is a [*LateError] if the end had to wait
+// for calls that ignored their contexts.
 //
-// Calls run on several goroutines, so fn must lock what they share. Walk waits for all
-// calls, however long they take, and their results count: nil is a success even if it
-// comes late. If the end had to wait for calls that ignored the end of their contexts,
-// an error is a [*LateError] that names them. When Walk returns, no goroutine is left,
-// except for calls that Abandon has left behind. A panic of fn propagates from Walk
-// after all other calls have returned; see [Blocking].
-//
-// All of [GroupOptions] applies, such as Limit, Timeout, Reverse and Observer, except
-// for KeepOpen. Functions in it run one at a time, on goroutines of the walk. Without a
-// grace in opts, calls have as long as they need. nil options are the defaults.
+// Calls run on several goroutines, so fn must lock what they share. All of
+// [GroupOptions] applies except KeepOpen; functions in it run one at a time, on
+// goroutines of the walk. Without a grace in opts, calls have as long as they need. A
+// panic of fn propagates from Walk after all other calls have returned.
 //
 // Walk returns a [*CircularDependencyError] if deps has a cycle, an [*OptionError] if
-// ctx or fn is nil or an option is invalid, and a [*NestedRunError] if it is called
-// inside a step of a run, which it would block: call it inside [Blocking], or use a
-// [DependencyTaskGroup]. No call has been made then.
+// ctx or fn is nil or an option is invalid, and a [*NestedRunError] inside a step of a
+// run, which it would block: call it inside [Blocking], or use a [DependencyTaskGroup].
+// No call has been made then.
 func Walk[K comparable](
 	ctx context.Context, deps *Dependencies[K], fn func(ctx context.Context, k K) error, opts *GroupOptions[K],
 ) error {

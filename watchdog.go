@@ -5,16 +5,15 @@ import (
 	"time"
 )
 
-// Watchdog reports a step that does not return, while it still runs: a task that
-// blocks, where it should use [Blocking] or its kin, holds everything up. Each step of
-// a node or of the runner's task that begins or ends is a sign of life. When none has
-// come for After while a step is under way, Report is called, once until the next one.
+// Watchdog reports a step that does not return, while it still runs: a task that blocks
+// holds everything up. Each step of a node or of the runner's task that begins or ends
+// is a sign of life. When none has come for After while a step is under way, Report is
+// called, once until the next one.
 //
-// Report runs on a goroutine of its own, beside the step that is reported. It may use
-// what any goroutine may, such as [TaskRunner.Kill]. The step's end waits for it, so it
-// must not wait for the run. If it panics, the process ends.
-//
-// A watchdog costs a timer for the run, and about a microsecond for each step of a node.
+// Report runs on a goroutine of its own, beside the step, whose end waits for it. It
+// may use what any goroutine may, such as [TaskRunner.Kill], and must not wait for the
+// run. If it panics, the process ends. A watchdog costs a timer for the run, and about
+// a microsecond for each step of a node.
 type Watchdog struct {
 	After  time.Duration
 	Report func(StuckStep)
@@ -22,12 +21,12 @@ type Watchdog struct {
 
 // StuckStep is a step that has not returned.
 type StuckStep struct {
-	Path string        // the keys that lead to the node whose step it is, with slashes between them; "" outside of a group
+	Path string        // the path of its node; "" outside of a group
 	For  time.Duration // since the last sign of life
 
-	// Stack is where the driving goroutine stands, as formatted by runtime.Stack, or nil
-	// if that was not found. A function given to [Wrap] has a stack of its own, which is
-	// not part of it.
+	// Stack is where the driving goroutine stands, as formatted by runtime.Stack, or
+	// nil if that was not found. It does not show the inside of a function given to
+	// [Wrap].
 	Stack []byte
 }
 

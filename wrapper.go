@@ -5,34 +5,23 @@ import (
 	"errors"
 )
 
-// Wrap returns a Task that runs fn as a coroutine. In fn, [Coroutine.Yield] ends the
-// step, and [Coroutine.Await] runs a subtask as part of this task:
+// Wrap returns a [Task] that runs fn as a coroutine: [Coroutine.Yield] ends the step,
+// and [Coroutine.Await] runs a subtask as part of this task.
 //
-//	scheduler.Wrap(func(co *scheduler.Coroutine) error {
-//		if err := co.Await(create); err != nil {
-//			return err
-//		}
-//		return co.Yield(scheduler.After(time.Second))
-//	})
+// fn runs while the driver steps the task, and never at the same time as other tasks of
+// the run, so it may share variables with them without locks. It must not block. Calls
+// that it makes ([Call], [Blocking], [Fetch], [Poll]) run on other goroutines: give
+// them copies, and let them return their results.
 //
-// fn starts with the first step. It runs while the driver steps the task, and never
-// at the same time as other tasks of the run, so it may share variables with them
-// without locks. It must not block. The functions that it gives to [Call],
-// [Blocking], [Fetch] or [Poll] run on other goroutines: these get copies, and
-// return their results.
+// An error thrown into the task is returned by Yield, or given to the awaited subtask.
+// When the task is closed, the subtask is closed first; then Yield or Await returns
+// [ErrClosed] and fn must return. Close returns its error with ErrClosed removed. If fn
+// yields again instead, it is unwound by force, its deferred calls run, and Close
+// returns [ErrIgnoredClose].
 //
-// An error thrown into the task is returned by Yield, or given to the awaited
-// subtask. When the task is closed, the subtask is closed first; then Yield or Await
-// returns [ErrClosed] and fn must return. Close returns its error with ErrClosed
-// removed. If fn yields again instead, it is unwound by force, its deferred calls
-// run, and Close returns [ErrIgnoredClose].
-//
-// A panic in fn propagates from Step as a [*PanicError] with the original stack.
-// runtime.Goexit, which testing.T.FailNow calls, ends the driving goroutine. If the
-// driving goroutine is locked to an OS thread, it must be so for all steps. A
+// A panic in fn propagates from Step as a [*PanicError]; runtime.Goexit ends the
+// driving goroutine. If that is locked to an OS thread, it must be so for all steps. A
 // suspended coroutine takes about 4 kB.
-//
-// Wrap panics if fn is nil.
 func Wrap(fn func(co *Coroutine) error) Task {
 	if fn == nil {
 		panic("scheduler: Wrap: nil function")
