@@ -310,6 +310,7 @@ func sweep(t *testing.T, s *sweepSeen, c sweepCase, in scheduler.Task, grace tim
 		require.ErrorAs(t, err, new(*scheduler.AbandonedError), "a call that was left behind is not named")
 	}
 }
+
 // What a task fails with when it is closed, or after a Timeout that it has handled, is
 // joined with why it was ended, and takes the place of nothing.
 func TestEnds_with_a_failure(t *testing.T) {

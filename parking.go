@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 
 	"github.com/steptask/scheduler/internal/bitset"
-	"github.com/steptask/scheduler/internal/wheel"
 )
 
 // parking has the running members of a group that did not end in their first
@@ -21,19 +20,13 @@ type parking struct {
 	free  int32      // the first slot that was given back, linked by node, or noSlot
 	due   bitset.Set // nodes to be stepped in the next round, or in this one
 
-	// By slot, each made once a member waits in that way.
-	byRound []alarmKey
-	byTime  []alarmKey
-	waiters []*waiter
-	unused  []waiter // made beside those, and not in the table yet
+	rounds  timers
+	times   timers
+	waiters []*waiter // by slot; made once a member waits for an event
+	unused  []waiter  // made beside those, and not in the table yet
 
-	rounds    wheel.Wheel // keys: rounds
-	times     wheel.Wheel // keys: instants
-	forRounds int         // members parked for rounds
-	forClaims int         // members parked for nothing but claims
-	popped    []wheel.Entry
-	early     []int32
-	isTimer   func(wheel.Entry) bool // made when first needed, and once: no allocation in a round
+	forRounds int // members parked for rounds
+	forClaims int // members parked for nothing but claims
 
 	wakes  *wakes      // of the run
 	event  Event       // set when a member becomes due by an event, or by call
@@ -63,14 +56,6 @@ const (
 	hasFinalNotice // and that it is the run, so that it starts nothing more
 	isClosing      // a closingTask stands in its place
 )
-
-// alarmKey is the round or time at which a parked member wants to be stepped, and
-// the key under which it is in the wheel; either may be never. A member that puts
-// its time off again and again is in the wheel once: it is put back when it comes
-// out early.
-type alarmKey struct {
-	at, key int64
-}
 
 func (k *parking) init(nodes int) {
 	k.due = bitset.New(nodes)
@@ -118,10 +103,10 @@ func extended[T any](table []T, slots int) []T {
 func (k *parking) release(slot int32) {
 	m := &k.slots[slot]
 	k.due.Remove(m.node)
-	k.unpark(m)
+	k.unpark(slot)
 	k.unwait(slot)
-	endAlarm(k.byRound, slot)
-	endAlarm(k.byTime, slot)
+	k.rounds.clear(slot)
+	k.times.clear(slot)
 	k.tasks[slot] = nil
 	m.node = k.free
 	k.free = slot
@@ -150,16 +135,13 @@ func (k *parking) members() []int32 {
 func (k *parking) park(slot int32, y Yield, round int, clock timeSource) {
 	m := &k.slots[slot]
 	k.due.Remove(m.node)
-	if int(slot) < len(k.byTime) {
-		k.byTime[slot].at = never
-	}
 	if rounds := y.rounds(); rounds > 0 {
 		k.forRounds++
 		m.flags |= parkedForRounds
-		k.parkUntil(&k.byRound, &k.rounds, slot, int64(round)+int64(rounds))
+		k.rounds.set(slot, k.capacity(), int64(round)+int64(rounds))
 	}
 	if y = y.absolute(clock); y.code&yieldAt != 0 {
-		k.parkUntil(&k.byTime, &k.times, slot, min(y.at, never-1))
+		k.times.set(slot, k.capacity(), min(y.at, never-1))
 	}
 	const timed = yieldNext | yieldRounds | yieldAt
 	if y.code&yieldClaims != 0 && y.code&timed == 0 {
@@ -176,34 +158,9 @@ func (k *parking) park(slot int32, y Yield, round int, clock timeSource) {
 // replace puts a task in the place of a member's, which waits for nothing but an
 // event.
 func (k *parking) replace(slot int32, task Task, e *Event, clock timeSource) {
-	k.unpark(&k.slots[slot])
-	endAlarm(k.byRound, slot)
-	endAlarm(k.byTime, slot)
+	k.unpark(slot)
 	k.tasks[slot] = task
 	k.park(slot, Yield{event: e, code: yieldEvent}, 0, clock)
-}
-
-// parkUntil lets the member in a slot wait for a round or a time.
-func (k *parking) parkUntil(alarms *[]alarmKey, w *wheel.Wheel, slot int32, at int64) {
-	if n := len(*alarms); int(slot) >= n {
-		*alarms = extended(*alarms, k.capacity())
-		for i := range (*alarms)[n:] {
-			(*alarms)[n+i] = alarmKey{never, never}
-		}
-	}
-	a := &(*alarms)[slot]
-	a.at = at
-	if at < a.key {
-		a.key = at
-		w.Add(at, uint32(slot))
-	}
-}
-
-// endAlarm makes void what is left in the wheel for a member that ends.
-func endAlarm(alarms []alarmKey, slot int32) {
-	if int(slot) < len(alarms) { // it may be a slot that is newer
-		alarms[slot] = alarmKey{never, never}
-	}
 }
 
 // await lets the member in a slot wait for an event.
@@ -245,8 +202,12 @@ func (k *parking) waiter(slot int32) *waiter {
 	return k.waiters[slot]
 }
 
-// unpark makes the counts right when a member becomes due or ends.
-func (k *parking) unpark(m *member) {
+// unpark ends a member's waiting for rounds, times and claims, since it becomes due
+// or ends.
+func (k *parking) unpark(slot int32) {
+	k.rounds.unset(slot)
+	k.times.unset(slot)
+	m := &k.slots[slot]
 	if m.flags&parkedForRounds != 0 {
 		m.flags &^= parkedForRounds
 		k.forRounds--
@@ -259,9 +220,8 @@ func (k *parking) unpark(m *member) {
 
 // makeDue ends a member's parking because its event was set.
 func (k *parking) makeDue(slot int32) {
-	m := &k.slots[slot]
-	k.unpark(m)
-	k.due.Add(m.node)
+	k.unpark(slot)
+	k.due.Add(k.slots[slot].node)
 }
 
 // makeDueEarly ends a member's parking before the event that it may wait for as
@@ -317,8 +277,8 @@ func (k *parking) beginRound(round int) {
 	if len(k.woken) > 0 {
 		k.takeWakeups()
 	}
-	if k.rounds.Len() > 0 {
-		k.takeRounds(int64(round))
+	if k.rounds.some() {
+		k.takeTimers(&k.rounds, int64(round))
 	}
 }
 
@@ -351,88 +311,20 @@ func (k *parking) dropWakes() {
 	}
 }
 
-func (k *parking) takeRounds(round int64) {
-	k.popped = k.rounds.Advance(round, k.popped[:0])
-	for _, e := range k.popped {
-		m, a := &k.slots[e.Item], &k.byRound[e.Item]
-		if a.key != e.Key {
-			continue
-		}
-		a.key = never
-		switch {
-		case m.flags&parkedForRounds == 0:
-		case a.at <= round:
-			k.makeDueEarly(int32(e.Item))
-		default:
-			a.key = a.at
-			k.rounds.Add(a.at, e.Item)
-		}
-	}
-}
-
 // hasTimes reports whether takeTimes may find somebody.
-func (k *parking) hasTimes() bool { return k.times.Len() > 0 }
+func (k *parking) hasTimes() bool { return k.times.some() }
 
 // takeTimes finds the members that have become due by the time.
-func (k *parking) takeTimes(now int64) {
-	k.popped = k.times.Advance(now, k.popped[:0])
-	for _, e := range k.popped {
-		a := &k.byTime[e.Item]
-		if a.key != e.Key {
-			continue
-		}
-		a.key = never
-		switch {
-		case !k.isParked(int32(e.Item)) || a.at == never:
-		case a.at <= now:
-			k.makeDueEarly(int32(e.Item))
-		default:
-			a.key = a.at
-			k.times.Add(a.at, e.Item)
-		}
+func (k *parking) takeTimes(now int64) { k.takeTimers(&k.times, now) }
+
+func (k *parking) takeTimers(t *timers, now int64) {
+	for _, e := range t.passed(now) {
+		k.makeDueEarly(int32(e.Item))
 	}
 }
 
 // nextTime returns the earliest time that a parked member waits for, or never.
-func (k *parking) nextTime() int64 {
-	if k.isTimer == nil && k.times.Len() > 0 {
-		k.isTimer = k.checkTimer
-	}
-	for k.times.Len() > 0 {
-		at, ok := k.times.Min(k.isTimer)
-		if len(k.early) == 0 {
-			if ok {
-				return at
-			}
-			break
-		}
-		// Some were in the wheel too early, for a time that they have put off.
-		for _, slot := range k.early {
-			a := &k.byTime[slot]
-			a.key = a.at
-			k.times.Add(a.at, uint32(slot))
-		}
-		k.early = k.early[:0]
-	}
-	return never
-}
-
-// checkTimer reports whether an entry of times is for the time that its member
-// waits for. One that is early is kept for later.
-func (k *parking) checkTimer(e wheel.Entry) bool {
-	a := &k.byTime[e.Item]
-	switch {
-	case a.key != e.Key:
-		return false
-	case a.at == e.Key && k.isParked(int32(e.Item)):
-		return true
-	}
-	a.key = never
-	if a.at != never && k.isParked(int32(e.Item)) {
-		k.early = append(k.early, int32(e.Item))
-	}
-	return false
-}
+func (k *parking) nextTime() int64 { return k.times.next() }
 
 // until says what the member in a slot waits for.
 func (k *parking) until(slot int32, round int) (y Yield) {
@@ -440,11 +332,11 @@ func (k *parking) until(slot int32, round int) (y Yield) {
 	if k.due.Has(m.node) {
 		return Next
 	}
-	if m.flags&parkedForRounds != 0 {
-		y = y.Or(Rounds(int(k.byRound[slot].at) - round))
+	if at := k.rounds.of(slot); at != never {
+		y = y.Or(Rounds(int(at) - round))
 	}
-	if int(slot) < len(k.byTime) && k.byTime[slot].at != never {
-		y = y.Or(Yield{at: k.byTime[slot].at, code: yieldAt})
+	if at := k.times.of(slot); at != never {
+		y = y.Or(Yield{at: at, code: yieldAt})
 	}
 	if wait := k.waiter(slot); wait != nil && wait.event != nil {
 		y = y.Or(Yield{event: wait.event, code: yieldEvent})
@@ -454,6 +346,6 @@ func (k *parking) until(slot int32, round int) (y Yield) {
 
 // end lets go of everything. The event stays.
 func (k *parking) end() {
-	k.tasks, k.slots, k.byRound, k.byTime, k.waiters, k.unused = nil, nil, nil, nil, nil, nil
-	k.rounds, k.times = wheel.Wheel{}, wheel.Wheel{}
+	k.tasks, k.slots, k.waiters, k.unused = nil, nil, nil, nil
+	k.rounds, k.times = timers{}, timers{}
 }
