@@ -43,6 +43,9 @@ func (w *World) delay(label string) time.Duration {
 // before the effect, the effect may still happen later. A request that hangs fails
 // after an hour.
 //
+// An error says nothing about whether the effect has happened. A fake must not return
+// with it what effect has found out, such as an id: a lost answer would not be lost.
+//
 // ctx is the context of a call or a step of a process, or one made from it.
 func (w *World) Do(ctx context.Context, label string, effect func() error) error {
 	c := callOf(ctx)

@@ -103,9 +103,12 @@ func TestEnsure_explored(t *testing.T) {
 func oneServer(w *schedulertest.World) error {
 	there := 0     // in the cloud
 	begun := false // on disk
-	find := func(ctx context.Context) (n int, err error) {
-		err = w.Do(ctx, "find server", func() error { n = there; return nil })
-		return n, err
+	find := func(ctx context.Context) (int, error) {
+		n := 0
+		if err := w.Do(ctx, "find server", func() error { n = there; return nil }); err != nil {
+			return 0, err
+		}
+		return n, nil
 	}
 	create := func(ctx context.Context) error {
 		return w.Do(ctx, "create server", func() error { there++; return nil })

@@ -19,7 +19,7 @@ type slowCloud struct {
 }
 
 func (c *slowCloud) call(ctx context.Context, what string) error {
-	c.asked = append(c.asked, what)
+	c.asked = append(c.asked, what) // before it waits: only the beginnings of calls are in order
 	return schedulertest.Sleep(ctx, c.takes)
 }
 
@@ -46,6 +46,7 @@ func TestUp(t *testing.T) {
 		e := newEngine(c)
 		task, err := e.up()
 		require.NoError(t, err)
+		clock.Alone(task) // if it waited for ever, the test would say for what
 
 		require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Clock: clock}))
 

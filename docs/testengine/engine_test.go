@@ -34,7 +34,7 @@ func (e *engine) deps() *scheduler.Dependencies[string] {
 	return deps
 }
 
-func (e *engine) up() (scheduler.Task, error) {
+func (e *engine) up() (*scheduler.DependencyTaskGroup[string], error) {
 	return scheduler.NewDependencyTaskGroup(e.deps(), e.create, &scheduler.GroupOptions[string]{
 		Completed: func(name string) bool { return e.disk[name].ID != "" },
 		Timeout:   func(string) time.Duration { return 10 * time.Minute },
@@ -62,7 +62,7 @@ func (e *engine) create(name string) scheduler.Task {
 	})
 }
 
-func (e *engine) down() (scheduler.Task, error) {
+func (e *engine) down() (*scheduler.DependencyTaskGroup[string], error) {
 	return scheduler.NewDependencyTaskGroup(e.deps(), e.remove, &scheduler.GroupOptions[string]{
 		Reverse:   true,
 		Completed: func(name string) bool { return !e.disk[name].Begun },

@@ -25,22 +25,30 @@ type fakeCloud struct {
 	live []string // ids
 }
 
-func (c *fakeCloud) Create(ctx context.Context, name string) (id string, err error) {
-	err = c.w.Do(ctx, "create "+name, func() error {
+func (c *fakeCloud) Create(ctx context.Context, name string) (string, error) {
+	var id string
+	err := c.w.Do(ctx, "create "+name, func() error {
 		c.made++
 		id = fmt.Sprintf("%s-%d", name, c.made)
 		c.live = append(c.live, id)
 		return nil
 	})
-	return id, err
+	if err != nil {
+		return "", err // it may have been created: only its answer is lost
+	}
+	return id, nil
 }
 
-func (c *fakeCloud) Find(ctx context.Context, name string) (ids []string, err error) {
-	err = c.w.Do(ctx, "find "+name, func() error {
+func (c *fakeCloud) Find(ctx context.Context, name string) ([]string, error) {
+	var ids []string
+	err := c.w.Do(ctx, "find "+name, func() error {
 		ids = c.of(name)
 		return nil
 	})
-	return ids, err
+	if err != nil {
+		return nil, err
+	}
+	return ids, nil
 }
 
 func (c *fakeCloud) Delete(ctx context.Context, id string) error {
@@ -84,7 +92,7 @@ func scenario(w *schedulertest.World, change func(e *engine)) error {
 		return nil
 	})
 
-	run := func(name string, make func() (scheduler.Task, error)) error {
+	run := func(name string, make func() (*scheduler.DependencyTaskGroup[string], error)) error {
 		task, err := make()
 		if err != nil {
 			return err
