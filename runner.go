@@ -112,6 +112,8 @@ func (r *TaskRunner) grace() time.Duration {
 
 // Start runs the task's first step. timeout is its time limit from now: 0 means none,
 // and a negative limit has passed at once, so that the task fails without running.
+// The steps are given ctx, but only Run watches for its end: whoever steps by hand calls
+// Stop or Cancel.
 // Start returns the task's error if it fails in its first step, [ErrStarted] if the
 // runner was started before, and [ErrCancelled] if it was cancelled before; nothing has
 // changed then.
