@@ -25,6 +25,10 @@ import (
 // Ready does nothing outside of a group, and for a node that is ready already, that was
 // asked to end, or whose Timeout has passed. In a step it takes effect at once, unless
 // a node ends with its first step; in a call in the next round.
+//
+// A task that was asked to end before it was ready should return its notice. If it
+// returns nil, the node has succeeded, and a run that continues from a [Snapshot] does
+// not start it again.
 func Ready(ctx context.Context) {
 	mustHave(ctx, "Ready")
 	if s := scopeOf(ctx); s != nil && s.group != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/journal"
 )
 
@@ -93,6 +94,28 @@ func TestCrash_power_lost_at_each_write(t *testing.T) {
 			tape.PowerLost(t, n, dir, lucky, chance)
 			requireSound(t, dir, happened(t, tape, n), n%resumeEach() == 0)
 		}
+	}
+}
+
+// A commit synchronizes once, however many records it has, and with Normal not at all: a
+// link of a chain costs one wait for the disk.
+func TestCrash_synchronizes_once_a_commit(t *testing.T) {
+	for _, test := range []struct {
+		deps *scheduler.Dependencies[string]
+		opts journal.Options
+		want int
+	}{
+		{chain(60), journal.Options{}, 61},
+		{wide(60), journal.Options{}, 2},
+		{chain(60), journal.Options{Synchronous: journal.Normal}, 0},
+	} {
+		j, tape := journal.OpenTaped(t, filepath.Join(t.TempDir(), "journal.db"), &test.opts)
+		r, err := journal.NewGroup(j, "x", test.deps, noop, nil)
+		require.NoError(t, err)
+		before := tape.Syncs()
+		require.NoError(t, scheduler.Run(t.Context(), r, nil))
+		require.Equal(t, test.want, tape.Syncs()-before)
+		require.NoError(t, j.Close())
 	}
 }
 

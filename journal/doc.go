@@ -67,7 +67,8 @@
 // not succeeded requires it, directly or not. A service that no node requires starts again
 // if anything but services is left, and in a group with KeepOpen all services do. Otherwise
 // it counts as succeeded, even if its process died before it had ended. So clean-up that
-// must happen belongs in a node of its own. The result that a service has set when it
+// must happen belongs in a node of its own. A service that is asked to end before it is
+// ready must return its notice ([scheduler.Coroutine.StopCause]): nil means success. The result that a service has set when it
 // becomes ready is available to the nodes that require it.
 //
 // Each time the run is opened, GroupOptions.When is called again for all nodes that have
@@ -89,7 +90,8 @@
 // After a failed write nothing more is recorded, and so nothing more starts: the error is
 // thrown into the group, and running nodes have their grace. When the run is opened
 // again, everything that was committed counts; a node that ended after the failure runs
-// again. While another process is writing, commits wait.
+// again. While another process is writing, commits wait. If the file is removed or replaced
+// meanwhile, the error is [ErrGone].
 //
 // The clock is used only for [Journal.Runs] and [Journal.Prune]. Records are numbered,
 // so setting the clock back does no harm.

@@ -55,6 +55,10 @@ var (
 	// ErrReadOnly means that the file cannot be written.
 	ErrReadOnly = errors.New("journal: the file is read-only")
 
+	// ErrGone means that the file, or the one with -wal after its name, was removed or
+	// replaced while it was open. What was recorded since may be lost.
+	ErrGone = errors.New("journal: the file was removed or replaced while it was open")
+
 	// ErrFull means that there is no space left for the file to grow.
 	ErrFull = errors.New("journal: no space left")
 )
@@ -131,7 +135,8 @@ func (e *ValueError) Error() string {
 func (e *ValueError) Unwrap() error { return e.Err }
 
 // FileError is an error of the file itself: [ErrNotJournal], [ErrNewer],
-// [ErrCorrupt], [ErrReadOnly], [ErrFull], [ErrFenced] or an error of the system.
+// [ErrCorrupt], [ErrReadOnly], [ErrFull], [ErrGone], [ErrFenced] or an error of the
+// system.
 type FileError struct {
 	Path string
 	Err  error

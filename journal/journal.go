@@ -40,6 +40,8 @@ type Journal struct {
 	db   *sql.DB // with one connection: SQLite has one writer anyway
 	now  func() time.Time
 
+	place place // read and written in transactions
+
 	insert  *sql.Stmt // rowsMax records at once
 	one     *sql.Stmt
 	epochOf *sql.Stmt
@@ -82,7 +84,7 @@ func open(path string, opts *Options, more url.Values) (*Journal, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	j := &Journal{path: path, db: db, now: time.Now, open: map[*log]bool{}}
+	j := &Journal{path: path, db: db, place: placeOf(path), now: time.Now, open: map[*log]bool{}}
 	if err := j.prepare(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

@@ -173,6 +173,9 @@ func (l *log) begin(nodes int, rollback bool) error {
 		return l.journal.fail(err)
 	}
 	defer tx.Rollback()
+	if err := l.journal.place.check(); err != nil {
+		return l.journal.fail(err)
+	}
 	if l.id == 0 {
 		result, err := tx.Exec(`INSERT INTO run(name, nonce, epoch, owner, begun) VALUES (?, ?, 0, '', ?)`,
 			l.name, l.nonce, l.journal.now().UnixMilli())

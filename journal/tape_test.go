@@ -174,6 +174,18 @@ func (t *Tape) Effect(text string) { t.add(op{kind: opEffect, file: text}) }
 // Len returns how many operations there were.
 func (t *Tape) Len() int { return len(t.ops) }
 
+// Syncs returns how often files were synchronized.
+func (t *Tape) Syncs() (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, o := range t.ops {
+		if o.kind == opSync {
+			n++
+		}
+	}
+	return n
+}
+
 // Effects returns what had happened before operation n.
 func (t *Tape) Effects(n int) []string {
 	var effects []string

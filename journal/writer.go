@@ -193,6 +193,9 @@ func (w *writer) tryCommit(batches []*batch) error {
 		return err
 	}
 	defer tx.Rollback()
+	if err := w.log.journal.place.check(); err != nil {
+		return err
+	}
 	if err := w.log.checkEpoch(tx); err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"syscall"
@@ -26,9 +25,15 @@ type promise struct {
 // promises measures what is promised, and fails if something is broken. The quick
 // form allows twice each limit, and does not ask what small graphs cannot tell.
 func (m measure) promises(ctx context.Context) error {
+	note := ""
 	all := []promise{
-		{"chain, Full: of what as many fsyncs take", 0.8, true, "×", func(ctx context.Context) (float64, error) {
-			return m.ratio(ctx, 6*m.reps+1, engines[0], chain(m.nodes/5), engine{name: "fsync", walk: syncs}, chain(m.nodes/5))
+		{"chain, Full: a node, beyond an fsync of the same bytes", 250, false, " µs", func(ctx context.Context) (float64, error) {
+			l, bytes, err := m.measureLinks(ctx, 8*m.nodes/10)
+			if err == nil {
+				note = fmt.Sprintf("an fsync of the %d bytes of a link took %.2f ms: the chain does %.2f of as many fsyncs",
+					bytes, l.fsync().Seconds()*1e3, l.ratio())
+			}
+			return l.beyond().Seconds() * 1e6, err
 		}},
 		{"chain, Normal: DBOS Transact in its default", 1.5, true, "×", func(ctx context.Context) (float64, error) {
 			return m.ratio(ctx, m.reps, engines[1], chain(m.nodes), engines[5], chain(m.nodes))
@@ -62,6 +67,7 @@ func (m measure) promises(ctx context.Context) error {
 			broken = errors.Join(broken, fmt.Errorf("broken: %s", p.name))
 		}
 	}
+	fmt.Printf("\n%s\n", note)
 	return broken
 }
 
@@ -90,24 +96,6 @@ func (m measure) ratio(ctx context.Context, turns int, a engine, ga graph, b eng
 		ratios = append(ratios, rates[0]/rates[1])
 	}
 	return median(ratios), nil
-}
-
-// syncs writes a page for each node and waits for the disk.
-func syncs(_ context.Context, dir string, g graph) (time.Duration, error) {
-	f, err := os.Create(filepath.Join(dir, "synced"))
-	if err != nil {
-		return 0, err
-	}
-	page, start := make([]byte, 4096), time.Now()
-	for range g.keys {
-		if _, err = f.Write(page); err == nil {
-			err = f.Sync()
-		}
-		if err != nil {
-			break
-		}
-	}
-	return time.Since(start), errors.Join(err, f.Close())
 }
 
 // memory returns what a running node takes more than in a bare group.
