@@ -24,18 +24,32 @@ var (
 // AddError says which node [DependencyTaskGroup.Add] has not added, and why. errors.Is
 // finds [ErrInputClosed], [ErrNodeExists] or [ErrNodeUnknown] in it, and none of them
 // if Add was called where it must not be.
+//
+// If Add came after a stop of the group, it also wraps the notice of that, a
+// [*StopError], or [ErrClosed] if there was none: [Interrupted] reports true, and a
+// node of the group that returns it is cancelled and not failed.
 type AddError struct {
 	Key    any // the node that was to be added
 	Reason string
 
-	is error
+	is   error
+	stop error // the notice, or ErrClosed; nil: the group was not stopped
 }
 
 // Error names the node and the reason.
 func (e *AddError) Error() string { return fmt.Sprintf("scheduler: %v not added: %s", e.Key, e.Reason) }
 
-// Unwrap returns the error that this one is, or nil.
-func (e *AddError) Unwrap() error { return e.is }
+// Unwrap returns the notice or ErrClosed if the group was stopped, else the error that
+// this one is, or nil.
+func (e *AddError) Unwrap() error {
+	if e.stop != nil {
+		return e.stop
+	}
+	return e.is
+}
+
+// Is reports whether this error is target.
+func (e *AddError) Is(target error) bool { return e.is == target } //nolint:errorlint // That very one.
 
 // Add adds a new node to a group with KeepOpen. It requires nodes that are in the group
 // already, in whatever state they are, comes after all others in key order, and takes
@@ -64,17 +78,18 @@ func (g *DependencyTaskGroup[K]) Add(k K, required ...K) error {
 	if g.plan == nil {
 		return &OptionError{Option: "DependencyTaskGroup", Reason: "zero value; use NewDependencyTaskGroup"}
 	}
-	if reason, is := e.refusal(); reason != "" {
-		return &AddError{k, reason, is}
+	if refused := e.refusal(); refused != nil {
+		refused.Key = k
+		return refused
 	}
 	if _, ok := g.plan.find(k); ok {
-		return &AddError{k, "it is in the group already, and edges into it cannot be added; run a group inside it", ErrNodeExists}
+		return &AddError{Key: k, Reason: "it is in the group already, and edges into it cannot be added; run a group inside it", is: ErrNodeExists}
 	}
 	needs := e.input.scratch[:0]
 	for _, r := range required {
 		q, ok := g.plan.find(r)
 		if !ok {
-			return &AddError{k, fmt.Sprintf("it requires %v, which is not in the group", r), ErrNodeUnknown}
+			return &AddError{Key: k, Reason: fmt.Sprintf("it requires %v, which is not in the group", r), is: ErrNodeUnknown}
 		}
 		needs = append(needs, q)
 	}
@@ -174,24 +189,33 @@ func (g *engine) closeInput() {
 }
 
 // refusal says why no node can be added now, and which error that is; or "".
-func (g *engine) refusal() (reason string, is error) {
+func (g *engine) refusal() *AddError {
 	switch {
 	case !g.opts.KeepOpen:
-		return "the group is without KeepOpen", ErrInputClosed
+		return &AddError{Reason: "the group is without KeepOpen", is: ErrInputClosed}
 	case g.opts.Reverse:
-		return "the group goes in reverse", ErrInputClosed
+		return &AddError{Reason: "the group goes in reverse", is: ErrInputClosed}
 	case g.input.closed:
-		return "CloseInput was called", ErrInputClosed
+		return &AddError{Reason: "CloseInput was called", is: ErrInputClosed}
 	case g.phase == phaseEnded:
-		return "the group has ended", ErrInputClosed
+		return &AddError{Reason: "the group has ended", is: ErrInputClosed}
 	case g.phase == phaseStopping || g.watchers.stopped || g.watchers.closed:
-		return "the group was stopped", ErrInputClosed
+		return &AddError{Reason: "the group was stopped", is: ErrInputClosed, stop: g.stopped()}
 	case g.watchers.isTelling():
-		return "Add was called by an Observer", nil
+		return &AddError{Reason: "Add was called by an Observer"}
 	case g.input.asking:
-		return "Add was called by a function of the group's options", nil
+		return &AddError{Reason: "Add was called by a function of the group's options"}
 	}
-	return "", nil
+	return nil
+}
+
+// stopped returns the notice with which the group was stopped, or ErrClosed if it is
+// being closed without one.
+func (g *engine) stopped() error {
+	if g.ending.notice != nil {
+		return g.ending.notice
+	}
+	return ErrClosed
 }
 
 // ask calls a function of the options that decides about nodes.

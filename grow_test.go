@@ -286,6 +286,66 @@ func TestKeepOpen_is_stopped(t *testing.T) {
 	})
 }
 
+// What cannot be added because of a stop is no failure of the node that adds: the error
+// wraps the notice, whatever is around the coroutine and whatever stopped the group.
+func TestAdd_after_a_stop(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("cause")
+	for how, stop := range map[string]func(r *scheduler.TaskRunner, cancel func(error)){
+		"Stop":               func(r *scheduler.TaskRunner, _ func(error)) { r.Stop(cause) },
+		"Interrupt":          func(r *scheduler.TaskRunner, _ func(error)) { r.Interrupt(cause) },
+		"Kill":               func(r *scheduler.TaskRunner, _ func(error)) { r.Kill() },
+		"end of the context": func(_ *scheduler.TaskRunner, cancel func(error)) { cancel(cause) },
+		"failure":            func(*scheduler.TaskRunner, func(error)) {},
+	} {
+		for name, put := range map[string]func(scheduler.Task) scheduler.Task{
+			"bare":     func(task scheduler.Task) scheduler.Task { return task },
+			"renamed":  func(task scheduler.Task) scheduler.Task { return renamed{task, "x"} },
+			"Sequence": func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
+			"group":    func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
+			"AsTask":   func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
+			"Retry": func(task scheduler.Task) scheduler.Task {
+				return scheduler.Retry(scheduler.BackOffFunc(func(int, error) scheduler.Yield { return scheduler.Next }), func(int, error) scheduler.Task { return task })
+			},
+			"Finally": func(task scheduler.Task) scheduler.Task { return scheduler.Finally(task, lasting(0, nil)) },
+		} {
+			t.Run(how+" "+name, func(t *testing.T) {
+				var g *scheduler.DependencyTaskGroup[string]
+				var late error
+				g = newGroup(t, "a b", func(k string) scheduler.Task {
+					if k == "b" {
+						if how == "failure" {
+							return lasting(1, cause)
+						}
+						return lasting(3600, nil)
+					}
+					return put(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+						_ = co.Yield(scheduler.On(co.Stopping()))
+						late = g.Add("late")
+						return fmt.Errorf("one more: %w", late)
+					}))
+				}, &scheduler.GroupOptions[string]{KeepOpen: true})
+				clock := newClock()
+				r := scheduler.NewTaskRunner(g, &scheduler.RunnerOptions{Clock: clock, Grace: time.Minute})
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				require.NoError(t, r.Start(ctx, 0))
+				stop(r, cancel)
+				err := r.RunToCompletion(ctx, 0)
+				require.EqualError(t, late, "scheduler: late not added: the group was stopped")
+				require.ErrorIs(t, late, scheduler.ErrInputClosed)
+				require.True(t, scheduler.Interrupted(late))
+				require.Equal(t, scheduler.StateCancelled, g.State("a"), "%v", g.Err("a"))
+				if how != "Kill" {
+					require.ErrorIs(t, late, cause)
+					require.ErrorIs(t, err, cause)
+				}
+				require.NotContains(t, fmt.Sprint(err), "late")
+			})
+		}
+	}
+}
+
 // Members that are closed at once cannot add any more, whoever closes them.
 func TestAdd_in_Close(t *testing.T) {
 	t.Parallel()
