@@ -72,6 +72,10 @@ func (d *Dependencies[K]) must() {
 // Add, or the first call after it, panics beyond 2³¹-1 nodes or edges.
 func (d *Dependencies[K]) Add(requirer K, required ...K) {
 	d.change()
+	if d.index.Len() < cachedKeys {
+		d.addAtOnce(requirer, required)
+		return
+	}
 	if len(required) == 0 {
 		d.reserve(1)
 		d.added.alone |= 1 << d.added.enter(d.index.Hash(requirer))
@@ -79,6 +83,22 @@ func (d *Dependencies[K]) Add(requirer K, required ...K) {
 	for _, k := range required {
 		d.reserve(2)
 		d.added.connect(d.index, requirer, k)
+	}
+}
+
+// cachedKeys is how many keys are in the cache in any case, so that there is nothing to be
+// gained from a batch, and its memory would be most of what a small graph takes.
+const cachedKeys = 256
+
+// addAtOnce is Add without a batch.
+func (d *Dependencies[K]) addAtOnce(requirer K, required []K) {
+	if len(required) == 0 {
+		d.edges.declare(d.index.Enter(requirer))
+	}
+	for _, k := range required {
+		to, from := d.index.Hash(k), d.index.Hash(requirer) // if one panics, nothing has been entered
+		number := d.index.EnterHashed(to)
+		d.edges.connect(d.index.EnterHashed(from), number)
 	}
 }
 

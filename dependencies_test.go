@@ -209,31 +209,64 @@ func TestDependencies_Add(t *testing.T) {
 			require.Equal(t, []int{0, -1}, slices.Collect(together.Nodes())[:2])
 		}
 	})
-	t.Run("a key that is not equal to itself is a new node each time", func(t *testing.T) {
-		t.Parallel()
-		deps := scheduler.NewDependencies[float64]()
-		deps.Add(math.NaN(), 1)
-		deps.Add(math.NaN(), 1)
-		require.Equal(t, 3, deps.Len())
-		require.False(t, deps.Contains(math.NaN()))
-		require.Empty(t, slices.Collect(deps.Requires(math.NaN())))
-		require.Zero(t, deps.From(math.NaN()).Len())
-		require.Len(t, slices.Collect(deps.RequiredBy(1)), 2)
-	})
-	t.Run("panics for a key that is not comparable", func(t *testing.T) {
-		t.Parallel()
-		deps := scheduler.NewDependencies[any]()
-		deps.Add("a", 1)
-		bad := []int{1}
-		require.Panics(t, func() { deps.Add(bad) })
-		require.Panics(t, func() { deps.Add("x", bad) })
-		require.Panics(t, func() { deps.Add(bad, "x") })
-		require.Panics(t, func() { deps.Add("a", bad) })
-		require.Panics(t, func() { deps.Contains(bad) })
-		require.Equal(t, []any{1, "a"}, slices.Collect(deps.All()))
+	// Many keys are numbered together, few at once.
+	for _, before := range []int{0, 300} {
+		t.Run(fmt.Sprintf("a key that is not equal to itself is a new node each time, after %d others", before), func(t *testing.T) {
+			t.Parallel()
+			deps := scheduler.NewDependencies[float64]()
+			for i := range before {
+				deps.Add(float64(-i - 1))
+			}
+			deps.Add(math.NaN(), 1)
+			deps.Add(math.NaN(), 1, 1)
+			require.Equal(t, before+4, deps.Len())
+			require.False(t, deps.Contains(math.NaN()))
+			require.Empty(t, slices.Collect(deps.Requires(math.NaN())))
+			require.Zero(t, deps.From(math.NaN()).Len())
+			require.Len(t, slices.Collect(deps.RequiredBy(1)), 3)
+		})
+		t.Run(fmt.Sprintf("panics for a key that is not comparable, after %d others", before), func(t *testing.T) {
+			t.Parallel()
+			deps := scheduler.NewDependencies[any]()
+			for i := range before {
+				deps.Add(-i - 1)
+			}
+			deps.Add("a", 1)
+			bad := []int{1}
+			require.Panics(t, func() { deps.Add(bad) })
+			require.Panics(t, func() { deps.Add("x", bad) })
+			require.Panics(t, func() { deps.Add(bad, "x") })
+			require.Panics(t, func() { deps.Add("a", bad) })
+			require.Panics(t, func() { deps.Contains(bad) })
+			require.Equal(t, []any{1, "a"}, slices.Collect(deps.All())[before:])
 
-		require.Panics(t, func() { deps.Add("b", 2, bad, 3) })
-		require.Equal(t, []any{1, "a", 2, "b"}, slices.Collect(deps.All()), "what came before it was added")
+			require.Panics(t, func() { deps.Add("b", 2, bad, 3) })
+			require.Equal(t, []any{1, "a", 2, "b"}, slices.Collect(deps.All())[before:], "what came before it was added")
+		})
+	}
+	t.Run("the same after many others", func(t *testing.T) {
+		t.Parallel()
+		random := rand.New(rand.NewPCG(4, 2))
+		for range 200 {
+			few, many := scheduler.NewDependencies[int](), scheduler.NewDependencies[int]()
+			for i := range 200 + random.IntN(100) { // the last of them make few many
+				many.Add(-i - 1)
+			}
+			for range random.IntN(120) {
+				requirer, required := random.IntN(20), make([]int, random.IntN(4))
+				for i := range required {
+					required[i] = random.IntN(20)
+				}
+				few.Add(requirer, required...)
+				many.Add(requirer, required...)
+				if random.IntN(20) == 0 {
+					require.Equal(t, few.Contains(requirer), many.Contains(requirer))
+				}
+			}
+			many = many.Subset(func(k int) bool { return k >= 0 })
+			require.Equal(t, few.String(), many.String())
+			require.Equal(t, slices.Collect(few.Undeclared()), slices.Collect(many.Undeclared()))
+		}
 	})
 }
 

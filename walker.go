@@ -84,21 +84,36 @@ func (w *walker) sleep() {
 
 // work makes calls, and drives. arrives is as in take.
 func (w *walker) work(arrives bool) {
-	returned := false
+	returned, hasRoom := false, false
 	defer func() {
 		if !returned { // the call has ended its goroutine
 			go w.work(false)
 		}
 	}()
-	for {
+	for ; ; arrives = false {
 		if c := w.workers.take(arrives); c != nil {
 			c.run(w)
-		} else if !w.drive(false) {
+			continue
+		}
+		if !hasRoom && w.isDue() {
+			makeRoom(0)
+			hasRoom = true
+		}
+		if !w.drive(false) {
 			break
 		}
-		arrives = false
 	}
 	returned = true
+}
+
+// makeRoom makes the stack of a goroutine as large as a step needs it. In the middle
+// of a step, where all that is on the stack has to be moved, it takes as long as some
+// calls.
+//
+//go:noinline
+func makeRoom(at int) byte {
+	var room [4 << 10]byte
+	return room[at]
 }
 
 // isDue reports whether a step is to be made.

@@ -16,7 +16,7 @@ type Edges struct {
 type edge struct{ from, to int32 }
 
 const (
-	firstBlock = 8
+	firstBlock = 32
 	mostBlock  = 1 << 16
 )
 

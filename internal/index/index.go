@@ -70,6 +70,12 @@ func (x *Index[K]) Hash(k K) Hashed[K] {
 	return Hashed[K]{k, maphash.Comparable(x.seed, k)}
 }
 
+// EnterHashed returns the number of a key, which it enters if it is new.
+func (x *Index[K]) EnterHashed(k Hashed[K]) int32 {
+	x.reserve(1)
+	return x.enter(k.Key, k.hash)
+}
+
 // Batch is the largest number of keys that EnterAll takes.
 const Batch = 32
 
@@ -128,7 +134,7 @@ func (x *Index[K]) enter(k K, hash uint64) int32 {
 	if len(x.keys) == cap(x.keys) {
 		// Twice the room each time: append alone goes by a quarter at this
 		// size, and so copies a list of keys four times over.
-		x.keys = slices.Grow(x.keys, len(x.keys)+8)
+		x.keys = slices.Grow(x.keys, len(x.keys)+16)
 	}
 	x.keys = append(x.keys, k)
 	x.slots[free] = hash&^math.MaxUint32 | uint64(n+1)
@@ -167,8 +173,8 @@ func (x *Index[K]) grow() {
 	old := x.slots
 	if len(old) == 0 {
 		x.seed = maphash.MakeSeed()
-		x.shift = 64 - 3
-		x.slots = make([]uint64, 1<<3)
+		x.shift = 64 - 5
+		x.slots = make([]uint64, 1<<5)
 		return
 	}
 	x.shift--
