@@ -281,7 +281,7 @@ func TestClaims_of_large_weights(t *testing.T) {
 // A Limiter that NewLimiter did not make is an error, not a nil dereference.
 func TestClaims_of_a_zero_Limiter(t *testing.T) {
 	err := scheduler.Run(t.Context(), claiming(t, "a", map[string][]scheduler.Claim{"a": unit(new(scheduler.Limiter))}, nothing), nil)
-	require.EqualError(t, err, "a: scheduler: GroupOptions.Claims: a Limiter that NewLimiter did not make")
+	require.EqualError(t, err, "a: scheduler: GroupOptions.Claims: zero Limiter; use NewLimiter")
 }
 
 // box is a task that pauses for a round and then runs a group of one node with a

@@ -31,10 +31,10 @@ var (
 
 	// ErrIgnoredClose is returned by Close when a coroutine yielded although it was
 	// being closed, and was ended by force.
-	ErrIgnoredClose = errors.New("scheduler: coroutine went on after close and was ended by force")
+	ErrIgnoredClose = errors.New("scheduler: coroutine yielded while being closed, and was ended by force")
 
 	// ErrNoYield fails a task whose step returned the zero Yield and no error.
-	ErrNoYield = errors.New("scheduler: step returned neither a yield nor an error")
+	ErrNoYield = errors.New("scheduler: step returned no Yield and no error; return Done to end the task")
 
 	// ErrSkip is returned by a task, possibly wrapped, to skip itself and its
 	// dependents. This is not a failure.

@@ -25,10 +25,10 @@ var sentinels = map[string]error{
 	"scheduler: closed":              scheduler.ErrClosed,
 	"scheduler: nil task":            scheduler.ErrNilTask,
 	"scheduler: circular dependency": scheduler.ErrCircularDependency,
-	"scheduler: coroutine went on after close and was ended by force": scheduler.ErrIgnoredClose,
-	"scheduler: step returned neither a yield nor an error":           scheduler.ErrNoYield,
-	"scheduler: task panicked or ended its goroutine":                 scheduler.ErrAborted,
-	"scheduler: call ended its goroutine with runtime.Goexit":         scheduler.ErrGoexit,
+	"scheduler: coroutine yielded while being closed, and was ended by force":     scheduler.ErrIgnoredClose,
+	"scheduler: step returned no Yield and no error; return Done to end the task": scheduler.ErrNoYield,
+	"scheduler: task panicked or ended its goroutine":                             scheduler.ErrAborted,
+	"scheduler: call ended its goroutine with runtime.Goexit":                     scheduler.ErrGoexit,
 	"scheduler: skip":    scheduler.ErrSkip,
 	"scheduler: drained": scheduler.ErrDrained,
 }
@@ -566,7 +566,7 @@ func TestMisuse_of_nil_and_zero(t *testing.T) {
 		"scheduler: TaskRunner: zero value; use NewTaskRunner":            new(scheduler.TaskRunner).Run(t.Context()),
 		"scheduler: task: nil Task":                                       scheduler.Run(t.Context(), nil, nil),
 		"scheduler: RunnerOptions.Abandon: negative duration -1ns":        scheduler.Run(t.Context(), task(), &scheduler.RunnerOptions{Abandon: -1}),
-		"scheduler: RunnerOptions.Abandon: needs the system's clock, and": scheduler.Run(t.Context(), task(), &scheduler.RunnerOptions{Abandon: 1, Clock: schedulertest.NewClock(time.Time{})}),
+		"scheduler: RunnerOptions.Abandon: needs the system's clock, but": scheduler.Run(t.Context(), task(), &scheduler.RunnerOptions{Abandon: 1, Clock: schedulertest.NewClock(time.Time{})}),
 	} {
 		require.ErrorContains(t, err, strings.TrimSpace(want))
 		var option *scheduler.OptionError
@@ -660,7 +660,7 @@ func TestTimes_saturate(t *testing.T) {
 		for _, year := range []int{1000, 1600, 2300} {
 			clock := schedulertest.NewClock(time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC))
 			err := scheduler.Run(t.Context(), scheduler.Pause(scheduler.Next), &scheduler.RunnerOptions{Clock: clock})
-			require.EqualError(t, err, fmt.Sprintf("scheduler: RunnerOptions.Clock: shows %04d-01-01, which is not from 1678 to 2262", year))
+			require.EqualError(t, err, fmt.Sprintf("scheduler: RunnerOptions.Clock: shows %04d-01-01; the year must be from 1678 to 2262", year))
 		}
 	})
 }
@@ -705,9 +705,9 @@ func TestMisuse_panics_with_a_sentence(t *testing.T) {
 		"scheduler: Dependencies.Subset: nil function":         func() { graph("a").Subset(nil) },
 		"scheduler: Translate: nil function":                   func() { scheduler.Translate[string, int](graph("a"), nil) },
 
-		"scheduler: Limiter.SetCapacity: a Limiter that NewLimiter did not make": func() { new(scheduler.Limiter).SetCapacity(1) },
-		"scheduler: Limiter.InUse: a Limiter that NewLimiter did not make":       func() { new(scheduler.Limiter).InUse() },
-		"scheduler: Limiter.Waiting: a Limiter that NewLimiter did not make":     func() { limit.Waiting() },
+		"scheduler: Limiter.SetCapacity: zero Limiter; use NewLimiter": func() { new(scheduler.Limiter).SetCapacity(1) },
+		"scheduler: Limiter.InUse: zero Limiter; use NewLimiter":       func() { new(scheduler.Limiter).InUse() },
+		"scheduler: Limiter.Waiting: zero Limiter; use NewLimiter":     func() { limit.Waiting() },
 
 		"scheduler: Call: nil Coroutine":                             func() { _, _ = scheduler.Call(nil, number) },
 		"scheduler: Coroutine.Yield called outside its function":     func() { _ = co.Yield(scheduler.Next) },

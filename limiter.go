@@ -77,7 +77,7 @@ func (l *Limiter) Waiting() int { return l.must("Waiting").Waiting() }
 // must returns what NewLimiter has made, and panics without it.
 func (l *Limiter) must(method string) *claims.Limiter {
 	if l == nil || l.lines == nil {
-		panic("scheduler: Limiter." + method + ": a Limiter that NewLimiter did not make")
+		panic("scheduler: Limiter." + method + ": zero Limiter; use NewLimiter")
 	}
 	return l.lines
 }
@@ -114,7 +114,7 @@ func mergeClaims(option string, given []Claim) ([]Claim, error) {
 		case c.Limiter == nil:
 			return nil, &OptionError{Option: option, Reason: "nil Limiter"}
 		case c.Limiter.lines == nil:
-			return nil, &OptionError{Option: option, Reason: "a Limiter that NewLimiter did not make"}
+			return nil, &OptionError{Option: option, Reason: "zero Limiter; use NewLimiter"}
 		case c.Weight < 1:
 			return nil, &OptionError{Option: option, Reason: fmt.Sprintf("weight %d of %s is below 1", c.Weight, c.Limiter)}
 		}

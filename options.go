@@ -20,13 +20,13 @@ func checkOptions(o *options, noDeps, noTask bool) error {
 	case o.Limit < 0:
 		return &OptionError{Option: "GroupOptions.Limit", Reason: fmt.Sprintf("negative number %d", o.Limit)}
 	case o.Grace != 0 && o.GraceFor != nil:
-		return &OptionError{Option: "GroupOptions.Grace", Reason: "given beside GraceFor"}
+		return &OptionError{Option: "GroupOptions.Grace", Reason: "cannot be combined with GraceFor"}
 	case o.AggregateErrors && o.OnError != nil:
-		return &OptionError{Option: "GroupOptions.AggregateErrors", Reason: "given beside OnError"}
+		return &OptionError{Option: "GroupOptions.AggregateErrors", Reason: "cannot be combined with OnError"}
 	case o.Priority != nil && o.Limit == 0 && o.Claims == nil:
-		return &OptionError{Option: "GroupOptions.Priority", Reason: "given without Limit or Claims, which it needs"}
+		return &OptionError{Option: "GroupOptions.Priority", Reason: "needs Limit or Claims"}
 	case o.Estimate != nil && o.Limit == 0 && o.Claims == nil:
-		return &OptionError{Option: "GroupOptions.Estimate", Reason: "given without Limit or Claims, which it needs"}
+		return &OptionError{Option: "GroupOptions.Estimate", Reason: "needs Limit or Claims"}
 	}
 	if err := checkDuration("GroupOptions.SlowStep", o.SlowStep); err != nil {
 		return err

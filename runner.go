@@ -100,7 +100,7 @@ func (r *TaskRunner) must(method string) {
 
 var errZeroRunner = &OptionError{Option: "TaskRunner", Reason: "zero value; use NewTaskRunner"}
 
-var errAbandonClock = &OptionError{Option: "RunnerOptions.Abandon", Reason: "needs the system's clock, and the run has another"}
+var errAbandonClock = &OptionError{Option: "RunnerOptions.Abandon", Reason: "needs the system's clock, but the run has another"}
 
 // grace is how long the task may continue.
 func (r *TaskRunner) grace() time.Duration {
@@ -148,7 +148,7 @@ func (r *TaskRunner) begin(ctx context.Context, timeout time.Duration) error {
 	if r.opts.Clock != nil {
 		clock = r.opts.Clock
 		if t := clock.Now(); !isSeen(t) {
-			return &OptionError{Option: "RunnerOptions.Clock", Reason: "shows " + t.UTC().Format(time.DateOnly) + ", which is not from 1678 to 2262"}
+			return &OptionError{Option: "RunnerOptions.Clock", Reason: "shows " + t.UTC().Format(time.DateOnly) + "; the year must be from 1678 to 2262"}
 		}
 	}
 	if _, ok := clock.(*systemClock); !ok && r.opts.Abandon > 0 {

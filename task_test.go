@@ -1098,12 +1098,12 @@ func TestWatchdog_misuse(t *testing.T) {
 	task := func() scheduler.Task { return scheduler.Pause(scheduler.Next) }
 	clock := newClock()
 	for want, err := range map[string]error{
-		"After is 0s, and has to be above 0":                              scheduler.Run(t.Context(), task(), &scheduler.RunnerOptions{Watchdog: scheduler.Watchdog{Report: report}}),
-		"After is -1ns, and has to be above 0":                            scheduler.Run(t.Context(), task(), &scheduler.RunnerOptions{Watchdog: scheduler.Watchdog{After: -1}}),
-		"nil Report":                                                      scheduler.Run(t.Context(), task(), &scheduler.RunnerOptions{Watchdog: scheduler.Watchdog{After: 1}}),
-		"needs the system's clock, and the run has another":               scheduler.Run(t.Context(), task(), &scheduler.RunnerOptions{Watchdog: on, Clock: clock}),
-		"needs the system's clock, and the run has another ":              scheduler.Run(scheduler.WithClock(t.Context(), clock), task(), &scheduler.RunnerOptions{Watchdog: on}),
-		"is for the outermost runner, and this one is inside another run": scheduler.Run(t.Context(), scheduler.Subrun(scheduler.NewTaskRunner(task(), &scheduler.RunnerOptions{Watchdog: on})), nil),
+		"After is 0s; it must be positive":                            scheduler.Run(t.Context(), task(), &scheduler.RunnerOptions{Watchdog: scheduler.Watchdog{Report: report}}),
+		"After is -1ns; it must be positive":                          scheduler.Run(t.Context(), task(), &scheduler.RunnerOptions{Watchdog: scheduler.Watchdog{After: -1}}),
+		"nil Report":                                                  scheduler.Run(t.Context(), task(), &scheduler.RunnerOptions{Watchdog: scheduler.Watchdog{After: 1}}),
+		"needs the system's clock, but the run has another":           scheduler.Run(t.Context(), task(), &scheduler.RunnerOptions{Watchdog: on, Clock: clock}),
+		"needs the system's clock, but the run has another ":          scheduler.Run(scheduler.WithClock(t.Context(), clock), task(), &scheduler.RunnerOptions{Watchdog: on}),
+		"is for the outermost runner; this one is inside another run": scheduler.Run(t.Context(), scheduler.Subrun(scheduler.NewTaskRunner(task(), &scheduler.RunnerOptions{Watchdog: on})), nil),
 	} {
 		var e *scheduler.OptionError
 		require.ErrorAs(t, err, &e)

@@ -36,7 +36,7 @@ func (w Watchdog) check() error {
 	case w.After == 0 && w.Report == nil:
 		return nil
 	case w.After <= 0:
-		return &OptionError{Option: "RunnerOptions.Watchdog", Reason: "After is " + w.After.String() + ", and has to be above 0"}
+		return &OptionError{Option: "RunnerOptions.Watchdog", Reason: "After is " + w.After.String() + "; it must be positive"}
 	case w.Report == nil:
 		return &OptionError{Option: "RunnerOptions.Watchdog", Reason: "nil Report"}
 	}
@@ -45,7 +45,7 @@ func (w Watchdog) check() error {
 
 var (
 	errWatchdogClock = &OptionError{Option: "RunnerOptions.Watchdog", Reason: errAbandonClock.Reason}
-	errWatchdogInner = &OptionError{Option: "RunnerOptions.Watchdog", Reason: "is for the outermost runner, and this one is inside another run"}
+	errWatchdogInner = &OptionError{Option: "RunnerOptions.Watchdog", Reason: "is for the outermost runner; this one is inside another run"}
 )
 
 // watch is the watchdog of a run.

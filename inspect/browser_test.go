@@ -318,7 +318,7 @@ func TestBrowser(t *testing.T) {
 	require.Contains(t, w.text("#failure-chain"), "no console")
 	w.do(click("#failure summary"))
 
-	// The time line has what ran, and marks the longest path.
+	// The timeline has what ran, and marks the longest path.
 	w.do(chromedp.Click(graphNode("server-2")))
 	w.until(`document.querySelector('#node h2').innerText === 'server-2'`)
 	w.shot("failed")

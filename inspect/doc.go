@@ -40,7 +40,7 @@
 //
 // A group that is abandoned between two steps, without having been closed, never
 // ends. The page does not keep it in memory, notices when it has been collected, and
-// shows it as "unheard of".
+// shows it as "lost".
 //
 // # Endpoints
 //
@@ -57,7 +57,7 @@
 //	  "path": "web/app",                of that node
 //	  "reverse": false,
 //	  "status": "running",              or asked to end, stopping, draining, closing; or how it ended:
-//	                                    succeeded, failed, timed out, cancelled, drained, unheard of
+//	                                    succeeded, failed, timed out, cancelled, drained, lost
 //	  "cause": {…},                     why it is stopping or was asked to end; see below
 //	  "error": {…},                     what it ended with
 //	  "began": 1.7e12, "ended": 1.7e12, "last": 1.7e12,     the latest change

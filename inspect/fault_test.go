@@ -363,13 +363,13 @@ func TestPage_of_a_group_that_was_dropped(t *testing.T) {
 		runtime.GC()
 		time.Sleep(10 * time.Second) //nolint:forbidigo // in a bubble
 		s := ask[runList](t, page, "runs").Runs[0]
-		require.Equal(t, "unheard of", s.Status)
+		require.Equal(t, "lost", s.Status)
 		require.Equal(t, s.Began, s.Last)
 		require.Equal(t, s.Began, s.Ended)
 		n := ask[nodePage](t, page, "node?id=1&node=0")
 		require.Equal(t, "running", n.State)
 		require.False(t, n.Busy)
-		require.Equal(t, "unheard of", last[runList](t, viewer.events(), "runs").Runs[0].Status)
+		require.Equal(t, "lost", last[runList](t, viewer.events(), "runs").Runs[0].Status)
 		require.NoError(t, scheduler.Run(t.Context(), newGroup(t, page, "a", lastingNothing, nil), nil))
 		require.Equal(t, http.StatusNotFound, get(page, "run?id=1").Code)
 	})

@@ -218,7 +218,7 @@ func (r *run) finish(at int64, status string, err *failure) {
 }
 
 // lostStatus is that of a run whose group was dropped between two steps.
-const lostStatus = "unheard of"
+const lostStatus = "lost"
 
 // lose ends the run of a group that nobody can step any more.
 func (r *run) lose() bool {

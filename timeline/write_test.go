@@ -164,7 +164,7 @@ func TestWrite_errors(t *testing.T) {
 	require.Equal(t, errFull, err)
 }
 
-// The scale of a time line has a few round steps, however long it is.
+// The scale of a timeline has a few round steps, however long it is.
 func TestWriteSVG_ticks(t *testing.T) {
 	t.Parallel()
 	for total := time.Duration(1); total < 100*365*24*time.Hour; total = total*3/2 + 1 {

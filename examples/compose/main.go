@@ -45,7 +45,13 @@ func command(args []string) error {
 		profiles = append(profiles, name)
 		return nil
 	})
-	if err := flags.Parse(args); err != nil {
+	flags.Usage = func() {
+		fmt.Fprintln(flags.Output(), "usage: compose [flags] up | down\n\nup runs the services of a compose file as processes until Ctrl-C or down.\n\nflags:")
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	switch lock := *file + ".lock"; strings.Join(flags.Args(), " ") {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"time"
@@ -12,6 +13,8 @@ import (
 )
 
 func main() {
+	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: fleet    runs a thousand small stacks by simulated time") }
+	flag.Parse()
 	const stacks = 1000
 	clock := schedulertest.NewClock(time.Time{}) // a demonstration needs no real time
 	start := clock.Now()

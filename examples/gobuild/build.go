@@ -148,7 +148,7 @@ func (b *Build) WriteReport(w io.Writer) error {
 	return err
 }
 
-// WriteSVG writes the time line as a picture.
+// WriteSVG writes the timeline as a picture.
 func (b *Build) WriteSVG(w io.Writer) error { return timeline.WriteSVG(w, b.report.Spans()) }
 
 // WriteTrace writes it for a trace viewer.

@@ -27,7 +27,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("gobuild", flag.ContinueOnError)
 	limit := f.Int("p", runtime.GOMAXPROCS(0), "how many `processes` at a time")
-	dir := f.String("o", "", "`directory` for the time line, as gobuild.svg and gobuild.json (open that in ui.perfetto.dev)")
+	dir := f.String("o", "", "`directory` for the timeline, as gobuild.svg and gobuild.json (open that in ui.perfetto.dev)")
 	if err := f.Parse(args); err != nil {
 		return err
 	}

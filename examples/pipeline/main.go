@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,9 +24,11 @@ import (
 )
 
 func main() {
+	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: pipeline [file]    runs the jobs of a file") }
+	flag.Parse()
 	file := "examples/pipeline/pipeline.yaml"
-	if len(os.Args) > 1 {
-		file = os.Args[1]
+	if flag.NArg() > 0 {
+		file = flag.Arg(0)
 	}
 	if err := runFile(file); err != nil {
 		fmt.Fprintln(os.Stderr, err)

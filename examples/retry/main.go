@@ -10,6 +10,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"time"
@@ -21,6 +22,8 @@ import (
 )
 
 func main() {
+	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: retry    repeats operations that fail, by simulated time") }
+	flag.Parse()
 	clock := schedulertest.NewClock(time.Time{}) // a demonstration needs no real time
 	if err := upload(clock, 4); err != nil {
 		fmt.Fprintln(os.Stderr, err)

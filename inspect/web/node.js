@@ -48,7 +48,7 @@ export class NodePage {
       if (!answer.ok) throw new Error(await answer.text());
       page = await answer.json();
     } catch (err) {
-      if (key === this.#key) this.#show([el('p', { class: 'muted' }, `Not to be had: ${err.message}`)]);
+      if (key === this.#key) this.#show([el('p', { class: 'muted' }, `Not available: ${err.message}`)]);
       return;
     }
     if (key !== this.#key) return;

@@ -91,7 +91,7 @@ function header() {
 function where(summary, arriving) {
   return [
     summary.path && `in ${summary.path}`, summary.reverse && 'in reverse',
-    summary.status === 'unheard of' && `since ${new Date(summary.last).toLocaleString()}`,
+    summary.status === 'lost' && `since ${new Date(summary.last).toLocaleString()}`,
     arriving && `${count(arriving.there)} of ${count(arriving.all)} nodes have arrived …`,
   ].filter(Boolean).join(', ');
 }

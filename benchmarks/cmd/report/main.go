@@ -29,11 +29,11 @@ func main() {
 	var r report
 	flag.BoolVar(&r.quick, "quick", false, "smaller and fewer: under a minute")
 	flag.IntVar(&r.reps, "reps", 0, "runs of which the median is taken (default 9, quick 3)")
-	flag.StringVar(&r.only, "rows", "", "only the limits whose names contain this")
+	flag.StringVar(&r.only, "rows", "", "only the limits whose names contain `text`")
 	check := flag.Bool("check", false, "compare with the limits, nothing else")
 	grows := flag.Bool("growth", false, "print the table of growth, nothing else")
-	write := flag.String("write", "", "the root of the repository: write the tables of README.md and docs/performance.md")
-	long := flag.Duration("soak", 0, "make, run and cancel random groups for so long")
+	write := flag.String("write", "", "measure the tables of README.md and docs/performance.md, and write them below this `directory`")
+	long := flag.Duration("soak", 0, "make, run and cancel random groups for this `time`")
 	flag.Parse()
 	if r.reps == 0 {
 		r.reps = 9
