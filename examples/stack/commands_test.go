@@ -20,6 +20,9 @@ func TestPlan_errors(t *testing.T) {
   b: {type: OS::Nova::Server}
   c: {type: Local::Port, properties: {port: many}}
   d: {type: OS::Heat::Value, properties: {value: {get_attr: [c, colour]}}}
+  e: {type: Local::Process, properties: {command: [], health_check: {file: x}}}
+  f: {type: Local::Process, properties: {command: ["true"], health_check: {timeout: 3}}}
+  g: {type: Local::Process, properties: {command: ["true"], health_check: {tcp: "h:1", timeout: soon}}}
 `)
 	code, text := run(t, dir, "up", "-template", file)
 	require.Equal(t, exitFailed, code)
@@ -29,6 +32,10 @@ func TestPlan_errors(t *testing.T) {
 		`template.yaml:7: resource "b": unknown type "OS::Nova::Server": it needs -simulate, or is one of `,
 		`template.yaml:8: resource "c": property "port" must be a number, not "many"`,
 		`template.yaml:9: resource "d": get_attr: c (Local::Port) has no attribute "colour": it has port, address`,
+		`template.yaml:10: resource "e": property "command": is empty`,
+		`template.yaml:10: resource "e": property "health_check": unknown key "file": there are http, tcp, interval and timeout`,
+		`template.yaml:11: resource "f": property "health_check": needs http or tcp`,
+		`template.yaml:12: resource "g": property "health_check": property "timeout" must be a number, not "soon"`,
 	} {
 		require.Contains(t, text, want)
 	}
@@ -157,4 +164,21 @@ resources:
 	up.interrupt()
 	require.Zero(t, up.wait())
 	nothingIsLeft(t, dir)
+}
+
+// TestOutputs: an output that cannot be computed is said, and the stack is up all the same.
+func TestOutputs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	code, text := run(t, dir, "up", "-simulate", "-template", write(t, dir, `
+  v: {type: OS::Heat::Value, properties: {value: ninety}}
+outputs:
+  url: {value: {make_url: {scheme: http, host: h, port: {get_attr: [v, value]}}}}
+  value: {value: {get_attr: [v, value]}}
+`))
+	require.Zero(t, code)
+	require.Regexp(t, `  url: .*template.yaml:\d+: make_url: port "ninety" is not a number`, text)
+	require.Contains(t, text, "  value = ninety\n")
+	require.Contains(t, text, "create 1 resource\n")
+	require.Contains(t, text, "Nothing is left behind.")
 }

@@ -19,7 +19,7 @@ func TestPolicies(t *testing.T) {
 		require.Contains(t, text, "skipped      after_left, because of left")
 		require.Contains(t, text, "skipped      after_both, because of left")
 		require.Regexp(t, `cancelled +.*slow`, text)
-		require.Contains(t, text, `"down" deletes it, and another "up" goes on from here.`)
+		require.Contains(t, text, `"down" deletes it; another "up" continues from here.`)
 		require.Regexp(t, `base +OS::Heat::TestResource +CREATE_COMPLETE`, text)
 		require.Regexp(t, `left +OS::Heat::TestResource +CREATE_FAILED`, text)
 		require.Regexp(t, `slow +OS::Heat::TestResource +CREATE_IN_PROGRESS`, text)

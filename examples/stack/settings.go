@@ -38,11 +38,11 @@ func (s *settings) flags(command string) *flag.FlagSet {
 
 func (s *settings) templateFlags(f *flag.FlagSet) {
 	f.StringVar(&s.template, "template", "", "template `file` (default: the one built in)")
-	f.Func("env", "environment `file` with parameters and a resource_registry; may be given again, the last one counts", func(v string) error {
+	f.Func("env", "environment `file` with parameters and a resource_registry; may be repeated, later files win", func(v string) error {
 		s.environments = append(s.environments, v)
 		return nil
 	})
-	f.Func("param", "`name=value` of a parameter; may be given again", func(v string) error {
+	f.Func("param", "`name=value` of a parameter; may be repeated", func(v string) error {
 		name, value, ok := strings.Cut(v, "=")
 		if !ok {
 			return errors.New("not name=value")
@@ -55,7 +55,7 @@ func (s *settings) templateFlags(f *flag.FlagSet) {
 }
 
 func (s *settings) progressFlag(f *flag.FlagSet) {
-	f.StringVar(&s.progress, "progress", "auto", "`how` to show progress: live, plain, or auto by whether this is a terminal")
+	f.StringVar(&s.progress, "progress", "auto", "`how` to show progress: live, plain, or auto (live on a terminal)")
 }
 
 // parse parses the flags and refuses what is left over.

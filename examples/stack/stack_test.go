@@ -264,7 +264,7 @@ func TestFailures(t *testing.T) {
     properties:
       command: [sh, -c, "echo no such luck; exit 3"]
       health_check: {tcp: "127.0.0.1:1"}
-`, "p: the process ended before it was healthy: exit status 3; its last words: no such luck",
+`, "p: the process ended before it was healthy: exit status 3; its last output: no such luck",
 		},
 		"no such program": {
 			`
@@ -282,7 +282,7 @@ func TestFailures(t *testing.T) {
       command: [sleep, 3600]
       health_check: {tcp: {get_attr: [port, address]}, timeout: 0.3, interval: 0.01}
   keeper: {type: Local::HTTPWait, properties: {url: "http://127.0.0.1:1/", timeout: 0.3}}
-`, "not within 300ms: ",
+`, "no success within 300ms: ",
 		},
 		"no signal": {
 			`
@@ -329,7 +329,7 @@ func TestFailures(t *testing.T) {
 		"random": {
 			`
   r: {type: OS::Heat::RandomString, properties: {length: 3, character_classes: [{class: digits, min: 4}]}}
-`, "r: the character classes ask for more characters than there may be",
+`, "r: the character classes require more characters than length allows",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -145,7 +146,7 @@ func TestStrangers_state(t *testing.T) {
 			for _, command := range []string{"up", "down", "status"} {
 				code, said := run(t, dir, command, "-dir", "data")
 				require.Equal(t, exitFailed, code, said)
-				require.Contains(t, said, "data/demo.db: this is not the state of a stack")
+				require.Contains(t, said, "data/demo.db: not the state of a stack")
 				untouched()
 			}
 		})
@@ -225,4 +226,24 @@ func TestStrangers_afterwards(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestStrangers_inTheDirectory: what a process leaves in the stack's own directory is not the
+// stack's, and is said to stay.
+func TestStrangers_inTheDirectory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := start(t, dir, "up", "-template", write(t, dir, `
+  p: {type: Local::Process, properties: {command: [sh, -c, "echo mine > left; exec sleep 100"]}}
+`))
+	p.until(isUp)
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(filepath.Join(dir, ".stack", "demo", "left"))
+		return err == nil
+	}, patience, 10*time.Millisecond)
+	code, text := run(t, dir, "down")
+	require.Zero(t, code, text)
+	require.Zero(t, p.wait())
+	require.Contains(t, p.out.String(), "Nothing of the stack is left behind. Files that it did not create stay in .stack/demo.")
+	require.FileExists(t, filepath.Join(dir, ".stack", "demo", "left"))
 }

@@ -35,12 +35,12 @@ func (u *upFlags) parse(args []string) error {
 	u.templateFlags(f)
 	u.progressFlag(f)
 	f.StringVar(&u.policy, "on-error", string(engine.Stop), "what to do after a failure: stop, continue or rollback")
-	f.DurationVar(&u.grace, "grace", 3*time.Second, "how long what is running may go on after a failure or an interrupt")
-	f.DurationVar(&u.timeout, "timeout", 0, "of the creation as a whole; 0 is none")
+	f.DurationVar(&u.grace, "grace", 3*time.Second, "how long running resources may continue after a failure or an interrupt")
+	f.DurationVar(&u.timeout, "timeout", 0, "time limit of the whole creation; 0 means none")
 	f.BoolVar(&u.timeLine, "time-line", false, "draw a time line at the end, as -simulate does")
 	f.StringVar(&u.inspect, "inspect", "", "`address` at which to show the runs in a browser, such as :8080; without a host only on this machine")
-	f.BoolVar(&u.keepPage, "keep-page", term.IsTerminal(int(os.Stdout.Fd())), "keep the page of -inspect after a failure until Ctrl-C; the default is whether this is a terminal")
-	f.Func("fail", "`resource[:step]` to make fail: step begin (the default), made or delete; may be given again", u.addFailure)
+	f.BoolVar(&u.keepPage, "keep-page", term.IsTerminal(int(os.Stdout.Fd())), "keep the page of -inspect after a failure until Ctrl-C; on a terminal this is the default")
+	f.Func("fail", "`resource[:step]` to make fail: step begin (the default), made or delete; may be repeated", u.addFailure)
 	if err := u.settings.parse(f, args); err != nil {
 		return err
 	}
@@ -158,9 +158,7 @@ func (u *upFlags) lifecycle(ctx context.Context, signals *interrupts, e *engine.
 	if report.Err != nil {
 		return u.failed(ctx, signals, e, report, interrupted)
 	}
-	if err := printOutputs(e, plan.Stack); err != nil {
-		return err
-	}
+	printOutputs(e, plan.Stack)
 	if !u.simulate && !interrupted {
 		waiting, end := signals.phase(ctx)
 		fmt.Printf("\nThe stack %q is up. Ctrl-C deletes it, and so does \"down\" from elsewhere.\n", u.name)
@@ -186,7 +184,7 @@ func (u *upFlags) failed(ctx context.Context, signals *interrupts, e *engine.Eng
 	if !interrupted && engine.Policy(u.policy) != engine.Rollback {
 		report.WriteLeft(stdout)
 		if len(report.Left) > 0 && !u.simulate {
-			fmt.Println("\"down\" deletes it, and another \"up\" goes on from here.")
+			fmt.Println("\"down\" deletes it; another \"up\" continues from here.")
 		}
 		return errReported
 	}
@@ -219,25 +217,26 @@ func finish(ctx context.Context, signals *interrupts, remove func(context.Contex
 	}
 	report.WriteFailure(stdout)
 	report.WriteLeft(stdout)
-	fmt.Println("Another \"down\" goes on from here.")
+	fmt.Println("Another \"down\" continues from here.")
 	if interrupted {
 		return errInterrupted
 	}
 	return errReported
 }
 
-func printOutputs(env template.Env, stack *template.Stack) error {
+// printOutputs prints the outputs. As in Heat, one that cannot be computed does no harm to
+// the stack.
+func printOutputs(env template.Env, stack *template.Stack) {
 	for i, o := range stack.Outputs {
-		v, err := stack.Output(o, env)
-		if err != nil {
-			return err
-		}
 		if i == 0 {
 			fmt.Println("\nOutputs:")
 		}
-		fmt.Fprintf(stdout, "  %s = %s\n", o.Name, outputText(v))
+		if v, err := stack.Output(o, env); err != nil {
+			fmt.Fprintf(stdout, "  %s: %v\n", o.Name, err)
+		} else {
+			fmt.Fprintf(stdout, "  %s = %s\n", o.Name, outputText(v))
+		}
 	}
-	return nil
 }
 
 // outputText is an output as a user wants it: a text as it is, all else as JSON.

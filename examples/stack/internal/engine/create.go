@@ -62,7 +62,7 @@ func (e *Engine) resume(ctx context.Context, source string) error {
 	case nothing && (run.Name != source || run.Deleting):
 		err = e.store.Journal().Delete(ctx, run.Name) // nothing had come of it, or is left
 	case run.Name != source:
-		err = errors.New("the stack was begun with another template or other parameters: run down first")
+		err = errors.New("the stack was created from another template or with other parameters: run down first")
 	}
 	if err != nil {
 		return err
@@ -111,12 +111,12 @@ func (e *Engine) creation(source string, opts *scheduler.GroupOptions[string]) (
 func (e *Engine) isGone(name string) bool {
 	r := e.resources[name]
 	if reason, unwell := e.unwell[name]; unwell {
-		e.note(name, "was not well (%s) and will be made again", reason)
+		e.note(name, "was unhealthy (%s) and will be created again", reason)
 		return true
 	}
 	if r.Kind.Resume != nil {
 		if err := r.Kind.Resume(r); err != nil {
-			e.note(name, "is gone (%v) and will be made again", err)
+			e.note(name, "is gone (%v) and will be created again", err)
 			return true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"github.com/steptask/scheduler"
@@ -23,6 +24,9 @@ func (e *Engine) Down(ctx context.Context) (*Report, error) {
 		// A deletion makes room. Without any to record it, it is done all the same: to
 		// delete something a second time does no harm.
 		report, err = e.delete(ctx, e.unrecorded)
+	}
+	if err == nil && e.hasStrangers() {
+		report.Strange = filepath.Join(e.opts.Dir, e.opts.Name)
 	}
 	return report, err
 }
@@ -108,7 +112,7 @@ func (e *Engine) load(ctx context.Context) (state.Run, error) {
 			kind = kindOf(rec.Type)
 		}
 		if kind == nil {
-			return run, fmt.Errorf("%s: the type %s is not known any more", name, rec.Type)
+			return run, fmt.Errorf("%s: unknown type %s", name, rec.Type)
 		}
 		e.resources[name] = &resource.Resource{
 			Name: name, Type: rec.Type, Props: resource.Props(rec.Properties), Data: rec.Data,

@@ -96,9 +96,18 @@ func (e *Engine) removeRoot(ctx context.Context) error {
 	if err != nil || !owns {
 		return err
 	}
-	entries, err := os.ReadDir(e.root())
-	if errors.Is(err, os.ErrNotExist) || len(entries) > 0 {
+	if e.hasStrangers() {
 		return nil
 	}
-	return errors.Join(err, remove(e.root()))
+	return remove(e.root())
+}
+
+// hasStrangers reports whether something is in the directory of the stack's own files.
+// After a deletion that is none of the stack's.
+func (e *Engine) hasStrangers() bool {
+	if e.store == nil {
+		return false
+	}
+	entries, _ := os.ReadDir(e.root())
+	return len(entries) > 0
 }

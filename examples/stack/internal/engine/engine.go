@@ -50,7 +50,7 @@ type Options struct {
 	Name     string            // of the stack
 	Dir      string            // where the state and the stack's own files are
 	Policy   Policy            // after a failure
-	Grace    time.Duration     // how long what is running may go on after a failure or an interrupt
+	Grace    time.Duration     // how long running resources may continue after a failure or an interrupt
 	Timeout  time.Duration     // of the whole creation; 0 is none
 	Failures map[string]string // resource to step: made to fail there, see [Steps]
 	Simulate *resource.Times   // nil: real resources

@@ -21,6 +21,7 @@ type Report struct {
 	Unstarted []string       // would have been next
 	Skipped   []Skip         // require something that failed
 	Left      []state.Record // what is there now
+	Strange   string         // the stack's directory, if files stay in it that the stack did not make
 }
 
 // Failure is the failure of a resource.
@@ -126,7 +127,11 @@ func (r *Report) WriteFailure(w io.Writer) {
 
 // WriteLeft tells what is there now.
 func (r *Report) WriteLeft(w io.Writer) {
-	if len(r.Left) == 0 {
+	switch {
+	case len(r.Left) == 0 && r.Strange != "":
+		fmt.Fprintf(w, "Nothing of the stack is left behind. Files that it did not create stay in %s.\n", r.Strange)
+		return
+	case len(r.Left) == 0:
 		fmt.Fprintln(w, "Nothing is left behind.")
 		return
 	}

@@ -42,7 +42,7 @@ func createDirectory(co *scheduler.Coroutine, r *Resource) error {
 			return nil // made by the run that was interrupted
 		}
 		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("%s exists by now, and does not belong to the stack", path)
+			return fmt.Errorf("%s was created meanwhile, and does not belong to the stack", path)
 		}
 		return err
 	})

@@ -78,7 +78,7 @@ func (r *Resource) link() error {
 	}
 	err := os.Link(from, to) // which, unlike a rename, overwrites nothing
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists by now, and does not belong to the stack", to)
+		return fmt.Errorf("%s was created meanwhile, and does not belong to the stack", to)
 	}
 	if err != nil {
 		return err

@@ -37,7 +37,7 @@ func poll(co *scheduler.Coroutine, o pollOptions, ask func(ctx context.Context) 
 		case co.Stopping().IsSet():
 			return fmt.Errorf("%w; last answer: %w", ErrStopped, answer)
 		case !scheduler.Now(co.Context()).Before(deadline):
-			return fmt.Errorf("not within %v: %w", o.limit, answer)
+			return fmt.Errorf("no success within %v: %w", o.limit, answer)
 		}
 		if err := co.Yield(wake.Or(scheduler.After(max(o.every, time.Millisecond)))); err != nil {
 			return err

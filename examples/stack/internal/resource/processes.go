@@ -28,12 +28,12 @@ const (
 var processKind = &Kind{
 	Summary: "a process",
 	Properties: map[string]Property{
-		"command":      {Type: List, Required: true},
+		"command":      {Type: List, Required: true, Check: checkCommand},
 		"environment":  {Type: Map},
 		"directory":    {Type: String},
 		"log":          {Type: String},
 		"listen":       {Type: List}, // ports to hand over as sockets, from descriptor 3 on
-		"health_check": {Type: Map},  // http: URL, or tcp: address; interval, timeout
+		"health_check": {Type: Map, Check: checkHealthCheck},
 		"stop_grace":   {Type: Number},
 	},
 	Attributes: []string{"pid", "log"},
@@ -47,6 +47,33 @@ var processKind = &Kind{
 		}
 		return nil
 	},
+}
+
+func checkCommand(v any) error {
+	if list, ok := v.([]any); ok && len(list) == 0 {
+		return errors.New("is empty")
+	}
+	return nil
+}
+
+// checkHealthCheck: http is a URL, tcp an address; interval and timeout are seconds.
+func checkHealthCheck(v any) error {
+	check, _ := v.(map[string]any)
+	for _, key := range slices.Sorted(maps.Keys(check)) {
+		switch key {
+		case "http", "tcp":
+		case "interval", "timeout":
+			if err := (&Kind{Properties: map[string]Property{key: {Type: Number}}}).Check(key, check[key]); err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("unknown key %q: there are http, tcp, interval and timeout", key)
+		}
+	}
+	if len(check) > 0 && check["http"] == nil && check["tcp"] == nil {
+		return errors.New("needs http or tcp")
+	}
+	return nil
 }
 
 // createProcess starts the process and waits until its health check passes.
@@ -117,7 +144,7 @@ func (r *Resource) endRest(co *scheduler.Coroutine) error {
 	kill := func() error { return id.Signal(syscall.SIGKILL) }
 	gone, err := r.awaitEnd(co, id, killedWithin, kill)
 	if err == nil && !gone {
-		err = fmt.Errorf("what process %d has started does not end", id.PID)
+		err = fmt.Errorf("processes that process %d started do not end", id.PID)
 	}
 	return err
 }
@@ -252,7 +279,7 @@ func (r *Resource) howItEnded(ctx context.Context, p *running) error {
 	if readErr != nil || len(said) == 0 {
 		return err
 	}
-	return fmt.Errorf("%w; its last words: %s", err, lastLines(string(said), 5))
+	return fmt.Errorf("%w; its last output: %s", err, lastLines(string(said), 5))
 }
 
 // failed reports whether a process that has ended did not end well.
@@ -299,7 +326,7 @@ func deleteProcess(co *scheduler.Coroutine, r *Resource) error {
 		}
 	}
 	if !gone {
-		return fmt.Errorf("process %d, or what it has started, does not end", id.PID)
+		return fmt.Errorf("process %d, or one that it started, does not end", id.PID)
 	}
 	delete(r.Host.processes, id)
 	return done(co, func(context.Context) error { return r.removeLog() })

@@ -32,6 +32,7 @@ func (t Type) String() string {
 type Property struct {
 	Type     Type
 	Required bool
+	Check    func(v any) error // of a value of the type; may be nil
 }
 
 // Props are the properties of a resource, with what they refer to filled in.
@@ -97,10 +98,19 @@ func (k *Kind) Check(property string, v any) error {
 	if !known || v == nil {
 		return nil
 	}
-	if _, unknown := v.(template.StandIn); unknown || matches(def.Type, v) {
+	if _, unknown := v.(template.StandIn); unknown {
 		return nil
 	}
-	return fmt.Errorf("property %q must be %s, not %q", property, def.Type, template.Text(v))
+	if !matches(def.Type, v) {
+		return fmt.Errorf("property %q must be %s, not %q", property, def.Type, template.Text(v))
+	}
+	if def.Check == nil {
+		return nil
+	}
+	if err := def.Check(v); err != nil {
+		return fmt.Errorf("property %q: %w", property, err)
+	}
+	return nil
 }
 
 func matches(t Type, v any) bool {

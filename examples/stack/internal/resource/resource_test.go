@@ -30,7 +30,7 @@ func TestPoll(t *testing.T) {
 	}{
 		"at once":              {answers: 0, asked: 1},
 		"the third time":       {answers: 2, asked: 3, took: 2 * second},
-		"never":                {answers: 99, asked: 11, took: 10 * second, err: "not within 10s: not yet"},
+		"never":                {answers: 99, asked: 11, took: 10 * second, err: "no success within 10s: not yet"},
 		"event":                {answers: 99, until: 2500 * time.Millisecond, asked: 4, took: 2500 * time.Millisecond, err: "ended"},
 		"stopped":              {answers: 99, stop: 1500 * time.Millisecond, asked: 3, took: 1500 * time.Millisecond, err: "stopped while it was waiting; last answer: not yet\nenough"},
 		"right after an event": {answers: 3, until: 2500 * time.Millisecond, asked: 4, took: 2500 * time.Millisecond},

@@ -88,7 +88,7 @@ func randomString(p Props) (string, error) {
 		all.WriteString(chars)
 	}
 	if len(picked) > length || all.Len() == 0 {
-		return "", errors.New("the character classes ask for more characters than there may be")
+		return "", errors.New("the character classes require more characters than length allows")
 	}
 	for len(picked) < length {
 		picked = append(picked, all.String()[random(all.Len())])

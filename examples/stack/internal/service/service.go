@@ -45,12 +45,12 @@ func ParseFlags(args []string, usage io.Writer) (*Config, error) {
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&c.name, "name", "service", "name of the service")
-	flags.StringVar(&c.address, "listen", "127.0.0.1:0", "`address` to listen on; a socket that was handed over comes before it")
-	flags.StringVar(&c.token, "token", "", "what a caller must show, and what the services that are called are shown")
+	flags.StringVar(&c.address, "listen", "127.0.0.1:0", "`address` to listen on; an inherited socket takes precedence")
+	flags.StringVar(&c.token, "token", "", "token that callers must send, and that is sent to the services called")
 	flags.StringVar(&c.db, "db", "", "SQLite `file` with a table visit(service, at)")
 	flags.StringVar(&c.signal, "signal", "", "`URL` of a wait condition handle to signal when the service is up")
 	flags.DurationVar(&c.warmUp, "warm-up", 0, "how long it takes to become healthy")
-	flags.Func("upstream", "`name=URL` of a service to call; may be given again", func(v string) error {
+	flags.Func("upstream", "`name=URL` of a service to call; may be repeated", func(v string) error {
 		name, target, ok := strings.Cut(v, "=")
 		if _, err := url.ParseRequestURI(target); !ok || err != nil {
 			return errors.New("not a name and a URL")
@@ -60,6 +60,7 @@ func ParseFlags(args []string, usage io.Writer) (*Config, error) {
 	})
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(usage, "Usage of stack serve:")
 		flags.SetOutput(usage)
 		flags.PrintDefaults()
 	}

@@ -75,7 +75,7 @@ func (s *Store) begin() (made bool, err error) {
 	return made, errors.Join(err, db.Close())
 }
 
-var errForeign = errors.New("this is not the state of a stack: it is left as it is")
+var errForeign = errors.New("not the state of a stack; left unchanged")
 
 func (s *Store) create() error {
 	strangers := s.beside()

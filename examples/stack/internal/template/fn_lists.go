@@ -137,7 +137,7 @@ func replaceIn(old, newKeys, newValues map[string]any) (any, error) {
 		}
 		_, taken := old[key]
 		if _, twice := replaced[key]; twice || taken && key != k {
-			return nil, fmt.Errorf("the new key %q is there already", key)
+			return nil, fmt.Errorf("the key %q exists already", key)
 		}
 		replaced[key] = v
 		for _, value := range sortedKeys(newValues) {

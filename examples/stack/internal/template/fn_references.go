@@ -60,7 +60,7 @@ func (ev *evaluator) reference(name string, ask func(full string) (any, error)) 
 	case ev.env == nil:
 		return nil, errNoResources
 	case !ev.mayAsk(s.path + name):
-		return nil, fmt.Errorf("that %q is required was not known before: name it in depends_on", name)
+		return nil, fmt.Errorf("the dependency on %q was not known beforehand: name it in depends_on", name)
 	}
 	return ask(s.path + name)
 }

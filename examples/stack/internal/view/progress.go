@@ -36,7 +36,7 @@ func (p *Progress) Begin(action string, items []engine.Item) {
 		},
 	})
 	if !p.shown.Live() {
-		fmt.Fprintf(p.shown, "%s %d resources\n", action, len(items))
+		fmt.Fprintf(p.shown, "%s %s\n", action, counted(len(items)))
 	}
 }
 
@@ -124,4 +124,11 @@ func (l *lines) took(name string, now time.Time) string {
 		return ""
 	}
 	return fmt.Sprintf(" (%v)", now.Sub(began).Round(time.Millisecond))
+}
+
+func counted(resources int) string {
+	if resources == 1 {
+		return "1 resource"
+	}
+	return fmt.Sprintf("%d resources", resources)
 }
