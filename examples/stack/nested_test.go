@@ -122,7 +122,7 @@ func TestNested_changed(t *testing.T) {
 			put(t, dir, map[string]string{file: nestedFiles[file] + "\n"})
 			code, text = run(t, dir, args...)
 			require.Equal(t, exitFailed, code, text)
-			require.Contains(t, text, "begun with another template or other parameters")
+			require.Contains(t, text, "created from another template or with other parameters")
 			code, text = run(t, dir, "down")
 			require.Zero(t, code, text)
 			nothingIsLeft(t, dir)

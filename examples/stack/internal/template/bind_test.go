@@ -91,7 +91,7 @@ resources:
 	stack, err := bind("{repeat: {for_each: {N: {get_attr: [b, x]}}, template: {get_resource: N}}}")
 	require.NoError(t, err)
 	_, err = stack.Eval("a", stack.Resource("a").Property("v"), env{"b": {"x": []any{"a"}}})
-	require.EqualError(t, err, `t.yaml:5: resource "a": repeat: get_resource: that "a" is required was not known before: name it in depends_on`)
+	require.EqualError(t, err, `t.yaml:5: resource "a": repeat: get_resource: the dependency on "a" was not known beforehand: name it in depends_on`)
 }
 
 // TestFirstVersion: Ref and the Fn:: functions of the first HOT, and those of
