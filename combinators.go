@@ -71,11 +71,13 @@ func Sequence(tasks ...Task) Task {
 // Finally returns a [Task] that runs task to its end and then cleanup, whatever the end
 // of task was: success, failure, an error thrown in such as a [*Timeout], or a stop.
 // After a Timeout or a stop, cleanup has the rest of the grace, behind a [Shield];
-// without a grace it gets only its first step. [Reserve] keeps a part of the grace for
-// it. The result is the error of task, joined with that of cleanup.
+// without a grace it gets only its first step. The result is the error of task, joined
+// with that of cleanup.
 //
 // cleanup does not run after a Close, since there is no step left for it: use a
-// roll-back by a [Snapshot]. If either task is nil, Finally starts neither and fails
+// roll-back by a [Snapshot]. A task that ignores the notice, such as a call that knows
+// only its context, is closed at the end of the grace, and cleanup with it: keep a part
+// of the grace for it with [Reserve], or set EndCalls. If either task is nil, Finally starts neither and fails
 // with [ErrNilTask].
 func Finally(task, cleanup Task) Task {
 	return &coroutine{Coroutine{is: isFinally, fn: func(co *Coroutine) error {

@@ -105,7 +105,9 @@ func pauseAfter(backoff BackOff, attempt int, err error) Yield {
 // Retry makes no further attempt after a stop, after its own time limit, while it is
 // being closed, when an error that was thrown into it comes out again, or after
 // [ErrSkip]. If the last error is [Interrupted], the error of the previous attempt is
-// joined to it. A notice goes to the current attempt and ends a pause.
+// joined to it. A notice goes to the current attempt and ends a pause. After a pause
+// that it has ended, the result is the notice joined with the last error: the node has
+// failed, since its last attempt has.
 func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
 	if f, ok := backoff.(BackOffFunc); backoff == nil || task == nil || ok && f == nil {
 		panic("scheduler: Retry: nil argument")

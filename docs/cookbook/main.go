@@ -53,7 +53,7 @@ func main() {
 			}
 		}
 	}
-	fmt.Fprintln(os.Stderr, "usage: cookbook number\nRecipes 11 and 15 are tests: go test -v .")
+	fmt.Fprintln(os.Stderr, "usage: cookbook number\nRecipes 11 and 15 are tests: go test -v ./docs/cookbook")
 	os.Exit(2)
 }
 
