@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -1141,4 +1142,26 @@ func TestReady_and_a_panic_at_what_it_frees(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Services, which do not count for Limit, take memory in proportion to their number.
+func TestReady_of_many_under_a_limit(t *testing.T) {
+	const n = 4000
+	deps := scheduler.NewDependencies[int]()
+	for k := range n {
+		deps.Add(k)
+	}
+	g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return readyTask(1) },
+		&scheduler.GroupOptions[int]{Limit: 1, KeepOpen: true})
+	require.NoError(t, err)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err = g.Step(t.Context())
+	runtime.ReadMemStats(&after)
+	require.NoError(t, err)
+	require.Equal(t, n, g.Count(scheduler.StateReady))
+	perService := (after.TotalAlloc - before.TotalAlloc) / n
+	t.Logf("%d bytes for each service", perService)
+	require.Less(t, perService, uint64(4096))
+	require.NoError(t, g.Close())
 }

@@ -239,8 +239,10 @@ func (g *engine) slotsWanted(slots int) int {
 	if !g.isOpen() {
 		more = min(more, g.nodes.len()-slots)
 	}
-	if g.opts.Limit > 0 {
-		more = min(more, max(g.opts.Limit-slots, 1))
+	if limit := g.opts.Limit; limit > slots {
+		more = min(more, limit-slots)
+	} else if limit > 0 { // services have slots beside the Limit
+		more = min(more, max(slots/2, 4))
 	}
 	return more
 }
