@@ -81,7 +81,7 @@ bench: ## benchmarks of the root module, ten times, for benchstat
 .PHONY: figures
 figures: ## measure every table of figures: written into README.md and docs/performance.md, printed for the other pages (an hour, on an idle machine)
 	go run ./benchmarks/cmd/report -write .
-	go test ./docs/cookbook -v -count 1 -run '^TestWatchingTable$$' -watching # docs/watching.md
+	go test ./docs/cookbook -v -count 1 -run '^TestWatching' -watching # docs/watching.md
 	$(MAKE) --no-print-directory -C journal report # docs/durability.md
 	$(MAKE) --no-print-directory -C temporal throughput # docs/temporal.md
 

@@ -19,7 +19,7 @@ const (
 	askEvery = 50 * time.Millisecond
 	// askShare is how many times longer than its answer the pause after a question
 	// is at least.
-	askShare = 25
+	askShare = 40
 )
 
 func newAsker() asker { return asker{turn: make(chan struct{}, 1)} }

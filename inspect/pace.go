@@ -15,7 +15,7 @@ type pace struct {
 
 const (
 	paceLeast = 5 * time.Millisecond // between the beginnings of two answers
-	paceShare = 25                   // how many times longer than the work of an answer the pause after it is
+	paceShare = 40                   // how many times longer than the work of an answer the pause after it is
 )
 
 // wait waits for the turn of an answer, in the order of calls. It returns false if

@@ -72,9 +72,9 @@ func walkWatched(t testing.TB, deps *scheduler.Dependencies[int], watch schedule
 	require.NoError(t, scheduler.Run(context.Background(), group, nil))
 }
 
-func wideGraph() *scheduler.Dependencies[int] {
+func wideGraph(n int) *scheduler.Dependencies[int] {
 	deps := scheduler.NewDependencies[int]()
-	for k := range nodesMeasured {
+	for k := range n {
 		deps.Add(k)
 	}
 	return deps
@@ -83,7 +83,7 @@ func wideGraph() *scheduler.Dependencies[int] {
 // BenchmarkWatching is what each watcher costs a node, the group's share of its
 // begin and end included.
 func BenchmarkWatching(b *testing.B) {
-	deps := wideGraph()
+	deps := wideGraph(nodesMeasured)
 	for _, w := range allMeasured(b) {
 		b.Run(w.name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -100,7 +100,7 @@ func TestWatchingTable(t *testing.T) {
 	if !*printWatching {
 		t.Skip("without -watching")
 	}
-	deps := wideGraph()
+	deps := wideGraph(nodesMeasured)
 	fmt.Println("| watcher | ns a node | allocations a node | ns an idle round |\n|---|---:|---:|---:|")
 	for _, w := range allMeasured(t) {
 		node := fastest(20, nodesMeasured, func() { walkWatched(t, deps, w.make()) })
