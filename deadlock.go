@@ -131,7 +131,7 @@ func deadlockOf(q *claimQueue) *DeadlockError {
 // wait for what it holds. One that waits for claims itself is among those that do.
 func (g *engine) readyThatCount() int {
 	count := 0
-	for p, of := range g.services.of {
+	for p, of := range g.services.byNode {
 		if g.nodes.state(p) == StateReady && (of.released || g.parking.has(g.nodes.slot(p), parkedForClaims)) {
 			count++
 		}

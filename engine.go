@@ -368,8 +368,8 @@ func (g *engine) end(result error) {
 // set changes a node's state, and tells the Observers.
 func (g *engine) set(p int32, to State, task Task, err error) {
 	from := g.nodes.change(p, to, g.round)
-	if g.services.open != nil && to.Ended() && (from != StatePending || !g.services.isOver) {
-		g.noteEnd(p)
+	if g.services.demand.isCounted() && to.Ended() && (from != StatePending || !g.services.isOver) {
+		g.services.demand.end(p, g)
 	}
 	if from == StatePending {
 		g.claims.forget(p)

@@ -494,3 +494,82 @@ func TestAbandonment_of_a_call_that_has_not_begun(t *testing.T) {
 	require.ErrorIs(t, c.finish(nil), a.err)
 	require.True(t, a.err.Returned())
 }
+
+// plainDemand is the nodes of a graph in which some have ended, and some are services.
+type plainDemand struct {
+	needs    [][]int32 // by node
+	ended    []bool
+	services []bool
+}
+
+func (d *plainDemand) required(p int32) []int32 { return d.needs[p] }
+func (d *plainDemand) hasEnded(p int32) bool    { return d.ended[p] }
+func (d *plainDemand) isServing(p int32) bool   { return d.services[p] && !d.ended[p] }
+
+// isNeeded looks at all that require a node, directly or not.
+func (d *plainDemand) isNeeded(p int32) bool {
+	for q := range int32(len(d.needs)) {
+		if slices.Contains(d.needs[q], p) && (!d.ended[q] || d.isNeeded(q)) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestDemand_against_a_look_at_all(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(300) {
+		random := rand.New(rand.NewPCG(seed, 5))
+		n := 1 + random.IntN(8)
+		plain := &plainDemand{make([][]int32, n), make([]bool, n), make([]bool, n)}
+		for p := range int32(n) {
+			for q := range p {
+				if random.IntN(3) == 0 {
+					plain.needs[p] = append(plain.needs[p], q)
+				}
+			}
+			plain.ended[p] = random.IntN(4) == 0
+			plain.services[p] = random.IntN(2) == 0
+		}
+		var d demand
+		require.False(t, d.isCounted())
+		d.serve(0) // means nothing before it is counted
+		d.count(n, plain)
+		needed := make([]bool, n)
+		for i := range needed {
+			needed[i] = true
+		}
+		compare := func(became int32) {
+			var want []int32
+			for p := range int32(n) {
+				isNeeded := plain.isNeeded(p)
+				require.Equal(t, isNeeded, d.isNeeded(p), "seed %d node %d", seed, p)
+				if plain.isServing(p) && !isNeeded && (needed[p] || p == became) {
+					want = append(want, p)
+				}
+				needed[p] = isNeeded
+				require.Equal(t, !slices.ContainsFunc(plain.needs, func(needs []int32) bool { return slices.Contains(needs, p) }), d.isLeaf(p))
+			}
+			freed := d.takeFreed()
+			slices.Sort(freed)
+			require.Equal(t, want, freed, "seed %d", seed)
+		}
+		compare(noNode)
+		for range 20 {
+			p := random.Int32N(int32(n))
+			switch {
+			case plain.ended[p]:
+			case !plain.services[p] && random.IntN(2) == 0:
+				plain.services[p] = true
+				d.serve(p)
+				compare(p)
+			default:
+				plain.ended[p] = true
+				d.end(p, plain)
+				compare(noNode)
+			}
+		}
+		d.forget()
+		require.False(t, d.isCounted())
+	}
+}

@@ -265,7 +265,7 @@ func (g *engine) add(n newNode) {
 			}
 		case isDone:
 			if g.nodes.state(q) == StateReady {
-				g.services.of[q].require(p, g.isPending)
+				g.services.of(q).require(p, g.isPending)
 			}
 		}
 	}
@@ -334,7 +334,7 @@ func (g *engine) standing(q int32) (failure int, is standing) {
 
 // isEnding reports whether a ready node was asked to end, so that what is added waits
 // for what becomes of it.
-func (g *engine) isEnding(q int32) bool { return g.services.of[q].released || g.orders.has(q) }
+func (g *engine) isEnding(q int32) bool { return g.services.of(q).released || g.orders.has(q) }
 
 // hasFailedClosing reports whether a node that is closing has failed, and the failure has
 // been dealt with, so that those that required it are skipped.

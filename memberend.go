@@ -193,11 +193,8 @@ func (g *engine) putInClosing(p int32, e *Event, c *closingTask) {
 	g.parking.replace(slot, c, e, g.clock)
 	g.parking.add(slot, isClosing)
 	g.set(p, StateClosing, c.task, c.failed)
-	if g.services.has(p) {
-		g.services.closing++
-		if g.phase < phaseStopping {
-			g.takeBack(p)
-		}
+	if g.services.beginClosing(p) && g.phase < phaseStopping {
+		g.takeBack(p)
 	}
 	g.remind(p, c, instantOf(g.clock), time.Second)
 }

@@ -113,9 +113,7 @@ func (g *engine) obey(ctx context.Context) {
 // stopOrdered asks a running node to end, or closes it.
 func (g *engine) stopOrdered(ctx context.Context, o *order) {
 	p := o.node
-	if g.services.has(p) {
-		g.services.of[p].released = true
-	}
+	g.services.release(p)
 	grace := g.graceOf(p)
 	if grace <= 0 {
 		g.cutOff(ctx, p)

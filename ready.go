@@ -52,7 +52,7 @@ func (g *engine) sayReady() {
 	switch {
 	case p == noNode || g.nodes.state(p) != StateRunning:
 	case g.nodes.slot(p) == noSlot:
-		g.services.first = p // it may end with this very step
+		g.services.sayFirst(p) // it may end with this very step
 	default:
 		g.becomeReady(p)
 	}
@@ -60,9 +60,7 @@ func (g *engine) sayReady() {
 
 // startedReady makes a node ready that said so in its first step.
 func (g *engine) startedReady(p int32) {
-	said := g.services.first == p
-	g.services.first = noNode
-	if said && g.nodes.slot(p) != noSlot && g.nodes.state(p) == StateRunning {
+	if g.services.takeFirst(p) && g.nodes.slot(p) != noSlot && g.nodes.state(p) == StateRunning {
 		g.becomeReady(p)
 	}
 }
@@ -78,21 +76,16 @@ func (g *engine) becomeReady(p int32) {
 	if kind == throwTimeout {
 		g.deadlines.clear(slot)
 	}
-	if g.services.of == nil {
-		g.services.of = map[int32]*service{}
-	}
-	of := &service{stopBy: never}
+	var added []int32
 	if g.growth != nil {
-		of.added = g.growth.waiting(p)
+		added = g.growth.waiting(p)
 	}
 	g.servesInside()
-	g.services.of[p] = of // before anybody is told or asked, who may panic
+	g.services.add(p, added) // before anybody is told or asked, who may panic
 	g.set(p, StateReady, g.parking.task(slot), nil)
 	g.release(p)
 	g.askWhen()
-	if g.services.open != nil && g.services.open[p] == 0 {
-		g.services.freed = append(g.services.freed, p)
-	}
+	g.services.demand.serve(p)
 }
 
 // servesInside notes in the groups around that there is a service inside.
@@ -116,20 +109,13 @@ func (c *call) sayReady() {
 }
 
 func (g *engine) readyByCall(p int32) {
-	g.services.mu.Lock()
-	g.services.calls = append(g.services.calls, p)
-	g.services.mu.Unlock()
+	g.services.sayByCall(p)
 	g.wakeUp()
 }
 
 // takeReadyCalls makes the nodes ready of which a call has said so, in key order.
 func (g *engine) takeReadyCalls() {
-	g.services.mu.Lock()
-	nodes := g.services.calls
-	g.services.calls = nil
-	g.services.mu.Unlock()
-	slices.Sort(nodes)
-	for _, p := range nodes {
+	for _, p := range g.services.takeCalls() {
 		if g.nodes.state(p) == StateRunning {
 			g.becomeReady(p)
 		}
@@ -144,15 +130,14 @@ func (g *engine) servesOuter() bool {
 
 // sayReadyAround makes the node of the group around ready that runs this one.
 func (g *engine) sayReadyAround() {
-	if !g.services.saidSelf && g.outer != nil && g.outer.current == g.outerNode {
-		g.services.saidSelf = true
+	if g.outer != nil && g.outer.current == g.outerNode && g.services.saySelf() {
 		g.outer.sayReady()
 	}
 }
 
 // takeBack has the pending nodes that a service has freed wait for its end.
 func (g *engine) takeBack(p int32) {
-	of := g.services.of[p]
+	of := g.services.of(p)
 	if of.takenBack != nil {
 		return
 	}
@@ -174,9 +159,7 @@ func (g *engine) addedTo(p int32) []int32 {
 	if !g.services.has(p) {
 		return nil
 	}
-	of := g.services.of[p]
-	of.added = slices.DeleteFunc(of.added, func(q int32) bool { return !g.isPending(q) })
-	return of.added
+	return g.services.of(p).stillAdded(g.isPending)
 }
 
 func (g *engine) isPending(p int32) bool { return g.nodes.state(p) == StatePending }
@@ -187,10 +170,7 @@ func (g *engine) freeAgain(p int32) {
 	if g.conditions.areUsed() && g.nodes.state(p) != StateSucceeded {
 		g.takeBack(p)
 	}
-	of := g.services.of[p]
-	taken := of.takenBack
-	of.takenBack = nil
-	for _, q := range taken {
+	for _, q := range g.services.of(p).giveBack() {
 		if g.nodes.state(q) == StatePending && g.nodes.requirementDone(q) {
 			g.makeReady(q)
 		}

@@ -71,7 +71,7 @@ func noticeOf(ctx context.Context) *StopError {
 		if s.maker == nil {
 			continue
 		}
-		if g, ok := s.maker.(*engine); ok && g.hidesNotices(g.current) {
+		if g, ok := s.maker.(*engine); ok && g.services.hidesNotices(g.current) {
 			break // it will tell
 		}
 		n := s.maker.noticeHere()

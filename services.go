@@ -8,19 +8,16 @@ import (
 
 // services are the nodes that have said Ready.
 type services struct {
-	of      map[int32]*service // nil: there are none
+	byNode  map[int32]*service // nil: there are none
 	first   int32              // the node that said so in its first step, or noNode
 	inside  map[int32]bool     // the nodes in whose groups there are some
 	closing int                // how many of them are closing
 
-	// Made when it first matters, and anew after what counts as ended has changed.
-	open   []int32 // by node: how many of those that require it have not ended, or have such
-	leaves []bool  // by node: nothing requires it
-	freed  []int32 // of which open has become 0, and were not looked at since
+	demand demand      // who needs them
+	swept  sweepReason // what all of them were looked at for
 
-	swept    sweepReason // what all of them were looked at for
-	isOver   bool        // nothing starts any more: a pending node counts as ended
-	saidSelf bool        // the group itself has told the one around that it is ready
+	isOver   bool // nothing starts any more: a pending node counts as ended
+	saidSelf bool // the group itself has told the one around that it is ready
 
 	notNeeded *StopError // made when first given
 	final     *StopError // the notice of the group as services get it
@@ -43,13 +40,38 @@ type service struct {
 	drop  int     // at which length
 }
 
+// grant gives a service the grace of a stop, which ends it only when nothing needs it
+// any more: one of its own counts from then on. Without one it is closed then.
+func (s *service) grant(grace time.Duration, own bool, now int64) {
+	switch {
+	case grace <= 0:
+		s.closeLast = true
+	case own:
+		s.closeLast, s.grace = false, grace
+	default:
+		s.stopBy = min(s.stopBy, later(now, grace))
+	}
+}
+
 // require keeps that an added node requires the service.
 func (s *service) require(p int32, isPending func(int32) bool) {
 	if len(s.added) >= s.drop {
-		s.added = slices.DeleteFunc(s.added, func(q int32) bool { return !isPending(q) })
-		s.drop = max(2*len(s.added), 16)
+		s.drop = max(2*len(s.stillAdded(isPending)), 16)
 	}
 	s.added = append(s.added, p)
+}
+
+// stillAdded returns the added nodes that require the service and are pending.
+func (s *service) stillAdded(isPending func(int32) bool) []int32 {
+	s.added = slices.DeleteFunc(s.added, func(q int32) bool { return !isPending(q) })
+	return s.added
+}
+
+// giveBack returns the nodes that wait for the end of the service, which do so no longer.
+func (s *service) giveBack() []int32 {
+	taken := s.takenBack
+	s.takenBack = nil
+	return taken
 }
 
 type sweepReason uint8
@@ -62,21 +84,155 @@ const (
 
 func (s *services) init() { s.first = noNode }
 
+// sayFirst keeps that a node has said so in its first step, and takeFirst takes that
+// back and reports whether it had.
+func (s *services) sayFirst(p int32) { s.first = p }
+
+func (s *services) takeFirst(p int32) bool {
+	said := s.first == p
+	s.first = noNode
+	return said
+}
+
+// sayByCall keeps, from any goroutine, that a call has said so for its node.
+func (s *services) sayByCall(p int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, p)
+}
+
+// takeCalls returns the nodes for which calls have said so, in key order.
+func (s *services) takeCalls() []int32 {
+	s.mu.Lock()
+	nodes := s.calls
+	s.calls = nil
+	s.mu.Unlock()
+	slices.Sort(nodes)
+	return nodes
+}
+
+// saySelf reports whether the group itself has not said so before.
+func (s *services) saySelf() bool {
+	said := s.saidSelf
+	s.saidSelf = true
+	return !said
+}
+
+// add makes a node a service that some added nodes require.
+func (s *services) add(p int32, added []int32) {
+	if s.byNode == nil {
+		s.byNode = map[int32]*service{}
+	}
+	s.byNode[p] = &service{stopBy: never, added: added}
+}
+
 // has reports whether a node has said Ready, and so has freed what requires it.
-func (s *services) has(p int32) bool { return s.of != nil && s.of[p] != nil }
+func (s *services) has(p int32) bool { return s.byNode != nil && s.byNode[p] != nil }
+
+// of returns what is known of a service, or nil, and some reports whether there are any.
+func (s *services) of(p int32) *service { return s.byNode[p] }
+func (s *services) some() bool          { return len(s.byNode) > 0 }
 
 // isUnneeded reports whether a node was told that nothing needs it.
-func (s *services) isUnneeded(p int32) bool { return s.has(p) && s.of[p].unneeded }
+func (s *services) isUnneeded(p int32) bool { return s.has(p) && s.byNode[p].unneeded }
 
 // forget drops what was counted, because a node was added, or what counts as ended
 // has changed.
-func (s *services) forget() { s.open, s.freed, s.swept = nil, nil, notSwept }
+func (s *services) forget() {
+	s.demand.forget()
+	s.swept = notSwept
+}
 
 // end says that nothing starts any more.
 func (s *services) end() {
 	if !s.isOver {
 		s.isOver = true
 		s.forget()
+	}
+}
+
+// eachUnneeded calls end for each service that nothing needs and that was not told
+// yet, or for all of them, the last one in key order first. Those that nothing requires
+// are among them if the group ends, for a reason. It is done early if the end of one
+// has changed what counts as ended.
+func (s *services) eachUnneeded(why sweepReason, all bool, n int, of demanding, end func(p int32)) {
+	if !s.demand.isCounted() {
+		s.demand.count(n, of)
+	}
+	var found []int32
+	if why > s.swept {
+		s.swept = why
+		s.demand.takeFreed() // which are among them
+		for p := range s.byNode {
+			if !s.demand.isNeeded(p) {
+				found = append(found, p)
+			}
+		}
+		slices.Sort(found)
+	}
+	for s.demand.isCounted() {
+		if freed := s.demand.takeFreed(); len(freed) > 0 {
+			found = append(found, freed...)
+			slices.Sort(found)
+		}
+		if len(found) == 0 {
+			return
+		}
+		last := len(found) - 1
+		p := found[last]
+		found = found[:last]
+		counts := why != notSwept || !s.demand.isLeaf(p)
+		if has := s.byNode[p]; counts && (all || !has.released) && !s.demand.isNeeded(p) && of.isServing(p) {
+			has.released = true
+			end(p)
+		}
+	}
+}
+
+// closeLast has all services closed when nothing needs them any more.
+func (s *services) closeLast() {
+	s.end()
+	for _, of := range s.byNode {
+		of.closeLast = true
+	}
+	s.swept = notSwept
+}
+
+// release says that a node, if it is a service, was told to end.
+func (s *services) release(p int32) {
+	if s.has(p) {
+		s.byNode[p].released = true
+	}
+}
+
+// hidesNotices reports whether a node is a service that was not told to end, so that no
+// notice is for it yet.
+func (s *services) hidesNotices(p int32) bool { return s.has(p) && !s.byNode[p].released }
+
+// notices returns those that a node was given as a service, or nil.
+func (s *services) notices(p int32) (notNeeded, final *StopError) {
+	if !s.has(p) {
+		return nil, nil
+	}
+	if s.byNode[p].unneeded {
+		notNeeded = s.notNeeded
+	}
+	return notNeeded, s.final
+}
+
+// beginClosing and endClosing count the services that are closing. A node that is none
+// does not count.
+func (s *services) beginClosing(p int32) (isService bool) {
+	isService = s.has(p)
+	if isService {
+		s.closing++
+	}
+	return isService
+}
+
+func (s *services) endClosing(p int32) {
+	if s.has(p) {
+		s.closing--
 	}
 }
 
@@ -98,17 +254,4 @@ func (s *services) finalOf(n *StopError) *StopError {
 		s.final = &StopError{Cause: n.Cause, final: true, deadline: n.deadline}
 	}
 	return s.final
-}
-
-// grant gives a service the grace of a stop, which ends it only when nothing needs it
-// any more: one of its own counts from then on. Without one it is closed then.
-func (s *service) grant(grace time.Duration, own bool, now int64) {
-	switch {
-	case grace <= 0:
-		s.closeLast = true
-	case own:
-		s.closeLast, s.grace = false, grace
-	default:
-		s.stopBy = min(s.stopBy, later(now, grace))
-	}
 }

@@ -70,7 +70,7 @@ func (g *engine) sweep(ctx context.Context) bool {
 // round fits into the tables.
 func (g *engine) startsDirectly() bool {
 	o := &g.opts
-	return g.round <= math.MaxInt32 && g.services.open == nil && o.Timeout == nil && o.Context == nil && o.Claims == nil && o.When == nil && !o.KeepOpen &&
+	return g.round <= math.MaxInt32 && !g.services.demand.isCounted() && o.Timeout == nil && o.Context == nil && o.Claims == nil && o.When == nil && !o.KeepOpen &&
 		!o.RecoverPanics && !g.timesSteps() && g.watchdog() == nil && o.Budget == 0 && o.Limit == 0
 }
 
@@ -198,7 +198,7 @@ func (g *engine) applyFirst(
 		g.occupy(p, task, limit, values)
 		g.apply(ctx, p, y, nil)
 		g.startedReady(p)
-		if g.ending.notice != nil && g.nodes.slot(p) != noSlot && !g.hidesNotices(p) {
+		if g.ending.notice != nil && g.nodes.slot(p) != noSlot && !g.services.hidesNotices(p) {
 			g.notify(ctx, p, g.ending.notice)
 		}
 	}
@@ -250,8 +250,8 @@ func (g *engine) slotsWanted(slots int) int {
 // vacate takes back the slot of a member that has ended, and what it holds.
 func (g *engine) vacate(p int32) {
 	slot := g.nodes.slot(p)
-	if g.services.has(p) && g.parking.has(slot, isClosing) {
-		g.services.closing--
+	if g.parking.has(slot, isClosing) {
+		g.services.endClosing(p)
 	}
 	g.parking.release(slot)
 	g.deadlines.clear(slot)

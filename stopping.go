@@ -38,11 +38,10 @@ func (g *engine) withoutNotice(p int32, err error) error {
 	if g.orders.isCarriedOut(p) {
 		own[0] = g.orders.of(p).notice
 	}
-	if g.services.has(p) {
-		own[1] = g.services.final
-		if g.services.isUnneeded(p) {
-			own[0] = g.services.notNeeded
-		}
+	notNeeded, final := g.services.notices(p)
+	own[1] = final
+	if notNeeded != nil {
+		own[0] = notNeeded
 	}
 	return g.ending.withoutNotice(err, own)
 }
@@ -177,8 +176,8 @@ func (g *engine) stop(ctx context.Context, cause error, by int32) {
 		g.nodes.add(p, wasStopped)
 		grace := g.graceOf(p)
 		switch {
-		case g.hidesNotices(p): // it is told, or closed, when nothing needs it any more
-			g.services.of[p].grant(grace, g.opts.GraceFor != nil, instantOf(g.clock))
+		case g.services.hidesNotices(p): // it is told, or closed, when nothing needs it any more
+			g.services.of(p).grant(grace, g.opts.GraceFor != nil, instantOf(g.clock))
 		case grace > 0:
 			g.grant(slot, closeCancel, grace)
 			g.tellNotice(p, n, grace)
@@ -200,7 +199,7 @@ func (g *engine) notifyAll(ctx context.Context, cause error) {
 	for _, p := range g.parking.members() {
 		if slot := g.nodes.slot(p); slot != noSlot && !g.parking.has(slot, isClosing) {
 			g.nodes.add(p, wasStopped)
-			if !g.hidesNotices(p) {
+			if !g.services.hidesNotices(p) {
 				g.tellNotice(p, n, 0)
 				g.notify(ctx, p, n)
 			}
