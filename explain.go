@@ -18,11 +18,12 @@ type Explanation[K comparable] struct {
 
 	// Of a pending node:
 	Requires []K         // what it requires and is not done, in key order
-	Claims   []ClaimWait // if it requires nothing: the claims that it waits for
+	Claims   []ClaimWait // if it requires nothing: the claims that it waits for; of a running one in Claiming
 	Limited  bool        // it waits for the group's Limit
 
 	// Of a running node:
 	Until    Yield        // what it waits for: rounds, a time, an event
+	Call     string       // if the event is the end of a call: what TaskDescription calls it, also of one that is closing
 	Deadline time.Time    // when its time or its grace is over; zero: it has none
 	Stopped  bool         // it was asked to end
 	Inside   fmt.Stringer // the group that it runs, if its task is one; or nil
@@ -64,7 +65,7 @@ type explanation = Explanation[any]
 func withKeys[K comparable](e *explanation) Explanation[K] {
 	typed := Explanation[K]{
 		Key: e.Key.(K), State: e.State, Since: e.Since, Err: e.Err, Claims: e.Claims, Limited: e.Limited,
-		Until: e.Until, Deadline: e.Deadline, Stopped: e.Stopped, Inside: e.Inside, Notes: e.Notes,
+		Until: e.Until, Call: e.Call, Deadline: e.Deadline, Stopped: e.Stopped, Inside: e.Inside, Notes: e.Notes,
 	}
 	for _, k := range e.Requires {
 		typed.Requires = append(typed.Requires, k.(K))
@@ -108,7 +109,7 @@ func (g *engine) explain(p int32, waiting *waits, most int) explanation {
 		}
 		e.Limited = len(e.Requires) == 0 && e.Claims == nil && g.isFull()
 	case StateRunning, StateReady, StateClosing:
-		g.explainMember(p, &e)
+		g.explainMember(p, waiting, &e)
 	default:
 		e.Err = g.errOf(p)
 	}
@@ -116,7 +117,7 @@ func (g *engine) explain(p int32, waiting *waits, most int) explanation {
 }
 
 // explainMember says what a running member waits for.
-func (g *engine) explainMember(p int32, e *explanation) {
+func (g *engine) explainMember(p int32, waiting *waits, e *explanation) {
 	slot := g.nodes.slot(p)
 	if slot == noSlot { // in its first step
 		e.Until = Next
@@ -128,7 +129,17 @@ func (g *engine) explainMember(p int32, e *explanation) {
 	if d := g.deadlines.of(slot); d.kind != noDeadline {
 		e.Deadline = time.Unix(0, d.at)
 	}
-	e.Until = g.parking.until(slot, g.round)
+	if e.Until = g.parking.until(slot, g.round); e.Until.code&yieldEvent == 0 {
+		return
+	}
+	switch t := waitsIn(g.taskOf(p)).(type) {
+	case *call:
+		e.Call = TaskDescription(t)
+	case *claiming:
+		if t.phase == claimingWaits {
+			e.Claims = waiting.of(t.ticket, g.pathOf(p))
+		}
+	}
 }
 
 // enclosed is a group of any type of key.
@@ -142,7 +153,7 @@ type enclosed interface {
 func (e Explanation[K]) String() string {
 	untyped := explanation{
 		Key: e.Key, State: e.State, Since: e.Since, Err: e.Err, Claims: e.Claims, Limited: e.Limited,
-		Until: e.Until, Deadline: e.Deadline, Stopped: e.Stopped, Inside: e.Inside, Notes: e.Notes,
+		Until: e.Until, Call: e.Call, Deadline: e.Deadline, Stopped: e.Stopped, Inside: e.Inside, Notes: e.Notes,
 	}
 	for _, k := range e.Requires {
 		untyped.Requires = append(untyped.Requires, k)
@@ -163,6 +174,8 @@ func lineOf(e *explanation) string {
 		}
 	case e.Limited:
 		b.WriteString(", waits for the group's limit")
+	case e.Call != "":
+		fmt.Fprintf(&b, ", waits: %s", untilCall(e))
 	case (e.State == StateRunning || e.State == StateReady) && e.Until != Next:
 		fmt.Fprintf(&b, ", waits: %s", e.Until)
 	}
@@ -179,6 +192,16 @@ func lineOf(e *explanation) string {
 		fmt.Fprintf(&b, ", %s", strings.ReplaceAll(e.Err.Error(), "\n", "\n  "))
 	}
 	return b.String()
+}
+
+// untilCall says what a node waits for whose event is the end of a call.
+func untilCall(e *explanation) string {
+	rest := e.Until
+	rest.code &^= yieldEvent
+	if rest.event = nil; rest.code == 0 || e.State == StateClosing {
+		return "call " + e.Call
+	}
+	return fmt.Sprintf("%s or call %s", rest, e.Call)
 }
 
 // list names a few keys and counts the others, of which there are more.

@@ -1213,3 +1213,93 @@ func TestExplain_of_a_hub(t *testing.T) {
 	require.Contains(t, b.String(), "4 and 9995 more\n")
 	require.NoError(t, g.Close())
 }
+
+// A node that waits for a call says which, and one that waits in Claiming who holds
+// what, whatever is around them.
+func TestGroup_Explain_looks_for_the_wait(t *testing.T) {
+	for name, put := range map[string]func(scheduler.Task) scheduler.Task{
+		"bare":     func(task scheduler.Task) scheduler.Task { return task },
+		"renamed":  func(task scheduler.Task) scheduler.Task { return renamed{task, "x"} },
+		"Named":    func(task scheduler.Task) scheduler.Task { return scheduler.Named("x", task) },
+		"Sequence": func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
+		"Finally":  func(task scheduler.Task) scheduler.Task { return scheduler.Finally(task, lasting(0, nil)) },
+		"AsTask":   func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
+		"Subrun":   func(task scheduler.Task) scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(task, nil)) },
+		"Reserve":  func(task scheduler.Task) scheduler.Task { return scheduler.Reserve(time.Second, task) },
+		"Shield":   func(task scheduler.Task) scheduler.Task { return scheduler.Shield(task) },
+		"Claiming": func(task scheduler.Task) scheduler.Task { return scheduler.Claiming(nil, task) },
+		"Retry": func(task scheduler.Task) scheduler.Task {
+			return scheduler.Retry(scheduler.BackOffFunc(func(int, error) scheduler.Yield { return scheduler.Next }),
+				func(int, error) scheduler.Task { return task })
+		},
+		"Wrap": func(task scheduler.Task) scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				return co.Await(scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(renamed{task, "x"}) }))
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := limiter(1)
+				until, never := make(chan struct{}), new(scheduler.Event)
+				g := newGroup(t, "call event first second poll", func(k string) scheduler.Task {
+					switch k {
+					case "call":
+						return put(stuck(until))
+					case "poll":
+						return put(scheduler.Poll(time.Minute, func(context.Context) (bool, error) {
+							<-until
+							return true, nil
+						}))
+					case "event":
+						return put(scheduler.Pause(scheduler.On(never)))
+					}
+					return put(scheduler.Claiming(claim(l)("1"), scheduler.Pause(scheduler.On(never))))
+				}, nil)
+				r := startRunner(t, g, nil)
+				said := map[string]scheduler.Explanation[string]{}
+				for e := range g.Explain() {
+					said[e.Key] = e
+				}
+				r.Kill()
+				_, err := r.Step(t.Context())
+				closing := g.ExplainNode("call").String()
+				close(until)
+				require.NoError(t, err)
+				require.Error(t, r.RunToCompletion(t.Context(), 0))
+
+				for _, k := range []string{"call", "poll"} { // what functions are called is up to the compiler
+					require.Contains(t, said[k].Call, "scheduler_test.")
+					require.Equal(t, k+": running since round 1, waits: call "+said[k].Call, said[k].String())
+				}
+				require.Equal(t, "event: running since round 1, waits: event", said["event"].String())
+				require.Equal(t, "first: running since round 1, waits: event", said["first"].String())
+				require.Equal(t, "second: running since round 1, waits for 1 of volumes (capacity 1) held by first: 1", said["second"].String())
+				require.Equal(t, []string{"first: 1"}, said["second"].Claims[0].Holders)
+				require.Equal(t, "call: closing since round 1, waits: call "+said["call"].Call, closing)
+			})
+		})
+	}
+}
+
+// A call beside a time, and between two calls of a Poll, no call.
+func TestGroup_Explain_of_a_call_with_a_limit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		until := make(chan struct{})
+		g := newGroup(t, "limited poll", func(k string) scheduler.Task {
+			if k == "limited" {
+				return scheduler.WithTimeout(time.Hour, stuck(until))
+			}
+			return scheduler.Poll(time.Minute, func(context.Context) (bool, error) { return false, nil })
+		}, nil)
+		r := startRunner(t, g, nil)
+		synctest.Wait()
+		_, err := r.Step(t.Context())
+		require.NoError(t, err)
+		limited, poll := g.ExplainNode("limited"), g.ExplainNode("poll")
+		close(until)
+		require.NoError(t, r.Cancel())
+		require.Equal(t, "limited: running since round 1, waits: at 2000-01-01T01:00:00.000000001Z or call "+limited.Call, limited.String())
+		require.Equal(t, "poll: running since round 1, waits: at 2000-01-01T00:01:00Z, asked once", poll.String())
+	})
+}
