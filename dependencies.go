@@ -20,11 +20,10 @@ import (
 // A group uses the graph as it is when the group is made. Any number of groups can be
 // made from the same Dependencies, in both directions.
 //
-// Add must not run concurrently with any other method. The other methods may run
-// concurrently. An unknown key is no error: it requires nothing and nothing requires
-// it. A key whose dynamic type is not comparable panics, as in a map; a NaN is a new
-// node in each edge and is never found. Sequences show the graph as it is when a loop
-// begins, and can be used again.
+// Add must not run concurrently with any other method; the others may run concurrently.
+// An unknown key is no error: it requires nothing and nothing requires it. A key that
+// cannot be compared panics, as in a map; a NaN is a new node in each edge and is never
+// found. Sequences show the graph as it is when a loop begins, and can be used again.
 //
 // After an Add, the first call other than Len, Contains and Nodes takes a pass over the
 // whole graph. So add everything first, then ask.

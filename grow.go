@@ -48,7 +48,7 @@ func (e *AddError) Unwrap() error {
 	return e.is
 }
 
-// Is reports whether this error is target.
+// Is reports whether the error is target.
 func (e *AddError) Is(target error) bool { return e.is == target } //nolint:errorlint // That very one.
 
 // Add adds a new node to a group with KeepOpen. It requires nodes that are in the group

@@ -14,9 +14,9 @@ import (
 // When ctx ends, the task is stopped: it gets the notice, has opts.Grace, and is then
 // closed. The result is the cause of ctx, joined with what failed. The result is that
 // of [TaskRunner.Err]: never nil if the task timed out or was killed, whatever the task
-// made of that. It is a [*LateError] if the end had to wait for calls that ignored
-// their contexts. Bad options are an [*OptionError], and inside a step of another run
-// the result is a [*NestedRunError]; nothing is started then.
+// made of that. If the end had to wait for calls that ignored their contexts, an error
+// is a [*LateError]. Bad options are an [*OptionError], and inside a step of another
+// run the result is a [*NestedRunError]; nothing is started then.
 func Run(ctx context.Context, task Task, opts *RunnerOptions) error {
 	if opts == nil {
 		opts = &RunnerOptions{}

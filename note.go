@@ -42,7 +42,6 @@ func (co *Coroutine) Note(text string) {
 
 // Notes are what a node has said about itself: why it still runs. A field is zero
 // before there is something to say, and again when what it is about has succeeded.
-// Those of a node that has not succeeded stay as they were.
 type Notes struct {
 	Text    string // the last one given to [Note]
 	Asked   int    // how often the [Poll] under way has asked

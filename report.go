@@ -99,9 +99,9 @@ func (g *engine) waitsFor(p int32) iter.Seq[int32] {
 	}
 }
 
-// Errors returns all errors in order of occurrence: failures and errors of Close as
-// [*TaskError], and the errors thrown into the group. Some of them may not be part of
-// the group's result.
+// Errors returns all errors in order of occurrence, whether or not they are part of the
+// result: failures and errors of Close as [*TaskError], and the errors thrown into the
+// group.
 func (g *DependencyTaskGroup[K]) Errors() []error {
 	return g.in("scheduler: DependencyTaskGroup.Errors of nil").failures.errors()
 }

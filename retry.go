@@ -15,8 +15,8 @@ type BackOff interface {
 
 // BackOffFunc is a [BackOff] that looks at what has failed, and that can wait for more
 // than time. It gets the number of the attempt, from 1 on, and its error, and says when
-// the next one may begin; [Done] ends the attempts. To wait until another task got on,
-// or for ten seconds, return On(&gotOn).Or(After(10 * time.Second)).
+// the next one may begin; [Done] ends the attempts. "When another task got on, or in
+// ten seconds" is On(&gotOn).Or(After(10*time.Second)).
 type BackOffFunc func(attempt int, err error) Yield
 
 // NextBackOff is for other code than [Retry], which calls f itself. It calls f with 0
