@@ -57,13 +57,13 @@ func (r *TaskRunner) RunWith(ctx context.Context, timeout, wait time.Duration) e
 
 // RunToCompletion runs a started task to its end and returns its error. It blocks, and
 // sleeps while the task is parked. The first step comes at once. wait is the longest
-// pause between rounds; a time or an event that the task waits for ends it earlier. 0
-// stands for RunnerOptions.Wait.
+// pause between rounds; 0 stands for RunnerOptions.Wait. When ctx ends, the runner is
+// stopped as by Stop with the cause of ctx; later steps get a context that has not
+// ended.
 //
-// When ctx ends, the runner is stopped as by Stop with the cause of ctx; later steps
-// get a context that has not ended. The result is [ErrNotStarted], an [*OptionError]
-// for a negative wait, or a [*NestedRunError] inside a step of another run, and nothing
-// runs then. A timeout that the task has handled is in Err only.
+// The result is [ErrNotStarted], an [*OptionError] for a negative wait, or a
+// [*NestedRunError] inside a step of another run, and nothing runs then. A timeout that
+// the task has handled is in Err only.
 func (r *TaskRunner) RunToCompletion(ctx context.Context, wait time.Duration) error {
 	r.must("RunToCompletion")
 	switch {

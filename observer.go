@@ -3,18 +3,17 @@ package scheduler
 import "context"
 
 // Observer is told what happens in a group and in the groups inside it. Logs, progress
-// displays, traces and metrics are Observers.
+// displays, traces and metrics are Observers. A run makes the same steps at the same
+// times with and without them.
 //
 // Observe is called on the driving goroutine in the middle of a step, so it must be
 // quick. It must not step, throw into or close anything. It may call [TaskRunner.Stop],
-// [DependencyTaskGroup.Drain] and [DependencyTaskGroup.Snapshot]. A run makes the same
-// steps at the same times with and without Observers.
+// [DependencyTaskGroup.Drain] and [DependencyTaskGroup.Snapshot].
 //
-// An Observer is told of every group from GroupBegun to GroupEnded, once, even if it is
-// given to a group and to a group around it. (An ObserverFunc cannot be compared: give
-// it to the outermost group only.) If an Observer panics, all tasks of the group are
-// closed, the other Observers are told how the group ends, and the panic propagates
-// from the step, even with RecoverPanics.
+// An Observer is told of every group once, even if it is given to a group and to a
+// group around it. (An ObserverFunc cannot be compared: give it to the outermost group
+// only.) If it panics, all tasks of the group are closed, the other Observers are told
+// how the group ends, and the panic propagates from the step, even with RecoverPanics.
 type Observer interface {
 	Observe(r Record)
 }

@@ -24,7 +24,7 @@ func (g *DependencyTaskGroup[K]) StopNode(k K, cause error) bool {
 // SkipNode asks one node to end, and skips it, with all that depends on it. A pending
 // node is skipped with err and not started. A running or ready one gets a notice with
 // err and its grace, and is skipped if it ends with the notice or is closed; otherwise
-// its own end counts. A nil err is [ErrSkip]; no err is a failure of the group. For the
+// its own end counts. A nil err is [ErrSkip]; err never counts as a failure of the group. For the
 // rest it is like [DependencyTaskGroup.StopNode].
 func (g *DependencyTaskGroup[K]) SkipNode(k K, err error) bool {
 	g.must("scheduler: DependencyTaskGroup.SkipNode of nil")

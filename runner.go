@@ -16,16 +16,16 @@ import (
 //
 //	(*) ErrCancelled if it was cancelled before it was started
 //
-// A TaskRunner is for one goroutine at a time, the one that drives it. Methods that run
-// the task's code panic if they overlap: a Step inside a step of the same runner, a
-// Step from two goroutines at once, or a Cancel while Run on another goroutine drives
-// it. Interrupt, Kill and Post may be called from any goroutine.
+// It is for one goroutine at a time, its driver. Methods that run the task's code panic
+// if they overlap: a Step inside a step of the same runner, a Step from two goroutines
+// at once, or a Cancel while Run on another goroutine drives it. Any goroutine may call
+// Interrupt, Kill and Post.
 //
-// A step never waits for a task to end. A task that takes time to end, because it has a
-// call that has not returned, is asked to end and then closing: the runner becomes due
-// when the task can be closed without waiting. Only Cancel, the Close of a task, and a
-// panic on its way up wait. A panic or runtime.Goexit of the task goes up from Start or
-// Step, and the runner has ended with [ErrAborted].
+// A step never waits for a task to end. A task with a call that has not returned is
+// asked to end and then closing: the runner becomes due when it can be closed without
+// waiting. Only Cancel, the Close of a task, and a panic on its way up wait. A panic or
+// runtime.Goexit of the task goes up from Start or Step, and the runner has ended with
+// [ErrAborted].
 type TaskRunner struct {
 	opts RunnerOptions
 	lent time.Duration // the grace that what is around it has, if it has that too; not inherited
@@ -198,14 +198,14 @@ func (r *TaskRunner) offerTimeout(limit time.Duration) {
 	}
 }
 
-// Step steps the task if it is due, and reports whether it has ended, with its error. A
-// call that comes too early does nothing. A runner that has ended returns true and nil.
-// Before Start the result is [ErrNotStarted]. Step does not block.
+// Step steps the task if it is due, and reports whether it has ended, with its error.
+// It does not block. A call that comes too early does nothing. A runner that has ended
+// returns true and nil. Before Start the result is [ErrNotStarted].
 //
-// When the task's time has passed, a [*Timeout] is thrown into it. The task may end or
-// fail. If it continues, it has its Grace; then it is closed, and Step returns the
-// Timeout. Without a grace it is closed at once, and Step returns true and the error of
-// Close: a timeout that the task has handled is in Err, and in the result of Run.
+// When the task's time has passed, a [*Timeout] is thrown into it. If it continues, it
+// has its Grace; then it is closed, and Step returns the Timeout. Without a grace it is
+// closed at once, and Step returns true and the error of Close: a timeout that the task
+// has handled is in Err, and in the result of Run.
 func (r *TaskRunner) Step(ctx context.Context) (done bool, err error) {
 	r.must("Step")
 	r.RunPosted()

@@ -19,11 +19,11 @@ const (
 // Stop asks the task to end. With its next step a [Stopper] gets the notice, and
 // nothing new starts at any depth, except behind [Shield]. When Grace has passed, the
 // task is closed. The runner fails with cause, joined with what the task fails with;
-// nil stands for [ErrCancelled]. Of several causes the first counts. A runner that was
-// not started is cancelled; one that is closing its task ignores Stop.
+// nil stands for [ErrCancelled], and of several causes the first counts. A runner that
+// was not started is cancelled; one that is closing its task ignores Stop.
 //
-// Stop returns at once and runs no task code. It is for the driving goroutine; from
-// another one end Run's context, or use Kill.
+// Stop returns at once. It is for the driving goroutine; from another one end Run's
+// context, or use Kill.
 func (r *TaskRunner) Stop(cause error) {
 	r.must("Stop")
 	r.stop(cause, false)

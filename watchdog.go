@@ -5,15 +5,14 @@ import (
 	"time"
 )
 
-// Watchdog reports a step that does not return, while it still runs: a task that blocks
-// holds everything up. Each step of a node or of the runner's task that begins or ends
-// is a sign of life. When none has come for After while a step is under way, Report is
-// called, once until the next one.
+// Watchdog reports a step that does not return, while it still runs. Each step of a
+// node or of the runner's task that begins or ends is a sign of life. When none has
+// come for After while a step is under way, Report is called, once until the next one.
 //
-// Report runs on a goroutine of its own, beside the step, whose end waits for it. It
-// may use what any goroutine may, such as [TaskRunner.Kill], and must not wait for the
-// run. If it panics, the process ends. A watchdog costs a timer for the run, and about
-// a microsecond for each step of a node.
+// Report runs on a goroutine of its own, and the end of the step waits for it. It may
+// use what any goroutine may, such as [TaskRunner.Kill], and must not wait for the run.
+// If it panics, the process ends. A watchdog costs a timer for the run, and about a
+// microsecond for each step of a node.
 type Watchdog struct {
 	After  time.Duration
 	Report func(StuckStep)
