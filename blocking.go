@@ -15,7 +15,7 @@ import (
 // The context of a call has the values of the step's context, and as its deadline the
 // earliest limit around the call: that of Run's context and those of runners and nodes,
 // by the system's clock, plus a nanosecond, since a limit has passed only when the
-// clock reads more.
+// clock reads more. The limit of a node that has become [Ready] is no longer among them.
 //
 // The context ends when the call has to end. Err is then [context.DeadlineExceeded] if
 // a time limit has passed, and [context.Canceled] otherwise; [context.Cause] is the
@@ -115,7 +115,7 @@ type call struct {
 	body  callBody
 	step  context.Context         // of its first step; nil before
 	next  *call                   // in the queue of workers
-	limit int64                   // of its context, in nanoseconds since the epoch; 0: none
+	limit int64                   // of its context, without those of nodes, in nanoseconds since the epoch; 0: none
 	end   atomic.Pointer[callEnd] // nil while nothing was told or asked
 	done  Event                   // set when the function has returned
 
@@ -147,10 +147,13 @@ func (c *call) Step(ctx context.Context) (Yield, error) {
 // driving goroutine.
 func (c *call) begin(ctx context.Context) {
 	c.step = ctx
-	var outer int64 // the limit without that of its node
-	if c.limit, outer = limitsOf(ctx); c.limit != outer {
+	var limits *nodeLimit
+	if c.limit, limits = limitsOf(ctx); limits != nil {
 		e := c.told()
-		e.outerLimit, e.hasNodeLimit = outer, true
+		e.limits = limits
+		if s := scopeOf(ctx); s.group != nil {
+			e.ofNode = s.group.deadlines.seen[s.group.current] == limits
+		}
 	}
 	s := scopeOf(ctx)
 	c.node = noNode

@@ -21,14 +21,12 @@ type callKey struct{}
 // told to end, not a timer: the context ends when the driver says so.
 func (c *callContext) Deadline() (time.Time, bool) {
 	at, ok := c.step.Deadline()
-	if c.limit == 0 {
-		return at, ok
-	}
 	nano := c.limit
-	if e := c.end.Load(); e != nil && e.hasNodeLimit && e.ready.Load() {
-		if nano = e.outerLimit; nano == 0 {
-			return at, ok
-		}
+	if e := c.end.Load(); e != nil {
+		nano = e.limits.earliest(nano)
+	}
+	if nano == 0 {
+		return at, ok
 	}
 	if limit := time.Unix(0, nano); !ok || limit.Before(at) {
 		return limit, true
@@ -76,8 +74,8 @@ type callEnd struct {
 	call *call
 	held *claims.Holding // what the node of the call holds; never changed
 
-	ready       atomic.Bool  // it has said so: the limit of its node counts no more
-	outerLimit  int64        // the limit without that of its node, which has one; never changed
+	limits      *nodeLimit   // of the nodes around it; never changed
+	ofNode      bool         // the first one is that of its own node; never changed
 	abandonment *abandonment // nil: it is waited for without end; never changed
 	pending     *clockCall   // nil: no Caller makes it; never changed
 
@@ -86,8 +84,6 @@ type callEnd struct {
 	thrown  error // the last error thrown in
 	note    string
 	hasNote bool // which was not taken yet
-
-	hasNodeLimit bool // its node is what limits it; never changed
 
 	// The end of the context, and why it has ended.
 	err, cause error

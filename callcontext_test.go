@@ -967,3 +967,82 @@ func TestShield_has_no_deadline_of_the_run(t *testing.T) {
 		require.NoError(t, err)
 	})
 }
+
+// The deadline of a call is what will really end it: not the limit of a node around it
+// that has become ready, be it its own or one further out, and that of a node which
+// could not become ready.
+func TestCall_deadline_behind_Ready(t *testing.T) {
+	const second = time.Second
+	all := func(task scheduler.Task) scheduler.Task { return scheduler.All(task) }
+	limited := func(d time.Duration) func(scheduler.Task) scheduler.Task {
+		return func(task scheduler.Task) scheduler.Task { return scheduler.WithTimeout(d, task) }
+	}
+	for name, tt := range map[string]struct {
+		node, run time.Duration
+		hold      []func(scheduler.Task) scheduler.Task // innermost first
+		ordered   bool                                  // the node is asked to end before
+		before    time.Duration
+		after     time.Duration // 0: none
+	}{
+		"its own node":                   {node: 5 * second, before: 5 * second},
+		"its own node, in a limited run": {node: 5 * second, run: 9 * second, before: 5 * second, after: 9 * second},
+		"in All":                         {node: 5 * second, hold: []func(scheduler.Task) scheduler.Task{all}, before: 5 * second},
+		"in All in All, limited run": {
+			node: 5 * second, run: 9 * second, hold: []func(scheduler.Task) scheduler.Task{all, all}, before: 5 * second, after: 9 * second,
+		},
+		"a limit inside stays": {
+			node: 5 * second, hold: []func(scheduler.Task) scheduler.Task{limited(7 * second), all}, before: 5 * second, after: 7 * second,
+		},
+		"a limit between stays": {
+			node: 5 * second, hold: []func(scheduler.Task) scheduler.Task{all, limited(4 * second)}, before: 4 * second, after: 4 * second,
+		},
+		"one that has to end": {node: 5 * second, ordered: true, before: 5 * second, after: 5 * second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				left := func(ctx context.Context) time.Duration {
+					at, ok := ctx.Deadline()
+					if !ok {
+						return 0
+					}
+					return at.Sub(begin).Round(time.Millisecond)
+				}
+				var before, after, ended time.Duration
+				task := scheduler.Blocking(func(ctx context.Context) error {
+					before = left(ctx)
+					sleep(2 * second)
+					scheduler.Ready(ctx)
+					sleep(second)
+					after = left(ctx)
+					<-ctx.Done()
+					ended = time.Since(begin).Round(time.Millisecond)
+					return ctx.Err()
+				})
+				for _, hold := range tt.hold {
+					task = hold(task)
+				}
+				grace := scheduler.NoGrace
+				if tt.ordered {
+					grace = time.Hour
+				}
+				g := groupOf(t, "a b:a", func(k string) scheduler.Task {
+					if k == "a" {
+						return task
+					}
+					return lasting(20, nil)
+				}, &scheduler.GroupOptions[string]{Timeout: byKey(map[string]time.Duration{"a": tt.node}), Grace: grace})
+				r := scheduler.NewTaskRunner(g, &scheduler.RunnerOptions{Timeout: tt.run, Grace: scheduler.NoGrace})
+				if tt.ordered {
+					time.AfterFunc(second, func() { r.Post(func() { g.StopNode("a", errOops) }) })
+				}
+				require.Equal(t, tt.after != 0, r.Run(t.Context()) != nil)
+				require.Equal(t, tt.before, before)
+				require.Equal(t, tt.after, after)
+				if after != 0 && !tt.ordered { // then it has its grace
+					require.Equal(t, after, ended)
+				}
+			})
+		})
+	}
+}

@@ -21,9 +21,7 @@ import (
 // starts. The claims are released when task has ended or its Close has returned.
 // Invalid claims fail the task with an [*OptionError].
 func Claiming(claims []Claim, task Task) Task {
-	if task == nil {
-		panic("scheduler: Claiming: nil Task")
-	}
+	mustHaveTask(task, "Claiming")
 	return &claiming{given: slices.Clone(claims), task: task}
 }
 

@@ -27,7 +27,10 @@ func sideBySide(name string, tasks []Task, opts *GroupOptions[int], isOver func(
 	take := func(i int) Task {
 		task := tasks[i]
 		tasks[i] = nil // the group drops it when it has ended
-		if isOver() {
+		switch {
+		case isNil(task):
+			return nil
+		case isOver():
 			return Func(func(context.Context) error { return ErrSkip })
 		}
 		return task
@@ -49,8 +52,8 @@ func sideBySide(name string, tasks []Task, opts *GroupOptions[int], isOver func(
 // none and fails with [ErrNilTask].
 func Sequence(tasks ...Task) Task {
 	return &coroutine{Coroutine{is: isSequence, fn: func(co *Coroutine) error {
-		if i := slices.Index(tasks, nil); i >= 0 {
-			return &namedError{fmt.Sprintf("number %d of a Sequence", i), ErrNilTask}
+		if i := slices.IndexFunc(tasks, isNil); i >= 0 {
+			return &namedError{fmt.Sprintf("number %d of a Sequence", i), errNil(tasks[i])}
 		}
 		before := co.timeout() // of a Sequence that cleans up after one
 		for _, task := range tasks {
@@ -82,10 +85,10 @@ func Sequence(tasks ...Task) Task {
 func Finally(task, cleanup Task) Task {
 	return &coroutine{Coroutine{is: isFinally, fn: func(co *Coroutine) error {
 		switch {
-		case task == nil:
-			return &namedError{"the task of a Finally", ErrNilTask}
-		case cleanup == nil:
-			return &namedError{"the cleanup of a Finally", ErrNilTask}
+		case isNil(task):
+			return &namedError{"the task of a Finally", errNil(task)}
+		case isNil(cleanup):
+			return &namedError{"the cleanup of a Finally", errNil(cleanup)}
 		}
 		err := co.Await(task)
 		if co.closing {

@@ -79,8 +79,8 @@ func (co *Coroutine) Yield(y Yield) error {
 // task go to the subtask. If the task is closed, the subtask is closed first, and Await
 // returns [ErrClosed], joined with the error of that Close.
 func (co *Coroutine) Await(task Task) error {
-	if task == nil {
-		return ErrNilTask
+	if isNil(task) {
+		return errNil(task)
 	}
 	if c, ok := task.(*coroutine); ok && c.co.top != nil {
 		return &namedError{c.String(), c.co.used()}

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/steptask/scheduler/internal/wheel"
@@ -14,6 +15,8 @@ type deadlines struct {
 	wheel  wheel.Wheel // keys: the instants from which on a deadline has passed
 	popped []wheel.Entry
 	isLive func(wheel.Entry) bool // made when first needed, and once: no allocation in a round
+
+	seen map[int32]*nodeLimit // by node: limits that calls have seen
 
 	limited int // members with a limit of their own
 	graced  int // members with a grace
@@ -141,6 +144,24 @@ func (d *deadlines) next() int64 {
 		return at
 	}
 	return never
+}
+
+// nodeLimit is the time limit of a node, as the calls inside it see it: once the node is
+// ready it counts no more.
+type nodeLimit struct {
+	at     int64       // in wall time
+	over   atomic.Bool // the node is ready
+	around *nodeLimit  // that of the next node further out that had one; never changed
+}
+
+// earliest returns the earliest of a limit, where 0 is none, and those that count.
+func (l *nodeLimit) earliest(at int64) int64 {
+	for ; l != nil; l = l.around {
+		if !l.over.Load() && l.at != 0 && (at == 0 || l.at < at) {
+			at = l.at
+		}
+	}
+	return at
 }
 
 // end lets go of everything.

@@ -331,7 +331,7 @@ func (g *engine) nextStep() Yield {
 		y.code |= yieldNext // a panic has come between
 	}
 	if g.waitsForClaims() {
-		y.code |= yieldClaims
+		y.code |= yieldClaims | yieldServes
 	}
 	if at := min(g.parking.nextTime(), g.deadlines.next(), g.claims.nextTime()); at != never {
 		y.at = at

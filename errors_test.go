@@ -825,6 +825,60 @@ func TestCombinators_of_a_nil_task_begin_nothing(t *testing.T) {
 	}
 }
 
+// A nil pointer is refused like nil by whatever takes a task, and nothing of it is called.
+func TestNil_pointer_is_no_task(t *testing.T) {
+	var none *fakeTask
+	task := func() scheduler.Task {
+		return scheduler.Func(func(context.Context) error { t.Error("it has begun"); return nil })
+	}
+	for want, broken := range map[string]scheduler.Task{
+		"scheduler: nil task: nil *scheduler_test.fakeTask: number 1 of a Sequence":   scheduler.Sequence(task(), none),
+		"scheduler: nil task: nil *scheduler_test.fakeTask: the task of a Finally":    scheduler.Finally(none, task()),
+		"scheduler: nil task: nil *scheduler_test.fakeTask: the cleanup of a Finally": scheduler.Finally(task(), none),
+		"scheduler: nil task: nil *scheduler_test.fakeTask: number 1 of a First":      scheduler.First(task(), none),
+		"0: scheduler: nil task":                            scheduler.All(none),
+		"scheduler: nil task: nil *scheduler_test.fakeTask": scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(none) }),
+		"scheduler: nil task: nil *scheduler_test.fakeTask\nno space": scheduler.Retry(constant(0), func(attempt int, _ error) scheduler.Task {
+			if attempt == 1 {
+				return scheduler.Func(func(context.Context) error { return errSpace })
+			}
+			return none
+		}),
+	} {
+		err := scheduler.Run(t.Context(), broken, nil)
+		require.EqualError(t, err, want)
+		require.ErrorIs(t, err, scheduler.ErrNilTask)
+	}
+	for want, do := range map[string]func(){
+		"scheduler: WithTimeout: nil *scheduler_test.fakeTask as Task":         func() { scheduler.WithTimeout(0, none) },
+		"scheduler: Shield: nil *scheduler_test.fakeTask as Task":              func() { scheduler.Shield(none) },
+		"scheduler: Named: nil *scheduler_test.fakeTask as Task for web":       func() { scheduler.Named("web", none) },
+		"scheduler: Reserve: nil *scheduler_test.fakeTask as Task":             func() { scheduler.Reserve(0, none) },
+		"scheduler: Claiming: nil *scheduler_test.fakeTask as Task":            func() { scheduler.Claiming(nil, none) },
+		"scheduler: Timeout.Trigger: nil *scheduler_test.fakeTask as Task":     func() { _ = new(scheduler.Timeout).Trigger(t.Context(), none) },
+		"scheduler: TimedCancel.Trigger: nil *scheduler_test.fakeTask as Task": func() { _ = new(scheduler.TimedCancel).Trigger(t.Context(), none) },
+	} {
+		require.PanicsWithValue(t, want, do)
+	}
+	require.EqualError(t, scheduler.Run(t.Context(), none, nil), "scheduler: task: nil *scheduler_test.fakeTask as Task")
+}
+
+// A negative pause between polls would be none at all: it is refused where it is given.
+func TestPoll_refuses_a_negative_pause(t *testing.T) {
+	ready := func(context.Context) (bool, error) { return true, nil }
+	var option *scheduler.OptionError
+	require.ErrorAs(t, panicOf(t, func() { scheduler.Poll(-1, ready) }).(error), &option)
+	require.EqualError(t, option, "scheduler: Poll: negative duration -1ns")
+	v := panicOf(t, func() {
+		_ = scheduler.Run(t.Context(), scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			_, err := scheduler.PollCall(co, -time.Second, func(context.Context) (int, bool, error) { return 0, true, nil })
+			return err
+		}), nil)
+	})
+	require.ErrorAs(t, v.(error), &option)
+	require.EqualError(t, option, "scheduler: PollCall: negative duration -1s")
+}
+
 // A group that is driven by hand says what is wrong with what it was given, and a
 // nil cause of a stop is no nil dereference later.
 func TestGroup_misuse_by_hand(t *testing.T) {

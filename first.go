@@ -28,8 +28,8 @@ func First(tasks ...Task) Task {
 	if len(tasks) == 0 {
 		return failing(&OptionError{Option: "First", Reason: "no tasks"})
 	}
-	if i := slices.Index(tasks, nil); i >= 0 {
-		return failing(&namedError{fmt.Sprintf("number %d of a First", i), ErrNilTask})
+	if i := slices.IndexFunc(tasks, isNil); i >= 0 {
+		return failing(&namedError{fmt.Sprintf("number %d of a First", i), errNil(tasks[i])})
 	}
 	f := &first{}
 	f.DependencyTaskGroup = sideBySide("First", tasks, &GroupOptions[int]{AggregateErrors: true}, func() bool {
@@ -100,9 +100,7 @@ func (f *first) decide(ctx context.Context, y Yield, err error) (Yield, error) {
 // even if it is swallowed; what task fails with after it is joined. Limits further out
 // stay in force. A limit of 0 is none, and a negative one has passed at once.
 func WithTimeout(limit time.Duration, task Task) Task {
-	if task == nil {
-		panic("scheduler: WithTimeout: nil Task")
-	}
+	mustHaveTask(task, "WithTimeout")
 	r := NewTaskRunner(task, &RunnerOptions{Timeout: limit})
 	return &withTimeout{subrun{runnerTask: runnerTask{r: r}}}
 }

@@ -110,6 +110,37 @@ func (g *engine) limitHere() int64 {
 	return g.startLimit
 }
 
+// hasOwnLimit reports whether what limitHere returns is the node's own limit, and not
+// the end of a grace.
+func (g *engine) hasOwnLimit() bool {
+	p := g.current
+	if p == noNode {
+		return false
+	}
+	if slot := g.nodes.slot(p); slot != noSlot {
+		return g.deadlines.of(slot).kind == throwTimeout
+	}
+	return g.startLimit != never
+}
+
+// limitSeen sets a link to the node's own limit, which calls will see. It returns the
+// next link, to be set to that of a node around; nil: it is known already.
+func (g *engine) limitSeen(link **nodeLimit) (next **nodeLimit) {
+	l := g.deadlines.seen[g.current]
+	if l == nil {
+		l = &nodeLimit{at: wallLimit(g.limitHere())}
+		if g.deadlines.seen == nil {
+			g.deadlines.seen = map[int32]*nodeLimit{}
+		}
+		g.deadlines.seen[g.current] = l
+		next = &l.around
+	}
+	if link != nil {
+		*link = l
+	}
+	return next
+}
+
 // thrownHere returns the Timeout of the member whose code is running, while it is
 // thrown into it or closes it.
 func (g *engine) thrownHere() error {

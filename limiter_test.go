@@ -758,3 +758,64 @@ func TestClaims_deadlock_and_limits(t *testing.T) {
 		})
 	}
 }
+
+// A service goes on for ever, wherever it is, so its times do not hide that all else
+// waits for claims that can never be had. The limit of a runner does: it will end them.
+func TestDeadlockError_beside_a_service_in_a_group_inside(t *testing.T) {
+	yields := map[string]scheduler.Yield{
+		"After": scheduler.After(time.Second), "Next": scheduler.Next, "Rounds": scheduler.Rounds(3),
+		"On": scheduler.On(new(scheduler.Event)),
+	}
+	for hold, put := range map[string]func(scheduler.Task) scheduler.Task{
+		"bare":   func(task scheduler.Task) scheduler.Task { return task },
+		"All":    func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
+		"Wrap":   func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
+		"Subrun": func(task scheduler.Task) scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(task, nil)) },
+		"limit":  func(task scheduler.Task) scheduler.Task { return scheduler.WithTimeout(time.Minute, task) },
+	} {
+		for name, y := range yields {
+			t.Run(hold+"/"+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					first, second := limiter(1), limiter(1)
+					inner := newGroup(t, "service wait x:service,wait", func(k string) scheduler.Task {
+						switch k {
+						case "x":
+							return lasting0
+						case "wait":
+							return lasting(1, nil)
+						}
+						return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+							for co.Ready(); ; {
+								if err := co.Yield(y); err != nil {
+									return err
+								}
+								if name != "After" {
+									sleep(10 * time.Millisecond)
+								}
+							}
+						})
+					}, &scheduler.GroupOptions[string]{Claims: byKey(map[string][]scheduler.Claim{"x": {{Limiter: second, Weight: 1}}})})
+					outer := newGroup(t, "a b", func(k string) scheduler.Task {
+						if k == "a" {
+							return put(inner)
+						}
+						return scheduler.Claiming([]scheduler.Claim{{Limiter: first, Weight: 1}}, lasting0)
+					}, &scheduler.GroupOptions[string]{Claims: byKey(map[string][]scheduler.Claim{
+						"a": {{Limiter: first, Weight: 1}}, "b": {{Limiter: second, Weight: 1}},
+					})})
+					begin := time.Now()
+					ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+					defer cancel()
+					err := scheduler.Run(ctx, outer, nil)
+					if hold == "limit" {
+						require.Equal(t, time.Minute, time.Since(begin).Round(time.Second))
+						require.ErrorAs(t, err, new(*scheduler.Timeout))
+						return
+					}
+					require.ErrorAs(t, err, new(*scheduler.DeadlockError))
+					require.Less(t, time.Since(begin), 3*time.Second)
+				})
+			})
+		}
+	}
+}

@@ -144,7 +144,7 @@ func (k *parking) park(slot int32, y Yield, round int, clock timeSource) {
 		k.times.set(slot, k.capacity(), min(y.at, never-1))
 	}
 	const timed = yieldNext | yieldRounds | yieldAt
-	if y.code&yieldClaims != 0 && y.code&timed == 0 {
+	if y.code&yieldClaims != 0 && (y.code&timed == 0 || y.code&yieldServes != 0) {
 		k.forClaims++
 		m.flags |= parkedForClaims
 	}

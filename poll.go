@@ -10,12 +10,15 @@ import (
 // [Blocking] is, and may block; the task is parked between two calls. The [Notes] of
 // the node count them.
 //
+// Poll panics if every is negative. With 0 a call follows the one before at once.
+//
 // Each call gets the notice of a stop, and polling continues within the grace, since
 // what it waits for may be about to happen.
 func Poll(every time.Duration, ready func(ctx context.Context) (bool, error)) Task {
 	if ready == nil {
 		panic("scheduler: Poll: nil function")
 	}
+	mustBePause("Poll", every)
 	p := &poll{every: every, name: funcName(ready)}
 	p.fetch = func() Task {
 		return Fetch(ready, func(isReady bool, err error) error {
@@ -34,6 +37,7 @@ func PollCall[T any](
 	if fn == nil {
 		panic("scheduler: PollCall: nil function")
 	}
+	mustBePause("PollCall", every)
 	p := &poll{every: every, name: funcName(fn)}
 	p.fetch = func() Task {
 		return &call{body: &pollCall[T]{fn: fn, got: func(v T, ready bool) {
@@ -44,6 +48,13 @@ func PollCall[T any](
 	}
 	err := co.Await(p)
 	return value, err
+}
+
+// mustBePause panics for a pause that is negative, and would be none.
+func mustBePause(of string, every time.Duration) {
+	if err := checkDuration(of, every); err != nil {
+		panic(err)
+	}
 }
 
 // pollCall is the functions of PollCall.

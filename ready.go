@@ -75,6 +75,7 @@ func (g *engine) becomeReady(p int32) {
 	}
 	if kind == throwTimeout {
 		g.deadlines.clear(slot)
+		g.limitIsOver(p, true)
 	}
 	var added []int32
 	if g.growth != nil {
@@ -86,6 +87,13 @@ func (g *engine) becomeReady(p int32) {
 	g.release(p)
 	g.askWhen()
 	g.services.demand.serve(p)
+}
+
+// limitIsOver tells the calls inside a node whether its own limit counts no more.
+func (g *engine) limitIsOver(p int32, over bool) {
+	if l := g.deadlines.seen[p]; l != nil {
+		l.over.Store(over)
+	}
 }
 
 // servesInside notes in the groups around that there is a service inside.
@@ -104,7 +112,9 @@ func (c *call) sayReady() {
 	if s == nil || s.group == nil || c.node == noNode {
 		return
 	}
-	c.told().ready.Store(true)
+	if e := c.end.Load(); e != nil && e.ofNode {
+		e.limits.over.Store(true) // the function may ask at once
+	}
 	s.group.readyByCall(c.node)
 }
 
@@ -118,6 +128,9 @@ func (g *engine) takeReadyCalls() {
 	for _, p := range g.services.takeCalls() {
 		if g.nodes.state(p) == StateRunning {
 			g.becomeReady(p)
+		}
+		if g.nodes.state(p) == StateRunning {
+			g.limitIsOver(p, false) // it has to end
 		}
 	}
 }

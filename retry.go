@@ -184,10 +184,10 @@ func (r *retry) forget() {
 // attempt makes one, and reports whether it is the last; err is then the result.
 func (r *retry) attempt(task Task) (done bool, err error) {
 	switch {
-	case task == nil && r.task == nil:
-		return true, ErrNilTask
-	case task == nil:
+	case task == nil && r.last != nil:
 		return true, r.last
+	case isNil(task):
+		return true, join(errNil(task), r.last)
 	case isSameTask(task, r.task):
 		return true, join(&namedError{TaskDescription(task) + ", by Retry", ErrStarted}, r.last)
 	}

@@ -13,17 +13,17 @@ func (r *TaskRunner) Due() Yield {
 	}
 	r.deliver()
 	r.dropWakes()
-	due := Yield{event: &r.event, at: r.y.at, code: r.y.code&(yieldNext|yieldAt|yieldClaims|yieldEnding|yieldFailed) | yieldEvent}
+	due := Yield{event: &r.event, at: r.y.at, code: r.y.code&(yieldNext|yieldAt|yieldClaims|yieldServes|yieldEnding|yieldFailed) | yieldEvent}
 	if r.rounds > 0 {
 		due.code |= yieldNext // rounds are counted by steps
 	}
 	if r.phase == inForce && r.deadline.kind != noDeadline {
 		due.at = earlierOf(due.at, due.code&yieldAt, r.deadline.timer(), yieldAt)
-		due.code |= yieldAt
+		due.code = due.code&^yieldServes | yieldAt
 	}
 	if r.isCalled() {
 		due.at = past
-		due.code |= yieldAt
+		due.code = due.code&^yieldServes | yieldAt
 	}
 	return due
 }

@@ -66,11 +66,8 @@ type RunnerOptions struct {
 }
 
 func checkRunner(task Task, opts *RunnerOptions) error {
-	if task == nil {
-		return &OptionError{Option: "task", Reason: "nil Task"}
-	}
-	if isNilPointer(task) {
-		return &OptionError{Option: "task", Reason: TaskDescription(task) + " as Task"}
+	if isNil(task) {
+		return &OptionError{Option: "task", Reason: describeNil(task)}
 	}
 	if err := checkDuration("RunnerOptions.Wait", opts.Wait); err != nil {
 		return err

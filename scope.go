@@ -100,21 +100,30 @@ func thrownOf(ctx context.Context) error {
 	return nil
 }
 
-// limitsOf returns the earliest limit of the runners and nodes around ctx, as an
-// instant in wall time, and the same without that of the innermost node; 0 is none.
-// There is none under a clock other than the system's. A limit has passed when the
-// clock reads more than it says, so a nanosecond is added: a call that keeps the
-// deadline by itself must not be earlier than its node.
-func limitsOf(ctx context.Context) (at, outer int64) {
+// limitsOf returns the earliest limit of the runners and graces around ctx, as an
+// instant in wall time, and the limits of the nodes; 0 and nil are none. There is none
+// under a clock other than the system's. A limit has passed when the clock reads more
+// than it says, so a nanosecond is added: a call that keeps the deadline by itself must
+// not be earlier than its node.
+func limitsOf(ctx context.Context) (at int64, nodes *nodeLimit) {
 	s := scopeOf(ctx)
-	if s == nil {
-		return 0, 0
+	if s == nil || !isSystemClock(s.clock) {
+		return 0, nil
 	}
-	if _, ok := s.clock.(*systemClock); !ok {
-		return 0, 0
+	at = never
+	for link := &nodes; s != nil; s = s.outer {
+		if s.maker != nil {
+			if g, ok := s.maker.(*engine); ok && g.hasOwnLimit() {
+				link = g.limitSeen(link)
+			} else {
+				at = min(at, s.maker.limitHere())
+			}
+		}
+		if s.ownClock {
+			break
+		}
 	}
-	first, rest := instantLimitsOf(ctx)
-	return wallLimit(first), wallLimit(rest)
+	return wallLimit(at), nodes
 }
 
 func wallLimit(at int64) int64 {
@@ -127,30 +136,16 @@ func wallLimit(at int64) int64 {
 // instantLimitOf returns the earliest limit around ctx as an instant of the clock of
 // ctx, or never. Limits by another clock further out do not count.
 func instantLimitOf(ctx context.Context) int64 {
-	at, _ := instantLimitsOf(ctx)
-	return at
-}
-
-// instantLimitsOf returns the same, and besides it the earliest limit but for that of
-// the innermost node.
-func instantLimitsOf(ctx context.Context) (at, outer int64) {
-	at, outer = never, never
-	var node maker
+	at := never
 	for s := scopeOf(ctx); s != nil; s = s.outer {
 		if s.maker != nil {
-			limit := s.maker.limitHere()
-			at = min(at, limit)
-			if g, ok := s.maker.(*engine); ok && node == nil {
-				node = g
-			} else {
-				outer = min(outer, limit)
-			}
+			at = min(at, s.maker.limitHere())
 		}
 		if s.ownClock {
 			break
 		}
 	}
-	return at, outer
+	return at
 }
 
 type scopeKey struct{}

@@ -11,9 +11,7 @@ import (
 // have neither the end nor the deadline of Run's context. Time limits count: after a
 // stop, task has the rest of the grace and is then closed.
 func Shield(task Task) Task {
-	if task == nil {
-		panic("scheduler: Shield: nil Task")
-	}
+	mustHaveTask(task, "Shield")
 	return &shield{task: task}
 }
 
@@ -44,8 +42,8 @@ func (s *shield) String() string     { return TaskDescription(s.task) }
 // Named returns task under another name, which [TaskDescription] returns and errors and
 // logs use. It has all abilities of task, by Unwrap.
 func Named(name string, task Task) Task {
-	if task == nil {
-		panic("scheduler: Named: nil Task for " + name)
+	if isNil(task) {
+		panic("scheduler: Named: " + describeNil(task) + " for " + name)
 	}
 	return &named{task, name}
 }
@@ -66,9 +64,7 @@ func Reserve(part time.Duration, task Task) Task {
 	if err := checkDuration("Reserve", part); err != nil {
 		panic(err)
 	}
-	if task == nil {
-		panic("scheduler: Reserve: nil Task")
-	}
+	mustHaveTask(task, "Reserve")
 	r := NewTaskRunner(task, nil)
 	return &reserve{subrun: subrun{runnerTask: runnerTask{r: r}}, part: part}
 }

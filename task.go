@@ -23,6 +23,10 @@ import (
 // the function given to a group or to [Retry] does. Tasks of this package, except Func,
 // fail with [ErrEnded] when they are stepped again after their end, or by a second
 // driver.
+//
+// A nil pointer is not a task, even if its type has the methods: whatever takes a task
+// as an argument refuses it, as it does nil. Only a group does not look for it in what
+// its function returns, since that would cost every node.
 type Task interface {
 	// Step advances the task to its next yield point and reports when to call
 	// Step again. It must not block, since nothing else on its goroutine
@@ -74,10 +78,11 @@ const (
 	yieldAt
 	yieldEvent
 	yieldClaims // besides yieldEvent: all that it waits for is claims on Limiters
+	yieldServes // besides yieldClaims: its times and rounds are those of services, which go on for ever
 	yieldEnding // besides yieldEvent: it is ending already
 	yieldFailed // besides yieldEnding: it has failed, whatever grace it has
 
-	yieldShift = 9
+	yieldShift = 10
 )
 
 var (
@@ -133,7 +138,7 @@ func (y Yield) Or(z Yield) Yield {
 	}
 	r := Yield{code: (y.code | z.code) & (1<<yieldShift - 1)}
 	if y.code != 0 && z.code != 0 {
-		r.code &^= (yieldClaims | yieldEnding | yieldFailed) &^ (y.code & z.code)
+		r.code &^= (yieldClaims | yieldServes | yieldEnding | yieldFailed) &^ (y.code & z.code)
 	}
 	if r.code&yieldNext != 0 {
 		r.code &^= yieldRounds
@@ -370,6 +375,33 @@ func TaskDescription(task any) string {
 		return funcName(task)
 	}
 	return strings.TrimPrefix(reflect.TypeOf(task).String(), "*")
+}
+
+// isNil reports whether a task is nil, or a nil pointer in the guise of one, which is
+// refused wherever a task is taken.
+func isNil(task Task) bool { return task == nil || isNilPointer(task) }
+
+// errNil returns the error for a task that is nil, with the type of a nil pointer.
+func errNil(task Task) error {
+	if task == nil {
+		return ErrNilTask
+	}
+	return &namedError{TaskDescription(task), ErrNilTask}
+}
+
+// mustHaveTask panics for a task that is nil.
+func mustHaveTask(task Task, of string) {
+	if isNil(task) {
+		panic("scheduler: " + of + ": " + describeNil(task))
+	}
+}
+
+// describeNil says which task is nil.
+func describeNil(task Task) string {
+	if task == nil {
+		return "nil Task"
+	}
+	return TaskDescription(task) + " as Task"
 }
 
 // isNilPointer reports whether a value that is not nil is a pointer that is.

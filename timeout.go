@@ -62,9 +62,7 @@ func (t *Timeout) Expired() bool { return t.runner != nil && instant(t.runner.no
 // may end, or fail with t or another error; if it yields, it is closed, and t is not
 // reported. Trigger returns the error of the task or of its Close.
 func (t *Timeout) Trigger(ctx context.Context, task Task) error {
-	if task == nil {
-		panic("scheduler: Timeout.Trigger: nil Task")
-	}
+	mustHaveTask(task, "Timeout.Trigger")
 	y, err := throwInto(ctx, &task, t)
 	if err != nil || y.code&yieldDone != 0 {
 		return err
@@ -95,9 +93,7 @@ func (c *TimedCancel) Expired() bool { return c.runner != nil && instant(c.runne
 
 // Trigger closes a task that has started and not ended.
 func (c *TimedCancel) Trigger(_ context.Context, task Task) error {
-	if task == nil {
-		panic("scheduler: TimedCancel.Trigger: nil Task")
-	}
+	mustHaveTask(task, "TimedCancel.Trigger")
 	return task.Close()
 }
 

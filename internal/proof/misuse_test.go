@@ -211,6 +211,12 @@ type countingObserver struct{ records int }
 
 func (o *countingObserver) Observe(scheduler.Record) { o.records++ }
 
+// misusedTask is a task of which a nil pointer is given.
+type misusedTask struct{ yield scheduler.Yield }
+
+func (m *misusedTask) Step(context.Context) (scheduler.Yield, error) { return m.yield, nil }
+func (m *misusedTask) Close() error                                  { return nil }
+
 // argument returns an argument of a kind.
 func argument(t *testing.T, kind string, of reflect.Type) reflect.Value {
 	t.Helper()
@@ -226,7 +232,7 @@ func argument(t *testing.T, kind string, of reflect.Type) reflect.Value {
 		}
 	case reflect.TypeFor[scheduler.Task]():
 		if kind == "typed nil" {
-			return reflect.Zero(of) // a nil pointer whose methods work is a task
+			return reflect.ValueOf((*misusedTask)(nil))
 		}
 		return reflect.ValueOf(scheduler.Pause(scheduler.Next))
 	case reflect.TypeFor[scheduler.Observer]():
