@@ -988,6 +988,35 @@ func ExampleDependencyTaskGroup_SkipNode() {
 	// skipped announce: a release candidate
 }
 
+// One node is ended while it runs, and fails with the cause that is given.
+func ExampleDependencyTaskGroup_StopNode() {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("download")
+	deps.Add("install", "download")
+	deps.Add("report")
+	var group *scheduler.DependencyTaskGroup[string]
+	task := func(name string) scheduler.Task {
+		if name != "report" {
+			return scheduler.Pause(scheduler.After(time.Hour))
+		}
+		return scheduler.Func(func(context.Context) error {
+			group.StopNode("download", errors.New("the disk is full"))
+			return nil
+		})
+	}
+	group, err := scheduler.NewDependencyTaskGroup(deps, task, &scheduler.GroupOptions[string]{AggregateErrors: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(scheduler.Run(context.Background(), group, nil))
+	fmt.Println(group.State("download"), group.State("install"), group.State("report"))
+	// Output:
+	// 1 task failed:
+	// - download: the disk is full
+	// failed skipped succeeded
+}
+
 // A volume takes too long. The error says what the node was waiting for.
 func ExampleNote() {
 	deps := scheduler.NewDependencies[string]()
