@@ -9,7 +9,8 @@ import (
 // All returns a [Task] that runs tasks side by side: a group whose keys are their
 // numbers. The first failure closes the others and is the result, as a [*TaskError];
 // what the others fail with later, or when they are closed, is joined to it. Close
-// returns the same. For options use a [DependencyTaskGroup].
+// returns the same. Give tasks names that errors can show with [Named]. For options
+// use a [DependencyTaskGroup].
 func All(tasks ...Task) Task {
 	g := sideBySide("All", tasks, &GroupOptions[int]{}, func() bool { return false })
 	g.engine.serves = true

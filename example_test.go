@@ -92,8 +92,8 @@ func ExampleTaskRunner_Step() {
 	if err := r.Start(ctx, 0); err != nil {
 		fmt.Println(err)
 	}
-	at, _ := r.Due().Time()
-	fmt.Println("come back in", at.Sub(clock.Now()))
+	wait, _ := r.Due().In(clock.Now()) // false would mean: when an event is set
+	fmt.Println("come back in", wait)
 	clock.Advance(5 * time.Second)
 	fmt.Println(r.Step(ctx))
 	// Output:

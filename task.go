@@ -204,6 +204,20 @@ func (y Yield) Ready() bool {
 	return y.event != nil && y.event.IsSet() || y.code&yieldAt != 0 && y.at == past
 }
 
+// In returns how long after now y is due by its time, for a loop that waits by itself: 0
+// if that has passed, or if y is Ready, Done or waits for rounds. It returns false if
+// only an event makes y due. now is a time of the run's clock.
+func (y Yield) In(now time.Time) (wait time.Duration, ok bool) {
+	switch {
+	case y.Ready(), y.code&yieldDone != 0, y.rounds() > 0:
+		return 0, true
+	case y.code&(yieldAt|yieldAfter) == 0:
+		return 0, false
+	}
+	at := int64(time.Unix(0, y.at).Sub(now))
+	return time.Duration(max(0, earlierOf(at, y.code&yieldAt, y.after, y.code&yieldAfter))), true
+}
+
 // String describes what y waits for.
 func (y Yield) String() string {
 	var parts []string

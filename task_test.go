@@ -80,6 +80,39 @@ func TestYield(t *testing.T) {
 	}
 }
 
+func TestYield_In(t *testing.T) {
+	t.Parallel()
+	var event, set scheduler.Event
+	set.Set()
+	noon := time.Date(2001, 2, 3, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		yield scheduler.Yield
+		wait  time.Duration
+		never bool
+	}{
+		"at":               {yield: scheduler.At(noon.Add(time.Minute)), wait: time.Minute},
+		"at a past time":   {yield: scheduler.At(noon.Add(-time.Minute))},
+		"at the end":       {yield: scheduler.At(noon.AddDate(1000, 0, 0)), wait: time.Unix(0, math.MaxInt64).Sub(noon)},
+		"after":            {yield: scheduler.After(time.Minute), wait: time.Minute},
+		"after before at":  {yield: scheduler.At(noon.Add(time.Hour)).Or(scheduler.After(time.Minute)), wait: time.Minute},
+		"at before after":  {yield: scheduler.At(noon.Add(time.Minute)).Or(scheduler.After(time.Hour)), wait: time.Minute},
+		"at before event":  {yield: scheduler.At(noon.Add(time.Minute)).Or(scheduler.On(&event)), wait: time.Minute},
+		"set event":        {yield: scheduler.At(noon.Add(time.Minute)).Or(scheduler.On(&set))},
+		"event":            {yield: scheduler.On(&event), never: true},
+		"next":             {yield: scheduler.Next},
+		"rounds before at": {yield: scheduler.Rounds(3).Or(scheduler.At(noon.Add(time.Minute)))},
+		"done":             {yield: scheduler.Done},
+		"nothing":          {never: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wait, ok := c.yield.In(noon)
+			require.Equal(t, c.wait, wait)
+			require.Equal(t, !c.never, ok)
+		})
+	}
+}
+
 func TestYield_is_comparable(t *testing.T) {
 	t.Parallel()
 	var a, b scheduler.Event

@@ -29,12 +29,8 @@ func (c *controller) reconcile(ctx context.Context) (done bool, again time.Durat
 		c.runner = nil // the next call begins with what is missing then
 		return err == nil, 0, err
 	}
-	due := c.runner.Due()
-	if due.Ready() || due.Rounds() > 0 {
-		return false, 0, nil
-	}
-	if at, ok := due.Time(); ok {
-		return false, max(0, time.Until(at)), nil
+	if wait, ok := c.runner.Due().In(time.Now()); ok {
+		return false, wait, nil
 	}
 	return false, -1, nil
 }

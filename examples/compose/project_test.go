@@ -152,10 +152,10 @@ services:
 // What would be run as something else is refused, with its place.
 func TestParse_refuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"services: {db: {command: x, ports: [80]}}":                                                                  "services.db.ports is not supported",
-		"services: {db: {build: .}}":                                                                                 "services.db.build is not supported",
-		"services: {db: {command: x, healthcheck: {test: x, start: 1s}}}":                                            "services.db.healthcheck additional properties 'start' not allowed",
-		"services: {db: {command: x, commands: x}}":                                                                  "services.db.commands",
+		"services: {db: {command: x, ports: [80]}}":                       "services.db.ports is not supported",
+		"services: {db: {build: .}}":                                      "services.db.build is not supported",
+		"services: {db: {command: x, healthcheck: {test: x, start: 1s}}}": "services.db.healthcheck additional properties 'start' not allowed",
+		"services: {db: {command: x, commands: x}}":                       "services.db.commands",
 		"services: {a: {command: x, depends_on: {b: {condition: service_started, restart: true}}}, b: {command: x}}": "services.a.depends_on.b.restart is not supported",
 		"services: {a: {command: x}}\nvolumes: {data: {}}":                                                           "volumes is not supported",
 		"services: [db]":                               "services must be a mapping",

@@ -109,14 +109,9 @@ func (c *Controller) after(object string, runner *scheduler.TaskRunner, step fun
 		delete(c.running, object)
 		return Result{Done: err == nil}, err
 	}
-	due := runner.Due()
-	if due.Ready() || due.Rounds() > 0 {
-		return Result{Requeue: true}, nil
-	}
-	if at, ok := due.Time(); ok {
-		return Result{RequeueAfter: max(at.Sub(c.now()), 1)}, nil
-	}
-	return Result{}, nil // Wake will call Enqueue
+	wait, ok := runner.Due().In(c.now())
+	// Without either, Wake will call Enqueue.
+	return Result{Requeue: ok && wait == 0, RequeueAfter: wait}, nil
 }
 
 func (c *Controller) now() time.Time {

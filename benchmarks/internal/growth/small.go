@@ -31,11 +31,12 @@ func small() []Row {
 	added := newGroup(wide(1), nothing, nil).Add(0)
 	stop := &scheduler.StopError{Cause: errFails}
 	return []Row{
-		times("After At Rounds On Yield.Or Yield.Ready Yield.Rounds Yield.Time Yield.String", func() {
+		times("After At Rounds On Yield.Or Yield.Ready Yield.Rounds Yield.Time Yield.In Yield.String", func() {
 			z := y.Or(scheduler.After(time.Second)).Or(scheduler.Rounds(3)).Or(scheduler.On(&event))
 			z.Ready()
 			z.Rounds()
 			_, _ = z.Time()
+			_, _ = z.In(at)
 			_ = y.String()
 		}),
 		times("Now WithClock", func() {
@@ -50,8 +51,8 @@ func small() []Row {
 			_ = scheduler.StateRunning.String()
 			_ = scheduler.StateRunning.Ended()
 		}),
-		times("AddError.Error AddError.Unwrap", func() {
-			_, _ = added.Error(), errors.Unwrap(added)
+		times("AddError.Error AddError.Is AddError.Unwrap", func() {
+			_, _, _ = added.Error(), errors.Unwrap(added), errors.Is(added, scheduler.ErrInputClosed)
 		}),
 		times("AbandonedError.Error AbandonedError.Returned LateCall.String LateError.Error LateError.Unwrap NestedRunError.Error OptionError.Error StopError.Error StopError.Unwrap", func() {
 			_, _, _ = nested.Error(), option.Error(), stop.Error()
