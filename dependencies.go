@@ -71,10 +71,6 @@ func (d *Dependencies[K]) must() {
 // Add, or the first call after it, panics beyond 2³¹-1 nodes or edges.
 func (d *Dependencies[K]) Add(requirer K, required ...K) {
 	d.change()
-	if d.index.Len() < cachedKeys {
-		d.addAtOnce(requirer, required)
-		return
-	}
 	if len(required) == 0 {
 		d.reserve(1)
 		d.added.alone |= 1 << d.added.enter(d.index.Hash(requirer))
@@ -83,23 +79,14 @@ func (d *Dependencies[K]) Add(requirer K, required ...K) {
 		d.reserve(2)
 		d.added.connect(d.index, requirer, k)
 	}
+	if d.index.Len() < cachedKeys {
+		d.settle()
+	}
 }
 
-// cachedKeys is how many keys are in the cache in any case, so that there is nothing to be
-// gained from a batch, and its memory would be most of what a small graph takes.
+// cachedKeys is how many keys are in the cache in any case: a batch has nothing to gain
+// from waiting for more, and would be most of the memory of a small graph.
 const cachedKeys = 256
-
-// addAtOnce is Add without a batch.
-func (d *Dependencies[K]) addAtOnce(requirer K, required []K) {
-	if len(required) == 0 {
-		d.edges.declare(d.index.Enter(requirer))
-	}
-	for _, k := range required {
-		to, from := d.index.Hash(k), d.index.Hash(requirer) // if one panics, nothing has been entered
-		number := d.index.EnterHashed(to)
-		d.edges.connect(d.index.EnterHashed(from), number)
-	}
-}
 
 // change makes ready for a change: what was computed before is dropped, and the
 // index replaced where a plan may be reading it.
@@ -128,9 +115,6 @@ type batch[K comparable] struct {
 type edge struct{ requirer, required uint8 }
 
 func (b *batch[K]) enter(k index.Hashed[K]) uint8 {
-	if b.keys == nil {
-		b.keys = make([]index.Hashed[K], 0, index.Batch/2)
-	}
 	b.keys = append(b.keys, k)
 	return uint8(len(b.keys) - 1)
 }

@@ -70,12 +70,6 @@ func (x *Index[K]) Hash(k K) Hashed[K] {
 	return Hashed[K]{k, maphash.Comparable(x.seed, k)}
 }
 
-// EnterHashed returns the number of a key, which it enters if it is new.
-func (x *Index[K]) EnterHashed(k Hashed[K]) int32 {
-	x.reserve(1)
-	return x.enter(k.Key, k.hash)
-}
-
 // Batch is the largest number of keys that EnterAll takes.
 const Batch = 32
 
