@@ -152,7 +152,7 @@ func Rows(n int) []Row {
 		one("100,000 Blocking calls that return at once / errgroup", 1.0, func() ratio { return calls(func() {}) }),
 		count("allocations a Blocking call", 2, "", func() float64 { return allocs(atOnce) }),
 		count("bytes a Blocking call", 128, "B", func() float64 { return bytes(atOnce) }),
-		known(3.5, one("build and run 10 Blocking nodes / a goroutine and a channel each", 1.2, func() ratio {
+		known(3, one("build and run 10 Blocking nodes / a goroutine and a channel each", 1.2, func() ratio {
 			nodes := graph.Wide(10).Nodes()
 			return ratio{
 				many(func() measure.Work { return library.WholeCalls(nodes, nothing) }, 2000),

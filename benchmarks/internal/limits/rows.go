@@ -126,7 +126,7 @@ func walks(shape string, of func(n int) *graph.Graph, name string, limit float64
 	for _, n := range []int{10, 1_000, 10_000} {
 		known := 0.0
 		if n == 10 {
-			known = 6
+			known = 4
 		}
 		rows = append(rows, Row{
 			Known: known,
