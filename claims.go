@@ -372,6 +372,12 @@ func (q *claimQueue) leave() {
 	q.forgetTimes()
 }
 
+// end lets go of everything. What running nodes hold was given back.
+func (q *claimQueue) end() {
+	q.held = nil
+	q.leave()
+}
+
 // release gives back what the node holds that is starting, if it does not run on.
 func (q *claimQueue) release() {
 	if h := q.starting; h != nil {

@@ -22,6 +22,9 @@ type deadlines struct {
 	graced  int // members with a grace
 }
 
+// some reports whether passed may find a member.
+func (d *deadlines) some() bool { return d.wheel.Len() > 0 }
+
 // none reports whether no member has a deadline.
 func (d *deadlines) none() bool { return d.limited|d.graced == 0 }
 
@@ -134,7 +137,7 @@ func (d *deadlines) check(e wheel.Entry) bool {
 // next returns the instant from which on the earliest deadline has passed, or
 // never.
 func (d *deadlines) next() int64 {
-	if d.wheel.Len() == 0 {
+	if !d.some() {
 		return never
 	}
 	if d.isLive == nil {

@@ -29,6 +29,16 @@ func (e *groupEnding) notify(n *StopError) *StopError {
 	return e.notice
 }
 
+// stopRun keeps the first notice of a stop of the whole run, and reports whether it
+// was that.
+func (e *groupEnding) stopRun(n *StopError) bool {
+	if !n.final || e.cause != nil {
+		return false
+	}
+	e.cause = n
+	return true
+}
+
 // withoutNotice returns what an error says beside the notices of the group, and those
 // that one of its members was given besides; nil if nothing.
 func (e *groupEnding) withoutNotice(err error, own [2]*StopError) error {

@@ -357,8 +357,7 @@ func (g *engine) end(result error) {
 	g.parking.end()
 	g.deadlines.end()
 	g.contexts = contexts{}
-	g.claims.held = nil
-	g.claims.leave()
+	g.claims.end()
 	g.scope = scopeCache{}
 	if g.pool != nil {
 		g.pool.close()

@@ -75,8 +75,7 @@ func (g *engine) heed(n *StopError) {
 
 // haltBy ends the starting if the notice is final.
 func (g *engine) haltBy(n *StopError) {
-	if n.final && g.ending.cause == nil {
-		g.ending.cause = n
+	if g.ending.stopRun(n) {
 		g.tellStopping(n)
 		g.cancelPending()
 	}

@@ -281,7 +281,7 @@ func (g *engine) beginCloseAll() {
 // closeAll closes the running members, and waits for those that take time once all
 // have been asked. If one of them panics, unwind closes the others.
 func (g *engine) closeAll() {
-	g.conditions.over = true
+	g.conditions.end()
 	for len(g.parking.members()) > 0 {
 		g.beginCloseAll() // services last, once what needs them has ended
 		for _, p := range g.parking.members() {

@@ -58,6 +58,27 @@ func (o *orders) isCarriedOut(p int32) bool { return o.has(p) && o.given[p].done
 // of returns the order of a node, or nil.
 func (o *orders) of(p int32) *order { return o.given[p] }
 
+// give keeps an order for a node, and next takes out the first that was not carried out
+// yet, or returns nil.
+func (o *orders) give(p int32, given *order) {
+	if o.given == nil {
+		o.given = map[int32]*order{}
+	}
+	given.node = p
+	o.given[p] = given
+	o.pending = append(o.pending, given)
+}
+
+func (o *orders) next() *order {
+	if len(o.pending) == 0 {
+		return nil
+	}
+	next := o.pending[0]
+	o.pending = o.pending[1:]
+	next.done = true
+	return next
+}
+
 // order takes an order, which is carried out between two passes. A pending node does
 // not start meanwhile.
 func (g *engine) order(p int32, o *order) bool {
@@ -72,12 +93,7 @@ func (g *engine) order(p int32, o *order) bool {
 		}
 		g.nodes.wait(p) // for what never comes
 	}
-	if g.orders.given == nil {
-		g.orders.given = map[int32]*order{}
-	}
-	o.node = p
-	g.orders.given[p] = o
-	g.orders.pending = append(g.orders.pending, o)
+	g.orders.give(p, o)
 	if !g.inRound {
 		g.parking.call()
 	}
@@ -86,20 +102,15 @@ func (g *engine) order(p int32, o *order) bool {
 
 // withdraw takes back that a pending node is ready to start, or is to be asked of.
 func (g *engine) withdraw(p int32) {
-	if g.conditions.areUsed() {
-		g.conditions.due.Remove(p)
-	}
+	g.conditions.withdraw(p)
 	rank := g.starter.rankOf(p)
-	g.starter.ready.Remove(rank)
+	g.starter.remove(rank)
 	g.claims.withdraw(p, rank)
 }
 
 // obey carries out the orders that have come.
 func (g *engine) obey(ctx context.Context) {
-	for len(g.orders.pending) > 0 {
-		o := g.orders.pending[0]
-		g.orders.pending = g.orders.pending[1:]
-		o.done = true
+	for o := g.orders.next(); o != nil; o = g.orders.next() {
 		switch state := g.nodes.state(o.node); {
 		case state == StatePending:
 			g.nodes.setSlot(o.node, noSlot)

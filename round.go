@@ -44,7 +44,7 @@ func (g *engine) beginRound() {
 		g.takeReadyCalls()
 	}
 	g.parking.beginRound(g.round)
-	if g.parking.hasTimes() || g.deadlines.wheel.Len() > 0 || g.watchers.wanted != 0 {
+	if g.parking.hasTimes() || g.deadlines.some() || g.watchers.wanted != 0 {
 		g.now = instantOf(g.clock)
 		g.parking.takeTimes(g.now)
 		g.findExpired()
@@ -244,7 +244,7 @@ func (g *engine) makeReady(p int32) {
 	switch g.nodes.state(p) {
 	case StatePending:
 		if g.conditions.areUsed() {
-			g.conditions.due.Add(p)
+			g.conditions.add(p)
 		} else {
 			g.starter.add(p)
 		}

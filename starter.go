@@ -56,6 +56,13 @@ func (s *starter) rankBy(graph *digraph.Graph, priority func(int32) int, estimat
 	}
 }
 
+// addRank makes the node of a rank ready, and remove takes that back.
+func (s *starter) addRank(rank int32) { s.ready.Add(rank) }
+func (s *starter) remove(rank int32)  { s.ready.Remove(rank) }
+
+// len returns how many nodes are ready.
+func (s *starter) len() int { return s.ready.Len() }
+
 // rankOf returns the rank of a node, and nodeAt the node of a rank.
 func (s *starter) rankOf(p int32) int32 {
 	if int(p) >= len(s.ranks) {

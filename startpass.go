@@ -235,7 +235,7 @@ func (g *engine) occupy(p int32, task Task, limit deadline, values context.Conte
 // slotsWanted returns how many slots to add to the ones there are: all that is
 // ready now may want one in this very pass.
 func (g *engine) slotsWanted(slots int) int {
-	more := max(1+g.starter.ready.Len(), slots/2, 4)
+	more := max(1+g.starter.len(), slots/2, 4)
 	if !g.isOpen() {
 		more = min(more, g.nodes.len()-slots)
 	}
@@ -278,7 +278,7 @@ func (g *engine) claim(ctx context.Context, p, rank int32) bool {
 func (g *engine) serveClaims() int {
 	first := g.nodes.len()
 	g.claims.serve(g.clock, func(rank int32) {
-		g.starter.ready.Add(rank)
+		g.starter.addRank(rank)
 		first = min(first, int(rank>>6))
 	})
 	return first

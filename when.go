@@ -58,6 +58,18 @@ func (c *conditions) areUsed() bool { return c.due != nil }
 // areDue reports whether When is to be asked of any node.
 func (c *conditions) areDue() bool { return c.due != nil && !c.due.Empty() }
 
+// add has When asked of a node, and withdraw has not.
+func (c *conditions) add(p int32) { c.due.Add(p) }
+
+func (c *conditions) withdraw(p int32) {
+	if c.areUsed() {
+		c.due.Remove(p)
+	}
+}
+
+// end has When asked of nothing any more.
+func (c *conditions) end() { c.over = true }
+
 // takeFirst takes out the first node in key order, or returns noNode.
 func (c *conditions) takeFirst() int32 {
 	p := c.due.Next(0)
@@ -117,7 +129,7 @@ func (g *engine) verdict(p int32) Verdict {
 			g.current = around
 		}
 		if !completed && around != noNode { // one of the member that adds the node
-			g.conditions.due.Add(p)
+			g.conditions.add(p)
 		}
 	}()
 	var v Verdict
