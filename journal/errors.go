@@ -144,7 +144,11 @@ type FileError struct {
 
 // Error names the file and the reason.
 func (e *FileError) Error() string {
-	return fmt.Sprintf("journal %s: %s", e.Path, strings.Replace(e.Err.Error(), "journal: ", "", 1))
+	path := e.Path
+	if path == "" {
+		path = `""`
+	}
+	return fmt.Sprintf("journal %s: %s", path, strings.Replace(e.Err.Error(), "journal: ", "", 1))
 }
 
 // Unwrap returns the reason.

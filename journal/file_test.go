@@ -72,9 +72,13 @@ func TestOpen_what_is_no_journal(t *testing.T) {
 	sqlExec(t, other, `DROP TABLE customer`, `PRAGMA user_version = 1`)
 	requireRefused(t, other, journal.ErrNotJournal)
 
-	_, err := journal.Open(dir, nil)
-	require.Error(t, err, "a directory")
-	require.NotErrorIs(t, err, journal.ErrReadOnly)
+	for _, path := range []string{dir, os.DevNull} {
+		_, err := journal.Open(path, nil)
+		require.ErrorIs(t, err, journal.ErrNotJournal)
+		require.ErrorContains(t, err, "not a regular file")
+	}
+	_, err := journal.Open("", nil)
+	require.EqualError(t, err, `journal "": empty path`)
 	_, err = journal.Open(filepath.Join(dir, "no", "such"), nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }

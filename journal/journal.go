@@ -4,12 +4,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver, in pure Go
@@ -94,13 +96,20 @@ func open(path string, opts *Options, more url.Values) (*Journal, error) {
 // canonical returns the same path for the same file, whatever it was given as, and
 // an error if that cannot be opened for writing.
 func canonical(path string) (string, error) {
+	if path == "" {
+		return "", errors.New("empty path")
+	}
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return "", err
 	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%w: not a regular file", ErrNotJournal) // before a device is read
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		if info, e := os.Stat(path); e == nil && !info.IsDir() {
+		_, missing := os.Stat(path)
+		if missing == nil && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
 			return "", fmt.Errorf("%w (%w)", ErrReadOnly, err)
 		}
 		return "", err

@@ -58,6 +58,12 @@ var mutants = []struct {
 		"		Scan(&l.id, &l.nonce, &l.epoch, &l.rollback)\n	if mutant(%d) {\n		l.nonce = rand.Text()\n	}\n",
 		"",
 	},
+	{
+		"a service that is ready is not recorded", "service.go",
+		"	n.record(KindReady, \"\", n.result)\n",
+		"	if !mutant(%d) {\n		n.record(KindReady, \"\", n.result)\n	}\n",
+		"TestCrash_of_a_service",
+	},
 }
 
 // mutantFile is what the changes call.

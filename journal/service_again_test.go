@@ -263,3 +263,23 @@ func TestReady_result(t *testing.T) {
 	require.NoError(t, r.Close())
 	require.Contains(t, history(t, j, "x"), `3 ready S attempt 1 "first"`)
 }
+
+// Whatever holds a run, its services are recorded, also beside a journal inside.
+func TestReady_held(t *testing.T) {
+	for how, hold := range held {
+		t.Run(how, func(t *testing.T) {
+			j := openNew(t)
+			s := &services{fails: "u", canStart: 2}
+			grace := &options{Group: scheduler.GroupOptions[string]{Grace: scheduler.NoLimit}}
+			r, err := journal.NewGroup(j, "x", graphOf("S u:S"), s.task, grace)
+			require.NoError(t, err)
+			require.Error(t, scheduler.Run(t.Context(), hold(t, r), nil))
+			require.Contains(t, strings.Join(history(t, j, "x"), "\n"), " ready S attempt 1 ")
+			s.started, s.fails = nil, ""
+			r, err = journal.NewGroup(j, "x", graphOf("S u:S"), s.task, grace)
+			require.NoError(t, err)
+			require.NoError(t, scheduler.Run(t.Context(), hold(t, r), nil))
+			require.Equal(t, []string{"S", "u"}, s.started)
+		})
+	}
+}

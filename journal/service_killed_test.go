@@ -62,7 +62,7 @@ var servingOptions = &options{Group: scheduler.GroupOptions[string]{Grace: sched
 // again if something is left that requires it, directly or not, before that, and ends after
 // all of them. Otherwise it does not start again, even if it had not ended itself. A
 // roll-back ends it for good.
-func TestService_killed_at_each_write(t *testing.T) {
+func TestCrash_of_a_service_killed_at_each_write(t *testing.T) {
 	j, tape := journal.OpenTaped(t, filepath.Join(t.TempDir(), "journal.db"), nil)
 	s := serving{tape.Effect}
 	require.NoError(t, up(t, j, "x", s.deps(), s.task, servingOptions))
