@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,6 +20,7 @@ type services struct {
 	fails   string // keys of nodes
 	quits   bool   // services end by themselves once they are ready
 	notices bool   // they return the notice
+	slow    bool   // their clean-up takes too long
 	started []string
 
 	canStart int // nodes, until those that fail do so
@@ -64,6 +66,9 @@ func (s *services) task(n node) scheduler.Task {
 		if err == nil && s.notices {
 			err = co.StopCause()
 		}
+		if err == nil && s.slow {
+			err = co.Await(scheduler.WithTimeout(time.Millisecond, scheduler.Pause(scheduler.After(time.Hour))))
+		}
 		return err
 	})
 }
@@ -86,7 +91,7 @@ func (s *services) run(t *testing.T, path, graph string, o options) []string {
 	o.Group.Grace = scheduler.NoLimit
 	o.TakeOver = func(*journal.GraphError) error { return nil }
 	err := up(t, j, "x", graphOf(graph), s.task, &o)
-	require.Equal(t, s.fails != "", err != nil, "%v", err)
+	require.Equal(t, s.fails != "" || s.slow, err != nil, "%v", err)
 	require.NoError(t, j.Close())
 	return s.started
 }
@@ -117,6 +122,7 @@ func TestReady_again(t *testing.T) {
 		{"a service is its user, and has none", "S T:S u:T o", "o", services{}, "", options{}, "o"},
 		{"a service is its user, and nothing requires that", "S T:S o", "o", services{}, "", options{}, "S o T"},
 		{"it has failed itself", "S u:S", "S", services{}, "", options{}, "S u"},
+		{"it has failed itself at its end", "S u:S", "", services{slow: true}, "", options{}, "S"},
 		{"its user is made anew", "S u:S", "", services{}, "", redo("u"), "S u"},
 		{"its user's user is made anew", "S u:S v:u", "", services{}, "", redo("v"), "S v"},
 		{"it is made anew itself", "S u:S", "", services{}, "", redo("S"), "S"},
@@ -141,7 +147,7 @@ func TestReady_again(t *testing.T) {
 			o := options{}
 			o.Group.AggregateErrors = test.fails == "uo"
 			s.run(t, path, test.graph, o)
-			s.fails = ""
+			s.fails, s.slow = "", false
 			if test.then == "" {
 				test.then = test.graph
 			}

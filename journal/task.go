@@ -70,7 +70,7 @@ func (t *nodeTask) settle(y scheduler.Yield, err error) (scheduler.Yield, error)
 	switch {
 	case err != nil:
 		t.node.active = nil
-		if !t.node.isReady() || !scheduler.Interrupted(err) { // a service that was asked to end has not failed
+		if !t.node.isReady() || !isNotice(err) { // a service that was asked to end has not failed
 			t.node.fail(err)
 		}
 	case y == scheduler.Done:
@@ -82,6 +82,12 @@ func (t *nodeTask) settle(y scheduler.Yield, err error) (scheduler.Yield, error)
 		}
 	}
 	return y, err
+}
+
+// isNotice reports whether err is a notice, and nothing else.
+func isNotice(err error) bool {
+	notice := (*scheduler.StopError)(nil)
+	return errors.As(err, &notice) && scheduler.Interrupted(err)
 }
 
 // finish ends the task once its success is on disk.
