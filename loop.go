@@ -49,7 +49,7 @@ func (r *TaskRunner) RunWith(ctx context.Context, timeout, wait time.Duration) e
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return r.drive(ctx, 0, cmp.Or(wait, r.opts.Wait), func() (bool, error) {
+	return r.drive(ctx, "Run", 0, cmp.Or(wait, r.opts.Wait), func() (bool, error) {
 		err := r.Start(ctx, timeout)
 		return r.done, err
 	})
@@ -66,6 +66,7 @@ func (r *TaskRunner) RunWith(ctx context.Context, timeout, wait time.Duration) e
 // the task has handled is in Err only.
 func (r *TaskRunner) RunToCompletion(ctx context.Context, wait time.Duration) error {
 	r.must("RunToCompletion")
+	r.mustNotSleep("RunToCompletion")
 	switch {
 	case r.task == nil && !r.done:
 		return errZeroRunner
@@ -77,7 +78,7 @@ func (r *TaskRunner) RunToCompletion(ctx context.Context, wait time.Duration) er
 	}
 	wait = cmp.Or(wait, r.opts.Wait)
 	ctx = r.stopAtEnd(ctx)
-	return r.drive(ctx, wait, wait, func() (bool, error) { return r.Step(ctx) })
+	return r.drive(ctx, "RunToCompletion", wait, wait, func() (bool, error) { return r.Step(ctx) })
 }
 
 func (r *TaskRunner) checkRun(ctx context.Context, wait time.Duration) error {
@@ -133,7 +134,9 @@ func (r *TaskRunner) stopAtEnd(ctx context.Context) context.Context {
 
 // drive is the loop of Run and RunToCompletion. It needs Step, Due, Stop,
 // Interrupt, Wake and a Clock, so anyone can write another.
-func (r *TaskRunner) drive(ctx context.Context, pause, wait time.Duration, first func() (bool, error)) error {
+func (r *TaskRunner) drive(ctx context.Context, method string, pause, wait time.Duration, first func() (bool, error)) error {
+	r.enter(method) // a second loop is refused before it could end the run of the first
+	r.leave()
 	loop := &alarm{wake: make(chan struct{}, 1)}
 	defer loop.stop()
 	r.loop.Store(loop)

@@ -22,11 +22,20 @@ const (
 // nil stands for [ErrCancelled], and of several causes the first counts. A runner that
 // was not started is cancelled; one that is closing its task ignores Stop.
 //
-// Stop returns at once. It is for the driving goroutine; from another one end Run's
-// context, or use Kill.
+// Stop returns at once and runs no task code. It is for the driving goroutine, and
+// panics on another one while Run sleeps: there end Run's context, or use Kill or Post.
 func (r *TaskRunner) Stop(cause error) {
 	r.must("Stop")
+	r.mustNotSleep("Stop")
 	r.stop(cause, false)
+}
+
+// mustNotSleep panics for a call from another goroutine, while the one that drives the
+// runner sleeps in Run. By a Clock of somebody else's it may be that one, in Wait.
+func (r *TaskRunner) mustNotSleep(method string) {
+	if r.busy.Load() == sleeping && isSystemClock(r.clock) {
+		panic("scheduler: TaskRunner." + method + " of " + r.opts.Name + " called while Run drives it")
+	}
 }
 
 // stop is Stop. deadline says that the cause is the deadline of Run's context.
@@ -99,6 +108,7 @@ func (r *TaskRunner) cancel() error {
 // earlier deadline stays in force. A runner that was not started is cancelled at once.
 func (r *TaskRunner) CancelAfter(grace time.Duration) {
 	r.must("CancelAfter")
+	r.mustNotSleep("CancelAfter")
 	switch {
 	case r.done || r.phase != inForce:
 		return
