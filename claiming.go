@@ -172,16 +172,28 @@ func (c *claiming) Stop(ctx context.Context, cause error) {
 
 func (c *claiming) tell(ctx context.Context) {
 	if s, ok := lookFor[Stopper](c.task); ok {
-		s.Stop(c.enter(ctx), c.notice)
+		c.telling(func() { s.Stop(c.enter(ctx), c.notice) })
 	}
 }
 
 // BeginClose asks the task to end.
-func (c *claiming) BeginClose() *Event {
-	if c.phase != claimingHolds {
-		return nil
+func (c *claiming) BeginClose() (e *Event) {
+	if c.phase == claimingHolds {
+		c.telling(func() { e = beginClose(c.task) })
 	}
-	return beginClose(c.task)
+	return e
+}
+
+// telling has the task told something. If it panics, it has ended.
+func (c *claiming) telling(tell func()) {
+	told := false
+	defer func() {
+		if !told {
+			c.end()
+		}
+	}()
+	tell()
+	told = true
 }
 
 // Close ends the waiting, or closes the task.

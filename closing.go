@@ -15,6 +15,11 @@ type Closer interface {
 	// run. It returns an event that is set once Close will not wait, or nil if it will
 	// not wait now. Only BeginClose and Close are called afterwards. A driver may call
 	// Close alone, which then waits.
+	//
+	// A group with services ([Ready]) ends in parts: its event is set when one of them
+	// can be ended. If BeginClose is called again then, it ends that part as Close
+	// would, and returns the event of the next one, or nil. The drivers of this package
+	// do so.
 	BeginClose() *Event
 }
 
@@ -37,6 +42,19 @@ func beginClose(task Task) *Event {
 		return c.BeginClose()
 	}
 	return nil
+}
+
+// endPart is called when e is set, which beginClose has returned. If there is more to
+// be waited for, it returns the event of that, else nil.
+func endPart(task Task, e *Event) *Event {
+	if !e.has(hasParts) {
+		return nil
+	}
+	e = beginClose(task)
+	if e != nil && !e.has(hasParts) && e.IsSet() {
+		return nil
+	}
+	return e
 }
 
 // lookFor returns the task, or the first one inside it by Unwrap, that is a T.

@@ -13,10 +13,10 @@ type closingTask struct {
 	failed  error // with what the member has failed already, or which Timeout it had before
 	failure int   // which of the failures that is, with closingFailed
 	ignored bool  // and it is ignored: what requires the node starts when it has ended
-	serves  bool  // there are services in groups inside of it
 
-	answers  bool // its answer to a Timeout is still to come: it is stepped for that
-	answered bool // it has come, so there is nothing left to close
+	waits    *Event // is set when the task can be closed, or a part of it; nil: it can be
+	answers  bool   // its answer to a Timeout is still to come: it is stepped for that
+	answered bool   // it has come, so there is nothing left to close
 	answer   error
 
 	reminder *time.Timer // of NodeStillClosing; nil: nobody wants to know
@@ -33,7 +33,10 @@ const (
 // Step is called when the event is set that the member waits for.
 func (c *closingTask) Step(ctx context.Context) (Yield, error) {
 	if !c.answers {
-		return c.askAgain(), nil
+		if c.waits = endPart(c.task, c.waits); c.waits != nil {
+			return Ending(c.waits), nil
+		}
+		return Done, nil
 	}
 	y, err := stepTask(ctx, &c.task)
 	switch {
@@ -41,23 +44,13 @@ func (c *closingTask) Step(ctx context.Context) (Yield, error) {
 		return Ending(y.event), nil // times do not count any more, such as the limits of a runner
 	case err == nil && y.code&yieldDone == 0: // it continues after the Timeout
 		c.answers = false
-		if e := beginClose(c.task); e != nil {
-			return Ending(e), nil
+		if c.waits = beginClose(c.task); c.waits != nil {
+			return Ending(c.waits), nil
 		}
 		return Done, nil
 	}
 	c.answered, c.answer = true, err
 	return Done, nil
-}
-
-// askAgain asks the services inside to end that nothing needs any more by now.
-func (c *closingTask) askAgain() Yield {
-	if c.serves {
-		if e := beginClose(c.task); e != nil && !e.IsSet() {
-			return Ending(e)
-		}
-	}
-	return Done
 }
 
 func (c *closingTask) Close() error {
@@ -67,10 +60,13 @@ func (c *closingTask) Close() error {
 	return c.task.Close()
 }
 
-// BeginClose asks once more.
+// BeginClose asks once more. It ends no part: it is the one around that is asked.
 func (c *closingTask) BeginClose() *Event {
-	c.answers = false
-	return beginClose(c.task)
+	if c.answers || c.waits != nil && !c.waits.has(hasParts) {
+		c.answers = false
+		c.waits = beginClose(c.task)
+	}
+	return c.waits
 }
 
 func (c *closingTask) String() string { return TaskDescription(c.task) }

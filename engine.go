@@ -237,55 +237,6 @@ func (g *engine) Drain() {
 	}
 }
 
-// Close is [DependencyTaskGroup.Close].
-func (g *engine) Close() error {
-	if !g.hasBegun() {
-		g.phase = phaseEnded
-		return nil
-	}
-	g.exclusively("Close", func() {
-		g.readClock()
-		g.tellClosing()
-		g.closeAll()
-		g.end(ErrCancelled)
-	})
-	err := g.failures.beforeClose()
-	if g.isNumbered {
-		err = join(err, g.failures.ofClose())
-	}
-	return err
-}
-
-// BeginClose is [DependencyTaskGroup.BeginClose].
-func (g *engine) BeginClose() *Event {
-	if !g.hasBegun() {
-		return nil
-	}
-	var waits []*Event
-	g.exclusively("BeginClose", func() {
-		g.readClock()
-		g.tellClosing()
-		ask := func(p int32) {
-			var e *Event
-			if g.parking.has(g.nodes.slot(p), isClosing) {
-				e = g.askToClose(p)
-			} else {
-				e = g.beginClosing(p)
-			}
-			if e != nil {
-				waits = append(waits, e)
-			}
-		}
-		for _, p := range g.parking.members() {
-			if g.nodes.state(p) != StateReady {
-				ask(p)
-			}
-		}
-		g.closeServices(ask)
-	})
-	return allOf(waits)
-}
-
 // hasBegun reports whether there was a step, and is more to come.
 func (g *engine) hasBegun() bool { return g.phase >= phaseRunning && g.phase < phaseEnded }
 

@@ -13,14 +13,22 @@ import (
 // methods belong to the goroutine that drives the run. An Event must not be copied
 // after its first use.
 type Event struct {
-	set atomic.Bool
-	had atomic.Bool // somebody, once, who waited: else there is nobody to wake
+	set   atomic.Bool
+	marks atomic.Uint32
 
 	mu    sync.Mutex
 	first *waiter // who waits, the newest first; guarded by mu
 
 	of *sources // of an event that On made of several; else nil
 }
+
+// The marks of an event, which stay.
+const (
+	hadWaiter uint32 = 1 << iota // somebody has waited, once: else there is nobody to wake
+	hasParts                     // of BeginClose, which is to be called again when it is set
+)
+
+func (e *Event) has(mark uint32) bool { return e.marks.Load()&mark != 0 }
 
 // sources are what an event of several is made of: it is set while one of them
 // is, and waits for each of them while somebody waits for it.
@@ -74,7 +82,7 @@ var spareList atomic.Pointer[[]wakeup]
 
 // mark sets the event, and reports whether there may be something to wake. Of
 // several calls at once one wakes all: who begins to wait looks at set itself.
-func (e *Event) mark() bool { return !e.set.Swap(true) && e.had.Load() }
+func (e *Event) mark() bool { return !e.set.Swap(true) && e.has(hadWaiter) }
 
 // IsSet reports whether the event is set.
 func (e *Event) IsSet() bool {
@@ -175,8 +183,8 @@ func (w *waiter) leave() {
 
 // link puts w in front. The caller holds e.mu.
 func (e *Event) link(w *waiter) {
-	if !e.had.Load() {
-		e.had.Store(true)
+	if !e.has(hadWaiter) {
+		e.marks.Or(hadWaiter)
 	}
 	if e.first == nil && e.of != nil {
 		e.linkSources()

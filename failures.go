@@ -8,9 +8,10 @@ import (
 // failures is what went wrong in a group, in order of occurrence.
 type failures struct {
 	list       []failure
-	byNode     map[int32]int // the first failure of a node, by index
-	skippedFor []int32       // by node: 1 + the index of the failure that it was skipped for; 0: none
-	ofCalls    []error       // what calls of the member that is being closed, or was last, have failed with
+	byNode     map[int32]int   // the first failure of a node, by index
+	skippedFor []int32         // by node: 1 + the index of the failure that it was skipped for; 0: none
+	ofAsk      map[int32]error // what panics of members became that were asked to end
+	ofCalls    []error         // what calls of the member that is being closed, or was last, have failed with
 }
 
 // failure is an error and where it comes from.

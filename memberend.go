@@ -175,20 +175,29 @@ func (g *engine) timeoutBefore(p int32) error {
 }
 
 // askToClose asks a member to end. If it panics, which RecoverPanics makes an
-// error of, Close will tell.
+// error of, that is what closing it returns.
 func (g *engine) askToClose(p int32) (e *Event) {
+	if g.failures.ofAsk[p] != nil {
+		return nil
+	}
 	task := g.parking.task(g.nodes.slot(p))
-	_, _ = g.call(p, func() (Yield, error) {
+	_, err := g.call(p, func() (Yield, error) {
 		e = beginClose(task)
 		return Done, nil
 	})
+	if err != nil {
+		if g.failures.ofAsk == nil {
+			g.failures.ofAsk = map[int32]error{}
+		}
+		g.failures.ofAsk[p] = err
+	}
 	return e
 }
 
 // putInClosing puts c in the place of a member until e is set.
 func (g *engine) putInClosing(p int32, e *Event, c *closingTask) {
 	slot := g.nodes.slot(p)
-	c.serves = g.services.inside[p]
+	c.waits = e
 	g.deadlines.clear(slot)
 	g.parking.replace(slot, c, e, g.clock)
 	g.parking.add(slot, isClosing)
@@ -262,33 +271,9 @@ func (g *engine) endClosed(p int32, c *closingTask, err error) {
 
 func (g *engine) closeTask(p int32, task Task) error {
 	g.failures.ofCalls = nil
+	if err := g.failures.ofAsk[p]; err != nil {
+		return err
+	}
 	_, err := g.call(p, func() (Yield, error) { return Done, task.Close() })
 	return err
-}
-
-// beginCloseAll closes the running members, in key order, but for those that would
-// have to be waited for: they are closing then.
-func (g *engine) beginCloseAll() {
-	for _, p := range g.parking.members() {
-		slot := g.nodes.slot(p)
-		if slot != noSlot && !g.parking.has(slot, isClosing) && g.nodes.state(p) != StateReady {
-			g.close(p)
-		}
-	}
-	g.closeServices(g.close)
-}
-
-// closeAll closes the running members, and waits for those that take time once all
-// have been asked. If one of them panics, unwind closes the others.
-func (g *engine) closeAll() {
-	g.conditions.end()
-	for len(g.parking.members()) > 0 {
-		g.beginCloseAll() // services last, once what needs them has ended
-		for _, p := range g.parking.members() {
-			if g.parking.has(g.nodes.slot(p), isClosing) {
-				c, err := g.finishClosing(p)
-				g.endClosed(p, c, err)
-			}
-		}
-	}
 }

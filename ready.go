@@ -81,7 +81,6 @@ func (g *engine) becomeReady(p int32) {
 	if g.growth != nil {
 		added = g.growth.waiting(p)
 	}
-	g.servesInside()
 	g.services.add(p, added) // before anybody is told or asked, who may panic
 	g.set(p, StateReady, g.parking.task(slot), nil)
 	g.release(p)
@@ -93,16 +92,6 @@ func (g *engine) becomeReady(p int32) {
 func (g *engine) limitIsOver(p int32, over bool) {
 	if l := g.deadlines.seen[p]; l != nil {
 		l.over.Store(over)
-	}
-}
-
-// servesInside notes in the groups around that there is a service inside.
-func (g *engine) servesInside() {
-	for outer, p := g.outer, g.outerNode; outer != nil && !outer.services.inside[p]; outer, p = outer.outer, outer.outerNode {
-		if outer.services.inside == nil {
-			outer.services.inside = map[int32]bool{}
-		}
-		outer.services.inside[p] = true
 	}
 }
 

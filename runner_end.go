@@ -280,11 +280,16 @@ func (r *TaskRunner) stepEnding(ctx context.Context) (y Yield, due bool, err err
 	if !r.isWoken() {
 		return Yield{}, false, nil
 	}
+	r.inside = true
 	if r.phase == closing {
-		y, err = r.close()
+		if e := endPart(r.task, r.y.event); e != nil {
+			y = Ending(e)
+		} else {
+			y, err = r.close()
+		}
+		r.inside = false
 		return y, true, err
 	}
-	r.inside = true
 	y, err = stepTask(ctx, &r.task)
 	r.inside = false
 	switch {

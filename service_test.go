@@ -686,48 +686,6 @@ func TestReady_outside_of_a_group(t *testing.T) {
 	})
 }
 
-// changing can be closed when the second of two events is set, and names that only
-// after the first.
-type changing struct {
-	scheduler.Task
-	events [2]*scheduler.Event
-}
-
-func (c changing) BeginClose() *scheduler.Event {
-	if c.events[0].IsSet() {
-		return c.events[1]
-	}
-	return c.events[0]
-}
-
-// A closing group with services inside is asked again when what it waited for has
-// come, as some of them may be needed only by now, and is closed when nothing is left
-// to wait for.
-func TestReady_in_a_group_that_takes_time_to_close(t *testing.T) {
-	var first, second scheduler.Event
-	clock := newClock()
-	inner := newGroup(t, "S slow", func(k string) scheduler.Task {
-		if k == "S" {
-			return readyTask(1)
-		}
-		return changing{readyTask(0), [2]*scheduler.Event{&first, &second}}
-	}, nil)
-	g := newGroup(t, "node", func(string) scheduler.Task { return inner }, &scheduler.GroupOptions[string]{KeepOpen: true})
-	r := startRunner(t, g, &scheduler.RunnerOptions{Clock: clock})
-	mustStep(t, t.Context(), r)
-	require.Equal(t, scheduler.StateReady, inner.State("S"))
-	require.True(t, g.StopNode("node", errSpace))
-	mustStep(t, t.Context(), r)
-	require.Equal(t, scheduler.StateClosing, g.State("node"))
-	first.Set()
-	mustStep(t, t.Context(), r)
-	require.Equal(t, scheduler.StateClosing, g.State("node"), "it waits for the second event, in no step")
-	second.Set()
-	_, err := r.Step(t.Context())
-	require.ErrorIs(t, err, errSpace)
-	require.Equal(t, scheduler.StateFailed, g.State("node"))
-}
-
 // With When, what a service had freed waits for its end while it is closing, and is
 // asked of again once that has failed.
 func TestReady_and_pending_nodes_while_it_closes(t *testing.T) {

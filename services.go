@@ -10,7 +10,6 @@ import (
 type services struct {
 	byNode  map[int32]*service // nil: there are none
 	first   int32              // the node that said so in its first step, or noNode
-	inside  map[int32]bool     // the nodes in whose groups there are some
 	closing int                // how many of them are closing
 
 	demand demand      // who needs them

@@ -89,6 +89,7 @@ type runnerTask struct {
 	r       *TaskRunner
 	timeout time.Duration
 	begun   bool
+	asked   bool // to close
 }
 
 func (t *runnerTask) Step(ctx context.Context) (Yield, error) {
@@ -152,18 +153,35 @@ func (t *runnerTask) Close() error {
 }
 
 // BeginClose asks the runner's task to end.
-func (t *runnerTask) BeginClose() *Event {
-	if t.r.done || !t.r.entered {
-		return nil
+func (t *runnerTask) BeginClose() (e *Event) {
+	switch r := t.r; {
+	case r.done || !r.entered:
+	case r.phase == closing && !t.asked && r.y.event.has(hasParts):
+		t.asked = true
+		e = r.y.event // it ends part by part already
+	default:
+		t.telling(func() { e = beginClose(r.task) })
 	}
-	return beginClose(t.r.task)
+	return e
+}
+
+// telling has the runner's task told something. If it panics, the runner has ended.
+func (t *runnerTask) telling(tell func()) {
+	t.r.inside = true
+	defer func() {
+		if t.r.inside {
+			t.r.abort()
+		}
+	}()
+	tell()
+	t.r.inside = false
 }
 
 // Stop hands the notice on, unless the task is being closed already. How long the
 // task then has is up to the outer runner, which gave it.
 func (t *runnerTask) Stop(ctx context.Context, cause error) {
 	if s, ok := lookFor[Stopper](t.r.task); ok && t.r.entered && t.r.phase == inForce {
-		s.Stop(t.r.scoped(ctx), cause)
+		t.telling(func() { s.Stop(t.r.scoped(ctx), cause) })
 	}
 }
 

@@ -355,7 +355,7 @@ func failTask(place *Task, err error) (Yield, error) {
 	if e == nil {
 		return Yield{}, join(err, task.Close())
 	}
-	*place = &failedTask{task, err}
+	*place = &failedTask{task, err, e}
 	y := Ending(e)
 	y.code |= yieldFailed
 	return y, nil
@@ -365,13 +365,20 @@ func failTask(place *Task, err error) (Yield, error) {
 // wait.
 type failedTask struct {
 	Task
-	err error
+	err   error
+	waits *Event
 }
 
-func (t *failedTask) Step(context.Context) (Yield, error) { return Yield{}, t.Close() }
-func (t *failedTask) Close() error                        { return join(t.err, t.Task.Close()) }
-func (t *failedTask) BeginClose() *Event                  { return beginClose(t.Task) }
-func (t *failedTask) String() string                      { return TaskDescription(t.Task) }
+func (t *failedTask) Step(context.Context) (Yield, error) {
+	if t.waits = endPart(t.Task, t.waits); t.waits != nil {
+		return Ending(t.waits), nil
+	}
+	return Yield{}, t.Close()
+}
+
+func (t *failedTask) Close() error       { return join(t.err, t.Task.Close()) }
+func (t *failedTask) BeginClose() *Event { return beginClose(t.Task) }
+func (t *failedTask) String() string     { return TaskDescription(t.Task) }
 
 // TaskDescription returns the name of a task in logs and errors: the result of its
 // String method, the name of its function, or its type.

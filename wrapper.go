@@ -302,7 +302,11 @@ func (c *coroutine) BeginClose() *Event {
 	if co == nil || co.child == nil {
 		return nil
 	}
-	return beginClose(co.child)
+	c.co.stepping = true
+	defer c.unwind()
+	e := beginClose(co.child)
+	c.co.stepping = false
+	return e
 }
 
 // Stop sets the event of Stopping, keeps the cause, and hands the notice to the subtask.

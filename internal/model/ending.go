@@ -9,6 +9,7 @@ type ends struct {
 	failure int   // which of the failures that is
 	ignored bool  // and it is ignored
 	answers bool  // its answer to a Timeout is still to come
+	wait    *Wait // for its end, or that of a part; nil: none is left
 }
 
 // stopAll ends the starting, and lets each running member go on for its grace
@@ -143,7 +144,7 @@ func (g *Group) expire(n *node) {
 			g.settle(n, y, nil)
 			return
 		case y.Ending:
-			g.failClosing(n, y.Ready, t, true)
+			g.failClosing(n, &Wait{Ready: y.Ready}, t, true)
 			return
 		}
 	case none, closeTimedOut:
@@ -153,8 +154,8 @@ func (g *Group) expire(n *node) {
 
 // failAndClose ends a member that has failed and not ended.
 func (g *Group) failAndClose(n *node, failed error) {
-	if ready := n.task.beginClose(); ready != nil {
-		g.failClosing(n, ready, failed, false)
+	if wait := n.task.beginClose(); wait != nil {
+		g.failClosing(n, wait, failed, false)
 		return
 	}
 	g.fail(n, join(failed, n.task.Close()))
@@ -162,25 +163,33 @@ func (g *Group) failAndClose(n *node, failed error) {
 
 // failClosing lets a member that has failed end by itself. What the failure asks for
 // is done at once, but what may start all the same starts when it has ended.
-func (g *Group) failClosing(n *node, ready func() bool, failed error, answers bool) {
+func (g *Group) failClosing(n *node, wait *Wait, failed error, answers bool) {
 	at := len(g.failures)
 	g.note(n, failed, failure{})
-	g.putInClosing(n, ready, ends{kind: closeTimedOut, failed: failed, failure: at, answers: answers})
+	g.putInClosing(n, wait, ends{kind: closeTimedOut, failed: failed, failure: at, answers: answers})
 	n.ends.ignored = g.react(n, at, failed)
 }
 
 // putInClosing lets a member wait for its end.
-func (g *Group) putInClosing(n *node, ready func() bool, e ends) {
-	n.deadline, n.yield, n.byRound, n.turn = deadline{}, ending(ready), 0, false
+func (g *Group) putInClosing(n *node, wait *Wait, e ends) {
+	n.deadline, n.byRound, n.turn = deadline{}, 0, false
 	n.ends = e
+	n.waitForEnd(wait)
 	g.set(n, Closing, e.failed)
+}
+
+func (n *node) waitForEnd(wait *Wait) {
+	n.ends.wait, n.yield, n.turn = wait, Yield{}, false
+	if wait != nil {
+		n.yield = ending(wait)
+	}
 }
 
 // endGrace closes a member at the end of its grace. An error of this close is a
 // failure like any other.
 func (g *Group) endGrace(n *node) {
-	if ready := n.task.beginClose(); ready != nil {
-		g.putInClosing(n, ready, ends{kind: closeCancel})
+	if wait := n.task.beginClose(); wait != nil {
+		g.putInClosing(n, wait, ends{kind: closeCancel})
 		return
 	}
 	g.endCutOff(n, n.task.Close())
@@ -211,12 +220,11 @@ func (g *Group) endClosing(n *node) {
 		y, err := n.task.step()
 		switch {
 		case err == nil && y.Ending:
-			n.yield = ending(y.Ready)
+			n.waitForEnd(&Wait{Ready: y.Ready})
 			return
 		case err == nil && !y.Done: // it continues after the Timeout
 			n.ends.answers = false
-			if ready := n.task.beginClose(); ready != nil {
-				n.yield = ending(ready)
+			if n.waitForEnd(n.task.beginClose()); n.ends.wait != nil {
 				return
 			}
 		default:
@@ -224,12 +232,8 @@ func (g *Group) endClosing(n *node) {
 			g.ask()
 			return
 		}
-	}
-	if n.inside { // what they were needed by has ended by now
-		if ready := n.task.beginClose(); ready != nil && !ready() {
-			n.yield = ending(ready)
-			return
-		}
+	} else if n.waitForEnd(n.task.endPart(n.ends.wait)); n.ends.wait != nil {
+		return
 	}
 	if err := n.task.Close(); n.ends.kind == closeCancel {
 		g.endCutOff(n, err)
@@ -277,11 +281,12 @@ func (g *Group) cutOff(n *node) {
 }
 
 // beginCutOff asks a running member to end, and lets it wait for that if it has to.
-func (g *Group) beginCutOff(n *node) (ready func() bool) {
-	if ready = n.task.beginClose(); ready != nil {
-		g.putInClosing(n, ready, ends{failed: n.timeoutBefore()})
+func (g *Group) beginCutOff(n *node) *Wait {
+	wait := n.task.beginClose()
+	if wait != nil {
+		g.putInClosing(n, wait, ends{failed: n.timeoutBefore()})
 	}
-	return ready
+	return wait
 }
 
 // timeoutBefore is the Timeout after which a member went on, which is not to be
@@ -349,28 +354,79 @@ func (g *Group) close() error {
 	return all(g.failures, func(f failure) bool { return !f.aside && !f.thrown })
 }
 
-// beginClose asks all members to end.
-func (g *Group) beginClose() func() bool {
-	if g.ended || !g.begun {
+// beginClose asks all members to end. Services that are still needed by some are asked
+// when those have ended: then it is called again, in parts.
+func (g *Group) beginClose() *Wait {
+	switch {
+	case g.ended || !g.begun:
 		return nil
+	case !g.parts:
+		g.asked = true
+		return g.firstPart()
+	case g.isCalled():
+		defer g.enter()()
+		g.signal = false
+		return g.nextPart()
 	}
-	g.asked = true
-	var waits []func() bool
-	ask := func(n *node) {
-		var ready func() bool
-		if n.state == Closing {
-			n.ends.answers = false
-			ready = n.task.beginClose()
-		} else {
-			ready = g.beginCutOff(n)
-		}
-		if ready != nil {
-			waits = append(waits, ready)
-		}
-	}
+	return g.whenToClose(0)
+}
+
+// firstPart asks those that can be asked now. None of them is ended yet.
+func (g *Group) firstPart() *Wait {
 	for _, n := range g.inState(func(s State) bool { return s == Running || s == Closing }) {
-		ask(n)
+		switch {
+		case n.state == Running:
+			g.beginCutOff(n)
+		case n.ends.answers || n.ends.wait != nil && !n.ends.wait.Parts:
+			n.ends.answers = false
+			n.waitForEnd(n.task.beginClose())
+		}
 	}
-	g.closeServices(ask)
+	needed := g.count(Ready)
+	g.closeServices(func(n *node) {
+		needed--
+		g.beginCutOff(n)
+	})
+	return g.whenToClose(needed)
+}
+
+// nextPart ends the members that can be ended, and asks the services that nothing needs
+// any more then.
+func (g *Group) nextPart() *Wait {
+	for _, n := range g.active() {
+		n.turn = n.turn || n.isWoken()
+	}
+	for again := true; again; {
+		again = false
+		g.cutOffAll()
+		for _, n := range g.inState(func(s State) bool { return s == Closing }) {
+			if n.turn && n.ends.wait != nil {
+				n.waitForEnd(n.task.endPart(n.ends.wait))
+			}
+			if n.ends.wait == nil {
+				g.endClosed(n, n.task.Close())
+				again = true
+			}
+		}
+	}
+	return g.whenToClose(g.count(Ready))
+}
+
+// whenToClose is for how long a close would wait, or, if services are still needed, or
+// some inside of members, the next part of it.
+func (g *Group) whenToClose(needed int) *Wait {
+	var waits []*Wait
+	for _, n := range g.inState(func(s State) bool { return s == Closing }) {
+		if n.ends.wait != nil {
+			waits = append(waits, n.ends.wait)
+		}
+	}
+	if needed > 0 && needed+len(waits) < len(g.active()) { // the others can be ended
+		g.wake()
+	}
+	g.parts = g.parts || needed > 0 || slices.ContainsFunc(waits, func(w *Wait) bool { return w.Parts })
+	if g.parts && len(g.active()) > 0 {
+		return &Wait{Ready: g.isCalled, Parts: true}
+	}
 	return allOf(waits)
 }

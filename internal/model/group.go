@@ -18,6 +18,7 @@ type Group struct {
 	cancelled bool // what was pending
 	closed    bool // the input
 	asked     bool // it was asked to end at once
+	parts     bool // and ends part by part
 	busy      int  // calls under way
 	inRound   bool
 	current   *node   // whose code is running
@@ -195,11 +196,14 @@ func (g *Group) answer() (Yield, error) {
 			}
 		}
 	}
-	y.Ready = func() bool {
-		c := g.opts.Clock
-		return g.signal && (len(c.around) == 0 || g.signalAt != c.steps) || slices.ContainsFunc(g.nodes, (*node).isWoken)
-	}
+	y.Ready = g.isCalled
 	return y, nil
+}
+
+// isCalled reports whether the group is due by an event, or by call.
+func (g *Group) isCalled() bool {
+	c := g.opts.Clock
+	return g.signal && (len(c.around) == 0 || g.signalAt != c.steps) || slices.ContainsFunc(g.nodes, (*node).isWoken)
 }
 
 func (g *Group) count(s State) int {

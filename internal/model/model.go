@@ -27,30 +27,47 @@ type Task struct {
 	// Stop gives notice; without it the task gets none.
 	Stop func(n *Notice)
 
-	// BeginClose asks the task to end, and returns what says when Close will not
-	// wait; nil is now, and without it Close never waits.
-	BeginClose func() (ready func() bool)
+	// BeginClose asks the task to end, and returns for how long Close would wait;
+	// nil is not at all, and without it Close never waits.
+	BeginClose func() *Wait
+}
+
+// Wait is for how long the end of a task would wait.
+type Wait struct {
+	Ready func() bool // it does not wait any more
+	Parts bool        // but for what can be ended by then BeginClose is to be called again
 }
 
 // beginClose asks a task to end.
-func (t *Task) beginClose() (ready func() bool) {
+func (t *Task) beginClose() *Wait {
 	if t.BeginClose == nil {
 		return nil
 	}
 	return t.BeginClose()
 }
 
-// ending is the yield of a task that ends already, and waits only until ready.
-func ending(ready func() bool) Yield { return Yield{Ready: ready, Ending: true} }
-
-// allOf is when all of them hold; nil for none.
-func allOf(ready []func() bool) func() bool {
-	if len(ready) == 0 {
+// endPart is called when a wait is over. It returns the next one, if there is one.
+func (t *Task) endPart(w *Wait) *Wait {
+	if !w.Parts {
 		return nil
 	}
-	return func() bool {
-		return !slices.ContainsFunc(ready, func(ready func() bool) bool { return !ready() })
+	if w = t.beginClose(); w != nil && !w.Parts && w.Ready() {
+		return nil
 	}
+	return w
+}
+
+// ending is the yield of a task that ends already, and only waits.
+func ending(w *Wait) Yield { return Yield{Ready: w.Ready, Ending: true} }
+
+// allOf is when all of them are over; nil for none.
+func allOf(waits []*Wait) *Wait {
+	if len(waits) == 0 {
+		return nil
+	}
+	return &Wait{Ready: func() bool {
+		return !slices.ContainsFunc(waits, func(w *Wait) bool { return !w.Ready() })
+	}}
 }
 
 // Shield keeps the notice of a stop from a task.
@@ -118,11 +135,17 @@ func (t *Task) answered(y Yield, err error) (Yield, error) {
 // fail closes a task that has failed. If that would wait, its end takes its place.
 func (t *Task) fail(err error) (Yield, error) {
 	task := *t
-	ready := task.beginClose()
+	wait := task.beginClose()
 	end := func() error { return join(err, task.Close()) }
-	if ready == nil {
+	if wait == nil {
 		return Yield{}, end()
 	}
-	*t = Task{Step: func() (Yield, error) { return Yield{}, end() }, Close: end, BeginClose: task.BeginClose}
-	return Yield{Ready: ready, Ending: true, Failed: true}, nil
+	step := func() (Yield, error) {
+		if wait = task.endPart(wait); wait != nil {
+			return ending(wait), nil
+		}
+		return Yield{}, end()
+	}
+	*t = Task{Step: step, Close: end, BeginClose: task.BeginClose}
+	return Yield{Ready: wait.Ready, Ending: true, Failed: true}, nil
 }

@@ -36,7 +36,6 @@ type node struct {
 	stopBy    int64 // the end of the grace that it has by a stop, or with OwnGrace how long; 0 is none
 	order     *order
 	expired   bool // its own time is over
-	inside    bool // there are services in groups inside of it
 }
 
 // isMember reports whether a node has started and not ended.

@@ -27,6 +27,7 @@ type Runner struct {
 	ends     bool  // the task ends, and takes time for that
 	answers  bool  // and its answer to a Timeout is still to come
 	failed   error // with what the runner fails then
+	wait     *Wait // for its end; nil: it ends in answer to a Timeout
 }
 
 // Done reports whether the runner has ended.
@@ -141,9 +142,9 @@ func (r *Runner) beginClose(failed error) (Yield, error) {
 	if !r.entered {
 		return Yield{Done: true}, failed
 	}
-	if ready := r.Task.beginClose(); ready != nil {
+	if r.wait = r.Task.beginClose(); r.wait != nil {
 		r.ends, r.answers, r.failed = true, false, failed
-		return ending(ready), nil
+		return ending(r.wait), nil
 	}
 	return Yield{Done: true}, join(failed, r.Task.Close())
 }
@@ -157,13 +158,16 @@ func (r *Runner) stepEnding() (done bool, err error) {
 		return false, nil
 	}
 	if !r.answers {
+		if r.wait = r.Task.endPart(r.wait); r.wait != nil {
+			return r.settle(ending(r.wait), nil)
+		}
 		return r.settle(Yield{Done: true}, join(r.failed, r.Task.Close()))
 	}
 	y, err := r.Task.step()
 	switch {
 	case err != nil:
 	case y.Ending:
-		y = ending(y.Ready)
+		y = ending(&Wait{Ready: y.Ready})
 	default: // it has swallowed the Timeout
 		r.err = r.failed
 		if !y.Done {
@@ -212,7 +216,7 @@ func (r *Runner) expire() (Yield, error) {
 	}
 	if y.Ending && (r.Grace == 0 || y.Failed) {
 		r.ends, r.answers, r.failed = true, true, timeout
-		return ending(y.Ready), nil
+		return ending(&Wait{Ready: y.Ready}), nil
 	}
 	r.err = timeout // swallowed, but remembered
 	switch {
@@ -325,7 +329,7 @@ func (r *Runner) Interrupt(err error) { r.thrown, r.signal = err, true }
 
 // AsTask drives the runner as a task, with one more time limit.
 func (r *Runner) AsTask(timeout int64) Task {
-	begun := false
+	begun, asked := false, false
 	answer := func(err error) (Yield, error) {
 		if err != nil {
 			return Yield{}, err
@@ -370,9 +374,13 @@ func (r *Runner) AsTask(timeout int64) Task {
 			}
 		},
 		Close: r.Cancel,
-		BeginClose: func() func() bool {
-			if r.done || !r.entered {
+		BeginClose: func() *Wait {
+			switch {
+			case r.done || !r.entered:
 				return nil
+			case r.wait != nil && r.wait.Parts && !asked:
+				asked = true
+				return r.wait // it ends part by part already
 			}
 			return r.Task.beginClose()
 		},

@@ -24,11 +24,6 @@ func (g *Group) becomeReady(n *node) {
 	}
 	n.deadline = deadline{} // its own limit
 	n.service = true
-	for _, of := range g.opts.Clock.around {
-		if of.group != nil && of.group != g && of.group.current != nil {
-			of.group.current.inside = true
-		}
-	}
 	g.set(n, Ready, nil)
 	n.freed = true
 	for _, q := range g.nodes { // what was done beforehand and frees others now has done so for good

@@ -246,12 +246,12 @@ func (m *modelModel) task(spec *modelSpec) model.Task {
 	}
 	if spec.leaf.deaf > 0 {
 		closed := &model.Event{Clock: &m.clock}
-		task.BeginClose = func() func() bool {
+		task.BeginClose = func() *model.Wait {
 			if s.until == 0 {
 				m.deaf = append(m.deaf, modelDeaf{s, closed})
 			}
 			s.beginClose(m.now())
-			return model.On(closed)
+			return &model.Wait{Ready: model.On(closed)}
 		}
 	}
 	return task

@@ -888,8 +888,8 @@ func (l *simSlow) Close() error {
 }
 
 // runInCall is a run on the goroutine of a call, of tasks that are settled
-// beforehand. What they claim is lent to them: that of others may come at the instant
-// of an order to end.
+// beforehand. What they claim is lent to them, to one after the other: that of others may
+// come at the instant of an order to end.
 func (s *simulation) runInCall() scheduler.Task {
 	spans, delay, claims := [2]time.Duration{s.span(), s.span()}, s.callDelay(), s.claims()
 	fails := s.c.one(4)
@@ -899,6 +899,9 @@ func (s *simulation) runInCall() scheduler.Task {
 		deps := scheduler.NewDependencies[int]()
 		deps.Add(0)
 		deps.Add(1)
+		if len(claims) > 0 {
+			deps.Add(1, 0)
+		}
 		task := func(k int) scheduler.Task {
 			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
 				s.inCalls.Add(1)

@@ -1,0 +1,291 @@
+package scheduler_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steptask/scheduler"
+)
+
+// A group with services is closed in parts, none of which waits.
+
+// servingFor returns a call that is ready at once and takes d to end.
+func servingFor(d time.Duration, ends func()) scheduler.Task {
+	return scheduler.Blocking(func(ctx context.Context) error {
+		scheduler.Ready(ctx)
+		<-ctx.Done()
+		time.Sleep(d) //nolint:forbidigo // in a bubble
+		ends()
+		return nil
+	})
+}
+
+// zeroAfter forwards to a task, and yields nothing after some time.
+type zeroAfter struct {
+	scheduler.Task
+	at time.Time
+}
+
+func (z *zeroAfter) Unwrap() scheduler.Task { return z.Task }
+
+func (z *zeroAfter) Step(ctx context.Context) (scheduler.Yield, error) {
+	if !time.Now().Before(z.at) {
+		return scheduler.Yield{}, nil
+	}
+	y, err := z.Task.Step(ctx)
+	return y.Or(scheduler.At(z.at)), err
+}
+
+// The services of a group that is closed end one after the other, each when what needs
+// it has ended, and that holds up nobody, however deep the group is.
+func TestGroup_services_of_a_closed_group(t *testing.T) {
+	const after, takes = 500 * time.Millisecond, time.Second
+	inside := map[string]func(func() scheduler.Task) scheduler.Task{
+		"in a group in a group": func(task func() scheduler.Task) scheduler.Task {
+			return groupOf(t, "in", func(string) scheduler.Task {
+				return groupOf(t, "more", func(string) scheduler.Task { return task() }, nil)
+			}, nil)
+		},
+	}
+	for name := range held(func() scheduler.Task { return deafFor(0, nil) }) {
+		inside[name] = func(task func() scheduler.Task) scheduler.Task { return held(task)[name] }
+	}
+	ways := []string{"StopNode", "limit", "end of a grace", "failure of another", "limit of a runner", "no yield", "no yield inside"}
+	for name, in := range inside {
+		for _, way := range ways {
+			t.Run(fmt.Sprint(way, " ", name), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var worst time.Duration
+					var ended []string
+					began := time.Now()
+					note := func(k string) func() {
+						return func() { ended = append(ended, fmt.Sprint(k, " ", time.Since(began).Round(10*time.Millisecond))) }
+					}
+					group := func() scheduler.Task {
+						return groupOf(t, "R S:R J:S", func(k string) scheduler.Task {
+							if k != "J" {
+								return servingFor(takes, note(k))
+							}
+							return scheduler.Blocking(func(ctx context.Context) error {
+								<-ctx.Done()
+								time.Sleep(takes) //nolint:forbidigo // in a bubble
+								note(k)()
+								return nil
+							})
+						}, nil)
+					}
+					first := after
+					opts := &scheduler.GroupOptions[string]{AggregateErrors: true}
+					switch way {
+					case "limit":
+						opts.Timeout = byKey(map[string]time.Duration{"node": after})
+					case "end of a grace":
+						const grace = 200 * time.Millisecond
+						opts.Timeout = byKey(map[string]time.Duration{"node": after})
+						opts.GraceFor = byKey(map[string]time.Duration{"node": grace})
+						first += grace
+					case "failure of another":
+						opts = &scheduler.GroupOptions[string]{GraceFor: byKey(map[string]time.Duration{"sibling": time.Hour})}
+					}
+					g := newGroup(t, "node sibling fails", func(k string) scheduler.Task {
+						switch {
+						case k == "fails":
+							return scheduler.Sequence(scheduler.Pause(scheduler.After(after)), failsWith(errSpace))
+						case k != "node":
+							return stepping(100, &worst)
+						}
+						switch way {
+						case "limit of a runner":
+							return scheduler.Subrun(scheduler.NewTaskRunner(in(group), &scheduler.RunnerOptions{Timeout: after}))
+						case "no yield":
+							return &zeroAfter{in(group), began.Add(after)}
+						case "no yield inside":
+							return in(func() scheduler.Task { return scheduler.Sequence(&zeroAfter{group(), began.Add(after)}) })
+						}
+						return in(group)
+					}, opts)
+					r := scheduler.NewTaskRunner(g, nil)
+					if way == "StopNode" {
+						time.AfterFunc(after, func() { r.Post(func() { g.StopNode("node", errOops) }) })
+					}
+					require.Error(t, r.Run(t.Context()))
+					require.Less(t, worst, 60*time.Millisecond)
+					at := func(k string, n time.Duration) string { return fmt.Sprint(k, " ", first+n*takes) }
+					require.Equal(t, []string{at("J", 1), at("S", 2), at("R", 3)}, ended)
+				})
+			})
+		}
+	}
+}
+
+// failsWith returns a task that fails.
+func failsWith(err error) scheduler.Task {
+	return scheduler.Func(func(context.Context) error { return err })
+}
+
+// What needs a service is closed before that is asked to end, also if it takes no time;
+// a kill of the run, which nobody else is in, does so as well.
+func TestGroup_services_of_a_closed_group_come_last(t *testing.T) {
+	for _, way := range []string{"StopNode", "Kill", "Close"} {
+		t.Run(way, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var said []string
+				say := func(what string) { said = append(said, what) }
+				inner := groupOf(t, "S J:S", func(k string) scheduler.Task {
+					if k == "S" {
+						return scheduler.Blocking(func(ctx context.Context) error {
+							scheduler.Ready(ctx)
+							<-ctx.Done()
+							say("S is told")
+							time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+							return nil
+						})
+					}
+					return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+						defer say("J has cleaned up")
+						return co.Yield(scheduler.On(new(scheduler.Event)))
+					})
+				}, nil)
+				var worst time.Duration
+				g := newGroup(t, "node sibling", func(k string) scheduler.Task {
+					if k == "node" {
+						return inner
+					}
+					return stepping(30, &worst)
+				}, &scheduler.GroupOptions[string]{AggregateErrors: true})
+				r := scheduler.NewTaskRunner(g, nil)
+				time.AfterFunc(100*time.Millisecond, func() {
+					switch way {
+					case "StopNode":
+						r.Post(func() { g.StopNode("node", errOops) })
+					case "Kill":
+						r.Kill()
+					case "Close":
+						r.Post(func() { _ = g.Close() })
+					}
+				})
+				require.Error(t, r.Run(t.Context()))
+				require.Equal(t, []string{"J has cleaned up", "S is told"}, said)
+				require.Less(t, worst, 60*time.Millisecond)
+			})
+		})
+	}
+}
+
+// A panic, or a Goexit, out of a part ends all around it.
+func TestGroup_panic_while_it_is_closed_in_parts(t *testing.T) {
+	ends := map[string]func(){"panic": func() { panic("boom") }, "Goexit": runtime.Goexit}
+	for name, end := range ends {
+		for _, recovers := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, " recovered ", recovers), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var said []string
+					inner := newGroup(t, "S J:S", func(k string) scheduler.Task {
+						if k == "S" {
+							return servingFor(time.Second, func() { said = append(said, "S") })
+						}
+						return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+							defer end()
+							return co.Yield(scheduler.On(new(scheduler.Event)))
+						})
+					}, nil)
+					g := newGroup(t, "node", func(string) scheduler.Task {
+						return scheduler.Subrun(scheduler.NewTaskRunner(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+							defer func() { said = append(said, "around") }()
+							return co.Await(inner)
+						}), nil))
+					}, &scheduler.GroupOptions[string]{RecoverPanics: recovers, AggregateErrors: true})
+					r := scheduler.NewTaskRunner(g, nil)
+					time.AfterFunc(100*time.Millisecond, func() { r.Post(func() { g.StopNode("node", errOops) }) })
+					var err error
+					var panicked any
+					ended := make(chan struct{})
+					go func() {
+						defer close(ended)
+						defer func() { panicked = recover() }()
+						err = r.Run(t.Context())
+					}()
+					<-ended
+					require.Equal(t, []string{"S", "around"}, said)
+					require.Equal(t, scheduler.StateFailed, inner.State("J"))
+					require.Equal(t, scheduler.StateCancelled, inner.State("S"))
+					switch {
+					case name == "Goexit":
+						require.Nil(t, panicked)
+						require.ErrorIs(t, g.Err("node"), scheduler.ErrAborted)
+					case recovers:
+						require.Nil(t, panicked)
+						require.ErrorIs(t, err, errOops)
+						require.Equal(t, "J", asError[*scheduler.PanicError](t, err).Path)
+					default:
+						require.Equal(t, "node/J", panicked.(*scheduler.PanicError).Path)
+						require.ErrorIs(t, g.Err("node"), scheduler.ErrAborted)
+					}
+				})
+			})
+		}
+	}
+}
+
+// asked is a task out of whose BeginClose, or Stop, comes a panic.
+type asked struct {
+	scheduler.Task
+	stops bool
+}
+
+func (a asked) Unwrap() scheduler.Task { return a.Task }
+
+func (a asked) BeginClose() *scheduler.Event {
+	if !a.stops {
+		panic("asked to end")
+	}
+	return nil
+}
+
+func (a asked) Stop(context.Context, error) {
+	if a.stops {
+		panic("told to stop")
+	}
+}
+
+// A task that panics when it is asked to end has ended: what is around it ends, and what
+// it claims is given back.
+func TestGroup_panic_of_one_that_is_asked_to_end(t *testing.T) {
+	for _, stops := range []bool{false, true} {
+		for _, recovers := range []bool{false, true} {
+			t.Run(fmt.Sprint("stop ", stops, " recovered ", recovers), func(t *testing.T) {
+				var said []string
+				l := limiter(1)
+				grace := time.Duration(0)
+				if stops {
+					grace = time.Minute
+				}
+				g := newGroup(t, "node fails", func(k string) scheduler.Task {
+					if k == "fails" {
+						return failsWith(errSpace)
+					}
+					return scheduler.Subrun(scheduler.NewTaskRunner(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+						defer func() { said = append(said, "around") }()
+						return co.Await(scheduler.Claiming(unit(l), asked{scheduler.Pause(scheduler.On(new(scheduler.Event))), stops}))
+					}), nil))
+				}, &scheduler.GroupOptions[string]{RecoverPanics: recovers, Grace: grace})
+				run := func() error { return scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Clock: newClock()}) }
+				if recovers {
+					require.ErrorIs(t, run(), errSpace)
+					require.Len(t, g.Errors(), 2)
+					_ = asError[*scheduler.PanicError](t, g.Errors()[1])
+				} else {
+					require.Panics(t, func() { _ = run() })
+				}
+				require.Equal(t, []string{"around"}, said)
+				require.Zero(t, l.InUse())
+			})
+		}
+	}
+}
