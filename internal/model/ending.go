@@ -328,6 +328,7 @@ func (g *Group) throw(err error) (Yield, error) {
 		g.notify(&Notice{err, false})
 	default:
 		g.timedOut = t
+		g.keep(&Notice{err, false}) // it is given to nobody, and says why all are closed
 		g.cutOffAll()
 		g.cancelPending()
 	}

@@ -18,6 +18,8 @@ var (
 
 	ErrNotNeeded = errors.New("not needed any more")
 
+	ErrClosed = errors.New("closed")
+
 	ErrInputClosed = errors.New("the group takes no more nodes")
 )
 

@@ -5,8 +5,14 @@ import "slices"
 // Add adds a node, which is the last in key order, to those that are there. It is
 // lost at once if something that it requires is.
 func (g *Group) Add(requires []int) error {
-	if !g.opts.KeepOpen || g.opts.Reverse || g.closed || g.asked || g.ended || g.cancelled {
+	switch {
+	case !g.opts.KeepOpen || g.opts.Reverse || g.closed || g.ended:
 		return ErrInputClosed
+	case g.asked || g.cancelled:
+		if g.notice != nil {
+			return g.notice // which says why
+		}
+		return ErrClosed
 	}
 	n := &node{key: len(g.byKey), state: Pending, late: true}
 	for _, q := range requires {
