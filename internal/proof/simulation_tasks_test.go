@@ -744,10 +744,12 @@ func (s *simulation) yield() scheduler.Yield {
 
 // callDelay is how long a call takes at least, each another time: none ends in the
 // middle of the step that has begun it, or has told it to end, nor together with
-// another. Which comes first would be up to chance.
+// another. Which comes first would be up to chance. The square is for those that begin
+// at other times, so that two sums of delays are different, too.
 func (s *simulation) callDelay() time.Duration {
 	s.blocking++
-	return time.Millisecond + time.Duration(s.blocking)*time.Microsecond
+	n := time.Duration(s.blocking)
+	return time.Millisecond + n*time.Microsecond + n*n
 }
 
 // blockingTask is a call that ends after some time, when it is told to, or when its
