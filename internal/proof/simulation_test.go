@@ -327,9 +327,9 @@ func (s *simulation) meanwhile(do func()) {
 	synctest.Wait()
 }
 
-// stop stops the run, between two steps.
+// stop stops the run, between two steps. A runner that is closing its task ignores it.
 func (s *simulation) stop(cause error) {
-	if s.stopped == 0 && !s.runner.Done() {
+	if s.stopped == 0 && !s.runner.Done() && !s.tasks[0].asked {
 		s.stopped = s.steps + 1
 	}
 	s.runner.Stop(cause)
