@@ -13,9 +13,9 @@ import (
 // continue waits for claims that can never be met, because what they need is held by
 // nodes that wait in the same way, in this run or in others.
 //
-// Runs that lock each other are found by the last of them to wait. It is not found if
-// something only looks as if it could help: a call that waits for another run, or a
-// task that waits for an event that a waiting node would set.
+// Runs that lock each other are found by the last of them to wait. A deadlock is not
+// found while a call or an event might still end it, even if neither ever will: a call
+// that waits for another run, or an event that only a waiting node would set.
 type DeadlockError struct {
 	Waits []ClaimWait // by Node
 }

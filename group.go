@@ -50,7 +50,8 @@ type GroupOptions[K comparable] struct {
 	When func(k K, required iter.Seq2[K, State]) Verdict
 
 	// Limit is the largest number of nodes that may run at the same time, without those
-	// of groups inside.
+	// of groups inside. It stays as it is; [Limiter.SetCapacity] changes one that nodes
+	// claim.
 	Limit int
 
 	// Claims returns what a node holds of shared Limiters from its start to its end:

@@ -49,7 +49,7 @@ func (e *AddError) Unwrap() error {
 }
 
 // Is reports whether the error is target.
-func (e *AddError) Is(target error) bool { return e.is == target } //nolint:errorlint // That very one.
+func (e *AddError) Is(target error) bool { return e.is == target }
 
 // Add adds a new node to a group with KeepOpen. It requires nodes that are in the group
 // already, in whatever state they are, comes after all others in key order, and takes

@@ -17,8 +17,12 @@ import "context"
 //
 // Calls run on several goroutines, so fn must lock what they share. All of
 // [GroupOptions] applies except KeepOpen; functions in it run one at a time, on
-// goroutines of the walk. Without a grace in opts, calls have as long as they need. A
-// panic of fn propagates from Walk after all other calls have returned.
+// goroutines of the walk. A panic of fn propagates from Walk after all other calls have
+// returned.
+//
+// No grace delays the end of the contexts, and none shortens the wait for the calls:
+// only Abandon does. A Grace or GraceFor in opts only says how long after a failure a
+// call that returns nil has still succeeded; after that, it is cancelled.
 //
 // Walk returns a [*CircularDependencyError] if deps has a cycle, an [*OptionError] if
 // ctx or fn is nil or an option is invalid, and a [*NestedRunError] inside a step of

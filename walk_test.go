@@ -94,6 +94,47 @@ func TestWalk_first_failure(t *testing.T) {
 	})
 }
 
+// A grace neither delays the end of a call's context nor ends the wait for the call.
+// It says how late after a failure a success counts.
+func TestWalk_grace(t *testing.T) {
+	for grace, want := range map[time.Duration]scheduler.State{
+		0:                 scheduler.StateSucceeded,
+		2 * time.Minute:   scheduler.StateSucceeded,
+		30 * time.Second:  scheduler.StateCancelled,
+		scheduler.NoGrace: scheduler.StateCancelled,
+		scheduler.NoLimit: scheduler.StateSucceeded,
+		time.Minute - 1:   scheduler.StateCancelled,
+		61 * time.Second:  scheduler.StateSucceeded,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			var noticed time.Duration
+			fn := func(ctx context.Context, name string) error {
+				if name == "fails" {
+					time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+					return errOops
+				}
+				<-ctx.Done()
+				noticed = time.Since(start)
+				time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
+				return nil
+			}
+			var got scheduler.State
+			observer := scheduler.ObserverFunc(func(r scheduler.Record) {
+				if r.Key() == "late" && r.To.Ended() {
+					got = r.To
+				}
+			})
+			err := scheduler.Walk(t.Context(), graph("fails late"), fn,
+				&scheduler.GroupOptions[string]{Grace: grace, Observer: observer})
+			require.ErrorIs(t, err, errOops)
+			require.Equal(t, time.Second, noticed, grace)
+			require.Equal(t, 61*time.Second, time.Since(start), grace)
+			require.Equal(t, want, got, grace)
+		})
+	}
+}
+
 func TestWalk_all_failures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		err := scheduler.Walk(t.Context(), graph("a b c:a d:b,c e"), func(ctx context.Context, k string) error {

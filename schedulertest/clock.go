@@ -21,7 +21,7 @@ import (
 //
 // If a call waits for anything else for ten seconds of real time, Wait panics with
 // the name of the call and its stack, since a simulated clock cannot know when that
-// wait will end. In a bubble of testing/synctest it can: see [Clock.InBubble].
+// wait will end. The panic ends the test binary. In a bubble of testing/synctest it can: see [Clock.InBubble].
 //
 // A limit has passed when the clock is beyond it: a run with a Timeout of an hour
 // ends at 1h0m0.000000001s. [Clock.Elapsed] omits that nanosecond, so a test can
