@@ -12,10 +12,14 @@ import (
 // ends with fn's error. fn runs at the same time as the tasks of the run, so it must
 // lock what it shares with them; [Fetch] and [Call] return results instead.
 //
-// The context of a call has the values of the step's context, and as its deadline the
-// earliest limit around the call: that of Run's context and those of runners and nodes,
-// by the system's clock, plus a nanosecond, since a limit has passed only when the
-// clock reads more. The limit of a node that has become [Ready] is no longer among them.
+// The context of a call has the values of the step's context. Its deadline is when it
+// will end at the latest, as known when the call begins: the earliest of the limits
+// around the call, by the system's clock. A limit that only brings a notice counts with
+// the grace that follows: the deadline of Run's context with the Grace of its runner,
+// and a Timeout around a group with the Grace of the runner or node that has the
+// Timeout, which does not count if GraceFor decides that. A nanosecond is added, since a
+// limit has passed only when the clock reads more. The limit of a node that has become
+// [Ready] is no longer among them.
 //
 // The context ends when the call has to end. Err is then [context.DeadlineExceeded] if
 // a time limit has passed, and [context.Canceled] otherwise; [context.Cause] is the
@@ -147,21 +151,21 @@ func (c *call) Step(ctx context.Context) (Yield, error) {
 // driving goroutine.
 func (c *call) begin(ctx context.Context) {
 	c.step = ctx
-	var limits *nodeLimit
-	if c.limit, limits = limitsOf(ctx); limits != nil {
+	s := scopeOf(ctx)
+	c.ends = s != nil && s.endCalls
+	at, limits, noticed := limitsOf(ctx, c.ends)
+	if c.limit = at; limits != nil {
 		e := c.told()
-		e.limits = limits
-		if s := scopeOf(ctx); s.group != nil {
+		e.limits, e.inGroup = limits, noticed
+		if s.group != nil {
 			e.ofNode = s.group.deadlines.seen[s.group.current] == limits
 		}
 	}
-	s := scopeOf(ctx)
 	c.node = noNode
 	if s != nil {
 		if s.group != nil {
 			c.node, c.tellsNotes = s.group.current, s.group.watchers.want(NodeNoted)
 		}
-		c.ends = s.endCalls
 		if held := heldAround(s); held != nil {
 			c.told().held = held
 		}

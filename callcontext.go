@@ -17,13 +17,13 @@ type callContext call
 // callKey is the key under which the context of a call has the call.
 type callKey struct{}
 
-// Deadline returns the earliest of what limits the call. It is when the call will be
-// told to end, not a timer: the context ends when the driver says so.
+// Deadline returns when the context will end at the latest. It is no timer: the
+// context ends when the driver says so.
 func (c *callContext) Deadline() (time.Time, bool) {
-	at, ok := c.step.Deadline()
+	at, ok := c.stepEnd()
 	nano := c.limit
 	if e := c.end.Load(); e != nil {
-		nano = e.limits.earliest(nano)
+		nano = e.limits.earliest(nano, e.inGroup, c.ends)
 	}
 	if nano == 0 {
 		return at, ok
@@ -32,6 +32,34 @@ func (c *callContext) Deadline() (time.Time, bool) {
 		return limit, true
 	}
 	return at, true
+}
+
+// stepEnd returns the deadline of the step's context. That of Run's context is only when
+// the run is stopped: the grace of its runner follows, unless the call ends with the
+// notice.
+func (c *callContext) stepEnd() (time.Time, bool) {
+	at, ok := c.step.Deadline()
+	if !ok || c.ends {
+		return at, ok
+	}
+	s := scopeOf(c.step)
+	if s == nil {
+		return at, true
+	}
+	r, _ := s.driver.(*TaskRunner) // the outermost
+	if r == nil {
+		return at, true
+	}
+	limit, grace := r.stopOfRun()
+	if grace <= 0 || !at.Equal(limit) {
+		return at, true
+	}
+	if isSystemClock(r.clock) {
+		if end := wallLimit(later(instant(at), grace)); end != 0 {
+			return time.Unix(0, end), true
+		}
+	}
+	return time.Time{}, false
 }
 
 func (c *callContext) Done() <-chan struct{} { return (*call)(c).told().made().Done() }
@@ -75,6 +103,7 @@ type callEnd struct {
 	held *claims.Holding // what the node of the call holds; never changed
 
 	limits      *nodeLimit   // of the nodes around it; never changed
+	inGroup     bool         // the first of them is a notice at first; never changed
 	ofNode      bool         // the first one is that of its own node; never changed
 	abandonment *abandonment // nil: it is waited for without end; never changed
 	pending     *clockCall   // nil: no Caller makes it; never changed

@@ -631,7 +631,7 @@ func TestBlocking_context_in_a_group(t *testing.T) {
 		{
 			name: "timeout of the run, with a grace", runner: scheduler.RunnerOptions{Timeout: minute, Grace: second},
 			err: context.DeadlineExceeded, cause: func(err error) bool { return errors.Is(err, context.DeadlineExceeded) },
-			after: minute + second + 2, deadline: minute + 1, state: scheduler.StateCancelled,
+			after: minute + second + 2, deadline: minute + second + 2, state: scheduler.StateCancelled,
 		},
 		{
 			name: "own timeout, after that of the run", runner: scheduler.RunnerOptions{Timeout: minute},
@@ -1044,5 +1044,172 @@ func TestCall_deadline_behind_Ready(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// withoutGroup are ways to put a call into a task that make no group of it.
+var withoutGroup = map[string]func(task scheduler.Task) scheduler.Task{
+	"bare":     func(task scheduler.Task) scheduler.Task { return task },
+	"renamed":  func(task scheduler.Task) scheduler.Task { return renamed{task, "x"} },
+	"Sequence": func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
+	"Finally":  func(task scheduler.Task) scheduler.Task { return scheduler.Finally(task, lasting(0, nil)) },
+	"AsTask":   func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
+	"Subrun":   func(task scheduler.Task) scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(task, nil)) },
+	"Retry": func(task scheduler.Task) scheduler.Task {
+		return scheduler.Retry(scheduler.BackOffFunc(func(int, error) scheduler.Yield { return scheduler.Next }),
+			func(int, error) scheduler.Task { return task })
+	},
+}
+
+// The deadline of a call's context is the very instant at which the context ends, where
+// a limit is what ends it: with the grace after limits that are a notice at first.
+func TestBlocking_deadline_is_the_end(t *testing.T) {
+	const limit, grace = 5 * time.Second, time.Minute
+	type runner = scheduler.RunnerOptions
+	type group = scheduler.GroupOptions[string]
+	node := func(string) time.Duration { return limit }
+	for _, tt := range []struct {
+		name    string
+		ctx     bool   // Run's context has the limit
+		runner  runner // of the run
+		group   *group // of a group around; nil: there is none
+		inner   *group // of a group in its node
+		shield  bool   // around that
+		limited bool   // WithTimeout around the innermost
+		want    time.Duration
+		ended   time.Duration // if that is not the end; -1: it never ends
+	}{
+		{name: "context", ctx: true, want: limit},
+		{name: "context, grace", ctx: true, runner: runner{Grace: grace}, want: limit + grace + 1},
+		{name: "context, grace, group", ctx: true, runner: runner{Grace: grace}, group: &group{}, want: limit + grace + 1},
+		{name: "context, group without a grace", ctx: true, runner: runner{Grace: grace}, group: &group{Grace: scheduler.NoGrace}, want: limit + grace + 1},
+		{name: "context, grace of the group alone", ctx: true, group: &group{Grace: grace}, want: limit},
+		{name: "context, NoGrace", ctx: true, runner: runner{Grace: scheduler.NoGrace}, group: &group{Grace: grace}, want: limit},
+		{name: "context, NoLimit", ctx: true, runner: runner{Grace: scheduler.NoLimit}, group: &group{}, ended: -1},
+		{name: "context, EndCalls", ctx: true, runner: runner{Grace: grace, EndCalls: true}, group: &group{}, want: limit},
+		{name: "context, EndCalls of the group", ctx: true, runner: runner{Grace: grace}, group: &group{EndCalls: true}, want: limit},
+		{name: "timeout of the run", runner: runner{Timeout: limit, Grace: grace}, want: limit + 1},
+		{name: "timeout of the run, group", runner: runner{Timeout: limit, Grace: grace}, group: &group{}, want: limit + grace + 2},
+		{name: "timeout of the run, group with another grace", runner: runner{Timeout: limit, Grace: grace}, group: &group{Grace: time.Second}, want: limit + grace + 2},
+		{name: "timeout of the run, group with GraceFor", runner: runner{Timeout: limit, Grace: grace}, group: &group{GraceFor: node}, want: limit + grace + 2},
+		{name: "timeout of the run, groups", runner: runner{Timeout: limit, Grace: grace}, group: &group{}, inner: &group{}, want: limit + grace + 2},
+		{name: "timeout of the run, groups, EndCalls", runner: runner{Timeout: limit, Grace: grace}, group: &group{}, inner: &group{EndCalls: true}, want: limit + 1},
+		{name: "timeout of the run, NoGrace", runner: runner{Timeout: limit, Grace: scheduler.NoGrace}, group: &group{Grace: grace}, want: limit + 1},
+		{name: "timeout of the node", group: &group{Timeout: node, Grace: grace}, want: limit + 1},
+		{name: "timeout of the node around a group", group: &group{Timeout: node, Grace: grace}, inner: &group{}, want: limit + grace + 2},
+		{name: "timeout of the node around a group, inherited grace", runner: runner{Grace: grace}, group: &group{Timeout: node}, inner: &group{}, want: limit + grace + 2},
+		{name: "timeout of the node around a group, EndCalls", group: &group{Timeout: node, Grace: grace, EndCalls: true}, inner: &group{}, want: limit + 1},
+		{name: "timeout of the node around a group, no grace", group: &group{Timeout: node}, inner: &group{Grace: grace}, want: limit + 1},
+		{name: "timeout of the node around a group, GraceFor", group: &group{Timeout: node, GraceFor: func(string) time.Duration { return grace }}, inner: &group{}, ended: limit + grace + 2},
+		{name: "timeout of the run, EndCalls behind a Shield", runner: runner{Timeout: limit, Grace: grace}, group: &group{}, inner: &group{EndCalls: true}, shield: true, want: limit + grace + 2},
+		{name: "timeout of the node, EndCalls behind a Shield", group: &group{Timeout: node, Grace: grace}, inner: &group{EndCalls: true}, shield: true, want: limit + grace + 2, ended: limit + 1},
+		{name: "timeout of both nodes, EndCalls behind a Shield", group: &group{Timeout: node, Grace: grace}, inner: &group{EndCalls: true, Timeout: func(string) time.Duration { return 2 * grace }}, shield: true, want: limit + grace + 2, ended: limit + 1},
+		{name: "timeout of the inner node", group: &group{Grace: grace}, inner: &group{Timeout: node}, want: limit + 1},
+		{name: "timeout of both nodes", group: &group{Timeout: node, Grace: grace}, inner: &group{Timeout: func(string) time.Duration { return 2 * grace }}, want: limit + grace + 2},
+		{name: "WithTimeout", group: &group{Grace: grace}, limited: true, want: limit + 1},
+		{name: "WithTimeout around a group", group: &group{Grace: grace}, inner: &group{}, limited: true, want: limit + grace + 2},
+		{name: "context before the timeout", ctx: true, runner: runner{Timeout: limit + time.Second, Grace: grace}, group: &group{}, want: limit + grace + 1},
+	} {
+		for as, put := range withoutGroup {
+			t.Run(tt.name+"/"+as, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var want, ended, after time.Duration
+					var err, cause error
+					begin := time.Now()
+					task := put(scheduler.Blocking(func(ctx context.Context) error {
+						if at, ok := ctx.Deadline(); ok {
+							want = at.Sub(begin)
+						}
+						stop := context.AfterFunc(ctx, func() { after = time.Since(begin) })
+						defer stop()
+						select {
+						case <-ctx.Done():
+							ended, err, cause = time.Since(begin), ctx.Err(), context.Cause(ctx)
+							synctest.Wait()
+						case <-time.After(time.Hour):
+							ended = -1
+						}
+						return nil
+					}))
+					if tt.inner != nil {
+						leaf := task
+						task = put(newGroup(t, "b", func(string) scheduler.Task { return leaf }, tt.inner))
+					}
+					if tt.shield {
+						task = scheduler.Shield(task)
+					}
+					if tt.limited {
+						task = scheduler.WithTimeout(limit, task)
+					}
+					if tt.group != nil {
+						inside := task
+						task = put(newGroup(t, "a", func(string) scheduler.Task { return inside }, tt.group))
+					}
+					ctx := t.Context()
+					if tt.ctx {
+						var cancel context.CancelFunc
+						ctx, cancel = context.WithTimeout(ctx, limit)
+						defer cancel()
+					}
+					_ = scheduler.Run(ctx, task, &tt.runner)
+					require.Equal(t, tt.want, want)
+					if tt.ended == 0 {
+						tt.ended = tt.want
+					}
+					require.Equal(t, tt.ended, ended)
+					if ended < 0 {
+						return
+					}
+					require.Equal(t, ended, after, "of AfterFunc")
+					require.Equal(t, context.DeadlineExceeded, err)
+					require.ErrorIs(t, cause, context.DeadlineExceeded)
+				})
+			})
+		}
+	}
+}
+
+// In the grace a call has time for a last request, with a limit of its own.
+func TestBlocking_limits_inside_the_grace(t *testing.T) {
+	for name, tt := range map[string]struct {
+		ctx    time.Duration
+		runner scheduler.RunnerOptions
+		node   time.Duration
+	}{
+		"context":             {ctx: 5 * time.Second, runner: scheduler.RunnerOptions{Grace: time.Minute}},
+		"timeout of the run":  {runner: scheduler.RunnerOptions{Timeout: 5 * time.Second, Grace: time.Minute}},
+		"timeout of the node": {runner: scheduler.RunnerOptions{Grace: time.Minute}, node: 5 * time.Second},
+	} {
+		for as, put := range withoutGroup {
+			t.Run(name+"/"+as, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var took time.Duration
+					var inner, outer error
+					inside := newGroup(t, "b", func(string) scheduler.Task {
+						return put(scheduler.Blocking(func(ctx context.Context) error {
+							<-scheduler.Stopping(ctx)
+							noticed := time.Now()
+							last, cancel := context.WithTimeout(ctx, 3*time.Second)
+							defer cancel()
+							<-last.Done()
+							took, inner, outer = time.Since(noticed), last.Err(), ctx.Err()
+							return nil
+						}))
+					}, nil)
+					g := newGroup(t, "a", func(string) scheduler.Task { return put(inside) },
+						&scheduler.GroupOptions[string]{Timeout: byKey(map[string]time.Duration{"a": tt.node})})
+					ctx := t.Context()
+					if tt.ctx > 0 {
+						var cancel context.CancelFunc
+						ctx, cancel = context.WithTimeout(ctx, tt.ctx)
+						defer cancel()
+					}
+					_ = scheduler.Run(ctx, g, &tt.runner)
+					require.Equal(t, 3*time.Second, took)
+					require.Equal(t, context.DeadlineExceeded, inner)
+					require.NoError(t, outer)
+				})
+			})
+		}
 	}
 }

@@ -64,6 +64,7 @@ func (c *systemClock) Now() time.Time {
 // anew would cost a run that is woken by events, with ever later deadlines
 // behind them, more than all its steps.
 type alarm struct {
+	limit time.Time     // the deadline of Run's context; zero: none
 	wake  chan struct{} // with room for one
 	timer *time.Timer
 	at    int64          // the instant that the timer is set for
@@ -73,7 +74,14 @@ type alarm struct {
 
 // signal ends the wait, or the next one. It is for any goroutine.
 //
+// newAlarm returns that of a run in ctx.
+//
 //workflowcheck:ignore (Temporal's linter: a run in a workflow has a loop of its own)
+func newAlarm(ctx context.Context) *alarm {
+	limit, _ := ctx.Deadline()
+	return &alarm{limit: limit, wake: make(chan struct{}, 1)}
+}
+
 func (a *alarm) signal() {
 	select {
 	case a.wake <- struct{}{}:

@@ -152,16 +152,32 @@ func (d *deadlines) next() int64 {
 // nodeLimit is the time limit of a node, as the calls inside it see it: once the node is
 // ready it counts no more.
 type nodeLimit struct {
-	at     int64       // in wall time
-	over   atomic.Bool // the node is ready
-	around *nodeLimit  // that of the next node further out that had one; never changed
+	at      int64       // in wall time
+	noticed int64       // the same, with the grace that follows if a group inside makes it a notice; 0: unknown or never
+	over    atomic.Bool // the node is ready
+	around  *nodeLimit  // that of the next node further out that had one; never changed
+	hidden  bool        // a Shield is between them; never changed once calls have seen it
 }
 
-// earliest returns the earliest of a limit, where 0 is none, and those that count.
-func (l *nodeLimit) earliest(at int64) int64 {
-	for ; l != nil; l = l.around {
-		if !l.over.Load() && l.at != 0 && (at == 0 || l.at < at) {
-			at = l.at
+// hide notes that there is a Shield around the node.
+func (l *nodeLimit) hide() {
+	if l != nil && !l.hidden {
+		l.hidden = true
+	}
+}
+
+// earliest returns the earliest of an end, where 0 is none, and of those that these
+// limits bring. noticed says whether the first one is a notice at first, and ends that
+// none is.
+func (l *nodeLimit) earliest(at int64, noticed, ends bool) int64 {
+	for ; l != nil; l, noticed = l.around, !ends {
+		ends = ends && !l.hidden
+		end := l.at
+		if noticed {
+			end = l.noticed
+		}
+		if !l.over.Load() && end != 0 && (at == 0 || end < at) {
+			at = end
 		}
 	}
 	return at

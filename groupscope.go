@@ -122,12 +122,28 @@ func (g *engine) hasOwnLimit() bool {
 	return g.startLimit != never
 }
 
+// graceAfterLimit returns when the grace is over that follows the node's own limit, or
+// never if that is not known yet.
+func (g *engine) graceAfterLimit() int64 {
+	if g.opts.GraceFor != nil {
+		return never
+	}
+	at, end := g.limitHere(), never
+	if slot := g.nodes.slot(g.current); slot != noSlot {
+		end = g.deadlines.graceEnd(slot)
+	}
+	if grace := g.graceOf(g.current); grace > 0 {
+		return min(graceAfter(at, grace), end)
+	}
+	return at
+}
+
 // limitSeen sets a link to the node's own limit, which calls will see. It returns the
 // next link, to be set to that of a node around; nil: it is known already.
 func (g *engine) limitSeen(link **nodeLimit) (next **nodeLimit) {
 	l := g.deadlines.seen[g.current]
 	if l == nil {
-		l = &nodeLimit{at: wallLimit(g.limitHere())}
+		l = &nodeLimit{at: wallLimit(g.limitHere()), noticed: wallLimit(g.graceAfterLimit())}
 		if g.deadlines.seen == nil {
 			g.deadlines.seen = map[int32]*nodeLimit{}
 		}

@@ -137,7 +137,7 @@ func (r *TaskRunner) stopAtEnd(ctx context.Context) context.Context {
 func (r *TaskRunner) drive(ctx context.Context, method string, pause, wait time.Duration, first func() (bool, error)) error {
 	r.enter(method) // a second loop is refused before it could end the run of the first
 	r.leave()
-	loop := &alarm{wake: make(chan struct{}, 1)}
+	loop := newAlarm(ctx)
 	defer loop.stop()
 	r.loop.Store(loop)
 	defer r.loop.Store(nil)

@@ -1,6 +1,9 @@
 package scheduler
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // scoped returns the context for the task's steps. A runner inside another that
 // has nothing to add needs none of its own.
@@ -37,6 +40,27 @@ func (r *TaskRunner) limitHere() int64 {
 		return never
 	}
 	return r.deadline.at
+}
+
+// callEndHere returns the instant at which the runner ends the contexts of calls at the
+// latest. noticed says that its limit is a notice to them, after which they have the
+// grace.
+func (r *TaskRunner) callEndHere(noticed bool) int64 {
+	at := r.limitHere()
+	if noticed && r.deadline.kind == throwTimeout && r.grace() > 0 {
+		return min(graceAfter(at, r.grace()), r.closeBy)
+	}
+	return at
+}
+
+// stopOfRun returns the end of Run's context as it was given, and the grace that calls
+// have after it; a zero time if it has none, or nobody calls Run. Any goroutine may ask.
+func (r *TaskRunner) stopOfRun() (at time.Time, grace time.Duration) {
+	loop := r.loop.Load()
+	if loop == nil {
+		return time.Time{}, 0
+	}
+	return loop.limit, r.grace()
 }
 
 func (r *TaskRunner) thrownHere() error { return r.throwing }

@@ -100,31 +100,49 @@ func thrownOf(ctx context.Context) error {
 	return nil
 }
 
-// limitsOf returns the earliest limit of the runners and graces around ctx, as an
-// instant in wall time, and the limits of the nodes; 0 and nil are none. There is none
-// under a clock other than the system's. A limit has passed when the clock reads more
-// than it says, so a nanosecond is added: a call that keeps the deadline by itself must
-// not be earlier than its node.
-func limitsOf(ctx context.Context) (at int64, nodes *nodeLimit) {
+// limitsOf returns when the runners and graces around ctx will end a call at the latest,
+// as an instant in wall time, and the limits of the nodes; 0 and nil are none. ends says
+// that the context of the call ends with the notice, and noticed whether the first of
+// those limits gives one. There are none under a clock other than the system's. A limit
+// has passed when the clock reads more than it says, so a nanosecond is added: a call
+// that keeps the deadline by itself must not be earlier than its node.
+func limitsOf(ctx context.Context, ends bool) (at int64, nodes *nodeLimit, noticed bool) {
 	s := scopeOf(ctx)
 	if s == nil || !isSystemClock(s.clock) {
-		return 0, nil
+		return 0, nil, false
 	}
 	at = never
+	inGroup := false // a group around the call is inside of what s says: it turns a limit into a notice
+	var last *nodeLimit
 	for link := &nodes; s != nil; s = s.outer {
-		if s.maker != nil {
-			if g, ok := s.maker.(*engine); ok && g.hasOwnLimit() {
-				link = g.limitSeen(link)
+		if s.shield {
+			ends = false // a notice from further out does not get to the call
+			last.hide()
+		}
+		switch m := s.maker.(type) {
+		case *engine:
+			if m.hasOwnLimit() {
+				if nodes == nil {
+					noticed = inGroup && !ends
+				}
+				link = m.limitSeen(link)
+				last = m.deadlines.seen[m.current]
 			} else {
-				at = min(at, s.maker.limitHere())
+				at = min(at, m.limitHere())
 			}
+			inGroup = true
+		case *TaskRunner:
+			at = min(at, m.callEndHere(inGroup && !ends))
 		}
 		if s.ownClock {
 			break
 		}
 	}
-	return wallLimit(at), nodes
+	return wallLimit(at), nodes, noticed
 }
+
+// graceAfter returns the end of a grace that begins when a limit has passed.
+func graceAfter(limit int64, grace time.Duration) int64 { return later(later(limit, 1), grace) }
 
 func wallLimit(at int64) int64 {
 	if at >= never-1 {

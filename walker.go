@@ -45,7 +45,7 @@ func (r *TaskRunner) walk(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	w := &walker{r: r, workers: &r.pool.workers, loop: &alarm{wake: make(chan struct{}, 1)}, ctx: ctx}
+	w := &walker{r: r, workers: &r.pool.workers, loop: newAlarm(ctx), ctx: ctx}
 	w.workers.walker = w
 	defer w.loop.stop()
 	r.loop.Store(w.loop)

@@ -776,8 +776,10 @@ func (s *simulation) blockingTask(at simPlace) scheduler.Task {
 		defer timer.Stop()
 		select {
 		case <-timer.C:
+			call.hasTime(ctx)
 			return call.returns(simCallEnds(ends, err))
 		case <-stopping:
+			call.hasTime(ctx)
 		case <-ctx.Done():
 			call.ended(ctx)
 		}
@@ -796,6 +798,7 @@ type simCall struct {
 
 	mu      sync.Mutex
 	live    bool
+	limit   time.Time // of the run's context, when it began; zero: none
 	failed  error
 	context context.Context
 }
@@ -804,6 +807,7 @@ func (c *simCall) begin(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.live, c.context = true, ctx
+	c.limit, _ = c.s.deadline()
 	if limit, ok := c.s.deadline(); ok && !c.at.shielded {
 		at, ok := ctx.Deadline()
 		c.s.require(ok && !at.After(limit), "a call does not have the deadline of its run's context")
@@ -821,6 +825,15 @@ func (c *simCall) returns(err error) error {
 	defer c.mu.Unlock()
 	c.failed = err
 	return err
+}
+
+// hasTime is what holds of a context before its end: its deadline has not passed. That
+// of the run's context is left out, after which the simulation stops the run itself.
+func (c *simCall) hasTime(ctx context.Context) {
+	now := time.Now()
+	if at, ok := ctx.Deadline(); ok && ctx.Err() == nil {
+		c.s.require(!c.limit.IsZero() && at.Equal(c.limit) || !now.After(at), "a context has not ended %v after its deadline", now.Sub(at))
+	}
 }
 
 // ended is what holds of a context that has ended.
