@@ -77,7 +77,8 @@
 //     what never returns.
 //  2. Drive a runner from one goroutine at a time. Other goroutines may use only
 //     [Event.Set], [TaskRunner.Interrupt], [TaskRunner.Kill], [TaskRunner.Post], a
-//     [Limiter], and end a context. Misuse panics.
+//     [Limiter], and end a context. A Step or Cancel beside another one panics; other
+//     misuse, such as Add or Stop from another goroutine, is a data race.
 //  3. Call Step until it says done, or Cancel: a runner that is dropped halfway leaves its
 //     coroutines and calls behind. Run does this by itself.
 //  4. Give a grace to tasks that need time to end. Without it they are closed at once.
@@ -124,8 +125,10 @@
 // grace of a Stop returns both.
 //
 // Tasks without a grace, and those whose grace has passed, are closed. The context of a
-// call lasts until then; with [RunnerOptions.EndCalls] it ends with the notice. A call
-// that ignores its context delays the end and nothing else.
+// call lasts until then; with [RunnerOptions.EndCalls] it ends with the notice. A
+// Timeout of a runner or node, or another error that is thrown in, ends it at once where
+// no group is in between. A call that ignores its context delays the end and nothing
+// else.
 //
 // In a [Snapshot] of an unfinished group, the nodes that succeeded are completed, and
 // the others that had started are started; a resume runs these again. After Drain
