@@ -11,10 +11,13 @@
 //	if err != nil {
 //		return err
 //	}
+//	defer run.Close()
 //	return scheduler.Run(ctx, run, nil)
 //
 // To continue after a crash, start the same program again: NewGroup finds the run by
-// its name.
+// its name. A run that has succeeded has nothing left to do: opened again, it runs no
+// node and returns nil. So give each deployment a name of its own, or remove the run
+// before the next one with [Journal.Delete] or [Journal.Prune].
 //
 // # Guarantees
 //
@@ -80,7 +83,9 @@
 // # One process per run
 //
 // A file can hold any number of runs, open in several processes at once. Each run can
-// be open only once. It is guarded by a file lock beside the journal, which ends with
+// be open only once, from NewGroup until its end, [Run.Close] or [Journal.Close]. If Run
+// is called with a context that has ended, it does not begin, and the run stays open: so
+// defer Close. The run is guarded by a file lock beside the journal, which ends with
 // its process; a second process gets a [*HeldError] that names the first. On some
 // network file systems locks do not hold. There the older process fails with
 // [ErrFenced] at its next commit; keep the file on a local disk instead.
@@ -95,4 +100,12 @@
 //
 // The clock is used only for [Journal.Runs] and [Journal.Prune]. Records are numbered,
 // so setting the clock back does no harm.
+//
+// # Tests
+//
+// Test in a bubble of testing/synctest, where time stands still while the run waits for
+// the disk: with the clock of schedulertest and InBubble, without a clock, or under
+// Explore. Open the file inside the bubble, in a temporary folder and with [Normal]. A
+// simulated clock outside a bubble does not know of the disk: time may pass while the
+// run waits for it, and with Alone the clock panics. See docs/testing-your-engine.md.
 package journal

@@ -55,6 +55,7 @@ func Example() {
 		if err != nil {
 			return err
 		}
+		defer run.Close()
 		return scheduler.Run(context.Background(), run, nil)
 	}
 	fmt.Println("first process:", process(errors.New("no more quota")))

@@ -70,16 +70,17 @@ func (c *Clock) Alone(groups ...io.WriterTo) *Clock {
 
 // stuck says what is waited for when nothing is left that could end it.
 func (c *Clock) stuck() string {
-	text := "schedulertest: the run waits for an event, and nobody is left to set it" + c.list()
+	var text strings.Builder
+	text.WriteString("schedulertest: the run waits for an event, and nobody is left to set it" + c.list())
 	c.mu.Lock()
 	groups := slices.Clone(c.groups)
 	c.mu.Unlock()
 	for _, g := range groups {
 		var b strings.Builder
 		_, _ = g.WriteTo(&b) // never fails
-		text += "\n" + strings.TrimSuffix(b.String(), "\n")
+		text.WriteString("\n" + strings.TrimSuffix(b.String(), "\n"))
 	}
-	return text
+	return text.String()
 }
 
 // InBubble makes the clock follow the time of the bubble of testing/synctest in which

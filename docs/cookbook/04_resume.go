@@ -56,5 +56,6 @@ func up(ctx context.Context, cloud *cloud, file string, say say) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = run.Close() }() // if ctx has ended, Run does not begin it
 	return scheduler.Run(ctx, run, nil)
 }
