@@ -188,7 +188,7 @@ func (g *engine) Throw(ctx context.Context, thrown error) (y Yield, err error) {
 		case t.grace > 0:
 			g.ending.timedOut = t
 			g.cancelPending()
-			g.notifyAll(ctx, thrown)
+			g.notifyAll(ctx, &StopError{Cause: thrown, final: true}) // groups inside start no more either
 		default:
 			g.ending.timedOut = t
 			_ = g.ending.notify(asNotice(t, false)) // calls look for why they are closed

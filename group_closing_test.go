@@ -459,14 +459,53 @@ func TestGroup_drained_under_a_notice(t *testing.T) {
 	}
 	inner, err := scheduler.NewDependencyTaskGroup(graph("n:m"), heeds, nil)
 	require.NoError(t, err)
-	r := scheduler.NewTaskRunner(scheduler.All(inner), &scheduler.RunnerOptions{
-		Clock: schedulertest.NewClock(time.Time{}), Timeout: time.Second, Grace: time.Minute,
-	})
+	outer, err := scheduler.NewDependencyTaskGroup(graph("bad inner"), func(k string) scheduler.Task {
+		if k == "bad" {
+			return lasting(1, errBoom)
+		}
+		return inner
+	}, &scheduler.GroupOptions[string]{Grace: time.Minute})
+	require.NoError(t, err)
+	r := scheduler.NewTaskRunner(outer, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{})})
 	require.NoError(t, r.Start(t.Context(), 0))
 	inner.Drain()
-	require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), scheduler.ErrDrained)
+	require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), errBoom)
+	require.ErrorIs(t, outer.Err("inner"), scheduler.ErrDrained)
 	require.Equal(t, scheduler.StatePending, inner.State("n"))
 	require.Equal(t, scheduler.StateCancelled, inner.State("m"))
+}
+
+// A time limit with a grace is a stop of the node: no group inside starts anything.
+func TestGroup_inside_after_a_time_limit(t *testing.T) {
+	for name, around := range map[string]func(scheduler.Task) scheduler.Task{
+		"group":    nested,
+		"groups":   func(task scheduler.Task) scheduler.Task { return nested(nested(task)) },
+		"All":      func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
+		"Sequence": func(task scheduler.Task) scheduler.Task { return nested(scheduler.Sequence(task)) },
+		"Subrun": func(task scheduler.Task) scheduler.Task {
+			return nested(scheduler.Subrun(scheduler.NewTaskRunner(task, nil)))
+		},
+		"Wrap": func(task scheduler.Task) scheduler.Task {
+			return nested(scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task) }))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inner, err := scheduler.NewDependencyTaskGroup(graph("b:a"), func(string) scheduler.Task {
+				return &fakeTask{
+					yields: []scheduler.Yield{scheduler.After(2 * time.Second)},
+					throw: func(context.Context, error) (scheduler.Yield, error) {
+						return scheduler.After(2 * time.Second), nil
+					},
+				}
+			}, nil)
+			require.NoError(t, err)
+			require.ErrorAs(t, scheduler.Run(t.Context(), around(inner), &scheduler.RunnerOptions{
+				Clock: schedulertest.NewClock(time.Time{}), Timeout: time.Second, Grace: time.Minute,
+			}), new(*scheduler.Timeout))
+			require.Equal(t, scheduler.StateSucceeded, inner.State("a"))
+			require.Equal(t, scheduler.StateCancelled, inner.State("b"))
+		})
+	}
 }
 
 // A grace ends when it was said to, also if the node's own limit comes before

@@ -280,9 +280,11 @@ func (co *Coroutine) close(childErr error) error {
 		}
 		// A subtask that failed to close is an error like any other: the
 		// function may answer it with a subtask that ends at once (recorded
-		// behaviour).
+		// behaviour). A group starts nothing here.
+		told := co.top.tell()
+		told.notify(&StopError{Cause: ErrClosed, final: true})
 		var y Yield
-		if y, reason = stepTask(co.top.ctx, &child); reason == nil && y.code&yieldDone == 0 {
+		if y, reason = stepTask(told.scoped(co.top.ctx), &child); reason == nil && y.code&yieldDone == 0 {
 			return co.kill(join(childErr, child.Close()))
 		}
 	}

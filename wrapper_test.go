@@ -1276,3 +1276,24 @@ func TestCoroutine_StopCause(t *testing.T) {
 	require.EqualError(t, after, "a: no space")
 	require.Equal(t, "a failed: a: no space\nb cancelled: b: gave up: a: no space because of a, stopped", outcomes(group))
 }
+
+// A coroutine may answer the failed close of a subtask with another one. What that runs
+// is over before it begins, and a group in it starts nothing.
+func TestWrap_group_begun_after_the_close(t *testing.T) {
+	started := false
+	inner, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error { started = true; return nil })
+	}, nil)
+	require.NoError(t, err)
+	bad := &fakeTask{yields: []scheduler.Yield{scheduler.Next, scheduler.Next}, close: func() error { return errBoom }}
+	task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		if err := co.Await(bad); !errors.Is(err, errBoom) {
+			return err
+		}
+		return co.Await(inner)
+	})
+	r := scheduler.NewTaskRunner(task, nil)
+	require.NoError(t, r.Start(t.Context(), 0))
+	require.NoError(t, r.Cancel())
+	require.False(t, started)
+}

@@ -325,7 +325,7 @@ func (g *Group) throw(err error) (Yield, error) {
 	case t.Grace > 0:
 		g.timedOut = t
 		g.cancelPending()
-		g.notify(&Notice{err, false})
+		g.notify(&Notice{err, true})
 	default:
 		g.timedOut = t
 		g.keep(&Notice{err, false}) // it is given to nobody, and says why all are closed
