@@ -83,11 +83,11 @@
 // # One process per run
 //
 // A file can hold any number of runs, open in several processes at once. Each run can
-// be open only once, from NewGroup until its end, [Run.Close] or [Journal.Close]. If Run
-// is called with a context that has ended, it does not begin, and the run stays open: so
-// defer Close. The run is guarded by a file lock beside the journal, which ends with
-// its process; a second process gets a [*HeldError] that names the first. On some
-// network file systems locks do not hold. There the older process fails with
+// be open only once, from NewGroup until it has ended or [Run.Close] is called. If
+// [scheduler.Run] is called with a context that has ended, the run does not begin and
+// stays open, so defer its Close. It is guarded by a file lock beside the journal, which
+// ends with its process; a second process gets a [*HeldError] that names the first. On
+// some network file systems locks do not hold. There the older process fails with
 // [ErrFenced] at its next commit; keep the file on a local disk instead.
 //
 // # Failures
