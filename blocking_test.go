@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -972,6 +973,28 @@ func TestRun_leaves_no_coroutine(t *testing.T) {
 			goleak.VerifyNone(t)
 		})
 	}
+}
+
+// A runner and a group that are kept after the end, for what they can be asked, keep no
+// call.
+func TestRun_keeps_no_call(t *testing.T) {
+	var calls []weak.Pointer[[1 << 10]byte]
+	g := newGroup(t, "a b", func(string) scheduler.Task {
+		big := new([1 << 10]byte)
+		calls = append(calls, weak.Make(big))
+		return scheduler.Blocking(func(context.Context) error { big[0]++; return nil })
+	}, nil)
+	r := scheduler.NewTaskRunner(g, nil)
+	require.NoError(t, r.Run(t.Context()))
+	require.Len(t, calls, 2)
+	for _, c := range calls {
+		require.Eventually(t, func() bool {
+			runtime.GC() // the goroutine of the call may be ending still
+			return c.Value() == nil
+		}, 10*time.Second, time.Millisecond)
+	}
+	runtime.KeepAlive(r)
+	runtime.KeepAlive(g)
 }
 
 // A coroutine that begins when others have ended costs no goroutine.

@@ -16,7 +16,7 @@ type deadlines struct {
 	popped []wheel.Entry
 	isLive func(wheel.Entry) bool // made when first needed, and once: no allocation in a round
 
-	seen map[int32]*nodeLimit // by node: limits that calls have seen
+	seen map[int32]*nodeLimit // by node that has not ended: limits that calls have seen
 
 	limited int // members with a limit of their own
 	graced  int // members with a grace
@@ -147,6 +147,14 @@ func (d *deadlines) next() int64 {
 		return at
 	}
 	return never
+}
+
+// forget says that a node has ended: a call that was left behind keeps its limit by
+// itself.
+func (d *deadlines) forget(p int32) {
+	if d.seen != nil {
+		delete(d.seen, p)
+	}
 }
 
 // nodeLimit is the time limit of a node, as the calls inside it see it: once the node is

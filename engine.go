@@ -324,6 +324,9 @@ func (g *engine) set(p int32, to State, task Task, err error) {
 	if from == StatePending {
 		g.claims.forget(p)
 	}
+	if to.Ended() {
+		g.deadlines.forget(p)
+	}
 	if g.watchers.want(NodeChanged) {
 		g.tellChange(p, from, to, task, err)
 	}

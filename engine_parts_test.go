@@ -336,6 +336,8 @@ func TestFailures(t *testing.T) {
 	}
 	f.keepOnly(i)
 	require.Equal(t, errs[3], f.first())
+	require.Equal(t, errs[3], f.before())
+	require.Equal(t, 3, f.front, "what is only kept is not looked at again")
 	require.Equal(t, &ExceptionGroup{Errors: errs[3:]}, f.group())
 }
 
@@ -493,6 +495,35 @@ func TestAbandonment_of_a_call_that_has_not_begun(t *testing.T) {
 	require.False(t, called)
 	require.ErrorIs(t, c.finish(nil), a.err)
 	require.True(t, a.err.Returned())
+}
+
+// A stream of nodes leaves no limits behind that calls have asked for.
+func TestDeadlines_forget_the_limits_of_nodes_that_have_ended(t *testing.T) {
+	t.Parallel()
+	deps := NewDependencies[int]()
+	for i := range 4 {
+		deps.Add(i+1, i)
+	}
+	seen := 0
+	var g *DependencyTaskGroup[int]
+	g, err := NewDependencyTaskGroup(deps, func(i int) Task {
+		call := Blocking(func(context.Context) error { return nil })
+		if i == 1 {
+			call = All(call, Func(func(context.Context) error { return errors.New("in its first step") }))
+		}
+		return Wrap(func(co *Coroutine) error {
+			require.Empty(t, g.engine.deadlines.seen)
+			err := co.Await(call)
+			seen += len(g.engine.deadlines.seen)
+			return err
+		})
+	}, &GroupOptions[int]{
+		Timeout: func(int) time.Duration { return time.Hour },
+		OnError: func(int, error) Disposition { return IgnoreError },
+	})
+	require.NoError(t, err)
+	require.NoError(t, Run(t.Context(), g, nil))
+	require.Equal(t, 5, seen)
 }
 
 // plainDemand is the nodes of a graph in which some have ended, and some are services.

@@ -8,6 +8,7 @@ import (
 // failures is what went wrong in a group, in order of occurrence.
 type failures struct {
 	list       []failure
+	front      int             // so many at the beginning of list are kept, and no part of the result
 	byNode     map[int32]int   // the first failure of a node, by index
 	skippedFor []int32         // by node: 1 + the index of the failure that it was skipped for; 0: none
 	ofAsk      map[int32]error // what panics of members became that were asked to end
@@ -101,9 +102,18 @@ func (f *failures) errors() []error {
 	return errs
 }
 
+// sinceFront returns the failures without those at the front that are kept: there may
+// be very many, and one that is kept stays so.
+func (f *failures) sinceFront() []failure {
+	for f.front < len(f.list) && f.list[f.front].kept {
+		f.front++
+	}
+	return f.list[f.front:]
+}
+
 // first returns the first error that is a result by itself, or nil.
 func (f *failures) first() error {
-	for _, failed := range f.list {
+	for _, failed := range f.sinceFront() {
 		if !failed.kept && !failed.inside {
 			return failed.err
 		}
@@ -114,7 +124,7 @@ func (f *failures) first() error {
 // before returns the first error of a node that is a result by itself, or nil: what is
 // not to be forgotten beside an error that was thrown in.
 func (f *failures) before() error {
-	for _, failed := range f.list {
+	for _, failed := range f.sinceFront() {
 		if !failed.kept && !failed.inside && !failed.thrown {
 			return failed.err
 		}

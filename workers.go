@@ -77,7 +77,9 @@ func (w *workers) take(arrives bool) *call {
 		w.mu.Unlock()
 		return nil
 	}
-	w.first, c.next = c.next, nil
+	if w.first, c.next = c.next, nil; w.first == nil {
+		w.last = nil // the run is not to keep the call
+	}
 	send := w.sendFor()
 	w.mu.Unlock()
 	if send {

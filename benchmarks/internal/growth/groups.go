@@ -160,6 +160,18 @@ func groups() []Row {
 				run(g)
 			}
 		}},
+		{Name: "n running nodes, skipped one by one", Uses: "DependencyTaskGroup.SkipNode", N: 1000, Ready: func(n int) func() {
+			return func() {
+				var g *group
+				g = newGroup(wide(n), func(i int) scheduler.Task {
+					return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+						g.SkipNode(i, nil)
+						return scheduler.Next, nil
+					})
+				}, &options{AggregateErrors: true})
+				run(g)
+			}
+		}},
 		{Name: "n nodes added one by one", Uses: "DependencyTaskGroup.Add DependencyTaskGroup.CloseInput", N: 10_000, Ready: stream(func(i int) []int {
 			if i == 0 {
 				return nil // and not the node that adds
