@@ -151,35 +151,35 @@ services:
 
 // What would be run as something else is refused, with its place.
 func TestParse_refuses(t *testing.T) {
-	for text, want := range map[string]string{
-		"services: {db: {command: x, ports: [80]}}":                       "services.db.ports is not supported",
-		"services: {db: {build: .}}":                                      "services.db.build is not supported",
-		"services: {db: {command: x, healthcheck: {test: x, start: 1s}}}": "services.db.healthcheck additional properties 'start' not allowed",
-		"services: {db: {command: x, commands: x}}":                       "services.db.commands",
-		"services: {a: {command: x, depends_on: {b: {condition: service_started, restart: true}}}, b: {command: x}}": "services.a.depends_on.b.restart is not supported",
-		"services: {a: {command: x}}\nvolumes: {data: {}}":                                                           "volumes is not supported",
-		"services: [db]":                               "services must be a mapping",
-		"services: {db: {image: postgres}}":            "services.db: command: missing",
-		"services: {a/b: {command: x}}":                "'a/b' not allowed",
-		"services: {a: {command: x, depends_on: [b]}}": "services.a.depends_on: b: there is no such service",
-		"services: {a: {command: x, profiles: [p]}, b: {command: x, depends_on: [a]}}":                                                "services.b.depends_on: a: there is no such service, or not with these profiles",
-		"services: {a: {command: x, depends_on: {b: {condition: healthy}}}, b: {command: x}}":                                         "services.a.depends_on.b.condition value must be one of",
-		"services: {a: {command: 'x ''y'}}":                                                                                           "services[a].command",
-		"services: {a: {command: x, restart: sometimes}}":                                                                             `services.a: restart: "sometimes" is not a policy`,
-		"services: {a: {command: x, restart: 'always:3'}}":                                                                            `services.a: restart: "always:3" is not a policy`,
-		"services: {a: {command: x, restart: 'on-failure:0'}}":                                                                        `services.a: restart: "on-failure:0" is not a policy`,
-		"services: {a: {command: x, restart: 'on-failure:x'}}":                                                                        `services.a: restart: "on-failure:x" is not a policy`,
-		"services: {a: {command: x, healthcheck: {interval: 1s}}}":                                                                    "services.a: healthcheck: test: neither",
-		"services: {a: {command: x, healthcheck: {test: [x]}}}":                                                                       "services.a: healthcheck: test: neither",
-		"services: {a: {command: x, healthcheck: {test: x, retries: 0}}}":                                                             "services.a: healthcheck: retries: not above 0",
-		"services: {a: {command: x, stop_grace_period: soon}}":                                                                        "stop_grace_period",
-		"services: {a: {command: '${NOWHERE:?no}'}}":                                                                                  "no",
-		"services: {a: {command: x}, b: {command: x, depends_on: {a: {condition: service_healthy}}}}":                                 "services.b.depends_on: a: it has no healthcheck",
-		"services: {a: {command: x, restart: always}, b: {command: x, depends_on: {a: {condition: service_completed_successfully}}}}": "services.b.depends_on: a: it is always started again",
-		"{": "yaml",
+	for _, c := range []struct{ text, want string }{
+		{"services: {db: {command: x, ports: [80]}}", "services.db.ports is not supported"},
+		{"services: {db: {build: .}}", "services.db.build is not supported"},
+		{"services: {db: {command: x, healthcheck: {test: x, start: 1s}}}", "services.db.healthcheck additional properties 'start' not allowed"},
+		{"services: {db: {command: x, commands: x}}", "services.db.commands"},
+		{"services: {a: {command: x, depends_on: {b: {condition: service_started, restart: true}}}, b: {command: x}}", "services.a.depends_on.b.restart is not supported"},
+		{"services: {a: {command: x}}\nvolumes: {data: {}}", "volumes is not supported"},
+		{"services: [db]", "services must be a mapping"},
+		{"services: {db: {image: postgres}}", "services.db: command: missing"},
+		{"services: {a/b: {command: x}}", "'a/b' not allowed"},
+		{"services: {a: {command: x, depends_on: [b]}}", "services.a.depends_on: b: there is no such service"},
+		{"services: {a: {command: x, profiles: [p]}, b: {command: x, depends_on: [a]}}", "services.b.depends_on: a: there is no such service, or not with these profiles"},
+		{"services: {a: {command: x, depends_on: {b: {condition: healthy}}}, b: {command: x}}", "services.a.depends_on.b.condition value must be one of"},
+		{"services: {a: {command: 'x ''y'}}", "services[a].command"},
+		{"services: {a: {command: x, restart: sometimes}}", `services.a: restart: "sometimes" is not a policy`},
+		{"services: {a: {command: x, restart: 'always:3'}}", `services.a: restart: "always:3" is not a policy`},
+		{"services: {a: {command: x, restart: 'on-failure:0'}}", `services.a: restart: "on-failure:0" is not a policy`},
+		{"services: {a: {command: x, restart: 'on-failure:x'}}", `services.a: restart: "on-failure:x" is not a policy`},
+		{"services: {a: {command: x, healthcheck: {interval: 1s}}}", "services.a: healthcheck: test: neither"},
+		{"services: {a: {command: x, healthcheck: {test: [x]}}}", "services.a: healthcheck: test: neither"},
+		{"services: {a: {command: x, healthcheck: {test: x, retries: 0}}}", "services.a: healthcheck: retries: not above 0"},
+		{"services: {a: {command: x, stop_grace_period: soon}}", "stop_grace_period"},
+		{"services: {a: {command: '${NOWHERE:?no}'}}", "no"},
+		{"services: {a: {command: x}, b: {command: x, depends_on: {a: {condition: service_healthy}}}}", "services.b.depends_on: a: it has no healthcheck"},
+		{"services: {a: {command: x, restart: always}, b: {command: x, depends_on: {a: {condition: service_completed_successfully}}}}", "services.b.depends_on: a: it is always started again"},
+		{"{", "yaml"},
 	} {
-		_, err := parsed(t, text)
-		require.ErrorContains(t, err, want, text)
+		_, err := parsed(t, c.text)
+		require.ErrorContains(t, err, c.want, c.text)
 	}
 }
 
