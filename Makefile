@@ -156,7 +156,7 @@ apidiff: $(BIN)/apidiff ## incompatible changes of the public API since the last
 
 .PHONY: mutation
 mutation: $(BIN)/mutate ## small changes of the root package that no test notices (Linux; half an hour), or of FILES=regexp
-	$(BIN)/mutate -tags mutation -equivalent tools/mutate/equivalent.txt -files '$(FILES)' . ./internal/conformance ./internal/proof
+	$(BIN)/mutate -equivalent tools/mutate/equivalent.txt -files '$(FILES)' . ./internal/conformance ./internal/proof
 
 ##### Tools
 

@@ -1,4 +1,4 @@
-//go:build race || mutation
+//go:build race
 
 package proof_test
 

@@ -2,7 +2,7 @@
 // notices. It changes the package in one small way after the other, runs the
 // tests, and lists the changes with which all of them still pass.
 //
-//	mutate [-files regexp] [-again file] [-equivalent file] [-tags tags] [package ...]
+//	mutate [-files regexp] [-again file] [-equivalent file] [package ...]
 //
 // All changes are compiled in at once, and a variable of the environment says
 // which is the active one; and only those tests run that get to the place of the
@@ -10,7 +10,7 @@
 // and nothing to build. It needs Linux.
 //
 // The tests are those of the packages named, by default of the one that is
-// changed. The -equivalent file lists the changes that no test can notice, a line
+// changed, in their short form. The -equivalent file lists the changes that no test can notice, a line
 // each, as survivors are printed; lines that begin with # are comments, and say
 // why. It exits with 1 if a change survives that is not listed, or if a run of all
 // finds one listed that does not exist.
@@ -29,7 +29,6 @@ import (
 
 var (
 	files      = flag.String("files", "", "mutate files with names that match only")
-	tags       = flag.String("tags", "", "build tags")
 	again      = flag.String("again", "", "file with the output of an earlier run: try only what survived in it")
 	equivalent = flag.String("equivalent", "", "file that lists the mutants that may survive, and says why")
 )

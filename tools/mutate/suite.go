@@ -108,7 +108,7 @@ func build(path, overlay, to string) (*binary, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("go", "test", "-c", "-vet=off", "-tags", *tags, "-overlay", overlay, "-o", to, path)
+	cmd := exec.Command("go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", to, path)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return &binary{to, strings.TrimSpace(string(dir))}, cmd.Run()
 }
@@ -161,7 +161,7 @@ func pattern(names []string) string { return "^(" + strings.Join(names, "|") + "
 // or fill the memory.
 func (b *binary) run(n int, tests string, limit time.Duration, env ...string) string {
 	cmd := exec.Command("sh", "-c", `ulimit -v 6000000; exec "$@"`, "sh", b.path,
-		"-test.v", "-test.failfast", "-test.parallel=1", "-test.run", tests)
+		"-test.v", "-test.short", "-test.failfast", "-test.parallel=1", "-test.run", tests)
 	cmd.Dir = b.dir
 	cmd.Env = append(append(os.Environ(), fmt.Sprintf("MUTANT=%d", n), "GOMAXPROCS=2"), env...)
 	out, err := cmd.StdoutPipe()
