@@ -102,7 +102,8 @@ func (a *abandonment) leaveBehind() { poolOf(a.call.step).leaving.add(a) }
 // endWaiting is that, with where the function stands.
 func (a *abandonment) endWaiting(stack []byte) {
 	if !a.decided.CompareAndSwap(false, true) {
-		return // the call has returned meanwhile
+		// Not covered: the call has returned meanwhile.
+		return
 	}
 	a.mu.Lock()
 	a.err = &AbandonedError{

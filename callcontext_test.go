@@ -1213,3 +1213,24 @@ func TestBlocking_limits_inside_the_grace(t *testing.T) {
 		}
 	}
 }
+
+// A group that is stepped without a runner has no grace of one: the deadline of a call is
+// that of the context that it was stepped with.
+func TestBlocking_deadline_without_a_runner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		want, _ := ctx.Deadline()
+		var got time.Time
+		g := groupOf(t, "a", func(string) scheduler.Task {
+			return scheduler.Blocking(func(ctx context.Context) error {
+				got, _ = ctx.Deadline()
+				return nil
+			})
+		}, &scheduler.GroupOptions[string]{Grace: time.Hour})
+		_ = mustStep(t, ctx, g)
+		synctest.Wait()
+		require.Equal(t, want, got)
+		require.NoError(t, g.Close())
+	})
+}

@@ -50,11 +50,7 @@ func endPart(task Task, e *Event) *Event {
 	if !e.has(hasParts) {
 		return nil
 	}
-	e = beginClose(task)
-	if e != nil && !e.has(hasParts) && e.IsSet() {
-		return nil
-	}
-	return e
+	return beginClose(task)
 }
 
 // lookFor returns the task, or the first one inside it by Unwrap, that is a T.

@@ -178,6 +178,25 @@ func TestGroup_Explain_from_inside(t *testing.T) {
 	require.Zero(t, group.Count(scheduler.State(99)))
 }
 
+// What a coroutine defers is run when the coroutine waits in nothing any more.
+func TestGroup_Explain_from_a_coroutine_that_is_closed(t *testing.T) {
+	var g *scheduler.DependencyTaskGroup[string]
+	var said scheduler.Explanation[string]
+	g = groupOf(t, "a", func(string) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			defer func() { said = g.ExplainNode("a") }()
+			return co.Yield(scheduler.On(new(scheduler.Event)))
+		})
+	}, nil)
+	r := scheduler.NewTaskRunner(g, nil)
+	require.NoError(t, r.Start(t.Context(), 0))
+	require.NoError(t, r.Cancel())
+	require.Equal(t, "a", said.Key)
+	require.Equal(t, scheduler.StateRunning, said.State)
+	require.Empty(t, said.Call)
+	require.Empty(t, said.Claims)
+}
+
 func TestExplanation_reasons(t *testing.T) {
 	t.Parallel()
 	t.Run("the limit is the reason only if it is the last one", func(t *testing.T) {

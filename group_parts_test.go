@@ -289,3 +289,97 @@ func TestGroup_panic_of_one_that_is_asked_to_end(t *testing.T) {
 		}
 	}
 }
+
+// partly is a group inside a task that answers by itself what comes after the first part.
+type partly struct {
+	scheduler.Task
+	asked bool
+	then  func(inside scheduler.Task) *scheduler.Event
+}
+
+func (p *partly) BeginClose() *scheduler.Event {
+	if p.asked {
+		return p.then(p.Task)
+	}
+	p.asked = true
+	return p.Task.(scheduler.Closer).BeginClose()
+}
+
+// What a member says when it is asked for its next part is its own: an event that is set
+// already ends it at once, and a panic is its failure and no longer its wait.
+func TestGroup_member_that_answers_its_next_part(t *testing.T) {
+	for name, then := range map[string]func(scheduler.Task) *scheduler.Event{
+		"event that is set": func(scheduler.Task) *scheduler.Event {
+			e := new(scheduler.Event)
+			e.Set()
+			return e
+		},
+		"panic": func(inside scheduler.Task) *scheduler.Event {
+			defer panic("asked once more")
+			_ = inside.Close()
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const takes = time.Second
+				began := time.Now()
+				var ended []string
+				note := func(k string) func() {
+					return func() { ended = append(ended, fmt.Sprint(k, " ", time.Since(began).Round(10*time.Millisecond))) }
+				}
+				served := groupOf(t, "S J:S", func(k string) scheduler.Task {
+					if k == "S" {
+						return servingFor(takes, note("S"))
+					}
+					return deafFor(takes, nil)
+				}, nil)
+				inner := newGroup(t, "R K:R node", func(k string) scheduler.Task {
+					switch k {
+					case "R":
+						return servingFor(takes, note("R"))
+					case "K":
+						return deafFor(3*takes, nil)
+					}
+					return &partly{Task: served, then: then}
+				}, &scheduler.GroupOptions[string]{RecoverPanics: true})
+				r := scheduler.NewTaskRunner(groupOf(t, "in", func(string) scheduler.Task { return inner }, nil), nil)
+				time.AfterFunc(100*time.Millisecond, r.Kill)
+				require.Error(t, r.Run(t.Context()))
+				if name == "panic" {
+					require.Len(t, inner.Errors(), 1)
+					require.Equal(t, "asked once more", asError[*scheduler.PanicError](t, inner.Err("node")).Value)
+				} else {
+					require.Empty(t, inner.Errors())
+				}
+				require.Equal(t, scheduler.StateCancelled, inner.State("node"))
+				require.Equal(t, []string{"S 2s", "R 4s"}, ended)
+			})
+		})
+	}
+}
+
+// A member that has panicked when it was asked to end is not asked again when the next
+// part of its group is ended.
+func TestGroup_member_that_panics_is_asked_once(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		inner := newGroup(t, "S J:S node", func(k string) scheduler.Task {
+			switch k {
+			case "S":
+				return servingFor(time.Second, func() {})
+			case "J":
+				return deafFor(time.Second, nil)
+			}
+			return closer{fakeTask: &fakeTask{yields: []scheduler.Yield{scheduler.On(new(scheduler.Event))}}, begin: func() *scheduler.Event {
+				asked++
+				panic("asked to end")
+			}}
+		}, &scheduler.GroupOptions[string]{RecoverPanics: true})
+		r := scheduler.NewTaskRunner(groupOf(t, "in", func(string) scheduler.Task { return inner }, nil), nil)
+		time.AfterFunc(100*time.Millisecond, r.Kill)
+		require.Error(t, r.Run(t.Context()))
+		require.Equal(t, 1, asked)
+		require.Equal(t, "asked to end", asError[*scheduler.PanicError](t, inner.Err("node")).Value)
+	})
+}

@@ -116,7 +116,8 @@ func (g *engine) dropWakes() {
 	}
 	g.deliver()
 	g.parking.dropWakes()
-	if g.pool != nil && g.pool.wakes.some.Load() { // meanwhile
+	if g.pool != nil && g.pool.wakes.some.Load() {
+		// Not covered: another has come meanwhile.
 		g.signal()
 	}
 }
