@@ -113,6 +113,12 @@ func TestRetry(t *testing.T) {
 		{"not of a task that is to be skipped", 0, func(int, error) scheduler.Task {
 			return lasting(1, scheduler.ErrSkip)
 		}, scheduler.ErrSkip, time.Second},
+		{"of a failure beside a wish to be skipped", 0, func(attempt int, _ error) scheduler.Task {
+			if attempt == 2 {
+				return lasting(1, nil)
+			}
+			return lasting(1, errors.Join(busy, scheduler.ErrSkip))
+		}, nil, 2 * time.Second},
 		{"of one with a limit of its own", time.Second, func(attempt int, _ error) scheduler.Task {
 			if attempt == 3 {
 				return nil

@@ -207,11 +207,15 @@ func (f *failures) isResult(err error) bool {
 // failure of a group is its result by itself, wherever it comes from.
 func (f *failures) isLaterResult(err error) bool { return f.before() != nil && f.isResult(err) }
 
-// dropOfNodes returns the error of a Close without that.
+// dropOfNodes returns the error of a Close without that, and without what nodes of
+// earlier attempts of a Retry had failed with.
 func dropOfNodes(err error) error {
 	return dropAll(err, func(err error) bool {
-		_, ok := err.(*closedGroup) //nolint:errorlint // One level at a time.
-		return ok
+		switch err.(type) { //nolint:errorlint // One level at a time.
+		case *closedGroup, *TaskError:
+			return true
+		}
+		return false
 	})
 }
 

@@ -96,7 +96,7 @@ func pauseAfter(backoff BackOff, attempt int, err error) Yield {
 // Retry returns a [Task] that makes a task and runs it, and after a failure pauses and
 // makes another one, until one succeeds. task is called with the number of the attempt,
 // from 1, and the error of the previous one. If task returns nil, or backoff ends the
-// attempts, the result is the last error. The [Notes] of the node have the number and
+// attempts, the result is the last error, or [ErrNilTask] if there was no attempt. The [Notes] of the node have the number and
 // the error of the last failed attempt.
 //
 // An error that is [Permanent] ends the attempts. After an error that says [RetryAfter]
@@ -104,10 +104,11 @@ func pauseAfter(backoff BackOff, attempt int, err error) Yield {
 //
 // Retry makes no further attempt after a stop, after its own time limit, while it is
 // being closed, when an error that was thrown into it comes out again, or after
-// [ErrSkip]. If the last error is [Interrupted], the error of the previous attempt is
-// joined to it. A notice goes to the current attempt and ends a pause. After a pause
-// that it has ended, the result is the notice joined with the last error: the node has
-// failed, since its last attempt has.
+// [ErrSkip] with no failure beside it. If it ends so with an error that is
+// [Interrupted], the error of the previous attempt is joined to that. A notice goes to
+// the current attempt and ends a pause, as an error thrown in does. After such a pause
+// the result is the notice, or the error, joined with the last one: the node has failed,
+// since its last attempt has.
 func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
 	if f, ok := backoff.(BackOffFunc); backoff == nil || task == nil || ok && f == nil {
 		panic("scheduler: Retry: nil argument")

@@ -427,6 +427,16 @@ func TestTaskRunner_Cancel(t *testing.T) {
 	}
 }
 
+func TestTaskRunner_Cancel_after_an_attempt_of_a_group(t *testing.T) {
+	t.Parallel()
+	retry := scheduler.Retry(constant(time.Hour), func(int, error) scheduler.Task {
+		return newGroup(t, "a", func(string) scheduler.Task { return scheduler.Func(func(context.Context) error { return errBoom }) }, nil)
+	})
+	r := startRunner(t, retry, nil)
+	require.NoError(t, r.Cancel(), "failures of nodes before are in Err only")
+	require.Equal(t, "ErrCancelled+boom", short(r.Err()))
+}
+
 func TestTaskRunner_Interrupt(t *testing.T) {
 	t.Parallel()
 	parked := []scheduler.Yield{scheduler.After(time.Hour), scheduler.Next}

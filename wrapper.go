@@ -345,7 +345,7 @@ func (co *Coroutine) timeout() *Timeout {
 
 // isFinal reports whether an error of a subtask is the end of the coroutine too.
 func (co *Coroutine) isFinal(err error) bool {
-	if co.closing || errors.Is(err, ErrSkip) || co.notice() != nil {
+	if co.closing || drop(err, ErrSkip) == nil || co.notice() != nil {
 		return true
 	}
 	if co.top.told == nil || co.top.told.throwing == nil {

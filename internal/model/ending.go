@@ -117,7 +117,7 @@ func (g *Group) isNoticeOf(m *node) func(err error) bool {
 
 // expire is the turn of a member after its deadline.
 func (g *Group) expire(n *node) {
-	t := &Timeout{}
+	t := &Timeout{Last: n.last}
 	switch n.deadline.kind {
 	case closeCancel:
 		g.endGrace(n)
@@ -293,7 +293,7 @@ func (g *Group) beginCutOff(n *node) *Wait {
 // forgotten.
 func (n *node) timeoutBefore() error {
 	if n.deadline.kind == closeTimedOut {
-		return &Timeout{}
+		return &Timeout{Last: n.last}
 	}
 	return nil
 }

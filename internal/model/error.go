@@ -18,7 +18,8 @@ var (
 
 	ErrNotNeeded = errors.New("not needed any more")
 
-	ErrClosed = errors.New("closed")
+	ErrClosed  = errors.New("closed")
+	ErrNilTask = errors.New("nil task")
 
 	ErrInputClosed = errors.New("the group takes no more nodes")
 )
@@ -26,9 +27,13 @@ var (
 // Timeout is thrown into a task whose time is over.
 type Timeout struct {
 	Grace int64 // how long a task that goes on after it has left
+	Last  error // of the last attempt of a Retry, if that is under way
 }
 
 func (*Timeout) Error() string { return "timeout" }
+
+// Unwrap returns the error of the last attempt.
+func (t *Timeout) Unwrap() error { return t.Last }
 
 // TaskError says which node an error came from.
 type TaskError struct {

@@ -24,6 +24,7 @@ type Runner struct {
 	deadline deadline
 	closeBy  int64 // the end of the grace of Stop or CancelAfter; 0 is none
 	posted   []func()
+	before   error // what its node had noted of attempts around it
 	ends     bool  // the task ends, and takes time for that
 	answers  bool  // and its answer to a Timeout is still to come
 	failed   error // with what the runner fails then
@@ -69,6 +70,9 @@ func (r *Runner) Start(timeout int64) error {
 		return ErrCancelled
 	}
 	r.started = true
+	if noted := r.Clock.attempted(); noted != nil {
+		r.before = *noted
+	}
 	r.offerTimeout(r.Timeout)
 	r.offerTimeout(timeout)
 	_, err := r.Step()
@@ -210,6 +214,9 @@ func (r *Runner) expire() (Yield, error) {
 		return r.beginClose(nil)
 	}
 	timeout := &Timeout{Grace: r.Grace}
+	if noted := r.Clock.attempted(); noted != nil && *noted != r.before { //nolint:errorlint // That very one.
+		timeout.Last = *noted
+	}
 	y, err := r.throw(timeout)
 	if err != nil {
 		return y, err

@@ -83,7 +83,7 @@ func (e *modelEngine) render(err error) string {
 		case *scheduler.ExceptionGroup:
 			return "group"
 		case *scheduler.Timeout:
-			return "timeout"
+			return modelTimeout(e.render, err.Notes.Last)
 		case *scheduler.StopError:
 			return e.render(err.Cause)
 		case modelErr:
@@ -92,6 +92,12 @@ func (e *modelEngine) render(err error) string {
 			return e.render(err.Unwrap())
 		case interface{ Unwrap() []error }:
 			return "join"
+		}
+		switch err := err.(type) { //nolint:errorlint // One level at a time.
+		case interface{ Permanent() bool }:
+			return "for good " + e.render(errors.Unwrap(err.(error)))
+		case interface{ RetryAfter() time.Duration }:
+			return "for now " + e.render(errors.Unwrap(err.(error)))
 		}
 		if inner := errors.Unwrap(err); inner != nil {
 			return e.render(inner)
@@ -241,6 +247,8 @@ func (e *modelEngine) task(spec *modelSpec) scheduler.Task {
 		return e.group(spec)
 	case spec.shield != nil:
 		return scheduler.Shield(e.task(spec.shield))
+	case spec.retry != nil:
+		return e.retry(spec)
 	case spec.runner != nil:
 		r := spec.runner
 		progressed := 0
@@ -263,6 +271,25 @@ func (e *modelEngine) task(spec *modelSpec) scheduler.Task {
 	}
 	return task
 }
+
+// retry makes a Retry whose attempts and pauses are those of a specification.
+func (e *modelEngine) retry(spec *modelSpec) scheduler.Task {
+	return scheduler.Retry(&modelPauses{retry: spec.retry}, func(attempt int, last error) scheduler.Task {
+		e.trace(spec.id, "attempt "+strconv.Itoa(attempt), e.render(last))
+		if attempt > len(spec.retry.tasks) {
+			return nil
+		}
+		return e.task(spec.retry.tasks[attempt-1])
+	})
+}
+
+// modelPauses are those of a Retry.
+type modelPauses struct {
+	retry *modelRetry
+	used  int
+}
+
+func (p *modelPauses) NextBackOff() time.Duration { return time.Duration(p.retry.next(&p.used)) }
 
 // task returns the leaf with the abilities that it has.
 func (l modelEngineLeaf) task() (scheduler.Task, *modelScript) {
@@ -399,6 +426,12 @@ func (l *modelEngineLeaf) answer(ctx context.Context, thrown error) (scheduler.Y
 	l.e.ctx = ctx
 	act := l.s.enter(thrown)
 	if err := l.s.failure(act); err != nil {
+		switch act.does {
+		case modelFailsForGood:
+			err = scheduler.Permanent(err)
+		case modelFailsFor:
+			err = scheduler.RetryAfter(err, time.Duration(act.n))
+		}
 		return scheduler.Yield{}, err
 	}
 	switch act.does {
@@ -419,7 +452,7 @@ func (l *modelEngineLeaf) answer(ctx context.Context, thrown error) (scheduler.Y
 		return scheduler.Yield{}, scheduler.ErrSkip
 	case modelEnding:
 		return scheduler.Ending(&l.e.events[act.n%len(l.e.events)]), nil
-	case modelEnds, modelFails, modelObeys:
+	case modelEnds, modelFails, modelObeys, modelFailsForGood, modelFailsFor:
 	}
 	return scheduler.Done, nil
 }

@@ -83,10 +83,16 @@ func (m *modelModel) render(err error) string {
 			return fmt.Sprint(err.Key) + ":" + m.render(err.Err)
 		case *model.Notice:
 			return m.render(err.Cause)
+		case *model.Timeout:
+			return modelTimeout(m.render, err.Last)
 		case *model.ExceptionGroup:
 			return "group"
 		case interface{ Unwrap() []error }:
 			return "join"
+		case *model.Permanent:
+			return "for good " + m.render(err.Err)
+		case *model.RetryAfter:
+			return "for now " + m.render(err.Err)
 		}
 		return err.Error()
 	})
@@ -218,6 +224,8 @@ func (m *modelModel) task(spec *modelSpec) model.Task {
 		return m.group(spec)
 	case spec.shield != nil:
 		return model.Shield(&m.clock, m.task(spec.shield))
+	case spec.retry != nil:
+		return m.retry(spec)
 	case spec.runner != nil:
 		r := spec.runner
 		progressed := 0
@@ -257,9 +265,32 @@ func (m *modelModel) task(spec *modelSpec) model.Task {
 	return task
 }
 
+// retry makes a Retry whose attempts and pauses are those of a specification.
+func (m *modelModel) retry(spec *modelSpec) model.Task {
+	used := 0
+	return model.Retry(&model.Retries{
+		Clock: &m.clock,
+		Pause: func() int64 { return spec.retry.next(&used) },
+		Make: func(attempt int, last error) *model.Task {
+			m.trace(spec.id, "attempt "+strconv.Itoa(attempt), m.render(last))
+			if attempt > len(spec.retry.tasks) {
+				return nil
+			}
+			task := m.task(spec.retry.tasks[attempt-1])
+			return &task
+		},
+	})
+}
+
 func (m *modelModel) answer(s *modelScript, thrown error) (model.Yield, error) {
 	act := s.enter(thrown)
 	if err := s.failure(act); err != nil {
+		switch act.does {
+		case modelFailsForGood:
+			err = &model.Permanent{Err: err}
+		case modelFailsFor:
+			err = &model.RetryAfter{Err: err, Pause: int64(act.n)}
+		}
 		return model.Yield{}, err
 	}
 	rounds := max(act.n, 1)
@@ -282,7 +313,7 @@ func (m *modelModel) answer(s *modelScript, thrown error) (model.Yield, error) {
 		return model.Yield{}, model.ErrSkip
 	case modelEnding:
 		return model.Yield{Ready: on(), Ending: true}, nil
-	case modelEnds, modelFails, modelObeys:
+	case modelEnds, modelFails, modelObeys, modelFailsForGood, modelFailsFor:
 	}
 	return model.Yield{Done: true}, nil
 }

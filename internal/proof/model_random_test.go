@@ -20,6 +20,7 @@ var (
 func randomModelRun(c *choices) *modelRun {
 	run := &modelRun{events: 1 + c.pick(2), wait: int64(c.pick(3))}
 	run.services = c.one(2)
+	run.combinators = c.one(2)
 	run.root = run.spec(c, 3)
 	run.timeout = modelSpan(c, 3)
 	run.grace = int64(c.pick(3) * c.pick(5))
@@ -43,10 +44,15 @@ func (run *modelRun) spec(c *choices, depth int) *modelSpec {
 	kinds := 1
 	if depth > 0 {
 		kinds = 5
+		if run.combinators {
+			kinds = 6
+		}
 	}
 	switch kind := c.pick(kinds); {
 	case kind == 1 || kind == 2 || depth == 3 && kind == 0:
 		spec.group = run.groupSpec(c, depth-1)
+	case kind == 5:
+		spec.retry = run.retrySpec(c, depth-1)
 	case kind == 4:
 		spec.shield = run.spec(c, depth-1)
 	case kind == 3:
@@ -60,13 +66,28 @@ func (run *modelRun) spec(c *choices, depth int) *modelSpec {
 	return spec
 }
 
+func (run *modelRun) retrySpec(c *choices, depth int) *modelRetry {
+	r := &modelRetry{}
+	for range c.pick(4) {
+		r.tasks = append(r.tasks, run.spec(c, depth))
+	}
+	for range c.pick(4) {
+		r.pauses = append(r.pauses, int64(c.pick(5)))
+	}
+	return r
+}
+
 func (run *modelRun) leafSpec(c *choices) *modelLeaf {
 	leaf := &modelLeaf{throws: c.one(2), stops: c.one(2), closeFails: c.one(8)}
 	if c.one(4) {
 		leaf.deaf = int64(c.pick(8))
 	}
+	kinds := modelPlainKinds
+	if run.combinators {
+		kinds = modelKinds
+	}
 	for range c.pick(5) {
-		act := modelAct{does: modelDoes(c.pick(modelKinds)), n: c.pick(5)}
+		act := modelAct{does: modelDoes(c.pick(kinds)), n: c.pick(5)}
 		if c.one(6) {
 			act.takes = int64(c.pick(4))
 		}
@@ -163,6 +184,19 @@ func modelDiffers(c *choices) (differs bool) {
 	return string(engine) != string(model)
 }
 
+// modelMust are what the generator must get to, each at least once in so many runs, and
+// what the traces have of it.
+var modelMust = []struct {
+	what, seen string
+	oneIn      int
+}{
+	{"a node is added", " adds ok", 40},
+	{"a node is skipped", fmt.Sprintf("%d>%d ok", scheduler.StatePending, scheduler.StateSkipped), 40},
+	{"a second attempt", " attempt 2 ", 40},
+	{"a failure after which there is no attempt", "for good", 40},
+	{"a Timeout after an attempt", "timeout after", 1000},
+}
+
 // TestModel_random compares random runs of the engine with the model.
 func TestModel_random(t *testing.T) {
 	t.Parallel()
@@ -176,7 +210,8 @@ func TestModel_random(t *testing.T) {
 	if *modelSeed != 0 {
 		first, last = *modelSeed, *modelSeed
 	}
-	events, added, skipped := 0, 0, 0
+	events := 0
+	counts := make([]int, len(modelMust))
 	for seed := first; seed <= last; seed++ {
 		c := randomChoices(seed)
 		engine, model := randomModelRun(c).compare()
@@ -187,11 +222,15 @@ func TestModel_random(t *testing.T) {
 			checkModelRun(t, small)
 		}
 		events += strings.Count(string(engine), "\n")
-		added += strings.Count(string(engine), " adds ok")
-		skipped += strings.Count(string(engine), fmt.Sprintf("%d>%d ok", scheduler.StatePending, scheduler.StateSkipped))
+		for i, must := range modelMust {
+			counts[i] += strings.Count(string(engine), must.seen)
+		}
 	}
-	if *modelSeed == 0 {
-		require.Greater(t, min(added, skipped), *modelCases/40, "the generator must get to where nodes are added, and skipped")
+	for i, must := range modelMust {
+		t.Logf("%s: %d", must.what, counts[i])
+		if *modelSeed == 0 {
+			require.Greater(t, counts[i], *modelCases/must.oneIn, "the generator must get to where this happens: %s", must.what)
+		}
 	}
 	t.Logf("%d runs, %d events in the engine's traces, all as in the model's", last-first+1, events)
 }

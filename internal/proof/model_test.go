@@ -36,10 +36,15 @@ const (
 	modelEither  // after n seconds, n rounds, or on an event
 	modelNothing // no yield
 	modelSkips
-	modelObeys      // fails with the cause of its notice
-	modelEnding     // says that it ends already, on an event
-	modelKinds  int = iota
+	modelObeys            // fails with the cause of its notice
+	modelEnding           // says that it ends already, on an event
+	modelFailsForGood     // it is no use to try again
+	modelFailsFor         // n seconds
+	modelKinds        int = iota
 )
+
+// modelPlainKinds are those without failures that matter to a Retry alone.
+const modelPlainKinds = int(modelFailsForGood)
 
 // modelLeaf is a task that follows a script: one act each time it is entered, and
 // after the last it ends.
@@ -114,6 +119,23 @@ type modelSpec struct {
 	group  *modelGroup
 	runner *modelRunner
 	shield *modelSpec // behind a Shield
+	retry  *modelRetry
+}
+
+// modelRetry is a Retry: its attempts, and the pauses between them, after which it
+// gives up.
+type modelRetry struct {
+	tasks  []*modelSpec
+	pauses []int64
+}
+
+// next returns the pause after some attempts.
+func (r *modelRetry) next(used *int) int64 {
+	if *used >= len(r.pauses) {
+		return -1
+	}
+	*used++
+	return r.pauses[*used-1]
 }
 
 // modelOp is what happens from outside before a step.
@@ -152,6 +174,7 @@ type modelRun struct {
 	ops            []modelOp
 	specs          int
 	services       bool // there may be some
+	combinators    bool // likewise
 }
 
 // modelErr is an error of a task or from outside.
@@ -233,7 +256,7 @@ func (s *modelScript) failure(act modelAct) error {
 	switch {
 	case act.does == modelObeys && s.cause != nil:
 		return s.cause
-	case act.does == modelFails || act.does == modelObeys:
+	case act.does == modelFails || act.does == modelObeys || act.does == modelFailsForGood || act.does == modelFailsFor:
 		return modelErr("x" + strconv.Itoa(s.id))
 	}
 	return nil
@@ -277,6 +300,14 @@ func modelRendered(err error, one func(error) string) string {
 		return one(err) + "{" + strings.Join(parts, " ") + "}"
 	}
 	return one(err)
+}
+
+// modelTimeout writes down a Timeout, with the error of the last attempt.
+func modelTimeout(render func(error) string, last error) string {
+	if last == nil {
+		return "timeout"
+	}
+	return "timeout after " + render(last)
 }
 
 // modelSide is a side as it is driven.
@@ -396,6 +427,12 @@ func (s *modelSpec) describe(indent string) string {
 		return text
 	case s.shield != nil:
 		return fmt.Sprintf("%s%d: shield\n%s", indent, s.id, s.shield.describe(indent+"  "))
+	case s.retry != nil:
+		text := fmt.Sprintf("%s%d: retry, pauses %v\n", indent, s.id, s.retry.pauses)
+		for _, task := range s.retry.tasks {
+			text += task.describe(indent + "  ")
+		}
+		return text
 	case s.runner != nil:
 		r := *s.runner
 		r.task = nil
