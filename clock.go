@@ -82,6 +82,9 @@ func newAlarm(ctx context.Context) *alarm {
 	return &alarm{limit: limit, wake: make(chan struct{}, 1)}
 }
 
+// signal has the loop of a run look at once.
+//
+//workflowcheck:ignore (Temporal's linter: a run in a workflow has a loop of its own)
 func (a *alarm) signal() {
 	select {
 	case a.wake <- struct{}{}:
