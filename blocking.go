@@ -26,7 +26,9 @@ import (
 // [*Timeout], another error that was thrown in, the [*StopError] of a stop, or
 // [ErrClosed]. The notice of a stop does not end the context, so that a call can finish
 // within its grace: see [Stopping] and [StopCause]. With the option EndCalls of the
-// runner or the group it does.
+// runner or the group it does. When fn has returned, the context no longer ends: what
+// fn leaves behind, such as the body of a response, can be used, and a goroutine that
+// waits for Done must be ended by fn.
 //
 // The result of fn counts after a notice. If it is the notice, or only says that the
 // context has ended, the task is cancelled and keeps fn's text; nil is a success;

@@ -7,7 +7,8 @@ import (
 )
 
 // Coroutine is the argument of a function given to [Wrap]. Only that function may
-// call its methods, and only while it runs; elsewhere they panic.
+// call its methods, and only while it runs; elsewhere they panic. On another goroutine
+// while it runs, they are a data race.
 type Coroutine struct {
 	// What a step touches comes first.
 	child    Task       // the subtask that is awaited: to be begun, after a resume; later unless it is a coroutine
@@ -78,6 +79,9 @@ func (co *Coroutine) Yield(y Yield) error {
 // step, and the function continues in the step in which it ends. Errors thrown into the
 // task go to the subtask. If the task is closed, the subtask is closed first, and Await
 // returns [ErrClosed], joined with the error of that Close.
+//
+// A panic of the subtask does not come out of Await, and the function cannot recover
+// it: it goes up from the step, and Await returns ErrClosed for the clean-up.
 func (co *Coroutine) Await(task Task) error {
 	if isNil(task) {
 		return errNil(task)

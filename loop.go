@@ -139,8 +139,8 @@ func (r *TaskRunner) drive(ctx context.Context, method string, pause, wait time.
 	r.leave()
 	loop := newAlarm(ctx)
 	defer loop.stop()
-	r.loop.Store(loop)
-	defer r.loop.Store(nil)
+	around := r.loop.Swap(loop) // of a Run that this one is called by, between two steps
+	defer r.loop.Store(around)
 	defer signalAtEnd(ctx, loop.signal)()
 	completed := false
 	defer func() {

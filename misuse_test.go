@@ -214,3 +214,35 @@ func TestMisuse_from_another_goroutine(t *testing.T) {
 		})
 	}
 }
+
+// A second Run of a runner, by what Run calls between two steps, is refused and leaves
+// the first one its wake-ups.
+func TestMisuse_Run_between_two_steps(t *testing.T) {
+	for _, where := range []string{"Progress", "Post"} {
+		t.Run(where, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var r *scheduler.TaskRunner
+				var said []error
+				again := func() { said = append(said, r.Run(t.Context())) }
+				e := new(scheduler.Event)
+				task := scheduler.Sequence(scheduler.Pause(scheduler.After(time.Second)), scheduler.Pause(scheduler.On(e)))
+				opts := &scheduler.RunnerOptions{}
+				if where == "Progress" {
+					opts.Progress = func(context.Context) error { again(); return nil }
+				}
+				r = scheduler.NewTaskRunner(task, opts)
+				time.AfterFunc(2*time.Second, func() {
+					if where == "Post" {
+						r.Post(again)
+					}
+				})
+				time.AfterFunc(time.Minute, e.Set)
+				require.NoError(t, r.Run(t.Context()))
+				require.NotEmpty(t, said)
+				for _, err := range said {
+					require.ErrorIs(t, err, scheduler.ErrStarted)
+				}
+			})
+		})
+	}
+}

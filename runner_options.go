@@ -52,7 +52,8 @@ type RunnerOptions struct {
 
 	// Progress is called by Run, RunWith, RunToCompletion and AsTask before each of
 	// their steps except the first. Its error is thrown into the task instead of the
-	// step.
+	// step. It is called between two steps: it may call whatever the driver may, of the
+	// runner and of groups inside.
 	Progress func(ctx context.Context) error
 
 	// Wake is called, from any goroutine, when the runner may be due earlier than Due

@@ -111,7 +111,7 @@ func limitsOf(ctx context.Context, ends bool) (at int64, nodes *nodeLimit, notic
 	if s == nil || !isSystemClock(s.clock) {
 		return 0, nil, false
 	}
-	at = never // and no clock of its own lies between: none but a run without one has the system's
+	at = never       // and no clock of its own lies between: none but a run without one has the system's
 	inGroup := false // a group around the call is inside of what s says: it turns a limit into a notice
 	var last *nodeLimit
 	for link := &nodes; s != nil; s = s.outer {
