@@ -44,9 +44,10 @@ type abandonment struct {
 	group *engine // nil outside of one
 	node  int32
 
+	entered   time.Time    // written before goroutine is set
 	goroutine atomic.Int64 // 0: the function was not called yet
 	decided   atomic.Bool  // the function has returned, or the call was left behind
-	returned  atomic.Bool
+	returned  *atomic.Bool // apart, since the error has it, which is not to keep the run
 
 	mu    sync.Mutex
 	since time.Time // the notice, or the closing
@@ -59,7 +60,7 @@ func newAbandonment(c *call, s *scope) *abandonment {
 	if s == nil || s.abandon <= 0 {
 		return nil
 	}
-	a := &abandonment{call: c, after: s.abandon, group: s.group, node: noNode}
+	a := &abandonment{call: c, after: s.abandon, group: s.group, node: noNode, returned: new(atomic.Bool)}
 	if a.group != nil {
 		a.node = a.group.current
 	}
@@ -72,6 +73,7 @@ func (a *abandonment) enter() bool {
 	if a.decided.Load() {
 		return false
 	}
+	a.entered = time.Now()
 	a.goroutine.Store(goroutineID())
 	return true
 }
@@ -107,7 +109,7 @@ func (a *abandonment) endWaiting(stack []byte) {
 	}
 	a.mu.Lock()
 	a.err = &AbandonedError{
-		After: time.Since(a.since).Round(time.Millisecond), Stack: stack, returned: &a.returned,
+		After: time.Since(a.since).Round(time.Millisecond), Stack: stack, returned: a.returned,
 	}
 	a.mu.Unlock()
 	a.call.done.Set()
@@ -173,12 +175,16 @@ func (l *leaving) add(a *abandonment) {
 // endWaiting ends the waiting for some calls, with one look at the stacks.
 func endWaiting(batch []*abandonment) {
 	ids := make([]int64, 0, len(batch))
+	var entered time.Time // the last of them
 	for _, a := range batch {
 		if id := a.goroutine.Load(); id != 0 && !a.decided.Load() {
 			ids = append(ids, id)
+			if a.entered.After(entered) {
+				entered = a.entered
+			}
 		}
 	}
-	found := stacks.of(ids)
+	found := stacks.of(ids, entered)
 	for _, a := range batch {
 		a.endWaiting(found[a.goroutine.Load()])
 	}

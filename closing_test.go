@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/steptask/scheduler"
 	"github.com/steptask/scheduler/schedulertest"
@@ -1003,6 +1005,67 @@ func TestAbandon_of_many(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A goroutine of a Walk makes one call after the other: where it stood in an earlier one
+// is not where a call stands, however short ago it was looked at.
+func TestAbandon_shows_the_stack_of_the_call(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		until := make(chan struct{})
+		deps := scheduler.NewDependencies[int]()
+		deps.Add(0)    // is left behind after 6 ms, when 1 runs
+		deps.Add(2, 1) // mostly begins on the goroutine of 1
+		err := scheduler.Walk(t.Context(), deps, func(_ context.Context, k int) error {
+			if k == 1 {
+				time.Sleep(10 * time.Millisecond) //nolint:forbidigo // in a bubble
+				return nil
+			}
+			if k == 2 {
+				leftBehindSecond(until)
+			}
+			<-until
+			return nil
+		}, &scheduler.GroupOptions[int]{
+			AggregateErrors: true, Grace: scheduler.NoGrace, Abandon: time.Millisecond,
+			Timeout: func(k int) time.Duration { return []time.Duration{5 * time.Millisecond, 0, 5 * time.Millisecond}[k] },
+		})
+		close(until)
+		synctest.Wait()
+		var all *scheduler.ExceptionGroup
+		require.ErrorAs(t, err, &all)
+		require.Len(t, all.Errors, 2)
+		var lost *scheduler.AbandonedError
+		require.ErrorAs(t, all.Errors[1], &lost)
+		require.Equal(t, "2", lost.Path)
+		require.Contains(t, string(lost.Stack), "leftBehindSecond")
+	})
+}
+
+//go:noinline
+func leftBehindSecond(until <-chan struct{}) { <-until }
+
+// The error of a call that was left behind and has returned keeps nothing of the run.
+func TestAbandon_error_keeps_no_call(t *testing.T) {
+	until := make(chan struct{})
+	var kept weak.Pointer[[1 << 10]byte]
+	lost := func() (lost *scheduler.AbandonedError) {
+		big := new([1 << 10]byte)
+		kept = weak.Make(big)
+		err := scheduler.Run(t.Context(), scheduler.Blocking(func(context.Context) error {
+			<-until
+			big[0]++
+			return nil
+		}), &scheduler.RunnerOptions{Timeout: time.Millisecond, Abandon: time.Millisecond})
+		require.ErrorAs(t, err, &lost)
+		return lost
+	}()
+	require.False(t, lost.Returned())
+	close(until)
+	require.Eventually(t, func() bool {
+		runtime.GC()
+		return lost.Returned() && kept.Value() == nil
+	}, 10*time.Second, time.Millisecond)
+	runtime.KeepAlive(lost)
 }
 
 // Abandon under another clock is an error of the start.

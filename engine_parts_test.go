@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -437,20 +438,23 @@ func TestGrowth_against_maps(t *testing.T) {
 func TestGoroutineStacks(t *testing.T) {
 	me := []int64{goroutineID()}
 	var s goroutineStacks
-	require.Empty(t, s.of(nil))
+	var always time.Time
+	require.Empty(t, s.of(nil, always))
 	require.Nil(t, s.text)
-	require.Contains(t, string(s.of(me)[me[0]]), "TestGoroutineStacks")
+	require.Contains(t, string(s.of(me, always)[me[0]]), "TestGoroutineStacks")
 
 	s.text = []byte("goroutine 1 [running]")
 	s.places = map[int64][2]int{me[0]: {0, len(s.text)}}
 	s.at = time.Now().Add(time.Hour) // began while this one waits
-	require.Equal(t, s.text, s.of(me)[me[0]])
+	require.Equal(t, s.text, s.of(me, always)[me[0]])
+	require.Contains(t, string(s.of(me, s.at.Add(1))[me[0]]), "TestGoroutineStacks", "it did something else then")
+	s.text = nil
 	s.at = time.Now().Add(-stacksKept)
-	require.Contains(t, string(s.of(me)[me[0]]), "TestGoroutineStacks")
-	require.Empty(t, s.of([]int64{-1}))
+	require.Contains(t, string(s.of(me, always)[me[0]]), "TestGoroutineStacks")
+	require.Empty(t, s.of([]int64{-1}, always))
 
 	s.at, s.spent.spent = time.Time{}, time.Hour
-	require.Empty(t, s.of(me))
+	require.Empty(t, s.of(me, always))
 	require.Nil(t, s.text)
 }
 
@@ -487,7 +491,7 @@ func TestAbandonment_of_a_call_that_has_not_begun(t *testing.T) {
 		return nil
 	}).(*call)
 	c.step, c.node = t.Context(), noNode
-	a := &abandonment{call: c}
+	a := &abandonment{call: c, returned: new(atomic.Bool)}
 	c.told().abandonment = a
 	a.endWaiting(nil)
 	require.True(t, c.done.IsSet())

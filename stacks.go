@@ -28,15 +28,17 @@ const (
 	stacksKept = 100 * time.Millisecond
 )
 
-// of returns the stacks of goroutines, but for those that were not found.
-func (s *goroutineStacks) of(ids []int64) map[int64][]byte {
+// of returns the stacks of goroutines, but for those that were not found. since is from
+// when on they have done what is asked about: one that makes calls does one after the
+// other.
+func (s *goroutineStacks) of(ids []int64, since time.Time) map[int64][]byte {
 	if len(ids) == 0 {
 		return nil
 	}
 	asked := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.isGood(ids, asked) {
+	if s.at.Before(since) || !s.isGood(ids, asked) {
 		s.look()
 	}
 	found := make(map[int64][]byte, len(ids))

@@ -133,7 +133,7 @@ func (d *watch) look() {
 		d.set(d.After - waited)
 	default:
 		d.told, d.reporting = true, true
-		d.report(StuckStep{Path: d.path, For: waited}, d.goroutine)
+		d.report(StuckStep{Path: d.path, For: waited}, d.goroutine, d.last)
 		d.reporting = false
 		if d.steps && !d.told { // it went on meanwhile
 			d.set(d.After)
@@ -142,11 +142,11 @@ func (d *watch) look() {
 	d.quiet.Broadcast()
 }
 
-// report calls Report without the lock.
-func (d *watch) report(s StuckStep, goroutine int64) {
+// report calls Report without the lock. since is when the goroutine began what it does.
+func (d *watch) report(s StuckStep, goroutine int64, since time.Time) {
 	d.mu.Unlock()
 	defer d.mu.Lock()
-	s.Stack = stacks.of([]int64{goroutine})[goroutine]
+	s.Stack = stacks.of([]int64{goroutine}, since)[goroutine]
 	d.Report(s)
 }
 
