@@ -96,9 +96,10 @@ func (f *first) decide(ctx context.Context, y Yield, err error) (Yield, error) {
 
 // WithTimeout returns a [Task] that runs task with a time limit of its own, counted
 // from its first step. After limit a [*Timeout] is thrown into task, which then has the
-// grace of the nearest node or runner around it. The Timeout is the error of the task,
-// even if it is swallowed; what task fails with after it is joined. Limits further out
-// stay in force. A limit of 0 is none, and a negative one has passed at once.
+// grace that the nearest node or runner around it had at the first step. The Timeout is
+// the error of the task, even if it is swallowed, unless task answers it with another
+// one; what task fails with after it is joined. Limits further out stay in force. A limit
+// of 0 is none, and a negative one has passed at once.
 func WithTimeout(limit time.Duration, task Task) Task {
 	mustHaveTask(task, "WithTimeout")
 	r := NewTaskRunner(task, &RunnerOptions{Timeout: limit})

@@ -207,6 +207,20 @@ func (r *TaskRunner) timeOut(ctx context.Context) (Yield, error) {
 	return y, nil
 }
 
+// timeoutBefore returns the Timeout after which a task that has not ended goes on or
+// ends, or nil.
+func (r *TaskRunner) timeoutBefore() error {
+	if r.done {
+		return nil
+	}
+	for _, err := range []error{r.err, r.failed} {
+		if t, ok := err.(*Timeout); ok { //nolint:errorlint // Its own.
+			return t
+		}
+	}
+	return nil
+}
+
 // nameIn returns what a Timeout in ctx calls the runner: its name, or, if its task has
 // none, the node around it.
 func (r *TaskRunner) nameIn(ctx context.Context) string {

@@ -437,6 +437,28 @@ func TestTaskRunner_Cancel_after_an_attempt_of_a_group(t *testing.T) {
 	require.Equal(t, "ErrCancelled+boom", short(r.Err()))
 }
 
+func TestWithTimeout_closed_after_its_limit(t *testing.T) {
+	t.Parallel()
+	for name, limited := range map[string]func(task scheduler.Task) scheduler.Task{
+		"WithTimeout": func(task scheduler.Task) scheduler.Task { return scheduler.WithTimeout(time.Second, task) },
+		"Subrun": func(task scheduler.Task) scheduler.Task {
+			return scheduler.Subrun(scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Timeout: time.Second, Grace: time.Hour}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			late := false
+			goesOn := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				late = co.Yield(scheduler.After(time.Minute)) != nil
+				return co.Yield(scheduler.After(time.Minute))
+			})
+			d := schedulertest.NewDriver(t, limited(goesOn), &scheduler.RunnerOptions{Grace: time.Hour})
+			d.StepUntil(func() bool { return late })
+			require.Equal(t, "Timeout", short(d.Runner.Cancel()), "it has failed with that, swallowed or not")
+		})
+	}
+}
+
 func TestTaskRunner_Interrupt(t *testing.T) {
 	t.Parallel()
 	parked := []scheduler.Yield{scheduler.After(time.Hour), scheduler.Next}

@@ -65,7 +65,8 @@ func (t *subrun) Close() error {
 	if !t.owns {
 		return nil
 	}
-	return t.runnerTask.Close()
+	late := t.r.timeoutBefore() // a Close leaves nothing else of that
+	return join(late, t.runnerTask.Close())
 }
 
 // ended makes what the runner does not report the error of the task.

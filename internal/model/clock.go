@@ -92,6 +92,19 @@ func (c *Clock) grace() int64 {
 	return 0
 }
 
+// graceAround is that of the nearest runner that has one, or node.
+func (c *Clock) graceAround() int64 {
+	for _, of := range slices.Backward(c.around) {
+		switch {
+		case of.grace != 0:
+			return of.grace
+		case of.group != nil && of.group.current != nil:
+			return max(of.group.graceOf(of.group.current), 0)
+		}
+	}
+	return 0
+}
+
 // Past is before any time that a Clock should show. What was due then is due
 // without a look at the clock.
 const Past = 1

@@ -7,7 +7,8 @@
 // whole runs of the two.
 //
 // A group is in group.go and round.go, what its nodes end with in failure.go, how
-// they are made to end in ending.go; Retry in retry.go.
+// they are made to end in ending.go; Retry is in retry.go,
+// WithTimeout in runner.go.
 //
 // Left out, because they change nothing that is said here or have tests of
 // their own: claims, budgets, panics, coroutines, and calls that block.

@@ -24,11 +24,43 @@ type Runner struct {
 	deadline deadline
 	closeBy  int64 // the end of the grace of Stop or CancelAfter; 0 is none
 	posted   []func()
+	late     error // the Timeout after which the task went on
+	lent     int64 // the grace of a WithTimeout, which nothing inside inherits
 	before   error // what its node had noted of attempts around it
 	ends     bool  // the task ends, and takes time for that
 	answers  bool  // and its answer to a Timeout is still to come
 	failed   error // with what the runner fails then
 	wait     *Wait // for its end; nil: it ends in answer to a Timeout
+}
+
+// WithTimeout runs a task with a time limit of its own, after which it has the grace of
+// what is around it.
+func WithTimeout(clock *Clock, limit int64, task Task) Task {
+	r := &Runner{Clock: clock, Task: task, Timeout: limit}
+	timed := r.AsTask(0)
+	inner := timed
+	// The Timeout is its error, whatever the task makes of it.
+	answer := func(y Yield, err error) (Yield, error) {
+		if r.late != nil && (err != nil || y.Done) {
+			return Yield{}, join(r.late, err)
+		}
+		return y, err
+	}
+	timed.Step = func() (Yield, error) {
+		if !r.started {
+			r.lent = clock.graceAround()
+		}
+		return answer(inner.Step())
+	}
+	timed.Throw = func(err error) (Yield, error) { return answer(inner.Throw(err)) }
+	timed.Close = func() error {
+		late := r.late
+		if late == nil && !r.done && r.answers {
+			late = r.failed // its answer does not come any more
+		}
+		return join(late, inner.Close())
+	}
+	return timed
 }
 
 // Done reports whether the runner has ended.
@@ -173,7 +205,7 @@ func (r *Runner) stepEnding() (done bool, err error) {
 	case y.Ending:
 		y = ending(&Wait{Ready: y.Ready})
 	default: // it has swallowed the Timeout
-		r.err = r.failed
+		r.err, r.late = r.failed, r.failed
 		if !y.Done {
 			y, err = r.beginClose(nil)
 		}
@@ -213,26 +245,27 @@ func (r *Runner) expire() (Yield, error) {
 		}
 		return r.beginClose(nil)
 	}
-	timeout := &Timeout{Grace: r.Grace}
+	grace := max(r.Grace, r.lent)
+	timeout := &Timeout{Grace: grace}
 	if noted := r.Clock.attempted(); noted != nil && *noted != r.before { //nolint:errorlint // That very one.
 		timeout.Last = *noted
 	}
 	y, err := r.throw(timeout)
-	if err != nil {
+	if err != nil { // its answer, which may be another error
 		return y, err
 	}
-	if y.Ending && (r.Grace == 0 || y.Failed) {
+	if y.Ending && (grace == 0 || y.Failed) {
 		r.ends, r.answers, r.failed = true, true, timeout
 		return ending(&Wait{Ready: y.Ready}), nil
 	}
-	r.err = timeout // swallowed, but remembered
+	r.err, r.late = timeout, timeout // swallowed, but remembered
 	switch {
 	case y.Done:
 		return y, nil
-	case r.Grace == 0:
+	case grace == 0:
 		return r.beginClose(nil)
 	}
-	r.deadline = deadline{r.Clock.Now + r.Grace, closeTimedOut}
+	r.deadline = deadline{r.Clock.Now + grace, closeTimedOut}
 	if r.closeBy != 0 {
 		r.deadline.at = min(r.deadline.at, r.closeBy)
 	}

@@ -247,6 +247,9 @@ func (e *modelEngine) task(spec *modelSpec) scheduler.Task {
 		return e.group(spec)
 	case spec.shield != nil:
 		return scheduler.Shield(e.task(spec.shield))
+	case spec.timed != nil:
+		e.trace(spec.id, "limit", strconv.FormatInt(spec.timed.limit, 10))
+		return scheduler.WithTimeout(time.Duration(spec.timed.limit), e.task(spec.timed.task))
 	case spec.retry != nil:
 		return e.retry(spec)
 	case spec.runner != nil:

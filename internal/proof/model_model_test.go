@@ -224,6 +224,9 @@ func (m *modelModel) task(spec *modelSpec) model.Task {
 		return m.group(spec)
 	case spec.shield != nil:
 		return model.Shield(&m.clock, m.task(spec.shield))
+	case spec.timed != nil:
+		m.trace(spec.id, "limit", strconv.FormatInt(spec.timed.limit, 10))
+		return model.WithTimeout(&m.clock, spec.timed.limit, m.task(spec.timed.task))
 	case spec.retry != nil:
 		return m.retry(spec)
 	case spec.runner != nil:

@@ -45,7 +45,7 @@ func (run *modelRun) spec(c *choices, depth int) *modelSpec {
 	if depth > 0 {
 		kinds = 5
 		if run.combinators {
-			kinds = 6
+			kinds = 7
 		}
 	}
 	switch kind := c.pick(kinds); {
@@ -53,6 +53,8 @@ func (run *modelRun) spec(c *choices, depth int) *modelSpec {
 		spec.group = run.groupSpec(c, depth-1)
 	case kind == 5:
 		spec.retry = run.retrySpec(c, depth-1)
+	case kind == 6:
+		spec.timed = &modelTimed{task: run.spec(c, depth-1), limit: modelSpan(c, 1)}
 	case kind == 4:
 		spec.shield = run.spec(c, depth-1)
 	case kind == 3:
@@ -192,6 +194,7 @@ var modelMust = []struct {
 }{
 	{"a node is added", " adds ok", 40},
 	{"a node is skipped", fmt.Sprintf("%d>%d ok", scheduler.StatePending, scheduler.StateSkipped), 40},
+	{"a WithTimeout", " limit ", 40},
 	{"a second attempt", " attempt 2 ", 40},
 	{"a failure after which there is no attempt", "for good", 40},
 	{"a Timeout after an attempt", "timeout after", 1000},

@@ -120,6 +120,13 @@ type modelSpec struct {
 	runner *modelRunner
 	shield *modelSpec // behind a Shield
 	retry  *modelRetry
+	timed  *modelTimed
+}
+
+// modelTimed is a task in a WithTimeout.
+type modelTimed struct {
+	task  *modelSpec
+	limit int64
 }
 
 // modelRetry is a Retry: its attempts, and the pauses between them, after which it
@@ -427,6 +434,8 @@ func (s *modelSpec) describe(indent string) string {
 		return text
 	case s.shield != nil:
 		return fmt.Sprintf("%s%d: shield\n%s", indent, s.id, s.shield.describe(indent+"  "))
+	case s.timed != nil:
+		return fmt.Sprintf("%s%d: limit %d\n%s", indent, s.id, s.timed.limit, s.timed.task.describe(indent+"  "))
 	case s.retry != nil:
 		text := fmt.Sprintf("%s%d: retry, pauses %v\n", indent, s.id, s.retry.pauses)
 		for _, task := range s.retry.tasks {
