@@ -32,6 +32,7 @@ type told struct {
 	stop     Event      // set once the task is asked to stop
 	notice   *StopError // nil before; a final one takes the place of another
 	throwing error      // the last error thrown in
+	timedOut *Timeout   // the last Timeout among them
 	ctx      scopeCache
 }
 

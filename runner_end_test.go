@@ -459,6 +459,24 @@ func TestWithTimeout_closed_after_its_limit(t *testing.T) {
 	}
 }
 
+func TestRetry_interrupted_after_its_limit(t *testing.T) {
+	t.Parallel()
+	attempts, late := 0, false
+	retry := scheduler.Retry(constant(0), func(int, error) scheduler.Task {
+		attempts++
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			late = co.Yield(scheduler.After(time.Minute)) != nil
+			_ = co.Yield(scheduler.After(time.Minute)) // the Interrupt
+			return errBoom
+		})
+	})
+	d := schedulertest.NewDriver(t, retry, &scheduler.RunnerOptions{Timeout: time.Second, Grace: time.Hour})
+	d.StepUntil(func() bool { return late })
+	d.Runner.Interrupt(errors.New("interrupted"))
+	require.ErrorIs(t, d.RunToEnd(), errBoom)
+	require.Equal(t, 1, attempts, "its own time is over, whatever else is thrown in then")
+}
+
 func TestTaskRunner_Interrupt(t *testing.T) {
 	t.Parallel()
 	parked := []scheduler.Yield{scheduler.After(time.Hour), scheduler.Next}

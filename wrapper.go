@@ -129,6 +129,9 @@ func (c *coroutine) Throw(ctx context.Context, err error) (Yield, error) {
 		return Yield{}, err // never entered: no code of it runs
 	}
 	co.tell().throwing = err
+	if t, ok := err.(*Timeout); ok { //nolint:errorlint // That very one.
+		co.told.timedOut = t
+	}
 	if co.told.notice != nil {
 		ctx = co.told.scoped(ctx)
 	}
@@ -333,14 +336,12 @@ func (c *coroutine) String() string {
 	return funcName(c.co.fn)
 }
 
-// timeout returns the Timeout that was thrown into the coroutine last, if nothing
-// else was thrown in after it, or nil.
+// timeout returns the Timeout that was thrown into the coroutine last, or nil.
 func (co *Coroutine) timeout() *Timeout {
 	if co.top.told == nil {
 		return nil
 	}
-	t, _ := co.top.told.throwing.(*Timeout) //nolint:errorlint // That very one.
-	return t
+	return co.top.told.timedOut
 }
 
 // isFinal reports whether an error of a subtask is the end of the coroutine too.

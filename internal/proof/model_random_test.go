@@ -197,7 +197,7 @@ var modelMust = []struct {
 	{"a WithTimeout", " limit ", 40},
 	{"a second attempt", " attempt 2 ", 40},
 	{"a failure after which there is no attempt", "for good", 40},
-	{"a Timeout after an attempt", "timeout after", 1000},
+	{"a Timeout after an attempt", "timeout after", 5000},
 }
 
 // TestModel_random compares random runs of the engine with the model.
@@ -231,7 +231,7 @@ func TestModel_random(t *testing.T) {
 	}
 	for i, must := range modelMust {
 		t.Logf("%s: %d", must.what, counts[i])
-		if *modelSeed == 0 {
+		if *modelSeed == 0 && *modelCases >= must.oneIn {
 			require.Greater(t, counts[i], *modelCases/must.oneIn, "the generator must get to where this happens: %s", must.what)
 		}
 	}
