@@ -1007,6 +1007,75 @@ func TestAbandon_of_many(t *testing.T) {
 	}
 }
 
+// However long their stacks are, all are seen.
+func TestAbandon_of_deep_calls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		until := make(chan struct{})
+		err := scheduler.Run(t.Context(), numbered(30, func(int) scheduler.Task {
+			return scheduler.Blocking(func(context.Context) error { return stuckDeep(200, until) })
+		}, &scheduler.GroupOptions[int]{
+			AggregateErrors: true, Abandon: time.Second, Timeout: func(int) time.Duration { return time.Second },
+		}), nil)
+		close(until)
+		synctest.Wait()
+		var all *scheduler.ExceptionGroup
+		require.ErrorAs(t, err, &all)
+		require.Len(t, all.Errors, 30)
+		for _, err := range all.Errors {
+			var lost *scheduler.AbandonedError
+			require.ErrorAs(t, err, &lost)
+			require.Contains(t, string(lost.Stack), "stuckDeep")
+		}
+	})
+}
+
+//go:noinline
+func stuckDeep(depth int, until <-chan struct{}) error {
+	if depth > 0 {
+		return stuckDeep(depth-1, until)
+	}
+	<-until
+	return nil
+}
+
+// A closing member that says, when it is asked again, that it will not wait, is closed
+// without a wait.
+func TestGroup_BeginClose_of_one_that_waits_no_more(t *testing.T) {
+	var waits scheduler.Event
+	asked := 0
+	task := closer{
+		&fakeTask{
+			yields: []scheduler.Yield{scheduler.After(time.Hour)},
+			throw:  func(context.Context, error) (scheduler.Yield, error) { return scheduler.After(time.Hour), nil },
+			close:  func() error { return errOops },
+		},
+		func() *scheduler.Event {
+			if asked++; asked == 1 {
+				return &waits
+			}
+			return nil
+		},
+	}
+	clock := schedulertest.NewClock(time.Time{})
+	g := numbered(1, func(int) scheduler.Task { return task }, &scheduler.GroupOptions[int]{
+		Timeout: func(int) time.Duration { return time.Second },
+	}).(*scheduler.DependencyTaskGroup[int])
+	r := scheduler.NewTaskRunner(g, &scheduler.RunnerOptions{Clock: clock})
+	require.NoError(t, r.Start(t.Context(), 0))
+	clock.Advance(2 * time.Second)
+	_, err := r.Step(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, scheduler.StateClosing, g.State(0))
+	if e := g.BeginClose(); e != nil { // its part can be ended at once
+		require.True(t, e.IsSet())
+		require.Nil(t, g.BeginClose())
+	}
+	require.NoError(t, r.Cancel())
+	require.ErrorIs(t, g.Err(0), errOops)
+	require.ErrorIs(t, g.Err(0), context.DeadlineExceeded)
+	require.Equal(t, 2, asked)
+}
+
 // A goroutine of a Walk makes one call after the other: where it stood in an earlier one
 // is not where a call stands, however short ago it was looked at.
 func TestAbandon_shows_the_stack_of_the_call(t *testing.T) {
