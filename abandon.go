@@ -104,8 +104,7 @@ func (a *abandonment) leaveBehind() { poolOf(a.call.step).leaving.add(a) }
 // endWaiting is that, with where the function stands.
 func (a *abandonment) endWaiting(stack []byte) {
 	if !a.decided.CompareAndSwap(false, true) {
-		// Not covered: the call has returned meanwhile.
-		return
+		return // the call has returned meanwhile
 	}
 	a.mu.Lock()
 	a.err = &AbandonedError{

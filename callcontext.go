@@ -386,10 +386,7 @@ func (s *endSource) Done() <-chan struct{} { return open }
 
 func (s *endSource) AfterFunc(child func()) (stop func() bool) {
 	s.child = child
-	return func() bool {
-		// Not covered: WithCancel's own end is not used.
-		return false
-	}
+	return func() bool { return false }
 }
 
 func (s *endSource) Err() error { return s.err }

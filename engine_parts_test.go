@@ -483,6 +483,26 @@ func TestLookBudget(t *testing.T) {
 	}
 }
 
+// A call that has returned is not left behind, also if that was about to be done.
+func TestAbandonment_of_a_call_that_has_returned(t *testing.T) {
+	t.Parallel()
+	a := abandonment{after: time.Second}
+	a.decided.Store(true)
+	a.endWaiting(nil)
+	require.Nil(t, a.err)
+}
+
+// The end of a context cannot be taken back.
+func TestEndSource_AfterFunc(t *testing.T) {
+	t.Parallel()
+	told := 0
+	s := endSource{}
+	stop := s.AfterFunc(func() { told++ })
+	require.False(t, stop())
+	s.child()
+	require.Equal(t, 1, told)
+}
+
 // A function that has not begun when its call is left behind is not called.
 func TestAbandonment_of_a_call_that_has_not_begun(t *testing.T) {
 	called := false
