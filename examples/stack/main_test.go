@@ -3,6 +3,8 @@ package main
 import (
 	"flag"
 	"os"
+	"os/signal"
+	"syscall"
 	"testing"
 
 	"github.com/steptask/scheduler/examples/stack/internal/process"
@@ -26,6 +28,9 @@ func TestMain(m *testing.M) {
 		return
 	}
 	waitTogether()
+	// Under nohup the programs that are tested would ignore SIGHUP too. What is handled
+	// here begins as usual there.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	goleak.VerifyTestMain(m)
 }
 
