@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -918,9 +919,9 @@ type sweepSeen struct {
 	deaf     bool // the call of the member was told to end, and went on
 	finished bool // and returned
 	returned time.Time
-	stuck    bool // the call of the member does not return
-	started  bool // a node that requires the member was started
-	closed   bool // a node beside it was closed
+	stuck    atomic.Bool // the call of the member does not return; it is left behind
+	started  bool        // a node that requires the member was started
+	closed   bool        // a node beside it was closed
 	gap      time.Duration
 	release  chan struct{} // ends the call that does not return by itself
 }
@@ -944,7 +945,7 @@ var sweepMembers = map[string]func(s *sweepSeen) scheduler.Task{
 	},
 	"stuck call": func(s *sweepSeen) scheduler.Task {
 		return scheduler.Blocking(func(context.Context) error {
-			s.stuck = true
+			s.stuck.Store(true)
 			<-s.release
 			return nil
 		})
@@ -1154,7 +1155,7 @@ func sweep(t *testing.T, s *sweepSeen, c sweepCase, in scheduler.Task, grace tim
 
 	most := grace
 	switch {
-	case s.stuck:
+	case s.stuck.Load():
 		most += sweepAbandon
 	case s.deaf:
 		most += sweepDeaf
@@ -1194,7 +1195,7 @@ func sweep(t *testing.T, s *sweepSeen, c sweepCase, in scheduler.Task, grace tim
 	if s.finished && !c.skips && time.Since(s.returned) < time.Second {
 		require.ErrorAs(t, err, new(*scheduler.LateError), "a deaf call is not named")
 	}
-	if s.stuck && as != "run in a call" && as != "run with a grace in a call" {
+	if s.stuck.Load() && as != "run in a call" && as != "run with a grace in a call" {
 		require.ErrorAs(t, err, new(*scheduler.AbandonedError), "a call that was left behind is not named")
 	}
 }

@@ -113,7 +113,7 @@ func TestBrowser_of_a_run_that_is_stopped(t *testing.T) {
 	require.Equal(t, "https://traces.example.com/trace/4bf92f35", eval[string](w, `document.querySelector('#node a').href`))
 	w.shot("closing")
 
-	runner.Stop(errors.New("somebody has pressed Ctrl-C"))
+	runner.Post(func() { runner.Stop(errors.New("somebody has pressed Ctrl-C")) })
 	w.until(`document.getElementById('status').innerText === 'stopping'`)
 	w.until(`document.getElementById('failure-text').innerText.includes('Ctrl-C')`)
 	w.until(`document.querySelector('#node').innerText.toLowerCase().includes('asked to end')`)

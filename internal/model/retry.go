@@ -1,5 +1,7 @@
 package model
 
+import "slices"
+
 // Retries is a task that makes a task and runs it, and after a failure pauses and
 // makes another one, until one succeeds.
 type Retries struct {
@@ -118,14 +120,7 @@ func isOnlyTheError(err, target error) bool {
 
 // comesOutAgain reports whether an error is one that was thrown in.
 func (r *Retries) comesOutAgain(err error) bool {
-	return says(err, func(err error) bool {
-		for _, thrown := range r.thrown {
-			if err == thrown { //nolint:errorlint // That very one.
-				return true
-			}
-		}
-		return false
-	})
+	return says(err, func(err error) bool { return slices.Contains(r.thrown, err) })
 }
 
 // result is what it ends with after err: that which only means that it had to end does

@@ -434,6 +434,7 @@ func (l *modelEngineLeaf) answer(ctx context.Context, thrown error) (scheduler.Y
 			err = scheduler.Permanent(err)
 		case modelFailsFor:
 			err = scheduler.RetryAfter(err, time.Duration(act.n))
+		default:
 		}
 		return scheduler.Yield{}, err
 	}

@@ -293,6 +293,7 @@ func (m *modelModel) answer(s *modelScript, thrown error) (model.Yield, error) {
 			err = &model.Permanent{Err: err}
 		case modelFailsFor:
 			err = &model.RetryAfter{Err: err, Pause: int64(act.n)}
+		default:
 		}
 		return model.Yield{}, err
 	}
