@@ -483,6 +483,45 @@ func TestLookBudget(t *testing.T) {
 	}
 }
 
+// The classes of claims know how many nobody uses, and are dropped once they are many.
+func TestClaimQueue_drops_what_nobody_uses(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2))
+	a, b := NewLimiter(LimiterOptions{Capacity: 1000}), NewLimiter(LimiterOptions{Capacity: 1000})
+	var q claimQueue
+	const n = 2000
+	var pending []int32
+	most := 0
+	for range 5 * n {
+		p := int32(random.IntN(n))
+		i := slices.Index(pending, p)
+		if i < 0 && len(pending) == 20 {
+			i = random.IntN(20)
+		}
+		if i >= 0 {
+			q.forget(pending[i])
+			pending = slices.Delete(pending, i, i+1)
+		} else {
+			_, err := q.classFor(p, n, func(int32) []Claim {
+				return []Claim{{Limiter: a, Weight: 1 + random.IntN(1000)}, {Limiter: b, Weight: 1 + random.IntN(1000)}}[:random.IntN(3)]
+			})
+			require.NoError(t, err)
+			pending = append(pending, p)
+		}
+		unused := 0
+		for set, c := range q.sets {
+			require.True(t, set.before == noClaims || set.before.users > 0, "what a class builds on is used")
+			if c.users == 0 {
+				unused++
+			}
+		}
+		require.Equal(t, unused, q.unused)
+		most = max(most, len(q.sets))
+	}
+	// Two for each pending node, and as many or 64 that nobody uses.
+	require.LessOrEqual(t, most, 140)
+}
+
 // A call that has returned is not left behind, also if that was about to be done.
 func TestAbandonment_of_a_call_that_has_returned(t *testing.T) {
 	t.Parallel()

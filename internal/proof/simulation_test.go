@@ -128,6 +128,7 @@ type simulation struct {
 	hasAbandon bool          // calls may be left behind
 	release    chan struct{} // ends those that never return
 	slept      time.Duration // by steps that take long
+	stepped    atomic.Int64  // when the last whole step began
 	unwound    bool          // something in this step waits for what it closes, such as a panic on its way up
 	stopped    int           // after which step the run was stopped, from 1 on; 0: not
 	killed     int           // the same for Kill
@@ -311,6 +312,7 @@ func (s *simulation) step(step func()) {
 	took := time.Since(before) - (s.slept - slept)
 	s.require(took == 0 || s.unwound, "a step was held up for %v", took)
 	synctest.Wait() // what it has set in motion is done, if that takes no time
+	s.stepped.Store(before.UnixNano())
 	s.check()
 }
 
