@@ -20,7 +20,7 @@ type AbandonedError struct {
 	Path  string        // the path of its node; "" outside of a group
 	Task  string        // what [TaskDescription] calls the call
 	After time.Duration // since the notice, or, without one, the close
-	Stack []byte        // where its goroutine stood, as formatted by runtime.Stack; may be nil, see below
+	Stack []byte        // where its goroutine stood, as formatted by runtime.Stack; may be nil, see above
 
 	returned *atomic.Bool
 }
@@ -144,9 +144,9 @@ func (a *abandonment) lost() error {
 	return a.err
 }
 
-// leaving is the calls of a run that are being left behind: whoever finds it idle
-// ends the waiting for all that come meanwhile, so that they share their looks at the
-// stacks.
+// leaving collects the calls that a run leaves behind at the same time, so that one look
+// at the stacks serves them all. The goroutine that finds it idle ends the waiting for
+// those that others add meanwhile, too.
 type leaving struct {
 	mu    sync.Mutex
 	queue []*abandonment

@@ -12,14 +12,13 @@ import (
 // ends with fn's error. fn runs at the same time as the tasks of the run, so it must
 // lock what it shares with them; [Fetch] and [Call] return results instead.
 //
-// The context of a call has the values of the step's context. Its deadline is when it
-// will end at the latest, as known when the call begins: the earliest of the limits
-// around the call, by the system's clock. A limit that only brings a notice counts with
-// the grace that follows: the deadline of Run's context with the Grace of its runner,
-// and a Timeout around a group with the Grace of the runner or node that has the
-// Timeout, which does not count if GraceFor decides that. A nanosecond is added, since a
-// limit has passed only when the clock reads more. The limit of a node that has become
-// [Ready] is no longer among them.
+// The context of a call has the values of the step's context. Its deadline is the latest
+// time at which it will end, as known when the call begins: the earliest of the limits
+// around the call, by the system's clock, and a nanosecond, since a limit has passed only
+// when the clock reads more. Where a grace follows a limit, its end counts: after the
+// deadline of Run's context the Grace of its runner, after a Timeout around a group the
+// Grace of the runner or node that has the Timeout. A Timeout whose grace GraceFor decides
+// does not count, nor does the limit of a node that has become [Ready].
 //
 // The context ends when the call has to end. Err is then [context.DeadlineExceeded] if
 // a time limit has passed, and [context.Canceled] otherwise; [context.Cause] is the

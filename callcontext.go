@@ -34,9 +34,9 @@ func (c *callContext) Deadline() (time.Time, bool) {
 	return at, true
 }
 
-// stepEnd returns the deadline of the step's context. That of Run's context is only when
-// the run is stopped: the grace of its runner follows, unless the call ends with the
-// notice.
+// stepEnd returns when the context ends because of that of the step. At the deadline of
+// Run's context the run is only stopped: the grace of its runner follows, unless the call
+// ends with the notice.
 func (c *callContext) stepEnd() (time.Time, bool) {
 	at, ok := c.step.Deadline()
 	if !ok || c.ends {
@@ -103,8 +103,8 @@ type callEnd struct {
 	held *claims.Holding // what the node of the call holds; never changed
 
 	limits      *nodeLimit   // of the nodes around it; never changed
-	inGroup     bool         // the first of them is a notice at first; never changed
-	ofNode      bool         // the first one is that of its own node; never changed
+	inGroup     bool         // a group gives notice at the first of limits, before it ends; never changed
+	ofNode      bool         // limits begins with the limit of the call's own node; never changed
 	abandonment *abandonment // nil: it is waited for without end; never changed
 	pending     *clockCall   // nil: no Caller makes it; never changed
 

@@ -760,8 +760,8 @@ func TestPoll_closed_between_calls(t *testing.T) {
 	})
 }
 
-// The limit of a node is that of what its own steps begin: a context that was kept
-// after such a step has none.
+// A call has the limit of a node if it begins in a step of that node. With a context that
+// was kept after such a step it has none.
 func TestBlocking_with_a_context_kept_after_the_step(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var limited []bool
@@ -799,7 +799,8 @@ type asking struct{ opaque }
 
 func (a asking) BeginClose() *scheduler.Event { return a.task.(scheduler.Closer).BeginClose() }
 
-// A call that an error cannot be thrown into is closed for it, and learns which one.
+// A decorator may hide Throw: then the call inside is closed when an error is thrown in.
+// The cause of its context is that error all the same.
 func TestBlocking_context_behind_a_decorator(t *testing.T) {
 	deadline := func(t *testing.T, err, cause error) {
 		t.Helper()

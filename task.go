@@ -398,8 +398,8 @@ func TaskDescription(task any) string {
 	return strings.TrimPrefix(reflect.TypeOf(task).String(), "*")
 }
 
-// isNil reports whether a task is nil, or a nil pointer in the guise of one, which is
-// refused wherever a task is taken.
+// isNil reports whether a task is nil, or a nil pointer in the guise of one. What takes a
+// task as an argument refuses both.
 func isNil(task Task) bool { return task == nil || isNilPointer(task) }
 
 // errNil returns the error for a task that is nil, with the type of a nil pointer.

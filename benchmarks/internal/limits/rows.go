@@ -13,7 +13,8 @@ import (
 // maker makes what is to be timed, when a row is measured and not before.
 type maker = func() measure.Work
 
-// ratio is a row's value: the time of a unit of measured to that of floor.
+// ratio is a row whose value is the time of measured, divided by that of floor, both for
+// one unit.
 type ratio struct{ measured, floor maker }
 
 func (r ratio) take(reps int) Result {
