@@ -1,0 +1,78 @@
+package scheduler
+
+import (
+	"fmt"
+	"reflect"
+	"runtime"
+	"strings"
+)
+
+// TaskDescription returns the name of a task in logs and errors: the result of its
+// String method, the name of its function, or its type.
+func TaskDescription(task any) string {
+	if task == nil {
+		return "nil"
+	}
+	if isNilPointer(task) {
+		return "nil " + reflect.TypeOf(task).String()
+	}
+	if s, ok := task.(fmt.Stringer); ok {
+		return s.String()
+	}
+	if reflect.TypeOf(task).Kind() == reflect.Func {
+		return funcName(task)
+	}
+	return strings.TrimPrefix(reflect.TypeOf(task).String(), "*")
+}
+
+// isNil reports whether a task is nil, or a nil pointer in the guise of one. What takes a
+// task as an argument refuses both.
+func isNil(task Task) bool { return task == nil || isNilPointer(task) }
+
+// errNil returns the error for a task that is nil, with the type of a nil pointer.
+func errNil(task Task) error {
+	if task == nil {
+		return ErrNilTask
+	}
+	return &namedError{TaskDescription(task), ErrNilTask}
+}
+
+// mustHaveTask panics for a task that is nil.
+func mustHaveTask(task Task, of string) {
+	if isNil(task) {
+		panic("scheduler: " + of + ": " + describeNil(task))
+	}
+}
+
+// describeNil says which task is nil.
+func describeNil(task Task) string {
+	if task == nil {
+		return "nil Task"
+	}
+	return TaskDescription(task) + " as Task"
+}
+
+// isNilPointer reports whether a value that is not nil is a pointer that is.
+func isNilPointer(v any) bool {
+	p := reflect.ValueOf(v)
+	return p.Kind() == reflect.Pointer && p.IsNil()
+}
+
+// funcName returns a function's name without the path of its package.
+func funcName(fn any) string {
+	v := reflect.ValueOf(fn)
+	if v.IsNil() {
+		return "nil"
+	}
+	name := runtime.FuncForPC(v.Pointer()).Name() // "" if there is none
+	name = name[strings.LastIndexByte(name, '/')+1:]
+	name = strings.TrimSuffix(name, "-fm") // a method value
+	if !strings.ContainsAny(name, "()[") {
+		return name // most functions
+	}
+	return plainName.Replace(name)
+}
+
+// plainName takes out of a function's name how Go writes receivers and type
+// parameters.
+var plainName = strings.NewReplacer("(*", "", ")", "", "[...]", "")
