@@ -8,19 +8,18 @@ import (
 )
 
 // AbandonedError is the error of a call that had to end, did not return, and was left
-// behind after [RunnerOptions.Abandon] or [GroupOptions.Abandon]. Its goroutine is the
-// only thing that a run can leave behind. What the call returns later is dropped. The
-// claims of its node are released, although the call may still use what they stand for.
-// A function that has not begun by then is not called any more.
+// behind after [RunnerOptions.Abandon]: its goroutine is the only thing that a run
+// can leave behind. The claims of its node are released, although the call may still
+// use what they stand for. What it returns later is dropped. A function that has not
+// begun by then is not called.
 //
-// Looking at the stacks stops the process for a moment. One look serves all calls that
-// are left behind at the same time; if many are left behind one after the other, or
-// there are very many goroutines, some have no Stack.
+// Looking for stacks stops the process for a moment, so if many calls are left behind
+// one after the other, or there are very many goroutines, some have no Stack.
 type AbandonedError struct {
 	Path  string        // the path of its node; "" outside of a group
 	Task  string        // what [TaskDescription] calls the call
 	After time.Duration // since the notice, or, without one, the close
-	Stack []byte        // where its goroutine stood, as formatted by runtime.Stack; may be nil, see above
+	Stack []byte        // where its goroutine stood, as formatted by runtime.Stack; may be nil
 
 	returned *atomic.Bool
 }

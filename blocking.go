@@ -8,35 +8,32 @@ import (
 )
 
 // Blocking returns a [Task] for a call that blocks, such as one of a cloud's SDK. Its
-// first step calls fn on another goroutine. The task is parked until fn returns, and
-// ends with fn's error. fn runs at the same time as the tasks of the run, so it must
-// lock what it shares with them; [Fetch] and [Call] return results instead.
+// first step calls fn on another goroutine; the task is parked until fn returns, and
+// fn's error is the task's. fn must lock what it shares with tasks; [Fetch] and
+// [Call] return results instead.
 //
-// The context of a call has the values of the step's context. Its deadline is the latest
-// time at which it will end, as known when the call begins: the earliest of the limits
-// around the call, by the system's clock, and a nanosecond, since a limit has passed only
-// when the clock reads more. Where a grace follows a limit, its end counts: after the
-// deadline of Run's context the Grace of its runner, after a Timeout around a group the
-// Grace of the runner or node that has the Timeout. A Timeout whose grace GraceFor decides
-// does not count, nor does the limit of a node that has become [Ready].
+// The context of a call has the values of the step's context and ends when the call
+// has to end. Err is then [context.DeadlineExceeded] if a time limit has passed, and
+// [context.Canceled] otherwise; [context.Cause] is the [*Timeout], another error that
+// was thrown in, the [*StopError] of a stop, or [ErrClosed]. A notice does not end
+// it, unless EndCalls is set: see [Stopping] and [StopCause]. It does not end after
+// fn has returned, so what fn leaves behind, such as the body of a response, can be
+// used.
 //
-// The context ends when the call has to end. Err is then [context.DeadlineExceeded] if
-// a time limit has passed, and [context.Canceled] otherwise; [context.Cause] is the
-// [*Timeout], another error that was thrown in, the [*StopError] of a stop, or
-// [ErrClosed]. The notice of a stop does not end the context, so that a call can finish
-// within its grace: see [Stopping] and [StopCause]. With the option EndCalls of the
-// runner or the group it does. When fn has returned, the context no longer ends: what
-// fn leaves behind, such as the body of a response, can be used, and a goroutine that
-// waits for Done must be ended by fn.
+// Its deadline is the latest time at which it will end, as known when the call
+// begins: a nanosecond after the earliest of the limits around the call, by the
+// system's clock. A grace that follows the deadline of Run's context, or a Timeout
+// around a group, is added. A Timeout whose grace GraceFor decides does not count,
+// nor does that of a node that has become [Ready].
 //
-// The result of fn counts after a notice. If it is the notice, or only says that the
-// context has ended, the task is cancelled and keeps fn's text; nil is a success;
-// anything else is a failure. After a Timeout or another error thrown in, and once the
-// task is being closed, that is the outcome, and fn's error is joined to it.
+// The result of fn counts after a notice: nil is a success; the notice, or an error
+// that only says that the context has ended, makes the task cancelled; anything else
+// is a failure. After an error was thrown in, and once the task is being closed, the
+// outcome stands, and fn's error is joined to it.
 //
-// BeginClose ends fn's context. Close also waits until fn has returned, so a driver
-// uses BeginClose first ([Closer]). A panic in fn propagates from the step as a
-// [*PanicError]. runtime.Goexit fails the task with [ErrGoexit].
+// Close ends the context and waits until fn has returned; BeginClose does not wait. A
+// panic in fn propagates from the step as a [*PanicError]. runtime.Goexit fails the
+// task with [ErrGoexit].
 func Blocking(fn func(ctx context.Context) error) Task {
 	if fn == nil {
 		panic("scheduler: Blocking: nil function")
@@ -53,13 +50,13 @@ func (fn plainCall) lose(err error) error          { return err }
 func (fn plainCall) String() string                { return funcName(fn) }
 
 // Fetch is [Blocking] for a call with a result. After fn has returned, then is called
-// with its results on the driving goroutine, where it may change what tasks share
-// without a lock. The error of then is the task's.
+// with its results on the driving goroutine, where it needs no locks. The error of
+// then is the task's.
 //
 // then is called exactly once, even if the task is closed or an error is thrown into
-// it, so that no value is lost: err is then [ErrClosed] or that error, joined with fn's
-// own. A [*Timeout] is the task's error whatever then returns. then is not called if fn
-// panics.
+// it, so that no value is lost: err is then [ErrClosed] or that error, joined with
+// fn's own. A [*Timeout] is the task's error whatever then returns. then is not
+// called if fn panics.
 func Fetch[T any](fn func(ctx context.Context) (T, error), then func(value T, err error) error) Task {
 	if fn == nil || then == nil {
 		panic("scheduler: Fetch: nil function")
@@ -95,8 +92,8 @@ func (f *fetchCall[T]) lose(err error) error {
 
 func (f *fetchCall[T]) String() string { return funcName(f.fn) }
 
-// Stopping returns a channel that is closed when the task to whose call ctx belongs has
-// been asked to stop. For another context it is nil, which blocks for ever.
+// Stopping returns a channel that is closed when the task of ctx, the context of a
+// call, has been asked to stop. For another context it is nil, which blocks for ever.
 func Stopping(ctx context.Context) <-chan struct{} {
 	mustHave(ctx, "Stopping")
 	c, _ := ctx.Value(callKey{}).(*call)

@@ -5,26 +5,22 @@ import (
 	"sync/atomic"
 )
 
-// Caller is a [Clock] that makes the calls of its runs itself. A simulated clock can
-// let time stand still for calls and decide in which order they end; a workflow engine
-// can make them on coroutines of its own. Under any other clock a run starts a
-// goroutine for each call.
+// Caller is a [Clock] that makes the calls of its runs itself, for a simulation or a
+// workflow engine. Under any other clock a run starts a goroutine for each call.
 type Caller interface {
 	Clock
 
-	// Call has a call made, and returns without waiting for it. It runs on the driving
-	// goroutine, in the step that begins the call.
+	// Call has a call made, and returns without waiting for it. It runs on the
+	// driving goroutine.
 	Call(call *PendingCall)
 
-	// Await returns once [PendingCall.End] has been called for the call, whose context
-	// has ended. It runs on the driving goroutine, which closes the call; no Wait comes
-	// meanwhile.
+	// Await returns once [PendingCall.End] has been called for a call that is being
+	// closed. It runs on the driving goroutine; no Wait comes meanwhile.
 	Await(call *PendingCall)
 }
 
 // PendingCall is a call that a [Caller] has to make: call Run once, and after it has
-// returned call End once. Its methods may be called from any goroutine, except for
-// Path.
+// returned call End once. Any goroutine may call its methods, except for Path.
 type PendingCall struct {
 	call     *call
 	group    *engine // nil outside of one
@@ -38,10 +34,9 @@ type PendingCall struct {
 func (p *PendingCall) Context() context.Context { return (*callContext)(p.call) }
 
 // Run calls the function of the call and returns when it has returned. It must not be
-// called on the driving goroutine. ctx is the call's context, or one derived from it. A
-// panic of the function comes out of the step that answers the call, not of Run. If the
-// function ends its goroutine by runtime.Goexit, nothing after Run is executed, so call
-// End in a deferred function.
+// called on the driving goroutine. ctx is the call's context, or one derived from it.
+// A panic of the function comes out of a step of the task, not of Run. runtime.Goexit
+// ends the goroutine of Run, so call End in a deferred function.
 func (p *PendingCall) Run(ctx context.Context) {
 	p.err = ErrGoexit
 	defer func() {
@@ -52,16 +47,15 @@ func (p *PendingCall) Run(ctx context.Context) {
 	p.err = p.call.body.run(ctx)
 }
 
-// End makes the end of the call known: its task becomes due, in the order in which
-// calls are ended. It does not block. A second End does nothing.
+// End makes the task of the call due, in the order in which calls are ended. It does
+// not block. A second End does nothing.
 func (p *PendingCall) End() {
 	if !p.ended.Swap(true) {
 		p.call.leave(p.err, p.panicked)
 	}
 }
 
-// Path returns the path of the call's node, or "" outside of a group. It is for the
-// driving goroutine.
+// Path returns the path of the call's node, or "" outside of a group.
 func (p *PendingCall) Path() string {
 	if p.group == nil || p.node == noNode {
 		return ""
@@ -69,15 +63,15 @@ func (p *PendingCall) Path() string {
 	return p.group.pathOf(p.node)
 }
 
-// WillWait reports whether the run's loop waits by the Caller, as [Run] does. A loop of
-// the program's own, which steps the runner when it is woken, may never call Wait.
+// WillWait reports whether the run's loop calls the Caller's Wait, as [Run] does. A
+// loop of the program's own may never call it.
 func (p *PendingCall) WillWait() bool {
 	s := scopeOf(p.call.step)
 	r, ok := s.driver.(*TaskRunner) // the outermost
 	return ok && r.loop.Load() != nil
 }
 
-// String returns the name of the function that is called.
+// String returns the name of the function.
 func (p *PendingCall) String() string { return p.call.String() }
 
 // callerOf returns the clock of a scope if that makes calls itself, or nil.

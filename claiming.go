@@ -7,19 +7,18 @@ import (
 	"github.com/steptask/scheduler/internal/claims"
 )
 
-// Claiming returns a [Task] that runs task while it holds claims. It limits a part of
-// what a node does: a coroutine can hold a claim for one request, and not for the ten
-// minutes of polling that follow.
+// Claiming returns a [Task] that waits for claims, runs task while it holds them, and
+// then releases them. It limits a part of what a node does, such as one request
+// instead of the ten minutes of polling that follow. In a coroutine, give it to
+// [Coroutine.Await].
 //
-// The claims wait in the same line as those of nodes: see [Limiter]. The node around it
-// lends what it holds, and Claiming lends what it holds to the nodes and calls inside.
-// A [DeadlockError] is found for it as for the group around it, and not outside of a
-// group.
+// The claims wait in the same line as those of nodes, and are lent to what runs
+// inside: see [Limiter]. Outside of a group no [DeadlockError] is found.
 //
-// While it waits, nothing of task is called. A notice is passed on once task has
-// started. An error thrown in, a timeout or Close ends the waiting, and task never
-// starts. The claims are released when task has ended or its Close has returned.
-// Invalid claims fail the task with an [*OptionError].
+// A notice is passed on once task has started. An error thrown in, a timeout or Close
+// ends the waiting, and task never starts. The claims are released when task has
+// ended or its Close has returned. Invalid claims fail the task with an
+// [*OptionError].
 func Claiming(claims []Claim, task Task) Task {
 	mustHaveTask(task, "Claiming")
 	return &claiming{given: slices.Clone(claims), task: task}

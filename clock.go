@@ -7,27 +7,23 @@ import (
 	"time"
 )
 
-// Clock is where a run gets its time from. The default is the system's monotonic clock;
-// package schedulertest has a simulated one, and a durable workflow engine supplies its
-// own.
-//
-// Set it with [RunnerOptions.Clock] on the outermost runner: everything inside inherits
-// it. A Clock that several runs share must be safe for concurrent use.
+// Clock is where a run gets its time from: by default the system's monotonic clock.
+// Set it with [RunnerOptions.Clock] on the outermost runner. A Clock that several
+// runs share must be safe for concurrent use. Package schedulertest has a simulated
+// one.
 type Clock interface {
-	// Now returns the current time. It must not go backwards within a run. It is called
-	// on the driving goroutine.
+	// Now returns the current time, on the driving goroutine. It must not go
+	// backwards within a run.
 	Now() time.Time
 
-	// Wait blocks until the time until is reached or something is received from wake,
-	// whichever comes first. The zero Time stands for no time: only wake ends the wait.
-	// It is called for a time that has passed as well, and returns at once. Wait may
-	// return early or late: its caller looks again. The end of a run's context arrives
-	// by wake.
+	// Wait blocks until the time until, or until something is received from wake. It
+	// may return early or late, and returns at once if until has passed. After the
+	// zero Time only wake ends the wait.
 	Wait(until time.Time, wake <-chan struct{})
 }
 
 // Now returns the time of the clock of ctx's run, or the system's time outside of a
-// run. Task code uses it instead of time.Now, to work under a simulated clock.
+// run. Task code uses it instead of time.Now.
 func Now(ctx context.Context) time.Time {
 	mustHave(ctx, "Now")
 	if s := scopeOf(ctx); s != nil && s.clock != nil {

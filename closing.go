@@ -5,28 +5,26 @@ import "sync/atomic"
 // Closer is a [Task] whose Close may have to wait for a call. Drivers ask all such
 // tasks to end before they wait for the first, and step other tasks meanwhile.
 //
-// Drivers look for Closer, [Thrower] and [Stopper] through wrappers that have a method
-// Unwrap() Task.
+// Drivers look for Closer, [Thrower] and [Stopper] through wrappers that have a
+// method Unwrap() Task.
 type Closer interface {
 	Task
 
 	// BeginClose asks a task that has started and not ended to end. It runs on the
 	// driving goroutine, does not block, and runs none of the code that Close would
-	// run. It returns an event that is set once Close will not wait, or nil if it will
-	// not wait now. Only BeginClose and Close are called afterwards. A driver may call
-	// Close alone, which then waits.
+	// run. It returns an event that is set once Close will not wait, or nil if it
+	// will not wait now. Only BeginClose and Close are called afterwards. Close
+	// alone, without it, waits.
 	//
-	// A group with services ([Ready]) ends in parts: its event is set when one of them
-	// can be ended. If BeginClose is called again then, it ends that part as Close
-	// would, and returns the event of the next one, or nil. The drivers of this package
-	// do so.
+	// A group with services ([Ready]) ends in parts: its event is set when one of
+	// them can be ended. Another BeginClose ends that part as Close would, and
+	// returns the event of the next one, or nil.
 	BeginClose() *Event
 }
 
-// Ending returns the Yield of a task that is ending and waits only for e. In answer to
-// a [*Timeout] without grace it keeps the task from being closed: the driver steps the
-// task once more when e is set, and the result of that step is its answer to the
-// Timeout.
+// Ending returns the Yield of a task that is ending and waits only for e. In answer
+// to a [*Timeout] without grace it keeps the task from being closed: the task is
+// stepped once more when e is set, and the result of that step is its answer.
 func Ending(e *Event) Yield {
 	if e == nil {
 		panic("scheduler: Ending: nil event")

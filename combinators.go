@@ -6,11 +6,10 @@ import (
 	"slices"
 )
 
-// All returns a [Task] that runs tasks side by side: a group whose keys are their
+// All returns a [Task] that runs tasks concurrently, as a group whose keys are their
 // numbers. The first failure closes the others and is the result, as a [*TaskError];
-// what the others fail with later, or when they are closed, is joined to it. Close
-// returns the same. Give tasks names that errors can show with [Named]. For options
-// use a [DependencyTaskGroup].
+// what the others fail with later is joined to it. Close returns the same. [Named]
+// gives tasks names for errors.
 func All(tasks ...Task) Task {
 	g := sideBySide("All", tasks, &GroupOptions[int]{}, func() bool { return false })
 	g.engine.serves = true
@@ -46,10 +45,10 @@ func sideBySide(name string, tasks []Task, opts *GroupOptions[int], isOver func(
 	return g
 }
 
-// Sequence returns a [Task] that runs tasks one after the other until one fails. The
-// result is that error. After a stop of the run or the node, Sequence starts no further
-// task and ends with the notice; after a [*Timeout] it ends with the Timeout, even if
-// the current task finishes in its grace. If one of the tasks is nil, Sequence starts
+// Sequence returns a [Task] that runs tasks one after the other until one fails, and
+// returns its error. After a stop of the run or the node it starts no further task
+// and ends with the notice; after a [*Timeout] it ends with the Timeout, even if the
+// current task finishes in its grace. If one of the tasks is nil, Sequence starts
 // none and fails with [ErrNilTask].
 func Sequence(tasks ...Task) Task {
 	return &coroutine{Coroutine{is: isSequence, fn: func(co *Coroutine) error {
@@ -72,17 +71,16 @@ func Sequence(tasks ...Task) Task {
 	}}}
 }
 
-// Finally returns a [Task] that runs task to its end and then cleanup, whatever the end
-// of task was: success, failure, an error thrown in such as a [*Timeout], or a stop.
-// After a Timeout or a stop, cleanup has the rest of the grace, behind a [Shield];
-// without a grace it gets only its first step. The result is the error of task, joined
-// with that of cleanup.
+// Finally returns a [Task] that runs task and then cleanup, however task ended: by
+// success, failure, a [*Timeout] or a stop. After a Timeout or a stop, cleanup has
+// the rest of the grace, behind a [Shield], and without a grace only its first step.
+// The result is the error of task, joined with that of cleanup.
 //
 // cleanup does not run after a Close, since there is no step left for it: use a
-// roll-back by a [Snapshot]. A task that ignores the notice, such as a call that knows
-// only its context, is closed at the end of the grace, and cleanup with it: keep a part
-// of the grace for it with [Reserve], or set EndCalls. If either task is nil, Finally starts neither and fails
-// with [ErrNilTask].
+// roll-back by a [Snapshot]. At the end of the grace a task that ignores the notice
+// is closed, and cleanup with it: keep a part of the grace with [Reserve], or set
+// EndCalls. If either task is nil, Finally starts neither and fails with
+// [ErrNilTask].
 func Finally(task, cleanup Task) Task {
 	return &coroutine{Coroutine{is: isFinally, fn: func(co *Coroutine) error {
 		switch {

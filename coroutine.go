@@ -7,8 +7,7 @@ import (
 )
 
 // Coroutine is the argument of a function given to [Wrap]. Only that function may
-// call its methods, and only while it runs; elsewhere they panic. On another goroutine
-// while it runs, they are a data race.
+// call its methods, and only while it runs; elsewhere they panic, or race with it.
 type Coroutine struct {
 	// What a step touches comes first.
 	child    Task       // the subtask that is awaited: to be begun, after a resume; later unless it is a coroutine
@@ -76,13 +75,12 @@ func (co *Coroutine) Yield(y Yield) error {
 	return co.passed
 }
 
-// Await runs a subtask to its end and returns its error. The subtask starts in the same
-// step, and the function continues in the step in which it ends. Errors thrown into the
-// task go to the subtask. If the task is closed, the subtask is closed first, and Await
-// returns [ErrClosed], joined with the error of that Close.
-//
-// A panic of the subtask does not come out of Await, and the function cannot recover
-// it: it goes up from the step, and Await returns ErrClosed for the clean-up.
+// Await runs a subtask to its end and returns its error. The subtask starts in the
+// same step, and the function continues in the step in which it ends. An error thrown
+// into the task goes to the subtask. If the task is closed, the subtask is closed
+// first, and Await returns [ErrClosed], joined with the error of that Close. If the
+// subtask panics, Await returns ErrClosed for the clean-up, and the panic propagates
+// from the step; the function cannot recover it.
 func (co *Coroutine) Await(task Task) error {
 	if isNil(task) {
 		return errNil(task)
@@ -117,15 +115,13 @@ func (co *Coroutine) Context() context.Context {
 	return co.top.ctx
 }
 
-// Stopping returns an event that is set once the task has been asked to stop. Wait for
-// it together with something else, or check it with IsSet.
+// Stopping returns an event that is set once the task has been asked to stop.
 func (co *Coroutine) Stopping() *Event {
 	co.check("Stopping")
 	return &co.top.tell().stop
 }
 
-// StopCause is [StopCause] with the context of the current step. A task that returns
-// it, possibly wrapped, is cancelled and not failed.
+// StopCause is [StopCause] with the context of the current step.
 func (co *Coroutine) StopCause() error {
 	co.check("StopCause")
 	if n := co.notice(); n != nil {
@@ -151,9 +147,9 @@ func (co *Coroutine) tell() *told {
 	return co.told
 }
 
-// Call is [Blocking] in a coroutine, with a result: it runs fn on another goroutine and
-// returns its results, the value even beside an error. The task is parked until fn
-// returns. fn must not touch what tasks share: give it copies.
+// Call is [Blocking] in a coroutine, with a result: it runs fn on another goroutine,
+// parks the task until fn returns, and returns fn's results, the value even beside an
+// error. Give fn copies of what tasks share.
 func Call[T any](co *Coroutine, fn func(ctx context.Context) (T, error)) (T, error) {
 	if co == nil {
 		panic("scheduler: Call: nil Coroutine")

@@ -10,12 +10,10 @@ import (
 )
 
 // DeadlockError is the failure of an outermost group in which everything that could
-// continue waits for claims that can never be met, because what they need is held by
-// nodes that wait in the same way, in this run or in others.
-//
-// Runs that lock each other are found by the last of them to wait. A deadlock is not
-// found while a call or an event might still end it, even if neither ever will: a call
-// that waits for another run, or an event that only a waiting node would set.
+// continue waits for claims that can never be met, because nodes that wait in the
+// same way hold what they need, in this run or in others. Of several runs, the last
+// to wait finds it. It is not found while a call or an event might still end it, even
+// if neither ever will.
 type DeadlockError struct {
 	Waits []ClaimWait // by Node
 }
@@ -27,12 +25,12 @@ type ClaimWait struct {
 	Weight   int
 	Capacity int // 0: none, or nothing can start now
 
-	// Holders says who has how much, as "a/b: 2": the first few nodes of the same run,
-	// in the order of their starts, and then the others in all.
+	// Holders says who has how much, as "a/b: 2": the first few nodes of the same
+	// run, in the order of their starts, and the sum of the others.
 	Holders []string
 }
 
-// Error says which nodes wait for what, and which node has it. It names the first few.
+// Error says which nodes wait for what, and who has it. It names the first few.
 func (e *DeadlockError) Error() string {
 	const most = 10
 	var b strings.Builder

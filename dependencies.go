@@ -12,21 +12,20 @@ import (
 	"github.com/steptask/scheduler/internal/index"
 )
 
-// Dependencies is a graph of nodes that require one another. Wherever the graph leaves
-// a choice, the order in which the nodes were entered decides, so every result is
-// deterministic. The zero Dependencies is empty and ready for use. It must not be
-// copied after its first use.
+// Dependencies is a graph of nodes that require one another. Wherever the graph
+// leaves a choice, the order in which the nodes were entered decides. The zero
+// Dependencies is empty and ready for use. It must not be copied after its first use.
 //
 // A group uses the graph as it is when the group is made. Any number of groups can be
-// made from the same Dependencies, in both directions.
+// made of it, in both directions.
 //
-// Add must not run concurrently with any other method; the others may run concurrently.
-// An unknown key is no error: it requires nothing and nothing requires it. A key that
-// cannot be compared panics, as in a map; a NaN is a new node in each edge and is never
-// found. Sequences show the graph as it is when a loop begins, and can be used again.
+// Add must not run concurrently with any other method; the others may run
+// concurrently. An unknown key requires nothing and nothing requires it. A key that
+// cannot be compared panics, as in a map; a NaN is a new node in each edge. Sequences
+// show the graph as it is when a loop begins, and can be used again.
 //
-// After an Add, the first call other than Len, Contains and Nodes takes a pass over the
-// whole graph. So add everything first, then ask.
+// After an Add, the first call other than Len, Contains and Nodes takes a pass over
+// the whole graph. So add everything first, then ask.
 type Dependencies[K comparable] struct {
 	// What was added last, and is not in index and edges yet: many keys are
 	// numbered faster together than one by one.
@@ -63,12 +62,11 @@ func (d *Dependencies[K]) must() {
 	}
 }
 
-// Add records that requirer requires each of required, and enters the nodes that are
-// new, the required node of an edge before the requirer. Without required nodes it only
-// enters requirer. Adding an edge again has no effect. A cycle is not refused here, but
-// by [Dependencies.Validate] and when a group is made.
-//
-// Add, or the first call after it, panics beyond 2³¹-1 nodes or edges.
+// Add records that requirer requires each of required. It enters the nodes that are
+// new, those required before the requirer. Without required nodes it only enters
+// requirer. Adding an edge again has no effect. A cycle is refused by
+// [Dependencies.Validate] and when a group is made. Beyond 2³¹-1 nodes or edges Add,
+// or the first call after it, panics.
 func (d *Dependencies[K]) Add(requirer K, required ...K) {
 	d.change()
 	if len(required) == 0 {
@@ -193,25 +191,23 @@ func (d *Dependencies[K]) Nodes() iter.Seq[K] {
 }
 
 // All yields the nodes in topological order, the key order of a group: repeatedly the
-// earliest-added node whose requirements have all been yielded. In a graph with a cycle
-// it ends when there is no such node.
+// earliest-added node whose requirements have all been yielded. It ends when a cycle
+// leaves no such node.
 func (d *Dependencies[K]) All() iter.Seq[K] {
 	return func(yield func(K) bool) { slices.Values(d.walk(forwards).keys)(yield) }
 }
 
 // Backward yields the nodes in the key order of a reverse group: repeatedly the
-// earliest-added node whose requirers have all been yielded. This is in general not the
-// reverse of [Dependencies.All]. It ends at a cycle as All does.
+// earliest-added node whose requirers have all been yielded, which is in general not
+// the reverse of [Dependencies.All]. It ends at a cycle as All does.
 func (d *Dependencies[K]) Backward() iter.Seq[K] {
 	return func(yield func(K) bool) { slices.Values(d.walk(backwards).keys)(yield) }
 }
 
-// Requires yields the nodes that k requires directly, in the order in which they were
-// added.
+// Requires yields the nodes that k requires directly, in the order of Add.
 func (d *Dependencies[K]) Requires(k K) iter.Seq[K] { return d.neighbours(k, backwards) }
 
-// RequiredBy yields the nodes that require k directly, in the order in which they were
-// added.
+// RequiredBy yields the nodes that require k directly, in the order of Add.
 func (d *Dependencies[K]) RequiredBy(k K) iter.Seq[K] { return d.neighbours(k, forwards) }
 
 func (d *Dependencies[K]) neighbours(k K, way direction) iter.Seq[K] {
@@ -239,9 +235,8 @@ func (d *Dependencies[K]) Roots() iter.Seq[K] {
 	return d.where(func(g *digraph.Graph, number int32) bool { return len(g.Row(number)) == 0 })
 }
 
-// Undeclared yields the nodes that are required but were never the requirer of an Add,
-// in order of entry. In a graph that was read from a file, or of [DependenciesOf],
-// these are the names that are used but not defined.
+// Undeclared yields the nodes that are required but were never the requirer of an
+// Add, in order of entry: the names in a file that are used but not defined.
 func (d *Dependencies[K]) Undeclared() iter.Seq[K] {
 	return func(yield func(K) bool) {
 		g := d.graph(forwards)
@@ -279,8 +274,7 @@ func (d *Dependencies[K]) Edges() iter.Seq2[K, K] {
 	}
 }
 
-// String returns one line for each node in order of entry, such as "web -> db, cache"
-// if it requires two others.
+// String returns a line for each node in order of entry, such as "web -> db, cache".
 func (d *Dependencies[K]) String() string {
 	keys := d.keys()
 	return graphText(d.graph(backwards), func(number int32) any { return keys[number] })
@@ -305,8 +299,8 @@ func graphText(g *digraph.Graph, key func(number int32) any) string {
 }
 
 // Validate returns nil if the graph has no cycle, and otherwise a
-// [*CircularDependencyError] with one of the shortest cycles, always the same one. It
-// takes linear time, except in large graphs with many cycles and no short one.
+// [*CircularDependencyError]. It takes linear time, except in large graphs with many
+// cycles and no short one.
 func (d *Dependencies[K]) Validate() error {
 	if d == nil {
 		return &OptionError{Option: "deps", Reason: "nil Dependencies"}

@@ -16,19 +16,18 @@ import (
 // of w.
 func (d *Dependencies[K]) WriteDOT(w io.Writer) error { return d.diagram().writeDOT(w) }
 
-// WriteMermaid writes the graph as a Mermaid flowchart, as WriteDOT does for Graphviz.
-// Nodes on a cycle are in the class cycle, which is red, and its edges are thick.
+// WriteMermaid writes the graph as a Mermaid flowchart. Nodes on a cycle are in the
+// class cycle, which is red, and its edges are thick. The error is that of w.
 func (d *Dependencies[K]) WriteMermaid(w io.Writer) error { return d.diagram().writeMermaid(w) }
 
-// WriteDOT writes the group's graph in the language of Graphviz, with the state of each
-// node as text and colour, and an arrow from each requirer to what it requires, also in
-// a reverse group. The error is that of w.
+// WriteDOT writes the graph as [Dependencies.WriteDOT] does, with the state of each
+// node as text and colour, and arrows in the same direction even in a reverse group.
 func (g *DependencyTaskGroup[K]) WriteDOT(w io.Writer) error {
 	return g.in("scheduler: DependencyTaskGroup.WriteDOT of nil").diagram().writeDOT(w)
 }
 
-// WriteMermaid writes the same as WriteDOT as a Mermaid flowchart. The class of a
-// node is its state, with "timedOut" in one word.
+// WriteMermaid writes the same as a Mermaid flowchart. The class of a node is its
+// state, with "timedOut" in one word.
 func (g *DependencyTaskGroup[K]) WriteMermaid(w io.Writer) error {
 	g.must("scheduler: DependencyTaskGroup.WriteMermaid of nil")
 	return g.engine.diagram().writeMermaid(w)

@@ -47,10 +47,10 @@
 // A call is a function given to Walk, Blocking, Fetch, Call or Poll, such as a request
 // to a cloud. It runs on another goroutine and may block; its task is parked meanwhile.
 //
-// A task ends in one of three ways: it succeeds, it fails, or it is closed. Stop gives
-// it a notice that it should end soon, grace is how long it may then continue, and
-// Close ends it. An error can be thrown into a task where it has yielded: a
-// [*Timeout], or one from outside with [TaskRunner.Interrupt].
+// A task succeeds, fails, or is closed. Stop gives it a notice that it should end soon,
+// grace is how long it may then continue, and Close ends it. An error can be thrown into
+// a task where it has yielded: a [*Timeout], or one from outside with
+// [TaskRunner.Interrupt].
 //
 // The path of a node is the keys that lead to it from the outermost group, with slashes
 // between them: "site-a/server".
@@ -64,11 +64,10 @@
 //     after its end.
 //   - When a run returns, every task that it started has ended, and every goroutine and
 //     coroutine that it started is gone, except for calls that Abandon left behind.
-//   - No failure is lost: each is kept, names its node, and is told apart from its
-//     victims.
+//   - No failure is lost: each is kept and names its node.
 //   - Waiting costs nothing: a round takes time in proportion to the tasks that are due.
 //   - Claims that can never be met do not hang a run: it fails with a [*DeadlockError],
-//     which names what is not found.
+//     unless a call or an event might still end the wait.
 //
 // # Duties of the caller
 //
@@ -81,23 +80,22 @@
 //     misuse, such as Add or Stop from another goroutine, is a data race.
 //  3. Call Step until it says done, or Cancel: a runner that is dropped halfway leaves its
 //     coroutines and calls behind. Run does this by itself.
-//  4. Give a grace to tasks that need time to end. Without it they are closed at once.
+//  4. Give a grace to tasks that need time to end.
 //  5. Pass no nil where something is required, and nothing negative where that has no
 //     meaning: functions without an error panic, with a sentence that says what is wrong.
 //
 // # What blocks, and what runs task code
 //
-//	                                    blocks          runs code of tasks   reads the clock
+//	                                     blocks          runs code of tasks   reads the clock
 //	Run, TaskRunner.Run, RunToCompletion until the end   yes                  yes
-//	TaskRunner.Start                    no (a)          yes                  if it has a Clock or a limit
-//	TaskRunner.Step                     no (a)          yes                  if a time depends on it
-//	TaskRunner.Cancel, Close of tasks   no (b)          Close                no
-//	TaskRunner.Stop, CancelAfter        no              no                   yes
-//	TaskRunner.Due, Interrupt, Kill     no              no                   no
-//	TaskRunner.Post                     no              no                   no
-//	Event.Set                           no              no                   no
-//	NewDependencyTaskGroup              no              no (c)               no
-//	Coroutine.Yield, Await, Call        gives up the step
+//	TaskRunner.Start                     no (a)          yes                  if it has a Clock or a limit
+//	TaskRunner.Step                      no (a)          yes                  if a time depends on it
+//	TaskRunner.Cancel, Close of tasks    no (b)          Close                no
+//	TaskRunner.Stop, CancelAfter         no              no                   yes
+//	TaskRunner.Due, Interrupt, Kill      no              no                   no
+//	TaskRunner.Post, Event.Set           no              no                   no
+//	NewDependencyTaskGroup               no              no (c)               no
+//	Coroutine.Yield, Await, Call         gives up the step
 //
 //	(a) if the tasks keep duty 1
 //	(b) except that it waits for calls
@@ -105,55 +103,52 @@
 //
 // # How a run ends
 //
-//	                       from         notice     grace         what still starts   Run returns
+//	                       from         notice     grace    what still starts   Run returns
 //	DependencyTaskGroup.
-//	  Drain                the driver   no         no end        nothing             ErrDrained, if something is left
-//	TaskRunner.Stop(err)   the driver   yes        Grace         nothing (a)         err
-//	end of Run's context   any          yes        Grace         nothing (a)         its cause
-//	RunnerOptions.Timeout  the clock    to groups  Grace         nothing in groups   *Timeout
-//	Interrupt(err)         any          no (b)     no            as the task likes   what the task makes of err
-//	Kill                   any          no         no            nothing             ErrCancelled
-//	Cancel                 the driver   no         no            nothing             (c) ErrCancelled from Err
-//	CancelAfter(d)         the driver   no         d             everything          ErrCancelled
+//	  Drain                the driver   no         no end   nothing             ErrDrained, if something is left
+//	TaskRunner.Stop(err)   the driver   yes        Grace    nothing (a)         err
+//	end of Run's context   any          yes        Grace    nothing (a)         its cause
+//	RunnerOptions.Timeout  the clock    to groups  Grace    nothing in groups   *Timeout
+//	Interrupt(err)         any          no (b)     no       as the task likes   what the task makes of err
+//	Kill                   any          no         no       nothing             ErrCancelled
+//	Cancel                 the driver   no         no       nothing             (c) ErrCancelled from Err
+//	CancelAfter(d)         the driver   no         d        everything          ErrCancelled
 //
 //	(a) unless [Shield] protects it; a clean-up of [Finally] is
 //	(b) it stops a group as a failure does: with notice and the group's grace
 //	(c) Cancel itself returns the error of Close
 //
-// From other goroutines [TaskRunner.Post] calls a function on the driver. In each row,
-// failures are joined with the result, and a second end adds to the first: a Kill in the
-// grace of a Stop returns both.
+// In each row, failures are joined with the result, and a second end adds to the first:
+// a Kill in the grace of a Stop returns both.
 //
 // Tasks without a grace, and those whose grace has passed, are closed. The context of a
 // call lasts until then; with [RunnerOptions.EndCalls] it ends with the notice. A
 // Timeout of a runner or node, or another error that is thrown in, ends it at once where
-// no group is in between. A call that ignores its context delays the end and nothing
-// else.
+// no group is in between. A call that ignores its context only delays the end.
 //
 // In a [Snapshot] of an unfinished group, the nodes that succeeded are completed, and
-// the others that had started are started; a resume runs these again. After Drain
-// every node that had started has ended by itself.
+// the others that had started are started; a resume runs these again. After Drain every
+// node that had started has ended by itself.
 //
 // # What a notice does
 //
 // A notice is a [*StopError]. It is a state: a task that begins later finds it with
 // [StopCause] or [Coroutine.Stopping].
 //
-//	                                  the failure of another node   the stop of the run
-//	a running task                    continues for the grace       the same
-//	its calls and polls               continue                      the same
-//	Retry                             makes no new attempt          the same
-//	Sequence                          continues                     starts no other task, ends with the notice
-//	a running group inside            continues to its end          starts nothing more, passes the notice on
-//	a group inside that begins        as if it had been running     starts nothing, ends with the notice
-//	a task behind a Shield            continues                     the same
+//	                              the failure of another node   the stop of the run
+//	a running task                continues for the grace       the same
+//	its calls and polls           continue                      the same
+//	Retry                         makes no new attempt          the same
+//	Sequence                      continues                     starts no other task, ends with the notice
+//	a running group inside        continues to its end          starts nothing more, passes the notice on
+//	a group inside that begins    as if it had been running     starts nothing, ends with the notice
+//	a task behind a Shield        continues                     the same
 //
 // A task that returns the notice, possibly wrapped, is cancelled. If it returns another
 // error, or joins one, it has failed. If it returns nil, it has succeeded.
 //
 // # From OpenStack Heat
 //
-// The behaviour comes from Heat's scheduler, which has driven the resources of clouds
-// for a decade. It was recorded, and the package's tests replay the records.
-// docs/heat.md has Heat's names beside these, and what differs.
+// The behaviour is that of OpenStack Heat's scheduler, recorded and replayed by the
+// package's tests. docs/heat.md has Heat's names beside these, and what differs.
 package scheduler

@@ -13,24 +13,23 @@ var (
 	// ErrStarted is returned when a runner is started a second time.
 	ErrStarted = errors.New("scheduler: already started")
 
-	// ErrNotStarted is returned by a step of a runner that has not been started.
+	// ErrNotStarted is returned by a step of a runner that was not started.
 	ErrNotStarted = errors.New("scheduler: not started")
 
-	// ErrCancelled is returned when a cancelled runner is started, and is the cause of
-	// a stop without one.
+	// ErrCancelled is returned when a cancelled runner is started, and is the cause
+	// of a stop without one.
 	ErrCancelled = errors.New("scheduler: cancelled")
 
 	// ErrEnded is returned by a step of a task that has ended.
 	ErrEnded = errors.New("scheduler: already ended")
 
-	// ErrClosed is returned by a coroutine's Yield and Await when it is being closed.
-	// It must then return; ErrClosed and errors that only wrap it are removed from its
-	// result. It is also the cause of the context of a call that is being closed, and
-	// therefore matches [context.Canceled].
+	// ErrClosed is returned by a coroutine's Yield and Await when it is being closed,
+	// and it must then return: see [Wrap]. It is also the cause of the context of a
+	// call that is being closed, and matches [context.Canceled].
 	ErrClosed error = closedError{}
 
-	// ErrIgnoredClose is returned by Close when a coroutine yielded although it was
-	// being closed, and was ended by force.
+	// ErrIgnoredClose is returned by Close of a coroutine that yielded while being
+	// closed.
 	ErrIgnoredClose = errors.New("scheduler: coroutine yielded while being closed, and was ended by force")
 
 	// ErrNoYield fails a task whose step returned the zero Yield and no error.
@@ -40,20 +39,18 @@ var (
 	// dependents. This is not a failure.
 	ErrSkip = errors.New("scheduler: skip")
 
-	// ErrDrained is the result of a group that was drained before all its nodes had
-	// started.
+	// ErrDrained is the result of a group that was drained with nodes left to start.
 	ErrDrained = errors.New("scheduler: drained")
 
-	// ErrNilTask is the error where a Task is nil: of a node, an Await, or a
-	// combination.
+	// ErrNilTask is the error where a Task is nil.
 	ErrNilTask = errors.New("scheduler: nil task")
 
 	// ErrAborted is the outcome of a runner whose task panicked or called
 	// runtime.Goexit.
 	ErrAborted = errors.New("scheduler: task panicked or ended its goroutine")
 
-	// ErrGoexit is the error of a call that called runtime.Goexit, as testing.T.FailNow
-	// does.
+	// ErrGoexit is the error of a call that called runtime.Goexit, as
+	// testing.T.FailNow does.
 	ErrGoexit = errors.New("scheduler: call ended its goroutine with runtime.Goexit")
 )
 
@@ -104,9 +101,9 @@ func (g *ExceptionGroup) Error() string {
 // Unwrap returns the errors.
 func (g *ExceptionGroup) Unwrap() []error { return g.Errors }
 
-// Split divides the errors into those that match and the others, each in order; a half
-// without errors is nil. A nested ExceptionGroup that does not match as a whole is
-// divided too, and each part keeps its place and its node.
+// Split divides the errors into those that match and the others, each in order; a
+// half without errors is nil. A nested ExceptionGroup that does not match as a whole
+// is divided too, and each part keeps its place and its node.
 func (g *ExceptionGroup) Split(match func(error) bool) (matching, rest *ExceptionGroup) {
 	mustHaveFunc(match == nil, "ExceptionGroup.Split")
 	if g == nil {
@@ -191,9 +188,8 @@ type TaskError struct {
 	ofClose  bool // and the task failed when it was closed, which is not to stop what is around
 }
 
-// Error returns the key and the error, or, of a task of [All], which has no key, its
-// description and the error. A prefix that the error's text has already is not
-// repeated.
+// Error returns the key and the error; of a task of [All], its description and the
+// error. A prefix that the error's text has already is not repeated.
 func (e *TaskError) Error() string {
 	name := fmt.Sprint(e.Key)
 	if e.isNumber && e.Task != "" {
@@ -230,8 +226,7 @@ func (e *TaskError) with(err error) *TaskError {
 func (e *TaskError) Unwrap() error { return e.Err }
 
 // Causes returns the errors that tasks failed with, in order, without the [TaskError]
-// and [ExceptionGroup] around them. A joined error is taken apart; any other is
-// returned as it is.
+// and [ExceptionGroup] around them. A joined error is taken apart.
 func Causes(err error) []error {
 	switch e := err.(type) { //nolint:errorlint // One level at a time.
 	case nil:
@@ -261,9 +256,9 @@ type OptionError struct {
 // Error names the option and the reason.
 func (e *OptionError) Error() string { return "scheduler: " + e.Option + ": " + e.Reason }
 
-// NestedRunError is returned by a blocking run that was called inside a step of another
-// run, which it would block. Use [Coroutine.Await] or [Subrun] instead, or make the run
-// inside [Blocking].
+// NestedRunError is returned by a blocking run that was called inside a step of
+// another run, which it would block. Use [Coroutine.Await] or [Subrun] instead, or
+// make the run inside [Blocking].
 type NestedRunError struct {
 	Outer string // the run whose step made the call
 	Inner string // the run that was refused
@@ -274,10 +269,9 @@ func (e *NestedRunError) Error() string {
 	return fmt.Sprintf("scheduler: blocking run of %s inside a step of %s", e.Inner, e.Outer)
 }
 
-// Interrupted reports whether err only means that a task has to end: it is being closed
-// ([ErrClosed]), its time has passed (a [*Timeout]), or it was asked to stop (a
-// [*StopError]). A task checks it before it handles an error or tries again. It is
-// false if a failure is joined to err.
+// Interrupted reports whether err only means that a task has to end: it is an
+// [ErrClosed], a [*Timeout] or a [*StopError], and no failure is joined to it. A task
+// checks it before it handles an error or tries again.
 func Interrupted(err error) bool {
 	return err != nil && dropAll(err, func(e error) bool {
 		switch e.(type) { //nolint:errorlint // One level at a time.

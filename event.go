@@ -6,12 +6,11 @@ import (
 )
 
 // Event is a latch that tasks wait for with [On]. Once set it stays set until
-// [Event.Reset], so it does not matter whether a task begins to wait before or
-// after it is set. The zero Event is ready for use and not set.
+// [Event.Reset], so it does not matter which comes first, the wait or the Set. The
+// zero Event is ready for use and not set. It must not be copied after its first use.
 //
-// Set may be called from any goroutine, repeatedly and concurrently. The other
-// methods belong to the goroutine that drives the run. An Event must not be copied
-// after its first use.
+// Any goroutine may call Set, repeatedly and concurrently. The other methods are for
+// the goroutine that drives the run.
 type Event struct {
 	set   atomic.Bool
 	marks atomic.Uint32
@@ -51,8 +50,8 @@ type waiter struct {
 }
 
 // Set sets the event and wakes all tasks that wait for it. It does not block and runs
-// no task code: the driver of each run steps the woken tasks in its next round, all in
-// the same round and in key order, even if they are in several groups.
+// no task code: each driver steps the woken tasks in its next round, all in the same
+// one and in key order, even if they are in several groups.
 func (e *Event) Set() {
 	if e == nil {
 		panicNil("Event.Set")

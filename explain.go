@@ -45,9 +45,8 @@ func (g *DependencyTaskGroup[K]) Explain() iter.Seq[Explanation[K]] {
 	}
 }
 
-// ExplainNode is Explain for one node; for an unknown key the State is 0. It takes time
-// in proportion to the node's requirements and, with Claims, the nodes that wait for
-// theirs.
+// ExplainNode is Explain for one node; for an unknown key the State is 0. It takes
+// time in proportion to the node's requirements and the nodes that wait for claims.
 func (g *DependencyTaskGroup[K]) ExplainNode(k K) Explanation[K] {
 	g.must("scheduler: DependencyTaskGroup.ExplainNode of nil")
 	p, ok := g.plan.find(k)

@@ -8,22 +8,21 @@ import (
 	"time"
 )
 
-// ErrNotNeeded is the cause of the notice to a task that is not needed any more: in
-// [First] because another one has won, after [Ready] because all that require the node
-// have ended.
+// ErrNotNeeded is the cause of a notice after [First] has been won by another task,
+// or when all nodes that require a [Ready] one have ended.
 var ErrNotNeeded = errors.New("scheduler: not needed any more")
 
-// First returns a [Task] that runs tasks side by side until the first of them succeeds,
-// and then succeeds. The others get a notice with [ErrNotNeeded] and the grace of the
-// nearest node or runner, or are closed if there is none; tasks that have not started
-// never do. First ends when all have ended. What the others fail with is not part of
+// First returns a [Task] that runs tasks concurrently and succeeds when the first of
+// them has succeeded and the others have ended. These get a notice with
+// [ErrNotNeeded] and the grace of the nearest node or runner, or are closed if there
+// is none; tasks that have not started never do. What they fail with is not part of
 // the result.
 //
-// If none succeeds, the result is an [*ExceptionGroup] of all failures in order of
-// occurrence, each a [*TaskError] whose key is the number of the task, or [ErrSkip] if
-// all tasks skipped themselves. A timeout, a stop and a close reach all tasks, as in a
-// [DependencyTaskGroup] with AggregateErrors. Without tasks First fails with an
-// [*OptionError], and with a nil Task among them with [ErrNilTask].
+// If none succeeds, the result is an [*ExceptionGroup] of the failures as
+// [*TaskError] with the number of the task as key, or [ErrSkip] if all tasks skipped
+// themselves. A timeout, a stop and a close reach all tasks, as in a group with
+// AggregateErrors. Without tasks First fails with an [*OptionError], and with a nil
+// Task among them with [ErrNilTask].
 func First(tasks ...Task) Task {
 	if len(tasks) == 0 {
 		return failing(&OptionError{Option: "First", Reason: "no tasks"})
@@ -94,12 +93,14 @@ func (f *first) decide(ctx context.Context, y Yield, err error) (Yield, error) {
 	return y, err
 }
 
-// WithTimeout returns a [Task] that runs task with a time limit of its own, counted
-// from its first step. After limit a [*Timeout] is thrown into task, which then has the
-// grace that the nearest node or runner around it had at the first step. The Timeout is
-// the error of the task, even if it is swallowed, unless task answers it with another
-// one; what task fails with after it is joined. Limits further out stay in force. A limit
-// of 0 is none, and a negative one has passed at once.
+// WithTimeout returns a [Task] that runs task with a time limit, counted from its
+// first step. Then a [*Timeout] is thrown into task, which may continue for the grace
+// of the nearest node or runner. The Timeout is the error of the task even if task
+// swallows it.
+//
+// If task answers with another error, that is the result, and what task fails with
+// later is joined to the Timeout. The grace is that of the first step. Limits further
+// out stay in force. A limit of 0 is none, and a negative one has passed at once.
 func WithTimeout(limit time.Duration, task Task) Task {
 	mustHaveTask(task, "WithTimeout")
 	r := NewTaskRunner(task, &RunnerOptions{Timeout: limit})

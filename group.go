@@ -7,33 +7,34 @@ import (
 )
 
 // GroupOptions are the options of a [DependencyTaskGroup]. A zero field is off.
-// Functions are called on the driving goroutine; Completed, Priority and Estimate once
-// for each node when the group is made.
+// Functions are called on the driving goroutine; Completed, Priority and Estimate
+// once for each node when the group is made.
 type GroupOptions[K comparable] struct {
 	// Name is the group's name in errors, logs and explanations.
 	Name string
 
-	// Reverse walks the graph from requirers to required nodes: the order of deletion.
+	// Reverse walks the graph from requirers to required nodes: the order of
+	// deletion.
 	Reverse bool
 
-	// AggregateErrors continues after a failure with the nodes that do not depend on
-	// the failed one, and reports all failures at the end.
+	// AggregateErrors lets a failure skip only the nodes that depend on it, and
+	// reports all failures at the end.
 	AggregateErrors bool
 
-	// OnError decides after each failure, in place of AggregateErrors. err is the
-	// task's own, without the [*TaskError]. The result is an [*ExceptionGroup] without
-	// the failures that were ignored.
+	// OnError decides after each failure, in place of AggregateErrors; err is without
+	// the [*TaskError]. The result is an [*ExceptionGroup] without the ignored
+	// failures.
 	OnError func(k K, err error) Disposition
 
 	// Grace is how long running tasks may continue after a failure or a thrown error
-	// has stopped the group, and a task after its own Timeout. 0 inherits the Grace of
-	// the nearest runner that has one. Without any, and with [NoGrace], tasks are
+	// has stopped the group, and a task after its own Timeout. 0 inherits the Grace
+	// of the nearest runner that has one. Without any, and with [NoGrace], tasks are
 	// closed at once.
 	Grace time.Duration
 
 	// GraceFor is the Grace of a node; zero or less means none. It is called for all
 	// running nodes, in key order, when the group stops, and again in each later step
-	// in which a node fails. That of a service counts from its own notice: see [Ready].
+	// in which a node fails.
 	GraceFor func(k K) time.Duration
 
 	// Timeout is the time limit of a node from its start. 0 means none; a negative
@@ -41,57 +42,56 @@ type GroupOptions[K comparable] struct {
 	// handles it: then the task's result is the node's.
 	Timeout func(k K) time.Duration
 
-	// When decides whether a node starts. It is called once for each node, in key order
-	// and before Limit and Claims, when everything that the node requires has ended or
-	// is ready. required yields the required nodes in the walked direction, in key
-	// order. With When a node is skipped only once all that it requires has ended, and
-	// a node that Completed names counts as done even if something that it requires has
-	// failed. After a stop When is not called. A panic is one of the node.
+	// When decides whether a node starts. It is called once for each node, in key
+	// order and before Limit and Claims, when everything that the node requires has
+	// ended or is ready; required yields that in key order. After a stop it is not
+	// called. A panic is one of the node.
+	//
+	// With When a node is skipped only once all that it requires has ended, and a
+	// node that Completed names counts as done even if something that it requires has
+	// failed.
 	When func(k K, required iter.Seq2[K, State]) Verdict
 
-	// Limit is the largest number of nodes that may run at the same time, without those
-	// of groups inside. It stays as it is; [Limiter.SetCapacity] changes one that nodes
-	// claim.
+	// Limit is the largest number of nodes that may run at the same time, without
+	// those of groups inside. For a limit that changes use Claims.
 	Limit int
 
-	// Claims returns what a node holds of shared Limiters from its start to its end:
-	// see [Limiter]. It is called once, when all that the node requires is done.
-	// Weights on the same Limiter are added up. Invalid claims, and claims above every
-	// capacity that the Limiter has had, fail the node with an [*OptionError]; claims
-	// that can never be met fail the outermost group with a [*DeadlockError].
+	// Claims returns what a node holds of shared [Limiter]s from its start to its
+	// end. It is called once, when all that the node requires is done. Weights on the
+	// same Limiter are added up. Invalid claims, and claims above every capacity that
+	// the Limiter has had, fail the node with an [*OptionError].
 	Claims func(k K) []Claim
 
 	// Priority decides which node starts first where Limit or Claims make nodes wait:
-	// the highest, and among equal ones the one with the longest remaining path by
-	// Estimate. A node is at least as urgent as those that require it.
+	// the highest, and among equal ones as Estimate says. A node is at least as
+	// urgent as those that require it.
 	Priority func(k K) int
 
-	// Estimate is how long a node will take; negative means 0. Where Limit or Claims
-	// make nodes wait, the node with the longest remaining path starts first.
+	// Estimate is how long a node will take; negative means 0. Where nodes wait, the
+	// one with the longest remaining path starts first.
 	Estimate func(k K) time.Duration
 
-	// KeepOpen allows [DependencyTaskGroup.Add]. A group with nothing to do then waits
-	// until nodes are added, [DependencyTaskGroup.CloseInput] is called, or it is
-	// drained or stopped. If it is stopped with its input open, the notice is its
-	// result, even if all nodes have succeeded.
+	// KeepOpen allows [DependencyTaskGroup.Add]. A group with nothing to do waits
+	// until it is given nodes, is drained or stopped, or
+	// [DependencyTaskGroup.CloseInput] is called. If it is stopped with its input
+	// open, the notice is its result, even if all nodes have succeeded.
 	KeepOpen bool
 
-	// Completed reports whether a node counts as done, so that it never starts: to
-	// resume a run, or to roll it back. Nodes that require it still wait for the nodes
+	// Completed reports whether a node counts as done and never starts, to resume or
+	// roll back a run: see [Snapshot]. Nodes that require it still wait for the nodes
 	// that it requires itself. It is called in key order.
 	Completed func(k K) bool
 
-	// Budget is the largest number of nodes that one step of the group steps. The next
-	// step continues there, and is due at once. Order and rounds do not change.
+	// Budget is the largest number of nodes that one step of the group steps. The
+	// next step continues there, and is due at once. Order and rounds do not change.
 	Budget int
 
-	// SlowStep is the longest time that a step of a node may take by the run's clock
-	// before the Observer gets a record of kind [SlowStep].
+	// SlowStep is the longest time that a step of a node may take, by the run's
+	// clock, without a record of kind [SlowStep].
 	SlowStep time.Duration
 
 	// Context returns the context for the steps of a node, made from ctx with
-	// context.WithValue: only its values count. It is called once, when the node
-	// starts.
+	// context.WithValue: only its values count. It is called when the node starts.
 	Context func(ctx context.Context, k K) context.Context
 
 	// EndCalls is [RunnerOptions.EndCalls] for the calls inside the group.
@@ -100,53 +100,53 @@ type GroupOptions[K comparable] struct {
 	// Abandon is [RunnerOptions.Abandon] for the calls inside the group. 0 inherits it.
 	Abandon time.Duration
 
-	// RecoverPanics makes a panic of a task the error of its node, a [*PanicError],
-	// instead of closing the group and propagating.
+	// RecoverPanics makes a panic of a task the error of its node, a [*PanicError].
 	RecoverPanics bool
 
-	// Observer is told of everything that happens in the group, and in groups inside
+	// Observer is told of everything that happens in the group and in groups inside
 	// it.
 	Observer Observer
 }
 
 // DependencyTaskGroup is a [Task] that runs one task for each node of a dependency
-// graph. A node starts when everything that it requires is done.
+// graph. A node starts when everything that it requires is done. The first failure
+// stops the group: no node starts any more, pending nodes are cancelled, and running
+// ones get a notice and their grace, or are closed if they have none. With
+// AggregateErrors a failure only skips the nodes that depend on it, directly or not.
+//
+// The result is the first failure, a [*TaskError], or with AggregateErrors an
+// [*ExceptionGroup] of all failures in order of occurrence, even if there is only
+// one. Failures of nodes in groups inside are joined to it, whatever ends the group
+// inside.
+//
+// An error thrown into the group stops it in either mode and is the result, with the
+// first failure joined. A [*Timeout] closes all tasks at once, unless the runner has
+// a grace.
 //
 // A step of the group is a round. First each running node that is due gets one step;
-// then each node that can start gets its first one. A node that ends in it frees its
-// dependents in the same round. Both passes follow the key order: the topological order
-// in the walked direction, with ties broken by the order of entry.
+// then each node that can start gets its first one. A node that ends frees its
+// dependents in the same round. Both passes follow the key order: the topological
+// order in the walked direction, with ties broken by the order of entry.
 //
-// The first failure stops the group. No node starts any more, pending nodes are
-// cancelled, and running nodes get a notice and their grace, or are closed if they have
-// none. The result is the first failure, a [*TaskError]. With AggregateErrors a failure
-// only skips the nodes that depend on it, directly or not, and the result is an
-// [*ExceptionGroup] of all failures in order of occurrence, even if there is only one.
+// A node that has to end, but has a call that has not returned, is [StateClosing]: it
+// keeps its place in Limit and its claims, and everything else continues. A Timeout
+// is a failure of the node at once; an error that the task returns later is joined to
+// it.
 //
-// An error thrown into the group stops it in either mode. It is the result, with the
-// first failure joined to it. A [*Timeout] closes all tasks at once, unless the runner
-// has a grace. Failures of nodes in groups inside are joined to the result, whatever
-// ends the group inside; [DependencyTaskGroup.Errors] has all failures.
-//
-// A node that has to end and has a call that has not returned is [StateClosing]: it
-// keeps its place in Limit and its claims, and everything else continues. A Timeout is
-// a failure of the node at once; the error that the task returns later is joined to it.
-//
-// A group is run once. All methods are for the driving goroutine: between two steps, or
-// in steps of its nodes. A panic of a task propagates after the other tasks have been
-// closed.
+// A group is run once. All methods are for the driving goroutine: between two steps,
+// or in steps of its nodes. A panic of a task propagates after the other tasks have
+// been closed.
 type DependencyTaskGroup[K comparable] struct {
 	engine engine
 	plan   *plan[K]
 	input  *inputOptions[K] // nil: it is not KeepOpen
 }
 
-// NewDependencyTaskGroup returns a group for the nodes of deps as they are now. task is
-// called for a node when the node starts. nil options are the defaults.
-//
-// It returns a [*CircularDependencyError] if deps has a cycle, and an [*OptionError] if
-// deps or task is nil or an option is invalid. It takes time in proportion to the
-// graph, and much less for a second group of the same graph and direction.
+// NewDependencyTaskGroup returns a group for the nodes of deps as they are now. task
+// is called for a node when the node starts. nil options are the defaults. The error
+// is a [*CircularDependencyError] if deps has a cycle, and an [*OptionError] if deps
+// or task is nil or an option is invalid. It takes time in proportion to the graph,
+// and much less for a second group of the same graph and direction.
 func NewDependencyTaskGroup[K comparable](
 	deps *Dependencies[K], task func(K) Task, opts *GroupOptions[K],
 ) (*DependencyTaskGroup[K], error) {
@@ -177,8 +177,8 @@ func NewDependencyTaskGroup[K comparable](
 // small enough to be inlined where a Task is called. If they were not, every type of
 // key would bring the code of all methods of a group into a program.
 
-// Step makes one round: see [DependencyTaskGroup]. The Yield reports when Step should
-// next be called. A group that has ended returns [ErrEnded].
+// Step makes one round. The Yield reports when Step should next be called. A group
+// that has ended returns [ErrEnded].
 func (g *DependencyTaskGroup[K]) Step(ctx context.Context) (Yield, error) {
 	if g == nil {
 		panic("scheduler: DependencyTaskGroup.Step of nil")
@@ -186,8 +186,8 @@ func (g *DependencyTaskGroup[K]) Step(ctx context.Context) (Yield, error) {
 	return g.engine.Step(ctx)
 }
 
-// Throw handles an error thrown into the group; see [DependencyTaskGroup]. No node is
-// stepped, and tasks see the error only as the cause of their notice.
+// Throw handles an error thrown into the group. No node is stepped, and tasks see the
+// error only as the cause of their notice.
 func (g *DependencyTaskGroup[K]) Throw(ctx context.Context, err error) (Yield, error) {
 	if g == nil {
 		panic("scheduler: DependencyTaskGroup.Throw of nil")
@@ -195,10 +195,10 @@ func (g *DependencyTaskGroup[K]) Throw(ctx context.Context, err error) (Yield, e
 	return g.engine.Throw(ctx, err)
 }
 
-// Stop passes a notice on to the running nodes, and to those that start later. If it
+// Stop gives a notice to the running nodes, and to those that start later. If it
 // comes from the failure of a node in a group around this one, the group continues to
-// start nodes. If the run is stopped, no node starts any more, and an unfinished group
-// fails with the notice.
+// start nodes. If the run is stopped, no node starts any more, and an unfinished
+// group fails with the notice.
 func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) {
 	if g == nil {
 		panic("scheduler: DependencyTaskGroup.Stop of nil")
@@ -206,16 +206,16 @@ func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) {
 	g.engine.Stop(ctx, cause)
 }
 
-// Drain starts no more nodes and lets the running ones finish. If nodes are left, they
-// stay pending, and [ErrDrained] is the group's result or joined to it;
-// [DependencyTaskGroup.Snapshot] has what a later group needs to continue. Groups
-// inside continue to their own end. An Observer may call Drain as well.
+// Drain starts no more nodes and lets the running ones, and groups inside, finish. If
+// nodes are left, they stay pending, and [ErrDrained] is the group's result or joined
+// to it; [DependencyTaskGroup.Snapshot] has what a later group needs to continue. An
+// Observer may call Drain as well.
 func (g *DependencyTaskGroup[K]) Drain() { g.in("scheduler: DependencyTaskGroup.Drain of nil").Drain() }
 
 // Close closes the running members in key order and ends the group. Those whose end
 // takes time, such as Blocking calls, are all asked first and waited for last. Close
-// returns what nodes had failed with before, and what calls failed with when they were
-// closed: nil or an [*ExceptionGroup]. Errors of the members' own Close are in Errors
+// returns nil or an [*ExceptionGroup] of what nodes had failed with before and calls
+// failed with when they were closed. Errors of the members' own Close are in Errors
 // only.
 func (g *DependencyTaskGroup[K]) Close() error {
 	if g == nil {
@@ -224,8 +224,7 @@ func (g *DependencyTaskGroup[K]) Close() error {
 	return g.engine.Close()
 }
 
-// BeginClose asks all running members to end, and runs no code of their Close. The
-// event is set once Close will not wait.
+// BeginClose asks all running members to end, as [Closer] says.
 func (g *DependencyTaskGroup[K]) BeginClose() *Event {
 	if g == nil {
 		panic("scheduler: DependencyTaskGroup.BeginClose of nil")
@@ -286,12 +285,12 @@ func withKeysOf[K any](nodes iter.Seq2[int32, State], key func(int32) K) iter.Se
 type Disposition uint8
 
 const (
-	// StopGroup stops the group: nothing new starts, and what runs is closed,
-	// or has its grace. It is what any other value counts as, too.
+	// StopGroup stops the group, as a failure does without OnError. Any other value
+	// counts as StopGroup.
 	StopGroup Disposition = iota + 1
 	// SkipDependents skips what depends on the node, directly or not.
 	SkipDependents
-	// IgnoreError lets what depends on the node start as if it were done. The
-	// error is kept in Errors.
+	// IgnoreError lets what depends on the node start as if it were done. The error
+	// is kept in Errors.
 	IgnoreError
 )

@@ -21,13 +21,13 @@ var (
 	ErrNodeUnknown = errors.New("scheduler: the required node is not in the group")
 )
 
-// AddError says which node [DependencyTaskGroup.Add] has not added, and why. errors.Is
-// finds [ErrInputClosed], [ErrNodeExists] or [ErrNodeUnknown] in it, and none of them
-// if Add was called where it must not be.
+// AddError says which node [DependencyTaskGroup.Add] has not added, and why.
+// errors.Is finds [ErrInputClosed], [ErrNodeExists] or [ErrNodeUnknown] in it, and
+// none of them if Add was called where it must not be.
 //
-// If Add came after a stop of the group, it also wraps the notice of that, a
-// [*StopError], or [ErrClosed] if there was none: [Interrupted] reports true, and a
-// node of the group that returns it is cancelled and not failed.
+// After a stop of the group it also wraps the notice, or [ErrClosed] if there was
+// none: [Interrupted] reports true, and a node that returns it is cancelled and not
+// failed.
 type AddError struct {
 	Key    any // the node that was to be added
 	Reason string
@@ -39,8 +39,8 @@ type AddError struct {
 // Error names the node and the reason.
 func (e *AddError) Error() string { return fmt.Sprintf("scheduler: %v not added: %s", e.Key, e.Reason) }
 
-// Unwrap returns the notice or ErrClosed if the group was stopped, else the error that
-// this one is, or nil.
+// Unwrap returns the notice or ErrClosed after a stop of the group, else the error
+// that this one is, or nil.
 func (e *AddError) Unwrap() error {
 	if e.stop != nil {
 		return e.stop
@@ -51,27 +51,25 @@ func (e *AddError) Unwrap() error {
 // Is reports whether the error is target.
 func (e *AddError) Is(target error) bool { return e.is == target }
 
-// Add adds a new node to a group with KeepOpen. It requires nodes that are in the group
-// already, in whatever state they are, comes after all others in key order, and takes
-// effect at once: added in a step of a member it starts in the same round, if what it
-// requires is done. If something that it requires failed, was skipped or was cancelled,
-// it is skipped at once, with the same error. For a service that was asked to end it
-// waits until that has ended. In a group that is draining it stays pending.
+// Add adds a new node, after all others in key order, to a group with KeepOpen. It
+// takes effect at once: added in a step of a member, the node starts in the same
+// round if what it requires is done, and it is skipped if something that it requires
+// has failed, was skipped or was cancelled. It waits for the end of a service that
+// was asked to end, and stays pending in a group that is draining.
 //
-// All options hold for the new node; Completed and Estimate are called by Add. Where
-// Limit or Claims make nodes wait, added nodes come last, in the order in which they
-// were added.
+// Add calls Completed and Estimate. Where Limit or Claims make nodes wait, added
+// nodes come last, in the order in which they were added.
 //
-// Add may be called between two steps, in those of members of any group of the run, or
-// by [TaskRunner.Post]. It returns an [*AddError], and the group is unchanged, if k is
-// in the group (to add edges into it, run a group inside the node), if a required node
-// is not, without KeepOpen or in Reverse, after [DependencyTaskGroup.CloseInput], after
-// the group was stopped or has ended, and when it is called by an Observer, OnError,
-// When, Completed or Estimate.
+// Add may be called between two steps, in those of members of any group of the run,
+// or by [TaskRunner.Post]. It returns an [*AddError], and the group is unchanged, if
+// k is in the group (to give it more edges, run a group inside it) or a required node
+// is not, without KeepOpen or in Reverse, after [DependencyTaskGroup.CloseInput], a
+// stop or the end of the group, and in an Observer, OnError, When, Completed or
+// Estimate.
 //
-// It takes time in proportion to the required nodes, and the first one in proportion to
-// the graph. A node that has ended keeps its key, four bytes for each node that it
-// requires, some 40 bytes more, 8 with Claims, and the error if it failed.
+// It takes time in proportion to the required nodes, and the first Add in proportion
+// to the graph. A node that has ended keeps some 50 bytes, four for each node that it
+// requires, its key, and its error.
 func (g *DependencyTaskGroup[K]) Add(k K, required ...K) error {
 	g.must("scheduler: DependencyTaskGroup.Add of nil")
 	e := &g.engine
@@ -107,16 +105,15 @@ func (g *DependencyTaskGroup[K]) Add(k K, required ...K) error {
 	return nil
 }
 
-// CloseInput says that no more nodes will be added to a group with KeepOpen: it ends
-// when all its nodes have ended. An Observer may call it as well. Called again, or
-// without KeepOpen, it does nothing.
+// CloseInput ends a group with KeepOpen once all its nodes have ended: no more nodes
+// will be added. An Observer may call it as well. Called again, or without KeepOpen,
+// it does nothing.
 func (g *DependencyTaskGroup[K]) CloseInput() {
 	g.in("scheduler: DependencyTaskGroup.CloseInput of nil").closeInput()
 }
 
 // Dependencies returns a copy of the group's graph with all nodes that were added,
-// entered in key order: for a group that resumes or rolls back by a [Snapshot]. It
-// takes time in proportion to the graph.
+// entered in key order. It takes time in proportion to the graph.
 func (g *DependencyTaskGroup[K]) Dependencies() *Dependencies[K] {
 	g.must("scheduler: DependencyTaskGroup.Dependencies of nil")
 	deps := NewDependencies[K]()

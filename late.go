@@ -8,16 +8,15 @@ import (
 	"time"
 )
 
-// LateError is the error of a run that ended late: before it, calls returned that had
-// ignored the end of their contexts for a second or more. It adds their names to the
-// error; a run that succeeds has none. [Run], [TaskRunner.Run] and [Walk] return it, by
-// the system's clock. Err of the runner is without it.
+// LateError is the error of a run that ended late, because calls had ignored the end
+// of their contexts for a second or more by the system's clock. [Run],
+// [TaskRunner.Run] and [Walk] put it around their error. A run that succeeds has
+// none, and Err of the runner is without it.
 type LateError struct {
 	Err error // what the run ended with
 
-	// Calls are the calls that the end of the run waited for, in the order in which
-	// they ended, and of those of one moment by Path: the first five. More is the
-	// number of the others.
+	// Calls are the first five of these calls, in the order in which they ended, and
+	// of those of one moment by Path. More is the number of the others.
 	Calls []LateCall
 	More  int
 }

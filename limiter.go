@@ -8,35 +8,33 @@ import (
 	"github.com/steptask/scheduler/internal/claims"
 )
 
-// Limiter bounds how much of a resource the nodes of one or more groups use at the same
-// time, such as volumes under creation. A node claims it with [GroupOptions.Claims], a
-// task within a node with [Claiming]. A Limiter is safe for concurrent use by several
-// runs.
+// Limiter bounds how much of a resource is used at the same time, such as volumes
+// under creation, by the nodes of one or more groups that claim it with
+// [GroupOptions.Claims], and by tasks within nodes that claim it with [Claiming]. It
+// is safe for concurrent use by several runs.
 //
-// Nodes whose claims cannot be met wait in line, without a goroutine. Claims on several
-// Limiters are acquired together or not at all. Capacity that a waiting node needs is
-// reserved for it, so light claims cannot starve a heavy one.
+// Nodes whose claims cannot be met wait in line, without a goroutine. Claims on
+// several Limiters are acquired together or not at all. Capacity that a waiting node
+// needs is reserved for it, so light claims cannot starve a heavy one.
 //
-// Nodes of one group with the same claims share one place in line, which the most
-// urgent of them uses (Priority, Estimate, key order). Places are served in FIFO order
-// across groups and runs. After a node has started, the others with the same claims
-// queue again at the end, so groups take turns. A place that is served while its group
-// is full (Limit) queues again once there is room. A served place is reserved for its
-// run: a run that nobody steps blocks those behind it.
+// The line is FIFO across groups and runs. Nodes of one group with the same claims
+// share one place in it, which the most urgent of them uses (Priority, Estimate, key
+// order). The others queue again at the end, so groups take turns; and so does a
+// place whose group is full (Limit), once there is room. A served place is reserved
+// for its run: a run that nobody steps blocks those behind it.
 //
-// A node that runs a group lends its claims to the nodes inside, each for as long as
-// that node runs, and so does the node of a call to runs that the call starts with its
-// context. Loans are served before all nodes outside and queue only among themselves,
-// so neither the node around them nor the line for what it holds can block them. A loan
-// takes no Interval. Runs with a Clock of their own that share a Limiter with an
-// Interval must share the Clock.
+// A node lends its claims to the nodes of a group that it runs, and to runs that its
+// calls start with their contexts, each for as long as it runs. Loans are served
+// before all nodes outside and queue only among themselves, so they cannot be blocked
+// by the line for what the node holds. A loan takes no Interval. Runs that share a
+// Limiter with an Interval must have the same Clock.
 type Limiter struct {
 	name  string
 	lines *claims.Limiter
 }
 
-// LimiterOptions are the bounds of a [Limiter]. At least one of Capacity and
-// Interval must be given.
+// LimiterOptions are the bounds of a [Limiter]. At least one of Capacity and Interval
+// must be given.
 type LimiterOptions struct {
 	Name     string        // its name in errors and explanations
 	Capacity int           // how much may be in use at the same time; 0 means no bound
@@ -70,8 +68,7 @@ func (l *Limiter) String() string {
 // InUse returns how much is in use. Any goroutine may call it.
 func (l *Limiter) InUse() int { return l.must("InUse").InUse() }
 
-// Waiting returns the number of places in line: for each group at most one for each
-// combination of Limiters and weights. Any goroutine may call it.
+// Waiting returns the number of places in line. Any goroutine may call it.
 func (l *Limiter) Waiting() int { return l.must("Waiting").Waiting() }
 
 // must returns what NewLimiter has made, and panics without it.
@@ -82,11 +79,10 @@ func (l *Limiter) must(method string) *claims.Limiter {
 	return l.lines
 }
 
-// SetCapacity changes how much may be in use at the same time, with immediate effect; 0
-// pauses. What is in use stays in use, even above n. A claim above the capacity keeps
-// its place in line until the capacity rises; nothing is reserved for it, and it does
-// not count as a deadlock. Any goroutine may call SetCapacity. It panics with an
-// [*OptionError] if n is negative.
+// SetCapacity changes how much may be in use at the same time, at once; 0 pauses.
+// What is in use stays in use, even above n. A claim above the capacity waits until
+// it rises; nothing is reserved for it, and it does not count as a deadlock. Any
+// goroutine may call SetCapacity. It panics with an [*OptionError] if n is negative.
 func (l *Limiter) SetCapacity(n int) {
 	lines := l.must("SetCapacity")
 	if n < 0 {

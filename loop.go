@@ -7,16 +7,15 @@ import (
 	"time"
 )
 
-// Run starts task and runs it to its end. It blocks until the task has ended, and
-// returns its error. It sleeps while the task is parked, and pauses for opts.Wait
-// between rounds.
+// Run starts task, drives it to its end, and returns its error. It blocks until then,
+// sleeps while the task is parked, and pauses for opts.Wait between rounds.
 //
 // When ctx ends, the task is stopped: it gets the notice, has opts.Grace, and is then
-// closed. The result is the cause of ctx, joined with what failed. The result is that
-// of [TaskRunner.Err]: never nil if the task timed out or was killed, whatever the task
-// made of that. If the end had to wait for calls that ignored their contexts, an error
-// is a [*LateError]. Bad options are an [*OptionError], and inside a step of another
-// run the result is a [*NestedRunError]; nothing is started then.
+// closed. The result is the cause of ctx, joined with what failed. It is never nil if
+// the task timed out or was killed, whatever the task made of that: see
+// [TaskRunner.Err]. A run that ends late returns a [*LateError]. With bad options the
+// result is an [*OptionError], inside a step of another run a [*NestedRunError];
+// nothing is started then.
 func Run(ctx context.Context, task Task, opts *RunnerOptions) error {
 	if opts == nil {
 		opts = &RunnerOptions{}
@@ -27,8 +26,8 @@ func Run(ctx context.Context, task Task, opts *RunnerOptions) error {
 	return NewTaskRunner(task, opts).Run(ctx)
 }
 
-// Run starts the runner's task and runs it to its end, as the function [Run] does. If
-// the runner cannot be started, the error is that of Start.
+// Run is the function [Run] for the runner's task and options. If the runner cannot
+// be started, the error is that of Start.
 func (r *TaskRunner) Run(ctx context.Context) error {
 	r.must("Run")
 	err := r.RunWith(ctx, 0, 0)
@@ -38,9 +37,9 @@ func (r *TaskRunner) Run(ctx context.Context) error {
 	return r.late(ctx, err)
 }
 
-// RunWith starts the task with the timeout, as Start does, and runs it to its end as
-// RunToCompletion does, without a pause after the first step. If ctx has ended, the
-// result is its cause, and the task is not started.
+// RunWith calls Start with the timeout and then RunToCompletion, without a pause
+// after the first step. If ctx has ended, the result is its cause, and the task is
+// not started.
 func (r *TaskRunner) RunWith(ctx context.Context, timeout, wait time.Duration) error {
 	r.must("RunWith")
 	if err := r.checkRun(ctx, wait); err != nil {
@@ -55,15 +54,14 @@ func (r *TaskRunner) RunWith(ctx context.Context, timeout, wait time.Duration) e
 	})
 }
 
-// RunToCompletion runs a started task to its end and returns its error. It blocks, and
-// sleeps while the task is parked. The first step comes at once. wait is the longest
-// pause between rounds; 0 stands for RunnerOptions.Wait. When ctx ends, the runner is
-// stopped as by Stop with the cause of ctx; later steps get a context that has not
-// ended.
+// RunToCompletion runs a started task to its end and returns its error. It blocks,
+// and sleeps while the task is parked. The first step comes at once. wait is the
+// longest pause between rounds; 0 stands for RunnerOptions.Wait. When ctx ends, the
+// runner is stopped with its cause; later steps get a context that has not ended.
 //
-// The result is [ErrNotStarted], an [*OptionError] for a negative wait, or a
-// [*NestedRunError] inside a step of another run, and nothing runs then. A timeout that
-// the task has handled is in Err only.
+// A timeout that the task has handled is in Err only. The result is [ErrNotStarted],
+// an [*OptionError] for a negative wait, or a [*NestedRunError] inside a step of
+// another run, and nothing runs then.
 func (r *TaskRunner) RunToCompletion(ctx context.Context, wait time.Duration) error {
 	r.must("RunToCompletion")
 	r.mustNotSleep("RunToCompletion")

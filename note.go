@@ -12,14 +12,13 @@ import (
 )
 
 // Note records what the node of ctx is doing, such as "volume is still building". The
-// last note of a node is part of its [Explanation], of the text of a [*Timeout], and of
-// what Observers show. Outside of a node, and after the call has returned, it does
-// nothing. ctx is that of a step or a call. Note never waits for the run.
+// last note of a node is in its [Explanation], in the text of a [*Timeout], and in
+// what Observers show. ctx is that of a step or a call; outside of a node, and after
+// the call has returned, Note does nothing. It never blocks.
 //
 // Observers are told of a note in a step at once, and of the last note of a call
-// between two steps. A note that has not been told when its node ends is dropped. The
-// text is one line: control characters become spaces, and it is cut off after 256
-// bytes.
+// between two steps, unless its node has ended. In the text, control characters
+// become spaces, and it is cut off after 256 bytes.
 func Note(ctx context.Context, text string) {
 	mustHave(ctx, "Note")
 	text = oneLine(text, noteMost)
@@ -41,7 +40,7 @@ func (co *Coroutine) Note(text string) {
 }
 
 // Notes are what a node has said about itself: why it still runs. A field is zero
-// before there is something to say, and again when what it is about has succeeded.
+// until there is something to say, and again once that has succeeded.
 type Notes struct {
 	Text    string // the last one given to [Note]
 	Asked   int    // how often the [Poll] under way has asked
@@ -49,8 +48,8 @@ type Notes struct {
 	Last    error  // what it failed with
 }
 
-// String returns the notes in one line, such as "volume is still building, attempt 7:
-// 503 Service Unavailable", or "".
+// String returns one line, such as "volume is still building, attempt 7: 503 Service
+// Unavailable", or "".
 func (n Notes) String() string {
 	var parts []string
 	if n.Text != "" {

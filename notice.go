@@ -3,7 +3,8 @@ package scheduler
 import "context"
 
 // StopError is the notice that a task should end, with the cause. All tasks that one
-// stop reaches get the same pointer. The package documentation has what a notice does.
+// stop reaches get the same pointer. See "What a notice does" in the package
+// documentation.
 type StopError struct {
 	Cause error // the argument of Stop, the cause of Run's context, or the failure of another node
 
@@ -35,8 +36,8 @@ func asNotice(cause error, final bool) *StopError {
 }
 
 // StopCause returns the notice given to the task of ctx, a [*StopError], or nil if it
-// has not been asked to stop. ctx is that of a step or a call. A task that begins after
-// the notice has it too, except behind [Shield].
+// has not been asked to stop. ctx is that of a step or a call. A task that begins
+// after the notice has it too, except behind [Shield].
 func StopCause(ctx context.Context) error {
 	mustHave(ctx, "StopCause")
 	if c, ok := ctx.Value(callKey{}).(*call); ok {

@@ -2,18 +2,18 @@ package scheduler
 
 import "context"
 
-// Observer is told what happens in a group and in the groups inside it. Logs, progress
-// displays, traces and metrics are Observers. A run makes the same steps at the same
-// times with and without them.
+// Observer is told what happens in a group and in the groups inside it: for logs,
+// displays, traces and metrics. A run makes the same steps at the same times with and
+// without it.
 //
 // Observe is called on the driving goroutine in the middle of a step, so it must be
-// quick. It must not step, throw into or close anything. It may call [TaskRunner.Stop],
-// [DependencyTaskGroup.Drain] and [DependencyTaskGroup.Snapshot].
+// quick. It must not step, throw into or close anything. It may call
+// [TaskRunner.Stop], [DependencyTaskGroup.Drain] and [DependencyTaskGroup.Snapshot].
 //
 // An Observer is told of every group once, even if it is given to a group and to a
-// group around it. (An ObserverFunc cannot be compared: give it to the outermost group
-// only.) If it panics, all tasks of the group are closed, the other Observers are told
-// how the group ends, and the panic propagates from the step, even with RecoverPanics.
+// group around it, unless it cannot be compared, as an [ObserverFunc]. If it panics,
+// all tasks of the group are closed, the other Observers are told how the group ends,
+// and the panic propagates from the step, even with RecoverPanics.
 type Observer interface {
 	Observe(r Record)
 }
@@ -22,9 +22,9 @@ type Observer interface {
 type GroupObserver interface {
 	Observer
 
-	// ObserveGroup is called in place of Observe when a group begins. The Observer that
-	// it returns is told the rest about that group, and is asked in turn about groups
-	// inside it. If it returns nil, nobody is, and the group pays nothing for it.
+	// ObserveGroup is called in place of Observe when a group begins. The Observer
+	// that it returns is told the rest about that group, and is asked in turn about
+	// groups inside it. nil means that nobody is, at no cost.
 	ObserveGroup(begun Record) Observer
 }
 
@@ -42,14 +42,14 @@ type SelectiveObserver interface {
 type ContextObserver interface {
 	Observer
 
-	// NodeContext is called once for each node, when it starts, before
-	// [GroupOptions.Context]. It returns ctx, or a context derived from it by
-	// context.WithValue: only the values count, not the end.
+	// NodeContext is called when a node starts, before [GroupOptions.Context]. It
+	// returns ctx, or a context derived from it by context.WithValue: only the values
+	// count, not the end.
 	NodeContext(ctx context.Context, started Record) context.Context
 }
 
-// ObserverFunc is an Observer of node changes that calls a function. It gets no other
-// kind of record.
+// ObserverFunc is an [Observer] that is only told of [NodeChanged]. Give it to the
+// outermost group.
 type ObserverFunc func(r Record)
 
 // Observe calls f.

@@ -4,14 +4,14 @@ import "context"
 
 // StopNode asks one node to end, and fails it. A pending node fails with cause and is
 // not started. A running or ready one gets a notice with cause and its grace, and is
-// then closed. It fails with cause if it ends with the notice or is closed, and with
-// cause joined with its own error if it has one; if it ends with nil it has succeeded.
-// What depends on it is treated as after any failure. A nil cause is [ErrCancelled].
+// then closed; it fails with cause, joined with an error of its own, unless it ends
+// with nil. What depends on it is treated as after any failure. A nil cause is
+// [ErrCancelled].
 //
-// It takes effect at the end of the pass under way, or, between two steps, in the next
-// one, which is due at once. It returns false, and nothing happens, for a key that is
-// not in the group, for a node that has ended, is closing, or has been asked to end,
-// and after the group was stopped.
+// It takes effect at the end of the pass under way, or, between two steps, in the
+// next one, which is due at once. It returns false, and nothing happens, for an
+// unknown key, for a node that has ended, is closing, or has been asked to end, and
+// after the group was stopped.
 func (g *DependencyTaskGroup[K]) StopNode(k K, cause error) bool {
 	g.must("scheduler: DependencyTaskGroup.StopNode of nil")
 	p, ok := g.plan.find(k)
@@ -21,11 +21,10 @@ func (g *DependencyTaskGroup[K]) StopNode(k K, cause error) bool {
 	return ok && g.engine.order(p, &order{notice: &StopError{Cause: cause, final: true}})
 }
 
-// SkipNode asks one node to end, and skips it, with all that depends on it. A pending
-// node is skipped with err and not started. A running or ready one gets a notice with
-// err and its grace, and is skipped if it ends with the notice or is closed; otherwise
-// its own end counts. A nil err is [ErrSkip]; err never counts as a failure of the group. For the
-// rest it is like [DependencyTaskGroup.StopNode].
+// SkipNode is like [DependencyTaskGroup.StopNode], but skips the node, with all that
+// depends on it. A running or ready node is skipped with err if it ends with the
+// notice or is closed; otherwise its own end counts. A nil err is [ErrSkip]; err
+// never counts as a failure of the group.
 func (g *DependencyTaskGroup[K]) SkipNode(k K, err error) bool {
 	g.must("scheduler: DependencyTaskGroup.SkipNode of nil")
 	p, ok := g.plan.find(k)

@@ -7,9 +7,9 @@ import (
 )
 
 // PanicError is a panic of a coroutine, a call or a node of a group. It propagates in
-// place of the original value, so that an uncaught panic shows the original stack and
-// the node. With [GroupOptions.RecoverPanics] it is the error of the node instead,
-// joined with what nodes had failed with in the groups inside that it ended.
+// place of the original value, to show the original stack and the node. With
+// [GroupOptions.RecoverPanics] it is the error of the node instead, joined with what
+// nodes had failed with in the groups inside that it ended.
 type PanicError struct {
 	Value any    // what panic was called with
 	Stack []byte // where, as formatted by runtime/debug.Stack
@@ -19,8 +19,8 @@ type PanicError struct {
 	failed error // what nodes had failed with in the groups that it ended, until it is an error
 }
 
-// Error returns the value of the panic. While the panic propagates, the text includes
-// the path of the node and the place outside of this package that panicked.
+// Error returns the value of the panic and, while it propagates, the path of the node
+// and the place outside of this package that panicked.
 func (e *PanicError) Error() string {
 	text := fmt.Sprintf("panic: %v", e.Value)
 	if !e.goesUp {

@@ -97,15 +97,16 @@ func (p *plan[K]) enter(k K) {
 	p.keys = p.index.Keys()
 }
 
-// ErrCircularDependency is what every [*CircularDependencyError] is, whatever
-// its type of key.
+// ErrCircularDependency is what every [*CircularDependencyError] is, whatever its
+// type of key.
 var ErrCircularDependency = errors.New("scheduler: circular dependency")
 
 // CircularDependencyError says that nodes require each other, so that none of them can
 // ever start. It is an [ErrCircularDependency].
 type CircularDependencyError[K comparable] struct {
-	// Path is one of the shortest cycles: each node requires the next one. It
-	// begins, and ends, with that node of the cycle which was entered first.
+	// Path is one of the shortest cycles, always the same: each node requires the
+	// next one. It begins, and ends, with the node of the cycle that was entered
+	// first.
 	Path []K
 }
 
@@ -113,7 +114,7 @@ type CircularDependencyError[K comparable] struct {
 // text of an error.
 const pathShown = 12
 
-// Error gives the path, with "a -> b" for a requires b: of a long one the first ten
+// Error gives the path, with "a -> b" for a requires b; of a long one the first ten
 // nodes and the last.
 func (e *CircularDependencyError[K]) Error() string {
 	return cycleText(len(e.Path), func(i int) any { return e.Path[i] })

@@ -9,13 +9,13 @@ import (
 // returns at once. Any goroutine may call it, to ask a running group something, or to
 // call [DependencyTaskGroup.Drain] or [TaskRunner.Stop]. f must not block.
 //
-// A call of f is not a step: Run calls f during its pause. Without Run, f is called by
-// the next Step, or by RunPosted. Functions are called in the order of Post, those
-// posted before Start by Start, and those that are left when the runner ends then. If f
-// panics, the task is closed and the panic propagates.
+// A call of f is not a step: Run calls f even during its pause. Without Run, f is
+// called by the next Step, or by RunPosted. Functions are called in the order of
+// Post, those posted before Start by Start, and those that are left when the runner
+// ends then. If f panics, the task is closed and the panic propagates.
 //
-// Post returns false and f is not called if the runner has ended. If it returns true, f
-// is called, unless a panic ends the run or the runner is no longer driven.
+// Post returns false, and f is not called, if the runner has ended. Otherwise f is
+// called unless a panic ends the run or the runner is no longer driven.
 func (r *TaskRunner) Post(f func()) bool {
 	r.must("Post")
 	if f == nil {

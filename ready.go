@@ -5,30 +5,27 @@ import (
 	"slices"
 )
 
-// Ready makes the node of ctx, a step or a call, a service: its state is [StateReady],
-// the nodes that require it start, and it continues while they need it. When all nodes
-// that require it, directly or not, have ended, it gets a notice with [ErrNotNeeded]
-// and its grace, or is closed if it has none. So services end in reverse order, also
-// within the grace of a stop, which they share.
+// Ready makes the node of ctx, a step or a call, a service: the nodes that require it
+// start, and it continues in [StateReady] while they need it. When all nodes that
+// require it, directly or not, have ended, it gets a notice with [ErrNotNeeded] and
+// its grace, or is closed if it has none. It has succeeded if it then returns nil or
+// the notice, or is closed without an error.
 //
-// A ready node gives back its place in Limit and keeps its claims; its Timeout no
-// longer counts. A service that no node requires runs until only ready nodes are left.
-// After ErrNotNeeded it succeeds if it returns nil or the notice, or is closed without
-// an error. If it fails or skips itself, pending nodes that require it are treated as
-// after any failure; running ones continue unless the group stops.
+// So services end in reverse order, also within the grace of a stop, which they
+// share. One that no node requires runs until only services are left. A service gives
+// back its place in Limit and keeps its claims; its Timeout no longer counts. If it
+// fails or skips itself, pending nodes that require it are treated as after any
+// failure; running ones continue unless the group stops.
 //
-// A node that runs a group is ready when its own code says so, not because of nodes
-// inside; but [All] and a group with KeepOpen are ready when some of their nodes are
-// and all others have ended, and their services continue until the node gets its
-// notice.
+// In a step Ready takes effect at once, unless a node ends with its first step; in a
+// call in the next round. It does nothing outside of a group, and for a node that is
+// ready, was asked to end, or whose Timeout has passed. A task that was asked to end
+// before it was ready should return its notice: after nil a run that continues from a
+// [Snapshot] does not start it again.
 //
-// Ready does nothing outside of a group, and for a node that is ready already, that was
-// asked to end, or whose Timeout has passed. In a step it takes effect at once, unless
-// a node ends with its first step; in a call in the next round.
-//
-// A task that was asked to end before it was ready should return its notice. If it
-// returns nil, the node has succeeded, and a run that continues from a [Snapshot] does
-// not start it again.
+// A node that runs a group is ready when its own code says so. Only [All] and a group
+// with KeepOpen are ready by themselves, when some of their nodes are and all others
+// have ended; their services continue until the node gets its notice.
 func Ready(ctx context.Context) {
 	mustHave(ctx, "Ready")
 	if s := scopeOf(ctx); s != nil && s.group != nil {

@@ -11,67 +11,63 @@ type Kind uint8
 // The kinds of records. A group begins with its first step and reports that as
 // its first record; its last one is GroupEnded, exactly once, however it ends.
 const (
-	// GroupBegun reports that a group is about to make its first round. The nodes that
-	// Completed names have succeeded already; each is reported with NodeChanged next.
+	// GroupBegun is the first record of a group, before its first round. The nodes
+	// that Completed names have succeeded already; each is reported with NodeChanged
+	// next.
 	GroupBegun Kind = iota + 1
 
-	// GroupNoticed reports that a group passes the notice Err on and keeps starting
-	// nodes.
+	// GroupNoticed: the group passes the notice Err on and keeps starting nodes.
 	GroupNoticed
 
-	// GroupStopping reports, once, that a group starts nothing more because of Err. Its
-	// pending nodes are cancelled next.
+	// GroupStopping comes once, before pending nodes are cancelled: the group starts
+	// nothing more because of Err.
 	GroupStopping
 
-	// GroupDraining reports that a group starts nothing more and lets running nodes
-	// finish.
+	// GroupDraining: the group starts nothing more and lets running nodes finish.
 	GroupDraining
 
-	// GroupClosing reports, once, that a group is being closed from outside.
+	// GroupClosing comes once: the group is being closed from outside.
 	GroupClosing
 
-	// GroupEnded is the last record of a group, exactly once. Err is its result, Took
-	// the time since GroupBegun. After a panic Err is [ErrAborted].
+	// GroupEnded is the last record of a group, exactly once, however it ends. Err is
+	// its result, after a panic [ErrAborted]; Took is the time since GroupBegun.
 	GroupEnded
 
-	// NodeChanged reports that a node went From one state To another. Err is its error,
-	// if one came with it, but not that of the node that caused a skip.
+	// NodeChanged: a node went From one state To another. Err is its error, if one
+	// came with it, but not that of the node that caused a skip.
 	NodeChanged
 
-	// NodeStopping reports that a running node was given the notice Err. Took is its
-	// grace; zero means none of its own.
+	// NodeStopping: a running node was given the notice Err. Took is its grace; zero
+	// means none of its own.
 	NodeStopping
 
-	// NodeStillClosing reports that a node has been in StateClosing for Took, because
-	// of Err if it has failed: after one second, two more, four more, and so on, by the
+	// NodeStillClosing: a node has been in StateClosing for Took, because of Err if
+	// it has failed: after one second, two more, four more, and so on, by the
 	// system's clock.
 	NodeStillClosing
 
-	// NodeAbandoned reports that a call of a node was left behind. Err is its
-	// [*AbandonedError].
+	// NodeAbandoned: a call of a node was left behind. Err is its [*AbandonedError].
 	NodeAbandoned
 
-	// NodeNoted reports a [Note] of a node: see [Record.Notes].
+	// NodeNoted: a node has a new [Note]; see [Record.Notes].
 	NodeNoted
 
-	// NodeRetrying reports that an attempt of a [Retry] has failed with Err, and
-	// another one follows. [Record.Notes] has its number.
+	// NodeRetrying: an attempt of a [Retry] has failed with Err, and another one
+	// follows. [Record.Notes] has its number.
 	NodeRetrying
 
-	// NodeAdded reports that a node was added by [DependencyTaskGroup.Add] after the
-	// group had begun. If it counts as done, or is skipped at once, NodeChanged is
-	// next.
+	// NodeAdded: a node was added after the group had begun. If it counts as done, or
+	// is skipped at once, NodeChanged is next.
 	NodeAdded
 
-	// SlowStep reports a step that Took longer than [GroupOptions.SlowStep].
+	// SlowStep: a step Took longer than [GroupOptions.SlowStep].
 	SlowStep
 
-	// NodeStepped reports each step of a node, and how long it Took, to a
-	// [SelectiveObserver] that wants it.
+	// NodeStepped: a step of a node has been made and Took this long. Like RoundBegun
+	// it is only for a [SelectiveObserver] that wants it.
 	NodeStepped
 
-	// RoundBegun reports a round that was due at a time and came Took later, to a
-	// [SelectiveObserver] that wants it.
+	// RoundBegun: a round that was due at a time came Took later.
 	RoundBegun
 )
 
@@ -92,8 +88,8 @@ func (k Kind) String() string {
 // Kinds is a set of kinds.
 type Kinds uint32
 
-// AllKinds has all kinds but NodeStepped and RoundBegun, which cost something
-// in every round.
+// AllKinds has all kinds but [NodeStepped] and [RoundBegun], which cost something in
+// every round.
 const AllKinds = Kinds(1<<NodeStepped - 2)
 
 // KindsOf returns the set of the given kinds.
@@ -108,9 +104,9 @@ func KindsOf(kinds ...Kind) Kinds {
 // Has reports whether k is in the set.
 func (s Kinds) Has(k Kind) bool { return s&(1<<k) != 0 }
 
-// Record reports something that happened in a group. The kinds say which of the fields
-// and methods have something to say. A Record is a small value that may be kept. Its
-// methods ask the group, and must be called before Observe returns, on that goroutine.
+// Record reports something that happened in a group. Its [Kind] says which of the
+// fields and methods have something to say. A Record is a small value that may be
+// kept, but its methods must be called before Observe returns, on that goroutine.
 type Record struct {
 	// A call passes these in registers. A further one would move all of them to
 	// the stack, which costs more than all the rest of telling an Observer.
@@ -125,8 +121,8 @@ type Record struct {
 // Group returns the group in which it happened.
 func (r Record) Group() GroupView { return GroupView{r.group} }
 
-// Node returns the node's place in key order, from 0 on, or -1 for a record
-// about the group itself.
+// Node returns the node's place in key order, from 0 on, or -1 for a record about the
+// group itself.
 func (r Record) Node() int { return int(r.node) }
 
 // Key returns the node's key, or nil for a record about the group itself.
@@ -149,8 +145,7 @@ func (r Record) Path() string {
 // Task returns what [TaskDescription] calls the node's task, or "" if it has none yet.
 func (r Record) Task() string { return r.in("Task").watchers.subjectName() }
 
-// Notes returns what the node has said about itself, and nothing for a record about
-// the group itself.
+// Notes returns what the node has said about itself.
 func (r Record) Notes() Notes {
 	if r.node == noNode {
 		return Notes{}
@@ -161,8 +156,7 @@ func (r Record) Notes() Notes {
 // Took returns how long it took, as the kind says.
 func (r Record) Took() time.Duration { return r.in("Took").watchers.took }
 
-// Round returns the number of the group's round, from 1 on; 0 is before the
-// first.
+// Round returns the number of the group's round; 0 is before the first.
 func (r Record) Round() int { return r.in("Round").round }
 
 // Time returns, by the run's clock, when the round began, or the call that stops or
@@ -178,7 +172,6 @@ func (r Record) Now() time.Time {
 	return time.Unix(0, instantOf(r.in("Now").clock))
 }
 
-// Context returns the context of the group's current step, or of its last one for what
-// happens between two steps. It has the values that the node around the group gave to
-// its steps, such as trace identities.
+// Context returns the context of the group's current or last step. It has the values
+// that the node around the group gave to its steps, such as trace identities.
 func (r Record) Context() context.Context { return r.in("Context").scope.given() }

@@ -68,8 +68,8 @@ func (g *DependencyTaskGroup[K]) Running() iter.Seq[K] {
 }
 
 // WaitsFor yields the unfinished nodes that a pending node requires in the walked
-// direction, in key order, and none for any other node. A node that Completed named is
-// unfinished until its own requirements are done.
+// direction, in key order, and none for any other node. A node that Completed named
+// is unfinished until its own requirements are done.
 func (g *DependencyTaskGroup[K]) WaitsFor(k K) iter.Seq[K] {
 	g.must("scheduler: DependencyTaskGroup.WaitsFor of nil")
 	return func(yield func(K) bool) {
@@ -99,8 +99,8 @@ func (g *engine) waitsFor(p int32) iter.Seq[int32] {
 	}
 }
 
-// Errors returns all errors in order of occurrence, whether or not they are part of the
-// result: failures and errors of Close as [*TaskError], and the errors thrown into the
+// Errors returns all errors in order of occurrence, whether or not they are part of
+// the result: failures and errors of Close as [*TaskError], and those thrown into the
 // group.
 func (g *DependencyTaskGroup[K]) Errors() []error {
 	return g.in("scheduler: DependencyTaskGroup.Errors of nil").failures.errors()
@@ -165,14 +165,14 @@ func (g *engine) pathOf(p int32) string {
 type Outcome[K comparable] struct {
 	Key   K
 	State State
-	// Err is the [*TaskError] with which the node failed, or asked to be skipped, or
-	// was closed; for a node skipped because of another one, that one's.
+	// Err is as [DependencyTaskGroup.Err] has it, or with what the node asked to be
+	// skipped.
 	Err error
-	// Because is the node whose failure caused the skip or the stop. It is the node
-	// itself if it failed or skipped itself, or if the group was stopped from outside.
+	// Because is the node whose failure caused the skip or the stop: the node itself
+	// if it failed or skipped itself, or if the group was stopped from outside.
 	Because K
 	// Stopped reports that it was running when the group was stopped, CutOff that it
-	// was then closed rather than ending within its grace.
+	// was then closed.
 	Stopped, CutOff bool
 }
 

@@ -6,22 +6,19 @@ import (
 	"time"
 )
 
-// BackOff says how long [Retry] waits before the next attempt; a negative
-// duration ends the attempts. The back-offs of github.com/cenkalti/backoff are
-// BackOffs.
+// BackOff says how long [Retry] waits before the next attempt; a negative duration
+// ends the attempts. The back-offs of github.com/cenkalti/backoff are BackOffs.
 type BackOff interface {
 	NextBackOff() time.Duration
 }
 
-// BackOffFunc is a [BackOff] that looks at what has failed, and that can wait for more
-// than time. It gets the number of the attempt, from 1 on, and its error, and says when
-// the next one may begin; [Done] ends the attempts. "When another task got on, or in
-// ten seconds" is On(&gotOn).Or(After(10*time.Second)).
+// BackOffFunc is a [BackOff] that looks at what has failed, and that can wait for
+// more than time. It gets the number of the attempt, from 1 on, and its error, and
+// says when the next one may begin; [Done] ends the attempts.
 type BackOffFunc func(attempt int, err error) Yield
 
-// NextBackOff is for other code than [Retry], which calls f itself. It calls f with 0
-// and nil and returns the duration that f waits for, -1 for Done, and 0 for another
-// Yield.
+// NextBackOff calls f with 0 and nil and returns the duration that f waits for, -1
+// for Done, and 0 for another Yield. [Retry] calls f itself.
 func (f BackOffFunc) NextBackOff() time.Duration {
 	mustHaveFunc(f == nil, "BackOffFunc")
 	switch y := f(0, nil); {
@@ -34,8 +31,7 @@ func (f BackOffFunc) NextBackOff() time.Duration {
 }
 
 // Permanent returns err, with the same text, as an error after which [Retry] makes no
-// further attempt. Retry asks the method Permanent() bool of any error that has one.
-// Permanent of nil is nil.
+// further attempt: it has a method Permanent() bool. Permanent of nil is nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -54,9 +50,9 @@ func isPermanent(err error) bool {
 	return errors.As(err, &e) && e.Permanent()
 }
 
-// RetryAfter returns err, with the same text, as an error that says how long [Retry] is
-// to wait before the next attempt, as a Retry-After header does. Retry asks the method
-// RetryAfter() time.Duration of any error that has one. RetryAfter of nil is nil.
+// RetryAfter returns err, with the same text, as an error that says how long [Retry]
+// is to wait before the next attempt, as a Retry-After header does: it has a method
+// RetryAfter() time.Duration. RetryAfter of nil is nil.
 func RetryAfter(err error, pause time.Duration) error {
 	if err == nil {
 		return nil
@@ -93,22 +89,21 @@ func pauseAfter(backoff BackOff, attempt int, err error) Yield {
 	return y
 }
 
-// Retry returns a [Task] that makes a task and runs it, and after a failure pauses and
-// makes another one, until one succeeds. task is called with the number of the attempt,
-// from 1, and the error of the previous one. If task returns nil, or backoff ends the
-// attempts, the result is the last error, or [ErrNilTask] if there was no attempt. The [Notes] of the node have the number and
-// the error of the last failed attempt.
+// Retry returns a [Task] that makes a task and runs it, until one succeeds, with a
+// pause after each failure. task is called with the number of the attempt, from 1,
+// and the error of the previous one. The attempts end, with the last error as the
+// result, when backoff says so or task returns nil.
 //
-// An error that is [Permanent] ends the attempts. After an error that says [RetryAfter]
-// the pause is that long; backoff is called all the same.
+// An error that is [Permanent] ends the attempts; one that says [RetryAfter] sets the
+// pause, and backoff is called all the same. The [Notes] of the node have the number
+// and the error of the last failed attempt. Without any attempt the result is
+// [ErrNilTask].
 //
 // Retry makes no further attempt after a stop, after its own time limit, while it is
 // being closed, when an error that was thrown into it comes out again, or after
-// [ErrSkip] with no failure beside it. If it ends so with an error that is
-// [Interrupted], the error of the previous attempt is joined to that. A notice goes to
-// the current attempt and ends a pause, as an error thrown in does. After such a pause
-// the result is the notice, or the error, joined with the last one: the node has failed,
-// since its last attempt has.
+// [ErrSkip] with no failure beside it. A notice or an error thrown in ends a pause.
+// If the result is then an error that is [Interrupted], the error of the previous
+// attempt is joined to it, so the node has failed.
 func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
 	if f, ok := backoff.(BackOffFunc); backoff == nil || task == nil || ok && f == nil {
 		panic("scheduler: Retry: nil argument")
@@ -141,8 +136,8 @@ func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
 	}}}
 }
 
-// RetryCall is [Retry] with a value: it calls fn as [Call] does until it succeeds, and
-// returns the results of the last call, the value even beside an error.
+// RetryCall is [Retry] with a value: it calls fn as [Call] does until it succeeds,
+// and returns the results of the last call, the value even beside an error.
 func RetryCall[T any](co *Coroutine, backoff BackOff, fn func(ctx context.Context) (T, error)) (T, error) {
 	var value T
 	err := co.Await(Retry(backoff, func(int, error) Task {

@@ -16,16 +16,16 @@ import (
 //
 //	(*) ErrCancelled if it was cancelled before it was started
 //
-// It is for one goroutine at a time, its driver. Methods that run the task's code panic
-// if they overlap: a Step inside a step of the same runner, a Step from two goroutines
-// at once, or a Cancel while Run on another goroutine drives it. Any goroutine may call
-// Interrupt, Kill and Post.
+// It is for one goroutine at a time, its driver; any goroutine may call Interrupt,
+// Kill and Post. Methods that run the task's code panic if they overlap: a Step
+// inside a step of the same runner, or a Step or Cancel while another goroutine
+// drives it.
 //
-// A step never waits for a task to end. A task with a call that has not returned is
-// asked to end and then closing: the runner becomes due when it can be closed without
-// waiting. Only Cancel, the Close of a task, and a panic on its way up wait. A panic or
-// runtime.Goexit of the task goes up from Start or Step, and the runner has ended with
-// [ErrAborted].
+// A step never waits for a task to end: a task with a call that has not returned is
+// asked to end, and the runner is due again when it can be closed without waiting.
+// Only Cancel, the Close of a task, and a panic on its way up wait. A panic or
+// runtime.Goexit of the task propagates from Start or Step, and the runner has ended
+// with [ErrAborted].
 type TaskRunner struct {
 	opts RunnerOptions
 	lent time.Duration // the grace that what is around it has, if it has that too; not inherited
@@ -71,9 +71,8 @@ type TaskRunner struct {
 	outer  atomic.Pointer[TaskRunner] // the outermost, if this one is inside it
 }
 
-// NewTaskRunner returns a runner for task. nil options are the defaults. Nothing runs
-// before Start. It panics with an [*OptionError] if task is nil or an option is
-// invalid.
+// NewTaskRunner returns a runner for task. nil options are the defaults. It panics
+// with an [*OptionError] if task is nil or an option is invalid.
 func NewTaskRunner(task Task, opts *RunnerOptions) *TaskRunner {
 	r := &TaskRunner{task: task, closeBy: never}
 	if opts != nil {
@@ -112,11 +111,10 @@ func (r *TaskRunner) grace() time.Duration {
 
 // Start runs the task's first step. timeout is its time limit from now: 0 means none,
 // and a negative limit has passed at once, so that the task fails without running.
-// The steps are given ctx, but only Run watches for its end: whoever steps by hand calls
-// Stop or Cancel.
-// Start returns the task's error if it fails in its first step, [ErrStarted] if the
-// runner was started before, and [ErrCancelled] if it was cancelled before; nothing has
-// changed then.
+// The end of ctx stops nothing: a loop that calls Step has to call Stop or Cancel
+// then. Start returns the task's error if it fails in its first step, and, without
+// any change, [ErrStarted] if the runner was started before and [ErrCancelled] if it
+// was cancelled before.
 func (r *TaskRunner) Start(ctx context.Context, timeout time.Duration) error {
 	r.must("Start")
 	r.RunPosted()
@@ -199,13 +197,13 @@ func (r *TaskRunner) offerTimeout(limit time.Duration) {
 }
 
 // Step steps the task if it is due, and reports whether it has ended, with its error.
-// It does not block. A call that comes too early does nothing. A runner that has ended
-// returns true and nil. Before Start the result is [ErrNotStarted].
+// It does not block. A call that comes too early does nothing. A runner that has
+// ended returns true and nil. Before Start the result is [ErrNotStarted].
 //
-// When the task's time has passed, a [*Timeout] is thrown into it. If it continues, it
-// has its Grace; then it is closed, and Step returns the Timeout. Without a grace it is
-// closed at once, and Step returns true and the error of Close: a timeout that the task
-// has handled is in Err, and in the result of Run.
+// When the task's time has passed, a [*Timeout] is thrown into it. If it continues,
+// it has its Grace; then it is closed, and Step returns the Timeout. Without a grace
+// it is closed at once, and Step returns the error of Close: the Timeout is in Err,
+// and in the result of Run.
 func (r *TaskRunner) Step(ctx context.Context) (done bool, err error) {
 	r.must("Step")
 	r.RunPosted()
@@ -353,8 +351,8 @@ func (r *TaskRunner) Started() bool {
 	return r.started
 }
 
-// Done reports whether the runner has ended: its task has succeeded, failed, timed out
-// or been cancelled. Unlike context.Context.Done, it returns a bool.
+// Done reports whether the runner has ended. Unlike context.Context.Done, it returns
+// a bool.
 func (r *TaskRunner) Done() bool {
 	r.must("Done")
 	return r.done

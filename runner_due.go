@@ -1,8 +1,8 @@
 package scheduler
 
-// Due returns when to call Step next: in the next round, at a time, or when an event is
-// set, also by something from outside. Times are absolute, and include the runner's
-// time limit and grace. Due is Done once the task has ended.
+// Due returns when to call Step next: in the next round, at a time, or when an event
+// is set, also by something from outside. Times are absolute, and include the
+// runner's time limit and grace. Due is Done once the task has ended.
 func (r *TaskRunner) Due() Yield {
 	r.must("Due")
 	switch {

@@ -19,11 +19,12 @@ const (
 // Stop asks the task to end. With its next step a [Stopper] gets the notice, and
 // nothing new starts at any depth, except behind [Shield]. When Grace has passed, the
 // task is closed. The runner fails with cause, joined with what the task fails with;
-// nil stands for [ErrCancelled], and of several causes the first counts. A runner that
-// was not started is cancelled; one that is closing its task ignores Stop.
+// nil stands for [ErrCancelled], and of several causes the first counts. A runner
+// that was not started is cancelled; one that is closing its task ignores Stop.
 //
 // Stop returns at once and runs no task code. It is for the driving goroutine, and
-// panics on another one while Run sleeps: there end Run's context, or use Kill or Post.
+// panics on another one while Run sleeps: there end Run's context, or use Kill or
+// Post.
 func (r *TaskRunner) Stop(cause error) {
 	r.must("Stop")
 	r.mustNotSleep("Stop")
@@ -62,12 +63,11 @@ func (r *TaskRunner) stop(cause error, deadline bool) {
 	r.offerCancel(at, r.grace())
 }
 
-// Kill closes the task now, without notice or grace. The runner ends with
-// [ErrCancelled], joined with the cause of an earlier Stop and with what the task fails
-// with, once the last call of the task has returned. A runner that has not been started
-// fails with ErrCancelled when it is started; one that has ended ignores Kill. Kill
-// returns at once, and any goroutine may call it: the one that drives the runner closes
-// the task.
+// Kill has the task closed now, without notice or grace, by the goroutine that drives
+// the runner. It returns at once, and any goroutine may call it. The runner ends once
+// the last call has returned, with [ErrCancelled], joined with the cause of an
+// earlier Stop and with what the task fails with. One that was not started fails with
+// ErrCancelled when it is; one that has ended ignores Kill.
 func (r *TaskRunner) Kill() {
 	r.must("Kill")
 	r.killed.Store(true)
@@ -75,10 +75,10 @@ func (r *TaskRunner) Kill() {
 }
 
 // Cancel ends the runner now and returns the error of closing its task; failures of
-// nodes before are in Err only. It waits for calls of the task that have not returned.
-// A runner that was not started can no longer be started. Cancel does nothing if the
-// runner has ended. It panics inside the task's own step, and on another goroutine
-// while Run drives the runner: use [TaskRunner.Kill] there.
+// nodes before are in Err only. It waits for calls that have not returned. A runner
+// that was not started can no longer be started; one that has ended ignores Cancel.
+// Cancel panics inside the task's own step, and on another goroutine while Run drives
+// the runner: use [TaskRunner.Kill] there.
 func (r *TaskRunner) Cancel() error {
 	r.must("Cancel")
 	r.enter("Cancel")
@@ -103,9 +103,9 @@ func (r *TaskRunner) cancel() error {
 	return err
 }
 
-// CancelAfter lets the task continue for grace, without a notice. The first Step after
-// that closes it, unless it has ended, and returns true and the error of Close. An
-// earlier deadline stays in force. A runner that was not started is cancelled at once.
+// CancelAfter lets the task continue for grace, without a notice. The first Step
+// after that closes it, and returns true and the error of Close. An earlier deadline
+// stays in force. A runner that was not started is cancelled at once.
 func (r *TaskRunner) CancelAfter(grace time.Duration) {
 	r.must("CancelAfter")
 	r.mustNotSleep("CancelAfter")
@@ -125,13 +125,11 @@ func (r *TaskRunner) offerCancel(at int64, grace time.Duration) {
 	r.call()
 }
 
-// Interrupt throws err into the task in place of its next step, and wakes the loop that
-// drives the runner. Any goroutine may call it. If it is called several times before
-// that step, the last error counts. A runner that has ended or is closing its task
-// ignores it.
-//
-// It stops a [DependencyTaskGroup], whose running nodes have the group's grace; a
-// second Interrupt does not extend it.
+// Interrupt throws err into the task in place of its next step, and wakes the driver.
+// Any goroutine may call it. If it is called several times before that step, the last
+// error counts. A runner that has ended or is closing its task ignores it. It stops a
+// [DependencyTaskGroup], whose running nodes have the group's grace; a second
+// Interrupt does not extend that.
 func (r *TaskRunner) Interrupt(err error) {
 	r.must("Interrupt")
 	if err == nil {

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Shield returns a [Task] that runs task and hides the notice of a stop from it: for
-// work that has to be done after a stop, such as a roll-back. Tasks that begin behind
-// it do not find the notice either, so a group starts its nodes, and their contexts
-// have neither the end nor the deadline of Run's context. Time limits count: after a
-// stop, task has the rest of the grace and is then closed.
+// Shield returns a [Task] that runs task and hides the notice of a stop from it, and
+// from tasks that begin behind it: for work that has to be done after a stop, such as
+// a roll-back. Contexts behind it have neither the end nor the deadline of Run's
+// context. Time limits count: after a stop, task has the rest of the grace and is
+// then closed.
 func Shield(task Task) Task {
 	mustHaveTask(task, "Shield")
 	return &shield{task: task}
@@ -39,8 +39,8 @@ func (s *shield) Close() error       { return s.task.Close() }
 func (s *shield) BeginClose() *Event { return beginClose(s.task) }
 func (s *shield) String() string     { return TaskDescription(s.task) }
 
-// Named returns task under another name, which [TaskDescription] returns and errors and
-// logs use. It has all abilities of task, by Unwrap.
+// Named returns task under another name for errors and logs: see [TaskDescription].
+// It has all abilities of task, by Unwrap.
 func Named(name string, task Task) Task {
 	if isNil(task) {
 		panic("scheduler: Named: " + describeNil(task) + " for " + name)
@@ -56,10 +56,10 @@ type named struct {
 func (n *named) Unwrap() Task   { return n.Task }
 func (n *named) String() string { return n.name }
 
-// Reserve returns a [Task] that runs task and keeps part of its grace for what follows
-// it, such as the clean-up of [Finally]. After a stop, or after its time limit, task is
-// closed when no more than part is left of the grace. The result is then the notice or
-// the [*Timeout], joined with the error of Close.
+// Reserve returns a [Task] that runs task and keeps part of its grace for what
+// follows it, such as the clean-up of [Finally]. After a stop or its time limit, task
+// is closed when no more than part is left of the grace. The result is then the
+// notice or the [*Timeout], joined with the error of Close.
 func Reserve(part time.Duration, task Task) Task {
 	if err := checkDuration("Reserve", part); err != nil {
 		panic(err)

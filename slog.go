@@ -9,10 +9,10 @@ import (
 // closes at level info, failures, slow steps and calls left behind at warn, all other
 // changes of nodes at debug. docs/watching.md has each message with its attributes.
 //
-// The time of a log record is that of the run's clock. The Handler gets the context of
-// the step, so that it can add trace identities. It is called in the middle of a round,
-// and everything waits for it. Groups on several goroutines may share a LogObserver if
-// its Handler may be shared. A line below the logger's level allocates nothing.
+// The time is that of the run's clock. The Handler gets the context of the step, so
+// that it can add trace identities, and everything waits for it. Groups on several
+// goroutines may share a LogObserver if its Handler may be shared. A line below the
+// logger's level allocates nothing.
 type LogObserver struct {
 	logger *slog.Logger
 }

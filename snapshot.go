@@ -2,25 +2,26 @@ package scheduler
 
 import "slices"
 
-// Snapshot says how far a run has come, so that a later one can continue or roll back.
-// It can be marshaled to JSON if K can.
+// Snapshot says how far a run has come, so that a later one can continue or roll
+// back. It can be marshaled to JSON if K can. The nodes of each field are in key
+// order.
 type Snapshot[K comparable] struct {
-	// Completed are the nodes that are done, in key order. A ready node is in Started
-	// until it is told that nobody needs it any more, and then in Completed.
+	// Completed are the nodes that are done, with the services that were told that
+	// nobody needs them any more.
 	Completed []K `json:"completed"`
-	// Started are the nodes that were started and are not done, in key order: they may
-	// have made something in part.
+	// Started are the nodes that were started and are not done: they may have made
+	// something in part.
 	Started []K `json:"started"`
-	// Passed are the nodes that [GroupOptions.When] let pass, in key order. They are
-	// done for a run that continues, and there is nothing of them to roll back.
+	// Passed are the nodes that [GroupOptions.When] let pass: done for a run that
+	// continues, with nothing to roll back.
 	Passed []K `json:"passed,omitempty"`
-	// Ignored are those of Started whose failure was ignored, in key order. A run that
-	// continues tries them again.
+	// Ignored are those of Started whose failure was ignored. A run that continues
+	// tries them again.
 	Ignored []K `json:"ignored,omitempty"`
 }
 
-// Snapshot returns how far the group has come. An Observer may call it as well, so that
-// each change can be stored.
+// Snapshot returns how far the group has come. An Observer may call it as well, to
+// store each change.
 func (g *DependencyTaskGroup[K]) Snapshot() Snapshot[K] {
 	g.must("scheduler: DependencyTaskGroup.Snapshot of nil")
 	s := Snapshot[K]{Completed: []K{}, Started: []K{}}
@@ -62,8 +63,8 @@ func (s Snapshot[K]) After(earlier Snapshot[K]) Snapshot[K] {
 	return both
 }
 
-// Resume returns a function for [GroupOptions.Completed] with which a group of the same
-// dependencies runs the nodes that are not completed, in the same order.
+// Resume returns a function for [GroupOptions.Completed] with which a group of the
+// same dependencies runs the nodes that are not completed.
 func (s Snapshot[K]) Resume() func(K) bool {
 	completed := setOf(s.Completed, s.Passed)
 	return func(k K) bool { return completed[k] }

@@ -1,11 +1,10 @@
 package scheduler
 
-// State is the state of a node of a group. A node begins as pending, and ends in one of
-// the states from StateSucceeded on.
+// State is the state of a node of a group. A node begins as pending, ends in one of
+// the five states from [StateSucceeded] on, and then stays there.
 type State uint8
 
-// A node begins as pending. It ends in one of the five states from
-// StateSucceeded on and then stays there.
+// The states of a node.
 const (
 	// StatePending: the node has not started.
 	StatePending State = iota + 1
@@ -13,8 +12,8 @@ const (
 	StateRunning
 	// StateReady: it runs and has called [Ready], so the nodes that require it may start.
 	StateReady
-	// StateClosing: it has to end now, because its time or grace has passed or
-	// the group is being closed, and its task has a call that has not returned.
+	// StateClosing: its time or grace has passed, or the group is being closed, and
+	// its task has a call that has not returned.
 	StateClosing
 	// StateSucceeded: its task is done, or [GroupOptions.Completed] says so.
 	StateSucceeded
@@ -22,11 +21,11 @@ const (
 	StateFailed
 	// StateTimedOut: it failed because its time limit has passed.
 	StateTimedOut
-	// StateCancelled: after the group was stopped, the node was not started, was
+	// StateCancelled: the group was stopped, and the node was not started, was
 	// closed, or ended because of the notice.
 	StateCancelled
-	// StateSkipped: the node was not started because something that it requires has
-	// failed, or it skipped itself.
+	// StateSkipped: it skipped itself, [GroupOptions.When] skipped it, or something
+	// that it requires has failed or was skipped.
 	StateSkipped
 )
 

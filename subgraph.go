@@ -9,9 +9,9 @@ import (
 
 // This file is about Dependencies that are made of something else.
 
-// DependenciesOf returns the graph in which each key of a map requires the nodes in its
-// value. The keys are entered sorted, and then the nodes that are only required, in the
-// order of the sorted keys' values. For keys without an order use [Dependencies.Add].
+// DependenciesOf returns the graph in which each key of a map requires the nodes in
+// its value. The keys are entered sorted, and then the nodes that are only required,
+// in the order of the sorted keys' values.
 func DependenciesOf[K cmp.Ordered](requires map[K][]K) *Dependencies[K] {
 	type row struct {
 		requirer K
@@ -34,21 +34,19 @@ func DependenciesOf[K cmp.Ordered](requires map[K][]K) *Dependencies[K] {
 	return deps
 }
 
-// From returns a new graph of the given nodes and all nodes that require them, directly
-// or not: those that a change of the given nodes affects. For the rest it is like
-// [Dependencies.Closure].
+// From returns a new graph of the given nodes and all nodes that require them,
+// directly or not: those that a change of the given nodes affects. Otherwise it is
+// like [Dependencies.Closure].
 func (d *Dependencies[K]) From(keys ...K) *Dependencies[K] { return d.reach(forwards, keys) }
 
 // Closure returns a new graph of the given nodes and all nodes that they require,
-// directly or not: those that have to run so that the given nodes can run. It keeps the
-// order of entry and the edges between these nodes, and ignores unknown keys. It takes
+// directly or not, in the same order of entry. It ignores unknown keys, and takes
 // linear time in the size of d.
 func (d *Dependencies[K]) Closure(keys ...K) *Dependencies[K] { return d.reach(backwards, keys) }
 
 // Subset returns a new graph of the nodes for which keep returns true, in the same
-// order of entry, with the edges between them. Paths through other nodes are lost: in a
-// -> b -> c without b, neither a nor c requires the other. keep is called once for each
-// node, in order of entry.
+// order of entry, with the edges between them. Paths through other nodes are lost.
+// keep is called once for each node, in order of entry.
 func (d *Dependencies[K]) Subset(keep func(k K) bool) *Dependencies[K] {
 	mustHaveFunc(keep == nil, "Dependencies.Subset")
 	keys := d.keys()
@@ -102,9 +100,10 @@ func (d *Dependencies[K]) isDeclared(g *digraph.Graph, number int32) bool {
 	return g.Degree[number] > 0 || d.edges.isAlone(number)
 }
 
-// Translate returns a new graph with f(k) in place of each node k of deps, in the same
-// order of entry. Nodes for which f returns the same key are merged at the place of the
-// first, which can create cycles. f is called once for each node, in order of entry.
+// Translate returns a new graph with f(k) in place of each node k of deps, in the
+// same order of entry. Nodes for which f returns the same key are merged at the place
+// of the first, which can create cycles. f is called once for each node, in order of
+// entry.
 func Translate[K, L comparable](deps *Dependencies[K], f func(K) L) *Dependencies[L] {
 	mustHaveFunc(f == nil, "Translate")
 	translated := NewDependencies[L]()

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Subrun returns a [Task] that starts the runner and runs it to its end, so that a part
-// of a task has a time limit, a grace or a clock of its own. The result is that of the
-// runner: unlike with [TaskRunner.AsTask], a runner that was killed, cancelled or timed
-// out fails the task, whatever its own task made of that.
+// Subrun returns a [Task] that starts the runner and runs it to its end, so that a
+// part of a task has a time limit, a grace or a clock of its own. Closing it cancels
+// the runner, and an error thrown into it is thrown into the runner's task.
 //
-// If the runner was started before, the task fails with [ErrStarted]. Closing the task
-// cancels the runner. An error thrown into the task is thrown into the runner's.
+// The result is that of [TaskRunner.Err]: unlike with [TaskRunner.AsTask], it is an
+// error if the runner was killed, cancelled or timed out, whatever its task made of
+// that. If the runner was started before, it is [ErrStarted].
 func Subrun(r *TaskRunner) Task {
 	if r == nil {
 		panic("scheduler: Subrun: nil TaskRunner")
@@ -77,10 +77,10 @@ func (t *subrun) ended(y Yield, err error) (Yield, error) {
 	return y, err
 }
 
-// AsTask returns a task that drives the runner: it starts it, if nobody has, and steps
-// it to its end. timeout is one more time limit, from the first step on; 0 is none. It
-// reports what Step reports: a runner that was cancelled, or whose task swallowed a
-// timeout, is a success. [Subrun] fails then, and is like AsTask for the rest.
+// AsTask is like [Subrun], except that the runner may have been started, and that the
+// task reports what Step reports: a runner that was cancelled, or whose task handled
+// a timeout, is a success. timeout is one more time limit, from the first step on; 0
+// is none.
 func (r *TaskRunner) AsTask(timeout time.Duration) Task {
 	r.must("AsTask")
 	return &runnerTask{r: r, timeout: timeout}

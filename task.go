@@ -2,53 +2,48 @@ package scheduler
 
 import "context"
 
-// Task is a resumable unit of work. Its driver calls Step repeatedly, on one goroutine,
-// and attends to other tasks between two steps. Most tasks are written as ordinary Go,
-// with [Func], [StepFunc], [Blocking] or [Wrap].
+// Task is a resumable unit of work. Its driver calls Step repeatedly, on one
+// goroutine, and attends to other tasks between two steps. Most tasks are written as
+// ordinary Go, with [Func], [StepFunc], [Blocking] or [Wrap].
 //
 // The first Step starts a task. A started task ends exactly once: when Step or Throw
 // returns [Done] or an error, or when Close is called. After that it is not called
 // again. A task that never started is not closed.
 //
-// A task is used once, because it holds its own progress: make it where it starts, as
-// the function given to a group or to [Retry] does. Tasks of this package, except Func,
-// fail with [ErrEnded] when they are stepped again after their end, or by a second
-// driver.
-//
-// A nil pointer is not a task, even if its type has the methods: whatever takes a task
-// as an argument refuses it, as it does nil. Only a group does not look for it in what
-// its function returns, since that would cost every node.
+// A task is used once: make it where it starts, as the function given to a group or
+// to [Retry] does. Tasks of this package, except Func, fail with [ErrEnded] when they
+// are stepped after their end, or by a second driver. A nil pointer is refused as an
+// argument, as nil is.
 type Task interface {
-	// Step advances the task to its next yield point and reports when to call
-	// Step again. It must not block, since nothing else on its goroutine
-	// continues until it returns. ctx is valid during this step only.
+	// Step advances the task to its next yield point and reports when to call Step
+	// again. It must not block. ctx is valid during this step only.
 	Step(ctx context.Context) (Yield, error)
 
-	// Close ends a task that has started and not ended. When it returns, no
-	// goroutine and no call of the task is left.
+	// Close ends a task that has started and not ended. When it returns, no goroutine
+	// and no call of the task is left.
 	Close() error
 }
 
 // Thrower is a [Task] that can handle an error raised where it yielded: a [*Timeout],
-// or an error passed to [TaskRunner.Interrupt]. Throw may return that error or another
-// one, return [Done], or handle the error and continue by yielding, after a Timeout for
-// its grace at most. An error thrown into a task without Throw closes the task and is
-// its result.
+// or one given to [TaskRunner.Interrupt]. Throw may return that error or another one,
+// return [Done], or handle the error and continue by yielding, after a Timeout for
+// its grace at most. An error thrown into another task closes the task and is its
+// result.
 type Thrower interface {
 	Task
 	Throw(ctx context.Context, err error) (Yield, error)
 }
 
 // Stopper is a [Task] that can be asked to end soon. Stop is called on the driving
-// goroutine and must not block. It only asks: the task continues to be stepped until it
-// ends, or until its grace has passed and it is closed.
+// goroutine and must not block. The task continues to be stepped until it ends, or is
+// closed when its grace has passed.
 type Stopper interface {
 	Task
 	Stop(ctx context.Context, cause error)
 }
 
-// Func is a [Task] that calls a function in its only step. The function must not block:
-// use [Blocking] for one that does.
+// Func is a [Task] that calls a function in its only step. The function must not
+// block: use [Blocking] for one that does.
 type Func func(ctx context.Context) error
 
 // Step calls f.
@@ -62,14 +57,14 @@ func (f Func) Step(ctx context.Context) (Yield, error) {
 	return Done, nil
 }
 
-// Close does nothing: a Func ends in its first step.
+// Close does nothing.
 func (f Func) Close() error { return nil }
 
 // String returns the function's name.
 func (f Func) String() string { return funcName(f) }
 
-// StepFunc is a [Task] that calls a function in each step. The function keeps its state
-// in captured variables; there is nothing to close.
+// StepFunc is a [Task] that calls a function in each step. The function keeps its
+// state in captured variables.
 type StepFunc func(ctx context.Context) (Yield, error)
 
 // Step calls f.

@@ -7,9 +7,8 @@ import (
 )
 
 // Timeout is the error that is thrown into a task whose time limit has passed. Unless
-// the task handles it, it is the task's error. It matches [context.DeadlineExceeded],
-// and wraps the error of the last attempt of a [Retry]. It does not change after it was
-// thrown.
+// the task handles it, it is the task's error. It matches [context.DeadlineExceeded].
+// It does not change after it was thrown.
 type Timeout struct {
 	Task  string        // the node, or the name of the runner
 	Limit time.Duration // the time it was given
@@ -20,8 +19,8 @@ type Timeout struct {
 	grace  time.Duration // what a task that goes on after it has left
 }
 
-// NewTimeout returns a timeout for the runner that expires when limit has passed from
-// now by the runner's clock. It is for code that drives tasks by itself.
+// NewTimeout returns a timeout that expires when limit has passed from now by the
+// runner's clock. It is for code that drives tasks by itself.
 func NewTimeout(r *TaskRunner, limit time.Duration) *Timeout {
 	if r == nil {
 		panic("scheduler: NewTimeout: nil TaskRunner")
@@ -41,8 +40,7 @@ func (t *Timeout) Error() string {
 	return text
 }
 
-// Unwrap returns what the last attempt of a [Retry] failed with before the time had
-// passed, or nil.
+// Unwrap returns what the last attempt of a [Retry] had failed with before, or nil.
 func (t *Timeout) Unwrap() error { return t.Notes.Last }
 
 // Timeout returns true: the convention of package net.
@@ -54,13 +52,12 @@ func (t *Timeout) Is(target error) bool { return target == context.DeadlineExcee
 // Of reports whether it is the time limit of r that has passed.
 func (t *Timeout) Of(r *TaskRunner) bool { return r != nil && t.runner == r }
 
-// Expired reports whether the limit has passed: whether the runner's clock reads
-// strictly more than it.
+// Expired reports whether the runner's clock reads strictly more than the limit.
 func (t *Timeout) Expired() bool { return t.runner != nil && instant(t.runner.now()) > t.at }
 
-// Trigger throws t into a task that has started and not ended, and ends it. The task
-// may end, or fail with t or another error; if it yields, it is closed, and t is not
-// reported. Trigger returns the error of the task or of its Close.
+// Trigger throws t into a task that has started and not ended. If the task yields, it
+// is closed, and t is not reported. Trigger returns the error of the task or of its
+// Close.
 func (t *Timeout) Trigger(ctx context.Context, task Task) error {
 	mustHaveTask(task, "Timeout.Trigger")
 	y, err := throwInto(ctx, &task, t)
@@ -79,8 +76,8 @@ type TimedCancel struct {
 	at     int64
 }
 
-// NewTimedCancel returns a cancellation of the runner's task that is due when grace has
-// passed from now by the runner's clock. It is for code that drives tasks by itself.
+// NewTimedCancel returns a cancellation that is due when grace has passed from now by
+// the runner's clock. It is for code that drives tasks by itself.
 func NewTimedCancel(r *TaskRunner, grace time.Duration) *TimedCancel {
 	if r == nil {
 		panic("scheduler: NewTimedCancel: nil TaskRunner")

@@ -7,11 +7,10 @@ import (
 
 // GroupView is a group for code that does not know the type of its keys. Nodes are
 // numbers: their places in key order, from 0 on. Methods panic if a number is out of
-// range.
+// range. Views of the same group are equal, and keep it in memory.
 //
-// Views of the same group are equal. All methods but Post must be called on the driving
-// goroutine: before Observe returns, in a function given to Post, or after the group
-// has ended. A view keeps its group in memory.
+// All methods but Post must be called on the driving goroutine: before Observe
+// returns, in a function given to Post, or after the group has ended.
 type GroupView struct{ g *engine }
 
 // Group returns the group of a view if its keys are of type K.
@@ -29,8 +28,8 @@ func (v GroupView) Name() string { return v.in("Name").String() }
 // String returns the group's name.
 func (v GroupView) String() string { return v.in("String").String() }
 
-// Around returns the group, and the node in it, that runs this one; ok is false for an
-// outermost group.
+// Around returns the group, and the node in it, that runs this one; ok is false for
+// an outermost group.
 func (v GroupView) Around() (outer GroupView, node int, ok bool) {
 	v.must("Around")
 	return GroupView{v.g.outer}, int(v.g.outerNode), v.g.outer != nil
@@ -72,8 +71,7 @@ func (v GroupView) Key(node int) any { return v.in("Key").key(int32(node)) }
 // NodePath returns the path of a node.
 func (v GroupView) NodePath(node int) string { return v.in("NodePath").pathOf(int32(node)) }
 
-// Edges returns each node with each node that it requires, in the direction of
-// the walk.
+// Edges returns each node with each node that it requires, in the walked direction.
 func (v GroupView) Edges() iter.Seq2[int, int] {
 	v.must("Edges")
 	return func(yield func(int, int) bool) {
@@ -94,8 +92,7 @@ func (v GroupView) Edges() iter.Seq2[int, int] {
 	}
 }
 
-// Requires returns the nodes that a node requires directly, in the direction of
-// the walk.
+// Requires returns the nodes that a node requires directly, in the walked direction.
 func (v GroupView) Requires(node int) iter.Seq[int] {
 	v.must("Requires")
 	return func(yield func(int) bool) {
@@ -128,7 +125,7 @@ func (v GroupView) Estimate(node int) time.Duration {
 	return v.in("Estimate").starter.estimateOf(int32(node))
 }
 
-// Settings returns the options that do not depend on the type of keys.
+// Settings returns the group's options.
 func (v GroupView) Settings() GroupSettings {
 	v.must("Settings")
 	o := &v.g.opts
@@ -138,8 +135,7 @@ func (v GroupView) Settings() GroupSettings {
 	}
 }
 
-// GroupSettings are the options of a group that do not depend on its keys: see
-// [GroupOptions].
+// GroupSettings are the [GroupOptions] that do not depend on the type of keys.
 type GroupSettings struct {
 	Limit           int
 	Reverse         bool
@@ -148,8 +144,8 @@ type GroupSettings struct {
 	KeepOpen        bool // nodes may be added
 }
 
-// Post is [TaskRunner.Post] of the outermost runner. Any goroutine may call it. It
-// returns false, and f is not called, if there is no runner or it has ended.
+// Post is [TaskRunner.Post] of the outermost runner. It returns false, and f is not
+// called, if there is no runner or it has ended.
 func (v GroupView) Post(f func()) bool {
 	v.must("Post")
 	r := v.g.runner

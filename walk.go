@@ -2,32 +2,27 @@ package scheduler
 
 import "context"
 
-// Walk calls fn for each node of deps, once fn has returned nil for all nodes that
-// the node requires, and concurrently where the graph allows it. It returns when all
-// calls have returned, however long they take, and no goroutine is left, except for
-// calls that Abandon has left behind.
+// Walk calls fn for each node of deps, once fn has returned nil for all nodes that it
+// requires, and concurrently where the graph allows it. It returns when all calls
+// have returned, however long they take, and no goroutine is left, except for calls
+// that Abandon has left behind.
 //
-// The first error of fn is the result, as a [*TaskError] with the node. No further
-// calls are made then, and the contexts of the others end, with a [*StopError] around
-// the *TaskError as their cause. AggregateErrors and OnError do something else after
-// a failure. The end of ctx stops the walk in the same way; the result is its cause,
-// joined with the errors of the calls that it ended. A call that returns nil has
-// succeeded even if it comes late. If the end had to wait for calls that ignored
-// their contexts, an error is a [*LateError].
+// The first error of fn is the result, as a [*TaskError], unless AggregateErrors or
+// OnError say otherwise. No further calls are made then, and the contexts of the
+// others end, with a [*StopError] around the *TaskError as their cause. The end of
+// ctx stops the walk in the same way; the result is its cause, joined with the errors
+// of the calls that it ended. A call that returns nil has succeeded even if it comes
+// late. The error of a walk that ends late is a [*LateError].
 //
 // Calls run on several goroutines, so fn must lock what they share. All of
-// [GroupOptions] applies except KeepOpen; functions in it run one at a time, on
-// goroutines of the walk. A panic of fn propagates from Walk after all other calls have
-// returned.
+// [GroupOptions] applies except KeepOpen; its functions run one at a time, on
+// goroutines of the walk. Grace and GraceFor only say how long after a failure a call
+// that returns nil has still succeeded: they delay neither the end of contexts nor
+// that of the walk. A panic of fn propagates after all other calls have returned.
 //
-// No grace delays the end of the contexts, and none shortens the wait for the calls:
-// only Abandon does. A Grace or GraceFor in opts only says how long after a failure a
-// call that returns nil has still succeeded; after that, it is cancelled.
-//
-// Walk returns a [*CircularDependencyError] if deps has a cycle, an [*OptionError] if
-// ctx or fn is nil or an option is invalid, and a [*NestedRunError] inside a step of
-// a run, which it would block: call it inside [Blocking], or use a
-// [DependencyTaskGroup]. No call has been made then.
+// Before any call, Walk returns a [*CircularDependencyError] if deps has a cycle, an
+// [*OptionError] if ctx or fn is nil or an option is invalid, and a [*NestedRunError]
+// inside a step of a run.
 func Walk[K comparable](
 	ctx context.Context, deps *Dependencies[K], fn func(ctx context.Context, k K) error, opts *GroupOptions[K],
 ) error {

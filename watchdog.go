@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Watchdog reports a step that does not return, while it still runs. Each step of a
-// node or of the runner's task that begins or ends is a sign of life. When none has
-// come for After while a step is under way, Report is called, once until the next one.
+// Watchdog reports a step that does not return, while it still runs. Each step that
+// begins or ends is a sign of life. When none has come for After while a step is
+// under way, Report is called, once until the next one. It costs about a microsecond
+// for each step.
 //
 // Report runs on a goroutine of its own, and the end of the step waits for it. It may
-// use what any goroutine may, such as [TaskRunner.Kill], and must not wait for the run.
-// If it panics, the process ends. A watchdog costs a timer for the run, and about a
-// microsecond for each step of a node.
+// use what any goroutine may, such as [TaskRunner.Kill], and must not wait for the
+// run. If it panics, the process ends.
 type Watchdog struct {
 	After  time.Duration
 	Report func(StuckStep)
@@ -24,8 +24,7 @@ type StuckStep struct {
 	For  time.Duration // since the last sign of life
 
 	// Stack is where the driving goroutine stands, as formatted by runtime.Stack, or
-	// nil if that was not found. It does not show the inside of a function given to
-	// [Wrap].
+	// nil. It does not show the inside of a function given to [Wrap].
 	Stack []byte
 }
 

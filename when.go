@@ -10,14 +10,13 @@ import (
 type Verdict uint8
 
 const (
-	// Usual is what happens without When: Start if all that the node requires is
-	// done, or ready, or failed and was ignored, and Skip otherwise. It is what
-	// any unknown value counts as, too.
+	// Usual is Start if all that the node requires is done, or ready, or failed and
+	// was ignored, and Skip otherwise. Any unknown value counts as Usual.
 	Usual Verdict = iota
 	// Start starts the node, whatever became of what it requires.
 	Start
-	// Skip skips the node, with [ErrCondition]. The nodes that require it are
-	// asked in turn.
+	// Skip skips the node, with [ErrCondition]. The nodes that require it are asked
+	// in turn.
 	Skip
 	// Pass does not start the node, which counts as done and has succeeded.
 	Pass

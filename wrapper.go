@@ -8,20 +8,20 @@ import (
 // Wrap returns a [Task] that runs fn as a coroutine: [Coroutine.Yield] ends the step,
 // and [Coroutine.Await] runs a subtask as part of this task.
 //
-// fn runs while the driver steps the task, and never at the same time as other tasks of
-// the run, so it may share variables with them without locks. It must not block. Calls
-// that it makes ([Call], [Blocking], [Fetch], [Poll]) run on other goroutines: give
-// them copies, and let them return their results.
+// fn runs while the driver steps the task, and never at the same time as other tasks
+// of the run, so it may share variables with them without locks. It must not block.
+// Calls that it makes ([Call], [Blocking], [Fetch], [Poll]) run on other goroutines:
+// give them copies, and let them return their results.
 //
-// An error thrown into the task is returned by Yield, or given to the awaited subtask.
-// When the task is closed, the subtask is closed first; then Yield or Await returns
-// [ErrClosed] and fn must return. Close returns its error with ErrClosed removed. If fn
-// yields again instead, it is unwound by force, its deferred calls run, and Close
-// returns [ErrIgnoredClose].
+// An error thrown into the task is returned by Yield, or given to the awaited
+// subtask. When the task is closed, the subtask is closed first; then Yield or Await
+// returns [ErrClosed] and fn must return. Close returns its error with ErrClosed
+// removed. If fn yields again instead, it is unwound by force, its deferred calls
+// run, and Close returns [ErrIgnoredClose].
 //
 // A panic in fn propagates from Step as a [*PanicError]; runtime.Goexit ends the
-// driving goroutine. If that is locked to an OS thread, it must be so for all steps. A
-// suspended coroutine takes about 4 kB.
+// driving goroutine. If that is locked to an OS thread, it must be so for all steps.
+// A suspended coroutine takes about 4 kB.
 func Wrap(fn func(co *Coroutine) error) Task {
 	if fn == nil {
 		panic("scheduler: Wrap: nil function")

@@ -8,10 +8,9 @@ import (
 	"time"
 )
 
-// Yield is the result of a step: the task is [Done], or wants its next step in a later
-// round, at a time or after an [Event]. [Yield.Or] combines two into the earlier one. A
-// zero Yield with a nil error fails the task with [ErrNoYield]. Yields are comparable
-// with ==.
+// Yield is the result of a step: the task is [Done], or wants its next step in a
+// later round, at a time or after an [Event]. A zero Yield with a nil error fails the
+// task with [ErrNoYield]. Yields are comparable with ==.
 type Yield struct {
 	// Four words and four fields: more would not stay in registers, which
 	// makes every step several times slower.
@@ -137,12 +136,12 @@ func (y Yield) rounds() uint64 {
 	return y.code >> yieldShift
 }
 
-// Rounds returns the number of rounds that y asks for, 1 for [Next], and 0 if
-// it does not wait for rounds.
+// Rounds returns the number of rounds that y asks for, and 0 if it does not wait for
+// rounds.
 func (y Yield) Rounds() int { return int(y.rounds()) }
 
 // Time returns the time that y waits for, and whether there is one. A Yield made by
-// After has none: [TaskRunner.Due] returns the time that its driver made of it.
+// After has none until [TaskRunner.Due] returns it.
 func (y Yield) Time() (time.Time, bool) {
 	if y.code&yieldAt == 0 {
 		return time.Time{}, false
@@ -151,14 +150,14 @@ func (y Yield) Time() (time.Time, bool) {
 }
 
 // Ready reports whether y is due without consulting the clock: because its event is
-// set, or because its time is long past.
+// set, or its time is long past.
 func (y Yield) Ready() bool {
 	return y.event != nil && y.event.IsSet() || y.code&yieldAt != 0 && y.at == past
 }
 
-// In returns how long after now y is due by its time, for a loop that waits by itself: 0
-// if that has passed, or if y is Ready, Done or waits for rounds. It returns false if
-// only an event makes y due. now is a time of the run's clock.
+// In returns how long after now, a time of the run's clock, y is due: 0 if its time
+// has passed, or if y is Ready, Done or waits for rounds. It returns false if only an
+// event makes y due.
 func (y Yield) In(now time.Time) (wait time.Duration, ok bool) {
 	switch {
 	case y.Ready(), y.code&yieldDone != 0, y.rounds() > 0:
