@@ -47,9 +47,7 @@ var asCall = map[string]func(fn func(ctx context.Context) error) scheduler.Task{
 func bubble(t *testing.T, test func(t *testing.T, call func(fn func(ctx context.Context) error) scheduler.Task)) {
 	t.Helper()
 	for name, call := range asCall {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { test(t, call) })
-		})
+		inBubble(t, name, func(t *testing.T) { test(t, call) })
 	}
 }
 
@@ -317,13 +315,12 @@ func TestBlocking_timeouts(t *testing.T) {
 				begin, cause = time.Now(), nil
 				deps := scheduler.NewDependencies[string]()
 				deps.Add("a")
-				g, err := scheduler.NewDependencyTaskGroup(deps,
+				g := groupOver(t, deps,
 					func(string) scheduler.Task { return call(fn) },
 					&scheduler.GroupOptions[string]{
 						Timeout: func(string) time.Duration { return limit },
 						Grace:   test.grace,
 					})
-				require.NoError(t, err)
 				err = scheduler.Run(t.Context(), g, nil)
 				check(t, begin, cause, err)
 				require.Equal(t, scheduler.StateTimedOut, g.State("a"))
@@ -458,21 +455,19 @@ func TestStopping(t *testing.T) {
 			require.Equal(t, time.Minute+time.Second, time.Since(begin))
 		})
 	})
-	t.Run("asked only after the notice", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			task := scheduler.Blocking(func(ctx context.Context) error {
-				sleep(time.Second)
-				<-scheduler.Stopping(ctx)
-				return nil
-			})
-			mustStep(t, t.Context(), task)
-			task.(scheduler.Stopper).Stop(t.Context(), errOops)
-			task.(scheduler.Stopper).Stop(t.Context(), errOther)
-			sleep(2 * time.Second)
-			synctest.Wait()
-			y := mustStep(t, t.Context(), task)
-			require.Equal(t, scheduler.Done, y)
+	inBubble(t, "asked only after the notice", func(t *testing.T) {
+		task := scheduler.Blocking(func(ctx context.Context) error {
+			sleep(time.Second)
+			<-scheduler.Stopping(ctx)
+			return nil
 		})
+		mustStep(t, t.Context(), task)
+		task.(scheduler.Stopper).Stop(t.Context(), errOops)
+		task.(scheduler.Stopper).Stop(t.Context(), errOther)
+		sleep(2 * time.Second)
+		synctest.Wait()
+		y := mustStep(t, t.Context(), task)
+		require.Equal(t, scheduler.Done, y)
 	})
 	t.Run("in the grace of a group", func(t *testing.T) {
 		bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
@@ -481,7 +476,7 @@ func TestStopping(t *testing.T) {
 			deps.Add("call")
 			deps.Add("fails")
 			ended := false
-			g, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
+			g := groupOver(t, deps, func(k string) scheduler.Task {
 				if k == "fails" {
 					return scheduler.Blocking(func(context.Context) error { sleep(time.Second); return errOops })
 				}
@@ -492,7 +487,6 @@ func TestStopping(t *testing.T) {
 					return ctx.Err()
 				})
 			}, &scheduler.GroupOptions[string]{Grace: time.Minute})
-			require.NoError(t, err)
 			require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), errOops)
 			require.True(t, ended)
 			require.Equal(t, 2*time.Second, time.Since(begin))
@@ -523,12 +517,8 @@ func TestBlocking_many_closed_side_by_side(t *testing.T) {
 		)
 	}
 	group := func(t *testing.T, tasks []scheduler.Task, opts *scheduler.GroupOptions[int]) *scheduler.DependencyTaskGroup[int] {
-		deps := scheduler.NewDependencies[int]()
-		for i := range tasks {
-			deps.Add(i)
-		}
-		g, err := scheduler.NewDependencyTaskGroup(deps, func(i int) scheduler.Task { return tasks[i] }, opts)
-		require.NoError(t, err)
+		deps := numbers(len(tasks))
+		g := groupOver(t, deps, func(i int) scheduler.Task { return tasks[i] }, opts)
 		return g
 	}
 	tests := []struct {
@@ -569,12 +559,10 @@ func TestBlocking_many_closed_side_by_side(t *testing.T) {
 		}, time.Second + time.Minute + 1 + stubbornness},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				begin := time.Now()
-				test.run(t)
-				require.Equal(t, test.took, time.Since(begin))
-			})
+		inBubble(t, test.name, func(t *testing.T) {
+			begin := time.Now()
+			test.run(t)
+			require.Equal(t, test.took, time.Since(begin))
 		})
 	}
 }
@@ -632,78 +620,70 @@ func TestFetch_then(t *testing.T) {
 	}
 	for _, test := range tests {
 		for _, swallow := range []bool{false, true} {
-			t.Run(fmt.Sprint(test.name, " swallow=", swallow), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					calls := 0
-					task := scheduler.Fetch(test.fn, func(value string, err error) error {
-						calls++
-						require.Equal(t, test.value, value)
-						for _, is := range test.is {
+			inBubble(t, fmt.Sprint(test.name, " swallow=", swallow), func(t *testing.T) {
+				calls := 0
+				task := scheduler.Fetch(test.fn, func(value string, err error) error {
+					calls++
+					require.Equal(t, test.value, value)
+					for _, is := range test.is {
+						require.ErrorIs(t, err, is)
+					}
+					if test.is == nil {
+						require.NoError(t, err)
+					}
+					if swallow {
+						return nil
+					}
+					return err
+				})
+				err := test.drive(t, task)
+				require.Equal(t, 1, calls)
+				switch {
+				case strings.HasPrefix(test.name, "timeout with too"):
+					require.ErrorIs(t, err, context.DeadlineExceeded)
+				case swallow && strings.HasPrefix(test.name, "timeout"):
+					require.ErrorIs(t, err, context.DeadlineExceeded, "Run says so all the same")
+				case swallow && strings.HasPrefix(test.name, "timeout"):
+					require.ErrorIs(t, err, context.DeadlineExceeded, "Run says so all the same")
+				case swallow && strings.HasPrefix(test.name, "timeout"):
+					require.ErrorIs(t, err, context.DeadlineExceeded, "Run says so all the same")
+				case swallow:
+					require.NoError(t, err, "what then returns is the task's error")
+				default:
+					for _, is := range test.is {
+						if is != scheduler.ErrClosed { //nolint:errorlint // A sentinel of the table.
 							require.ErrorIs(t, err, is)
 						}
-						if test.is == nil {
-							require.NoError(t, err)
-						}
-						if swallow {
-							return nil
-						}
-						return err
-					})
-					err := test.drive(t, task)
-					require.Equal(t, 1, calls)
-					switch {
-					case strings.HasPrefix(test.name, "timeout with too"):
-						require.ErrorIs(t, err, context.DeadlineExceeded)
-					case swallow && strings.HasPrefix(test.name, "timeout"):
-						require.ErrorIs(t, err, context.DeadlineExceeded, "Run says so all the same")
-					case swallow && strings.HasPrefix(test.name, "timeout"):
-						require.ErrorIs(t, err, context.DeadlineExceeded, "Run says so all the same")
-					case swallow && strings.HasPrefix(test.name, "timeout"):
-						require.ErrorIs(t, err, context.DeadlineExceeded, "Run says so all the same")
-					case swallow:
-						require.NoError(t, err, "what then returns is the task's error")
-					default:
-						for _, is := range test.is {
-							if is != scheduler.ErrClosed { //nolint:errorlint // A sentinel of the table.
-								require.ErrorIs(t, err, is)
-							}
-						}
 					}
-				})
+				}
 			})
 		}
 	}
-	t.Run("not after a panic", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			task := scheduler.Fetch(
-				func(context.Context) (int, error) { panic(errOops) },
-				func(int, error) error { t.Error("then was called"); return nil },
-			)
-			require.ErrorIs(t, panicOf(t, func() { _ = scheduler.Run(t.Context(), task, nil) }).(error), errOops)
-		})
+	inBubble(t, "not after a panic", func(t *testing.T) {
+		task := scheduler.Fetch(
+			func(context.Context) (int, error) { panic(errOops) },
+			func(int, error) error { t.Error("then was called"); return nil },
+		)
+		require.ErrorIs(t, panicOf(t, func() { _ = scheduler.Run(t.Context(), task, nil) }).(error), errOops)
 	})
-	t.Run("panics", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			task := scheduler.Fetch(
-				func(context.Context) (int, error) { return 1, nil },
-				func(int, error) error { panic(errOops) },
-			)
-			require.Same(t, errOops, panicOf(t, func() { _ = scheduler.Run(t.Context(), task, nil) }))
-		})
+	inBubble(t, "panics", func(t *testing.T) {
+		task := scheduler.Fetch(
+			func(context.Context) (int, error) { return 1, nil },
+			func(int, error) error { panic(errOops) },
+		)
+		require.Same(t, errOops, panicOf(t, func() { _ = scheduler.Run(t.Context(), task, nil) }))
 	})
-	t.Run("runs on the driving goroutine", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			created := map[int]int{} // without a lock: the race detector looks
-			var tasks []scheduler.Task
-			for i := range 50 {
-				tasks = append(tasks, scheduler.Fetch(
-					func(context.Context) (int, error) { return i * i, nil },
-					func(v int, err error) error { created[i] = v; return err },
-				))
-			}
-			require.NoError(t, scheduler.Run(t.Context(), scheduler.All(tasks...), nil))
-			require.Len(t, created, 50)
-		})
+	inBubble(t, "runs on the driving goroutine", func(t *testing.T) {
+		created := map[int]int{} // without a lock: the race detector looks
+		var tasks []scheduler.Task
+		for i := range 50 {
+			tasks = append(tasks, scheduler.Fetch(
+				func(context.Context) (int, error) { return i * i, nil },
+				func(v int, err error) error { created[i] = v; return err },
+			))
+		}
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.All(tasks...), nil))
+		require.Len(t, created, 50)
 	})
 }
 
@@ -789,7 +769,7 @@ func TestGroup_calls_deep_inside_are_closed_side_by_side(t *testing.T) {
 		inside := func() scheduler.Task {
 			return scheduler.All(scheduler.Blocking(func(ctx context.Context) error {
 				<-ctx.Done()
-				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+				sleep(time.Second)
 				return nil
 			}), hours(""))
 		}
@@ -804,14 +784,10 @@ func TestGroup_calls_deep_inside_are_closed_side_by_side(t *testing.T) {
 // manyCalls returns a group of n calls that are independent of one another.
 func manyCalls(t *testing.T, n, limit int, fn func(ctx context.Context, i int) error) scheduler.Task {
 	t.Helper()
-	deps := scheduler.NewDependencies[int]()
-	for i := range n {
-		deps.Add(i)
-	}
-	g, err := scheduler.NewDependencyTaskGroup(deps, func(i int) scheduler.Task {
+	deps := numbers(n)
+	g := groupOver(t, deps, func(i int) scheduler.Task {
 		return scheduler.Blocking(func(ctx context.Context) error { return fn(ctx, i) })
 	}, &scheduler.GroupOptions[int]{Limit: limit, AggregateErrors: true})
-	require.NoError(t, err)
 	return g
 }
 
@@ -904,17 +880,13 @@ func stepper(steps int, end func() error) scheduler.Task {
 func TestRun_leaves_no_coroutine(t *testing.T) {
 	members := func(t *testing.T, end func() error) scheduler.Task {
 		t.Helper()
-		deps := scheduler.NewDependencies[int]()
-		for i := range 20 {
-			deps.Add(i)
-		}
-		g, err := scheduler.NewDependencyTaskGroup(deps, func(i int) scheduler.Task {
+		deps := numbers(20)
+		g := groupOver(t, deps, func(i int) scheduler.Task {
 			if i == 19 {
 				return stepper(30, end)
 			}
 			return stepper(i+1, func() error { return nil })
 		}, nil)
-		require.NoError(t, err)
 		return g
 	}
 	succeed := func() error { return nil }

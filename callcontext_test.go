@@ -262,8 +262,7 @@ func TestBlocking_deadline(t *testing.T) {
 				require.NoError(t, r.Start(ctx, 0))
 				for !r.Done() {
 					synctest.Wait()
-					_, err := r.Step(ctx)
-					require.NoError(t, err)
+					mustStep(t, ctx, r)
 				}
 				require.True(t, called)
 			})
@@ -407,38 +406,36 @@ func TestFetch_then_is_called_once(t *testing.T) {
 			return r.Run(t.Context())
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var values []int
-				var got error
-				task := scheduler.Fetch(func(ctx context.Context) (int, error) {
-					select {
-					case <-ctx.Done():
-						return 17, fmt.Errorf("vm 17 has no address: %w", ctx.Err())
-					case <-time.After(time.Second):
-						return 17, nil
-					}
-				}, func(v int, err error) error {
-					values, got = append(values, v), err
-					return err
-				})
-				err := end(t, scheduler.NewTaskRunner(task, nil))
-				require.Equal(t, []int{17}, values)
-				if name == "success" {
-					require.NoError(t, err)
-				} else {
-					require.ErrorContains(t, got, "vm 17 has no address: context ")
-					require.ErrorContains(t, err, "vm 17 has no address: context ")
+		inBubble(t, name, func(t *testing.T) {
+			var values []int
+			var got error
+			task := scheduler.Fetch(func(ctx context.Context) (int, error) {
+				select {
+				case <-ctx.Done():
+					return 17, fmt.Errorf("vm 17 has no address: %w", ctx.Err())
+				case <-time.After(time.Second):
+					return 17, nil
 				}
-				// After its end nothing is called again.
-				_, stepErr := task.Step(t.Context())
-				require.ErrorIs(t, stepErr, scheduler.ErrEnded)
-				require.NoError(t, task.Close())
-				_, throwErr := throwIn(t.Context(), task, errOops)
-				require.Equal(t, errOops, throwErr)
-				require.Nil(t, task.(scheduler.Closer).BeginClose())
-				require.Len(t, values, 1)
+			}, func(v int, err error) error {
+				values, got = append(values, v), err
+				return err
 			})
+			err := end(t, scheduler.NewTaskRunner(task, nil))
+			require.Equal(t, []int{17}, values)
+			if name == "success" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, got, "vm 17 has no address: context ")
+				require.ErrorContains(t, err, "vm 17 has no address: context ")
+			}
+			// After its end nothing is called again.
+			_, stepErr := task.Step(t.Context())
+			require.ErrorIs(t, stepErr, scheduler.ErrEnded)
+			require.NoError(t, task.Close())
+			_, throwErr := throwIn(t.Context(), task, errOops)
+			require.Equal(t, errOops, throwErr)
+			require.Nil(t, task.(scheduler.Closer).BeginClose())
+			require.Len(t, values, 1)
 		})
 	}
 }
@@ -479,11 +476,10 @@ func TestRun_inside_a_call_has_the_claims_of_the_node(t *testing.T) {
 		claiming := func(task func() scheduler.Task) scheduler.Task {
 			deps := scheduler.NewDependencies[string]()
 			deps.Add("a")
-			g, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task { return task() },
+			g := groupOver(t, deps, func(string) scheduler.Task { return task() },
 				&scheduler.GroupOptions[string]{Claims: func(string) []scheduler.Claim {
 					return []scheduler.Claim{{Limiter: limiter, Weight: 1}}
 				}})
-			require.NoError(t, err)
 			return g
 		}
 		depth := 0
@@ -513,8 +509,7 @@ func TestRun_inside_a_call_ends_with_it(t *testing.T) {
 		}), &scheduler.RunnerOptions{Name: "outer", Timeout: time.Minute})
 		require.ErrorIs(t, inner, context.DeadlineExceeded)
 		require.ErrorAs(t, inner, new(*scheduler.Timeout))
-		var late *scheduler.LateError
-		require.ErrorAs(t, err, &late)
+		late := asError[*scheduler.LateError](t, err)
 		require.EqualError(t, late.Err, "outer: timed out after 1m0s")
 		require.Len(t, late.Calls, 1, "the inner one is none of its own")
 		require.NotErrorAs(t, inner, &late)
@@ -550,11 +545,9 @@ func TestPoll_notice_and_end(t *testing.T) {
 			if i == 1 {
 				task.(scheduler.Stopper).Stop(t.Context(), errOops)
 			}
-			_, err := task.Step(t.Context())
-			require.NoError(t, err)
+			mustStep(t, t.Context(), task)
 			synctest.Wait()
-			_, err = task.Step(t.Context())
-			require.NoError(t, err)
+			mustStep(t, t.Context(), task)
 		}
 		require.Equal(t, []bool{false, true, true}, told)
 		require.NoError(t, task.Close())
@@ -645,7 +638,7 @@ func TestBlocking_context_in_a_group(t *testing.T) {
 				var s seen
 				var deadline time.Duration
 				begin := time.Now()
-				g, err := scheduler.NewDependencyTaskGroup(graph("call fails"), func(k string) scheduler.Task {
+				g := newGroup(t, "call fails", func(k string) scheduler.Task {
 					if k == "fails" {
 						if tt.fails == nil {
 							return scheduler.Func(func(context.Context) error { return nil })
@@ -660,7 +653,6 @@ func TestBlocking_context_in_a_group(t *testing.T) {
 						return fmt.Errorf("pulling s0: %w", ctx.Err())
 					})
 				}, &tt.opts)
-				require.NoError(t, err)
 				result := scheduler.Run(t.Context(), g, &tt.runner)
 				s.check(t, tt.err, tt.cause)
 				require.Equal(t, tt.after, s.at.Sub(begin))
@@ -679,13 +671,12 @@ func TestBlocking_context_in_a_group(t *testing.T) {
 func TestBlocking_ErrSkip_after_a_Timeout(t *testing.T) {
 	bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
 		for _, grace := range []time.Duration{0, time.Minute} {
-			g, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task {
+			g := newGroup(t, "a", func(string) scheduler.Task {
 				return call(func(ctx context.Context) error {
 					<-ctx.Done()
 					return scheduler.ErrSkip
 				})
 			}, &scheduler.GroupOptions[string]{Grace: grace, Timeout: func(string) time.Duration { return time.Second }})
-			require.NoError(t, err)
 			require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), context.DeadlineExceeded)
 			require.Equal(t, scheduler.StateTimedOut, g.State("a"))
 		}
@@ -722,7 +713,7 @@ func TestBlocking_results_after_the_notice_of_a_group(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
-				g, err := scheduler.NewDependencyTaskGroup(graph("call fails"), func(k string) scheduler.Task {
+				g := newGroup(t, "call fails", func(k string) scheduler.Task {
 					if k == "fails" {
 						return scheduler.Blocking(func(context.Context) error { sleep(time.Second); return errOops })
 					}
@@ -731,7 +722,6 @@ func TestBlocking_results_after_the_notice_of_a_group(t *testing.T) {
 						return tt.fn(ctx)
 					})
 				}, &scheduler.GroupOptions[string]{Grace: time.Minute, EndCalls: tt.ends})
-				require.NoError(t, err)
 				require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), errOops)
 				require.Equal(t, tt.state, g.State("call"))
 				if tt.text == "" {
@@ -748,14 +738,12 @@ func TestBlocking_results_after_the_notice_of_a_group(t *testing.T) {
 func TestPoll_closed_between_calls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		task := scheduler.Poll(time.Minute, func(context.Context) (bool, error) { return false, nil })
-		_, err := task.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), task)
 		synctest.Wait()
-		_, err = task.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), task)
 		require.Nil(t, task.(scheduler.Closer).BeginClose())
 		require.NoError(t, task.Close())
-		_, err = task.Step(t.Context())
+		_, err := task.Step(t.Context())
 		require.ErrorIs(t, err, scheduler.ErrEnded)
 	})
 }
@@ -808,8 +796,7 @@ func TestBlocking_context_behind_a_decorator(t *testing.T) {
 		require.IsType(t, (*scheduler.Timeout)(nil), cause)
 	}
 	group := func(task scheduler.Task, opts *scheduler.GroupOptions[string]) scheduler.Task {
-		g, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return task }, opts)
-		require.NoError(t, err)
+		g := newGroup(t, "a", func(string) scheduler.Task { return task }, opts)
 		return g
 	}
 	limit := func(string) time.Duration { return time.Second }
@@ -892,27 +879,25 @@ func TestBlocking_context_behind_a_decorator(t *testing.T) {
 			"opaque": func(task scheduler.Task) scheduler.Task { return opaque{task} },
 			"asking": func(task scheduler.Task) scheduler.Task { return asking{opaque{task}} },
 		} {
-			t.Run(name+"/"+as, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					var err, cause, after error
-					task := decorate(scheduler.Blocking(func(ctx context.Context) error {
-						inner, cancel := context.WithCancel(ctx)
-						defer cancel()
-						<-inner.Done()
-						err, cause, after = ctx.Err(), context.Cause(ctx), inner.Err()
-						return nil
-					}))
-					if tt.put != nil {
-						task = tt.put(task)
-					}
-					r := scheduler.NewTaskRunner(task, &tt.opts)
-					if tt.do != nil {
-						time.AfterFunc(2*time.Second, func() { tt.do(r) })
-					}
-					require.Error(t, r.Run(t.Context()))
-					tt.want(t, err, cause)
-					require.Equal(t, err, after)
-				})
+			inBubble(t, name+"/"+as, func(t *testing.T) {
+				var err, cause, after error
+				task := decorate(scheduler.Blocking(func(ctx context.Context) error {
+					inner, cancel := context.WithCancel(ctx)
+					defer cancel()
+					<-inner.Done()
+					err, cause, after = ctx.Err(), context.Cause(ctx), inner.Err()
+					return nil
+				}))
+				if tt.put != nil {
+					task = tt.put(task)
+				}
+				r := scheduler.NewTaskRunner(task, &tt.opts)
+				if tt.do != nil {
+					time.AfterFunc(2*time.Second, func() { tt.do(r) })
+				}
+				require.Error(t, r.Run(t.Context()))
+				tt.want(t, err, cause)
+				require.Equal(t, err, after)
 			})
 		}
 	}
@@ -951,21 +936,18 @@ func TestShield_has_no_deadline_of_the_run(t *testing.T) {
 			opts: scheduler.RunnerOptions{Timeout: time.Hour}, want: time.Hour + 1,
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-				defer cancel()
-				got := time.Duration(-1)
-				_ = scheduler.Run(ctx, tt.task(&got), &tt.opts)
-				require.Equal(t, tt.want, got)
-			})
+		inBubble(t, name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			got := time.Duration(-1)
+			_ = scheduler.Run(ctx, tt.task(&got), &tt.opts)
+			require.Equal(t, tt.want, got)
 		})
 	}
 	t.Run("nor its end", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		task := scheduler.Shield(scheduler.Func(func(ctx context.Context) error { cancel(); return ctx.Err() }))
-		_, err := task.Step(ctx)
-		require.NoError(t, err)
+		mustStep(t, ctx, task)
 	})
 }
 
@@ -999,51 +981,49 @@ func TestCall_deadline_behind_Ready(t *testing.T) {
 		},
 		"one that has to end": {node: 5 * second, ordered: true, before: 5 * second, after: 5 * second},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				begin := time.Now()
-				left := func(ctx context.Context) time.Duration {
-					at, ok := ctx.Deadline()
-					if !ok {
-						return 0
-					}
-					return at.Sub(begin).Round(time.Millisecond)
+		inBubble(t, name, func(t *testing.T) {
+			begin := time.Now()
+			left := func(ctx context.Context) time.Duration {
+				at, ok := ctx.Deadline()
+				if !ok {
+					return 0
 				}
-				var before, after, ended time.Duration
-				task := scheduler.Blocking(func(ctx context.Context) error {
-					before = left(ctx)
-					sleep(2 * second)
-					scheduler.Ready(ctx)
-					sleep(second)
-					after = left(ctx)
-					<-ctx.Done()
-					ended = time.Since(begin).Round(time.Millisecond)
-					return ctx.Err()
-				})
-				for _, hold := range tt.hold {
-					task = hold(task)
-				}
-				grace := scheduler.NoGrace
-				if tt.ordered {
-					grace = time.Hour
-				}
-				g := groupOf(t, "a b:a", func(k string) scheduler.Task {
-					if k == "a" {
-						return task
-					}
-					return lasting(20, nil)
-				}, &scheduler.GroupOptions[string]{Timeout: byKey(map[string]time.Duration{"a": tt.node}), Grace: grace})
-				r := scheduler.NewTaskRunner(g, &scheduler.RunnerOptions{Timeout: tt.run, Grace: scheduler.NoGrace})
-				if tt.ordered {
-					time.AfterFunc(second, func() { r.Post(func() { g.StopNode("a", errOops) }) })
-				}
-				require.Equal(t, tt.after != 0, r.Run(t.Context()) != nil)
-				require.Equal(t, tt.before, before)
-				require.Equal(t, tt.after, after)
-				if after != 0 && !tt.ordered { // then it has its grace
-					require.Equal(t, after, ended)
-				}
+				return at.Sub(begin).Round(time.Millisecond)
+			}
+			var before, after, ended time.Duration
+			task := scheduler.Blocking(func(ctx context.Context) error {
+				before = left(ctx)
+				sleep(2 * second)
+				scheduler.Ready(ctx)
+				sleep(second)
+				after = left(ctx)
+				<-ctx.Done()
+				ended = time.Since(begin).Round(time.Millisecond)
+				return ctx.Err()
 			})
+			for _, hold := range tt.hold {
+				task = hold(task)
+			}
+			grace := scheduler.NoGrace
+			if tt.ordered {
+				grace = time.Hour
+			}
+			g := newGroup(t, "a b:a", func(k string) scheduler.Task {
+				if k == "a" {
+					return task
+				}
+				return lasting(20, nil)
+			}, &scheduler.GroupOptions[string]{Timeout: byKey(map[string]time.Duration{"a": tt.node}), Grace: grace})
+			r := scheduler.NewTaskRunner(g, &scheduler.RunnerOptions{Timeout: tt.run, Grace: scheduler.NoGrace})
+			if tt.ordered {
+				time.AfterFunc(second, func() { r.Post(func() { g.StopNode("a", errOops) }) })
+			}
+			require.Equal(t, tt.after != 0, r.Run(t.Context()) != nil)
+			require.Equal(t, tt.before, before)
+			require.Equal(t, tt.after, after)
+			if after != 0 && !tt.ordered { // then it has its grace
+				require.Equal(t, after, ended)
+			}
 		})
 	}
 }
@@ -1112,59 +1092,57 @@ func TestBlocking_deadline_is_the_end(t *testing.T) {
 		{name: "context before the timeout", ctx: true, runner: runner{Timeout: limit + time.Second, Grace: grace}, group: &group{}, want: limit + grace + 1},
 	} {
 		for as, put := range withoutGroup {
-			t.Run(tt.name+"/"+as, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					var want, ended, after time.Duration
-					var err, cause error
-					begin := time.Now()
-					task := put(scheduler.Blocking(func(ctx context.Context) error {
-						if at, ok := ctx.Deadline(); ok {
-							want = at.Sub(begin)
-						}
-						stop := context.AfterFunc(ctx, func() { after = time.Since(begin) })
-						defer stop()
-						select {
-						case <-ctx.Done():
-							ended, err, cause = time.Since(begin), ctx.Err(), context.Cause(ctx)
-							synctest.Wait()
-						case <-time.After(time.Hour):
-							ended = -1
-						}
-						return nil
-					}))
-					if tt.inner != nil {
-						leaf := task
-						task = put(newGroup(t, "b", func(string) scheduler.Task { return leaf }, tt.inner))
+			inBubble(t, tt.name+"/"+as, func(t *testing.T) {
+				var want, ended, after time.Duration
+				var err, cause error
+				begin := time.Now()
+				task := put(scheduler.Blocking(func(ctx context.Context) error {
+					if at, ok := ctx.Deadline(); ok {
+						want = at.Sub(begin)
 					}
-					if tt.shield {
-						task = scheduler.Shield(task)
+					stop := context.AfterFunc(ctx, func() { after = time.Since(begin) })
+					defer stop()
+					select {
+					case <-ctx.Done():
+						ended, err, cause = time.Since(begin), ctx.Err(), context.Cause(ctx)
+						synctest.Wait()
+					case <-time.After(time.Hour):
+						ended = -1
 					}
-					if tt.limited {
-						task = scheduler.WithTimeout(limit, task)
-					}
-					if tt.group != nil {
-						inside := task
-						task = put(newGroup(t, "a", func(string) scheduler.Task { return inside }, tt.group))
-					}
-					ctx := t.Context()
-					if tt.ctx {
-						var cancel context.CancelFunc
-						ctx, cancel = context.WithTimeout(ctx, limit)
-						defer cancel()
-					}
-					_ = scheduler.Run(ctx, task, &tt.runner)
-					require.Equal(t, tt.want, want)
-					if tt.ended == 0 {
-						tt.ended = tt.want
-					}
-					require.Equal(t, tt.ended, ended)
-					if ended < 0 {
-						return
-					}
-					require.Equal(t, ended, after, "of AfterFunc")
-					require.Equal(t, context.DeadlineExceeded, err)
-					require.ErrorIs(t, cause, context.DeadlineExceeded)
-				})
+					return nil
+				}))
+				if tt.inner != nil {
+					leaf := task
+					task = put(newGroup(t, "b", func(string) scheduler.Task { return leaf }, tt.inner))
+				}
+				if tt.shield {
+					task = scheduler.Shield(task)
+				}
+				if tt.limited {
+					task = scheduler.WithTimeout(limit, task)
+				}
+				if tt.group != nil {
+					inside := task
+					task = put(newGroup(t, "a", func(string) scheduler.Task { return inside }, tt.group))
+				}
+				ctx := t.Context()
+				if tt.ctx {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, limit)
+					defer cancel()
+				}
+				_ = scheduler.Run(ctx, task, &tt.runner)
+				require.Equal(t, tt.want, want)
+				if tt.ended == 0 {
+					tt.ended = tt.want
+				}
+				require.Equal(t, tt.ended, ended)
+				if ended < 0 {
+					return
+				}
+				require.Equal(t, ended, after, "of AfterFunc")
+				require.Equal(t, context.DeadlineExceeded, err)
+				require.ErrorIs(t, cause, context.DeadlineExceeded)
 			})
 		}
 	}
@@ -1182,34 +1160,32 @@ func TestBlocking_limits_inside_the_grace(t *testing.T) {
 		"timeout of the node": {runner: scheduler.RunnerOptions{Grace: time.Minute}, node: 5 * time.Second},
 	} {
 		for as, put := range withoutGroup {
-			t.Run(name+"/"+as, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					var took time.Duration
-					var inner, outer error
-					inside := newGroup(t, "b", func(string) scheduler.Task {
-						return put(scheduler.Blocking(func(ctx context.Context) error {
-							<-scheduler.Stopping(ctx)
-							noticed := time.Now()
-							last, cancel := context.WithTimeout(ctx, 3*time.Second)
-							defer cancel()
-							<-last.Done()
-							took, inner, outer = time.Since(noticed), last.Err(), ctx.Err()
-							return nil
-						}))
-					}, nil)
-					g := newGroup(t, "a", func(string) scheduler.Task { return put(inside) },
-						&scheduler.GroupOptions[string]{Timeout: byKey(map[string]time.Duration{"a": tt.node})})
-					ctx := t.Context()
-					if tt.ctx > 0 {
-						var cancel context.CancelFunc
-						ctx, cancel = context.WithTimeout(ctx, tt.ctx)
+			inBubble(t, name+"/"+as, func(t *testing.T) {
+				var took time.Duration
+				var inner, outer error
+				inside := newGroup(t, "b", func(string) scheduler.Task {
+					return put(scheduler.Blocking(func(ctx context.Context) error {
+						<-scheduler.Stopping(ctx)
+						noticed := time.Now()
+						last, cancel := context.WithTimeout(ctx, 3*time.Second)
 						defer cancel()
-					}
-					_ = scheduler.Run(ctx, g, &tt.runner)
-					require.Equal(t, 3*time.Second, took)
-					require.Equal(t, context.DeadlineExceeded, inner)
-					require.NoError(t, outer)
-				})
+						<-last.Done()
+						took, inner, outer = time.Since(noticed), last.Err(), ctx.Err()
+						return nil
+					}))
+				}, nil)
+				g := newGroup(t, "a", func(string) scheduler.Task { return put(inside) },
+					&scheduler.GroupOptions[string]{Timeout: byKey(map[string]time.Duration{"a": tt.node})})
+				ctx := t.Context()
+				if tt.ctx > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, tt.ctx)
+					defer cancel()
+				}
+				_ = scheduler.Run(ctx, g, &tt.runner)
+				require.Equal(t, 3*time.Second, took)
+				require.Equal(t, context.DeadlineExceeded, inner)
+				require.NoError(t, outer)
 			})
 		}
 	}
@@ -1223,7 +1199,7 @@ func TestBlocking_deadline_without_a_runner(t *testing.T) {
 		defer cancel()
 		want, _ := ctx.Deadline()
 		var got time.Time
-		g := groupOf(t, "a", func(string) scheduler.Task {
+		g := newGroup(t, "a", func(string) scheduler.Task {
 			return scheduler.Blocking(func(ctx context.Context) error {
 				got, _ = ctx.Deadline()
 				return nil

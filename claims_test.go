@@ -65,8 +65,7 @@ func TestClaims_of_a_full_group_are_not_kept(t *testing.T) {
 	}, &scheduler.GroupOptions[string]{Limit: 1, Claims: claimIf(l)})
 	next := claiming(t, "next", map[string][]scheduler.Claim{"next": unit(l)}, hours)
 	step := func(g *scheduler.DependencyTaskGroup[string]) {
-		_, err := g.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), g)
 	}
 	step(holder)
 	step(full)
@@ -97,12 +96,10 @@ func TestClaims_two_turns_with_room_for_one(t *testing.T) {
 			return map[string][]scheduler.Claim{"x": unit(l), "y": unit(m)}[k]
 		}})
 	for _, g := range []*scheduler.DependencyTaskGroup[string]{holder, g} {
-		_, err := g.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), g)
 	}
 	require.NoError(t, holder.Close())
-	_, err := g.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), g)
 	require.True(t, g.Started("x"))
 	require.False(t, g.Started("y"))
 	require.Zero(t, m.InUse()+m.Waiting())
@@ -223,7 +220,7 @@ func TestLimiter_Interval_of_several_runs(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 5 {
 			wg.Go(func() {
-				time.Sleep(time.Duration(i) * time.Second) //nolint:forbidigo // in a bubble
+				sleep(time.Duration(i) * time.Second)
 				g := newGroup(t, "a b", func(string) scheduler.Task {
 					return scheduler.Func(func(context.Context) error {
 						mu.Lock()
@@ -259,8 +256,7 @@ func TestClaims_of_large_weights(t *testing.T) {
 	}, nothing)
 	ctx := scheduler.WithClock(t.Context(), schedulertest.NewClock(time.Time{}))
 	for range 2 {
-		_, err = large.Step(ctx)
-		require.NoError(t, err)
+		mustStep(t, ctx, large)
 	}
 	require.Equal(t, scheduler.StateSucceeded, large.State("a"))
 	require.Equal(t, scheduler.StatePending, large.State("b"), "for ever")
@@ -313,8 +309,7 @@ func TestClaims_deadlock_behind_a_full_group(t *testing.T) {
 		}
 		return box(t, unit(l3))
 	})
-	var deadlock *scheduler.DeadlockError
-	require.ErrorAs(t, scheduler.Run(t.Context(), outer, alone()), &deadlock)
+	require.ErrorAs(t, scheduler.Run(t.Context(), outer, alone()), new(*scheduler.DeadlockError))
 	require.Zero(t, l1.InUse()+l2.InUse()+l3.InUse())
 }
 
@@ -328,8 +323,7 @@ func TestClaims_deadlock_hidden_by_another_run(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cloud, l1, l2 := limiter(tt.capacity), limiter(1), limiter(1)
 			other := claiming(t, "long", map[string][]scheduler.Claim{"long": {{Limiter: cloud, Weight: tt.holds}}}, hours)
-			_, err := other.Step(t.Context())
-			require.NoError(t, err)
+			mustStep(t, t.Context(), other)
 			both := func(l *scheduler.Limiter) []scheduler.Claim { return append(unit(l), unit(cloud)...) }
 			outer := claiming(t, "a b", map[string][]scheduler.Claim{"a": unit(l1), "b": unit(l2)}, func(k string) scheduler.Task {
 				if k == "a" {
@@ -337,8 +331,7 @@ func TestClaims_deadlock_hidden_by_another_run(t *testing.T) {
 				}
 				return box(t, both(l1))
 			})
-			var deadlock *scheduler.DeadlockError
-			require.ErrorAs(t, scheduler.Run(t.Context(), outer, alone()), &deadlock)
+			require.ErrorAs(t, scheduler.Run(t.Context(), outer, alone()), new(*scheduler.DeadlockError))
 			require.NoError(t, other.Close())
 		})
 	}
@@ -352,45 +345,39 @@ func TestClaims_deadlock_of_two_runs(t *testing.T) {
 			return scheduler.Sequence(scheduler.Pause(scheduler.After(time.Second)), box(t, unit(m)))
 		})
 	}
-	t.Run("on two goroutines", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			l, m := limiter(1), limiter(1)
-			errs := make(chan error, 2)
-			for _, g := range []scheduler.Task{crossed(l, m), crossed(m, l)} {
-				go func() { errs <- scheduler.Run(t.Context(), g, nil) }()
-			}
-			err := errors.Join(<-errs, <-errs)
-			require.EqualError(t, err, "scheduler: waiting for claims that can never be had: "+
-				"holds/x waits for 1 of volumes (capacity 1) held by other runs: 1")
-			require.Zero(t, l.InUse()+m.InUse())
-		})
+	inBubble(t, "on two goroutines", func(t *testing.T) {
+		l, m := limiter(1), limiter(1)
+		errs := make(chan error, 2)
+		for _, g := range []scheduler.Task{crossed(l, m), crossed(m, l)} {
+			go func() { errs <- scheduler.Run(t.Context(), g, nil) }()
+		}
+		err := errors.Join(<-errs, <-errs)
+		require.EqualError(t, err, "scheduler: waiting for claims that can never be had: "+
+			"holds/x waits for 1 of volumes (capacity 1) held by other runs: 1")
+		require.Zero(t, l.InUse()+m.InUse())
 	})
 	t.Run("on one", func(t *testing.T) {
 		l, m := limiter(1), limiter(1)
 		a, b := crossed(l, m), crossed(m, l)
 		err := scheduler.Run(t.Context(), scheduler.All(a, b), alone())
-		var deadlock *scheduler.DeadlockError
-		require.ErrorAs(t, err, &deadlock)
+		require.ErrorAs(t, err, new(*scheduler.DeadlockError))
 		require.Zero(t, l.InUse()+m.InUse())
 	})
-	t.Run("three, and one that only looks on", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			l, m, n, two := limiter(1), limiter(1), limiter(1), limiter(2)
-			errs := make(chan error, 4)
-			looksOn := claiming(t, "a b", map[string][]scheduler.Claim{"a": {{Limiter: two, Weight: 2}}, "b": unit(two)}, hours)
-			for _, g := range []scheduler.Task{crossed(l, m), crossed(m, n), crossed(n, l), looksOn} {
-				go func() { errs <- scheduler.Run(t.Context(), g, nil) }()
+	inBubble(t, "three, and one that only looks on", func(t *testing.T) {
+		l, m, n, two := limiter(1), limiter(1), limiter(1), limiter(2)
+		errs := make(chan error, 4)
+		looksOn := claiming(t, "a b", map[string][]scheduler.Claim{"a": {{Limiter: two, Weight: 2}}, "b": unit(two)}, hours)
+		for _, g := range []scheduler.Task{crossed(l, m), crossed(m, n), crossed(n, l), looksOn} {
+			go func() { errs <- scheduler.Run(t.Context(), g, nil) }()
+		}
+		failed := 0
+		for range 4 {
+			if err := <-errs; err != nil {
+				require.ErrorAs(t, err, new(*scheduler.DeadlockError))
+				failed++
 			}
-			failed := 0
-			for range 4 {
-				if err := <-errs; err != nil {
-					var deadlock *scheduler.DeadlockError
-					require.ErrorAs(t, err, &deadlock)
-					failed++
-				}
-			}
-			require.Equal(t, 1, failed)
-		})
+		}
+		require.Equal(t, 1, failed)
 	})
 }
 
@@ -425,15 +412,13 @@ func TestClaims_are_lent_through_a_call(t *testing.T) {
 			return newGroup(t, "call", func(string) scheduler.Task { return scheduler.Blocking(fn) }, nil)
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				l := limiter(1)
-				outer := claiming(t, "a", map[string][]scheduler.Claim{"a": unit(l)}, func(string) scheduler.Task {
-					return task(nested(l, 2))
-				})
-				require.NoError(t, scheduler.Run(t.Context(), outer, nil))
-				require.Zero(t, l.InUse())
+		inBubble(t, name, func(t *testing.T) {
+			l := limiter(1)
+			outer := claiming(t, "a", map[string][]scheduler.Claim{"a": unit(l)}, func(string) scheduler.Task {
+				return task(nested(l, 2))
 			})
+			require.NoError(t, scheduler.Run(t.Context(), outer, nil))
+			require.Zero(t, l.InUse())
 		})
 	}
 }
@@ -484,14 +469,12 @@ func TestClaims_of_keys_that_ask_the_Limiter(t *testing.T) {
 	deps := scheduler.NewDependencies[lockingKey]()
 	deps.Add(lockingKey{l})
 	deps.Add(lockingKey{limiter(1)})
-	g, err := scheduler.NewDependencyTaskGroup(deps, func(lockingKey) scheduler.Task {
+	g := groupOver(t, deps, func(lockingKey) scheduler.Task {
 		return scheduler.Pause(scheduler.Rounds(9))
 	}, &scheduler.GroupOptions[lockingKey]{Claims: func(lockingKey) []scheduler.Claim { return unit(l) }})
-	require.NoError(t, err)
-	_, err = g.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), g)
 	var b strings.Builder
-	_, err = g.WriteTo(&b)
+	_, err := g.WriteTo(&b)
 	require.NoError(t, err)
 	require.Contains(t, b.String(), "in use 0: pending since round 0, waits for 1 of volumes (capacity 1) held by in use 1: 1")
 	require.NoError(t, g.Close())
@@ -502,21 +485,15 @@ func TestGroup_Explain_of_many_holders(t *testing.T) {
 	const n = 100
 	l := limiter(n + 3)
 	other := claiming(t, "secret", map[string][]scheduler.Claim{"secret": {{Limiter: l, Weight: 3}}}, hours)
-	_, err := other.Step(t.Context())
-	require.NoError(t, err)
-	deps := scheduler.NewDependencies[int]()
-	for i := range 2 * n {
-		deps.Add(i)
-	}
-	g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return hours("") },
+	mustStep(t, t.Context(), other)
+	deps := numbers(2 * n)
+	g := groupOver(t, deps, func(int) scheduler.Task { return hours("") },
 		&scheduler.GroupOptions[int]{Claims: func(int) []scheduler.Claim { return unit(l) }})
-	require.NoError(t, err)
-	_, err = g.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), g)
 	require.Equal(t, fmt.Sprintf("%d: pending since round 0, waits for 1 of volumes (capacity %d) "+
 		"held by 0: 1, 1: 1, 2: 1, 3: 1, 4: 1, others of this run: 95, other runs: 3", n, n+3), g.ExplainNode(n).String())
 	var b strings.Builder
-	_, err = g.WriteTo(&b)
+	_, err := g.WriteTo(&b)
 	require.NoError(t, err)
 	require.Less(t, b.Len(), 2*n*200)
 	require.NoError(t, g.Close())
@@ -547,17 +524,13 @@ func TestClaims_of_many(t *testing.T) {
 		for _, nested := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, nested), func(t *testing.T) {
 				common := scheduler.NewLimiter(opts)
-				deps := scheduler.NewDependencies[int]()
-				for i := range n {
-					deps.Add(i)
-				}
+				deps := numbers(n)
 				var task scheduler.Task
-				task, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task {
+				task = groupOver(t, deps, func(int) scheduler.Task {
 					return scheduler.Pause(scheduler.Next)
 				}, &scheduler.GroupOptions[int]{Limit: 100, Claims: func(int) []scheduler.Claim {
 					return append(unit(common), unit(limiter(1))...)
 				}})
-				require.NoError(t, err)
 				if inner := task; nested {
 					task = claiming(t, "box", map[string][]scheduler.Claim{"box": unit(limiter(1))},
 						func(string) scheduler.Task { return inner })
@@ -685,36 +658,33 @@ func TestClaiming_ends(t *testing.T) {
 	for around, compose := range compositions(t) {
 		for how, end := range ends {
 			for _, waits := range []bool{true, false} {
-				t.Run(fmt.Sprint(around, "/", how, "/waits ", waits), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
-						l := limiter(1)
-						holder := claiming(t, "holder", map[string][]scheduler.Claim{"holder": unit(l)}, hours)
-						if waits {
-							_, err := holder.Step(t.Context())
-							require.NoError(t, err)
-						}
-						part := &fakePart{}
-						ctx, cancel := context.WithCancel(t.Context())
-						defer cancel()
-						opts := end.opts
-						r := scheduler.NewTaskRunner(compose(scheduler.Claiming(unit(l), part)), &opts)
-						require.NoError(t, r.Start(ctx, 0))
-						if waits {
-							require.Equal(t, 1, l.Waiting())
-						} else {
-							require.Equal(t, 1, l.InUse())
-						}
-						end.end(r, cancel)
-						_ = r.RunToCompletion(ctx, 0)
-						require.Error(t, r.Err())
-						require.Equal(t, !waits, part.started)
-						require.Equal(t, !waits, part.ended)
-						require.Zero(t, l.Waiting())
-						if waits {
-							require.NoError(t, holder.Close())
-						}
-						require.Zero(t, l.InUse())
-					})
+				inBubble(t, fmt.Sprint(around, "/", how, "/waits ", waits), func(t *testing.T) {
+					l := limiter(1)
+					holder := claiming(t, "holder", map[string][]scheduler.Claim{"holder": unit(l)}, hours)
+					if waits {
+						mustStep(t, t.Context(), holder)
+					}
+					part := &fakePart{}
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					opts := end.opts
+					r := scheduler.NewTaskRunner(compose(scheduler.Claiming(unit(l), part)), &opts)
+					require.NoError(t, r.Start(ctx, 0))
+					if waits {
+						require.Equal(t, 1, l.Waiting())
+					} else {
+						require.Equal(t, 1, l.InUse())
+					}
+					end.end(r, cancel)
+					_ = r.RunToCompletion(ctx, 0)
+					require.Error(t, r.Err())
+					require.Equal(t, !waits, part.started)
+					require.Equal(t, !waits, part.ended)
+					require.Zero(t, l.Waiting())
+					if waits {
+						require.NoError(t, holder.Close())
+					}
+					require.Zero(t, l.InUse())
 				})
 			}
 		}
@@ -856,8 +826,7 @@ func TestClaiming_of_bad_claims(t *testing.T) {
 		task := scheduler.Claiming(claims, part)
 		err := scheduler.Run(t.Context(), task, nil)
 		require.EqualError(t, err, want)
-		var wrong *scheduler.OptionError
-		require.ErrorAs(t, err, &wrong)
+		require.ErrorAs(t, err, new(*scheduler.OptionError))
 		require.False(t, part.started)
 		_, err = task.Step(t.Context())
 		require.ErrorIs(t, err, scheduler.ErrEnded)
@@ -896,8 +865,7 @@ func TestClaiming_is_held_until_Close_has_returned(t *testing.T) {
 	l := limiter(1)
 	during := 0
 	part := &fakeTask{step: forever, close: func() error { during = l.InUse(); return nil }}
-	r := scheduler.NewTaskRunner(scheduler.Claiming(unit(l), part.task()), nil)
-	require.NoError(t, r.Start(t.Context(), 0))
+	r := startRunner(t, scheduler.Claiming(unit(l), part.task()), nil)
 	require.NoError(t, r.Cancel())
 	require.Equal(t, 1, during)
 	require.Zero(t, l.InUse())
@@ -924,7 +892,7 @@ func TestLimiter_SetCapacity(t *testing.T) {
 		g := newGroup(t, "a b c d e f", func(string) scheduler.Task {
 			return scheduler.Blocking(func(context.Context) error {
 				most.Store(max(most.Load(), running.Add(1)))
-				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+				sleep(time.Second)
 				running.Add(-1)
 				return nil
 			})
@@ -935,7 +903,7 @@ func TestLimiter_SetCapacity(t *testing.T) {
 		synctest.Wait()
 		require.EqualValues(t, 2, running.Load())
 		l.SetCapacity(0)
-		time.Sleep(time.Hour) //nolint:forbidigo // in a bubble
+		sleep(time.Hour)
 		require.Zero(t, running.Load())
 		require.Equal(t, 1, l.Waiting(), "one place for nodes that claim the same")
 		l.SetCapacity(1)
@@ -993,15 +961,14 @@ func TestLimiter_SetCapacity_and_deadlocks(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- scheduler.Run(t.Context(), crossed, nil) }()
 		synctest.Wait()
-		time.Sleep(time.Hour) //nolint:forbidigo // in a bubble
+		sleep(time.Hour)
 		l.SetCapacity(2)
 		require.NoError(t, <-done)
 	})
 	synctest.Test(t, func(t *testing.T) {
 		l := limiter(3)
 		other := claiming(t, "other", map[string][]scheduler.Claim{"other": unit(l)}, hours)
-		_, err := other.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), other)
 		crossed := newGroup(t, "a b", func(string) scheduler.Task {
 			return scheduler.Sequence(scheduler.Pause(scheduler.Next), claiming(t, "x", map[string][]scheduler.Claim{
 				"x": {{Limiter: l, Weight: 2}},
@@ -1012,8 +979,7 @@ func TestLimiter_SetCapacity_and_deadlocks(t *testing.T) {
 		synctest.Wait()
 		require.Empty(t, done, "the other one may leave")
 		l.SetCapacity(2)
-		var deadlock *scheduler.DeadlockError
-		require.True(t, errors.As(<-done, &deadlock))
+		require.ErrorAs(t, <-done, new(*scheduler.DeadlockError))
 		require.NoError(t, other.Close())
 	})
 }
@@ -1029,13 +995,12 @@ func TestClaiming_hands_on_the_notice_of_the_run(t *testing.T) {
 			deps := scheduler.NewDependencies[string]()
 			deps.Add("inner")
 			deps.Add("fails")
-			group, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
+			group := groupOver(t, deps, func(k string) scheduler.Task {
 				if k == "inner" {
 					return put(inner)
 				}
 				return scheduler.Func(func(context.Context) error { return errBoom })
 			}, &scheduler.GroupOptions[string]{Grace: time.Hour})
-			require.NoError(t, err)
 			r := startRunner(t, group, &scheduler.RunnerOptions{Grace: time.Hour})
 			r.Stop(errOther)
 			for !r.Done() {

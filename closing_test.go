@@ -48,30 +48,28 @@ func TestCloser(t *testing.T) {
 		"parallel": func(task scheduler.Task) scheduler.Task { return scheduler.All(scheduler.All(call(1), task), call(2)) },
 	}
 	for name, put := range around {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				task := put(call(2 * time.Second))
-				mustStep(t, t.Context(), task)
-				synctest.Wait()
-				begin := time.Now()
-				closer := task
-				for range 2 { // wrapped once at most
-					if u, ok := closer.(interface{ Unwrap() scheduler.Task }); ok {
-						closer = u.Unwrap()
-					}
+		inBubble(t, name, func(t *testing.T) {
+			task := put(call(2 * time.Second))
+			mustStep(t, t.Context(), task)
+			synctest.Wait()
+			begin := time.Now()
+			closer := task
+			for range 2 { // wrapped once at most
+				if u, ok := closer.(interface{ Unwrap() scheduler.Task }); ok {
+					closer = u.Unwrap()
 				}
-				e := closer.(scheduler.Closer).BeginClose()
-				require.NotNil(t, e)
-				require.Equal(t, begin, time.Now(), "it only asks")
-				sleep(2*time.Second - 1)
-				synctest.Wait()
-				require.False(t, e.IsSet())
-				sleep(1)
-				synctest.Wait()
-				require.True(t, e.IsSet())
-				require.NoError(t, task.Close())
-				require.Equal(t, 2*time.Second, time.Since(begin))
-			})
+			}
+			e := closer.(scheduler.Closer).BeginClose()
+			require.NotNil(t, e)
+			require.Equal(t, begin, time.Now(), "it only asks")
+			sleep(2*time.Second - 1)
+			synctest.Wait()
+			require.False(t, e.IsSet())
+			sleep(1)
+			synctest.Wait()
+			require.True(t, e.IsSet())
+			require.NoError(t, task.Close())
+			require.Equal(t, 2*time.Second, time.Since(begin))
 		})
 	}
 }
@@ -334,10 +332,9 @@ func TestCloser_without_Throw(t *testing.T) {
 						return errOops
 					}}
 					clock := newClock()
-					r := scheduler.NewTaskRunner(put(slowCloser{inner, &closed}), &scheduler.RunnerOptions{
+					r := startRunner(t, put(slowCloser{inner, &closed}), &scheduler.RunnerOptions{
 						Clock: clock, Timeout: time.Second, Grace: grace,
 					})
-					require.NoError(t, r.Start(t.Context(), 0))
 					if how == "timed out" {
 						clock.Advance(2 * time.Second)
 					} else {
@@ -542,43 +539,36 @@ func TestBlocking_deaf_calls_end_side_by_side(t *testing.T) {
 	for how, end := range ends {
 		for kind, call := range deafKinds {
 			for around, wrap := range aroundCalls {
-				t.Run(how+"/"+kind+"/"+around, func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
-						begin := time.Now()
-						last, gap := begin, time.Duration(0)
-						deps := scheduler.NewDependencies[int]()
-						for k := range 11 {
-							deps.Add(k)
+				inBubble(t, how+"/"+kind+"/"+around, func(t *testing.T) {
+					begin := time.Now()
+					last, gap := begin, time.Duration(0)
+					deps := numbers(11)
+					g := groupOver(t, deps, func(k int) scheduler.Task {
+						if k == 10 {
+							return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+								gap, last = max(gap, time.Since(last)), time.Now()
+								if time.Since(begin) > limit+3*time.Second {
+									return scheduler.Done, nil
+								}
+								return scheduler.After(50 * time.Millisecond), nil
+							})
 						}
-						g, err := scheduler.NewDependencyTaskGroup(deps, func(k int) scheduler.Task {
-							if k == 10 {
-								return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
-									gap, last = max(gap, time.Since(last)), time.Now()
-									if time.Since(begin) > limit+3*time.Second {
-										return scheduler.Done, nil
-									}
-									return scheduler.After(50 * time.Millisecond), nil
-								})
-							}
-							return wrap(call(func(ctx context.Context) {
-								<-ctx.Done()
-								sleep(time.Second)
-							}))
-						}, &end.opts)
-						require.NoError(t, err)
-						var ended time.Time
-						err = scheduler.Run(t.Context(), scheduler.Finally(g, scheduler.Func(func(context.Context) error { return nil })), &end.runner)
-						ended = time.Now()
-						require.ErrorIs(t, err, context.DeadlineExceeded)
-						if how == "timeout of the run" {
-							require.Equal(t, limit+time.Second+1, ended.Sub(begin))
-							return
-						}
-						require.LessOrEqual(t, gap, 51*time.Millisecond)
-						var all *scheduler.ExceptionGroup
-						require.True(t, errors.As(err, &all))
-						require.Len(t, all.Errors, 10)
-					})
+						return wrap(call(func(ctx context.Context) {
+							<-ctx.Done()
+							sleep(time.Second)
+						}))
+					}, &end.opts)
+					var ended time.Time
+					err := scheduler.Run(t.Context(), scheduler.Finally(g, scheduler.Func(func(context.Context) error { return nil })), &end.runner)
+					ended = time.Now()
+					require.ErrorIs(t, err, context.DeadlineExceeded)
+					if how == "timeout of the run" {
+						require.Equal(t, limit+time.Second+1, ended.Sub(begin))
+						return
+					}
+					require.LessOrEqual(t, gap, 51*time.Millisecond)
+					all := asError[*scheduler.ExceptionGroup](t, err)
+					require.Len(t, all.Errors, 10)
 				})
 			}
 		}
@@ -610,31 +600,29 @@ func TestCall_fails_while_it_is_closed(t *testing.T) {
 	for wrap, put := range wraps {
 		for end, do := range ends {
 			for _, late := range []time.Duration{0, time.Hour} {
-				t.Run(fmt.Sprint(end, ", ", wrap, ", late ", late), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
-						call := scheduler.Blocking(func(ctx context.Context) error {
-							<-ctx.Done()
-							time.Sleep(late) //nolint:forbidigo // in a bubble
-							return fmt.Errorf("pulling: %w", errSpace)
-						})
-						g := groupOf(t, "a z", func(k string) scheduler.Task {
-							switch {
-							case k == "a":
-								return put(call)
-							case end == "failure beside it":
-								return lasting(10, errOther)
-							}
-							return lasting(1, nil)
-						}, nil)
-						ctx, cancel := context.WithCancel(t.Context())
-						defer cancel()
-						r := scheduler.NewTaskRunner(g, nil)
-						time.AfterFunc(10*time.Second, func() { do(r, cancel) })
-						err := r.Run(ctx)
-						require.ErrorIs(t, err, errSpace)
-						require.ErrorIs(t, errors.Join(g.Errors()...), errSpace)
-						require.Contains(t, texts(scheduler.Causes(err)), "pulling: "+errSpace.Error())
+				inBubble(t, fmt.Sprint(end, ", ", wrap, ", late ", late), func(t *testing.T) {
+					call := scheduler.Blocking(func(ctx context.Context) error {
+						<-ctx.Done()
+						sleep(late)
+						return fmt.Errorf("pulling: %w", errSpace)
 					})
+					g := newGroup(t, "a z", func(k string) scheduler.Task {
+						switch {
+						case k == "a":
+							return put(call)
+						case end == "failure beside it":
+							return lasting(10, errOther)
+						}
+						return lasting(1, nil)
+					}, nil)
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					r := scheduler.NewTaskRunner(g, nil)
+					time.AfterFunc(10*time.Second, func() { do(r, cancel) })
+					err := r.Run(ctx)
+					require.ErrorIs(t, err, errSpace)
+					require.ErrorIs(t, errors.Join(g.Errors()...), errSpace)
+					require.Contains(t, texts(scheduler.Causes(err)), "pulling: "+errSpace.Error())
 				})
 			}
 		}
@@ -661,33 +649,31 @@ func TestLate_call_is_named(t *testing.T) {
 		"within a grace": {opts: scheduler.RunnerOptions{Grace: 20 * second}, end: func(_ *scheduler.TaskRunner, cancel func()) { cancel() }, want: context.Canceled},
 	} {
 		for as := range held(func() scheduler.Task { return deafFor(0, nil) }) {
-			t.Run(name+" "+as, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					g := groupOf(t, "node", func(string) scheduler.Task {
-						return held(func() scheduler.Task { return deafFor(10*second, errSpace) })[as]
-					}, nil)
-					r := scheduler.NewTaskRunner(g, &tt.opts)
-					ctx, cancel := context.WithCancel(t.Context())
-					defer cancel()
-					if tt.end != nil {
-						time.AfterFunc(second, func() { tt.end(r, cancel) })
-					}
-					err := r.Run(ctx)
-					require.ErrorIs(t, err, tt.want)
-					require.ErrorIs(t, err, errSpace)
-					var late *scheduler.LateError
-					if tt.late == 0 {
-						require.NotErrorAs(t, err, &late)
-						return
-					}
-					require.ErrorAs(t, err, &late)
-					require.Len(t, late.Calls, 1)
-					require.Zero(t, late.More)
-					require.Regexp(t, "^node", late.Calls[0].Path)
-					require.Contains(t, late.Calls[0].Task, "deafFor")
-					require.InDelta(t, tt.late, late.Calls[0].Late, float64(time.Millisecond))
-					require.Equal(t, late.Err, r.Err(), "the runner itself keeps its error as it is")
-				})
+			inBubble(t, name+" "+as, func(t *testing.T) {
+				g := newGroup(t, "node", func(string) scheduler.Task {
+					return held(func() scheduler.Task { return deafFor(10*second, errSpace) })[as]
+				}, nil)
+				r := scheduler.NewTaskRunner(g, &tt.opts)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if tt.end != nil {
+					time.AfterFunc(second, func() { tt.end(r, cancel) })
+				}
+				err := r.Run(ctx)
+				require.ErrorIs(t, err, tt.want)
+				require.ErrorIs(t, err, errSpace)
+				var late *scheduler.LateError
+				if tt.late == 0 {
+					require.NotErrorAs(t, err, &late)
+					return
+				}
+				require.ErrorAs(t, err, &late)
+				require.Len(t, late.Calls, 1)
+				require.Zero(t, late.More)
+				require.Regexp(t, "^node", late.Calls[0].Path)
+				require.Contains(t, late.Calls[0].Task, "deafFor")
+				require.InDelta(t, tt.late, late.Calls[0].Late, float64(time.Millisecond))
+				require.Equal(t, late.Err, r.Err(), "the runner itself keeps its error as it is")
 			})
 		}
 	}
@@ -701,7 +687,7 @@ func TestLate_calls_are_cut_off(t *testing.T) {
 		for i := range 100 {
 			names += fmt.Sprintf("n%02d ", i)
 		}
-		g := groupOf(t, names, func(k string) scheduler.Task {
+		g := newGroup(t, names, func(k string) scheduler.Task {
 			var i int
 			_, _ = fmt.Sscanf(k, "n%d", &i)
 			return deafFor(time.Duration(10+i)*time.Second, nil)
@@ -724,10 +710,9 @@ func TestLate_calls_are_cut_off(t *testing.T) {
 func TestLate_calls_of_one_moment(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
-			g := groupOf(t, "f e d c b a", func(string) scheduler.Task { return deafFor(10*time.Second, nil) }, nil)
+			g := newGroup(t, "f e d c b a", func(string) scheduler.Task { return deafFor(10*time.Second, nil) }, nil)
 			err := scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Timeout: time.Second})
-			var late *scheduler.LateError
-			require.ErrorAs(t, err, &late)
+			late := asError[*scheduler.LateError](t, err)
 			require.Equal(t, 1, late.More)
 			var paths string
 			for _, c := range late.Calls {
@@ -751,7 +736,7 @@ func TestLate_call_that_did_not_hold_up_the_end(t *testing.T) {
 				names += k + " "
 			}
 		}
-		return scheduler.Run(t.Context(), groupOf(t, names, func(k string) scheduler.Task { return nodes[k] },
+		return scheduler.Run(t.Context(), newGroup(t, names, func(k string) scheduler.Task { return nodes[k] },
 			&scheduler.GroupOptions[string]{Timeout: limits, OnError: onError}), nil)
 	}
 	ignore := func(string, error) scheduler.Disposition { return scheduler.IgnoreError }
@@ -776,30 +761,26 @@ func TestLate_call_that_did_not_hold_up_the_end(t *testing.T) {
 			return map[string]scheduler.Task{"deaf": deafFor(25*second, nil), "again": deafFor(30*second, nil)}
 		}, onError: skip, late: "deaf again"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				err := run(t, tt.nodes(), tt.onError)
-				var late *scheduler.LateError
-				if tt.late == "" {
-					require.NotErrorAs(t, err, &late)
-					return
-				}
-				require.ErrorAs(t, err, &late)
-				var paths string
-				for _, c := range late.Calls {
-					paths += " " + c.Path
-				}
-				require.Equal(t, " "+tt.late, paths)
-			})
+		inBubble(t, name, func(t *testing.T) {
+			err := run(t, tt.nodes(), tt.onError)
+			var late *scheduler.LateError
+			if tt.late == "" {
+				require.NotErrorAs(t, err, &late)
+				return
+			}
+			require.ErrorAs(t, err, &late)
+			var paths string
+			for _, c := range late.Calls {
+				paths += " " + c.Path
+			}
+			require.Equal(t, " "+tt.late, paths)
 		})
 	}
-	t.Run("by another clock", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			clock := schedulertest.NewClock(time.Time{})
-			r := scheduler.NewTaskRunner(deafFor(5*second, nil), &scheduler.RunnerOptions{Clock: clock})
-			time.AfterFunc(second, r.Kill)
-			require.NotErrorAs(t, r.Run(t.Context()), new(*scheduler.LateError))
-		})
+	inBubble(t, "by another clock", func(t *testing.T) {
+		clock := schedulertest.NewClock(time.Time{})
+		r := scheduler.NewTaskRunner(deafFor(5*second, nil), &scheduler.RunnerOptions{Clock: clock})
+		time.AfterFunc(second, r.Kill)
+		require.NotErrorAs(t, r.Run(t.Context()), new(*scheduler.LateError))
 	})
 }
 
@@ -859,39 +840,36 @@ func TestAbandon(t *testing.T) {
 		until := make(chan struct{})
 		close(until)
 		for name := range held(func() scheduler.Task { return stuck(until) }) {
-			t.Run(reason+" "+name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					until := make(chan struct{})
-					limiter := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1})
-					g := newGroup(t, "node", func(string) scheduler.Task {
-						return held(func() scheduler.Task { return stuck(until) })[name]
-					}, &scheduler.GroupOptions[string]{
-						Timeout: byKey(map[string]time.Duration{"node": test.node}),
-						Claims:  func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: limiter, Weight: 1}} },
-					})
-					test.opts.Abandon = after
-					r := scheduler.NewTaskRunner(scheduler.Sequence(g), &test.opts)
-					ctx, cancel := context.WithCancel(t.Context())
-					defer cancel()
-					if test.end != nil {
-						time.AfterFunc(time.Second, func() { test.end(r, cancel) })
-					}
-					began := time.Now()
-					err := r.Run(ctx)
-					require.Equal(t, time.Second+test.took, time.Since(began).Round(time.Millisecond))
-					require.ErrorIs(t, err, test.want)
-					require.ErrorIs(t, errors.Join(g.Errors()...), g.Err("node"))
-					var lost *scheduler.AbandonedError
-					require.ErrorAs(t, err, &lost)
-					require.Contains(t, lost.Path, "node")
-					require.Contains(t, string(lost.Stack), "closing_test.go")
-					require.Contains(t, lost.Error(), "left behind")
-					require.Zero(t, limiter.InUse())
-					require.False(t, lost.Returned())
-					close(until)
-					synctest.Wait()
-					require.True(t, lost.Returned())
+			inBubble(t, reason+" "+name, func(t *testing.T) {
+				until := make(chan struct{})
+				limiter := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1})
+				g := newGroup(t, "node", func(string) scheduler.Task {
+					return held(func() scheduler.Task { return stuck(until) })[name]
+				}, &scheduler.GroupOptions[string]{
+					Timeout: byKey(map[string]time.Duration{"node": test.node}),
+					Claims:  func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: limiter, Weight: 1}} },
 				})
+				test.opts.Abandon = after
+				r := scheduler.NewTaskRunner(scheduler.Sequence(g), &test.opts)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if test.end != nil {
+					time.AfterFunc(time.Second, func() { test.end(r, cancel) })
+				}
+				began := time.Now()
+				err := r.Run(ctx)
+				require.Equal(t, time.Second+test.took, time.Since(began).Round(time.Millisecond))
+				require.ErrorIs(t, err, test.want)
+				require.ErrorIs(t, errors.Join(g.Errors()...), g.Err("node"))
+				lost := asError[*scheduler.AbandonedError](t, err)
+				require.Contains(t, lost.Path, "node")
+				require.Contains(t, string(lost.Stack), "closing_test.go")
+				require.Contains(t, lost.Error(), "left behind")
+				require.Zero(t, limiter.InUse())
+				require.False(t, lost.Returned())
+				close(until)
+				synctest.Wait()
+				require.True(t, lost.Returned())
 			})
 		}
 	}
@@ -924,8 +902,7 @@ func TestAbandon_of_a_Fetch_and_a_Walk(t *testing.T) {
 			got = append(got, value, err)
 			return err
 		}), &scheduler.RunnerOptions{Timeout: time.Second, Abandon: time.Second})
-		var lost *scheduler.AbandonedError
-		require.ErrorAs(t, err, &lost)
+		lost := asError[*scheduler.AbandonedError](t, err)
 		require.Len(t, got, 2)
 		require.Equal(t, 0, got[0])
 		require.ErrorAs(t, got[1].(error), &lost)
@@ -977,32 +954,26 @@ func TestAbandon_of_many(t *testing.T) {
 			return scheduler.Run(ctx, scheduler.All(all...), &scheduler.RunnerOptions{Abandon: time.Second})
 		},
 		"Walk": func(ctx context.Context, until <-chan struct{}) error {
-			deps := scheduler.NewDependencies[int]()
-			for i := range n {
-				deps.Add(i)
-			}
+			deps := numbers(n)
 			return scheduler.Walk(ctx, deps, func(context.Context, int) error {
 				<-until
 				return errOops
 			}, &scheduler.GroupOptions[int]{Abandon: time.Second})
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				until := make(chan struct{})
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				defer cancel()
-				began := time.Now()
-				err := run(ctx, until)
-				took := time.Since(began)
-				close(until) // before anything is asserted: they would all be leaks
-				synctest.Wait()
-				require.Equal(t, 2*time.Second, took.Truncate(time.Millisecond))
-				var lost *scheduler.AbandonedError
-				require.ErrorAs(t, err, &lost)
-				require.Contains(t, string(lost.Stack), "closing_test.go")
-				require.True(t, lost.Returned())
-			})
+		inBubble(t, name, func(t *testing.T) {
+			until := make(chan struct{})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			began := time.Now()
+			err := run(ctx, until)
+			took := time.Since(began)
+			close(until) // before anything is asserted: they would all be leaks
+			synctest.Wait()
+			require.Equal(t, 2*time.Second, took.Truncate(time.Millisecond))
+			lost := asError[*scheduler.AbandonedError](t, err)
+			require.Contains(t, string(lost.Stack), "closing_test.go")
+			require.True(t, lost.Returned())
 		})
 	}
 }
@@ -1018,12 +989,10 @@ func TestAbandon_of_deep_calls(t *testing.T) {
 		}), nil)
 		close(until)
 		synctest.Wait()
-		var all *scheduler.ExceptionGroup
-		require.ErrorAs(t, err, &all)
+		all := asError[*scheduler.ExceptionGroup](t, err)
 		require.Len(t, all.Errors, 30)
 		for _, err := range all.Errors {
-			var lost *scheduler.AbandonedError
-			require.ErrorAs(t, err, &lost)
+			lost := asError[*scheduler.AbandonedError](t, err)
 			require.Contains(t, string(lost.Stack), "stuckDeep")
 		}
 	})
@@ -1060,11 +1029,9 @@ func TestGroup_BeginClose_of_one_that_waits_no_more(t *testing.T) {
 	g := numbered(1, func(int) scheduler.Task { return task }, &scheduler.GroupOptions[int]{
 		Timeout: func(int) time.Duration { return time.Second },
 	}).(*scheduler.DependencyTaskGroup[int])
-	r := scheduler.NewTaskRunner(g, &scheduler.RunnerOptions{Clock: clock})
-	require.NoError(t, r.Start(t.Context(), 0))
+	r := startRunner(t, g, &scheduler.RunnerOptions{Clock: clock})
 	clock.Advance(2 * time.Second)
-	_, err := r.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), r)
 	require.Equal(t, scheduler.StateClosing, g.State(0))
 	if e := g.BeginClose(); e != nil { // its part can be ended at once
 		require.True(t, e.IsSet())
@@ -1086,7 +1053,7 @@ func TestAbandon_shows_the_stack_of_the_call(t *testing.T) {
 		deps.Add(2, 1) // mostly begins on the goroutine of 1
 		err := scheduler.Walk(t.Context(), deps, func(_ context.Context, k int) error {
 			if k == 1 {
-				time.Sleep(10 * time.Millisecond) //nolint:forbidigo // in a bubble
+				sleep(10 * time.Millisecond)
 				return nil
 			}
 			if k == 2 {
@@ -1100,11 +1067,9 @@ func TestAbandon_shows_the_stack_of_the_call(t *testing.T) {
 		})
 		close(until)
 		synctest.Wait()
-		var all *scheduler.ExceptionGroup
-		require.ErrorAs(t, err, &all)
+		all := asError[*scheduler.ExceptionGroup](t, err)
 		require.Len(t, all.Errors, 2)
-		var lost *scheduler.AbandonedError
-		require.ErrorAs(t, all.Errors[1], &lost)
+		lost := asError[*scheduler.AbandonedError](t, all.Errors[1])
 		require.Equal(t, "2", lost.Path)
 		require.Contains(t, string(lost.Stack), "leftBehindSecond")
 	})
@@ -1153,9 +1118,9 @@ func TestAbandon_of_a_call_that_lends(t *testing.T) {
 		l := limiter(1)
 		claims := func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: l, Weight: 1}} }
 		inside := make(chan error, 1)
-		outer := groupOf(t, "a", func(string) scheduler.Task {
+		outer := newGroup(t, "a", func(string) scheduler.Task {
 			return scheduler.Blocking(func(ctx context.Context) error {
-				inner := groupOf(t, "x y:x", second, &scheduler.GroupOptions[string]{Claims: claims})
+				inner := newGroup(t, "x y:x", second, &scheduler.GroupOptions[string]{Claims: claims})
 				// A run that knows nothing of the end of the call.
 				inside <- scheduler.Run(context.WithoutCancel(ctx), scheduler.Sequence(scheduler.Pause(scheduler.After(time.Minute)), inner), nil)
 				return nil
@@ -1164,7 +1129,7 @@ func TestAbandon_of_a_call_that_lends(t *testing.T) {
 		err := scheduler.Run(t.Context(), outer, nil)
 		require.IsType(t, (*scheduler.AbandonedError)(nil), asError[*scheduler.AbandonedError](t, err))
 		require.Zero(t, l.InUse())
-		require.NoError(t, scheduler.Run(t.Context(), groupOf(t, "b", second, &scheduler.GroupOptions[string]{Claims: claims}), nil))
+		require.NoError(t, scheduler.Run(t.Context(), newGroup(t, "b", second, &scheduler.GroupOptions[string]{Claims: claims}), nil))
 		require.NoError(t, <-inside)
 		require.Zero(t, l.InUse())
 		require.Zero(t, l.Waiting())
@@ -1177,9 +1142,9 @@ func TestAbandon_of_a_call_that_has_lent(t *testing.T) {
 		l := limiter(1)
 		claims := func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: l, Weight: 1}} }
 		inside := make(chan error, 1)
-		outer := groupOf(t, "a", func(string) scheduler.Task {
+		outer := newGroup(t, "a", func(string) scheduler.Task {
 			return scheduler.Blocking(func(ctx context.Context) error {
-				inner := groupOf(t, "x y", func(string) scheduler.Task { return lasting(60, nil) }, &scheduler.GroupOptions[string]{Claims: claims})
+				inner := newGroup(t, "x y", func(string) scheduler.Task { return lasting(60, nil) }, &scheduler.GroupOptions[string]{Claims: claims})
 				inside <- scheduler.Run(context.WithoutCancel(ctx), inner, nil)
 				return nil
 			})

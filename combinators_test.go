@@ -20,7 +20,7 @@ func TestPoll(t *testing.T) {
 		start, asked := time.Now(), 0
 		require.NoError(t, scheduler.Run(t.Context(), scheduler.Poll(2*time.Second, func(context.Context) (bool, error) {
 			asked++
-			time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+			sleep(time.Second)
 			return asked == 3, nil
 		}), nil))
 		require.Equal(t, 3, asked)
@@ -35,55 +35,49 @@ func TestPoll(t *testing.T) {
 
 func TestPoll_ends(t *testing.T) {
 	for _, during := range []string{"a call", "a pause"} {
-		t.Run("by a timeout during "+during, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				start := time.Now()
-				var cause error
-				task := scheduler.Poll(10*time.Second, func(ctx context.Context) (bool, error) {
-					if during == "a call" {
-						<-ctx.Done()
-						cause = context.Cause(ctx)
-						return false, ctx.Err()
-					}
-					return false, nil
-				})
-				err := scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Timeout: 3 * time.Second})
-				timeout := asError[*scheduler.Timeout](t, err)
-				require.Equal(t, 3*time.Second, time.Since(start).Truncate(time.Second))
+		inBubble(t, "by a timeout during "+during, func(t *testing.T) {
+			start := time.Now()
+			var cause error
+			task := scheduler.Poll(10*time.Second, func(ctx context.Context) (bool, error) {
 				if during == "a call" {
-					require.Equal(t, timeout, cause)
+					<-ctx.Done()
+					cause = context.Cause(ctx)
+					return false, ctx.Err()
 				}
+				return false, nil
 			})
+			err := scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Timeout: 3 * time.Second})
+			timeout := asError[*scheduler.Timeout](t, err)
+			require.Equal(t, 3*time.Second, time.Since(start).Truncate(time.Second))
+			if during == "a call" {
+				require.Equal(t, timeout, cause)
+			}
 		})
-		t.Run("by close during "+during, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				task := scheduler.Poll(10*time.Second, func(ctx context.Context) (bool, error) {
-					if during == "a call" {
-						<-ctx.Done()
-						return false, ctx.Err()
-					}
-					return false, nil
-				})
-				r := startRunner(t, task, nil)
-				synctest.Wait()
-				mustStep(t, t.Context(), r)
-				require.NoError(t, r.Cancel())
+		inBubble(t, "by close during "+during, func(t *testing.T) {
+			task := scheduler.Poll(10*time.Second, func(ctx context.Context) (bool, error) {
+				if during == "a call" {
+					<-ctx.Done()
+					return false, ctx.Err()
+				}
+				return false, nil
 			})
+			r := startRunner(t, task, nil)
+			synctest.Wait()
+			mustStep(t, t.Context(), r)
+			require.NoError(t, r.Cancel())
 		})
 	}
-	t.Run("by its own end after notice", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			told := false
-			err := scheduler.Run(ctx, scheduler.Poll(time.Second, func(ctx context.Context) (bool, error) {
-				<-scheduler.Stopping(ctx)
-				told = true
-				return true, nil
-			}), &scheduler.RunnerOptions{Grace: time.Minute})
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			require.True(t, told)
-		})
+	inBubble(t, "by its own end after notice", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		told := false
+		err := scheduler.Run(ctx, scheduler.Poll(time.Second, func(ctx context.Context) (bool, error) {
+			<-scheduler.Stopping(ctx)
+			told = true
+			return true, nil
+		}), &scheduler.RunnerOptions{Grace: time.Minute})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.True(t, told)
 	})
 }
 
@@ -282,7 +276,7 @@ func TestPoll_closed_together(t *testing.T) {
 		slow := func() scheduler.Task {
 			return scheduler.Poll(time.Second, func(ctx context.Context) (bool, error) {
 				<-ctx.Done()
-				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+				sleep(time.Second)
 				return false, nil
 			})
 		}
@@ -317,7 +311,7 @@ func TestRetry_pauses_and_attempts(t *testing.T) {
 	t.Run("after notice nobody asks for a pause", func(t *testing.T) {
 		b := &backOffs{pause: time.Hour}
 		steps := 0
-		r := scheduler.NewTaskRunner(scheduler.Retry(b, func(int, error) scheduler.Task {
+		r := startRunner(t, scheduler.Retry(b, func(int, error) scheduler.Task {
 			return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
 				if steps++; steps == 2 {
 					return scheduler.Yield{}, errOops
@@ -325,7 +319,6 @@ func TestRetry_pauses_and_attempts(t *testing.T) {
 				return scheduler.Next, nil
 			})
 		}), &scheduler.RunnerOptions{Grace: time.Hour})
-		require.NoError(t, r.Start(t.Context(), 0))
 		r.Stop(errOther)
 		done, err := r.Step(t.Context())
 		require.True(t, done)
@@ -334,7 +327,7 @@ func TestRetry_pauses_and_attempts(t *testing.T) {
 	})
 	t.Run("an error that was thrown in and handled is over", func(t *testing.T) {
 		attempts := 0
-		r := scheduler.NewTaskRunner(scheduler.Retry(&backOffs{}, func(attempt int, _ error) scheduler.Task {
+		r := startRunner(t, scheduler.Retry(&backOffs{}, func(attempt int, _ error) scheduler.Task {
 			attempts = attempt
 			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
 				_ = co.Yield(scheduler.Next) // it is handled here
@@ -344,7 +337,6 @@ func TestRetry_pauses_and_attempts(t *testing.T) {
 				return nil
 			})
 		}), nil)
-		require.NoError(t, r.Start(t.Context(), 0))
 		r.Interrupt(errOther)
 		require.NoError(t, r.RunToCompletion(t.Context(), 0))
 		require.Equal(t, 3, attempts)
@@ -541,15 +533,13 @@ func TestFirst_ends(t *testing.T) {
 		require.NoError(t, schedulertest.NewDriver(t, group, nil).RunToEnd())
 	})
 	t.Run("by a stop", func(t *testing.T) {
-		r := scheduler.NewTaskRunner(scheduler.First(untilStopped(func(c error) error { return c }), stubborn()),
+		r := startRunner(t, scheduler.First(untilStopped(func(c error) error { return c }), stubborn()),
 			&scheduler.RunnerOptions{Grace: time.Second, Clock: newClock(), Wait: time.Second})
-		require.NoError(t, r.Start(t.Context(), 0))
 		r.Stop(errOther)
 		require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), errOther)
 	})
 	t.Run("by a kill", func(t *testing.T) {
-		r := scheduler.NewTaskRunner(scheduler.First(fails(), stubborn()), nil)
-		require.NoError(t, r.Start(t.Context(), 0))
+		r := startRunner(t, scheduler.First(fails(), stubborn()), nil)
 		r.Kill()
 		_, err := r.Step(t.Context())
 		require.ErrorIs(t, err, scheduler.ErrCancelled)
@@ -566,8 +556,7 @@ func TestFirst_ends(t *testing.T) {
 		require.Empty(t, group.Errors())
 	})
 	t.Run("by an error that is thrown in", func(t *testing.T) {
-		r := scheduler.NewTaskRunner(scheduler.First(stubborn(), stubborn()), nil)
-		require.NoError(t, r.Start(t.Context(), 0))
+		r := startRunner(t, scheduler.First(stubborn(), stubborn()), nil)
 		r.Interrupt(errOops)
 		_, err := r.Step(t.Context())
 		require.ErrorIs(t, err, errOops)
@@ -747,9 +736,8 @@ func TestWithTimeout(t *testing.T) {
 		require.Contains(t, fmt.Sprint(err), "timed out after 1s")
 	})
 	t.Run("notice within it", func(t *testing.T) {
-		r := scheduler.NewTaskRunner(scheduler.WithTimeout(time.Hour, untilStopped(func(c error) error { return c })),
+		r := startRunner(t, scheduler.WithTimeout(time.Hour, untilStopped(func(c error) error { return c })),
 			&scheduler.RunnerOptions{Grace: time.Minute})
-		require.NoError(t, r.Start(t.Context(), 0))
 		r.Stop(errOther)
 		require.Equal(t, errOther, r.RunToCompletion(t.Context(), 0))
 	})
@@ -878,13 +866,11 @@ func TestWithTimeout_names_the_node(t *testing.T) {
 		"a String":      {limited((&fakeTask{name: "probe", step: anHour}).task()), "etcd: probe: timed out after 1m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			group := newGroup(t, "etcd", func(string) scheduler.Task { return tt.task }, nil)
 			require.EqualError(t, schedulertest.NewDriver(t, group, nil).RunToEnd(), tt.want)
 		})
 	}
 	t.Run("outside of a node", func(t *testing.T) {
-		t.Parallel()
 		require.EqualError(t, schedulertest.NewDriver(t, limited(retries()), nil).RunToEnd(), "Retry: timed out after 1m0s")
 	})
 }
@@ -1264,14 +1250,12 @@ func TestAll_keeps_every_failure(t *testing.T) {
 			want: "fails: oops",
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := scheduler.NewTaskRunner(tt.task, &tt.opts)
-				if tt.end != nil {
-					tt.end(r)
-				}
-				require.EqualError(t, r.Run(t.Context()), tt.want)
-			})
+		inBubble(t, name, func(t *testing.T) {
+			r := scheduler.NewTaskRunner(tt.task, &tt.opts)
+			if tt.end != nil {
+				tt.end(r)
+			}
+			require.EqualError(t, r.Run(t.Context()), tt.want)
 		})
 	}
 	t.Run("in a group, as if it were not there", func(t *testing.T) {
@@ -1281,7 +1265,7 @@ func TestAll_keeps_every_failure(t *testing.T) {
 			func() scheduler.Task { return scheduler.All(scheduler.All(failsWhenClosed())) },
 		} {
 			synctest.Test(t, func(t *testing.T) {
-				g := groupOf(t, "a b", func(k string) scheduler.Task {
+				g := newGroup(t, "a b", func(k string) scheduler.Task {
 					if k == "b" {
 						return lasting(1, errOops)
 					}

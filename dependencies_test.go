@@ -111,7 +111,6 @@ func TestDependencies(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
 			deps := edgesOf(tt.edges)
 			require.Equal(t, tt.nodes, joined(deps.Nodes()))
 			require.Equal(t, len(strings.Fields(tt.nodes)), deps.Len())
@@ -152,14 +151,12 @@ func TestDependencies_zero_value(t *testing.T) {
 func TestDependencies_Add(t *testing.T) {
 	t.Parallel()
 	t.Run("several at once are the same as one after another", func(t *testing.T) {
-		t.Parallel()
 		deps := scheduler.NewDependencies[string]()
 		deps.Add("d", "c", "b", "d", "a")
 		require.Equal(t, "c d b a", joined(deps.Nodes()))
 		require.Equal(t, "c b d a", joined(deps.Requires("d")))
 	})
 	t.Run("drops what was computed before", func(t *testing.T) {
-		t.Parallel()
 		deps := edgesOf("b<-a")
 		require.Equal(t, "b a", joined(deps.All()))
 		require.Equal(t, "b", joined(deps.Leaves()))
@@ -172,7 +169,6 @@ func TestDependencies_Add(t *testing.T) {
 		require.EqualError(t, deps.Validate(), "scheduler: circular dependency: a -> a")
 	})
 	t.Run("a loop goes on over what it began with", func(t *testing.T) {
-		t.Parallel()
 		for _, name := range []string{"nodes", "all", "requires", "leaves"} {
 			deps := edgesOf("a<-b, c<-b")
 			sequence := map[string]iter.Seq[string]{
@@ -192,7 +188,6 @@ func TestDependencies_Add(t *testing.T) {
 		}
 	})
 	t.Run("many at once and one by one are the same", func(t *testing.T) {
-		t.Parallel()
 		for _, n := range []int{1, 2, 14, 15, 16, 17, 30, 31, 32, 33, 100, 1000} {
 			required := make([]int, n)
 			for i := range required {
@@ -212,7 +207,6 @@ func TestDependencies_Add(t *testing.T) {
 	// Many keys are numbered together, few at once.
 	for _, before := range []int{0, 300} {
 		t.Run(fmt.Sprintf("a key that is not equal to itself is a new node each time, after %d others", before), func(t *testing.T) {
-			t.Parallel()
 			deps := scheduler.NewDependencies[float64]()
 			for i := range before {
 				deps.Add(float64(-i - 1))
@@ -226,7 +220,6 @@ func TestDependencies_Add(t *testing.T) {
 			require.Len(t, slices.Collect(deps.RequiredBy(1)), 3)
 		})
 		t.Run(fmt.Sprintf("panics for a key that is not comparable, after %d others", before), func(t *testing.T) {
-			t.Parallel()
 			deps := scheduler.NewDependencies[any]()
 			for i := range before {
 				deps.Add(-i - 1)
@@ -245,7 +238,6 @@ func TestDependencies_Add(t *testing.T) {
 		})
 	}
 	t.Run("the same after many others", func(t *testing.T) {
-		t.Parallel()
 		random := rand.New(rand.NewPCG(4, 2))
 		for range 200 {
 			few, many := scheduler.NewDependencies[int](), scheduler.NewDependencies[int]()
@@ -339,7 +331,6 @@ func TestTranslate(t *testing.T) {
 func TestDependencies_From(t *testing.T) {
 	t.Parallel()
 	t.Run("keeps the order of entry and of edges", func(t *testing.T) {
-		t.Parallel()
 		deps := edgesOf("z, k<-c, m, k<-b, x<-c, b<-c, c<-a, q<-a")
 		part := deps.From("k")
 		require.Equal(t, "k c b a", joined(part.Nodes()))
@@ -349,7 +340,6 @@ func TestDependencies_From(t *testing.T) {
 		require.False(t, deps.Contains("new"))
 	})
 	t.Run("many paths", func(t *testing.T) {
-		t.Parallel()
 		// Two to the power of a hundred thousand paths lead to the first node.
 		const rungs = 100_000
 		deps := scheduler.NewDependencies[int]()
@@ -361,7 +351,6 @@ func TestDependencies_From(t *testing.T) {
 		require.Equal(t, 2*rungs-1, deps.From(1).Len())
 	})
 	t.Run("a cycle above", func(t *testing.T) {
-		t.Parallel()
 		part := edgesOf("a<-b, b<-c, c<-b, x<-c").From("a")
 		require.Equal(t, "a b c", joined(part.Nodes()))
 		require.Equal(t, "b>a b>c c>b", pairs(part))
@@ -380,7 +369,6 @@ func TestDependencies_long_chain(t *testing.T) {
 		{"listed downwards", 1_000_000, func(i, n int) int { return n - 1 - i }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
 			n := tt.n
 			deps := scheduler.NewDependencies[int]()
 			for i := range n {
@@ -616,7 +604,6 @@ func TestDependencies_Undeclared(t *testing.T) {
 		}, "b"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
 			d := scheduler.NewDependencies[string]()
 			tt.add(d)
 			require.Equal(t, tt.want, joined(d.Undeclared()))
@@ -843,8 +830,7 @@ func TestDiagrams_return_the_error_of_the_writer(t *testing.T) {
 	for i := range 10_000 {
 		deps.Add(i+1, i)
 	}
-	group, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return nil }, nil)
-	require.NoError(t, err)
+	group := groupOver(t, deps, func(int) scheduler.Task { return nil }, nil)
 	for _, room := range []failingWriter{0, 10_000} {
 		w := room
 		require.ErrorIs(t, deps.WriteDOT(&w), errFull)
@@ -867,7 +853,7 @@ func officeGroup(t *testing.T, opts scheduler.GroupOptions[string]) (*scheduler.
 	t.Helper()
 	opts.Name, opts.AggregateErrors = "office", true
 	opts.Timeout = byKey(map[string]time.Duration{"console": time.Second})
-	group, err := scheduler.NewDependencyTaskGroup(office(), func(name string) scheduler.Task {
+	group := groupOver(t, office(), func(name string) scheduler.Task {
 		switch name {
 		case "network":
 			return scheduler.Func(func(context.Context) error { return nil })
@@ -876,7 +862,6 @@ func officeGroup(t *testing.T, opts scheduler.GroupOptions[string]) (*scheduler.
 		}
 		return scheduler.Pause(scheduler.After(time.Hour))
 	}, &opts)
-	require.NoError(t, err)
 	d := schedulertest.NewDriver(t, group, nil)
 	d.Step()
 	d.Clock.Advance(time.Minute)

@@ -114,7 +114,6 @@ func TestErrors_types(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			require.EqualError(t, c.err, c.text)
 			for _, err := range []error{c.err, fmt.Errorf("more: %w", c.err), errors.Join(io.ErrNoProgress, c.err)} {
 				for _, target := range []error{timeout, context.DeadlineExceeded, context.Canceled, errBoom, errOther, io.EOF, scheduler.ErrCircularDependency} {
@@ -210,7 +209,6 @@ func TestExceptionGroup_Split(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			before := c.group.Error()
 			matching, rest := c.group.Split(c.match)
 			require.Equal(t, c.matching, matching)
@@ -220,7 +218,6 @@ func TestExceptionGroup_Split(t *testing.T) {
 		})
 	}
 	t.Run("keeps the task's name", func(t *testing.T) {
-		t.Parallel()
 		matching, rest := group(&scheduler.TaskError{Key: 1, Task: "net", Err: group(boom, other)}).Split(identity(boom))
 		for _, half := range []*scheduler.ExceptionGroup{matching, rest} {
 			task := asError[*scheduler.TaskError](t, half)
@@ -262,7 +259,6 @@ func TestErrClosed_is_dropped(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
 				err := co.Yield(scheduler.Next)
 				require.Equal(t, scheduler.ErrClosed, err)
@@ -363,10 +359,7 @@ func TestJoined_errors_are_cut_off(t *testing.T) {
 			return numberedError(i)
 		})
 	}
-	deps := scheduler.NewDependencies[int]()
-	for i := range n {
-		deps.Add(i)
-	}
+	deps := numbers(n)
 	for name, run := range map[string]func(t *testing.T) error{
 		"calls that fail when they are closed": func(t *testing.T) error {
 			t.Helper()
@@ -405,18 +398,16 @@ func TestJoined_errors_are_cut_off(t *testing.T) {
 			return scheduler.Run(t.Context(), scheduler.All(numbered(n, failsAtEnd, nil)), &scheduler.RunnerOptions{Timeout: time.Second})
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				err := run(t)
-				require.ErrorIs(t, err, context.DeadlineExceeded)
-				text := err.Error()
-				require.Less(t, len(text), 4000)
-				require.Contains(t, text, "more")
-				for _, i := range []int{0, 1, n / 2, n - 1} {
-					require.ErrorIs(t, err, numberedError(i))
-				}
-				require.GreaterOrEqual(t, len(scheduler.Causes(err)), n)
-			})
+		inBubble(t, name, func(t *testing.T) {
+			err := run(t)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			text := err.Error()
+			require.Less(t, len(text), 4000)
+			require.Contains(t, text, "more")
+			for _, i := range []int{0, 1, n / 2, n - 1} {
+				require.ErrorIs(t, err, numberedError(i))
+			}
+			require.GreaterOrEqual(t, len(scheduler.Causes(err)), n)
 		})
 	}
 }
@@ -425,7 +416,7 @@ func TestJoined_errors_are_cut_off(t *testing.T) {
 // not repeated.
 func TestJoined_errors_of_each_kind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		err := scheduler.Run(t.Context(), groupOf(t, "a b c d", func(k string) scheduler.Task {
+		err := scheduler.Run(t.Context(), newGroup(t, "a b c d", func(k string) scheduler.Task {
 			return scheduler.Blocking(func(ctx context.Context) error {
 				<-ctx.Done()
 				if k < "c" {
@@ -479,8 +470,7 @@ func TestRecoverPanics_keeps_what_failed_before_in_a_group_inside(t *testing.T) 
 			err := scheduler.Run(t.Context(), outer, nil)
 			require.EqualError(t, err, c.text)
 			require.ErrorIs(t, err, errBoom)
-			var p *scheduler.PanicError
-			require.ErrorAs(t, err, &p)
+			p := asError[*scheduler.PanicError](t, err)
 			require.Equal(t, "oops", p.Value)
 		})
 	}
@@ -502,18 +492,17 @@ func TestPanicError_says_where(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inner := groupOf(t, "b", func(string) scheduler.Task { return task() }, nil)
-			outer := groupOf(t, "a", func(string) scheduler.Task { return scheduler.Sequence(inner) }, nil)
+			inner := newGroup(t, "b", func(string) scheduler.Task { return task() }, nil)
+			outer := newGroup(t, "a", func(string) scheduler.Task { return scheduler.Sequence(inner) }, nil)
 			v := panicOf(t, func() { _ = scheduler.Run(t.Context(), outer, nil) })
-			var p *scheduler.PanicError
-			require.ErrorAs(t, v.(error), &p)
+			p := asError[*scheduler.PanicError](t, v.(error))
 			require.Equal(t, "broken", p.Value)
 			require.Equal(t, "a/b", p.Path)
 			require.Regexp(t, `^panic: broken in a/b at scheduler_test\.TestPanicError_says_where\.func1 \(errors_test\.go:\d+\)$`, p.Error())
 		})
 	}
 	t.Run("of one without a stack", func(t *testing.T) {
-		group := groupOf(t, "a", func(string) scheduler.Task {
+		group := newGroup(t, "a", func(string) scheduler.Task {
 			return scheduler.Func(func(context.Context) error { panic(&scheduler.PanicError{Value: "no"}) })
 		}, nil)
 		v := panicOf(t, func() { _ = scheduler.Run(t.Context(), group, nil) })
@@ -531,7 +520,7 @@ func TestPanicError_says_where(t *testing.T) {
 func TestCauses(t *testing.T) {
 	require.Empty(t, scheduler.Causes(nil))
 	require.Equal(t, []error{errOops}, scheduler.Causes(errOops))
-	err := scheduler.Run(t.Context(), groupOf(t, "a b", func(k string) scheduler.Task {
+	err := scheduler.Run(t.Context(), newGroup(t, "a b", func(k string) scheduler.Task {
 		if k == "a" {
 			return scheduler.Func(func(context.Context) error { return errors.Join(errSpace, errOther) })
 		}
@@ -555,8 +544,7 @@ func TestExceptionGroup_is_cut_off(t *testing.T) {
 func TestMisuse_of_nil_and_zero(t *testing.T) {
 	task := func() scheduler.Task { return scheduler.Pause(scheduler.Next) }
 	var none context.Context
-	started := scheduler.NewTaskRunner(task(), nil)
-	require.NoError(t, started.Start(t.Context(), 0))
+	started := startRunner(t, task(), nil)
 	for want, err := range map[string]error{
 		"scheduler: ctx: nil Context ":                                    scheduler.Run(none, task(), nil),
 		"scheduler: ctx: nil Context":                                     scheduler.NewTaskRunner(task(), nil).Start(none, 0),
@@ -569,8 +557,7 @@ func TestMisuse_of_nil_and_zero(t *testing.T) {
 		"scheduler: RunnerOptions.Abandon: needs the system's clock, but": scheduler.Run(t.Context(), task(), &scheduler.RunnerOptions{Abandon: 1, Clock: schedulertest.NewClock(time.Time{})}),
 	} {
 		require.ErrorContains(t, err, strings.TrimSpace(want))
-		var option *scheduler.OptionError
-		require.ErrorAs(t, err, &option)
+		require.ErrorAs(t, err, new(*scheduler.OptionError))
 	}
 	_, err := started.Step(none)
 	require.EqualError(t, err, "scheduler: ctx: nil Context")
@@ -603,8 +590,7 @@ func TestRun_inside_a_step_with_another_context(t *testing.T) {
 				return scheduler.Run(context.Background(), scheduler.Func(func(context.Context) error { ran = true; return nil }),
 					&scheduler.RunnerOptions{Name: "inner"})
 			})
-			var nested *scheduler.NestedRunError
-			require.ErrorAs(t, err, &nested)
+			nested := asError[*scheduler.NestedRunError](t, err)
 			require.Equal(t, "inner", nested.Inner)
 			require.False(t, ran)
 		})
@@ -756,7 +742,7 @@ func TestMisuse_is_an_OptionError(t *testing.T) {
 	var deps *scheduler.Dependencies[string]
 	ctx := t.Context()
 	fn := func(context.Context, string) error { return nil }
-	made := groupOf(t, "a", hours, nil)
+	made := newGroup(t, "a", hours, nil)
 	write := func(n int64, err error) error { require.Zero(t, n); return err }
 	step := func(_ bool, err error) error { return err }
 	for name, tt := range map[string]struct {
@@ -866,8 +852,7 @@ func TestNil_pointer_is_no_task(t *testing.T) {
 // A negative pause between polls would be none at all: it is refused where it is given.
 func TestPoll_refuses_a_negative_pause(t *testing.T) {
 	ready := func(context.Context) (bool, error) { return true, nil }
-	var option *scheduler.OptionError
-	require.ErrorAs(t, panicOf(t, func() { scheduler.Poll(-1, ready) }).(error), &option)
+	option := asError[*scheduler.OptionError](t, panicOf(t, func() { scheduler.Poll(-1, ready) }).(error))
 	require.EqualError(t, option, "scheduler: Poll: negative duration -1ns")
 	v := panicOf(t, func() {
 		_ = scheduler.Run(t.Context(), scheduler.Wrap(func(co *scheduler.Coroutine) error {
@@ -884,7 +869,7 @@ func TestPoll_refuses_a_negative_pause(t *testing.T) {
 func TestGroup_misuse_by_hand(t *testing.T) {
 	var none context.Context
 	group := func() *scheduler.DependencyTaskGroup[string] {
-		return groupOf(t, "a", func(string) scheduler.Task { return scheduler.Pause(scheduler.After(time.Hour)) },
+		return newGroup(t, "a", func(string) scheduler.Task { return scheduler.Pause(scheduler.After(time.Hour)) },
 			&scheduler.GroupOptions[string]{Name: "web", Grace: time.Hour})
 	}
 	g := group()
@@ -943,7 +928,7 @@ func TestTasks_are_used_once(t *testing.T) {
 			return scheduler.Retry(constant(0), func(int, error) scheduler.Task { return event() })
 		}, "Retry"},
 		"All":      {func() scheduler.Task { return scheduler.All(event()) }, "All"},
-		"group":    {func() scheduler.Task { return groupOf(t, "a", hours, &scheduler.GroupOptions[string]{Name: "used"}) }, "used"},
+		"group":    {func() scheduler.Task { return newGroup(t, "a", hours, &scheduler.GroupOptions[string]{Name: "used"}) }, "used"},
 		"Claiming": {func() scheduler.Task { return scheduler.Claiming(nil, event()) }, "Pause("},
 		"Named":    {func() scheduler.Task { return scheduler.Named("web", event()) }, "Pause("},
 		"Shield":   {func() scheduler.Task { return scheduler.Shield(event()) }, "Pause("},

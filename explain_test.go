@@ -24,8 +24,7 @@ func TestGroup_Explain(t *testing.T) {
 	l := limiter(1)
 	event := new(scheduler.Event)
 	inner := newGroup(t, "x1", second, &scheduler.GroupOptions[string]{Name: "inner", Claims: claim(l)})
-	group, err := scheduler.NewDependencyTaskGroup(
-		graph("timer event rounds next holds1 waits1 group needs:timer,event fails skipped:fails done limited"),
+	group := newGroup(t, "timer event rounds next holds1 waits1 group needs:timer,event fails skipped:fails done limited",
 		func(k string) scheduler.Task {
 			switch k {
 			case "timer":
@@ -59,7 +58,6 @@ func TestGroup_Explain(t *testing.T) {
 				return 0
 			},
 		})
-	require.NoError(t, err)
 	d := schedulertest.NewDriver(t, group, nil)
 	d.Step()
 	d.Step()
@@ -138,7 +136,7 @@ func TestGroup_Explain_by_an_Observer_of_a_start(t *testing.T) {
 	deps.Add(0)
 	var g *scheduler.DependencyTaskGroup[int]
 	var seen []scheduler.State
-	g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return scheduler.Pause(scheduler.Next) },
+	g = groupOver(t, deps, func(int) scheduler.Task { return scheduler.Pause(scheduler.Next) },
 		&scheduler.GroupOptions[int]{Observer: scheduler.ObserverFunc(func(scheduler.Record) {
 			for e := range g.Explain() {
 				seen = append(seen, e.State)
@@ -146,7 +144,6 @@ func TestGroup_Explain_by_an_Observer_of_a_start(t *testing.T) {
 			_, err := g.WriteTo(io.Discard)
 			require.NoError(t, err)
 		})})
-	require.NoError(t, err)
 	require.NoError(t, schedulertest.NewDriver(t, g, nil).RunToEnd())
 	require.Equal(t, []scheduler.State{scheduler.StateRunning, scheduler.StateSucceeded}, seen)
 }
@@ -182,14 +179,13 @@ func TestGroup_Explain_from_inside(t *testing.T) {
 func TestGroup_Explain_from_a_coroutine_that_is_closed(t *testing.T) {
 	var g *scheduler.DependencyTaskGroup[string]
 	var said scheduler.Explanation[string]
-	g = groupOf(t, "a", func(string) scheduler.Task {
+	g = newGroup(t, "a", func(string) scheduler.Task {
 		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
 			defer func() { said = g.ExplainNode("a") }()
 			return co.Yield(scheduler.On(new(scheduler.Event)))
 		})
 	}, nil)
-	r := scheduler.NewTaskRunner(g, nil)
-	require.NoError(t, r.Start(t.Context(), 0))
+	r := startRunner(t, g, nil)
 	require.NoError(t, r.Cancel())
 	require.Equal(t, "a", said.Key)
 	require.Equal(t, scheduler.StateRunning, said.State)
@@ -243,13 +239,11 @@ func TestExplanation_reasons(t *testing.T) {
 
 // A group inside a wrapper is one, as for drivers.
 func TestExplain_group_in_a_wrapper(t *testing.T) {
-	inner, err := scheduler.NewDependencyTaskGroup(scheduler.DependenciesOf(map[string][]string{"x": nil}),
+	inner := groupOver(t, scheduler.DependenciesOf(map[string][]string{"x": nil}),
 		func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) },
 		&scheduler.GroupOptions[string]{Name: "inner"})
-	require.NoError(t, err)
-	outer, err := scheduler.NewDependencyTaskGroup(scheduler.DependenciesOf(map[string][]string{"a": nil}),
+	outer := groupOver(t, scheduler.DependenciesOf(map[string][]string{"a": nil}),
 		func(string) scheduler.Task { return renamed{inner, "inner"} }, nil)
-	require.NoError(t, err)
 	schedulertest.NewDriver(t, outer, nil).Step()
 	require.Equal(t, inner, outer.ExplainNode("a").Inside)
 }
@@ -526,11 +520,9 @@ func TestNote_inCalls_order(t *testing.T) {
 		require.NoError(t, err)
 		sleep(10 * time.Second)
 		require.Empty(t, o.take(), "there is nobody who could tell it")
-		_, err = group.Step(ctx)
-		require.NoError(t, err)
+		mustStep(t, ctx, group)
 		require.Equal(t, "a node noted: late, b node noted: late, c node noted: late", o.take(), "by the next round")
-		_, err = group.Step(ctx)
-		require.NoError(t, err)
+		mustStep(t, ctx, group)
 		require.Empty(t, o.take())
 		require.NoError(t, group.Close())
 		require.Empty(t, o.take())
@@ -668,17 +660,15 @@ func TestTimeout_notes(t *testing.T) {
 		}, opts(time.Minute))
 		require.EqualError(t, schedulertest.NewDriver(t, group, nil).RunToEnd(), "a: timed out after 10m0s: after")
 	})
-	t.Run("of a call", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			group := newGroup(t, "a", func(string) scheduler.Task {
-				return scheduler.Named("poll", scheduler.Poll(time.Minute, func(ctx context.Context) (bool, error) {
-					scheduler.Note(ctx, "building")
-					return false, nil
-				}))
-			}, opts(0))
-			require.EqualError(t, scheduler.Run(t.Context(), group, nil),
-				"a: timed out after 10m0s: building, asked 11 times")
-		})
+	inBubble(t, "of a call", func(t *testing.T) {
+		group := newGroup(t, "a", func(string) scheduler.Task {
+			return scheduler.Named("poll", scheduler.Poll(time.Minute, func(ctx context.Context) (bool, error) {
+				scheduler.Note(ctx, "building")
+				return false, nil
+			}))
+		}, opts(0))
+		require.EqualError(t, scheduler.Run(t.Context(), group, nil),
+			"a: timed out after 10m0s: building, asked 11 times")
 	})
 }
 
@@ -995,7 +985,6 @@ level=INFO msg="group ended" group.name=site group.rounds=1 group.took=0s group.
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
 			var b bytes.Buffer
 			s := newStage(t, test.parts)
 			test.opts.Name, test.opts.Observer = "site", scheduler.NewLogObserver(logTo(&b, test.level))
@@ -1129,10 +1118,9 @@ func TestLogObserver_forgets_groups(t *testing.T) {
 	func() {
 		deps := scheduler.NewDependencies[*heavy]()
 		deps.Add(c.task(nil), c.task(nil)) // the keys go when the group does
-		group, err := scheduler.NewDependencyTaskGroup(deps, func(*heavy) scheduler.Task {
+		group := groupOver(t, deps, func(*heavy) scheduler.Task {
 			return scheduler.Pause(scheduler.Next)
 		}, &scheduler.GroupOptions[*heavy]{Observer: log})
-		require.NoError(t, err)
 		require.NoError(t, scheduler.Run(t.Context(), group, nil))
 	}()
 	c.want(0)
@@ -1158,9 +1146,8 @@ func TestLogObserver_does_not_allocate(t *testing.T) {
 			}
 			return scheduler.Next, nil
 		}}
-		group, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return task },
+		group := groupOver(t, deps, func(int) scheduler.Task { return task },
 			&scheduler.GroupOptions[int]{Name: "chain", Observer: log})
-		require.NoError(t, err)
 		ctx := scheduler.WithClock(t.Context(), schedulertest.NewClock(time.Time{}))
 		step := func() { // a node ends, and the next one starts
 			if _, err := group.Step(ctx); err != nil {
@@ -1217,17 +1204,15 @@ func TestExplain_of_a_hub(t *testing.T) {
 		deps.Add(n, k)
 	}
 	var view scheduler.GroupView
-	g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task {
+	g := groupOver(t, deps, func(int) scheduler.Task {
 		return scheduler.Pause(scheduler.After(time.Hour))
 	}, &scheduler.GroupOptions[int]{Observer: scheduler.ObserverFunc(func(r scheduler.Record) { view = r.Group() })})
-	require.NoError(t, err)
-	_, err = g.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), g)
 	require.Equal(t, "10000: pending since round 0, requires 0, 1, 2, 3, 4 and 9995 more", view.Explain(n))
 	require.Less(t, testing.AllocsPerRun(10, func() { view.Explain(n) }), 50.0)
 	require.Len(t, g.ExplainNode(n).Requires, n)
 	var b strings.Builder
-	_, err = g.WriteTo(&b)
+	_, err := g.WriteTo(&b)
 	require.NoError(t, err)
 	require.Contains(t, b.String(), "4 and 9995 more\n")
 	require.NoError(t, g.Close())
@@ -1257,46 +1242,44 @@ func TestGroup_Explain_looks_for_the_wait(t *testing.T) {
 			})
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				l := limiter(1)
-				until, never := make(chan struct{}), new(scheduler.Event)
-				g := newGroup(t, "call event first second poll", func(k string) scheduler.Task {
-					switch k {
-					case "call":
-						return put(stuck(until))
-					case "poll":
-						return put(scheduler.Poll(time.Minute, func(context.Context) (bool, error) {
-							<-until
-							return true, nil
-						}))
-					case "event":
-						return put(scheduler.Pause(scheduler.On(never)))
-					}
-					return put(scheduler.Claiming(claim(l)("1"), scheduler.Pause(scheduler.On(never))))
-				}, nil)
-				r := startRunner(t, g, nil)
-				said := map[string]scheduler.Explanation[string]{}
-				for e := range g.Explain() {
-					said[e.Key] = e
+		inBubble(t, name, func(t *testing.T) {
+			l := limiter(1)
+			until, never := make(chan struct{}), new(scheduler.Event)
+			g := newGroup(t, "call event first second poll", func(k string) scheduler.Task {
+				switch k {
+				case "call":
+					return put(stuck(until))
+				case "poll":
+					return put(scheduler.Poll(time.Minute, func(context.Context) (bool, error) {
+						<-until
+						return true, nil
+					}))
+				case "event":
+					return put(scheduler.Pause(scheduler.On(never)))
 				}
-				r.Kill()
-				_, err := r.Step(t.Context())
-				closing := g.ExplainNode("call").String()
-				close(until)
-				require.NoError(t, err)
-				require.Error(t, r.RunToCompletion(t.Context(), 0))
+				return put(scheduler.Claiming(claim(l)("1"), scheduler.Pause(scheduler.On(never))))
+			}, nil)
+			r := startRunner(t, g, nil)
+			said := map[string]scheduler.Explanation[string]{}
+			for e := range g.Explain() {
+				said[e.Key] = e
+			}
+			r.Kill()
+			_, err := r.Step(t.Context())
+			closing := g.ExplainNode("call").String()
+			close(until)
+			require.NoError(t, err)
+			require.Error(t, r.RunToCompletion(t.Context(), 0))
 
-				for _, k := range []string{"call", "poll"} { // what functions are called is up to the compiler
-					require.Contains(t, said[k].Call, "scheduler_test.")
-					require.Equal(t, k+": running since round 1, waits: call "+said[k].Call, said[k].String())
-				}
-				require.Equal(t, "event: running since round 1, waits: event", said["event"].String())
-				require.Equal(t, "first: running since round 1, waits: event", said["first"].String())
-				require.Equal(t, "second: running since round 1, waits for 1 of volumes (capacity 1) held by first: 1", said["second"].String())
-				require.Equal(t, []string{"first: 1"}, said["second"].Claims[0].Holders)
-				require.Equal(t, "call: closing since round 1, waits: call "+said["call"].Call, closing)
-			})
+			for _, k := range []string{"call", "poll"} { // what functions are called is up to the compiler
+				require.Contains(t, said[k].Call, "scheduler_test.")
+				require.Equal(t, k+": running since round 1, waits: call "+said[k].Call, said[k].String())
+			}
+			require.Equal(t, "event: running since round 1, waits: event", said["event"].String())
+			require.Equal(t, "first: running since round 1, waits: event", said["first"].String())
+			require.Equal(t, "second: running since round 1, waits for 1 of volumes (capacity 1) held by first: 1", said["second"].String())
+			require.Equal(t, []string{"first: 1"}, said["second"].Claims[0].Holders)
+			require.Equal(t, "call: closing since round 1, waits: call "+said["call"].Call, closing)
 		})
 	}
 }
@@ -1313,8 +1296,7 @@ func TestGroup_Explain_of_a_call_with_a_limit(t *testing.T) {
 		}, nil)
 		r := startRunner(t, g, nil)
 		synctest.Wait()
-		_, err := r.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), r)
 		limited, poll := g.ExplainNode("limited"), g.ExplainNode("poll")
 		close(until)
 		require.NoError(t, r.Cancel())

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/steptask/scheduler"
@@ -315,9 +316,32 @@ func newGroup(
 	t *testing.T, deps string, task func(string) scheduler.Task, opts *scheduler.GroupOptions[string],
 ) *scheduler.DependencyTaskGroup[string] {
 	t.Helper()
-	g, err := scheduler.NewDependencyTaskGroup(graph(deps), task, opts)
+	return groupOver(t, graph(deps), task, opts)
+}
+
+// groupOver makes a group of a graph.
+func groupOver[K comparable](
+	t *testing.T, deps *scheduler.Dependencies[K], task func(K) scheduler.Task, opts *scheduler.GroupOptions[K],
+) *scheduler.DependencyTaskGroup[K] {
+	t.Helper()
+	g, err := scheduler.NewDependencyTaskGroup(deps, task, opts)
 	require.NoError(t, err)
 	return g
+}
+
+// numbers is a graph of the numbers below n, without edges.
+func numbers(n int) *scheduler.Dependencies[int] {
+	deps := scheduler.NewDependencies[int]()
+	for i := range n {
+		deps.Add(i)
+	}
+	return deps
+}
+
+// inBubble runs a subtest in a bubble.
+func inBubble(t *testing.T, name string, test func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
 }
 
 // startRunner makes a runner and starts it.
@@ -354,9 +378,7 @@ func byKey[V any](values map[string]V) func(string) V {
 // make makes the group.
 func (s *stage) make(deps string, opts *scheduler.GroupOptions[string]) {
 	s.Helper()
-	g, err := scheduler.NewDependencyTaskGroup(graph(deps), s.task, opts)
-	require.NoError(s, err)
-	s.group = g
+	s.group = newGroup(s.T, deps, s.task, opts)
 }
 
 func (s *stage) event(k string) *scheduler.Event {
@@ -583,13 +605,12 @@ func played(
 	if opts.Observer == nil {
 		opts.Observer = recorder
 	}
-	group, err := scheduler.NewDependencyTaskGroup(graph(deps), task, opts)
-	require.NoError(t, err)
+	group := newGroup(t, deps, task, opts)
 	if run == nil {
 		run = &scheduler.RunnerOptions{}
 	}
 	run.Clock = clock
-	err = scheduler.Run(t.Context(), group, run)
+	err := scheduler.Run(t.Context(), group, run)
 	return group, recorder.String(), err
 }
 
@@ -627,11 +648,7 @@ func (o *slowObserver) Observe(r scheduler.Record) {
 // claiming returns a group whose nodes have claims.
 func claiming(t *testing.T, nodes string, claims map[string][]scheduler.Claim, task func(k string) scheduler.Task) *scheduler.DependencyTaskGroup[string] {
 	t.Helper()
-	group, err := scheduler.NewDependencyTaskGroup(graph(nodes), task, &scheduler.GroupOptions[string]{
-		Name: nodes, Claims: func(k string) []scheduler.Claim { return claims[k] },
-	})
-	require.NoError(t, err)
-	return group
+	return newGroup(t, nodes, task, &scheduler.GroupOptions[string]{Name: nodes, Claims: byKey(claims)})
 }
 
 func hours(string) scheduler.Task { return scheduler.Pause(scheduler.After(time.Hour)) }

@@ -22,7 +22,7 @@ import (
 // deafFor returns a call that ignores its context for d.
 func deafFor(d time.Duration, err error) scheduler.Task {
 	return scheduler.Blocking(func(context.Context) error {
-		time.Sleep(d) //nolint:forbidigo // in a bubble
+		sleep(d)
 		return err
 	})
 }
@@ -73,42 +73,39 @@ func TestGroup_closing_holds_nobody_up(t *testing.T) {
 	for _, grace := range []time.Duration{0, limit} {
 		for _, disposition := range []scheduler.Disposition{scheduler.SkipDependents, scheduler.IgnoreError, scheduler.StopGroup} {
 			for name := range held(func() scheduler.Task { return deafFor(0, nil) }) {
-				t.Run(fmt.Sprint(name, " ", disposition, " ", grace), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
-						var worst time.Duration
-						began := time.Now()
-						asked, after := time.Duration(-1), time.Duration(-1)
-						g, err := scheduler.NewDependencyTaskGroup(graph("sibling after:deaf"), func(k string) scheduler.Task {
-							switch k {
-							case "deaf":
-								return held(func() scheduler.Task { return deafFor(2*time.Second, nil) })[name]
-							case "after":
-								return scheduler.Func(func(context.Context) error { after = time.Since(began); return nil })
-							}
-							return stepping(60, &worst)
-						}, &scheduler.GroupOptions[string]{
-							GraceFor: byKey(map[string]time.Duration{"sibling": time.Hour, "deaf": grace}),
-							Timeout:  byKey(map[string]time.Duration{"deaf": limit}),
-							OnError: func(_ string, err error) scheduler.Disposition {
-								asked = time.Since(began)
-								require.ErrorIs(t, err, context.DeadlineExceeded)
-								return disposition
-							},
-						})
-						require.NoError(t, err)
-						err = scheduler.Run(t.Context(), g, nil)
-						require.LessOrEqual(t, worst, 51*time.Millisecond)
-						require.Equal(t, limit+grace, asked.Round(time.Millisecond), "known at once")
-						require.Equal(t, scheduler.StateTimedOut, g.State("deaf"))
-						require.Equal(t, 2950*time.Millisecond, time.Since(began).Round(time.Millisecond))
-						if disposition == scheduler.IgnoreError {
-							require.NoError(t, err)
-							require.Equal(t, 2*time.Second, after, "not before it has ended")
-							return
+				inBubble(t, fmt.Sprint(name, " ", disposition, " ", grace), func(t *testing.T) {
+					var worst time.Duration
+					began := time.Now()
+					asked, after := time.Duration(-1), time.Duration(-1)
+					g := newGroup(t, "sibling after:deaf", func(k string) scheduler.Task {
+						switch k {
+						case "deaf":
+							return held(func() scheduler.Task { return deafFor(2*time.Second, nil) })[name]
+						case "after":
+							return scheduler.Func(func(context.Context) error { after = time.Since(began); return nil })
 						}
-						require.ErrorIs(t, err, context.DeadlineExceeded)
-						require.Negative(t, after)
+						return stepping(60, &worst)
+					}, &scheduler.GroupOptions[string]{
+						GraceFor: byKey(map[string]time.Duration{"sibling": time.Hour, "deaf": grace}),
+						Timeout:  byKey(map[string]time.Duration{"deaf": limit}),
+						OnError: func(_ string, err error) scheduler.Disposition {
+							asked = time.Since(began)
+							require.ErrorIs(t, err, context.DeadlineExceeded)
+							return disposition
+						},
 					})
+					err := scheduler.Run(t.Context(), g, nil)
+					require.LessOrEqual(t, worst, 51*time.Millisecond)
+					require.Equal(t, limit+grace, asked.Round(time.Millisecond), "known at once")
+					require.Equal(t, scheduler.StateTimedOut, g.State("deaf"))
+					require.Equal(t, 2950*time.Millisecond, time.Since(began).Round(time.Millisecond))
+					if disposition == scheduler.IgnoreError {
+						require.NoError(t, err)
+						require.Equal(t, 2*time.Second, after, "not before it has ended")
+						return
+					}
+					require.ErrorIs(t, err, context.DeadlineExceeded)
+					require.Negative(t, after)
 				})
 			}
 		}
@@ -160,15 +157,13 @@ func TestGroup_closing_side_by_side(t *testing.T) {
 		},
 	} {
 		for name := range held(func() scheduler.Task { return deafFor(0, nil) }) {
-			t.Run(reason+" "+name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					began := time.Now()
-					err := run(t.Context(), func(int) scheduler.Task {
-						return held(func() scheduler.Task { return deafFor(deaf, nil) })[name]
-					})
-					require.Error(t, err)
-					require.Equal(t, deaf, time.Since(began).Round(time.Millisecond))
+			inBubble(t, reason+" "+name, func(t *testing.T) {
+				began := time.Now()
+				err := run(t.Context(), func(int) scheduler.Task {
+					return held(func() scheduler.Task { return deafFor(deaf, nil) })[name]
 				})
+				require.Error(t, err)
+				require.Equal(t, deaf, time.Since(began).Round(time.Millisecond))
 			})
 		}
 	}
@@ -176,10 +171,7 @@ func TestGroup_closing_side_by_side(t *testing.T) {
 
 // numbered returns a group of n tasks that are independent of one another.
 func numbered(n int, task func(int) scheduler.Task, opts *scheduler.GroupOptions[int]) scheduler.Task {
-	deps := scheduler.NewDependencies[int]()
-	for i := range n {
-		deps.Add(i)
-	}
+	deps := numbers(n)
 	g, err := scheduler.NewDependencyTaskGroup(deps, task, opts)
 	if err != nil {
 		panic(err)
@@ -196,7 +188,7 @@ func TestGroup_closing_member(t *testing.T) {
 		began := time.Now()
 		var at time.Duration
 		var g *scheduler.DependencyTaskGroup[string]
-		g, err := scheduler.NewDependencyTaskGroup(graph("deaf next look"), func(k string) scheduler.Task {
+		g = newGroup(t, "deaf next look", func(k string) scheduler.Task {
 			switch k {
 			case "deaf":
 				return renamed{deafFor(2*time.Second, errOops), "call"}
@@ -230,8 +222,7 @@ func TestGroup_closing_member(t *testing.T) {
 				}
 			}),
 		})
-		require.NoError(t, err)
-		err = scheduler.Run(t.Context(), g, nil)
+		err := scheduler.Run(t.Context(), g, nil)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorIs(t, err, errOops, "what it returned later is not lost")
 		require.Equal(t, []string{
@@ -250,7 +241,7 @@ func TestGroup_closing_keeps_claims(t *testing.T) {
 		limiter := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1})
 		began := time.Now()
 		var at time.Duration
-		g, err := scheduler.NewDependencyTaskGroup(graph("a b"), func(k string) scheduler.Task {
+		g := newGroup(t, "a b", func(k string) scheduler.Task {
 			if k == "a" {
 				return deafFor(2*time.Second, nil)
 			}
@@ -260,7 +251,6 @@ func TestGroup_closing_keeps_claims(t *testing.T) {
 			Claims:          func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: limiter, Weight: 1}} },
 			Timeout:         func(string) time.Duration { return time.Second },
 		})
-		require.NoError(t, err)
 		require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), context.DeadlineExceeded)
 		require.Equal(t, 2*time.Second, at)
 	})
@@ -276,41 +266,38 @@ func TestGroup_closing_and_more(t *testing.T) {
 		"Interrupt": func(_ *testing.T, r *scheduler.TaskRunner, _ func()) { r.Interrupt(errOther) },
 		"all three": func(_ *testing.T, r *scheduler.TaskRunner, cancel func()) { r.Interrupt(errOther); cancel(); r.Kill() },
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				began := time.Now()
-				waits := 0
-				g, err := scheduler.NewDependencyTaskGroup(graph("deaf fails deaf2"), func(k string) scheduler.Task {
-					if k == "fails" {
-						return scheduler.Sequence(scheduler.Pause(scheduler.After(1200*time.Millisecond)),
-							scheduler.Func(func(context.Context) error { return errBoom }))
-					}
-					return deafFor(3*time.Second, errOops)
-				}, &scheduler.GroupOptions[string]{Timeout: byKey(map[string]time.Duration{"deaf": time.Second}), OnError: func(k string, _ error) scheduler.Disposition {
-					if k == "deaf" {
-						return scheduler.SkipDependents
-					}
-					return scheduler.StopGroup
-				}})
-				require.NoError(t, err)
-				r := scheduler.NewTaskRunner(g, &scheduler.RunnerOptions{
-					Progress: func(context.Context) error { waits++; return nil },
-				})
-				time.AfterFunc(1500*time.Millisecond, func() { do(t, r, cancel) })
-				err = r.Run(ctx)
-				require.Error(t, err)
-				require.Equal(t, 3*time.Second, time.Since(began))
-				require.Less(t, waits, 20, "it does not spin")
-				kept := errors.Join(g.Errors()...)
-				for _, want := range []error{errBoom, errOops, context.DeadlineExceeded} {
-					require.ErrorIs(t, kept, want)
+		inBubble(t, name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			began := time.Now()
+			waits := 0
+			g := newGroup(t, "deaf fails deaf2", func(k string) scheduler.Task {
+				if k == "fails" {
+					return scheduler.Sequence(scheduler.Pause(scheduler.After(1200*time.Millisecond)),
+						scheduler.Func(func(context.Context) error { return errBoom }))
 				}
-				require.Equal(t, scheduler.StateTimedOut, g.State("deaf"))
-				require.Equal(t, scheduler.StateFailed, g.State("fails"))
-				require.Equal(t, scheduler.StateCancelled, g.State("deaf2"))
+				return deafFor(3*time.Second, errOops)
+			}, &scheduler.GroupOptions[string]{Timeout: byKey(map[string]time.Duration{"deaf": time.Second}), OnError: func(k string, _ error) scheduler.Disposition {
+				if k == "deaf" {
+					return scheduler.SkipDependents
+				}
+				return scheduler.StopGroup
+			}})
+			r := scheduler.NewTaskRunner(g, &scheduler.RunnerOptions{
+				Progress: func(context.Context) error { waits++; return nil },
 			})
+			time.AfterFunc(1500*time.Millisecond, func() { do(t, r, cancel) })
+			err := r.Run(ctx)
+			require.Error(t, err)
+			require.Equal(t, 3*time.Second, time.Since(began))
+			require.Less(t, waits, 20, "it does not spin")
+			kept := errors.Join(g.Errors()...)
+			for _, want := range []error{errBoom, errOops, context.DeadlineExceeded} {
+				require.ErrorIs(t, kept, want)
+			}
+			require.Equal(t, scheduler.StateTimedOut, g.State("deaf"))
+			require.Equal(t, scheduler.StateFailed, g.State("fails"))
+			require.Equal(t, scheduler.StateCancelled, g.State("deaf2"))
 		})
 	}
 }
@@ -335,7 +322,7 @@ func TestGroup_closing_member_panics_in_its_answer(t *testing.T) {
 			close: func() error { closes++; return nil },
 		}
 		var asked []error
-		g, err := scheduler.NewDependencyTaskGroup(graph("a b:a"), func(k string) scheduler.Task {
+		g := newGroup(t, "a b:a", func(k string) scheduler.Task {
 			if k == "a" {
 				return task
 			}
@@ -348,8 +335,7 @@ func TestGroup_closing_member_panics_in_its_answer(t *testing.T) {
 				return scheduler.SkipDependents
 			},
 		})
-		require.NoError(t, err)
-		err = scheduler.Run(t.Context(), g, nil)
+		err := scheduler.Run(t.Context(), g, nil)
 		require.Len(t, asked, 1)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, "broken", asError[*scheduler.PanicError](t, err).Value)
@@ -391,10 +377,9 @@ func TestGroup_panic_at_a_start_gives_claims_back(t *testing.T) {
 					return []scheduler.Claim{{Limiter: limiter, Weight: 1}}
 				}}
 				set(opts, do)
-				g, err := scheduler.NewDependencyTaskGroup(graph("a b c"), func(string) scheduler.Task {
+				g := newGroup(t, "a b c", func(string) scheduler.Task {
 					return scheduler.Pause(scheduler.Rounds(9))
 				}, opts)
-				require.NoError(t, err)
 				returned, _ := onGoroutine(func() { _ = scheduler.Run(t.Context(), g, nil) })
 				require.False(t, returned)
 				require.Zero(t, limiter.InUse())
@@ -426,9 +411,8 @@ func TestGroup_ErrSkip_beside_a_failure(t *testing.T) {
 			"Sequence": scheduler.Sequence(fails), "AsTask": scheduler.NewTaskRunner(fails, nil).AsTask(0),
 			"group": scheduler.All(scheduler.Sequence(fails)),
 		} {
-			g, err := scheduler.NewDependencyTaskGroup(graph("b:a"), func(string) scheduler.Task { return task }, nil)
-			require.NoError(t, err)
-			err = scheduler.Run(t.Context(), g, nil)
+			g := newGroup(t, "b:a", func(string) scheduler.Task { return task }, nil)
+			err := scheduler.Run(t.Context(), g, nil)
 			switch {
 			case test.state == scheduler.StateFailed:
 				require.ErrorIs(t, err, errBoom, "%v, %s", test.err, name)
@@ -457,17 +441,14 @@ func TestGroup_drained_under_a_notice(t *testing.T) {
 			return co.StopCause()
 		})
 	}
-	inner, err := scheduler.NewDependencyTaskGroup(graph("n:m"), heeds, nil)
-	require.NoError(t, err)
-	outer, err := scheduler.NewDependencyTaskGroup(graph("bad inner"), func(k string) scheduler.Task {
+	inner := newGroup(t, "n:m", heeds, nil)
+	outer := newGroup(t, "bad inner", func(k string) scheduler.Task {
 		if k == "bad" {
 			return lasting(1, errBoom)
 		}
 		return inner
 	}, &scheduler.GroupOptions[string]{Grace: time.Minute})
-	require.NoError(t, err)
-	r := scheduler.NewTaskRunner(outer, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{})})
-	require.NoError(t, r.Start(t.Context(), 0))
+	r := startRunner(t, outer, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{})})
 	inner.Drain()
 	require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), errBoom)
 	require.ErrorIs(t, outer.Err("inner"), scheduler.ErrDrained)
@@ -490,7 +471,7 @@ func TestGroup_inside_after_a_time_limit(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inner, err := scheduler.NewDependencyTaskGroup(graph("b:a"), func(string) scheduler.Task {
+			inner := newGroup(t, "b:a", func(string) scheduler.Task {
 				return &fakeTask{
 					yields: []scheduler.Yield{scheduler.After(2 * time.Second)},
 					throw: func(context.Context, error) (scheduler.Yield, error) {
@@ -498,7 +479,6 @@ func TestGroup_inside_after_a_time_limit(t *testing.T) {
 					},
 				}
 			}, nil)
-			require.NoError(t, err)
 			require.ErrorAs(t, scheduler.Run(t.Context(), around(inner), &scheduler.RunnerOptions{
 				Clock: schedulertest.NewClock(time.Time{}), Timeout: time.Second, Grace: time.Minute,
 			}), new(*scheduler.Timeout))
@@ -527,7 +507,7 @@ func TestGroup_grace_is_not_prolonged(t *testing.T) {
 			began := clock.Now()
 			var closed time.Duration
 			hour := scheduler.After(time.Hour)
-			g, err := scheduler.NewDependencyTaskGroup(graph("bad slow"), func(k string) scheduler.Task {
+			g := newGroup(t, "bad slow", func(k string) scheduler.Task {
 				if k == "bad" {
 					return lasting(1, errBoom)
 				}
@@ -542,7 +522,6 @@ func TestGroup_grace_is_not_prolonged(t *testing.T) {
 				}
 				return 0
 			}})
-			require.NoError(t, err)
 			require.ErrorIs(t, scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Clock: clock}), errBoom)
 			require.Equal(t, test.closed, closed.Truncate(time.Millisecond))
 		})
@@ -552,12 +531,9 @@ func TestGroup_grace_is_not_prolonged(t *testing.T) {
 // Each step asks for graces once, however many fail in it.
 func TestGroup_graces_are_asked_for_once_in_a_step(t *testing.T) {
 	const n = 100
-	deps := scheduler.NewDependencies[int]()
-	for i := range n {
-		deps.Add(i)
-	}
+	deps := numbers(n)
 	asked := 0
-	g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task {
+	g := groupOver(t, deps, func(int) scheduler.Task {
 		return &fakeTask{step: func() func(context.Context) (scheduler.Yield, error) {
 			steps := 0
 			return func(context.Context) (scheduler.Yield, error) {
@@ -568,7 +544,6 @@ func TestGroup_graces_are_asked_for_once_in_a_step(t *testing.T) {
 			}
 		}()}
 	}, &scheduler.GroupOptions[int]{GraceFor: func(int) time.Duration { asked++; return time.Hour }})
-	require.NoError(t, err)
 	require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), errBoom)
 	require.Len(t, g.Errors(), n)
 	require.Equal(t, n-1, asked)
@@ -578,19 +553,14 @@ func TestGroup_graces_are_asked_for_once_in_a_step(t *testing.T) {
 // nests in it.
 func TestGroup_panics_of_all_closes(t *testing.T) {
 	const n = 200
-	deps := scheduler.NewDependencies[int]()
-	for i := range n {
-		deps.Add(i)
-	}
-	g, err := scheduler.NewDependencyTaskGroup(deps, func(i int) scheduler.Task {
+	deps := numbers(n)
+	g := groupOver(t, deps, func(i int) scheduler.Task {
 		return &fakeTask{
 			step:  func(context.Context) (scheduler.Yield, error) { return scheduler.Next, nil },
 			close: func() error { panic(i) },
 		}
 	}, nil)
-	require.NoError(t, err)
-	_, err = g.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), g)
 	var depth int
 	func() {
 		defer func() {
@@ -611,13 +581,11 @@ func TestGroup_panics_of_all_closes(t *testing.T) {
 // itself is done, and is waited for until then.
 func TestGroup_Completed_in_a_chain(t *testing.T) {
 	var order []string
-	g, err := scheduler.NewDependencyTaskGroup(graph("b:a c:b d:c"), func(k string) scheduler.Task {
+	g := newGroup(t, "b:a c:b d:c", func(k string) scheduler.Task {
 		order = append(order, k)
 		return scheduler.Pause(scheduler.Rounds(2))
 	}, &scheduler.GroupOptions[string]{Completed: func(k string) bool { return k == "b" || k == "c" }})
-	require.NoError(t, err)
-	_, err = g.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), g)
 	require.Equal(t, []string{"a"}, order)
 	require.Equal(t, []string{"c"}, slices.Collect(g.WaitsFor("d")))
 	require.NoError(t, scheduler.Run(t.Context(), scheduler.Sequence(g), nil))
@@ -626,8 +594,7 @@ func TestGroup_Completed_in_a_chain(t *testing.T) {
 
 // An empty list of a Snapshot is a list, also in JSON.
 func TestSnapshot_of_nothing(t *testing.T) {
-	g, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) }, nil)
-	require.NoError(t, err)
+	g := newGroup(t, "a", func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) }, nil)
 	for _, s := range []scheduler.Snapshot[string]{g.Snapshot(), g.Snapshot().After(scheduler.Snapshot[string]{})} {
 		text, err := json.Marshal(s)
 		require.NoError(t, err)
@@ -644,13 +611,12 @@ func TestGroup_failures_inside_survive(t *testing.T) {
 		deps := scheduler.NewDependencies[string]()
 		deps.Add("bad")
 		deps.Add("sleeps")
-		g, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
+		g := groupOver(t, deps, func(k string) scheduler.Task {
 			if k == "bad" {
 				return lasting(1, disk)
 			}
 			return scheduler.Pause(scheduler.After(time.Hour))
 		}, &scheduler.GroupOptions[string]{AggregateErrors: true})
-		require.NoError(t, err)
 		return g
 	}
 	for reason, test := range map[string]struct {
@@ -701,8 +667,7 @@ func TestGroup_failures_inside_survive(t *testing.T) {
 					err := r.Run(ctx)
 					require.ErrorIs(t, err, test.want)
 					require.ErrorIs(t, err, disk)
-					var node *scheduler.TaskError
-					require.ErrorAs(t, err, &node)
+					require.ErrorAs(t, err, new(*scheduler.TaskError))
 					for _, g := range []interface{ Errors() []error }{outer, top.(interface{ Errors() []error })} {
 						require.ErrorIs(t, errors.Join(g.Errors()...), disk)
 					}
@@ -744,7 +709,7 @@ func TestGroup_panic_of_an_observer_about_a_step(t *testing.T) {
 						clock := schedulertest.NewClock(time.Time{})
 						steps, told, ended := 0, 0, false
 						limiter := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1})
-						g := groupOf(t, "a", func(string) scheduler.Task {
+						g := newGroup(t, "a", func(string) scheduler.Task {
 							return scheduler.Wrap(func(co *scheduler.Coroutine) error {
 								defer func() { ended = true }()
 								for ; ; steps++ {

@@ -272,8 +272,7 @@ func TestGroup_ends_of_members(t *testing.T) {
 			}),
 			scheduler.Func(func(context.Context) error { return errOops }),
 		)
-		_, err := all.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), all)
 		close(go1)
 		require.ErrorIs(t, scheduler.Run(t.Context(), scheduler.Sequence(all), nil), errOops)
 		require.True(t, ended)
@@ -803,15 +802,13 @@ func TestGroup_Grace_and_Abandon_out_of_range(t *testing.T) {
 		"GroupOptions.Abandon": {Abandon: -1},
 	} {
 		_, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) }, opts)
-		var e *scheduler.OptionError
-		require.ErrorAs(t, err, &e)
+		e := asError[*scheduler.OptionError](t, err)
 		require.Equal(t, option, e.Option)
 	}
 	g := newGroup(t, "a", func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) },
 		&scheduler.GroupOptions[string]{Abandon: time.Second, Grace: scheduler.NoGrace})
 	_, err := g.Step(scheduler.WithClock(context.Background(), schedulertest.NewClock(time.Time{})))
-	var e *scheduler.OptionError
-	require.ErrorAs(t, err, &e)
+	e := asError[*scheduler.OptionError](t, err)
 	require.Equal(t, "GroupOptions.Abandon", e.Option)
 	require.Equal(t, scheduler.StatePending, g.State("a"))
 }

@@ -145,11 +145,10 @@ func TestGroup_first_failure_beside_the_notice_of_it(t *testing.T) {
 	}{
 		"a task": {func() scheduler.Task { return obeys(errOops) }, "a: no space", 2},
 		"a group": {func() scheduler.Task {
-			return groupOf(t, "x", func(string) scheduler.Task { return obeys(errOops) }, nil)
+			return newGroup(t, "x", func(string) scheduler.Task { return obeys(errOops) }, nil)
 		}, "a: no space\nb: x: a: no space\noops", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			g := newGroup(t, "b a", func(k string) scheduler.Task {
 				if k == "a" {
 					return scheduler.Func(func(context.Context) error { return errSpace })
@@ -371,15 +370,14 @@ func TestGroup_long_chain_fails(t *testing.T) {
 		deps.Add(i+1, i)
 	}
 	skipped := 0
-	g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task {
+	g := groupOver(t, deps, func(int) scheduler.Task {
 		return scheduler.Func(func(context.Context) error { return errOops })
 	}, &scheduler.GroupOptions[int]{AggregateErrors: true, Observer: scheduler.ObserverFunc(func(tr scheduler.Record) {
 		if tr.To == scheduler.StateSkipped {
 			skipped++
 		}
 	})})
-	require.NoError(t, err)
-	err = scheduler.Run(t.Context(), g, nil)
+	err := scheduler.Run(t.Context(), g, nil)
 	require.ErrorIs(t, err, errOops)
 	all := asError[*scheduler.ExceptionGroup](t, err)
 	require.Len(t, all.Errors, 1)

@@ -20,7 +20,7 @@ func servingFor(d time.Duration, ends func()) scheduler.Task {
 	return scheduler.Blocking(func(ctx context.Context) error {
 		scheduler.Ready(ctx)
 		<-ctx.Done()
-		time.Sleep(d) //nolint:forbidigo // in a bubble
+		sleep(d)
 		ends()
 		return nil
 	})
@@ -48,8 +48,8 @@ func TestGroup_services_of_a_closed_group(t *testing.T) {
 	const after, takes = 500 * time.Millisecond, time.Second
 	inside := map[string]func(func() scheduler.Task) scheduler.Task{
 		"in a group in a group": func(task func() scheduler.Task) scheduler.Task {
-			return groupOf(t, "in", func(string) scheduler.Task {
-				return groupOf(t, "more", func(string) scheduler.Task { return task() }, nil)
+			return newGroup(t, "in", func(string) scheduler.Task {
+				return newGroup(t, "more", func(string) scheduler.Task { return task() }, nil)
 			}, nil)
 		},
 	}
@@ -59,66 +59,64 @@ func TestGroup_services_of_a_closed_group(t *testing.T) {
 	ways := []string{"StopNode", "limit", "end of a grace", "failure of another", "limit of a runner", "no yield", "no yield inside"}
 	for name, in := range inside {
 		for _, way := range ways {
-			t.Run(fmt.Sprint(way, " ", name), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					var worst time.Duration
-					var ended []string
-					began := time.Now()
-					note := func(k string) func() {
-						return func() { ended = append(ended, fmt.Sprint(k, " ", time.Since(began).Round(10*time.Millisecond))) }
+			inBubble(t, fmt.Sprint(way, " ", name), func(t *testing.T) {
+				var worst time.Duration
+				var ended []string
+				began := time.Now()
+				note := func(k string) func() {
+					return func() { ended = append(ended, fmt.Sprint(k, " ", time.Since(began).Round(10*time.Millisecond))) }
+				}
+				group := func() scheduler.Task {
+					return newGroup(t, "R S:R J:S", func(k string) scheduler.Task {
+						if k != "J" {
+							return servingFor(takes, note(k))
+						}
+						return scheduler.Blocking(func(ctx context.Context) error {
+							<-ctx.Done()
+							sleep(takes)
+							note(k)()
+							return nil
+						})
+					}, nil)
+				}
+				first := after
+				opts := &scheduler.GroupOptions[string]{AggregateErrors: true}
+				switch way {
+				case "limit":
+					opts.Timeout = byKey(map[string]time.Duration{"node": after})
+				case "end of a grace":
+					const grace = 200 * time.Millisecond
+					opts.Timeout = byKey(map[string]time.Duration{"node": after})
+					opts.GraceFor = byKey(map[string]time.Duration{"node": grace})
+					first += grace
+				case "failure of another":
+					opts = &scheduler.GroupOptions[string]{GraceFor: byKey(map[string]time.Duration{"sibling": time.Hour})}
+				}
+				g := newGroup(t, "node sibling fails", func(k string) scheduler.Task {
+					switch {
+					case k == "fails":
+						return scheduler.Sequence(scheduler.Pause(scheduler.After(after)), failsWith(errSpace))
+					case k != "node":
+						return stepping(100, &worst)
 					}
-					group := func() scheduler.Task {
-						return groupOf(t, "R S:R J:S", func(k string) scheduler.Task {
-							if k != "J" {
-								return servingFor(takes, note(k))
-							}
-							return scheduler.Blocking(func(ctx context.Context) error {
-								<-ctx.Done()
-								time.Sleep(takes) //nolint:forbidigo // in a bubble
-								note(k)()
-								return nil
-							})
-						}, nil)
-					}
-					first := after
-					opts := &scheduler.GroupOptions[string]{AggregateErrors: true}
 					switch way {
-					case "limit":
-						opts.Timeout = byKey(map[string]time.Duration{"node": after})
-					case "end of a grace":
-						const grace = 200 * time.Millisecond
-						opts.Timeout = byKey(map[string]time.Duration{"node": after})
-						opts.GraceFor = byKey(map[string]time.Duration{"node": grace})
-						first += grace
-					case "failure of another":
-						opts = &scheduler.GroupOptions[string]{GraceFor: byKey(map[string]time.Duration{"sibling": time.Hour})}
+					case "limit of a runner":
+						return scheduler.Subrun(scheduler.NewTaskRunner(in(group), &scheduler.RunnerOptions{Timeout: after}))
+					case "no yield":
+						return &zeroAfter{in(group), began.Add(after)}
+					case "no yield inside":
+						return in(func() scheduler.Task { return scheduler.Sequence(&zeroAfter{group(), began.Add(after)}) })
 					}
-					g := newGroup(t, "node sibling fails", func(k string) scheduler.Task {
-						switch {
-						case k == "fails":
-							return scheduler.Sequence(scheduler.Pause(scheduler.After(after)), failsWith(errSpace))
-						case k != "node":
-							return stepping(100, &worst)
-						}
-						switch way {
-						case "limit of a runner":
-							return scheduler.Subrun(scheduler.NewTaskRunner(in(group), &scheduler.RunnerOptions{Timeout: after}))
-						case "no yield":
-							return &zeroAfter{in(group), began.Add(after)}
-						case "no yield inside":
-							return in(func() scheduler.Task { return scheduler.Sequence(&zeroAfter{group(), began.Add(after)}) })
-						}
-						return in(group)
-					}, opts)
-					r := scheduler.NewTaskRunner(g, nil)
-					if way == "StopNode" {
-						time.AfterFunc(after, func() { r.Post(func() { g.StopNode("node", errOops) }) })
-					}
-					require.Error(t, r.Run(t.Context()))
-					require.Less(t, worst, 60*time.Millisecond)
-					at := func(k string, n time.Duration) string { return fmt.Sprint(k, " ", first+n*takes) }
-					require.Equal(t, []string{at("J", 1), at("S", 2), at("R", 3)}, ended)
-				})
+					return in(group)
+				}, opts)
+				r := scheduler.NewTaskRunner(g, nil)
+				if way == "StopNode" {
+					time.AfterFunc(after, func() { r.Post(func() { g.StopNode("node", errOops) }) })
+				}
+				require.Error(t, r.Run(t.Context()))
+				require.Less(t, worst, 60*time.Millisecond)
+				at := func(k string, n time.Duration) string { return fmt.Sprint(k, " ", first+n*takes) }
+				require.Equal(t, []string{at("J", 1), at("S", 2), at("R", 3)}, ended)
 			})
 		}
 	}
@@ -133,47 +131,45 @@ func failsWith(err error) scheduler.Task {
 // a kill of the run, which nobody else is in, does so as well.
 func TestGroup_services_of_a_closed_group_come_last(t *testing.T) {
 	for _, way := range []string{"StopNode", "Kill", "Close"} {
-		t.Run(way, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var said []string
-				say := func(what string) { said = append(said, what) }
-				inner := groupOf(t, "S J:S", func(k string) scheduler.Task {
-					if k == "S" {
-						return scheduler.Blocking(func(ctx context.Context) error {
-							scheduler.Ready(ctx)
-							<-ctx.Done()
-							say("S is told")
-							time.Sleep(time.Second) //nolint:forbidigo // in a bubble
-							return nil
-						})
-					}
-					return scheduler.Wrap(func(co *scheduler.Coroutine) error {
-						defer say("J has cleaned up")
-						return co.Yield(scheduler.On(new(scheduler.Event)))
+		inBubble(t, way, func(t *testing.T) {
+			var said []string
+			say := func(what string) { said = append(said, what) }
+			inner := newGroup(t, "S J:S", func(k string) scheduler.Task {
+				if k == "S" {
+					return scheduler.Blocking(func(ctx context.Context) error {
+						scheduler.Ready(ctx)
+						<-ctx.Done()
+						say("S is told")
+						sleep(time.Second)
+						return nil
 					})
-				}, nil)
-				var worst time.Duration
-				g := newGroup(t, "node sibling", func(k string) scheduler.Task {
-					if k == "node" {
-						return inner
-					}
-					return stepping(30, &worst)
-				}, &scheduler.GroupOptions[string]{AggregateErrors: true})
-				r := scheduler.NewTaskRunner(g, nil)
-				time.AfterFunc(100*time.Millisecond, func() {
-					switch way {
-					case "StopNode":
-						r.Post(func() { g.StopNode("node", errOops) })
-					case "Kill":
-						r.Kill()
-					case "Close":
-						r.Post(func() { _ = g.Close() })
-					}
+				}
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					defer say("J has cleaned up")
+					return co.Yield(scheduler.On(new(scheduler.Event)))
 				})
-				require.Error(t, r.Run(t.Context()))
-				require.Equal(t, []string{"J has cleaned up", "S is told"}, said)
-				require.Less(t, worst, 60*time.Millisecond)
+			}, nil)
+			var worst time.Duration
+			g := newGroup(t, "node sibling", func(k string) scheduler.Task {
+				if k == "node" {
+					return inner
+				}
+				return stepping(30, &worst)
+			}, &scheduler.GroupOptions[string]{AggregateErrors: true})
+			r := scheduler.NewTaskRunner(g, nil)
+			time.AfterFunc(100*time.Millisecond, func() {
+				switch way {
+				case "StopNode":
+					r.Post(func() { g.StopNode("node", errOops) })
+				case "Kill":
+					r.Kill()
+				case "Close":
+					r.Post(func() { _ = g.Close() })
+				}
 			})
+			require.Error(t, r.Run(t.Context()))
+			require.Equal(t, []string{"J has cleaned up", "S is told"}, said)
+			require.Less(t, worst, 60*time.Millisecond)
 		})
 	}
 }
@@ -183,51 +179,49 @@ func TestGroup_panic_while_it_is_closed_in_parts(t *testing.T) {
 	ends := map[string]func(){"panic": func() { panic("boom") }, "Goexit": runtime.Goexit}
 	for name, end := range ends {
 		for _, recovers := range []bool{false, true} {
-			t.Run(fmt.Sprint(name, " recovered ", recovers), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					var said []string
-					inner := newGroup(t, "S J:S", func(k string) scheduler.Task {
-						if k == "S" {
-							return servingFor(time.Second, func() { said = append(said, "S") })
-						}
-						return scheduler.Wrap(func(co *scheduler.Coroutine) error {
-							defer end()
-							return co.Yield(scheduler.On(new(scheduler.Event)))
-						})
-					}, nil)
-					g := newGroup(t, "node", func(string) scheduler.Task {
-						return scheduler.Subrun(scheduler.NewTaskRunner(scheduler.Wrap(func(co *scheduler.Coroutine) error {
-							defer func() { said = append(said, "around") }()
-							return co.Await(inner)
-						}), nil))
-					}, &scheduler.GroupOptions[string]{RecoverPanics: recovers, AggregateErrors: true})
-					r := scheduler.NewTaskRunner(g, nil)
-					time.AfterFunc(100*time.Millisecond, func() { r.Post(func() { g.StopNode("node", errOops) }) })
-					var err error
-					var panicked any
-					ended := make(chan struct{})
-					go func() {
-						defer close(ended)
-						defer func() { panicked = recover() }()
-						err = r.Run(t.Context())
-					}()
-					<-ended
-					require.Equal(t, []string{"S", "around"}, said)
-					require.Equal(t, scheduler.StateFailed, inner.State("J"))
-					require.Equal(t, scheduler.StateCancelled, inner.State("S"))
-					switch {
-					case name == "Goexit":
-						require.Nil(t, panicked)
-						require.ErrorIs(t, g.Err("node"), scheduler.ErrAborted)
-					case recovers:
-						require.Nil(t, panicked)
-						require.ErrorIs(t, err, errOops)
-						require.Equal(t, "J", asError[*scheduler.PanicError](t, err).Path)
-					default:
-						require.Equal(t, "node/J", panicked.(*scheduler.PanicError).Path)
-						require.ErrorIs(t, g.Err("node"), scheduler.ErrAborted)
+			inBubble(t, fmt.Sprint(name, " recovered ", recovers), func(t *testing.T) {
+				var said []string
+				inner := newGroup(t, "S J:S", func(k string) scheduler.Task {
+					if k == "S" {
+						return servingFor(time.Second, func() { said = append(said, "S") })
 					}
-				})
+					return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+						defer end()
+						return co.Yield(scheduler.On(new(scheduler.Event)))
+					})
+				}, nil)
+				g := newGroup(t, "node", func(string) scheduler.Task {
+					return scheduler.Subrun(scheduler.NewTaskRunner(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+						defer func() { said = append(said, "around") }()
+						return co.Await(inner)
+					}), nil))
+				}, &scheduler.GroupOptions[string]{RecoverPanics: recovers, AggregateErrors: true})
+				r := scheduler.NewTaskRunner(g, nil)
+				time.AfterFunc(100*time.Millisecond, func() { r.Post(func() { g.StopNode("node", errOops) }) })
+				var err error
+				var panicked any
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					defer func() { panicked = recover() }()
+					err = r.Run(t.Context())
+				}()
+				<-ended
+				require.Equal(t, []string{"S", "around"}, said)
+				require.Equal(t, scheduler.StateFailed, inner.State("J"))
+				require.Equal(t, scheduler.StateCancelled, inner.State("S"))
+				switch {
+				case name == "Goexit":
+					require.Nil(t, panicked)
+					require.ErrorIs(t, g.Err("node"), scheduler.ErrAborted)
+				case recovers:
+					require.Nil(t, panicked)
+					require.ErrorIs(t, err, errOops)
+					require.Equal(t, "J", asError[*scheduler.PanicError](t, err).Path)
+				default:
+					require.Equal(t, "node/J", panicked.(*scheduler.PanicError).Path)
+					require.ErrorIs(t, g.Err("node"), scheduler.ErrAborted)
+				}
 			})
 		}
 	}
@@ -320,41 +314,39 @@ func TestGroup_member_that_answers_its_next_part(t *testing.T) {
 			return nil
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				const takes = time.Second
-				began := time.Now()
-				var ended []string
-				note := func(k string) func() {
-					return func() { ended = append(ended, fmt.Sprint(k, " ", time.Since(began).Round(10*time.Millisecond))) }
+		inBubble(t, name, func(t *testing.T) {
+			const takes = time.Second
+			began := time.Now()
+			var ended []string
+			note := func(k string) func() {
+				return func() { ended = append(ended, fmt.Sprint(k, " ", time.Since(began).Round(10*time.Millisecond))) }
+			}
+			served := newGroup(t, "S J:S", func(k string) scheduler.Task {
+				if k == "S" {
+					return servingFor(takes, note("S"))
 				}
-				served := groupOf(t, "S J:S", func(k string) scheduler.Task {
-					if k == "S" {
-						return servingFor(takes, note("S"))
-					}
-					return deafFor(takes, nil)
-				}, nil)
-				inner := newGroup(t, "R K:R node", func(k string) scheduler.Task {
-					switch k {
-					case "R":
-						return servingFor(takes, note("R"))
-					case "K":
-						return deafFor(3*takes, nil)
-					}
-					return &partly{Task: served, then: then}
-				}, &scheduler.GroupOptions[string]{RecoverPanics: true})
-				r := scheduler.NewTaskRunner(groupOf(t, "in", func(string) scheduler.Task { return inner }, nil), nil)
-				time.AfterFunc(100*time.Millisecond, r.Kill)
-				require.Error(t, r.Run(t.Context()))
-				if name == "panic" {
-					require.Len(t, inner.Errors(), 1)
-					require.Equal(t, "asked once more", asError[*scheduler.PanicError](t, inner.Err("node")).Value)
-				} else {
-					require.Empty(t, inner.Errors())
+				return deafFor(takes, nil)
+			}, nil)
+			inner := newGroup(t, "R K:R node", func(k string) scheduler.Task {
+				switch k {
+				case "R":
+					return servingFor(takes, note("R"))
+				case "K":
+					return deafFor(3*takes, nil)
 				}
-				require.Equal(t, scheduler.StateCancelled, inner.State("node"))
-				require.Equal(t, []string{"S 2s", "R 4s"}, ended)
-			})
+				return &partly{Task: served, then: then}
+			}, &scheduler.GroupOptions[string]{RecoverPanics: true})
+			r := scheduler.NewTaskRunner(newGroup(t, "in", func(string) scheduler.Task { return inner }, nil), nil)
+			time.AfterFunc(100*time.Millisecond, r.Kill)
+			require.Error(t, r.Run(t.Context()))
+			if name == "panic" {
+				require.Len(t, inner.Errors(), 1)
+				require.Equal(t, "asked once more", asError[*scheduler.PanicError](t, inner.Err("node")).Value)
+			} else {
+				require.Empty(t, inner.Errors())
+			}
+			require.Equal(t, scheduler.StateCancelled, inner.State("node"))
+			require.Equal(t, []string{"S 2s", "R 4s"}, ended)
 		})
 	}
 }
@@ -376,7 +368,7 @@ func TestGroup_member_that_panics_is_asked_once(t *testing.T) {
 				panic("asked to end")
 			}}
 		}, &scheduler.GroupOptions[string]{RecoverPanics: true})
-		r := scheduler.NewTaskRunner(groupOf(t, "in", func(string) scheduler.Task { return inner }, nil), nil)
+		r := scheduler.NewTaskRunner(newGroup(t, "in", func(string) scheduler.Task { return inner }, nil), nil)
 		time.AfterFunc(100*time.Millisecond, r.Kill)
 		require.Error(t, r.Run(t.Context()))
 		require.Equal(t, 1, asked)

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -310,8 +309,7 @@ func TestNewDependencyTaskGroup_errors(t *testing.T) {
 func TestGroup_keeps_its_view_of_the_graph(t *testing.T) {
 	s := newStage(t, nil)
 	deps := graph("b:a")
-	g, err := scheduler.NewDependencyTaskGroup(deps, s.task, nil)
-	require.NoError(t, err)
+	g := groupOver(t, deps, s.task, nil)
 	deps.Add("a", "c")
 	deps.Add("c", "b")
 	require.Equal(t, 2, g.Len())
@@ -349,47 +347,45 @@ func TestGroup_misuse(t *testing.T) {
 // set; nobody polls.
 func TestGroup_nested(t *testing.T) {
 	for depth := range 6 {
-		t.Run(fmt.Sprint("depth=", depth), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				begin := time.Now()
-				var wg sync.WaitGroup
-				leaves, steps := 0, 0
-				var order []string
-				var makeTask func(depth int, path string) scheduler.Task
-				makeTask = func(depth int, path string) scheduler.Task {
-					if depth == 0 {
-						leaves++
-						event := new(scheduler.Event)
-						d := time.Duration(leaves) * time.Second
-						wg.Go(func() {
-							sleep(d)
-							event.Set()
-						})
-						return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
-							steps++
-							if !event.IsSet() {
-								return scheduler.On(event), nil
-							}
-							order = append(order, path)
-							return scheduler.Done, nil
-						})
-					}
-					g := newGroup(t, "a b c:a d:b,c", func(k string) scheduler.Task {
-						return makeTask(depth-1, path+k)
-					}, nil)
-					return g
+		inBubble(t, fmt.Sprint("depth=", depth), func(t *testing.T) {
+			begin := time.Now()
+			var wg sync.WaitGroup
+			leaves, steps := 0, 0
+			var order []string
+			var makeTask func(depth int, path string) scheduler.Task
+			makeTask = func(depth int, path string) scheduler.Task {
+				if depth == 0 {
+					leaves++
+					event := new(scheduler.Event)
+					d := time.Duration(leaves) * time.Second
+					wg.Go(func() {
+						sleep(d)
+						event.Set()
+					})
+					return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+						steps++
+						if !event.IsSet() {
+							return scheduler.On(event), nil
+						}
+						order = append(order, path)
+						return scheduler.Done, nil
+					})
 				}
-				require.NoError(t, scheduler.Run(t.Context(), makeTask(depth, ""), &scheduler.RunnerOptions{Wait: time.Hour}))
-				wg.Wait()
-				want := 1
-				for range depth {
-					want *= 4
-				}
-				require.Equal(t, want, leaves)
-				require.Equal(t, 2*leaves, steps)
-				require.Len(t, order, leaves)
-				require.Positive(t, time.Since(begin))
-			})
+				g := newGroup(t, "a b c:a d:b,c", func(k string) scheduler.Task {
+					return makeTask(depth-1, path+k)
+				}, nil)
+				return g
+			}
+			require.NoError(t, scheduler.Run(t.Context(), makeTask(depth, ""), &scheduler.RunnerOptions{Wait: time.Hour}))
+			wg.Wait()
+			want := 1
+			for range depth {
+				want *= 4
+			}
+			require.Equal(t, want, leaves)
+			require.Equal(t, 2*leaves, steps)
+			require.Len(t, order, leaves)
+			require.Positive(t, time.Since(begin))
 		})
 	}
 }
@@ -550,10 +546,9 @@ func TestGroup_many_nodes(t *testing.T) {
 			}
 			for _, reverse := range []bool{false, true} {
 				ran := 0
-				g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task {
+				g := groupOver(t, deps, func(int) scheduler.Task {
 					return scheduler.Func(func(context.Context) error { ran++; return nil })
 				}, &scheduler.GroupOptions[int]{Reverse: reverse})
-				require.NoError(t, err)
 				require.NoError(t, scheduler.Run(t.Context(), g, nil))
 				require.Equal(t, n, ran)
 				require.Equal(t, n, g.Count(scheduler.StateSucceeded))
@@ -600,8 +595,7 @@ func TestGroup_sequences_left_early(t *testing.T) {
 }
 
 func TestGroup_without_nodes_knows_no_key(t *testing.T) {
-	group, err := scheduler.NewDependencyTaskGroup(scheduler.NewDependencies[string](), second, nil)
-	require.NoError(t, err)
+	group := groupOver(t, scheduler.NewDependencies[string](), second, nil)
 	require.Zero(t, group.State("a"))
 	require.False(t, group.Started("a"))
 	require.NoError(t, group.Err("a"))
@@ -616,13 +610,12 @@ func TestGroup_makes_room_after_a_wait_for_rounds(t *testing.T) {
 	for k := 2; k < 8; k++ {
 		deps.Add(k, 1)
 	}
-	g, err := scheduler.NewDependencyTaskGroup(deps, func(k int) scheduler.Task {
+	g := groupOver(t, deps, func(k int) scheduler.Task {
 		if k == 0 {
 			return scheduler.Pause(scheduler.Rounds(9))
 		}
 		return scheduler.Pause(scheduler.Next)
 	}, nil)
-	require.NoError(t, err)
 	require.NoError(t, schedulertest.NewDriver(t, g, nil).RunToEnd())
 }
 
@@ -1020,12 +1013,9 @@ func TestGroup_events(t *testing.T) {
 func TestGroup_does_not_touch_the_parked(t *testing.T) {
 	const n = 10_000
 	steps := make([]int, n)
-	deps := scheduler.NewDependencies[int]()
-	for i := range n {
-		deps.Add(i)
-	}
+	deps := numbers(n)
 	event := new(scheduler.Event)
-	g, err := scheduler.NewDependencyTaskGroup(deps, func(i int) scheduler.Task {
+	g := groupOver(t, deps, func(i int) scheduler.Task {
 		return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
 			if steps[i]++; i == 0 && steps[0] < 100 {
 				return scheduler.Next, nil
@@ -1042,7 +1032,6 @@ func TestGroup_does_not_touch_the_parked(t *testing.T) {
 			return scheduler.Rounds(1000), nil
 		})
 	}, nil)
-	require.NoError(t, err)
 	clock := schedulertest.NewClock(time.Unix(0, 0))
 	ctx := scheduler.WithClock(t.Context(), clock)
 	for range 100 {
@@ -1088,16 +1077,14 @@ func TestGroup_Next_or_something_earlier(t *testing.T) {
 	}
 	for name, task := range tests {
 		for depth := range 4 {
-			t.Run(fmt.Sprint(name, " depth=", depth), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					begin := time.Now()
-					task := task()
-					for range depth {
-						task = scheduler.All(task)
-					}
-					require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Wait: time.Hour}))
-					require.LessOrEqual(t, time.Since(begin), time.Second)
-				})
+			inBubble(t, fmt.Sprint(name, " depth=", depth), func(t *testing.T) {
+				begin := time.Now()
+				task := task()
+				for range depth {
+					task = scheduler.All(task)
+				}
+				require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Wait: time.Hour}))
+				require.LessOrEqual(t, time.Since(begin), time.Second)
 			})
 		}
 	}

@@ -97,15 +97,13 @@ func TestAdd_between_steps(t *testing.T) {
 	broken := errors.New("broken")
 	g.does["bad"] = func(*scheduler.Coroutine) error { return broken }
 	require.NoError(t, g.Add("early", "ok"), "before the first step")
-	r := scheduler.NewTaskRunner(g.DependencyTaskGroup, &scheduler.RunnerOptions{Clock: g.clock})
-	require.NoError(t, r.Start(t.Context(), 0))
+	r := startRunner(t, g.DependencyTaskGroup, &scheduler.RunnerOptions{Clock: g.clock})
 	idle := func() {
 		for g.Count(scheduler.StateRunning)+g.Count(scheduler.StatePending) > 0 {
 			if at, ok := r.Due().Time(); ok {
 				g.clock.Advance(max(0, at.Sub(g.clock.Now())))
 			}
-			_, err := r.Step(t.Context())
-			require.NoError(t, err)
+			mustStep(t, t.Context(), r)
 		}
 	}
 	idle()
@@ -198,9 +196,8 @@ func TestAdd_refused(t *testing.T) {
 // A key that cannot be compared panics, as with a map, and nothing has changed.
 func TestAdd_panics_for_keys_that_cannot_be_compared(t *testing.T) {
 	t.Parallel()
-	g, err := scheduler.NewDependencyTaskGroup(scheduler.NewDependencies[any](), func(any) scheduler.Task { return lasting(0, nil) },
+	g := groupOver(t, scheduler.NewDependencies[any](), func(any) scheduler.Task { return lasting(0, nil) },
 		&scheduler.GroupOptions[any]{KeepOpen: true})
-	require.NoError(t, err)
 	require.NoError(t, g.Add(1))
 	require.Panics(t, func() { _ = g.Add([]int{1}) })
 	require.Panics(t, func() { _ = g.Add(2, 1, []int{1}) })
@@ -235,11 +232,9 @@ func TestKeepOpen_is_stopped(t *testing.T) {
 		{"CloseInput", func(_ *scheduler.TaskRunner, g *grown) { g.CloseInput() }, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
 			g := newGrown(t, "a", nil)
 			g.does["a"] = once(func() {})
-			r := scheduler.NewTaskRunner(g.DependencyTaskGroup, &scheduler.RunnerOptions{Clock: g.clock, Grace: time.Minute})
-			require.NoError(t, r.Start(t.Context(), 0))
+			r := startRunner(t, g.DependencyTaskGroup, &scheduler.RunnerOptions{Clock: g.clock, Grace: time.Minute})
 			require.False(t, r.Done())
 			c.do(r, g)
 			if c.name != "Cancel" {
@@ -258,20 +253,17 @@ func TestKeepOpen_is_stopped(t *testing.T) {
 		})
 	}
 	t.Run("the runner's time limit", func(t *testing.T) {
-		t.Parallel()
 		g := newGrown(t, "a", nil)
 		err := scheduler.Run(t.Context(), g.DependencyTaskGroup, &scheduler.RunnerOptions{Clock: g.clock, Timeout: time.Minute, Grace: time.Second})
 		require.ErrorAs(t, err, new(*scheduler.Timeout))
 	})
 	t.Run("a failure", func(t *testing.T) {
-		t.Parallel()
 		g := newGrown(t, "a", nil)
 		g.does["a"] = func(*scheduler.Coroutine) error { return stop }
 		require.EqualError(t, g.run(t), "a: stop")
 		require.EqualError(t, g.Add("late"), "scheduler: late not added: the group has ended")
 	})
 	t.Run("while others have their grace", func(t *testing.T) {
-		t.Parallel()
 		g := newGrown(t, "a b", &scheduler.GroupOptions[string]{Grace: time.Minute})
 		var late error
 		g.does["a"] = func(*scheduler.Coroutine) error { return stop }
@@ -351,7 +343,6 @@ func TestAdd_in_Close(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"Close", "Timeout", "its own limit"} {
 		t.Run(how, func(t *testing.T) {
-			t.Parallel()
 			var g *scheduler.DependencyTaskGroup[string]
 			var late error
 			opts := &scheduler.GroupOptions[string]{KeepOpen: true, AggregateErrors: true}
@@ -407,8 +398,7 @@ func TestAdd_requires_a_node_that_is_closing(t *testing.T) {
 			r := startRunner(t, g, nil)
 			for g.State("a") != scheduler.StateClosing {
 				sleep(time.Second)
-				_, err := r.Step(t.Context())
-				require.NoError(t, err)
+				mustStep(t, t.Context(), r)
 			}
 			require.NoError(t, g.Add("c", "b", "a"))
 			g.CloseInput()
@@ -534,8 +524,7 @@ func TestAdd_equals_fixed(t *testing.T) {
 
 		opts, recorder, clock = options()
 		opts.KeepOpen = true
-		g, err := scheduler.NewDependencyTaskGroup(scheduler.NewDependencies[string](), task, &opts)
-		require.NoError(t, err)
+		g := groupOver(t, scheduler.NewDependencies[string](), task, &opts)
 		for k := range all.All() {
 			var required []string
 			for r := range all.Requires(k) {
@@ -569,10 +558,9 @@ func TestAdd_keeps_little_of_a_node_that_has_ended(t *testing.T) {
 
 func requireLittleOfNodes(t *testing.T, claims func(int) []scheduler.Claim, most float64) {
 	const live, each = 100, 20_000
-	g, err := scheduler.NewDependencyTaskGroup(scheduler.NewDependencies[int](), func(int) scheduler.Task {
+	g := groupOver(t, scheduler.NewDependencies[int](), func(int) scheduler.Task {
 		return scheduler.Pause(scheduler.Rounds(live))
 	}, &scheduler.GroupOptions[int]{KeepOpen: true, Claims: claims})
-	require.NoError(t, err)
 	heap := func() float64 {
 		var m runtime.MemStats
 		runtime.GC()
@@ -586,8 +574,7 @@ func requireLittleOfNodes(t *testing.T, claims func(int) []scheduler.Claim, most
 			before = heap()
 		}
 		require.NoError(t, g.Add(k+1, max(0, k-live))) // which may just run yet
-		_, err := g.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), g)
 		require.LessOrEqual(t, g.Count(scheduler.StatePending)+g.Count(scheduler.StateRunning), 2*live+2)
 	}
 	perNode := (heap() - before) / (3 * each)
@@ -604,7 +591,7 @@ func TestAdd_keeps_who_waits_for_claims(t *testing.T) {
 	other := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1})
 	var open scheduler.Event
 	var started []int
-	g, err := scheduler.NewDependencyTaskGroup(scheduler.NewDependencies[int](), func(k int) scheduler.Task {
+	g := groupOver(t, scheduler.NewDependencies[int](), func(k int) scheduler.Task {
 		if k >= 1000 {
 			return scheduler.Pause(scheduler.Next)
 		}
@@ -623,14 +610,12 @@ func TestAdd_keeps_who_waits_for_claims(t *testing.T) {
 		}
 		return []scheduler.Claim{{Limiter: gate, Weight: 1}, {Limiter: other, Weight: 1}}
 	}})
-	require.NoError(t, err)
 	for k := range 6 {
 		require.NoError(t, g.Add(k))
 	}
 	for k := range 500 {
 		require.NoError(t, g.Add(1000+k))
-		_, err := g.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), g)
 	}
 	require.Equal(t, []int{0}, started)
 	require.Equal(t, []int{2, 1}, []int{gate.Waiting(), other.Waiting()})
@@ -652,8 +637,7 @@ func TestDependencyTaskGroup_Dependencies(t *testing.T) {
 	// Out of order, and in reverse.
 	reverse := newGroup(t, "y:x z:y x:w a", second, &scheduler.GroupOptions[string]{Reverse: true})
 	require.Equal(t, "z -> y\ny -> x\nx -> w\nw\na", reverse.Dependencies().String())
-	again, err := scheduler.NewDependencyTaskGroup(reverse.Dependencies(), second, &scheduler.GroupOptions[string]{Reverse: true})
-	require.NoError(t, err)
+	again := groupOver(t, reverse.Dependencies(), second, &scheduler.GroupOptions[string]{Reverse: true})
 	require.Equal(t, maps.Collect(reverse.All()), maps.Collect(again.All()))
 	var order, orderAgain []string
 	for k := range reverse.All() {
@@ -670,12 +654,10 @@ func TestAdd_leaves_the_given_Dependencies_alone(t *testing.T) {
 	t.Parallel()
 	deps := graph("y:x z:y x:w a")
 	before := deps.String()
-	first, err := scheduler.NewDependencyTaskGroup(deps, second, &scheduler.GroupOptions[string]{KeepOpen: true})
-	require.NoError(t, err)
+	first := groupOver(t, deps, second, &scheduler.GroupOptions[string]{KeepOpen: true})
 	require.NoError(t, first.Add("q", "a", "z", "w"))
 	require.NoError(t, first.Add("r", "q", "x"))
-	other, err := scheduler.NewDependencyTaskGroup(deps, second, nil)
-	require.NoError(t, err)
+	other := groupOver(t, deps, second, nil)
 	require.Equal(t, before, deps.String())
 	require.Equal(t, 5, other.Len())
 	require.Equal(t, "w\nx -> w\ny -> x\nz -> y\na\nq -> w, z, a\nr -> x, q", first.Dependencies().String())
@@ -850,46 +832,43 @@ func TestAdd_inside_of_everything(t *testing.T) {
 	}
 	for name, wrap := range around {
 		for how, end := range endings {
-			t.Run(name+"/"+how, func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					g := newGrown(t, "a", nil)
-					g.does["a"] = func(co *scheduler.Coroutine) error {
-						err := co.Yield(scheduler.After(time.Second))
-						require.NoError(t, g.Add("b", "a"))
-						return err
+			inBubble(t, name+"/"+how, func(t *testing.T) {
+				g := newGrown(t, "a", nil)
+				g.does["a"] = func(co *scheduler.Coroutine) error {
+					err := co.Yield(scheduler.After(time.Second))
+					require.NoError(t, g.Add("b", "a"))
+					return err
+				}
+				outer := newGroup(t, "inner beside", func(k string) scheduler.Task {
+					if k == "inner" {
+						return wrap(g.DependencyTaskGroup)
 					}
-					outer := newGroup(t, "inner beside", func(k string) scheduler.Task {
-						if k == "inner" {
-							return wrap(g.DependencyTaskGroup)
-						}
-						return scheduler.Sequence(lasting(3, nil), scheduler.Func(func(context.Context) error {
-							require.Equal(t, scheduler.StateSucceeded, g.State("b"))
-							return g.Add("c", "b") // from outside of the group
-						}))
-					}, nil)
-					ctx, cancel := context.WithCancelCause(t.Context())
-					defer cancel(nil)
-					r := scheduler.NewTaskRunner(outer, &scheduler.RunnerOptions{Timeout: end.limit, Grace: time.Second})
-					time.AfterFunc(4*time.Second+time.Millisecond, func() {
-						r.Post(func() {
-							require.Equal(t, scheduler.StateSucceeded, g.State("c"))
-							require.NoError(t, g.Add("d", "a", "c"))
-						})
+					return scheduler.Sequence(lasting(3, nil), scheduler.Func(func(context.Context) error {
+						require.Equal(t, scheduler.StateSucceeded, g.State("b"))
+						return g.Add("c", "b") // from outside of the group
+					}))
+				}, nil)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				r := scheduler.NewTaskRunner(outer, &scheduler.RunnerOptions{Timeout: end.limit, Grace: time.Second})
+				time.AfterFunc(4*time.Second+time.Millisecond, func() {
+					r.Post(func() {
+						require.Equal(t, scheduler.StateSucceeded, g.State("c"))
+						require.NoError(t, g.Add("d", "a", "c"))
 					})
-					time.AfterFunc(6*time.Second, func() {
-						r.Post(func() { require.Equal(t, scheduler.StateSucceeded, g.State("d")) })
-						end.do(r, g, cancel)
-					})
-					err := r.Run(ctx)
-					if end.want == nil {
-						require.NoError(t, err)
-					} else {
-						require.ErrorIs(t, err, end.want)
-					}
-					require.ErrorIs(t, g.Add("late"), scheduler.ErrInputClosed)
-					require.Equal(t, 4, g.Count(scheduler.StateSucceeded), "what has run is not lost")
 				})
+				time.AfterFunc(6*time.Second, func() {
+					r.Post(func() { require.Equal(t, scheduler.StateSucceeded, g.State("d")) })
+					end.do(r, g, cancel)
+				})
+				err := r.Run(ctx)
+				if end.want == nil {
+					require.NoError(t, err)
+				} else {
+					require.ErrorIs(t, err, end.want)
+				}
+				require.ErrorIs(t, g.Add("late"), scheduler.ErrInputClosed)
+				require.Equal(t, 4, g.Count(scheduler.StateSucceeded), "what has run is not lost")
 			})
 		}
 	}

@@ -185,7 +185,7 @@ func TestClaims_wait_for_other_runs(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 3 {
 			wg.Go(func() {
-				time.Sleep(time.Duration(i) * time.Millisecond) //nolint:forbidigo // in a bubble
+				sleep(time.Duration(i) * time.Millisecond)
 				group, err := scheduler.NewDependencyTaskGroup(graph("a1"), func(string) scheduler.Task {
 					return lasting(1, nil)
 				}, &scheduler.GroupOptions[string]{Claims: claim(l)})
@@ -195,7 +195,7 @@ func TestClaims_wait_for_other_runs(t *testing.T) {
 				ends.Store(i, fmt.Sprint(time.Since(start).Truncate(time.Second), " ", err))
 			})
 		}
-		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // in a bubble
+		sleep(10 * time.Millisecond)
 		require.Equal(t, 1, l.InUse())
 		require.Equal(t, 2, l.Waiting())
 		wg.Wait()
@@ -216,10 +216,7 @@ func TestLimiter_many_goroutines(t *testing.T) {
 	errs := make(chan error, 20)
 	for range 20 {
 		wg.Go(func() {
-			deps := scheduler.NewDependencies[int]()
-			for i := range 50 {
-				deps.Add(i)
-			}
+			deps := numbers(50)
 			group, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task {
 				return scheduler.Blocking(func(context.Context) error {
 					mu.Lock()
@@ -420,8 +417,7 @@ func TestDeadlockError_is_one_of_an_aggregating_group(t *testing.T) {
 	group := asError[*scheduler.ExceptionGroup](t, err)
 	require.Len(t, group.Errors, 2)
 	require.ErrorIs(t, group.Errors[0], errSpace)
-	var deadlock *scheduler.DeadlockError
-	require.True(t, errors.As(group.Errors[1], &deadlock))
+	deadlock := asError[*scheduler.DeadlockError](t, group.Errors[1])
 	require.Len(t, deadlock.Waits, 2)
 }
 
@@ -435,34 +431,32 @@ func TestClaims_deadlock_beside_another_run(t *testing.T) {
 		"nothing that others have would help": {3, true, time.Second},
 		"what another has would help":         {4, false, 11 * time.Second},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				l := limiter(tt.capacity)
-				var wg sync.WaitGroup
-				wg.Go(func() { // another run holds one for ten seconds
-					group, err := scheduler.NewDependencyTaskGroup(graph("x1"), func(string) scheduler.Task {
-						return lasting(10, nil)
-					}, &scheduler.GroupOptions[string]{Claims: claim(l)})
-					if err == nil {
-						err = scheduler.Run(t.Context(), group, nil)
-					}
-					if err != nil {
-						t.Error(err)
-					}
-				})
-				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
-				start := time.Now()
-				outer := newGroup(t, "a1 b1", func(string) scheduler.Task {
-					inner := newGroup(t, "y3", second, &scheduler.GroupOptions[string]{Claims: claim(l)})
-					return scheduler.Sequence(lasting(1, nil), inner)
+		inBubble(t, name, func(t *testing.T) {
+			l := limiter(tt.capacity)
+			var wg sync.WaitGroup
+			wg.Go(func() { // another run holds one for ten seconds
+				group, err := scheduler.NewDependencyTaskGroup(graph("x1"), func(string) scheduler.Task {
+					return lasting(10, nil)
 				}, &scheduler.GroupOptions[string]{Claims: claim(l)})
-				err := scheduler.Run(t.Context(), outer, nil)
-				var deadlock *scheduler.DeadlockError
-				require.Equal(t, tt.dead, errors.As(err, &deadlock), "%v", err)
-				require.Equal(t, tt.ends, time.Since(start))
-				wg.Wait()
-				require.Zero(t, l.InUse())
+				if err == nil {
+					err = scheduler.Run(t.Context(), group, nil)
+				}
+				if err != nil {
+					t.Error(err)
+				}
 			})
+			sleep(time.Second)
+			start := time.Now()
+			outer := newGroup(t, "a1 b1", func(string) scheduler.Task {
+				inner := newGroup(t, "y3", second, &scheduler.GroupOptions[string]{Claims: claim(l)})
+				return scheduler.Sequence(lasting(1, nil), inner)
+			}, &scheduler.GroupOptions[string]{Claims: claim(l)})
+			err := scheduler.Run(t.Context(), outer, nil)
+			var deadlock *scheduler.DeadlockError
+			require.Equal(t, tt.dead, errors.As(err, &deadlock), "%v", err)
+			require.Equal(t, tt.ends, time.Since(start))
+			wg.Wait()
+			require.Zero(t, l.InUse())
 		})
 	}
 }
@@ -474,12 +468,9 @@ func TestClaims_served_from_behind(t *testing.T) {
 		Claims: func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: l, Weight: 1}} },
 	})
 	holder := startRunner(t, other, nil)
-	deps := scheduler.NewDependencies[int]()
-	for i := range 130 {
-		deps.Add(i)
-	}
+	deps := numbers(130)
 	var started []int
-	group, err := scheduler.NewDependencyTaskGroup(deps, func(i int) scheduler.Task {
+	group := groupOver(t, deps, func(i int) scheduler.Task {
 		return scheduler.Func(func(context.Context) error {
 			started = append(started, i)
 			if i == 128 {
@@ -496,7 +487,6 @@ func TestClaims_served_from_behind(t *testing.T) {
 		}
 		return nil
 	}})
-	require.NoError(t, err)
 	require.NoError(t, scheduler.Run(t.Context(), group, nil))
 	require.Equal(t, []int{127, 128, 5, 129}, started[126:])
 	require.Equal(t, 1, group.Rounds())
@@ -553,8 +543,7 @@ func TestClaims_that_are_lent_wait_for_nobody_outside(t *testing.T) {
 	box := claiming(t, "box", map[string][]scheduler.Claim{"box": {{Limiter: l, Weight: 2}}},
 		func(string) scheduler.Task { return inner })
 	for _, g := range []*scheduler.DependencyTaskGroup[string]{other, box, behind} {
-		_, err := g.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), g)
 	}
 	require.False(t, behind.Started("behind"), "x, inside, needs what is free before it")
 	require.True(t, inner.Started("w"), "what it needs is lent")
@@ -562,8 +551,7 @@ func TestClaims_that_are_lent_wait_for_nobody_outside(t *testing.T) {
 	require.False(t, inner.Started("y"), "it is behind x")
 	require.NoError(t, other.Close())
 	require.NoError(t, box.Close())
-	_, err := behind.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), behind)
 	require.True(t, behind.Started("behind"))
 	require.NoError(t, behind.Close())
 	require.Zero(t, l.InUse())
@@ -661,7 +649,7 @@ func TestClaims_start_in_key_order(t *testing.T) {
 			want = append(want, k)
 		}
 	}
-	g, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
+	g := groupOver(t, deps, func(k string) scheduler.Task {
 		var i int
 		switch {
 		case k == "holder":
@@ -680,7 +668,6 @@ func TestClaims_start_in_key_order(t *testing.T) {
 		}
 		return []scheduler.Claim{{Limiter: l, Weight: 1}}
 	}})
-	require.NoError(t, err)
 	require.NoError(t, scheduler.Run(t.Context(), g, nil))
 	require.Equal(t, want, got)
 }
@@ -774,47 +761,45 @@ func TestDeadlockError_beside_a_service_in_a_group_inside(t *testing.T) {
 		"limit":  func(task scheduler.Task) scheduler.Task { return scheduler.WithTimeout(time.Minute, task) },
 	} {
 		for name, y := range yields {
-			t.Run(hold+"/"+name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					first, second := limiter(1), limiter(1)
-					inner := newGroup(t, "service wait x:service,wait", func(k string) scheduler.Task {
-						switch k {
-						case "x":
-							return lasting0
-						case "wait":
-							return lasting(1, nil)
-						}
-						return scheduler.Wrap(func(co *scheduler.Coroutine) error {
-							for co.Ready(); ; {
-								if err := co.Yield(y); err != nil {
-									return err
-								}
-								if name != "After" {
-									sleep(10 * time.Millisecond)
-								}
-							}
-						})
-					}, &scheduler.GroupOptions[string]{Claims: byKey(map[string][]scheduler.Claim{"x": {{Limiter: second, Weight: 1}}})})
-					outer := newGroup(t, "a b", func(k string) scheduler.Task {
-						if k == "a" {
-							return put(inner)
-						}
-						return scheduler.Claiming([]scheduler.Claim{{Limiter: first, Weight: 1}}, lasting0)
-					}, &scheduler.GroupOptions[string]{Claims: byKey(map[string][]scheduler.Claim{
-						"a": {{Limiter: first, Weight: 1}}, "b": {{Limiter: second, Weight: 1}},
-					})})
-					begin := time.Now()
-					ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-					defer cancel()
-					err := scheduler.Run(ctx, outer, nil)
-					if hold == "limit" {
-						require.Equal(t, time.Minute, time.Since(begin).Round(time.Second))
-						require.ErrorAs(t, err, new(*scheduler.Timeout))
-						return
+			inBubble(t, hold+"/"+name, func(t *testing.T) {
+				first, second := limiter(1), limiter(1)
+				inner := newGroup(t, "service wait x:service,wait", func(k string) scheduler.Task {
+					switch k {
+					case "x":
+						return lasting0
+					case "wait":
+						return lasting(1, nil)
 					}
-					require.ErrorAs(t, err, new(*scheduler.DeadlockError))
-					require.Less(t, time.Since(begin), 3*time.Second)
-				})
+					return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+						for co.Ready(); ; {
+							if err := co.Yield(y); err != nil {
+								return err
+							}
+							if name != "After" {
+								sleep(10 * time.Millisecond)
+							}
+						}
+					})
+				}, &scheduler.GroupOptions[string]{Claims: byKey(map[string][]scheduler.Claim{"x": {{Limiter: second, Weight: 1}}})})
+				outer := newGroup(t, "a b", func(k string) scheduler.Task {
+					if k == "a" {
+						return put(inner)
+					}
+					return scheduler.Claiming([]scheduler.Claim{{Limiter: first, Weight: 1}}, lasting0)
+				}, &scheduler.GroupOptions[string]{Claims: byKey(map[string][]scheduler.Claim{
+					"a": {{Limiter: first, Weight: 1}}, "b": {{Limiter: second, Weight: 1}},
+				})})
+				begin := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				err := scheduler.Run(ctx, outer, nil)
+				if hold == "limit" {
+					require.Equal(t, time.Minute, time.Since(begin).Round(time.Second))
+					require.ErrorAs(t, err, new(*scheduler.Timeout))
+					return
+				}
+				require.ErrorAs(t, err, new(*scheduler.DeadlockError))
+				require.Less(t, time.Since(begin), 3*time.Second)
 			})
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"iter"
 	"reflect"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -133,36 +132,34 @@ func TestMisuse_inside_callbacks(t *testing.T) {
 	for where, set := range callbacks {
 		onStack := ownStack[where]
 		for what, misuse := range misuses {
-			t.Run(where+"/"+what, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					var s callbackRun
-					var opts scheduler.GroupOptions[string]
-					var runner scheduler.RunnerOptions
-					done, answer := false, error(nil)
-					task := set(&opts, &runner, func() {
-						if done || s.r == nil {
-							return
-						}
-						done = true
-						defer func() {
-							if v := recover(); v != nil {
-								answer = asSentence(t, v)
-								panic(v)
-							}
-						}()
-						answer = misuse(s)
-					})
-					s.g = groupOf(t, "a", func(string) scheduler.Task { return task }, &opts)
-					s.r = scheduler.NewTaskRunner(s.g, &runner)
-					onGoroutine(func() { _ = s.r.Run(t.Context()) })
-					require.True(t, done, "it was not called")
-					require.True(t, s.r.Done(), "the run has not ended")
-					if where == "Progress" || onStack && isRun[what] {
+			inBubble(t, where+"/"+what, func(t *testing.T) {
+				var s callbackRun
+				var opts scheduler.GroupOptions[string]
+				var runner scheduler.RunnerOptions
+				done, answer := false, error(nil)
+				task := set(&opts, &runner, func() {
+					if done || s.r == nil {
 						return
 					}
-					require.Error(t, answer, "it was let through")
-					require.Contains(t, answer.Error(), "scheduler: ")
+					done = true
+					defer func() {
+						if v := recover(); v != nil {
+							answer = asSentence(t, v)
+							panic(v)
+						}
+					}()
+					answer = misuse(s)
 				})
+				s.g = newGroup(t, "a", func(string) scheduler.Task { return task }, &opts)
+				s.r = scheduler.NewTaskRunner(s.g, &runner)
+				onGoroutine(func() { _ = s.r.Run(t.Context()) })
+				require.True(t, done, "it was not called")
+				require.True(t, s.r.Done(), "the run has not ended")
+				if where == "Progress" || onStack && isRun[what] {
+					return
+				}
+				require.Error(t, answer, "it was let through")
+				require.Contains(t, answer.Error(), "scheduler: ")
 			})
 		}
 	}
@@ -203,14 +200,12 @@ func TestMisuse_from_another_goroutine(t *testing.T) {
 		"CancelAfter":     func(r *scheduler.TaskRunner) { r.CancelAfter(0) },
 		"Close":           func(r *scheduler.TaskRunner) { _ = r.AsTask(0).Close() },
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := scheduler.NewTaskRunner(lasting(10, nil), &scheduler.RunnerOptions{Name: "web"})
-				time.AfterFunc(time.Second, func() {
-					require.Contains(t, asSentence(t, panicOf(t, func() { do(r) })).Error(), "of web called while Run drives it")
-				})
-				require.NoError(t, r.Run(t.Context()))
+		inBubble(t, name, func(t *testing.T) {
+			r := scheduler.NewTaskRunner(lasting(10, nil), &scheduler.RunnerOptions{Name: "web"})
+			time.AfterFunc(time.Second, func() {
+				require.Contains(t, asSentence(t, panicOf(t, func() { do(r) })).Error(), "of web called while Run drives it")
 			})
+			require.NoError(t, r.Run(t.Context()))
 		})
 	}
 }
@@ -219,30 +214,28 @@ func TestMisuse_from_another_goroutine(t *testing.T) {
 // the first one its wake-ups.
 func TestMisuse_Run_between_two_steps(t *testing.T) {
 	for _, where := range []string{"Progress", "Post"} {
-		t.Run(where, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var r *scheduler.TaskRunner
-				var said []error
-				again := func() { said = append(said, r.Run(t.Context())) }
-				e := new(scheduler.Event)
-				task := scheduler.Sequence(scheduler.Pause(scheduler.After(time.Second)), scheduler.Pause(scheduler.On(e)))
-				opts := &scheduler.RunnerOptions{}
-				if where == "Progress" {
-					opts.Progress = func(context.Context) error { again(); return nil }
-				}
-				r = scheduler.NewTaskRunner(task, opts)
-				time.AfterFunc(2*time.Second, func() {
-					if where == "Post" {
-						r.Post(again)
-					}
-				})
-				time.AfterFunc(time.Minute, e.Set)
-				require.NoError(t, r.Run(t.Context()))
-				require.NotEmpty(t, said)
-				for _, err := range said {
-					require.ErrorIs(t, err, scheduler.ErrStarted)
+		inBubble(t, where, func(t *testing.T) {
+			var r *scheduler.TaskRunner
+			var said []error
+			again := func() { said = append(said, r.Run(t.Context())) }
+			e := new(scheduler.Event)
+			task := scheduler.Sequence(scheduler.Pause(scheduler.After(time.Second)), scheduler.Pause(scheduler.On(e)))
+			opts := &scheduler.RunnerOptions{}
+			if where == "Progress" {
+				opts.Progress = func(context.Context) error { again(); return nil }
+			}
+			r = scheduler.NewTaskRunner(task, opts)
+			time.AfterFunc(2*time.Second, func() {
+				if where == "Post" {
+					r.Post(again)
 				}
 			})
+			time.AfterFunc(time.Minute, e.Set)
+			require.NoError(t, r.Run(t.Context()))
+			require.NotEmpty(t, said)
+			for _, err := range said {
+				require.ErrorIs(t, err, scheduler.ErrStarted)
+			}
 		})
 	}
 }

@@ -34,13 +34,6 @@ func nested(task scheduler.Task) scheduler.Task {
 	}), &scheduler.RunnerOptions{Timeout: 24 * time.Hour}))
 }
 
-func groupOf(t *testing.T, deps string, make func(k string) scheduler.Task, opts *scheduler.GroupOptions[string]) *scheduler.DependencyTaskGroup[string] {
-	t.Helper()
-	g, err := scheduler.NewDependencyTaskGroup(graph(deps), make, opts)
-	require.NoError(t, err)
-	return g
-}
-
 // The notice of a run is a state: what begins under it begins nothing more,
 // whatever is in between, and what was running has its grace.
 func TestStop_of_a_run_is_a_state(t *testing.T) {
@@ -48,7 +41,7 @@ func TestStop_of_a_run_is_a_state(t *testing.T) {
 		var log []string
 		second := 10 * time.Second
 		group := func(name string) scheduler.Task {
-			return groupOf(t, "y:x", func(k string) scheduler.Task { return lasts(&log, name+k, second) }, nil)
+			return newGroup(t, "y:x", func(k string) scheduler.Task { return lasts(&log, name+k, second) }, nil)
 		}
 		root := nested(scheduler.Finally(
 			scheduler.Wrap(func(co *scheduler.Coroutine) error {
@@ -99,10 +92,10 @@ func TestStop_by_a_failure_lets_go_on(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log []string
 		s := time.Second
-		inner := groupOf(t, "y:x", func(k string) scheduler.Task { return lasts(&log, k, s) }, nil)
-		late := groupOf(t, "q:p", func(k string) scheduler.Task { return lasts(&log, k, s) }, nil)
+		inner := newGroup(t, "y:x", func(k string) scheduler.Task { return lasts(&log, k, s) }, nil)
+		late := newGroup(t, "q:p", func(k string) scheduler.Task { return lasts(&log, k, s) }, nil)
 		attempts := 0
-		g := groupOf(t, "fails runs sequence retries", func(k string) scheduler.Task {
+		g := newGroup(t, "fails runs sequence retries", func(k string) scheduler.Task {
 			switch k {
 			case "fails":
 				return scheduler.Sequence(scheduler.Pause(scheduler.After(s/2)), scheduler.Func(func(context.Context) error { return errOops }))
@@ -132,8 +125,8 @@ func TestStop_by_a_failure_lets_go_on(t *testing.T) {
 func TestStop_of_a_run_after_a_failure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log []string
-		inner := groupOf(t, "y:x", func(k string) scheduler.Task { return lasts(&log, k, 10*time.Second) }, nil)
-		g := groupOf(t, "fails runs", func(k string) scheduler.Task {
+		inner := newGroup(t, "y:x", func(k string) scheduler.Task { return lasts(&log, k, 10*time.Second) }, nil)
+		g := newGroup(t, "fails runs", func(k string) scheduler.Task {
 			if k == "fails" {
 				return scheduler.Sequence(scheduler.Pause(scheduler.After(time.Second)), scheduler.Func(func(context.Context) error { return errOops }))
 			}
@@ -165,34 +158,32 @@ func TestStopError_of_a_member(t *testing.T) {
 		"nothing: it finished": {func(error) error { return nil }, scheduler.StateSucceeded},
 	} {
 		for _, how := range []string{"StopCause of ctx", "Coroutine"} {
-			t.Run(name+" "+how, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					g := groupOf(t, "fails it", func(k string) scheduler.Task {
-						if k == "fails" {
-							return scheduler.Sequence(scheduler.Pause(scheduler.After(time.Second)),
-								scheduler.Func(func(context.Context) error { return context.DeadlineExceeded }))
-						}
-						if how == "Coroutine" {
-							return scheduler.Wrap(func(co *scheduler.Coroutine) error {
-								if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
-									return err
-								}
-								return c.answer(co.StopCause())
-							})
-						}
-						return scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
-							if n := scheduler.StopCause(ctx); n != nil {
-								return scheduler.Done, c.answer(n)
-							}
-							return scheduler.After(time.Second), nil
-						})
-					}, &scheduler.GroupOptions[string]{Grace: time.Hour})
-					require.Error(t, scheduler.Run(t.Context(), g, nil))
-					require.Equal(t, c.want, g.State("it"))
-					if c.want == scheduler.StateCancelled && name == "wrapped" {
-						require.ErrorContains(t, g.Err("it"), "gave up")
+			inBubble(t, name+" "+how, func(t *testing.T) {
+				g := newGroup(t, "fails it", func(k string) scheduler.Task {
+					if k == "fails" {
+						return scheduler.Sequence(scheduler.Pause(scheduler.After(time.Second)),
+							scheduler.Func(func(context.Context) error { return context.DeadlineExceeded }))
 					}
-				})
+					if how == "Coroutine" {
+						return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+							if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
+								return err
+							}
+							return c.answer(co.StopCause())
+						})
+					}
+					return scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+						if n := scheduler.StopCause(ctx); n != nil {
+							return scheduler.Done, c.answer(n)
+						}
+						return scheduler.After(time.Second), nil
+					})
+				}, &scheduler.GroupOptions[string]{Grace: time.Hour})
+				require.Error(t, scheduler.Run(t.Context(), g, nil))
+				require.Equal(t, c.want, g.State("it"))
+				if c.want == scheduler.StateCancelled && name == "wrapped" {
+					require.ErrorContains(t, g.Err("it"), "gave up")
+				}
 			})
 		}
 	}
@@ -225,39 +216,37 @@ func TestReserve(t *testing.T) {
 		"never stopped": {scheduler.RunnerOptions{}, false, nil, 30 * time.Minute},
 	} {
 		for _, held := range []func(scheduler.Task) scheduler.Task{nested, func(task scheduler.Task) scheduler.Task { return task }} {
-			t.Run(name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					ctx, cancel := context.WithCancel(t.Context())
-					defer cancel()
-					if c.stop {
-						time.AfterFunc(time.Second, cancel)
-					}
-					begin := time.Now()
-					var at time.Duration
-					cleaned := false
-					body := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-						for range 2 {
-							if err := co.Yield(scheduler.After(15 * time.Minute)); errors.Is(err, scheduler.ErrClosed) {
-								return err
-							}
+			inBubble(t, name, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if c.stop {
+					time.AfterFunc(time.Second, cancel)
+				}
+				begin := time.Now()
+				var at time.Duration
+				cleaned := false
+				body := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					for range 2 {
+						if err := co.Yield(scheduler.After(15 * time.Minute)); errors.Is(err, scheduler.ErrClosed) {
+							return err
 						}
-						return nil
-					})
-					task := scheduler.Finally(scheduler.Reserve(15*time.Second, body), scheduler.Wrap(func(co *scheduler.Coroutine) error {
-						at = time.Since(begin)
-						err := co.Yield(scheduler.After(14 * time.Second))
-						cleaned = err == nil
-						return err
-					}))
-					err := scheduler.Run(ctx, held(task), &c.opts)
-					if c.want == nil {
-						require.NoError(t, err)
-					} else {
-						require.ErrorIs(t, err, c.want)
 					}
-					require.True(t, cleaned)
-					require.Equal(t, c.at, at.Truncate(time.Second))
+					return nil
 				})
+				task := scheduler.Finally(scheduler.Reserve(15*time.Second, body), scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					at = time.Since(begin)
+					err := co.Yield(scheduler.After(14 * time.Second))
+					cleaned = err == nil
+					return err
+				}))
+				err := scheduler.Run(ctx, held(task), &c.opts)
+				if c.want == nil {
+					require.NoError(t, err)
+				} else {
+					require.ErrorIs(t, err, c.want)
+				}
+				require.True(t, cleaned)
+				require.Equal(t, c.at, at.Truncate(time.Second))
 			})
 		}
 	}
@@ -388,44 +377,42 @@ func TestTaskRunner_Post_is_no_step(t *testing.T) {
 			return scheduler.All(scheduler.Sequence(scheduler.Subrun(inner))), inner
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var steps []time.Duration
-				begin := time.Now()
-				task, r := held(scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
-					steps = append(steps, time.Since(begin))
-					if len(steps) == 4 {
-						return scheduler.Done, nil
-					}
-					return scheduler.Next, nil
-				}))
-				rounds := 0
-				outer := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{
-					Wait: time.Minute, Progress: func(context.Context) error { rounds++; return nil },
-				})
-				if r == nil {
-					r = outer
+		inBubble(t, name, func(t *testing.T) {
+			var steps []time.Duration
+			begin := time.Now()
+			task, r := held(scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+				steps = append(steps, time.Since(begin))
+				if len(steps) == 4 {
+					return scheduler.Done, nil
 				}
-				var posted []time.Duration
-				var order []int
-				for i := range 2 {
-					require.True(t, r.Post(func() { order = append(order, i) }), "before the start")
-				}
-				for i := range 100 {
-					time.AfterFunc(time.Duration(i)*time.Second, func() {
-						r.Post(func() { posted = append(posted, time.Since(begin)) })
-					})
-				}
-				require.NoError(t, outer.Run(t.Context()))
-				require.Equal(t, []int{0, 1}, order)
-				require.Equal(t, []time.Duration{0, 0, time.Minute, 2 * time.Minute}, steps)
-				require.Equal(t, 3, rounds)
-				require.Len(t, posted, 100)
-				for i, at := range posted {
-					require.Equal(t, time.Duration(i)*time.Second, at)
-				}
-				require.False(t, r.Post(func() {}), "it has ended")
+				return scheduler.Next, nil
+			}))
+			rounds := 0
+			outer := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{
+				Wait: time.Minute, Progress: func(context.Context) error { rounds++; return nil },
 			})
+			if r == nil {
+				r = outer
+			}
+			var posted []time.Duration
+			var order []int
+			for i := range 2 {
+				require.True(t, r.Post(func() { order = append(order, i) }), "before the start")
+			}
+			for i := range 100 {
+				time.AfterFunc(time.Duration(i)*time.Second, func() {
+					r.Post(func() { posted = append(posted, time.Since(begin)) })
+				})
+			}
+			require.NoError(t, outer.Run(t.Context()))
+			require.Equal(t, []int{0, 1}, order)
+			require.Equal(t, []time.Duration{0, 0, time.Minute, 2 * time.Minute}, steps)
+			require.Equal(t, 3, rounds)
+			require.Len(t, posted, 100)
+			for i, at := range posted {
+				require.Equal(t, time.Duration(i)*time.Second, at)
+			}
+			require.False(t, r.Post(func() {}), "it has ended")
 		})
 	}
 }
@@ -441,19 +428,17 @@ func TestTaskRunner_Post_of_an_end(t *testing.T) {
 		"Kill":   {func(r *scheduler.TaskRunner, _ *scheduler.DependencyTaskGroup[string]) { r.Kill() }, scheduler.ErrCancelled},
 		"Cancel": {func(r *scheduler.TaskRunner, _ *scheduler.DependencyTaskGroup[string]) { _ = r.Cancel() }, scheduler.ErrCancelled},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				g := groupOf(t, "b:a", func(string) scheduler.Task { return scheduler.Pause(scheduler.After(time.Hour)) }, nil)
-				r := scheduler.NewTaskRunner(g, nil)
-				time.AfterFunc(time.Second, func() { r.Post(func() { c.do(r, g) }) })
-				begin := time.Now()
-				require.ErrorIs(t, r.Run(t.Context()), c.want)
-				if name == "Drain" {
-					require.Equal(t, time.Hour, time.Since(begin))
-				} else {
-					require.Equal(t, time.Second, time.Since(begin))
-				}
-			})
+		inBubble(t, name, func(t *testing.T) {
+			g := newGroup(t, "b:a", func(string) scheduler.Task { return scheduler.Pause(scheduler.After(time.Hour)) }, nil)
+			r := scheduler.NewTaskRunner(g, nil)
+			time.AfterFunc(time.Second, func() { r.Post(func() { c.do(r, g) }) })
+			begin := time.Now()
+			require.ErrorIs(t, r.Run(t.Context()), c.want)
+			if name == "Drain" {
+				require.Equal(t, time.Hour, time.Since(begin))
+			} else {
+				require.Equal(t, time.Second, time.Since(begin))
+			}
 		})
 	}
 }
@@ -494,8 +479,7 @@ func TestTaskRunner_Post_panics(t *testing.T) {
 // An owner's loop is told by Wake, and calls RunPosted.
 func TestTaskRunner_RunPosted(t *testing.T) {
 	wakes := 0
-	r := scheduler.NewTaskRunner(scheduler.Pause(scheduler.Rounds(2)), &scheduler.RunnerOptions{Wake: func() { wakes++ }})
-	require.NoError(t, r.Start(t.Context(), 0))
+	r := startRunner(t, scheduler.Pause(scheduler.Rounds(2)), &scheduler.RunnerOptions{Wake: func() { wakes++ }})
 	calls := 0
 	require.True(t, r.Post(func() { calls++ }))
 	require.Equal(t, 1, wakes)
@@ -503,9 +487,7 @@ func TestTaskRunner_RunPosted(t *testing.T) {
 	r.RunPosted()
 	require.Equal(t, 1, calls)
 	require.True(t, r.Post(func() { calls++ }))
-	done, err := r.Step(t.Context())
-	require.False(t, done)
-	require.NoError(t, err)
+	require.False(t, mustStep(t, t.Context(), r))
 	require.Equal(t, 2, calls)
 	require.NoError(t, r.Cancel())
 	require.False(t, r.Post(func() { calls++ }))
@@ -632,50 +614,48 @@ func TestEnds_table(t *testing.T) {
 			want: endSeen{noticed: true, lasted: 9 * time.Second, call: 9 * time.Second}, result: []error{errOops, scheduler.ErrCancelled},
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				begin := time.Now()
-				var seen endSeen
-				since := func() time.Duration { return (time.Since(begin) - end).Truncate(time.Second) }
-				g := groupOf(t, "runs call later:soon", func(k string) scheduler.Task {
-					switch k {
-					case "call":
-						return scheduler.Blocking(func(ctx context.Context) error {
-							select {
-							case <-ctx.Done():
-								seen.call = since()
-							case <-time.After(30 * time.Minute):
-								seen.call = -1
-							}
-							return nil
-						})
-					case "soon":
-						return scheduler.Pause(scheduler.After(3 * time.Second))
-					case "later":
-						seen.started = true
-						return scheduler.Func(func(context.Context) error { return nil })
-					}
-					return scheduler.Wrap(func(co *scheduler.Coroutine) error {
-						defer func() { seen.lasted, seen.noticed = since(), co.Stopping().IsSet() }()
-						return co.Yield(scheduler.After(time.Hour))
+		inBubble(t, name, func(t *testing.T) {
+			begin := time.Now()
+			var seen endSeen
+			since := func() time.Duration { return (time.Since(begin) - end).Truncate(time.Second) }
+			g := newGroup(t, "runs call later:soon", func(k string) scheduler.Task {
+				switch k {
+				case "call":
+					return scheduler.Blocking(func(ctx context.Context) error {
+						select {
+						case <-ctx.Done():
+							seen.call = since()
+						case <-time.After(30 * time.Minute):
+							seen.call = -1
+						}
+						return nil
 					})
-				}, nil)
-				ctx, cancel := context.WithCancelCause(t.Context())
-				defer cancel(nil)
-				opts := c.opts
-				opts.Grace = grace
-				r := scheduler.NewTaskRunner(g, &opts)
-				if c.end != nil {
-					c.end(run{r, g, cancel})
+				case "soon":
+					return scheduler.Pause(scheduler.After(3 * time.Second))
+				case "later":
+					seen.started = true
+					return scheduler.Func(func(context.Context) error { return nil })
 				}
-				err := r.Run(ctx)
-				for _, want := range c.result {
-					require.ErrorIs(t, err, want)
-				}
-				require.Equal(t, c.want, seen)
-				require.Equal(t, c.left, g.Count(scheduler.StatePending))
-				require.Zero(t, g.Count(scheduler.StateRunning))
-			})
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					defer func() { seen.lasted, seen.noticed = since(), co.Stopping().IsSet() }()
+					return co.Yield(scheduler.After(time.Hour))
+				})
+			}, nil)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			opts := c.opts
+			opts.Grace = grace
+			r := scheduler.NewTaskRunner(g, &opts)
+			if c.end != nil {
+				c.end(run{r, g, cancel})
+			}
+			err := r.Run(ctx)
+			for _, want := range c.result {
+				require.ErrorIs(t, err, want)
+			}
+			require.Equal(t, c.want, seen)
+			require.Equal(t, c.left, g.Count(scheduler.StatePending))
+			require.Zero(t, g.Count(scheduler.StateRunning))
 		})
 	}
 }
@@ -871,7 +851,7 @@ func TestComposition_loses_no_failure(t *testing.T) {
 				for kind, opts := range inner {
 					for _, grace := range []time.Duration{0, 10 * second} {
 						synctest.Test(t, func(t *testing.T) {
-							held := hold(groupOf(t, "x y", func(k string) scheduler.Task {
+							held := hold(newGroup(t, "x y", func(k string) scheduler.Task {
 								if k == "x" {
 									return failsAfter(second, errSpace)
 								}
@@ -880,7 +860,7 @@ func TestComposition_loses_no_failure(t *testing.T) {
 							task := held
 							var g *scheduler.DependencyTaskGroup[string]
 							if tt.outer != nil {
-								g = groupOf(t, "in sibling", func(k string) scheduler.Task {
+								g = newGroup(t, "in sibling", func(k string) scheduler.Task {
 									if k == "in" {
 										return held
 									}
@@ -1088,13 +1068,11 @@ func TestEnds_of_everything_in_everything(t *testing.T) {
 					if n++; testing.Short() && n%7 != 0 {
 						continue
 					}
-					t.Run(fmt.Sprintf("%s/%s/%s/%v", how, as, kind, grace), func(t *testing.T) {
-						synctest.Test(t, func(t *testing.T) {
-							s := &sweepSeen{release: make(chan struct{})}
-							defer sleep(time.Minute) // until calls that were left behind have returned
-							defer close(s.release)
-							sweep(t, s, sweepCases[how], all[as](sweepMembers[kind](s)), grace, as)
-						})
+					inBubble(t, fmt.Sprintf("%s/%s/%s/%v", how, as, kind, grace), func(t *testing.T) {
+						s := &sweepSeen{release: make(chan struct{})}
+						defer sleep(time.Minute) // until calls that were left behind have returned
+						defer close(s.release)
+						sweep(t, s, sweepCases[how], all[as](sweepMembers[kind](s)), grace, as)
 					})
 				}
 			}
@@ -1106,7 +1084,7 @@ func sweep(t *testing.T, s *sweepSeen, c sweepCase, in scheduler.Task, grace tim
 	t.Helper()
 	begin, last := time.Now(), time.Now()
 	limits := map[string]time.Duration{"in": c.limit}
-	g := groupOf(t, "in other witness later:in", func(k string) scheduler.Task {
+	g := newGroup(t, "in other witness later:in", func(k string) scheduler.Task {
 		switch k {
 		case "in":
 			return in
@@ -1130,7 +1108,7 @@ func sweep(t *testing.T, s *sweepSeen, c sweepCase, in scheduler.Task, grace tim
 	opts := c.runner
 	opts.Grace, opts.Abandon = grace, sweepAbandon
 	r := scheduler.NewTaskRunner(g, &opts)
-	outer := groupOf(t, "run ticker", func(k string) scheduler.Task {
+	outer := newGroup(t, "run ticker", func(k string) scheduler.Task {
 		if k == "run" {
 			return scheduler.Subrun(r)
 		}

@@ -334,9 +334,8 @@ func TestObserver_that_drives_panics(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var g *scheduler.DependencyTaskGroup[int]
-			g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return scheduler.Pause(scheduler.Next) },
+			g = groupOver(t, deps, func(int) scheduler.Task { return scheduler.Pause(scheduler.Next) },
 				&scheduler.GroupOptions[int]{Name: "G", Observer: scheduler.ObserverFunc(func(scheduler.Record) { call(g) })})
-			require.NoError(t, err)
 			require.Equal(t, "scheduler: DependencyTaskGroup."+name+" of G called during a step",
 				panicOf(t, func() { _, _ = g.Step(t.Context()) }))
 		})
@@ -533,13 +532,12 @@ func TestRecord_Now_after_a_panic_of_the_clock(t *testing.T) {
 	var kinds []scheduler.Kind
 	var last time.Time
 	watch := selective{scheduler.AllKinds, func(r scheduler.Record) { kinds, last = append(kinds, r.Kind), r.Now() }}
-	group, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task {
+	group := newGroup(t, "a", func(string) scheduler.Task {
 		return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
 			clock.broken = true
 			return scheduler.After(time.Second), nil
 		})
 	}, &scheduler.GroupOptions[string]{Observer: watch})
-	require.NoError(t, err)
 	began := clock.Now()
 	require.Panics(t, func() {
 		_ = scheduler.Run(context.Background(), group, &scheduler.RunnerOptions{Clock: clock})
@@ -575,9 +573,8 @@ func TestObservers_of_very_many(t *testing.T) {
 		all = append(all, &selective{scheduler.KindsOf(scheduler.GroupEnded), func(scheduler.Record) { told = append(told, i) }})
 	}
 	joined := scheduler.Observers(all...)
-	group, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) },
+	group := newGroup(t, "a", func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) },
 		&scheduler.GroupOptions[string]{Observer: scheduler.Observers(joined, all[3], joined)})
-	require.NoError(t, err)
 	require.NoError(t, scheduler.Run(t.Context(), group, nil))
 	require.Len(t, told, n, "each once")
 	require.IsIncreasing(t, told)
@@ -707,8 +704,7 @@ group ended: scheduler: drained`,
 		{
 			name: "closed", deps: "a b:a",
 			act: func(_ *schedulertest.Driver, g *scheduler.DependencyTaskGroup[string]) {
-				_, err := g.Step(t.Context())
-				require.NoError(t, err)
+				mustStep(t, t.Context(), g)
 				require.NoError(t, g.Close())
 			},
 			want: `group begun
@@ -726,7 +722,6 @@ group ended: scheduler: cancelled`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
 			var told kinds
 			test.opts.Observer = &told
 			group := newGroup(t, test.deps, func(string) scheduler.Task { return scheduler.Pause(scheduler.After(time.Hour)) }, &test.opts)
@@ -868,7 +863,7 @@ func TestGroupView(t *testing.T) {
 	var views []scheduler.GroupView
 	deps := scheduler.NewDependencies[key]()
 	deps.Add(key{"c"}, key{"a"}, key{"b"})
-	group, err := scheduler.NewDependencyTaskGroup(deps, func(k key) scheduler.Task {
+	group := groupOver(t, deps, func(k key) scheduler.Task {
 		if k.name == "b" {
 			return newGroup(t, "x", func(string) scheduler.Task { return lasting(0, errOops) }, nil)
 		}
@@ -877,7 +872,6 @@ func TestGroupView(t *testing.T) {
 		Name: "site", Limit: 2, AggregateErrors: true, Estimate: func(k key) time.Duration { return time.Duration(k.name[0]) },
 		Observer: &groupsSeen{&views},
 	})
-	require.NoError(t, err)
 	require.Error(t, schedulertest.NewDriver(t, group, nil).RunToEnd())
 	require.Len(t, views, 2)
 	v, inner := views[0], views[1]
@@ -991,8 +985,7 @@ func TestGroupView_Post(t *testing.T) {
 
 	views = nil
 	alone := newGroup(t, "a", second, &scheduler.GroupOptions[string]{Observer: &groupsSeen{&views}})
-	_, err := alone.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), alone)
 	require.False(t, views[0].Post(func() {}), "there is no runner")
 	require.NoError(t, alone.Close())
 }
@@ -1104,7 +1097,7 @@ func TestObserver_still_closing(t *testing.T) {
 		group := newGroup(t, "a", func(string) scheduler.Task {
 			return newGroup(t, "deaf", func(string) scheduler.Task {
 				return scheduler.Blocking(func(context.Context) error {
-					time.Sleep(10 * time.Second) //nolint:forbidigo // in a bubble
+					sleep(10 * time.Second)
 					return nil
 				})
 			}, &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Second }})

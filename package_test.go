@@ -254,11 +254,8 @@ func TestGroup_keeps_nothing_of_its_tasks(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := newCollector(t)
-			deps := scheduler.NewDependencies[int]()
-			for i := range n {
-				deps.Add(i)
-			}
-			g, err := scheduler.NewDependencyTaskGroup(deps, func(i int) scheduler.Task {
+			deps := numbers(n)
+			g := groupOver(t, deps, func(i int) scheduler.Task {
 				steps := 0
 				return c.task(func(context.Context) (scheduler.Yield, error) {
 					if steps++; steps > 1 {
@@ -277,7 +274,6 @@ func TestGroup_keeps_nothing_of_its_tasks(t *testing.T) {
 					}[i%5], nil
 				})
 			}, &test.opts)
-			require.NoError(t, err)
 			r := scheduler.NewTaskRunner(g, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Unix(0, 0))})
 			if test.run != nil {
 				test.run(t, r)
@@ -298,11 +294,8 @@ func TestGroup_keeps_nothing_of_its_tasks(t *testing.T) {
 // What a node's function returned is dropped when the node ends, not later.
 func TestGroup_drops_a_task_when_it_ends(t *testing.T) {
 	c := newCollector(t)
-	deps := scheduler.NewDependencies[int]()
-	for i := range 10 {
-		deps.Add(i)
-	}
-	g, err := scheduler.NewDependencyTaskGroup(deps, func(i int) scheduler.Task {
+	deps := numbers(10)
+	g := groupOver(t, deps, func(i int) scheduler.Task {
 		steps := 0
 		return c.task(func(context.Context) (scheduler.Yield, error) {
 			if steps++; steps > i {
@@ -311,7 +304,6 @@ func TestGroup_drops_a_task_when_it_ends(t *testing.T) {
 			return scheduler.Next, nil
 		})
 	}, nil)
-	require.NoError(t, err)
 	for i := range 10 {
 		mustStep(t, t.Context(), g)
 		c.want(int64(9 - i))
@@ -322,10 +314,9 @@ func TestGroup_drops_a_task_when_it_ends(t *testing.T) {
 func TestTaskRunner_keeps_nothing_of_its_task(t *testing.T) {
 	c := newCollector(t)
 	var event scheduler.Event
-	r := scheduler.NewTaskRunner(c.task(func(context.Context) (scheduler.Yield, error) {
+	r := startRunner(t, c.task(func(context.Context) (scheduler.Yield, error) {
 		return scheduler.On(&event), nil
 	}), nil)
-	require.NoError(t, r.Start(t.Context(), 0))
 	c.want(1)
 	require.NoError(t, r.Cancel())
 	c.want(0)

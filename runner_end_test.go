@@ -106,11 +106,10 @@ func TestStop_has_the_clock_of_the_run(t *testing.T) {
 	t.Parallel()
 	clock := schedulertest.NewClock(time.Time{})
 	var noticed time.Time
-	r := scheduler.NewTaskRunner(&fakeTask{
+	r := startRunner(t, &fakeTask{
 		yields: []scheduler.Yield{scheduler.After(time.Hour), scheduler.After(time.Hour)},
 		stop:   func(ctx context.Context, _ error) { noticed = scheduler.Now(ctx) },
 	}, &scheduler.RunnerOptions{Clock: clock, Grace: time.Hour})
-	require.NoError(t, r.Start(t.Context(), 0))
 	r.Stop(nil)
 	mustStep(t, t.Context(), r)
 	require.Equal(t, clock.Now(), noticed)
@@ -200,7 +199,6 @@ func TestTaskRunner_timeout(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			clock := newClock()
 			start := clock.Now()
 			r := scheduler.NewTaskRunner(c.task, &scheduler.RunnerOptions{Grace: c.grace, Clock: clock})
@@ -216,7 +214,6 @@ func TestTaskRunner_timeout(t *testing.T) {
 func TestTaskRunner_timeout_is_over(t *testing.T) {
 	t.Parallel()
 	t.Run("strictly after its time", func(t *testing.T) {
-		t.Parallel()
 		task := &fakeTask{step: forever}
 		d := schedulertest.NewDriver(t, task.task(), &scheduler.RunnerOptions{Timeout: time.Second})
 		d.Step()
@@ -229,7 +226,6 @@ func TestTaskRunner_timeout_is_over(t *testing.T) {
 		require.Equal(t, 1, task.closes)
 	})
 	t.Run("not if the task ends late", func(t *testing.T) {
-		t.Parallel()
 		clock := newClock()
 		r := scheduler.NewTaskRunner(scheduler.Func(func(context.Context) error {
 			clock.Advance(time.Hour)
@@ -239,7 +235,6 @@ func TestTaskRunner_timeout_is_over(t *testing.T) {
 		require.NoError(t, r.Err())
 	})
 	t.Run("before the first line if negative", func(t *testing.T) {
-		t.Parallel()
 		for _, opts := range []*scheduler.RunnerOptions{nil, {Timeout: time.Hour}, {Timeout: -time.Second}} {
 			task := &fakeTask{}
 			r := scheduler.NewTaskRunner(task, opts)
@@ -251,7 +246,6 @@ func TestTaskRunner_timeout_is_over(t *testing.T) {
 		}
 	})
 	t.Run("for a parked task, which its own deadline wakes", func(t *testing.T) {
-		t.Parallel()
 		task := &fakeTask{yields: []scheduler.Yield{scheduler.On(new(scheduler.Event))}}
 		clock := newClock()
 		start := clock.Now()
@@ -261,7 +255,6 @@ func TestTaskRunner_timeout_is_over(t *testing.T) {
 		require.Equal(t, 1, task.steps)
 	})
 	t.Run("while rounds are counted", func(t *testing.T) {
-		t.Parallel()
 		d := schedulertest.NewDriver(t, &fakeTask{yields: []scheduler.Yield{scheduler.Rounds(100)}}, &scheduler.RunnerOptions{Timeout: time.Second})
 		d.Step()
 		d.Clock.Advance(time.Second + 1)
@@ -269,7 +262,6 @@ func TestTaskRunner_timeout_is_over(t *testing.T) {
 		require.ErrorIs(t, d.Err(), context.DeadlineExceeded)
 	})
 	t.Run("at the earlier of two limits", func(t *testing.T) {
-		t.Parallel()
 		for _, limits := range [][2]time.Duration{{time.Second, time.Hour}, {time.Hour, time.Second}} {
 			clock := newClock()
 			r := scheduler.NewTaskRunner(&fakeTask{step: forever}, &scheduler.RunnerOptions{Timeout: limits[0], Clock: clock})
@@ -284,7 +276,6 @@ func TestTaskRunner_deadlines_only_come_nearer(t *testing.T) {
 	t.Parallel()
 	parked := []scheduler.Yield{scheduler.On(new(scheduler.Event))}
 	t.Run("CancelAfter before the timeout", func(t *testing.T) {
-		t.Parallel()
 		task := &fakeTask{yields: parked}
 		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: time.Hour})
 		d.Step()
@@ -297,7 +288,6 @@ func TestTaskRunner_deadlines_only_come_nearer(t *testing.T) {
 		require.Equal(t, 1, task.closes)
 	})
 	t.Run("CancelAfter whose close fails", func(t *testing.T) {
-		t.Parallel()
 		task := &fakeTask{yields: parked, close: func() error { return errBoom }}
 		r := startRunner(t, task, nil)
 		r.CancelAfter(-1)
@@ -307,7 +297,6 @@ func TestTaskRunner_deadlines_only_come_nearer(t *testing.T) {
 		require.Equal(t, "ErrCancelled+boom", short(r.Err()))
 	})
 	t.Run("CancelAfter beside an earlier timeout with a grace", func(t *testing.T) {
-		t.Parallel()
 		task := &fakeTask{yields: parked, throw: always(parked[0], nil)}
 		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: time.Minute, Grace: time.Hour})
 		d.Step()
@@ -318,7 +307,6 @@ func TestTaskRunner_deadlines_only_come_nearer(t *testing.T) {
 		require.Len(t, task.thrown, 1)
 	})
 	t.Run("Stop beside an earlier timeout", func(t *testing.T) {
-		t.Parallel()
 		task := &fakeTask{yields: parked, throw: always(parked[0], nil)}
 		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: 50 * time.Second, Grace: time.Minute})
 		d.Step()
@@ -329,7 +317,6 @@ func TestTaskRunner_deadlines_only_come_nearer(t *testing.T) {
 		require.Equal(t, []error{errOther}, task.causes)
 	})
 	t.Run("Stop in the grace of a timeout", func(t *testing.T) {
-		t.Parallel()
 		task := &fakeTask{yields: parked, throw: always(scheduler.On(new(scheduler.Event)), nil)}
 		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: time.Minute, Grace: time.Hour})
 		d.Step()
@@ -342,7 +329,6 @@ func TestTaskRunner_deadlines_only_come_nearer(t *testing.T) {
 func TestTaskRunner_Stop(t *testing.T) {
 	t.Parallel()
 	t.Run("gives notice and a grace", func(t *testing.T) {
-		t.Parallel()
 		task := &fakeTask{step: forever}
 		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Grace: time.Minute})
 		d.Step()
@@ -361,7 +347,6 @@ func TestTaskRunner_Stop(t *testing.T) {
 		require.Equal(t, 1, task.closes)
 	})
 	t.Run("without grace closes at once", func(t *testing.T) {
-		t.Parallel()
 		task := &fakeTask{yields: []scheduler.Yield{scheduler.After(time.Hour)}}
 		d := schedulertest.NewDriver(t, task, nil)
 		d.Step()
@@ -373,7 +358,6 @@ func TestTaskRunner_Stop(t *testing.T) {
 		require.Equal(t, 1, task.closes)
 	})
 	t.Run("fails with cause also if the task is complete", func(t *testing.T) {
-		t.Parallel()
 		var d *schedulertest.Driver
 		d = schedulertest.NewDriver(t, scheduler.Func(func(context.Context) error {
 			d.Runner.Stop(errBoom)
@@ -383,7 +367,6 @@ func TestTaskRunner_Stop(t *testing.T) {
 		require.Equal(t, errBoom, d.Err())
 	})
 	t.Run("joins the cause with what failed meanwhile", func(t *testing.T) {
-		t.Parallel()
 		task := &fakeTask{step: forever, close: func() error { return errOther }}
 		d := schedulertest.NewDriver(t, task, nil)
 		d.Step()
@@ -392,7 +375,6 @@ func TestTaskRunner_Stop(t *testing.T) {
 		require.EqualError(t, d.Err(), "boom\nother")
 	})
 	t.Run("whose notice panics", func(t *testing.T) {
-		t.Parallel()
 		task := &fakeTask{
 			step: forever,
 			stop: func(context.Context, error) { panic("no") },
@@ -415,7 +397,6 @@ func TestTaskRunner_Cancel(t *testing.T) {
 		"whose close fails has ended all the same": {func() error { return errBoom }, "boom", "ErrCancelled+boom"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			task := &fakeTask{step: forever, close: c.close}
 			r := startRunner(t, task, nil)
 			require.Equal(t, c.result, short(r.Cancel()))
@@ -446,7 +427,6 @@ func TestWithTimeout_closed_after_its_limit(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			late := false
 			goesOn := scheduler.Wrap(func(co *scheduler.Coroutine) error {
 				late = co.Yield(scheduler.After(time.Minute)) != nil
@@ -481,7 +461,6 @@ func TestTaskRunner_Interrupt(t *testing.T) {
 	t.Parallel()
 	parked := []scheduler.Yield{scheduler.After(time.Hour), scheduler.Next}
 	t.Run("reaches a parked task in place of the step", func(t *testing.T) {
-		t.Parallel()
 		task := &fakeTask{yields: parked, throw: always(scheduler.Rounds(2), nil)}
 		d := schedulertest.NewDriver(t, task, nil)
 		d.Step()
@@ -497,7 +476,6 @@ func TestTaskRunner_Interrupt(t *testing.T) {
 		require.Equal(t, 2, task.steps)
 	})
 	t.Run("comes before a deadline that has passed", func(t *testing.T) {
-		t.Parallel()
 		task := &fakeTask{yields: parked, throw: always(scheduler.Next, nil)}
 		d := schedulertest.NewDriver(t, task, &scheduler.RunnerOptions{Timeout: time.Second})
 		d.Step()
@@ -509,7 +487,6 @@ func TestTaskRunner_Interrupt(t *testing.T) {
 		require.ErrorIs(t, d.Err(), context.DeadlineExceeded)
 	})
 	t.Run("before the start no code of the task runs", func(t *testing.T) {
-		t.Parallel()
 		task := &fakeTask{}
 		r := scheduler.NewTaskRunner(task, nil)
 		r.Interrupt(errBoom)
@@ -519,7 +496,6 @@ func TestTaskRunner_Interrupt(t *testing.T) {
 		require.True(t, r.Done())
 	})
 	t.Run("Kill closes the task", func(t *testing.T) {
-		t.Parallel()
 		for _, closing := range []error{nil, errBoom} {
 			task := &fakeTask{yields: parked, close: func() error { return closing }}
 			d := schedulertest.NewDriver(t, task, nil)
@@ -541,27 +517,24 @@ func TestTaskRunner_Interrupt(t *testing.T) {
 		require.Zero(t, task.steps)
 		require.Zero(t, task.closes)
 	})
-	t.Run("from many goroutines", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			task := &fakeTask{step: func(context.Context) (scheduler.Yield, error) {
-				return scheduler.On(new(scheduler.Event)), nil
-			}}
-			woken := make(chan struct{}, 100)
-			r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Wake: func() { woken <- struct{}{} }})
-			var interrupts sync.WaitGroup
-			for range 8 {
-				interrupts.Go(func() {
-					time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
-					r.Interrupt(errBoom)
-				})
-			}
-			start := time.Now()
-			require.Equal(t, errBoom, r.RunWith(t.Context(), 0, time.Hour))
-			require.Equal(t, time.Minute, time.Since(start), "it wakes a sleeping run at once")
-			interrupts.Wait()
-			require.Len(t, woken, 8, "Wake is called for each")
-		})
+	inBubble(t, "from many goroutines", func(t *testing.T) {
+		task := &fakeTask{step: func(context.Context) (scheduler.Yield, error) {
+			return scheduler.On(new(scheduler.Event)), nil
+		}}
+		woken := make(chan struct{}, 100)
+		r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Wake: func() { woken <- struct{}{} }})
+		var interrupts sync.WaitGroup
+		for range 8 {
+			interrupts.Go(func() {
+				sleep(time.Minute)
+				r.Interrupt(errBoom)
+			})
+		}
+		start := time.Now()
+		require.Equal(t, errBoom, r.RunWith(t.Context(), 0, time.Hour))
+		require.Equal(t, time.Minute, time.Since(start), "it wakes a sleeping run at once")
+		interrupts.Wait()
+		require.Len(t, woken, 8, "Wake is called for each")
 	})
 }
 
@@ -622,7 +595,6 @@ func TestTimeout_Trigger(t *testing.T) {
 		"answered by going on, fails": {&fakeTask{close: failing, throw: always(scheduler.Next, nil)}, "boom", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			runner := scheduler.NewTaskRunner(&fakeTask{}, nil)
 			require.Equal(t, c.want, short(scheduler.NewTimeout(runner, 0).Trigger(t.Context(), c.task.task())))
 			require.Equal(t, c.task.throw != nil, len(c.task.thrown) == 1)
@@ -662,8 +634,7 @@ func TestTimeout_Of_nested_runners(t *testing.T) {
 		outer := scheduler.NewTaskRunner(inner.AsTask(c.inner), &scheduler.RunnerOptions{Name: "outer", Clock: newClock()})
 		err := outer.RunWith(t.Context(), c.outer, time.Hour)
 		require.EqualError(t, err, c.want)
-		var timeout *scheduler.Timeout
-		require.True(t, errors.As(err, &timeout))
+		timeout := asError[*scheduler.Timeout](t, err)
 		require.Equal(t, c.inner < c.outer, timeout.Of(inner))
 		require.Equal(t, c.inner > c.outer, timeout.Of(outer))
 		require.Equal(t, err, inner.Err())
@@ -710,23 +681,21 @@ func TestTaskRunner_Step_does_not_wait_for_a_call(t *testing.T) {
 			"kill":    func(r *scheduler.TaskRunner) { r.Kill() },
 			"after":   func(r *scheduler.TaskRunner) { r.CancelAfter(0) },
 		} {
-			t.Run(name+" "+how, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					r := startRunner(t, heldCalls(deaf)[name], &scheduler.RunnerOptions{Timeout: 100 * time.Millisecond})
-					begin := time.Now()
-					end(r)
-					done := false
-					for !done {
-						require.LessOrEqual(t, time.Since(begin), time.Second+10*time.Millisecond)
-						before := time.Now()
-						done, _ = r.Step(t.Context())
-						require.Equal(t, before, time.Now())
-						sleep(10 * time.Millisecond)
-						synctest.Wait()
-					}
-					require.GreaterOrEqual(t, time.Since(begin), time.Second)
-					require.Error(t, r.Err())
-				})
+			inBubble(t, name+" "+how, func(t *testing.T) {
+				r := startRunner(t, heldCalls(deaf)[name], &scheduler.RunnerOptions{Timeout: 100 * time.Millisecond})
+				begin := time.Now()
+				end(r)
+				done := false
+				for !done {
+					require.LessOrEqual(t, time.Since(begin), time.Second+10*time.Millisecond)
+					before := time.Now()
+					done, _ = r.Step(t.Context())
+					require.Equal(t, before, time.Now())
+					sleep(10 * time.Millisecond)
+					synctest.Wait()
+				}
+				require.GreaterOrEqual(t, time.Since(begin), time.Second)
+				require.Error(t, r.Err())
 			})
 		}
 	}
@@ -894,11 +863,10 @@ func TestTaskRunner_closes_the_task_if_the_Clock_panics(t *testing.T) {
 
 // Only the very same error is left out of a join; two of a kind are two.
 func TestErrors_of_a_kind_are_kept(t *testing.T) {
-	r := scheduler.NewTaskRunner(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+	r := startRunner(t, scheduler.Wrap(func(co *scheduler.Coroutine) error {
 		_ = co.Yield(scheduler.After(time.Hour))
 		return httpError{500}
 	}), nil)
-	require.NoError(t, r.Start(t.Context(), 0))
 	r.Stop(httpError{409})
 	_, err := r.Step(t.Context())
 	require.EqualError(t, err, "status 409\nstatus 500")
@@ -1013,11 +981,9 @@ func TestSubrun_of_a_closing_task_hands_no_notice_on(t *testing.T) {
 	sub := scheduler.NewTaskRunner(closer{inner, func() *scheduler.Event { return &closed }}, nil)
 	r := startRunner(t, scheduler.Subrun(sub), &scheduler.RunnerOptions{Grace: time.Minute})
 	sub.Kill()
-	_, err := r.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), r)
 	r.Stop(errOther)
-	_, err = r.Step(t.Context())
-	require.NoError(t, err)
+	mustStep(t, t.Context(), r)
 	require.Empty(t, inner.causes)
 	closed.Set()
 	done, err := r.Step(t.Context())

@@ -112,7 +112,6 @@ func TestTaskRunner_states(t *testing.T) {
 		require.Len(t, want[state.name], len(events))
 		for i, event := range events {
 			t.Run(state.name+"/"+event.name, func(t *testing.T) {
-				t.Parallel()
 				task := &fakeTask{yields: []scheduler.Yield{scheduler.Next, scheduler.Next, scheduler.Next}}
 				r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Clock: newClock()})
 				state.reach(t, r)
@@ -174,9 +173,7 @@ func TestTaskRunner_of_an_ended_task_drops_it(t *testing.T) {
 	task := &fakeTask{}
 	r := scheduler.NewTaskRunner(task, nil)
 	require.NoError(t, r.RunWith(t.Context(), 0, 0))
-	done, err := r.Step(t.Context())
-	require.True(t, done)
-	require.NoError(t, err)
+	require.True(t, mustStep(t, t.Context(), r))
 	require.NoError(t, r.Cancel())
 	require.Equal(t, 1, task.steps, "it is never called again")
 	require.Zero(t, task.closes)
@@ -196,20 +193,17 @@ func TestNewTaskRunner_panics_for_bad_options(t *testing.T) {
 		"negative grace": {task, &scheduler.RunnerOptions{Grace: -1}, "scheduler: RunnerOptions.Grace: negative duration -1ns"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			option := asError[*scheduler.OptionError](t, scheduler.Run(t.Context(), c.task, c.opts))
 			require.Equal(t, c.want, option.Error())
 			require.PanicsWithError(t, c.want, func() { scheduler.NewTaskRunner(c.task, c.opts) })
 		})
 	}
 	t.Run("negative wait of a run", func(t *testing.T) {
-		t.Parallel()
 		r := scheduler.NewTaskRunner(task, nil)
 		require.EqualError(t, r.RunWith(t.Context(), 0, -1), "scheduler: wait: negative duration -1ns")
 		require.False(t, r.Started())
 	})
 	t.Run("nil interrupt", func(t *testing.T) {
-		t.Parallel()
 		r := scheduler.NewTaskRunner(task, nil)
 		require.PanicsWithValue(t, "scheduler: TaskRunner.Interrupt of fake: nil error", func() { r.Interrupt(nil) })
 	})
@@ -251,7 +245,6 @@ func TestTaskRunner_steps(t *testing.T) {
 func TestTaskRunner_Progress(t *testing.T) {
 	t.Parallel()
 	t.Run("is called before each step but the first", func(t *testing.T) {
-		t.Parallel()
 		for _, how := range []string{"Run", "RunToCompletion", "AsTask"} {
 			task := &fakeTask{yields: []scheduler.Yield{scheduler.Next, scheduler.Next, scheduler.Next}}
 			var at []int
@@ -279,7 +272,6 @@ func TestTaskRunner_Progress(t *testing.T) {
 		}
 	})
 	t.Run("its error is thrown in place of the step", func(t *testing.T) {
-		t.Parallel()
 		for _, asTask := range []bool{false, true} {
 			task := &fakeTask{yields: []scheduler.Yield{scheduler.Rounds(100)}}
 			r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{
@@ -299,7 +291,6 @@ func TestTaskRunner_Progress(t *testing.T) {
 func TestTaskRunner_AsTask(t *testing.T) {
 	t.Parallel()
 	t.Run("has a deadline of its own", func(t *testing.T) {
-		t.Parallel()
 		clock := newClock()
 		inner := scheduler.NewTaskRunner(&fakeTask{yields: []scheduler.Yield{scheduler.After(time.Hour)}}, &scheduler.RunnerOptions{Name: "inner"})
 		err := scheduler.Run(t.Context(), inner.AsTask(time.Minute), &scheduler.RunnerOptions{Clock: clock})
@@ -307,7 +298,6 @@ func TestTaskRunner_AsTask(t *testing.T) {
 		require.Equal(t, time.Minute+1, clock.Slept())
 	})
 	t.Run("of a started runner steps at once and only shortens its time", func(t *testing.T) {
-		t.Parallel()
 		for limit, want := range map[time.Duration]time.Duration{time.Second: time.Second, time.Hour: time.Minute} {
 			clock := newClock()
 			task := &fakeTask{yields: []scheduler.Yield{scheduler.Next, scheduler.On(new(scheduler.Event))}}
@@ -321,7 +311,6 @@ func TestTaskRunner_AsTask(t *testing.T) {
 		}
 	})
 	t.Run("is driven by events from outside", func(t *testing.T) {
-		t.Parallel()
 		clock := newClock()
 		inner := scheduler.NewTaskRunner(&fakeTask{yields: []scheduler.Yield{scheduler.On(new(scheduler.Event))}}, nil)
 		d := schedulertest.NewDriver(t, inner.AsTask(0), &scheduler.RunnerOptions{Clock: clock})
@@ -332,7 +321,6 @@ func TestTaskRunner_AsTask(t *testing.T) {
 		require.Equal(t, errBoom, d.RunToEnd())
 	})
 	t.Run("passes on throw, stop and close", func(t *testing.T) {
-		t.Parallel()
 		task := &fakeTask{step: forever, throw: always(scheduler.Next, nil)}
 		inner := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Name: "inner"})
 		d := schedulertest.NewDriver(t, inner.AsTask(0), &scheduler.RunnerOptions{Grace: time.Hour})
@@ -349,7 +337,6 @@ func TestTaskRunner_AsTask(t *testing.T) {
 		require.Equal(t, scheduler.ErrCancelled, inner.Err())
 	})
 	t.Run("ends if the runner was cancelled meanwhile", func(t *testing.T) {
-		t.Parallel()
 		inner := scheduler.NewTaskRunner(&fakeTask{step: forever}, nil)
 		d := schedulertest.NewDriver(t, inner.AsTask(0), nil)
 		d.Step()
@@ -358,7 +345,6 @@ func TestTaskRunner_AsTask(t *testing.T) {
 		require.NoError(t, d.Err())
 	})
 	t.Run("with a clock of its own", func(t *testing.T) {
-		t.Parallel()
 		own := schedulertest.NewClock(time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC))
 		var read []time.Time
 		look := func(ctx context.Context) (scheduler.Yield, error) {
@@ -383,26 +369,11 @@ func TestTaskRunner_panics_if_methods_overlap(t *testing.T) {
 		"Cancel": func(_ context.Context, r *scheduler.TaskRunner) { _ = r.Cancel() },
 	} {
 		want := "scheduler: TaskRunner." + name + " of fake called during a step"
-		t.Run("inside a step/"+name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(name, func(t *testing.T) {
 			var r *scheduler.TaskRunner
 			task := &fakeTask{step: func(ctx context.Context) (scheduler.Yield, error) {
 				require.PanicsWithValue(t, want, func() { method(ctx, r) })
-				return scheduler.Done, nil
-			}}
-			r = scheduler.NewTaskRunner(task, nil)
-			require.NoError(t, r.Start(t.Context(), 0))
-		})
-		t.Run("from another goroutine/"+name, func(t *testing.T) {
-			t.Parallel()
-			var r *scheduler.TaskRunner
-			task := &fakeTask{step: func(ctx context.Context) (scheduler.Yield, error) {
-				var other sync.WaitGroup
-				other.Go(func() {
-					defer func() { require.Equal(t, want, recover()) }()
-					method(ctx, r)
-				})
-				other.Wait()
+				require.Equal(t, want, panicOf(t, func() { method(ctx, r) }), "from another goroutine as well")
 				return scheduler.Done, nil
 			}}
 			r = scheduler.NewTaskRunner(task, nil)
@@ -410,7 +381,6 @@ func TestTaskRunner_panics_if_methods_overlap(t *testing.T) {
 		})
 	}
 	t.Run("and can go on afterwards", func(t *testing.T) {
-		t.Parallel()
 		var r *scheduler.TaskRunner
 		task := &fakeTask{step: func(ctx context.Context) (scheduler.Yield, error) {
 			_, err := r.Step(ctx)
@@ -467,7 +437,6 @@ func TestTaskRunner_panic_of_the_task(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			task := c.task()
 			r := scheduler.NewTaskRunner(task, nil)
 			if !strings.Contains(name, "Step") && !strings.Contains(name, "zero") {
@@ -476,14 +445,11 @@ func TestTaskRunner_panic_of_the_task(t *testing.T) {
 			require.PanicsWithValue(t, value, func() { c.call(t.Context(), r) }, "it goes up as it is")
 			require.True(t, r.Done())
 			require.Equal(t, c.want, r.Err())
-			done, err := r.Step(t.Context())
-			require.True(t, done)
-			require.NoError(t, err)
+			require.True(t, mustStep(t, t.Context(), r))
 			require.NoError(t, r.Cancel(), "the task is never called again")
 		})
 	}
 	t.Run("out of Run", func(t *testing.T) {
-		t.Parallel()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		n := 0
@@ -541,7 +507,7 @@ func TestTaskRunner_driven_by_another_loop(t *testing.T) {
 		}})
 		start := time.Now()
 		go func() {
-			time.Sleep(10 * time.Minute) //nolint:forbidigo // in a bubble
+			sleep(10 * time.Minute)
 			event.Set()
 		}()
 		require.NoError(t, r.Start(t.Context(), 0))
@@ -576,9 +542,7 @@ func TestTaskRunner_Cancel_wakes_who_drives_AsTask(t *testing.T) {
 	require.False(t, outer.Due().Ready())
 	require.NoError(t, inner.Cancel())
 	require.True(t, outer.Due().Ready(), "nobody would ever look again")
-	done, err := outer.Step(t.Context())
-	require.True(t, done)
-	require.NoError(t, err)
+	require.True(t, mustStep(t, t.Context(), outer))
 }
 
 // Progress is called for every resume, also if the runner has ended meanwhile,
@@ -672,7 +636,6 @@ func TestRun_pauses(t *testing.T) {
 		"a task that ends at once": {nil, s, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			clock := newClock()
 			require.NoError(t, scheduler.Run(t.Context(), &fakeTask{yields: c.yields}, &scheduler.RunnerOptions{Clock: drained{clock}, Wait: c.wait}))
 			require.Equal(t, c.want, clock.Pauses(), "the first pause after a round is zero")
@@ -695,71 +658,58 @@ func TestRun_pauses(t *testing.T) {
 
 func TestRun_is_woken(t *testing.T) {
 	t.Parallel()
-	t.Run("by an event from another goroutine, at once", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			var event scheduler.Event
-			task := &fakeTask{yields: []scheduler.Yield{scheduler.On(&event)}}
-			start := time.Now()
-			go func() {
-				time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
-				event.Set()
-			}()
-			require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Wait: time.Hour}))
-			require.Equal(t, time.Minute, time.Since(start))
-			require.Equal(t, 2, task.steps, "a parked task is not touched")
-		})
+	inBubble(t, "by an event from another goroutine, at once", func(t *testing.T) {
+		var event scheduler.Event
+		task := &fakeTask{yields: []scheduler.Yield{scheduler.On(&event)}}
+		start := time.Now()
+		go func() {
+			sleep(time.Minute)
+			event.Set()
+		}()
+		require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Wait: time.Hour}))
+		require.Equal(t, time.Minute, time.Since(start))
+		require.Equal(t, 2, task.steps, "a parked task is not touched")
 	})
-	t.Run("out of a pause between rounds", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			var event scheduler.Event
-			task := &fakeTask{yields: []scheduler.Yield{scheduler.Next, scheduler.Next.Or(scheduler.On(&event)), scheduler.Next.Or(scheduler.After(time.Second))}}
-			start := time.Now()
-			go func() {
-				time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
-				event.Set()
-			}()
-			require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Wait: time.Hour}))
-			require.Equal(t, time.Minute+time.Second, time.Since(start), "an event and a time cut it short")
-			require.Equal(t, 4, task.steps)
-		})
+	inBubble(t, "out of a pause between rounds", func(t *testing.T) {
+		var event scheduler.Event
+		task := &fakeTask{yields: []scheduler.Yield{scheduler.Next, scheduler.Next.Or(scheduler.On(&event)), scheduler.Next.Or(scheduler.After(time.Second))}}
+		start := time.Now()
+		go func() {
+			sleep(time.Minute)
+			event.Set()
+		}()
+		require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Wait: time.Hour}))
+		require.Equal(t, time.Minute+time.Second, time.Since(start), "an event and a time cut it short")
+		require.Equal(t, 4, task.steps)
 	})
-	t.Run("by its time although its event never comes", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			task := &fakeTask{yields: []scheduler.Yield{scheduler.On(new(scheduler.Event)).Or(scheduler.After(time.Minute))}}
-			start := time.Now()
-			require.NoError(t, scheduler.Run(t.Context(), task, nil))
-			require.Equal(t, time.Minute, time.Since(start))
-			require.Equal(t, 2, task.steps)
-		})
+	inBubble(t, "by its time although its event never comes", func(t *testing.T) {
+		task := &fakeTask{yields: []scheduler.Yield{scheduler.On(new(scheduler.Event)).Or(scheduler.After(time.Minute))}}
+		start := time.Now()
+		require.NoError(t, scheduler.Run(t.Context(), task, nil))
+		require.Equal(t, time.Minute, time.Since(start))
+		require.Equal(t, 2, task.steps)
 	})
-	t.Run("for nothing and sleeps on", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			var first, second scheduler.Event
-			task := &fakeTask{yields: []scheduler.Yield{scheduler.On(&first), scheduler.On(&second)}}
-			r := scheduler.NewTaskRunner(task, nil)
-			start := time.Now()
-			go func() {
-				for range 10 { // only the first one means something
-					time.Sleep(time.Second) //nolint:forbidigo // in a bubble
-					first.Set()
-				}
-				second.Set()
-			}()
-			require.NoError(t, r.RunWith(t.Context(), 0, 0))
-			require.Equal(t, 10*time.Second, time.Since(start))
-			require.Equal(t, 3, task.steps)
-		})
+	inBubble(t, "for nothing and sleeps on", func(t *testing.T) {
+		var first, second scheduler.Event
+		task := &fakeTask{yields: []scheduler.Yield{scheduler.On(&first), scheduler.On(&second)}}
+		r := scheduler.NewTaskRunner(task, nil)
+		start := time.Now()
+		go func() {
+			for range 10 { // only the first one means something
+				sleep(time.Second)
+				first.Set()
+			}
+			second.Set()
+		}()
+		require.NoError(t, r.RunWith(t.Context(), 0, 0))
+		require.Equal(t, 10*time.Second, time.Since(start))
+		require.Equal(t, 3, task.steps)
 	})
 }
 
 func TestRun_context(t *testing.T) {
 	t.Parallel()
 	t.Run("that ended before: the task is not started", func(t *testing.T) {
-		t.Parallel()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(errBoom)
 		task := &fakeTask{}
@@ -771,7 +721,6 @@ func TestRun_context(t *testing.T) {
 		require.NoError(t, r.RunWith(t.Context(), 0, 0), "and can be started yet")
 	})
 	t.Run("that ended before RunToCompletion: it is stopped before its next step", func(t *testing.T) {
-		t.Parallel()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		task := &fakeTask{}
 		task.step = func(ctx context.Context) (scheduler.Yield, error) {
@@ -789,7 +738,6 @@ func TestRun_context(t *testing.T) {
 		require.Zero(t, task.closes)
 	})
 	t.Run("that ends in a step: stopped before time passes", func(t *testing.T) {
-		t.Parallel()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		clock := newClock()
 		start := clock.Now()
@@ -801,32 +749,28 @@ func TestRun_context(t *testing.T) {
 		require.Equal(t, start, clock.Now())
 		require.Equal(t, 1, task.closes)
 	})
-	t.Run("that ends while the run sleeps", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			type key struct{}
-			ctx, cancel := context.WithTimeoutCause(context.WithValue(t.Context(), key{}, "v"), time.Minute, errBoom)
-			defer cancel()
-			task := &fakeTask{}
-			task.step = func(ctx context.Context) (scheduler.Yield, error) {
-				require.NoError(t, ctx.Err(), "later steps get a context that has not ended")
-				require.Equal(t, "v", ctx.Value(key{}))
-				if len(task.causes) == 0 {
-					return scheduler.After(time.Hour), nil
-				}
-				return scheduler.After(time.Second), nil
+	inBubble(t, "that ends while the run sleeps", func(t *testing.T) {
+		type key struct{}
+		ctx, cancel := context.WithTimeoutCause(context.WithValue(t.Context(), key{}, "v"), time.Minute, errBoom)
+		defer cancel()
+		task := &fakeTask{}
+		task.step = func(ctx context.Context) (scheduler.Yield, error) {
+			require.NoError(t, ctx.Err(), "later steps get a context that has not ended")
+			require.Equal(t, "v", ctx.Value(key{}))
+			if len(task.causes) == 0 {
+				return scheduler.After(time.Hour), nil
 			}
-			task.stop = func(ctx context.Context, _ error) { require.NoError(t, ctx.Err()) }
-			start := time.Now()
-			err := scheduler.Run(ctx, task, &scheduler.RunnerOptions{Grace: 10 * time.Second})
-			require.Equal(t, errBoom, err)
-			require.Equal(t, time.Minute+10*time.Second+1, time.Since(start), "it has its grace")
-			require.Equal(t, []error{errBoom}, task.causes)
-			require.Equal(t, 1, task.closes)
-		})
+			return scheduler.After(time.Second), nil
+		}
+		task.stop = func(ctx context.Context, _ error) { require.NoError(t, ctx.Err()) }
+		start := time.Now()
+		err := scheduler.Run(ctx, task, &scheduler.RunnerOptions{Grace: 10 * time.Second})
+		require.Equal(t, errBoom, err)
+		require.Equal(t, time.Minute+10*time.Second+1, time.Since(start), "it has its grace")
+		require.Equal(t, []error{errBoom}, task.causes)
+		require.Equal(t, 1, task.closes)
 	})
 	t.Run("that ends: the result is joined with what failed", func(t *testing.T) {
-		t.Parallel()
 		ctx, cancel := context.WithCancel(t.Context())
 		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
 			cancel()
@@ -841,20 +785,16 @@ func TestRun_context(t *testing.T) {
 		require.ErrorIs(t, err, errBoom)
 	})
 	t.Run("that ends after: nothing happens", func(t *testing.T) {
-		t.Parallel()
 		ctx, cancel := context.WithCancel(t.Context())
 		require.NoError(t, scheduler.Run(ctx, &fakeTask{yields: []scheduler.Yield{scheduler.Next}}, nil))
 		cancel()
 	})
 	t.Run("that has ended is no matter for Step", func(t *testing.T) {
-		t.Parallel()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		r := scheduler.NewTaskRunner(&fakeTask{yields: []scheduler.Yield{scheduler.Next}}, nil)
 		require.NoError(t, r.Start(ctx, 0))
-		done, err := r.Step(ctx)
-		require.True(t, done)
-		require.NoError(t, err)
+		require.True(t, mustStep(t, ctx, r))
 	})
 }
 
@@ -870,11 +810,9 @@ func TestRun_inside_a_step_is_refused(t *testing.T) {
 		require.Equal(t, "scheduler: blocking run of inner inside a step of "+outer, nested.Error())
 	}
 	t.Run("of a runner", func(t *testing.T) {
-		t.Parallel()
 		check(t, scheduler.Run(t.Context(), scheduler.Func(inner), &scheduler.RunnerOptions{Name: "outer"}), "outer")
 	})
 	t.Run("RunToCompletion", func(t *testing.T) {
-		t.Parallel()
 		r := startRunner(t, &fakeTask{step: forever}, &scheduler.RunnerOptions{Name: "inner"})
 		check(t, scheduler.Run(t.Context(), scheduler.Func(func(ctx context.Context) error {
 			return r.RunToCompletion(ctx, 0)
@@ -882,31 +820,25 @@ func TestRun_inside_a_step_is_refused(t *testing.T) {
 		require.NoError(t, r.Cancel())
 	})
 	t.Run("of a group that nobody runs", func(t *testing.T) {
-		t.Parallel()
 		deps := scheduler.NewDependencies[string]()
 		deps.Add("a")
-		g, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task { return scheduler.Func(inner) },
+		g := groupOver(t, deps, func(string) scheduler.Task { return scheduler.Func(inner) },
 			&scheduler.GroupOptions[string]{Name: "outer"})
-		require.NoError(t, err)
-		_, err = g.Step(t.Context())
+		_, err := g.Step(t.Context())
 		check(t, err, "outer")
 	})
 	t.Run("of a member of a group in a runner", func(t *testing.T) {
-		t.Parallel()
 		check(t, scheduler.Run(t.Context(), scheduler.All(scheduler.Func(inner)), &scheduler.RunnerOptions{Name: "outer"}), "outer")
 	})
 	t.Run("but not inside a blocking call", func(t *testing.T) {
-		t.Parallel()
 		require.NoError(t, scheduler.Run(t.Context(), scheduler.Blocking(inner), &scheduler.RunnerOptions{Name: "outer"}))
 	})
 	t.Run("nor between steps", func(t *testing.T) {
-		t.Parallel()
 		outer := startRunner(t, &fakeTask{yields: []scheduler.Yield{scheduler.Next}}, nil)
 		require.NoError(t, inner(t.Context()))
 		require.NoError(t, outer.RunToCompletion(t.Context(), 0))
 	})
 	t.Run("nor by hand", func(t *testing.T) {
-		t.Parallel()
 		r := scheduler.NewTaskRunner(&fakeTask{yields: []scheduler.Yield{scheduler.Next}}, nil)
 		require.NoError(t, scheduler.Run(t.Context(), scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
 			if !r.Started() {
@@ -921,14 +853,10 @@ func TestRun_inside_a_step_is_refused(t *testing.T) {
 
 func TestNow(t *testing.T) {
 	t.Parallel()
-	t.Run("outside a run is the system's", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			require.Equal(t, time.Now(), scheduler.Now(t.Context()))
-		})
+	inBubble(t, "outside a run is the system's", func(t *testing.T) {
+		require.Equal(t, time.Now(), scheduler.Now(t.Context()))
 	})
 	t.Run("in a step is the run's", func(t *testing.T) {
-		t.Parallel()
 		clock := newClock()
 		require.NoError(t, scheduler.Run(t.Context(), scheduler.All(scheduler.Wrap(func(co *scheduler.Coroutine) error {
 			require.Equal(t, clock.Now(), scheduler.Now(co.Context()))
@@ -939,7 +867,6 @@ func TestNow(t *testing.T) {
 		})), &scheduler.RunnerOptions{Clock: clock}))
 	})
 	t.Run("in a blocking call too", func(t *testing.T) {
-		t.Parallel()
 		clock := schedulertest.NewClock(time.Time{})
 		require.NoError(t, scheduler.Run(t.Context(), scheduler.Blocking(func(ctx context.Context) error {
 			require.Equal(t, clock.Now(), scheduler.Now(ctx))
@@ -960,8 +887,7 @@ func TestWithClock(t *testing.T) {
 
 	deps := scheduler.NewDependencies[string]()
 	deps.Add("a")
-	g, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task { return scheduler.Pause(scheduler.After(time.Hour)) }, nil)
-	require.NoError(t, err)
+	g := groupOver(t, deps, func(string) scheduler.Task { return scheduler.Pause(scheduler.After(time.Hour)) }, nil)
 	y := mustStep(t, ctx, g)
 	at, timed := y.Time()
 	require.True(t, timed)
@@ -1032,7 +958,6 @@ func TestClock_at_the_end_of_time(t *testing.T) {
 func TestSystemClock(t *testing.T) {
 	t.Parallel()
 	t.Run("goes on and never back", func(t *testing.T) {
-		t.Parallel()
 		n := 0
 		last := time.Time{}
 		require.NoError(t, scheduler.Run(t.Context(), scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
@@ -1046,30 +971,24 @@ func TestSystemClock(t *testing.T) {
 			return scheduler.Next, nil
 		}), nil))
 	})
-	t.Run("keeps a bubble's time", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			start := time.Now()
-			task := &fakeTask{yields: []scheduler.Yield{
-				scheduler.After(24 * time.Hour),
-				scheduler.At(start.Add(25 * time.Hour)),
-				scheduler.At(start),
-				scheduler.Next,
-				scheduler.Next,
-			}}
-			require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Wait: time.Minute}))
-			require.Equal(t, 25*time.Hour+2*time.Minute, time.Since(start))
-		})
+	inBubble(t, "keeps a bubble's time", func(t *testing.T) {
+		start := time.Now()
+		task := &fakeTask{yields: []scheduler.Yield{
+			scheduler.After(24 * time.Hour),
+			scheduler.At(start.Add(25 * time.Hour)),
+			scheduler.At(start),
+			scheduler.Next,
+			scheduler.Next,
+		}}
+		require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Wait: time.Minute}))
+		require.Equal(t, 25*time.Hour+2*time.Minute, time.Since(start))
 	})
-	t.Run("waits for an event without a time", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			var e scheduler.Event
-			time.AfterFunc(time.Hour, e.Set)
-			start := time.Now()
-			require.NoError(t, scheduler.Run(t.Context(), scheduler.Pause(scheduler.On(&e)), nil))
-			require.Equal(t, time.Hour, time.Since(start))
-		})
+	inBubble(t, "waits for an event without a time", func(t *testing.T) {
+		var e scheduler.Event
+		time.AfterFunc(time.Hour, e.Set)
+		start := time.Now()
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.Pause(scheduler.On(&e)), nil))
+		require.Equal(t, time.Hour, time.Since(start))
 	})
 }
 
@@ -1123,7 +1042,7 @@ func TestRun_inside_of_a_call_shares_the_clock(t *testing.T) {
 		inner := scheduler.Blocking(func(ctx context.Context) error {
 			return scheduler.Run(ctx, scheduler.Sequence(scheduler.Pause(scheduler.Next), lasting(1, nil),
 				scheduler.Blocking(func(context.Context) error {
-					time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+					sleep(time.Second)
 					return nil
 				})), &scheduler.RunnerOptions{Timeout: time.Hour})
 		})
@@ -1178,7 +1097,7 @@ func TestCaller_makes_the_calls(t *testing.T) {
 			for _, k := range []string{"a", "b", "c"} {
 				deps.Add(k)
 			}
-			group, err := scheduler.NewDependencyTaskGroup(deps, func(k string) scheduler.Task {
+			group := groupOver(t, deps, func(k string) scheduler.Task {
 				return call(func(ctx context.Context) error {
 					_, limited := ctx.Deadline()
 					require.False(t, limited, "nothing of simulated time is known to the context")
@@ -1188,8 +1107,7 @@ func TestCaller_makes_the_calls(t *testing.T) {
 					return nil
 				})
 			}, &scheduler.GroupOptions[string]{AggregateErrors: true, Observer: recorder})
-			require.NoError(t, err)
-			err = scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock, Timeout: 4 * time.Hour})
+			err := scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock, Timeout: 4 * time.Hour})
 			require.ErrorIs(t, err, errOops)
 			require.Equal(t, []string{"a", "b", "c"}, clock.paths)
 			require.Equal(t, `0s 1 a: pending -> running

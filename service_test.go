@@ -149,8 +149,7 @@ func TestReady_and_the_end_of_the_run(t *testing.T) {
 			if at, ok := r.Due().Time(); ok {
 				d.clock.Advance(at.Sub(d.clock.Now()))
 			}
-			_, err := r.Step(t.Context())
-			require.NoError(t, err)
+			mustStep(t, t.Context(), r)
 		}
 		require.Equal(t, 3, g.Count(scheduler.StateReady))
 		d.lines = nil
@@ -439,8 +438,7 @@ func TestReady_snapshot(t *testing.T) {
 			if at, ok := r.Due().Time(); ok {
 				d.clock.Advance(at.Sub(d.clock.Now()))
 			}
-			_, err := r.Step(t.Context())
-			require.NoError(t, err)
+			mustStep(t, t.Context(), r)
 		}
 	}
 	until("use", scheduler.StateRunning)
@@ -521,8 +519,7 @@ func TestReady_outlives_what_needs_it(t *testing.T) {
 	r := startRunner(t, g, &scheduler.RunnerOptions{Clock: d.clock})
 	for g.State("job") != scheduler.StateRunning {
 		d.clock.Advance(time.Second)
-		_, err := r.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), r)
 	}
 	r.Interrupt(enough)
 	require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), enough)
@@ -982,8 +979,7 @@ func TestStopNode_and_then_the_end_of_the_run(t *testing.T) {
 		} else {
 			require.True(t, g.StopNode("a", enough))
 		}
-		_, err := r.Step(t.Context())
-		require.NoError(t, err)
+		mustStep(t, t.Context(), r)
 		_ = r.Cancel()
 		require.ErrorIs(t, g.Err("a"), enough)
 		require.Equal(t, skips, g.State("a") == scheduler.StateSkipped)
@@ -1105,16 +1101,12 @@ func TestReady_and_a_panic_at_what_it_frees(t *testing.T) {
 // Services, which do not count for Limit, take memory in proportion to their number.
 func TestReady_of_many_under_a_limit(t *testing.T) {
 	const n = 4000
-	deps := scheduler.NewDependencies[int]()
-	for k := range n {
-		deps.Add(k)
-	}
-	g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task { return readyTask(1) },
+	deps := numbers(n)
+	g := groupOver(t, deps, func(int) scheduler.Task { return readyTask(1) },
 		&scheduler.GroupOptions[int]{Limit: 1, KeepOpen: true})
-	require.NoError(t, err)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err = g.Step(t.Context())
+	_, err := g.Step(t.Context())
 	runtime.ReadMemStats(&after)
 	require.NoError(t, err)
 	require.Equal(t, n, g.Count(scheduler.StateReady))

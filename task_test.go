@@ -69,7 +69,6 @@ func TestYield(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			require.Equal(t, c.text, c.yield.String())
 			require.Equal(t, c.rounds, c.yield.Rounds())
 			at, timed := c.yield.Time()
@@ -105,7 +104,6 @@ func TestYield_In(t *testing.T) {
 		"nothing":          {never: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			wait, ok := c.yield.In(noon)
 			require.Equal(t, c.wait, wait)
 			require.Equal(t, !c.never, ok)
@@ -239,7 +237,6 @@ func TestPause(t *testing.T) {
 func TestAll(t *testing.T) {
 	t.Parallel()
 	t.Run("side by side", func(t *testing.T) {
-		t.Parallel()
 		clock := newClock()
 		rec := schedulertest.NewRecorder(clock)
 		tasks := []scheduler.Task{
@@ -253,7 +250,6 @@ func TestAll(t *testing.T) {
 		require.Equal(t, "0s a.step = after 2s\n0s b.step = after 1s\n1s b.step = done\n2s a.step = done\n", rec.String())
 	})
 	t.Run("first failure closes the others", func(t *testing.T) {
-		t.Parallel()
 		other := &fakeTask{step: forever}
 		err := scheduler.Run(t.Context(), scheduler.All(other, scheduler.Func(func(context.Context) error { return errBoom })), nil)
 		task := asError[*scheduler.TaskError](t, err)
@@ -261,11 +257,9 @@ func TestAll(t *testing.T) {
 		require.Equal(t, 1, other.closes)
 	})
 	t.Run("of a nil task", func(t *testing.T) {
-		t.Parallel()
 		require.ErrorIs(t, scheduler.Run(t.Context(), scheduler.All(nil), nil), scheduler.ErrNilTask)
 	})
 	t.Run("of none", func(t *testing.T) {
-		t.Parallel()
 		require.NoError(t, scheduler.Run(t.Context(), scheduler.All(), nil))
 	})
 }
@@ -333,9 +327,8 @@ func TestTimes_at_the_ends_of_the_scale_are_kept(t *testing.T) {
 
 // A task that has ended says so, by name, when it is used again.
 func TestTask_is_used_once(t *testing.T) {
-	group, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) },
+	group := newGroup(t, "a", func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) },
 		&scheduler.GroupOptions[string]{Name: "group"})
-	require.NoError(t, err)
 	for name, task := range map[string]scheduler.Task{
 		"Pause(next)":    scheduler.Pause(scheduler.Next),
 		"scheduler_test": scheduler.Poll(0, func(context.Context) (bool, error) { return true, nil }),
@@ -421,7 +414,6 @@ func TestEvent_wakes(t *testing.T) {
 	} {
 		for _, inGroup := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/group=%t", name, inGroup), func(t *testing.T) {
-				t.Parallel()
 				e := events{new(scheduler.Event), new(scheduler.Event), new(scheduler.Event)}
 				task := &fakeTask{}
 				for _, y := range c.yields {
@@ -494,7 +486,7 @@ func TestEvent_set_by_many_goroutines_at_once(t *testing.T) {
 		var setters sync.WaitGroup
 		for range 50 {
 			setters.Go(func() {
-				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+				sleep(time.Second)
 				e.Set()
 			})
 		}
@@ -550,7 +542,6 @@ func TestEvent_loses_no_wake(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			var produced atomic.Int64
 			events := make([]*scheduler.Event, producers)
 			for i := range events {
@@ -634,9 +625,7 @@ func TestEvent_of_an_earlier_wait_that_the_task_sets_itself(t *testing.T) {
 		return scheduler.Done, nil
 	})
 	r := startRunner(t, task, nil)
-	done, err := r.Step(t.Context())
-	require.False(t, done)
-	require.NoError(t, err)
+	require.False(t, mustStep(t, t.Context(), r))
 	require.False(t, r.Due().Ready())
 }
 
@@ -652,11 +641,10 @@ func TestEvent_of_several_leaves_nothing_behind(t *testing.T) {
 	var a, b scheduler.Event
 	const waits = 20_000
 	steps := 0
-	r := scheduler.NewTaskRunner(scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+	r := startRunner(t, scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
 		steps++
 		return scheduler.On(&a, &b).Or(scheduler.Next), nil
 	}), nil)
-	require.NoError(t, r.Start(t.Context(), 0))
 	before := heap()
 	for range waits {
 		mustStep(t, t.Context(), r)
@@ -672,14 +660,13 @@ func TestTaskRunner_forgets_an_event_of_an_earlier_wait(t *testing.T) {
 	t.Parallel()
 	var event scheduler.Event
 	first := true
-	r := scheduler.NewTaskRunner(scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+	r := startRunner(t, scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
 		if first {
 			first = false
 			return scheduler.Next.Or(scheduler.On(&event)), nil
 		}
 		return scheduler.Next, nil
 	}), nil)
-	require.NoError(t, r.Start(t.Context(), 0))
 	mustStep(t, t.Context(), r)
 	event.Set()
 	require.False(t, r.Due().Ready())
@@ -802,9 +789,7 @@ func TestEvent_Set_wakes_several_runs(t *testing.T) {
 	event.Set()
 	for _, r := range runners {
 		require.True(t, r.Due().Ready())
-		done, err := r.Step(t.Context())
-		require.True(t, done)
-		require.NoError(t, err)
+		require.True(t, mustStep(t, t.Context(), r))
 	}
 }
 
@@ -838,7 +823,6 @@ func TestTaskRunner_Due_after_a_woken_member_was_closed(t *testing.T) {
 	for inside, wrap := range insides {
 		for around, wrapAll := range arounds {
 			t.Run("a "+inside+", all "+around, func(t *testing.T) {
-				t.Parallel()
 				event := new(scheduler.Event)
 				b := &fakeTask{
 					step: func(context.Context) (scheduler.Yield, error) {
@@ -939,7 +923,6 @@ func TestDependencyTaskGroup_Step_by_hand_after_a_woken_member_was_closed(t *tes
 	}
 	for name, wrap := range insides {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			ctx := scheduler.WithClock(t.Context(), newClock())
 			event, fails := new(scheduler.Event), false
 			b := &fakeTask{
@@ -1015,32 +998,30 @@ func blocks(d time.Duration) scheduler.Task {
 // the task is held.
 func TestWatchdog(t *testing.T) {
 	for as := range held(func() scheduler.Task { return blocks(0) }) {
-		t.Run(as, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var stuck []scheduler.StuckStep
-				began := time.Now()
-				g := groupOf(t, "fine web", func(k string) scheduler.Task {
-					if k == "fine" {
-						return scheduler.Pause(scheduler.After(time.Minute))
-					}
-					return held(func() scheduler.Task { return blocks(10 * time.Second) })[as]
-				}, nil)
-				err := scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Watchdog: scheduler.Watchdog{
-					After: 2 * time.Second,
-					Report: func(s scheduler.StuckStep) {
-						require.Equal(t, 2*time.Second, time.Since(began))
-						stuck = append(stuck, s)
-					},
-				}})
-				require.NoError(t, err)
-				require.Len(t, stuck, 1)
-				require.Regexp(t, "^web", stuck[0].Path)
-				require.Equal(t, 2*time.Second, stuck[0].For)
-				require.Equal(t, time.Minute, time.Since(began))
-				if as == "bare" || as == "All" { // a coroutine has a goroutine of its own
-					require.Contains(t, string(stuck[0].Stack), "task_test.go")
+		inBubble(t, as, func(t *testing.T) {
+			var stuck []scheduler.StuckStep
+			began := time.Now()
+			g := newGroup(t, "fine web", func(k string) scheduler.Task {
+				if k == "fine" {
+					return scheduler.Pause(scheduler.After(time.Minute))
 				}
-			})
+				return held(func() scheduler.Task { return blocks(10 * time.Second) })[as]
+			}, nil)
+			err := scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Watchdog: scheduler.Watchdog{
+				After: 2 * time.Second,
+				Report: func(s scheduler.StuckStep) {
+					require.Equal(t, 2*time.Second, time.Since(began))
+					stuck = append(stuck, s)
+				},
+			}})
+			require.NoError(t, err)
+			require.Len(t, stuck, 1)
+			require.Regexp(t, "^web", stuck[0].Path)
+			require.Equal(t, 2*time.Second, stuck[0].For)
+			require.Equal(t, time.Minute, time.Since(began))
+			if as == "bare" || as == "All" { // a coroutine has a goroutine of its own
+				require.Contains(t, string(stuck[0].Stack), "task_test.go")
+			}
 		})
 	}
 }
@@ -1049,7 +1030,7 @@ func TestWatchdog(t *testing.T) {
 func TestWatchdog_signs_of_life(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var paths []string
-		g := groupOf(t, "a b c d", func(k string) scheduler.Task {
+		g := newGroup(t, "a b c d", func(k string) scheduler.Task {
 			return blocks(map[string]time.Duration{"a": 3, "b": 1, "c": 1, "d": 4}[k] * time.Second)
 		}, nil)
 		r := scheduler.NewTaskRunner(g, &scheduler.RunnerOptions{Watchdog: scheduler.Watchdog{
@@ -1058,37 +1039,31 @@ func TestWatchdog_signs_of_life(t *testing.T) {
 		require.NoError(t, r.Run(t.Context()))
 		require.Equal(t, []string{"a", "d"}, paths)
 	})
-	t.Run("no step, no report", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			require.NoError(t, scheduler.Run(t.Context(), scheduler.Pause(scheduler.After(time.Hour)), &scheduler.RunnerOptions{
-				Watchdog: scheduler.Watchdog{After: time.Second, Report: func(scheduler.StuckStep) { t.Error("reported") }},
-			}))
-		})
+	inBubble(t, "no step, no report", func(t *testing.T) {
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.Pause(scheduler.After(time.Hour)), &scheduler.RunnerOptions{
+			Watchdog: scheduler.Watchdog{After: time.Second, Report: func(scheduler.StuckStep) { t.Error("reported") }},
+		}))
 	})
-	t.Run("outside of a group", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			var stuck []scheduler.StuckStep
-			require.NoError(t, scheduler.Run(t.Context(), blocks(time.Minute), &scheduler.RunnerOptions{
-				Watchdog: scheduler.Watchdog{After: time.Second, Report: func(s scheduler.StuckStep) { stuck = append(stuck, s) }},
-			}))
-			require.Len(t, stuck, 1)
-			require.Empty(t, stuck[0].Path)
-		})
+	inBubble(t, "outside of a group", func(t *testing.T) {
+		var stuck []scheduler.StuckStep
+		require.NoError(t, scheduler.Run(t.Context(), blocks(time.Minute), &scheduler.RunnerOptions{
+			Watchdog: scheduler.Watchdog{After: time.Second, Report: func(s scheduler.StuckStep) { stuck = append(stuck, s) }},
+		}))
+		require.Len(t, stuck, 1)
+		require.Empty(t, stuck[0].Path)
 	})
-	t.Run("RecoverPanics", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			var paths []string
-			g := groupOf(t, "a b", func(k string) scheduler.Task {
-				if k == "b" {
-					return blocks(3 * time.Second)
-				}
-				return scheduler.Func(func(context.Context) error { panic("no") })
-			}, &scheduler.GroupOptions[string]{RecoverPanics: true, OnError: func(string, error) scheduler.Disposition { return scheduler.IgnoreError }})
-			_ = scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Watchdog: scheduler.Watchdog{
-				After: 2 * time.Second, Report: func(s scheduler.StuckStep) { paths = append(paths, s.Path) },
-			}})
-			require.Equal(t, []string{"b"}, paths)
-		})
+	inBubble(t, "RecoverPanics", func(t *testing.T) {
+		var paths []string
+		g := newGroup(t, "a b", func(k string) scheduler.Task {
+			if k == "b" {
+				return blocks(3 * time.Second)
+			}
+			return scheduler.Func(func(context.Context) error { panic("no") })
+		}, &scheduler.GroupOptions[string]{RecoverPanics: true, OnError: func(string, error) scheduler.Disposition { return scheduler.IgnoreError }})
+		_ = scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Watchdog: scheduler.Watchdog{
+			After: 2 * time.Second, Report: func(s scheduler.StuckStep) { paths = append(paths, s.Path) },
+		}})
+		require.Equal(t, []string{"b"}, paths)
 	})
 }
 
@@ -1110,18 +1085,16 @@ func TestWatchdog_is_waited_for(t *testing.T) {
 		require.Equal(t, 1, reports)
 		require.Equal(t, 7*time.Second, time.Since(began))
 	})
-	t.Run("while others go on", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			var paths []string
-			g := groupOf(t, "a b", func(string) scheduler.Task { return blocks(8 * time.Second) }, nil)
-			require.NoError(t, scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Watchdog: scheduler.Watchdog{
-				After: 2 * time.Second, Report: func(s scheduler.StuckStep) {
-					sleep(7 * time.Second) // until a step of the next node
-					paths = append(paths, s.Path)
-				},
-			}}))
-			require.Equal(t, []string{"a", "b"}, paths)
-		})
+	inBubble(t, "while others go on", func(t *testing.T) {
+		var paths []string
+		g := newGroup(t, "a b", func(string) scheduler.Task { return blocks(8 * time.Second) }, nil)
+		require.NoError(t, scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Watchdog: scheduler.Watchdog{
+			After: 2 * time.Second, Report: func(s scheduler.StuckStep) {
+				sleep(7 * time.Second) // until a step of the next node
+				paths = append(paths, s.Path)
+			},
+		}}))
+		require.Equal(t, []string{"a", "b"}, paths)
 	})
 }
 
@@ -1138,8 +1111,7 @@ func TestWatchdog_misuse(t *testing.T) {
 		"needs the system's clock, but the run has another ":          scheduler.Run(scheduler.WithClock(t.Context(), clock), task(), &scheduler.RunnerOptions{Watchdog: on}),
 		"is for the outermost runner; this one is inside another run": scheduler.Run(t.Context(), scheduler.Subrun(scheduler.NewTaskRunner(task(), &scheduler.RunnerOptions{Watchdog: on})), nil),
 	} {
-		var e *scheduler.OptionError
-		require.ErrorAs(t, err, &e)
+		e := asError[*scheduler.OptionError](t, err)
 		require.Equal(t, "RunnerOptions.Watchdog", e.Option)
 		require.Equal(t, want[:len(e.Reason)], e.Reason)
 	}

@@ -82,14 +82,12 @@ func TestWalk_first_failure(t *testing.T) {
 			return nil
 		}, nil)
 		require.EqualError(t, err, "fails: oops\nlate: deaf: call scheduler_test.TestWalk_first_failure.func1.1 returned 59s after its context had ended")
-		var e *scheduler.TaskError
-		require.ErrorAs(t, err, &e)
+		e := asError[*scheduler.TaskError](t, err)
 		require.Equal(t, "fails", e.Key)
 		require.Equal(t, "deaf returned; slow ended after 1s", j.sorted(), "nothing new begins, and all is waited for")
 		require.Equal(t, time.Minute, time.Since(begin))
 		require.Equal(t, context.Canceled, err2)
-		var stop *scheduler.StopError
-		require.ErrorAs(t, cause, &stop)
+		stop := asError[*scheduler.StopError](t, cause)
 		require.Same(t, e, stop.Cause, "the failure itself is the cause")
 	})
 }
@@ -111,12 +109,12 @@ func TestWalk_grace(t *testing.T) {
 			var noticed time.Duration
 			fn := func(ctx context.Context, name string) error {
 				if name == "fails" {
-					time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+					sleep(time.Second)
 					return errOops
 				}
 				<-ctx.Done()
 				noticed = time.Since(start)
-				time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
+				sleep(time.Minute)
 				return nil
 			}
 			var got scheduler.State
@@ -144,8 +142,7 @@ func TestWalk_all_failures(t *testing.T) {
 			sleep(time.Second)
 			return ctx.Err()
 		}, &scheduler.GroupOptions[string]{AggregateErrors: true})
-		var all *scheduler.ExceptionGroup
-		require.ErrorAs(t, err, &all)
+		all := asError[*scheduler.ExceptionGroup](t, err)
 		require.Len(t, all.Errors, 2)
 		require.ErrorContains(t, err, "a: no a")
 		require.ErrorContains(t, err, "e: no e")
@@ -186,28 +183,25 @@ func TestWalk_end_of_the_context(t *testing.T) {
 			}, context.Canceled,
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				for _, aggregate := range []bool{false, true} {
-					ctx, cancel := tt.end(t.Context())
-					err := scheduler.Walk(ctx, graph("done late s0 s1:done s2 after:s0"), fn,
-						&scheduler.GroupOptions[string]{AggregateErrors: aggregate})
-					cancel()
-					require.ErrorIs(t, err, tt.want)
-					require.EqualError(t, err, strings.ReplaceAll("X\ns0: pulling s0: X\ns1: pulling s1: X\ns2: pulling s2: X", "X", tt.want.Error())+
-						"\nlate: late: call scheduler_test.TestWalk_end_of_the_context.func1 returned 1s after its context had ended")
-					var e *scheduler.TaskError
-					require.ErrorAs(t, err, &e)
+		inBubble(t, name, func(t *testing.T) {
+			for _, aggregate := range []bool{false, true} {
+				ctx, cancel := tt.end(t.Context())
+				err := scheduler.Walk(ctx, graph("done late s0 s1:done s2 after:s0"), fn,
+					&scheduler.GroupOptions[string]{AggregateErrors: aggregate})
+				cancel()
+				require.ErrorIs(t, err, tt.want)
+				require.EqualError(t, err, strings.ReplaceAll("X\ns0: pulling s0: X\ns1: pulling s1: X\ns2: pulling s2: X", "X", tt.want.Error())+
+					"\nlate: late: call scheduler_test.TestWalk_end_of_the_context.func1 returned 1s after its context had ended")
+				require.ErrorAs(t, err, new(*scheduler.TaskError))
 
-					ctx, cancel = tt.end(t.Context())
-					err = scheduler.Walk(ctx, graph("other s0"), fn, &scheduler.GroupOptions[string]{AggregateErrors: aggregate})
-					cancel()
-					require.ErrorIs(t, err, tt.want)
-					require.ErrorIs(t, err, errOops, "its own failure counts")
-					require.ErrorContains(t, err, "s0: pulling s0: "+tt.want.Error())
-					require.Equal(t, 1, strings.Count(err.Error(), "oops"))
-				}
-			})
+				ctx, cancel = tt.end(t.Context())
+				err = scheduler.Walk(ctx, graph("other s0"), fn, &scheduler.GroupOptions[string]{AggregateErrors: aggregate})
+				cancel()
+				require.ErrorIs(t, err, tt.want)
+				require.ErrorIs(t, err, errOops, "its own failure counts")
+				require.ErrorContains(t, err, "s0: pulling s0: "+tt.want.Error())
+				require.Equal(t, 1, strings.Count(err.Error(), "oops"))
+			}
 		})
 	}
 	ended, cancel := context.WithCancel(t.Context())
@@ -222,8 +216,7 @@ func TestWalk_limits_of_nodes(t *testing.T) {
 			<-ctx.Done()
 			return fmt.Errorf("pulling %s: %w", k, ctx.Err())
 		}, &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Minute }})
-		var timeout *scheduler.Timeout
-		require.ErrorAs(t, err, &timeout)
+		require.ErrorAs(t, err, new(*scheduler.Timeout))
 		require.ErrorContains(t, err, "pulling a: context deadline exceeded")
 		require.Equal(t, time.Minute+1, time.Since(begin))
 	})
@@ -251,8 +244,7 @@ func TestWalk_panics(t *testing.T) {
 
 func TestWalk_refuses(t *testing.T) {
 	nothing := func(context.Context, string) error { panic("called") }
-	var option *scheduler.OptionError
-	require.ErrorAs(t, scheduler.Walk[string](t.Context(), graph("a"), nil, nil), &option)
+	option := asError[*scheduler.OptionError](t, scheduler.Walk[string](t.Context(), graph("a"), nil, nil))
 	require.EqualError(t, option, "scheduler: fn: nil function")
 	require.ErrorAs(t, scheduler.Walk(t.Context(), nil, nothing, nil), &option)
 	require.ErrorAs(t, scheduler.Walk(t.Context(), graph("a"), nothing, &scheduler.GroupOptions[string]{Limit: -1}), &option)
@@ -261,8 +253,7 @@ func TestWalk_refuses(t *testing.T) {
 	err := scheduler.Run(t.Context(), scheduler.Func(func(ctx context.Context) error {
 		return scheduler.Walk(ctx, graph("a"), nothing, nil)
 	}), nil)
-	var nested *scheduler.NestedRunError
-	require.ErrorAs(t, err, &nested)
+	require.ErrorAs(t, err, new(*scheduler.NestedRunError))
 }
 
 // A walk inside a call of another one ends with it, and its errors come through.
@@ -363,40 +354,37 @@ func TestWalk_functions_that_do_not_return(t *testing.T) {
 			"panic":  func() { panicForTest(errOops) },
 			"Goexit": runtime.Goexit,
 		} {
-			t.Run(fmt.Sprint(name, " from ", from), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					ended, returned := false, false
-					var got any
-					walked := make(chan struct{})
-					go func() {
-						defer close(walked)
-						defer func() { got = recover() }()
-						_ = scheduler.Walk(t.Context(), graph("slow a b:a"), func(ctx context.Context, k string) error {
-							if k == "slow" {
-								<-ctx.Done()
-								sleep(time.Second)
-								ended = true
-							}
-							return nil
-						}, &scheduler.GroupOptions[string]{Observer: scheduler.ObserverFunc(func(tr scheduler.Record) {
-							if tr.Key() == "b" && tr.From == from {
-								leave()
-							}
-						})})
-						returned = true
-					}()
-					<-walked
-					require.False(t, returned)
-					require.True(t, ended, "the call that was under way has ended")
-					if name == "Goexit" {
-						require.Nil(t, got)
-						return
-					}
-					var p *scheduler.PanicError
-					require.ErrorAs(t, got.(error), &p)
-					require.Equal(t, errOops, p.Value)
-					require.Contains(t, string(p.Stack), "panicForTest")
-				})
+			inBubble(t, fmt.Sprint(name, " from ", from), func(t *testing.T) {
+				ended, returned := false, false
+				var got any
+				walked := make(chan struct{})
+				go func() {
+					defer close(walked)
+					defer func() { got = recover() }()
+					_ = scheduler.Walk(t.Context(), graph("slow a b:a"), func(ctx context.Context, k string) error {
+						if k == "slow" {
+							<-ctx.Done()
+							sleep(time.Second)
+							ended = true
+						}
+						return nil
+					}, &scheduler.GroupOptions[string]{Observer: scheduler.ObserverFunc(func(tr scheduler.Record) {
+						if tr.Key() == "b" && tr.From == from {
+							leave()
+						}
+					})})
+					returned = true
+				}()
+				<-walked
+				require.False(t, returned)
+				require.True(t, ended, "the call that was under way has ended")
+				if name == "Goexit" {
+					require.Nil(t, got)
+					return
+				}
+				p := asError[*scheduler.PanicError](t, got.(error))
+				require.Equal(t, errOops, p.Value)
+				require.Contains(t, string(p.Stack), "panicForTest")
 			})
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -698,46 +697,40 @@ func TestCall(t *testing.T) {
 		{"Goexit", func(context.Context) (string, error) { runtime.Goexit(); return "id", nil }, "", scheduler.ErrGoexit},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var value string
-				var came error
-				task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-					value, came = scheduler.Call(co, test.fn)
-					return nil
-				})
-				require.NoError(t, scheduler.Run(t.Context(), task, nil))
-				require.Equal(t, test.value, value)
-				require.Equal(t, test.err, came)
-			})
-		})
-	}
-	t.Run("panic", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-				_, err := scheduler.Call(co, func(context.Context) (int, error) { panic(errOops) })
-				return err
-			})
-			p := panicOf(t, func() { _ = scheduler.Run(t.Context(), task, nil) })
-			require.ErrorIs(t, p.(*scheduler.PanicError), errOops)
-		})
-	})
-	t.Run("value of a call that is closed", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		inBubble(t, test.name, func(t *testing.T) {
 			var value string
 			var came error
 			task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-				value, came = scheduler.Call(co, func(ctx context.Context) (string, error) {
-					<-ctx.Done()
-					return "half created", context.Cause(ctx)
-				})
-				return came
+				value, came = scheduler.Call(co, test.fn)
+				return nil
 			})
-			mustStep(t, t.Context(), task)
-			require.NoError(t, task.Close())
-			require.Equal(t, "half created", value)
-			require.ErrorIs(t, came, scheduler.ErrClosed)
+			require.NoError(t, scheduler.Run(t.Context(), task, nil))
+			require.Equal(t, test.value, value)
+			require.Equal(t, test.err, came)
 		})
+	}
+	inBubble(t, "panic", func(t *testing.T) {
+		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			_, err := scheduler.Call(co, func(context.Context) (int, error) { panic(errOops) })
+			return err
+		})
+		p := panicOf(t, func() { _ = scheduler.Run(t.Context(), task, nil) })
+		require.ErrorIs(t, p.(*scheduler.PanicError), errOops)
+	})
+	inBubble(t, "value of a call that is closed", func(t *testing.T) {
+		var value string
+		var came error
+		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			value, came = scheduler.Call(co, func(ctx context.Context) (string, error) {
+				<-ctx.Done()
+				return "half created", context.Cause(ctx)
+			})
+			return came
+		})
+		mustStep(t, t.Context(), task)
+		require.NoError(t, task.Close())
+		require.Equal(t, "half created", value)
+		require.ErrorIs(t, came, scheduler.ErrClosed)
 	})
 	t.Run("nil function", func(t *testing.T) {
 		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
@@ -758,34 +751,32 @@ func TestWrap_panic_in_the_answer_to_a_failed_close(t *testing.T) {
 		"close, then a Goexit": {step: forever, close: func() error { panic(errOops) }},
 	} {
 		goexit := strings.HasSuffix(name, "Goexit")
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { // which fails if a coroutine is left
-				var unwound []string
-				awaiting := func(name string, then func(co *scheduler.Coroutine) error) scheduler.Task {
-					return scheduler.Wrap(func(co *scheduler.Coroutine) error {
-						defer func() { unwound = append(unwound, name) }()
-						return then(co)
-					})
-				}
-				task := awaiting("outer", func(co *scheduler.Coroutine) error {
-					return co.Await(awaiting("inner", func(co *scheduler.Coroutine) error {
-						defer func() {
-							if goexit {
-								runtime.Goexit()
-							}
-						}()
-						_ = co.Await(&fakeTask{step: forever, close: func() error { return errOops }})
-						return co.Await(answer)
-					}))
+		inBubble(t, name, func(t *testing.T) { // which fails if a coroutine is left
+			var unwound []string
+			awaiting := func(name string, then func(co *scheduler.Coroutine) error) scheduler.Task {
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					defer func() { unwound = append(unwound, name) }()
+					return then(co)
 				})
-				mustStep(t, t.Context(), task)
-				returned, panicked := onGoroutine(func() { _ = task.Close() })
-				require.False(t, returned)
-				if !goexit { // which takes the place of the panic
-					require.Equal(t, errOops, panicked)
-				}
-				require.Equal(t, []string{"inner", "outer"}, unwound)
+			}
+			task := awaiting("outer", func(co *scheduler.Coroutine) error {
+				return co.Await(awaiting("inner", func(co *scheduler.Coroutine) error {
+					defer func() {
+						if goexit {
+							runtime.Goexit()
+						}
+					}()
+					_ = co.Await(&fakeTask{step: forever, close: func() error { return errOops }})
+					return co.Await(answer)
+				}))
 			})
+			mustStep(t, t.Context(), task)
+			returned, panicked := onGoroutine(func() { _ = task.Close() })
+			require.False(t, returned)
+			if !goexit { // which takes the place of the panic
+				require.Equal(t, errOops, panicked)
+			}
+			require.Equal(t, []string{"inner", "outer"}, unwound)
 		})
 	}
 }
@@ -1239,18 +1230,16 @@ func TestCoroutine_Stopping(t *testing.T) {
 		require.Equal(t, "stop oops", j.take())
 		require.NoError(t, task.Close())
 	})
-	t.Run("wakes who waits for it", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			begin := time.Now()
-			task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-				return co.Yield(scheduler.On(co.Stopping()).Or(scheduler.After(time.Hour)))
-			})
-			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errOops)
-			defer cancel()
-			err := scheduler.Run(ctx, task, &scheduler.RunnerOptions{Grace: time.Hour})
-			require.Equal(t, errOops, err)
-			require.Equal(t, time.Minute, time.Since(begin))
+	inBubble(t, "wakes who waits for it", func(t *testing.T) {
+		begin := time.Now()
+		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			return co.Yield(scheduler.On(co.Stopping()).Or(scheduler.After(time.Hour)))
 		})
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errOops)
+		defer cancel()
+		err := scheduler.Run(ctx, task, &scheduler.RunnerOptions{Grace: time.Hour})
+		require.Equal(t, errOops, err)
+		require.Equal(t, time.Minute, time.Since(begin))
 	})
 }
 
@@ -1281,10 +1270,9 @@ func TestCoroutine_StopCause(t *testing.T) {
 // is over before it begins, and a group in it starts nothing.
 func TestWrap_group_begun_after_the_close(t *testing.T) {
 	started := false
-	inner, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task {
+	inner := newGroup(t, "a", func(string) scheduler.Task {
 		return scheduler.Func(func(context.Context) error { started = true; return nil })
 	}, nil)
-	require.NoError(t, err)
 	bad := &fakeTask{yields: []scheduler.Yield{scheduler.Next, scheduler.Next}, close: func() error { return errBoom }}
 	task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
 		if err := co.Await(bad); !errors.Is(err, errBoom) {
@@ -1292,8 +1280,7 @@ func TestWrap_group_begun_after_the_close(t *testing.T) {
 		}
 		return co.Await(inner)
 	})
-	r := scheduler.NewTaskRunner(task, nil)
-	require.NoError(t, r.Start(t.Context(), 0))
+	r := startRunner(t, task, nil)
 	require.NoError(t, r.Cancel())
 	require.False(t, started)
 }
