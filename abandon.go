@@ -12,14 +12,11 @@ import (
 // can leave behind. The claims of its node are released, although the call may still
 // use what they stand for. What it returns later is dropped. A function that has not
 // begun by then is not called.
-//
-// Looking for stacks stops the process for a moment, so if many calls are left behind
-// one after the other, or there are very many goroutines, some have no Stack.
 type AbandonedError struct {
-	Path  string        // the path of its node; "" outside of a group
+	Path  string        // of its node
 	Task  string        // what [TaskDescription] calls the call
 	After time.Duration // since the notice, or, without one, the close
-	Stack []byte        // where its goroutine stood, as formatted by runtime.Stack; may be nil
+	Stack []byte        // where its goroutine stood, as formatted by runtime.Stack; nil if there are too many calls or goroutines to look
 
 	returned *atomic.Bool
 }

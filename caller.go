@@ -55,7 +55,7 @@ func (p *PendingCall) End() {
 	}
 }
 
-// Path returns the path of the call's node, or "" outside of a group.
+// Path returns the path of the call's node.
 func (p *PendingCall) Path() string {
 	if p.group == nil || p.node == noNode {
 		return ""

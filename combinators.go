@@ -48,8 +48,7 @@ func sideBySide(name string, tasks []Task, opts *GroupOptions[int], isOver func(
 // Sequence returns a [Task] that runs tasks one after the other until one fails, and
 // returns its error. After a stop of the run or the node it starts no further task
 // and ends with the notice; after a [*Timeout] it ends with the Timeout, even if the
-// current task finishes in its grace. If one of the tasks is nil, Sequence starts
-// none and fails with [ErrNilTask].
+// current task finishes in its grace.
 func Sequence(tasks ...Task) Task {
 	return &coroutine{Coroutine{is: isSequence, fn: func(co *Coroutine) error {
 		if i := slices.IndexFunc(tasks, isNil); i >= 0 {
@@ -79,8 +78,7 @@ func Sequence(tasks ...Task) Task {
 // cleanup does not run after a Close, since there is no step left for it: use a
 // roll-back by a [Snapshot]. At the end of the grace a task that ignores the notice
 // is closed, and cleanup with it: keep a part of the grace with [Reserve], or set
-// EndCalls. If either task is nil, Finally starts neither and fails with
-// [ErrNilTask].
+// EndCalls.
 func Finally(task, cleanup Task) Task {
 	return &coroutine{Coroutine{is: isFinally, fn: func(co *Coroutine) error {
 		switch {

@@ -53,7 +53,10 @@
 // [TaskRunner.Interrupt].
 //
 // The path of a node is the keys that lead to it from the outermost group, with slashes
-// between them: "site-a/server".
+// between them: "site-a/server". Outside of a group it is "".
+//
+// A time limit of 0 is none, and a negative one has passed at once. nil options are the
+// defaults.
 //
 // # Guarantees
 //
@@ -82,7 +85,8 @@
 //     coroutines and calls behind. Run does this by itself.
 //  4. Give a grace to tasks that need time to end.
 //  5. Pass no nil where something is required, and nothing negative where that has no
-//     meaning: functions without an error panic, with a sentence that says what is wrong.
+//     meaning: functions that return no error panic with a sentence that says what is
+//     wrong, many with an [*OptionError].
 //
 // # What blocks, and what runs task code
 //
@@ -122,13 +126,9 @@
 // a Kill in the grace of a Stop returns both.
 //
 // Tasks without a grace, and those whose grace has passed, are closed. The context of a
-// call lasts until then; with [RunnerOptions.EndCalls] it ends with the notice. A
-// Timeout of a runner or node, or another error that is thrown in, ends it at once where
-// no group is in between. A call that ignores its context only delays the end.
-//
-// In a [Snapshot] of an unfinished group, the nodes that succeeded are completed, and
-// the others that had started are started; a resume runs these again. After Drain every
-// node that had started has ended by itself.
+// call lasts until then; with [RunnerOptions.EndCalls] it ends with the notice. An error
+// that is thrown in ends it at once if no group is in between. A call that ignores its
+// context only delays the end.
 //
 // # What a notice does
 //

@@ -42,7 +42,8 @@ var (
 	// ErrDrained is the result of a group that was drained with nodes left to start.
 	ErrDrained = errors.New("scheduler: drained")
 
-	// ErrNilTask is the error where a Task is nil.
+	// ErrNilTask is the error of a node, an Await, or a combination that is given a
+	// nil Task. None of the tasks of the combination is started.
 	ErrNilTask = errors.New("scheduler: nil task")
 
 	// ErrAborted is the outcome of a runner whose task panicked or called

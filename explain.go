@@ -13,21 +13,21 @@ import (
 type Explanation[K comparable] struct {
 	Key   K
 	State State
-	Since int   // the round in which the node came to this state; 0 is before the first
+	Since int   // the round of its last change of state; 0 is before the first
 	Err   error // as [DependencyTaskGroup.Err] has it
 
 	// Of a pending node:
 	Requires []K         // what it requires and is not done, in key order
-	Claims   []ClaimWait // if it requires nothing: the claims that it waits for; of a running one in Claiming
+	Claims   []ClaimWait // what it waits for then, or, running, in Claiming
 	Limited  bool        // it waits for the group's Limit
 
 	// Of a running node:
 	Until    Yield        // what it waits for: rounds, a time, an event
-	Call     string       // if the event is the end of a call: what TaskDescription calls it, also of one that is closing
-	Deadline time.Time    // when its time or its grace is over; zero: it has none
+	Call     string       // the call whose end it waits for, as [TaskDescription] names it
+	Deadline time.Time    // the end of its time or grace; zero: it has none
 	Stopped  bool         // it was asked to end
-	Inside   fmt.Stringer // the group that it runs, if its task is one; or nil
-	Notes    Notes        // what it has said about itself; of one that has not succeeded also after its end
+	Inside   fmt.Stringer // the group that it runs, or nil
+	Notes    Notes        // also of one that has ended without success
 
 	more int // how many keys Requires lacks
 }

@@ -18,11 +18,10 @@ var ErrNotNeeded = errors.New("scheduler: not needed any more")
 // is none; tasks that have not started never do. What they fail with is not part of
 // the result.
 //
-// If none succeeds, the result is an [*ExceptionGroup] of the failures as
-// [*TaskError] with the number of the task as key, or [ErrSkip] if all tasks skipped
-// themselves. A timeout, a stop and a close reach all tasks, as in a group with
-// AggregateErrors. Without tasks First fails with an [*OptionError], and with a nil
-// Task among them with [ErrNilTask].
+// If none succeeds, the result is an [*ExceptionGroup] of the failures, or [ErrSkip]
+// if all tasks skipped themselves. A timeout, a stop and a close reach all tasks, as
+// in a group with AggregateErrors whose keys are the numbers of the tasks. Without
+// tasks First fails with an [*OptionError].
 func First(tasks ...Task) Task {
 	if len(tasks) == 0 {
 		return failing(&OptionError{Option: "First", Reason: "no tasks"})
@@ -100,7 +99,7 @@ func (f *first) decide(ctx context.Context, y Yield, err error) (Yield, error) {
 //
 // If task answers with another error, that is the result, and what task fails with
 // later is joined to the Timeout. The grace is that of the first step. Limits further
-// out stay in force. A limit of 0 is none, and a negative one has passed at once.
+// out stay in force.
 func WithTimeout(limit time.Duration, task Task) Task {
 	mustHaveTask(task, "WithTimeout")
 	r := NewTaskRunner(task, &RunnerOptions{Timeout: limit})

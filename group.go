@@ -37,9 +37,8 @@ type GroupOptions[K comparable] struct {
 	// in which a node fails.
 	GraceFor func(k K) time.Duration
 
-	// Timeout is the time limit of a node from its start. 0 means none; a negative
-	// limit has passed at once. The node fails with the [*Timeout], unless its task
-	// handles it: then the task's result is the node's.
+	// Timeout is the time limit of a node from its start. The node fails with the
+	// [*Timeout], unless its task handles it: then the task's result is the node's.
 	Timeout func(k K) time.Duration
 
 	// When decides whether a node starts. It is called once for each node, in key
@@ -143,10 +142,10 @@ type DependencyTaskGroup[K comparable] struct {
 }
 
 // NewDependencyTaskGroup returns a group for the nodes of deps as they are now. task
-// is called for a node when the node starts. nil options are the defaults. The error
-// is a [*CircularDependencyError] if deps has a cycle, and an [*OptionError] if deps
-// or task is nil or an option is invalid. It takes time in proportion to the graph,
-// and much less for a second group of the same graph and direction.
+// is called for a node when the node starts. The error is a
+// [*CircularDependencyError] if deps has a cycle, and an [*OptionError] if deps or
+// task is nil or an option is invalid. It takes time in proportion to the graph, and
+// much less for a second group of the same graph and direction.
 func NewDependencyTaskGroup[K comparable](
 	deps *Dependencies[K], task func(K) Task, opts *GroupOptions[K],
 ) (*DependencyTaskGroup[K], error) {
@@ -208,8 +207,7 @@ func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) {
 
 // Drain starts no more nodes and lets the running ones, and groups inside, finish. If
 // nodes are left, they stay pending, and [ErrDrained] is the group's result or joined
-// to it; [DependencyTaskGroup.Snapshot] has what a later group needs to continue. An
-// Observer may call Drain as well.
+// to it; [DependencyTaskGroup.Snapshot] has what a later group needs to continue.
 func (g *DependencyTaskGroup[K]) Drain() { g.in("scheduler: DependencyTaskGroup.Drain of nil").Drain() }
 
 // Close closes the running members in key order and ends the group. Those whose end
@@ -224,7 +222,7 @@ func (g *DependencyTaskGroup[K]) Close() error {
 	return g.engine.Close()
 }
 
-// BeginClose asks all running members to end, as [Closer] says.
+// BeginClose asks all running members to end: see [Closer].
 func (g *DependencyTaskGroup[K]) BeginClose() *Event {
 	if g == nil {
 		panic("scheduler: DependencyTaskGroup.BeginClose of nil")

@@ -39,8 +39,8 @@ type AddError struct {
 // Error names the node and the reason.
 func (e *AddError) Error() string { return fmt.Sprintf("scheduler: %v not added: %s", e.Key, e.Reason) }
 
-// Unwrap returns the notice or ErrClosed after a stop of the group, else the error
-// that this one is, or nil.
+// Unwrap returns the notice or ErrClosed after a stop of the group, else what the
+// error is, or nil.
 func (e *AddError) Unwrap() error {
 	if e.stop != nil {
 		return e.stop
@@ -106,8 +106,7 @@ func (g *DependencyTaskGroup[K]) Add(k K, required ...K) error {
 }
 
 // CloseInput ends a group with KeepOpen once all its nodes have ended: no more nodes
-// will be added. An Observer may call it as well. Called again, or without KeepOpen,
-// it does nothing.
+// will be added. Called again, or without KeepOpen, it does nothing.
 func (g *DependencyTaskGroup[K]) CloseInput() {
 	g.in("scheduler: DependencyTaskGroup.CloseInput of nil").closeInput()
 }

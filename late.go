@@ -23,7 +23,7 @@ type LateError struct {
 
 // LateCall is a call that returned late.
 type LateCall struct {
-	Path string        // the path of its node; "" outside of a group
+	Path string        // of its node
 	Task string        // what [TaskDescription] calls the call
 	Late time.Duration // since its context had ended
 }

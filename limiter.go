@@ -9,9 +9,9 @@ import (
 )
 
 // Limiter bounds how much of a resource is used at the same time, such as volumes
-// under creation, by the nodes of one or more groups that claim it with
-// [GroupOptions.Claims], and by tasks within nodes that claim it with [Claiming]. It
-// is safe for concurrent use by several runs.
+// under creation, by nodes that claim it with [GroupOptions.Claims], and by tasks
+// within nodes that claim it with [Claiming]. Several runs may share it. Any
+// goroutine may call its methods.
 //
 // Nodes whose claims cannot be met wait in line, without a goroutine. Claims on
 // several Limiters are acquired together or not at all. Capacity that a waiting node
@@ -24,10 +24,10 @@ import (
 // for its run: a run that nobody steps blocks those behind it.
 //
 // A node lends its claims to the nodes of a group that it runs, and to runs that its
-// calls start with their contexts, each for as long as it runs. Loans are served
-// before all nodes outside and queue only among themselves, so they cannot be blocked
-// by the line for what the node holds. A loan takes no Interval. Runs that share a
-// Limiter with an Interval must have the same Clock.
+// calls start with their contexts. Loans are served before all nodes outside and
+// queue only among themselves, so they cannot be blocked by the line for what the
+// node holds. A loan takes no Interval. Runs that share a Limiter with an Interval
+// must have the same Clock.
 type Limiter struct {
 	name  string
 	lines *claims.Limiter
@@ -41,8 +41,8 @@ type LimiterOptions struct {
 	Interval time.Duration // the time between two starts, times the weight of the first; 0 means none
 }
 
-// NewLimiter returns a Limiter. It panics with an [*OptionError] if an option is
-// negative or both bounds are zero.
+// NewLimiter returns a Limiter. It panics with an [*OptionError] if the options are
+// invalid.
 func NewLimiter(opts LimiterOptions) *Limiter {
 	switch {
 	case opts.Capacity < 0:
@@ -65,10 +65,10 @@ func (l *Limiter) String() string {
 	return l.name
 }
 
-// InUse returns how much is in use. Any goroutine may call it.
+// InUse returns how much is in use.
 func (l *Limiter) InUse() int { return l.must("InUse").InUse() }
 
-// Waiting returns the number of places in line. Any goroutine may call it.
+// Waiting returns the number of places in line.
 func (l *Limiter) Waiting() int { return l.must("Waiting").Waiting() }
 
 // must returns what NewLimiter has made, and panics without it.
@@ -81,8 +81,8 @@ func (l *Limiter) must(method string) *claims.Limiter {
 
 // SetCapacity changes how much may be in use at the same time, at once; 0 pauses.
 // What is in use stays in use, even above n. A claim above the capacity waits until
-// it rises; nothing is reserved for it, and it does not count as a deadlock. Any
-// goroutine may call SetCapacity. It panics with an [*OptionError] if n is negative.
+// it rises; nothing is reserved for it, and it does not count as a deadlock.
+// SetCapacity panics with an [*OptionError] if n is negative.
 func (l *Limiter) SetCapacity(n int) {
 	lines := l.must("SetCapacity")
 	if n < 0 {

@@ -57,11 +57,11 @@ func (r *TaskRunner) RunWith(ctx context.Context, timeout, wait time.Duration) e
 // RunToCompletion runs a started task to its end and returns its error. It blocks,
 // and sleeps while the task is parked. The first step comes at once. wait is the
 // longest pause between rounds; 0 stands for RunnerOptions.Wait. When ctx ends, the
-// runner is stopped with its cause; later steps get a context that has not ended.
+// runner is stopped with its cause; later steps get a context that has not ended. A
+// timeout that the task has handled is in Err only.
 //
-// A timeout that the task has handled is in Err only. The result is [ErrNotStarted],
-// an [*OptionError] for a negative wait, or a [*NestedRunError] inside a step of
-// another run, and nothing runs then.
+// Before any step, RunToCompletion returns [ErrNotStarted], an [*OptionError] for a
+// negative wait, or a [*NestedRunError] as Run does.
 func (r *TaskRunner) RunToCompletion(ctx context.Context, wait time.Duration) error {
 	r.must("RunToCompletion")
 	r.mustNotSleep("RunToCompletion")

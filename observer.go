@@ -8,7 +8,7 @@ import "context"
 //
 // Observe is called on the driving goroutine in the middle of a step, so it must be
 // quick. It must not step, throw into or close anything. It may call
-// [TaskRunner.Stop], [DependencyTaskGroup.Drain] and [DependencyTaskGroup.Snapshot].
+// [TaskRunner.Stop], and Drain, CloseInput and Snapshot of a group.
 //
 // An Observer is told of every group once, even if it is given to a group and to a
 // group around it, unless it cannot be compared, as an [ObserverFunc]. If it panics,

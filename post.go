@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// Post has f called on the goroutine that drives the runner, between two steps, and
-// returns at once. Any goroutine may call it, to ask a running group something, or to
-// call [DependencyTaskGroup.Drain] or [TaskRunner.Stop]. f must not block.
+// Post has f called on the goroutine that drives the runner, between two steps. Any
+// goroutine may call it, to ask a running group something, or to call
+// [DependencyTaskGroup.Drain] or [TaskRunner.Stop]. f must not block.
 //
 // A call of f is not a step: Run calls f even during its pause. Without Run, f is
 // called by the next Step, or by RunPosted. Functions are called in the order of

@@ -8,8 +8,7 @@ import (
 // Kind is what a [Record] reports.
 type Kind uint8
 
-// The kinds of records. A group begins with its first step and reports that as
-// its first record; its last one is GroupEnded, exactly once, however it ends.
+// The kinds of records.
 const (
 	// GroupBegun is the first record of a group, before its first round. The nodes
 	// that Completed names have succeeded already; each is reported with NodeChanged

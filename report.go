@@ -22,8 +22,7 @@ func (g *DependencyTaskGroup[K]) State(k K) State {
 	return g.engine.nodes.state(p)
 }
 
-// Started reports whether a node has been started. It is false for a node that
-// Completed named, and for an unknown key.
+// Started reports whether a node has been started; one that Completed named has not.
 func (g *DependencyTaskGroup[K]) Started(k K) bool {
 	g.must("scheduler: DependencyTaskGroup.Started of nil")
 	p, ok := g.plan.find(k)

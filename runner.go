@@ -16,10 +16,9 @@ import (
 //
 //	(*) ErrCancelled if it was cancelled before it was started
 //
-// It is for one goroutine at a time, its driver; any goroutine may call Interrupt,
-// Kill and Post. Methods that run the task's code panic if they overlap: a Step
-// inside a step of the same runner, or a Step or Cancel while another goroutine
-// drives it.
+// It is for one goroutine at a time, its driver, except for Interrupt, Kill and Post.
+// Methods that run the task's code panic if they overlap: a Step inside a step of the
+// same runner, or a Step or Cancel while another goroutine drives it.
 //
 // A step never waits for a task to end: a task with a call that has not returned is
 // asked to end, and the runner is due again when it can be closed without waiting.
@@ -71,8 +70,8 @@ type TaskRunner struct {
 	outer  atomic.Pointer[TaskRunner] // the outermost, if this one is inside it
 }
 
-// NewTaskRunner returns a runner for task. nil options are the defaults. It panics
-// with an [*OptionError] if task is nil or an option is invalid.
+// NewTaskRunner returns a runner for task. It panics with an [*OptionError] if task
+// is nil or an option is invalid.
 func NewTaskRunner(task Task, opts *RunnerOptions) *TaskRunner {
 	r := &TaskRunner{task: task, closeBy: never}
 	if opts != nil {
@@ -109,12 +108,11 @@ func (r *TaskRunner) grace() time.Duration {
 	return max(r.opts.Grace, 0)
 }
 
-// Start runs the task's first step. timeout is its time limit from now: 0 means none,
-// and a negative limit has passed at once, so that the task fails without running.
-// The end of ctx stops nothing: a loop that calls Step has to call Stop or Cancel
-// then. Start returns the task's error if it fails in its first step, and, without
-// any change, [ErrStarted] if the runner was started before and [ErrCancelled] if it
-// was cancelled before.
+// Start runs the task's first step. timeout is its time limit from now. The end of
+// ctx stops nothing: a loop that calls Step has to call Stop or Cancel then. Start
+// returns the task's error if it fails in its first step, and, without any change,
+// [ErrStarted] if the runner was started before and [ErrCancelled] if it was
+// cancelled before.
 func (r *TaskRunner) Start(ctx context.Context, timeout time.Duration) error {
 	r.must("Start")
 	r.RunPosted()
@@ -197,8 +195,8 @@ func (r *TaskRunner) offerTimeout(limit time.Duration) {
 }
 
 // Step steps the task if it is due, and reports whether it has ended, with its error.
-// It does not block. A call that comes too early does nothing. A runner that has
-// ended returns true and nil. Before Start the result is [ErrNotStarted].
+// A call that comes too early does nothing. A runner that has ended returns true and
+// nil. Before Start the result is [ErrNotStarted].
 //
 // When the task's time has passed, a [*Timeout] is thrown into it. If it continues,
 // it has its Grace; then it is closed, and Step returns the Timeout. Without a grace

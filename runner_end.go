@@ -22,9 +22,8 @@ const (
 // nil stands for [ErrCancelled], and of several causes the first counts. A runner
 // that was not started is cancelled; one that is closing its task ignores Stop.
 //
-// Stop returns at once and runs no task code. It is for the driving goroutine, and
-// panics on another one while Run sleeps: there end Run's context, or use Kill or
-// Post.
+// Stop is for the driving goroutine, and panics on another one while Run sleeps:
+// there end Run's context, or use Kill or Post.
 func (r *TaskRunner) Stop(cause error) {
 	r.must("Stop")
 	r.mustNotSleep("Stop")
@@ -64,10 +63,10 @@ func (r *TaskRunner) stop(cause error, deadline bool) {
 }
 
 // Kill has the task closed now, without notice or grace, by the goroutine that drives
-// the runner. It returns at once, and any goroutine may call it. The runner ends once
-// the last call has returned, with [ErrCancelled], joined with the cause of an
-// earlier Stop and with what the task fails with. One that was not started fails with
-// ErrCancelled when it is; one that has ended ignores Kill.
+// the runner. Any goroutine may call Kill. The runner ends once the last call has
+// returned, with [ErrCancelled], joined with the cause of an earlier Stop and with
+// what the task fails with. One that was not started fails with ErrCancelled when it
+// is; one that has ended ignores Kill.
 func (r *TaskRunner) Kill() {
 	r.must("Kill")
 	r.killed.Store(true)
@@ -77,8 +76,8 @@ func (r *TaskRunner) Kill() {
 // Cancel ends the runner now and returns the error of closing its task; failures of
 // nodes before are in Err only. It waits for calls that have not returned. A runner
 // that was not started can no longer be started; one that has ended ignores Cancel.
-// Cancel panics inside the task's own step, and on another goroutine while Run drives
-// the runner: use [TaskRunner.Kill] there.
+// Inside the task's own step, and on another goroutine while Run drives the runner,
+// it panics: use [TaskRunner.Kill] there.
 func (r *TaskRunner) Cancel() error {
 	r.must("Cancel")
 	r.enter("Cancel")

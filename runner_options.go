@@ -22,7 +22,7 @@ type RunnerOptions struct {
 	Name string
 
 	// Timeout is the time limit of the task from its start. Of two, this and that of
-	// Start, the earlier counts. A negative limit has passed at once.
+	// Start, the earlier counts.
 	Timeout time.Duration
 
 	// Wait is the longest pause between rounds.

@@ -20,8 +20,7 @@ type Snapshot[K comparable] struct {
 	Ignored []K `json:"ignored,omitempty"`
 }
 
-// Snapshot returns how far the group has come. An Observer may call it as well, to
-// store each change.
+// Snapshot returns how far the group has come.
 func (g *DependencyTaskGroup[K]) Snapshot() Snapshot[K] {
 	g.must("scheduler: DependencyTaskGroup.Snapshot of nil")
 	s := Snapshot[K]{Completed: []K{}, Started: []K{}}

@@ -79,8 +79,7 @@ func (t *subrun) ended(y Yield, err error) (Yield, error) {
 
 // AsTask is like [Subrun], except that the runner may have been started, and that the
 // task reports what Step reports: a runner that was cancelled, or whose task handled
-// a timeout, is a success. timeout is one more time limit, from the first step on; 0
-// is none.
+// a timeout, is a success. timeout is one more time limit, from the first step on.
 func (r *TaskRunner) AsTask(timeout time.Duration) Task {
 	r.must("AsTask")
 	return &runnerTask{r: r, timeout: timeout}

@@ -4,8 +4,8 @@ import "context"
 
 // Walk calls fn for each node of deps, once fn has returned nil for all nodes that it
 // requires, and concurrently where the graph allows it. It returns when all calls
-// have returned, however long they take, and no goroutine is left, except for calls
-// that Abandon has left behind.
+// have returned, however long they take, except for those that Abandon has left
+// behind.
 //
 // The first error of fn is the result, as a [*TaskError], unless AggregateErrors or
 // OnError say otherwise. No further calls are made then, and the contexts of the

@@ -20,7 +20,7 @@ type Watchdog struct {
 
 // StuckStep is a step that has not returned.
 type StuckStep struct {
-	Path string        // the path of its node; "" outside of a group
+	Path string        // of its node
 	For  time.Duration // since the last sign of life
 
 	// Stack is where the driving goroutine stands, as formatted by runtime.Stack, or

@@ -65,7 +65,7 @@ func At(t time.Time) Yield {
 }
 
 // On asks for a step as soon as one of the events is set, at once if one is set
-// already. It panics without an event.
+// already. It takes at least one event.
 func On(events ...*Event) Yield {
 	if len(events) == 0 {
 		panic("scheduler: On: no event")
