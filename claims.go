@@ -22,7 +22,7 @@ type claimQueue struct {
 
 	sets    map[claimSet]*class
 	unused  int                  // of the sets, those whose class nobody uses
-	classOf []*class             // of pending nodes, by position; nil: not asked yet
+	classOf []*class             // of pending nodes, by position; nil: not asked yet, or nothing is claimed
 	asked   []*class             // all that have asked for something
 	waiting int                  // classes with nodes that wait
 	again   []*class             // are to ask again
@@ -65,11 +65,11 @@ type class struct {
 	timed  bool                   // it is among those that wait for a time
 }
 
-// noClaims is the class of nodes that claim nothing.
-var noClaims = &class{}
-
 func (c *class) claimed() []Claim         { return c.claims }
 func (c *class) pathOf(node int32) string { return c.queue.host.pathOf(node) }
+
+// waits reports whether nodes wait for the turn of the class.
+func (c *class) waits() bool { return c.nodes.Len() > 0 && !c.open }
 
 // next returns the node that is the first to start of those that wait.
 func (c *class) next() string {
@@ -101,16 +101,10 @@ func (q *claimQueue) turn(t *claims.Ticket) {
 	q.host.wakeUp()
 }
 
-// classFor returns the class of a node, with the claims that ask returns if it is
-// the first time.
+// classFor returns the class of a node, of so many, with the claims that ask returns if
+// it is the first time, or nil if it claims nothing.
 func (q *claimQueue) classFor(p int32, nodes int, ask func(p int32) []Claim) (*class, error) {
-	if nodes > len(q.classOf) {
-		q.classOf = extended(q.classOf, nodes)
-	}
-	if q.sets == nil {
-		q.sets = map[claimSet]*class{}
-	}
-	if c := q.classOf[p]; c != nil {
+	if c := q.known(p); c != nil {
 		return c, nil
 	}
 	merged, err := mergeClaims("GroupOptions.Claims", ask(p))
@@ -118,7 +112,23 @@ func (q *claimQueue) classFor(p int32, nodes int, ask func(p int32) []Claim) (*c
 		return nil, err
 	}
 	q.dropUnused()
-	c := noClaims
+	c := q.classWith(merged)
+	if c == nil {
+		return nil, nil
+	}
+	q.use(c)
+	if int(p) >= len(q.classOf) {
+		q.classOf = extended(q.classOf, nodes)
+	}
+	q.classOf[p] = c
+	return c, nil
+}
+
+// classWith returns the class that has claims, or nil if there are none.
+func (q *claimQueue) classWith(merged []Claim) (c *class) {
+	if q.sets == nil {
+		q.sets = map[claimSet]*class{}
+	}
 	for i, claim := range merged {
 		set := claimSet{c, claim}
 		if c = q.sets[set]; c == nil {
@@ -128,21 +138,28 @@ func (q *claimQueue) classFor(p int32, nodes int, ask func(p int32) []Claim) (*c
 			q.use(set.before)
 		}
 	}
-	q.use(c)
-	q.classOf[p] = c
-	return c, nil
+	return c
 }
 
 // forget says that a node is no longer pending, or starts.
 func (q *claimQueue) forget(p int32) {
-	if int(p) < len(q.classOf) && q.classOf[p] != nil {
-		q.leaveUnused(q.classOf[p])
+	if c := q.known(p); c != nil {
+		q.leaveUnused(c)
 		q.classOf[p] = nil
 	}
 }
 
+// known returns the class of a pending node, or nil if it was not asked yet or claims
+// nothing.
+func (q *claimQueue) known(p int32) *class {
+	if int(p) >= len(q.classOf) {
+		return nil
+	}
+	return q.classOf[p]
+}
+
 func (q *claimQueue) use(c *class) {
-	if c == noClaims {
+	if c == nil {
 		return
 	}
 	if c.users == 0 {
@@ -152,7 +169,7 @@ func (q *claimQueue) use(c *class) {
 }
 
 func (q *claimQueue) leaveUnused(c *class) {
-	if c == noClaims {
+	if c == nil {
 		return
 	}
 	if c.users--; c.users == 0 {
@@ -181,10 +198,10 @@ func (q *claimQueue) dropUnused() {
 // ticketOf returns the place in line of a pending node that waits for nothing but
 // claims.
 func (q *claimQueue) ticketOf(p int32) *claims.Ticket {
-	if int(p) >= len(q.classOf) || q.classOf[p] == nil {
-		return nil
+	if c := q.known(p); c != nil {
+		return c.ticket
 	}
-	return q.classOf[p].ticket
+	return nil
 }
 
 // take gets what a node of a class claims, to be held by that node, and reports
@@ -230,10 +247,10 @@ func (q *claimQueue) close(c *class) {
 // withdraw takes a node, by position and rank, out of those that wait for claims, or
 // have their turn. Its class lets others go before it in line, if that was all.
 func (q *claimQueue) withdraw(p, rank int32) {
-	if q.classOf == nil || int(p) >= len(q.classOf) || q.classOf[p] == nil || q.classOf[p] == noClaims {
+	c := q.known(p)
+	if c == nil {
 		return
 	}
-	c := q.classOf[p]
 	waited := c.nodes.Remove(func(at int64, _ struct{}) bool { return at == int64(rank) })
 	if waited && c.nodes.Len() == 0 {
 		q.waiting--
@@ -280,13 +297,13 @@ func (q *claimQueue) serve(clock timeSource, add func(rank int32)) {
 	again := q.again
 	q.again = nil
 	for _, c := range again {
-		if c.nodes.Len() > 0 && !c.open && c.ticket.Ask() {
+		if c.waits() && c.ticket.Ask() {
 			q.open(c, clock, add)
 		}
 	}
 	if q.hasTurns.Load() {
 		for _, c := range q.takeTurns() {
-			if c.nodes.Len() > 0 && !c.open {
+			if c.waits() {
 				q.open(c, clock, add)
 			}
 		}
@@ -454,10 +471,10 @@ func (q *claimQueue) serveTimed(clock timeSource, add func(rank int32)) {
 	if q.timed.Len() == 0 {
 		return
 	}
-	for now := instantOf(clock); q.nextTime() <= now && q.timed.Len() > 0; {
-		_, c := q.timed.Pop()
+	now := instantOf(clock)
+	for c, ok := q.timed.PopUpTo(now); ok; c, ok = q.timed.PopUpTo(now) {
 		c.timed = false
-		if c.nodes.Len() > 0 && !c.open {
+		if c.waits() {
 			q.open(c, clock, add)
 		}
 	}

@@ -158,6 +158,139 @@ func TestClaims_of_an_Interval_of_a_skipped_node(t *testing.T) {
 	}
 }
 
+// A node that is skipped in the very pass in which its turn has come, or that of
+// another one with the same claims, changes nothing for the others: the next of them
+// has the turn, or else the next in line.
+func TestClaims_of_nodes_that_are_skipped_when_their_turn_has_come(t *testing.T) {
+	for skipped, started := range map[string]string{
+		"": "x", "x": "y", "y": "x", "x y": "z", "y x": "z", "z": "x", "x z": "y",
+	} {
+		t.Run(skipped, func(t *testing.T) {
+			l, m := limiter(1), limiter(1)
+			var g *scheduler.DependencyTaskGroup[string]
+			g = newGroup(t, "holder skipper:holder x y z", func(k string) scheduler.Task {
+				if k != "skipper" {
+					return scheduler.Pause(scheduler.Next)
+				}
+				return scheduler.Func(func(context.Context) error {
+					for k := range strings.FieldsSeq(skipped) {
+						require.True(t, g.SkipNode(k, nil))
+					}
+					return nil
+				})
+			}, &scheduler.GroupOptions[string]{Claims: byKey(map[string][]scheduler.Claim{
+				"holder": unit(l), "x": unit(l), "y": unit(l), "z": append(unit(l), unit(m)...),
+			})})
+			for range 2 {
+				mustStep(t, t.Context(), g)
+			}
+			for _, k := range []string{"x", "y", "z"} {
+				require.Equal(t, k == started, g.Started(k), k)
+			}
+			require.NoError(t, scheduler.Run(t.Context(), g, alone()))
+			for _, k := range []string{"x", "y", "z"} {
+				require.Equal(t, !strings.Contains(skipped, k), g.Started(k), k)
+			}
+			require.Zero(t, l.InUse()+l.Waiting()+m.InUse()+m.Waiting())
+		})
+	}
+}
+
+// Nodes that were skipped while they waited, or had their turn, neither hide that those
+// left wait for ever nor count as waiting themselves.
+func TestClaims_deadlock_after_nodes_were_skipped(t *testing.T) {
+	for skipped, waiting := range map[string]string{
+		"": "b c", "x": "b c", "x y": "b c", "b": "c", "c": "b", "x b": "c", "b c": "", "x b c": "", "x y b c": "",
+	} {
+		t.Run(skipped, func(t *testing.T) {
+			l, m := limiter(1), limiter(1)
+			var g *scheduler.DependencyTaskGroup[string]
+			g = newGroup(t, "service busy holder skipper:holder x y b c", func(k string) scheduler.Task {
+				switch k {
+				case "service":
+					return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+						co.Ready()
+						return co.Yield(scheduler.On(new(scheduler.Event)))
+					})
+				case "busy":
+					return scheduler.Pause(scheduler.After(time.Second))
+				case "skipper":
+					return scheduler.Func(func(context.Context) error {
+						for k := range strings.FieldsSeq(skipped) {
+							require.True(t, g.SkipNode(k, nil))
+						}
+						return nil
+					})
+				}
+				return scheduler.Pause(scheduler.Next)
+			}, &scheduler.GroupOptions[string]{KeepOpen: true, Claims: byKey(map[string][]scheduler.Claim{
+				"service": unit(m), "holder": unit(l), "x": unit(l), "y": unit(l), "b": unit(m), "c": unit(m),
+			})})
+			clock := newClock()
+			ctx := scheduler.WithClock(t.Context(), clock)
+			var err error
+			for range 20 {
+				if _, err = g.Step(ctx); err != nil {
+					break
+				}
+				clock.Advance(time.Second)
+			}
+			require.Equal(t, scheduler.StateSucceeded, g.State("busy"))
+			if waiting == "" {
+				require.NoError(t, err)
+				require.Equal(t, scheduler.StateReady, g.State("service"))
+				g.CloseInput()
+				mustStep(t, ctx, g)
+				require.Equal(t, scheduler.StateSucceeded, g.State("service"))
+				return
+			}
+			first, _, _ := strings.Cut(waiting, " ")
+			deadlock := asError[*scheduler.DeadlockError](t, err)
+			require.Len(t, deadlock.Waits, 1)
+			require.Equal(t, first, deadlock.Waits[0].Node)
+		})
+	}
+}
+
+// A turn that comes while a later node with the same claims is looked at is not that
+// node's.
+func TestClaims_of_a_turn_that_comes_while_another_node_asks(t *testing.T) {
+	l := limiter(1)
+	holder := claiming(t, "holder", map[string][]scheduler.Claim{"holder": unit(l)}, hours)
+	mustStep(t, t.Context(), holder)
+	g := newGroup(t, "x y", hours, &scheduler.GroupOptions[string]{Claims: func(k string) []scheduler.Claim {
+		if k == "y" {
+			require.NoError(t, holder.Close())
+		}
+		return unit(l)
+	}})
+	for range 2 {
+		mustStep(t, t.Context(), g)
+		require.False(t, g.Started("y"))
+	}
+	require.True(t, g.Started("x"))
+	require.NoError(t, g.Close())
+}
+
+// Nobody asks in place of a node that was skipped while its group was full.
+func TestClaims_of_a_node_that_is_skipped_in_a_full_group(t *testing.T) {
+	l := limiter(1)
+	holder := claiming(t, "holder", map[string][]scheduler.Claim{"holder": unit(l)}, hours)
+	mustStep(t, t.Context(), holder)
+	g := newGroup(t, "x y z", func(string) scheduler.Task { return scheduler.Pause(scheduler.Rounds(2)) },
+		&scheduler.GroupOptions[string]{Limit: 1, Claims: byKey(map[string][]scheduler.Claim{"x": unit(l), "y": unit(l)})})
+	mustStep(t, t.Context(), g)
+	require.Equal(t, 1, l.Waiting())
+	require.NoError(t, holder.Close())
+	for !g.Started("x") {
+		mustStep(t, t.Context(), g)
+	}
+	require.True(t, g.SkipNode("y", nil))
+	require.NoError(t, scheduler.Run(t.Context(), g, alone()))
+	require.Equal(t, scheduler.StateSkipped, g.State("y"))
+	require.Zero(t, l.InUse()+l.Waiting())
+}
+
 // A node may claim very many Limiters, some of them twice.
 func TestClaims_on_very_many(t *testing.T) {
 	var all []scheduler.Claim
@@ -917,6 +1050,39 @@ func TestLimiter_SetCapacity(t *testing.T) {
 		require.EqualValues(t, 4, most.Load())
 	})
 	require.PanicsWithError(t, "scheduler: Limiter.SetCapacity: negative number -1", func() { limiter(1).SetCapacity(-1) })
+}
+
+// Nodes keep their order in line when a capacity changes twice between two steps.
+func TestLimiter_SetCapacity_twice_between_two_steps(t *testing.T) {
+	l, m := limiter(1), limiter(1)
+	holder := claiming(t, "holder", map[string][]scheduler.Claim{"holder": unit(l)}, hours)
+	g := newGroup(t, "first x last:first y", func(k string) scheduler.Task {
+		if k == "first" {
+			return scheduler.Pause(scheduler.Next)
+		}
+		return hours(k)
+	}, &scheduler.GroupOptions[string]{Claims: byKey(map[string][]scheduler.Claim{
+		"x": unit(l), "y": unit(l), "last": append(unit(l), unit(m)...),
+	})})
+	started := func() (keys []string) {
+		for _, k := range []string{"x", "y", "last"} {
+			if g.Started(k) {
+				keys = append(keys, k)
+			}
+		}
+		return keys
+	}
+	mustStep(t, t.Context(), holder)
+	mustStep(t, t.Context(), g)
+	require.Empty(t, started())
+	l.SetCapacity(1)
+	l.SetCapacity(2)
+	mustStep(t, t.Context(), g)
+	require.Equal(t, []string{"x"}, started())
+	require.NoError(t, holder.Close())
+	mustStep(t, t.Context(), g)
+	require.Equal(t, []string{"x", "y"}, started())
+	require.NoError(t, g.Close())
 }
 
 // A claim above a lowered capacity waits, and lets others pass. When there is

@@ -68,9 +68,7 @@ type alarm struct {
 	calls sync.WaitGroup // of the timer's function
 }
 
-// signal ends the wait, or the next one. It is for any goroutine.
-//
-// newAlarm returns that of a run in ctx.
+// newAlarm returns the alarm of a run in ctx.
 //
 //workflowcheck:ignore (Temporal's linter: a run in a workflow has a loop of its own)
 func newAlarm(ctx context.Context) *alarm {
@@ -78,7 +76,7 @@ func newAlarm(ctx context.Context) *alarm {
 	return &alarm{limit: limit, wake: make(chan struct{}, 1)}
 }
 
-// signal has the loop of a run look at once.
+// signal ends the wait, or the next one. Any goroutine may call it.
 //
 //workflowcheck:ignore (Temporal's linter: a run in a workflow has a loop of its own)
 func (a *alarm) signal() {

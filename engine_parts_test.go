@@ -510,7 +510,7 @@ func TestClaimQueue_drops_what_nobody_uses(t *testing.T) {
 		}
 		unused := 0
 		for set, c := range q.sets {
-			require.True(t, set.before == noClaims || set.before.users > 0, "what a class builds on is used")
+			require.True(t, set.before == nil || set.before.users > 0, "what a class builds on is used")
 			if c.users == 0 {
 				unused++
 			}
@@ -520,6 +520,23 @@ func TestClaimQueue_drops_what_nobody_uses(t *testing.T) {
 	}
 	// Two for each pending node, and as many or 64 that nobody uses.
 	require.LessOrEqual(t, most, 140)
+}
+
+// Nodes that start one after the other share a class, even if nobody uses it between.
+func TestClaimQueue_nodes_in_turn_share_a_class(t *testing.T) {
+	t.Parallel()
+	ask := func(int32) []Claim { return []Claim{{Limiter: NewLimiter(LimiterOptions{Capacity: 1}), Weight: 1}} }
+	same := ask(0)
+	var q claimQueue
+	first, err := q.classFor(0, 2, func(int32) []Claim { return same })
+	require.NoError(t, err)
+	q.forget(0)
+	other, err := q.classFor(0, 2, ask)
+	require.NoError(t, err)
+	require.NotSame(t, first, other)
+	second, err := q.classFor(1, 2, func(int32) []Claim { return same })
+	require.NoError(t, err)
+	require.Same(t, first, second)
 }
 
 // A call that has returned is not left behind, also if that was about to be done.

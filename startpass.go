@@ -270,7 +270,7 @@ func (g *engine) claim(ctx context.Context, p, rank int32) bool {
 		g.handle(ctx, p, nil, err)
 		return false
 	}
-	return c == noClaims || g.claims.take(c, p, rank, g.clock)
+	return c == nil || g.claims.take(c, p, rank, g.clock)
 }
 
 // serveClaims makes those ready that have got what they wait for. It returns the

@@ -47,6 +47,16 @@ func (h *Heap[V]) Pop() (key int64, value V) {
 	}
 }
 
+// PopUpTo takes the value of the smallest key out, unless that is above most or there is
+// none.
+func (h *Heap[V]) PopUpTo(most int64) (value V, ok bool) {
+	if len(h.entries) == 0 || h.entries[0].key > most {
+		return value, false
+	}
+	_, value = h.Pop()
+	return value, true
+}
+
 // Remove takes out what matches, in time in proportion to the number of values, and
 // reports whether there was something.
 func (h *Heap[V]) Remove(match func(key int64, value V) bool) bool {

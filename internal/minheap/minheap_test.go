@@ -26,6 +26,14 @@ func TestHeap_model(t *testing.T) {
 				removed := h.Remove(func(k, v int64) bool { return is(k) && v == -k })
 				require.Equal(t, slices.ContainsFunc(plain, is), removed, "seed %d", seed)
 				plain = slices.DeleteFunc(plain, is)
+			} else if rng.IntN(4) == 0 {
+				most := rng.Int64N(50)
+				value, ok := h.PopUpTo(most)
+				require.Equal(t, len(plain) > 0 && plain[0] <= most, ok, "seed %d", seed)
+				if ok {
+					require.Equal(t, -plain[0], value)
+					plain = plain[1:]
+				}
 			} else if rng.IntN(5) < 3 || len(plain) == 0 {
 				key := rng.Int64N(50)
 				h.Push(key, -key)
