@@ -6,6 +6,7 @@ require (
 	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/compose-spec/compose-go/v2 v2.16.2
 	github.com/dlclark/regexp2 v1.12.0
+	github.com/gofrs/flock v0.13.0
 	github.com/steptask/scheduler v0.1.0
 	github.com/steptask/scheduler/inspect v0.1.0
 	github.com/steptask/scheduler/journal v0.1.0

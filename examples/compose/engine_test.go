@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -23,7 +24,6 @@ import (
 //	serve 3            runs until it is told to end, and then for 3 seconds
 //	deaf               runs until it is killed
 //	exit 2 1           ends after 2 seconds, with status 1
-//	lives 2 3 0        its process ends after 2 seconds, the next one after 3, and then one serves
 //	missing            cannot be started
 //	from 4             is healthy from second 4 on
 //	hang               never answers
@@ -31,7 +31,6 @@ type play struct {
 	mu    sync.Mutex
 	began time.Time
 	lines []line
-	lives map[string]int
 }
 
 type line struct {
@@ -57,55 +56,45 @@ func (p *play) story() string {
 	return strings.TrimPrefix(s.String(), ", ")
 }
 
-func (p *play) exec(ctx context.Context, c Command) error {
-	n := make([]int, 9)
-	for i, arg := range c.Args[1:] {
-		_, _ = fmt.Sscan(arg, &n[i])
-	}
-	var name string
-	if len(c.Env) > 0 {
-		name = strings.TrimPrefix(c.Env[0], "NAME=")
+// exec is an Exec. The environment of a command ends with the name of its service.
+func (p *play) exec(ctx context.Context, cmd *exec.Cmd, running func()) error {
+	name := strings.TrimPrefix(cmd.Env[len(cmd.Env)-1], "NAME=")
+	n := make([]int, 2)
+	for i, word := range cmd.Args[1:] {
+		_, _ = fmt.Sscan(word, &n[i])
 	}
 	start := func() {
-		c.Started()
+		running()
 		p.say("%s starts", name)
 	}
-	switch c.Args[0] {
+	switch cmd.Args[0] {
 	case "from":
 		if time.Since(p.began) < seconds(n[0]) {
-			return fmt.Errorf("exit status 1")
+			return errors.New("exit status 1")
 		}
 		return nil
 	case "hang":
 		<-ctx.Done()
-		return context.Cause(ctx)
-	case "missing":
-		return errors.New("no such program")
+		return errors.New("signal: killed")
 	case "deaf":
 		start()
 		<-ctx.Done()
 	case "exit":
 		start()
 		return p.until(ctx, name, time.After(seconds(n[0])), n[1])
-	case "lives":
-		start()
-		p.mu.Lock()
-		life := p.lives[name]
-		p.lives[name]++
-		p.mu.Unlock()
-		if n[life] > 0 {
-			return p.until(ctx, name, time.After(seconds(n[life])), 1)
-		}
-		return p.until(ctx, name, nil, 0)
 	case "serve":
 		start()
 		if err := p.until(ctx, name, nil, 0); err != nil {
 			return err
 		}
-		if wait(ctx, seconds(n[0])) == nil {
+		select {
+		case <-time.After(seconds(n[0])):
 			p.say("%s down", name)
 			return errors.New("exit status 143")
+		case <-ctx.Done():
 		}
+	default:
+		return errors.New("no such program")
 	}
 	p.say("%s killed", name)
 	return errors.New("signal: killed")
@@ -130,14 +119,6 @@ func (p *play) until(ctx context.Context, name string, ends <-chan time.Time, st
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
-	return context.Cause(ctx)
-}
-
 // perform runs a project and returns what happened and the result. signals are when
 // signals come, a millisecond after these seconds.
 func perform(t *testing.T, text string, signals ...int) (string, error) {
@@ -146,14 +127,14 @@ func perform(t *testing.T, text string, signals ...int) (string, error) {
 		story  string
 		result error
 	)
-	project, err := parsed(t, text)
+	project, err := loaded(t, text)
 	require.NoError(t, err)
-	for name, s := range project {
-		s.Env = []string{"NAME=" + name}
+	for name, s := range project.Services {
+		s.Environment["NAME"] = &name
 	}
 	synctest.Test(t, func(t *testing.T) {
-		p := &play{began: time.Now(), lives: map[string]int{}}
-		e, err := New(project, Options{Exec: p.exec, Print: func(string, string) {}})
+		p := &play{began: time.Now()}
+		e, err := New(project, p.exec, nil)
 		require.NoError(t, err)
 		channel := make(chan os.Signal, 2)
 		for _, at := range signals {
@@ -217,19 +198,19 @@ func TestEngine(t *testing.T) {
 			services: `
   db:
     command: serve
-    healthcheck: {test: [CMD, from, "20"], interval: 4s, retries: 2, start_period: 11s, start_interval: 1s}
+    healthcheck: {test: [CMD, from, "20"], interval: 4s, retries: 2, start_period: 12s}
   web: {command: serve, depends_on: {db: {condition: service_healthy}}}`,
-			story: "0s db starts, 15s db down, 15s db told",
-			err:   "1 task failed:\n- db healthy: unhealthy: exit status 1",
+			story: "0s db starts, 16s db down, 16s db told",
+			err:   "2 tasks failed:\n- db healthy: exit status 1\n- web cannot start without db healthy",
 		},
 		"healthy just in time": {
 			services: `
   db:
     command: serve
-    healthcheck: {test: [CMD, from, "15"], interval: 4s, retries: 2, start_period: 11s, start_interval: 1s}
+    healthcheck: {test: [CMD, from, "15"], interval: 4s, retries: 2, start_period: 12s}
   web: {command: serve, depends_on: {db: {condition: service_healthy}}}`,
 			signals: []int{30},
-			story:   "0s db starts, 15s web starts, 30.001s db down, 30.001s db told, 30.001s web down, 30.001s web told",
+			story:   "0s db starts, 16s web starts, 30.001s db down, 30.001s db told, 30.001s web down, 30.001s web told",
 		},
 		"a health check has its timeout, and a service that cannot start ends all": {
 			services: `
@@ -239,7 +220,7 @@ func TestEngine(t *testing.T) {
   log: {command: serve 1}
   web: {command: serve, depends_on: {db: {condition: service_healthy}}}`,
 			story: "0s db starts, 0s log starts, 6s db told, 6s log told, 7s log down, 9s db down",
-			err:   "db healthy: unhealthy: ",
+			err:   "2 tasks failed:\n- db healthy: timed out after 2s\n- web cannot start without db healthy",
 		},
 		"what has ended is never healthy": {
 			services: `
@@ -248,7 +229,15 @@ func TestEngine(t *testing.T) {
     healthcheck: {test: [CMD, from, "99"], interval: 10s}
   web: {command: serve, depends_on: {db: {condition: service_healthy}}}`,
 			story: "0s db starts, 3s db ends",
-			err:   "1 task failed:\n- db healthy: it has ended before it was healthy",
+			err:   "2 tasks failed:\n- db healthy: it has ended before it was healthy\n- web cannot start without db healthy",
+		},
+		"one needs a job to run, another one that it has completed": {
+			services: `
+  job: {command: exit 3 0}
+  log: {command: serve, depends_on: [job]}
+  web: {command: serve, depends_on: {job: {condition: service_completed_successfully}}}`,
+			signals: []int{9},
+			story:   "0s job starts, 0s log starts, 3s job ends, 3s web starts, 9.001s log down, 9.001s log told, 9.001s web down, 9.001s web told",
 		},
 		"a job that fails is not completed": {
 			services: `
@@ -256,7 +245,7 @@ func TestEngine(t *testing.T) {
   web: {command: serve, depends_on: {job: {condition: service_completed_successfully}}}
   log: {command: serve}`,
 			story: "0s job starts, 0s log starts, 3s job ends, 3s log down, 3s log told",
-			err:   "job: exit status 7",
+			err:   "2 tasks failed:\n- job: exit status 7\n- web cannot start without job completed",
 		},
 		"optional dependencies": {
 			services: `
@@ -272,7 +261,7 @@ func TestEngine(t *testing.T) {
       nowhere: {condition: service_healthy, required: false}`,
 			signals: []int{9},
 			story:   "0s bad starts, 0s job starts, 3s job ends, 4s web starts, 9.001s bad down, 9.001s bad told, 9.001s web down, 9.001s web told",
-			err:     "1 task failed:\n- job: exit status 7",
+			err:     "3 tasks failed:\n- job: exit status 7\n- bad healthy: exit status 1\n- stopped",
 		},
 		"a service dies while others use it": {
 			services: `
@@ -280,45 +269,7 @@ func TestEngine(t *testing.T) {
   web: {command: serve 1, depends_on: [db]}`,
 			signals: []int{20},
 			story:   "0s db starts, 0s web starts, 5s db ends, 20.001s web told, 21.001s web down",
-			err:     "1 task failed:\n- db: exit status 1",
-		},
-		"one that is always started again": {
-			services: `
-  db:  {command: lives 2 2 2 20 2 0, restart: always}
-  web: {command: serve, depends_on: [db]}`,
-			signals: []int{60},
-			story: "0s db starts, 0s web starts, 2s db ends, 2.1s db starts, 4.1s db ends, 4.3s db starts, 6.3s db ends, 6.7s db starts, " +
-				"26.7s db ends, 26.8s db starts, 28.8s db ends, 29s db starts, 60.001s db told, 60.001s web down, 60.001s web told",
-		},
-		"one that has ended well, and is always started again": {
-			services: `
-  db: {command: exit 2 0, restart: unless-stopped}`,
-			signals: []int{3},
-			story:   "0s db starts, 2s db ends, 2.1s db starts, 3.001s db told",
-		},
-		"one that is started again after failures, so many times": {
-			services: `
-  db: {command: exit 1 3, restart: "on-failure:2"}`,
-			story: "0s db starts, 1s db ends, 1.1s db starts, 2.1s db ends, 2.3s db starts, 3.3s db ends",
-			err:   "1 task failed:\n- db: exit status 3",
-		},
-		"it is healthy after it was started again": {
-			services: `
-  db:
-    command: lives 3 0
-    restart: on-failure
-    healthcheck: {test: [CMD, from, "7"], interval: 2s, retries: 3}
-  web: {command: serve, depends_on: {db: {condition: service_healthy}}}`,
-			signals: []int{20},
-			story:   "0s db starts, 3s db ends, 3.1s db starts, 8s web starts, 20.001s db told, 20.001s web down, 20.001s web told",
-		},
-		"one that is told to end in the pause before it is started again": {
-			services: `
-  db:  {command: lives 2 2 2 2 2 2 2, restart: on-failure}
-  web: {command: serve 1, depends_on: [db]}`,
-			signals: []int{15},
-			story: "0s db starts, 0s web starts, 2s db ends, 2.1s db starts, 4.1s db ends, 4.3s db starts, 6.3s db ends, 6.7s db starts, " +
-				"8.7s db ends, 9.5s db starts, 11.5s db ends, 13.1s db starts, 15.001s web told, 15.1s db ends, 16.001s web down",
+			err:     "2 tasks failed:\n- db: exit status 1\n- stopped",
 		},
 		"each has its stop_grace_period, and then is killed": {
 			services: `
@@ -347,19 +298,13 @@ func TestEngine(t *testing.T) {
   web: {command: serve 5, depends_on: [db]}`,
 			signals: []int{5, 8},
 			story:   "0s db starts, 0s web starts, 5.001s web told, 8.001s db killed, 8.001s web killed",
-			err:     "killed",
-		},
-		"a signal that comes twice at once is one": {
-			services: `
-  db: {command: serve 5}`,
-			signals: []int{5, 5},
-			story:   "0s db starts, 5.001s db told, 10.001s db down",
+			err:     "scheduler: cancelled",
 		},
 		"a program that is not there": {
 			services: `
   db:  {command: missing}
   web: {command: serve, depends_on: [db]}`,
-			err: "1 task failed:\n- db: no such program",
+			err: "2 tasks failed:\n- db: no such program\n- web cannot start without db",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -368,7 +313,7 @@ func TestEngine(t *testing.T) {
 			if test.err == "" {
 				require.NoError(t, err)
 			} else {
-				require.ErrorContains(t, err, test.err)
+				require.EqualError(t, err, test.err)
 			}
 		})
 	}
@@ -376,18 +321,18 @@ func TestEngine(t *testing.T) {
 
 // Stopped before it runs, nothing starts.
 func TestEngine_stopped_before(t *testing.T) {
-	project, err := parsed(t, "services: {db: {command: serve}, web: {command: serve, depends_on: [db]}}")
+	project, err := loaded(t, "services: {db: {command: serve}, web: {command: serve, depends_on: [db]}}")
 	require.NoError(t, err)
-	e, err := New(project, Options{})
+	e, err := New(project, nil, nil)
 	require.NoError(t, err)
 	e.Stop()
-	require.NoError(t, e.Run(t.Context()))
+	require.NoError(t, e.Run())
 }
 
 func TestEngine_cycle(t *testing.T) {
-	project, err := parsed(t, "services: {a: {command: x, depends_on: [b]}, b: {command: x, depends_on: {a: {condition: service_completed_successfully}}}}")
+	project, err := loaded(t, "services: {a: {command: x, depends_on: [b]}, b: {command: x, depends_on: {a: {condition: service_completed_successfully}}}}")
 	require.NoError(t, err)
-	_, err = New(project, Options{})
+	_, err = New(project, nil, nil)
 	var cycle *scheduler.CircularDependencyError[node]
 	require.ErrorAs(t, err, &cycle)
 	require.ErrorContains(t, err, "a completed")

@@ -5,12 +5,9 @@ package main
 import (
 	"context"
 	"errors"
+	"os/exec"
 )
 
-var errUnix = errors.New("processes can be run on Unix systems only")
-
-func execute(context.Context, Command) error { return errUnix }
-
-func takeLock(string) (func() error, error) { return nil, errUnix }
-
-func down(string) error { return errUnix }
+func runProcess(context.Context, *exec.Cmd, func()) error {
+	return errors.New("processes can be run on Unix systems only")
+}

@@ -105,7 +105,7 @@ func pids(t *testing.T, dir string) (list []int) {
 	return list
 }
 
-// requireNoOrphans: none of the processes is left, and no file.
+// requireNoOrphans: none of the processes is left.
 func requireNoOrphans(t *testing.T, dir string, count int) {
 	t.Helper()
 	list := pids(t, dir)
@@ -113,7 +113,6 @@ func requireNoOrphans(t *testing.T, dir string, count int) {
 	for _, pid := range list {
 		soon(t, func() bool { return !runs(pid) }) // init may not have buried it yet
 	}
-	require.Empty(t, read(dir, "compose.yaml.lock"))
 }
 
 // runs reports whether there is a process: a zombie has ended.
@@ -173,81 +172,58 @@ func TestUp_killed(t *testing.T) {
 	soon(t, func() bool { return read(dir, "story") == storyUp })
 	require.NoError(t, up.cmd.Process.Signal(os.Interrupt))
 	soon(t, func() bool { return read(dir, "story") == storyUp+"deaf told\n" })
-	tick := time.NewTicker(10 * time.Millisecond) // too early it is the same signal
-	defer tick.Stop()
-	ended := make(chan error, 1)
-	go func() { ended <- up.end() }()
-	for running := true; running; {
-		select {
-		case <-tick.C:
-			_ = up.cmd.Process.Signal(os.Interrupt)
-		case err := <-ended:
-			require.Error(t, err)
-			running = false
-		case <-t.Context().Done():
-			return
-		}
-	}
-	require.True(t, strings.HasSuffix(up.out.String(), "killed\n"), up.out.String())
+	require.NoError(t, up.cmd.Process.Signal(os.Interrupt))
+	require.Error(t, up.end())
+	require.True(t, strings.HasSuffix(up.out.String(), "scheduler: cancelled\n"), up.out.String())
 	require.Equal(t, storyUp+"deaf told\n", read(dir, "story"))
 	requireNoOrphans(t, dir, 5)
 }
 
-// After up was killed, down says what it cannot do.
-func TestDown_after_a_kill(t *testing.T) {
+// What a command leaves behind is killed, and holds nothing up.
+func TestRunProcess(t *testing.T) {
 	t.Parallel()
-	dir := shopIn(t)
-	up := start(t, dir, "up")
-	soon(t, func() bool { return read(dir, "story") == storyUp })
-	require.NoError(t, up.cmd.Process.Kill())
-	require.Error(t, up.end())
-	down := start(t, dir, "down")
-	require.Error(t, down.end())
-	require.Equal(t, "the services are not up: the process that ran it is gone, and what it had started may be left\n", down.out.String())
-}
-
-// What a command prints is shown line by line, and what it leaves behind is killed.
-func TestExecute(t *testing.T) {
-	t.Parallel()
-	var lines []string
-	started := 0
-	command := func(script string) Command {
-		lines = nil
-		return Command{
-			Args: []string{"sh", "-c", script}, Env: []string{"WORD=hello"}, Dir: t.TempDir(),
-			Started: func() { started++ }, Line: func(line string) { lines = append(lines, line) },
-		}
+	dir := t.TempDir()
+	process := func(ctx context.Context, script string) (*exec.Cmd, *strings.Builder) {
+		cmd, out := exec.CommandContext(ctx, "sh", "-c", script), &strings.Builder{}
+		cmd.Dir, cmd.Stdout = dir, out
+		return cmd, out
 	}
-	require.EqualError(t, execute(t.Context(), command(`sleep 600 & echo "$WORD"; echo; printf end; echo >file; exit 3`)), "exit status 3")
-	require.Equal(t, []string{"hello", "", "end"}, lines)
-	require.Equal(t, 1, started)
+	running := 0
+	cmd, out := process(t.Context(), `sleep 600 & echo $! >>pids; echo hello; exit 3`)
+	require.EqualError(t, runProcess(t.Context(), cmd, func() { running++ }), "exit status 3")
+	cmd, _ = process(t.Context(), `sleep 600 & echo $! >>pids`)
+	require.NoError(t, runProcess(t.Context(), cmd, func() { running++ }))
+	require.Equal(t, "hello\n", out.String())
+	require.Equal(t, 2, running)
+	requireNoOrphans(t, dir, 2)
 
 	// It is killed when its context ends.
 	ctx, cancel := context.WithCancel(t.Context())
-	c := command(`trap '' TERM; echo up; while :; do sleep 0.05; done`)
-	c.Line = func(string) { cancel() }
-	require.EqualError(t, execute(ctx, c), "signal: killed")
+	cmd, _ = process(ctx, `trap '' TERM; while :; do sleep 0.05; done`)
+	require.EqualError(t, runProcess(ctx, cmd, cancel), "signal: killed")
 
-	// One that cannot be started has not started.
-	started = 0
-	require.ErrorIs(t, execute(t.Context(), Command{Args: []string{"no-such-program"}, Started: func() { started++ }}), exec.ErrNotFound)
-	require.Zero(t, started)
-
-	// A line is as long as it likes.
-	require.NoError(t, execute(t.Context(), command(`head -c 300000 /dev/zero | tr '\\0' x`)))
-	require.Len(t, lines, 1)
-	require.Len(t, lines[0], 300_000)
+	// One that cannot be started never runs.
+	err := runProcess(t.Context(), exec.Command("no-such-program"), func() { running++ })
+	require.ErrorIs(t, err, exec.ErrNotFound)
+	require.Equal(t, 2, running)
 }
 
-func TestCommand_refuses(t *testing.T) {
+func TestMain_refuses(t *testing.T) {
+	t.Parallel()
 	dir := shopIn(t)
-	t.Chdir(dir)
-	for _, args := range [][]string{nil, {"up", "down"}, {"-x", "up"}, {"-f", "none.yaml", "up"}} {
-		require.Error(t, command(args), args)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "cycle.yaml"), []byte("services: {a: {command: x, depends_on: [a]}}"), 0o600))
+	for args, want := range map[string]string{
+		"":                   "usage: compose ",
+		"up down":            "usage: compose ",
+		"-x up":              "flag provided but not defined: -x",
+		"-f nowhere.yaml up": "nowhere.yaml: ",
+		"-f cycle.yaml up":   "cycle.yaml: ",
+	} {
+		p := start(t, dir, strings.Fields(args)...)
+		require.Error(t, p.end(), args)
+		require.True(t, strings.HasPrefix(p.out.String(), want), p.out.String())
 	}
-	require.NoError(t, os.WriteFile("cycle.yaml", []byte("services: {a: {command: x, depends_on: [a]}}"), 0o600))
-	require.ErrorContains(t, command([]string{"-f", "cycle.yaml", "up"}), "cycle.yaml: ")
-	require.NoFileExists(t, "cycle.yaml.lock")
+	require.NoFileExists(t, filepath.Join(dir, "cycle.yaml.lock"))
 }
 
 // The file beside this program runs.
@@ -263,7 +239,6 @@ func TestComposeFile(t *testing.T) {
 	require.NoError(t, down.end())
 	require.NoError(t, up.end(), up.out.String())
 	require.Contains(t, up.out.String(), "db        | shutting down\n")
-	require.Empty(t, read(dir, "compose.yaml.lock"))
 }
 
 func exists(name string) bool {

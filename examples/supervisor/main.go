@@ -44,24 +44,19 @@ func supervise(w io.Writer, services []Service, signals <-chan os.Signal) error 
 	if err != nil {
 		return err
 	}
-	ctx, kill := context.WithCancelCause(context.Background())
-	watching := make(chan struct{})
+	ended := make(chan struct{})
+	defer close(ended)
 	go func() {
-		defer close(watching)
-		for end := s.Stop; ; end = func() { kill(errors.New("killed")) } {
+		for _, end := range []func(){s.Stop, s.Kill} {
 			select {
 			case <-signals:
 				end()
-			case <-ctx.Done():
+			case <-ended:
 				return
 			}
 		}
 	}()
-	defer func() {
-		kill(nil)
-		<-watching
-	}()
-	return s.Run(ctx)
+	return s.Run()
 }
 
 // story is an Observer that prints a line for what happens to services.

@@ -31,7 +31,10 @@ const (
 	stable       = time.Minute
 )
 
-var errDied = errors.New("ended without being told to")
+var (
+	errDied    = errors.New("ended without being told to")
+	errStopped = errors.New("stopped")
+)
 
 // Supervisor keeps services running.
 type Supervisor struct {
@@ -63,10 +66,6 @@ func New(services []Service, observer scheduler.Observer) (*Supervisor, error) {
 		Name:     "services",
 		KeepOpen: true, // or it would end when all are ready, since nothing is left to do
 		GraceFor: func(name string) time.Duration { return byName[name].Grace },
-		OnError: func(string, error) scheduler.Disposition {
-			s.Stop()
-			return scheduler.SkipDependents
-		},
 		Observer: observer,
 	})
 	if err != nil {
@@ -77,24 +76,19 @@ func New(services []Service, observer scheduler.Observer) (*Supervisor, error) {
 }
 
 // Run starts the services and returns when all have ended: after Stop, or because one
-// of them has died too often, which is the error. When ctx ends, the contexts of all
-// services do, at once.
-func (s *Supervisor) Run(ctx context.Context) error { return s.run.Run(ctx) }
-
-// Stop ends the services, each one when those that need it have ended. It returns at
-// once and may be called from any goroutine.
-func (s *Supervisor) Stop() { s.run.Post(s.end) }
-
-// end tells the group that nothing is needed any more. What is not ready yet has no
-// turn to wait for.
-func (s *Supervisor) end() {
-	s.group.CloseInput()
-	for name, state := range s.group.All() {
-		if state == scheduler.StatePending || state == scheduler.StateRunning {
-			s.group.SkipNode(name, nil)
-		}
+// of them has died too often, which is the error.
+func (s *Supervisor) Run() error {
+	err := s.run.Run(context.Background())
+	if err == errStopped { //nolint:errorlint // That alone, and no failure besides.
+		return nil
 	}
+	return err
 }
+
+// Stop ends the services, each one when those that need it have ended. Kill ends the
+// contexts of all of them at once. Any goroutine may call them.
+func (s *Supervisor) Stop() { s.run.Interrupt(errStopped) }
+func (s *Supervisor) Kill() { s.run.Kill() }
 
 // keepUp runs a service, again and again. Once it has been ready it stays so while it
 // is started again: those that need it go on, and see to broken connections themselves.
@@ -103,7 +97,6 @@ func keepUp(service Service) scheduler.Task {
 		began  time.Time // of the life under way
 		down   bool      // it is dead, and will be started again
 		deaths int
-		pause  time.Duration
 	)
 	again := scheduler.BackOffFunc(func(int, error) scheduler.Yield {
 		down = true
@@ -113,10 +106,7 @@ func keepUp(service Service) scheduler.Task {
 		if deaths++; deaths > service.Deaths {
 			return scheduler.Done
 		}
-		if pause = min(2*pause, longestPause); deaths == 1 {
-			pause = firstPause
-		}
-		return scheduler.After(pause)
+		return scheduler.After(min(firstPause<<min(deaths-1, 30), longestPause))
 	})
 	life := func(int, error) scheduler.Task {
 		began, down = time.Now(), false
@@ -131,7 +121,7 @@ func keepUp(service Service) scheduler.Task {
 	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
 		err := co.Await(scheduler.Retry(again, life))
 		if down && co.StopCause() != nil {
-			return co.StopCause() // told to end in the pause, it has done so
+			return nil // told to end in the pause, it has done so
 		}
 		return err
 	})

@@ -111,15 +111,13 @@ func perform(t *testing.T, services func(p *play) []Service, end int) (string, e
 		p := &play{began: time.Now()}
 		s, err := New(services(p), nil)
 		require.NoError(t, err)
-		ctx, kill := context.WithCancelCause(t.Context())
-		defer kill(nil)
 		switch {
 		case end > 0:
 			time.AfterFunc(time.Duration(end)*time.Second+time.Millisecond, s.Stop)
 		case end < 0:
-			time.AfterFunc(time.Duration(-end)*time.Second+time.Millisecond, func() { kill(errors.New("killed")) })
+			time.AfterFunc(time.Duration(-end)*time.Second+time.Millisecond, s.Kill)
 		}
-		result = s.Run(ctx)
+		result = s.Run()
 		story = p.story()
 	})
 	return story, result
@@ -175,7 +173,7 @@ func TestSupervisor_gives_up(t *testing.T) {
 		}
 	}, 0)
 	require.ErrorIs(t, err, errBroken)
-	require.EqualError(t, err, "1 task failed:\n- api: broken")
+	require.EqualError(t, err, "api: broken")
 	require.Equal(t, "1s db up, 1s log up, 2s api up, 3s api dies, 3s web up, 5s api up, 6s api dies, 9s api up, 10s api dies, "+
 		"15s api up, 16s api dies, 17s log down, 18s web down, 20s db down", story)
 }
@@ -187,7 +185,7 @@ func TestSupervisor_gives_up_before_it_is_ready(t *testing.T) {
 		db.Serve = func(context.Context) error { p.say("db dies"); return errBroken }
 		return []Service{db, p.service("web", "db", life{}), p.service("log", "", life{ends: 2})}
 	}, 0)
-	require.EqualError(t, err, "1 task failed:\n- db: broken")
+	require.EqualError(t, err, "db: broken")
 	require.Equal(t, "0s db dies, 1s db dies, 1s log up, 3s db dies, 7s db dies, 9s log down", story)
 }
 
@@ -222,12 +220,12 @@ func TestSupervisor_stopped_early(t *testing.T) {
 	require.Equal(t, "1s db up, 2.001s early down, 3.001s db down", story)
 }
 
-// When its context ends all services end at once.
+// Killed, all services end at once.
 func TestSupervisor_killed(t *testing.T) {
 	story, err := perform(t, func(p *play) []Service {
 		return []Service{p.service("db", "", life{ends: 1}), p.service("web", "db", life{lasts: 1}, life{}), p.service("new", "web", life{})}
 	}, -3)
-	require.EqualError(t, err, "killed")
+	require.EqualError(t, err, "scheduler: cancelled")
 	require.Equal(t, "1s db up, 2s web up, 3s new up, 3s web dies, 3.001s db cut off, 3.001s new cut off", story)
 }
 
@@ -237,7 +235,7 @@ func TestSupervisor_stopped_before(t *testing.T) {
 	s, err := New([]Service{p.service("db", "", life{}), p.service("web", "db", life{})}, nil)
 	require.NoError(t, err)
 	s.Stop()
-	require.NoError(t, s.Run(t.Context()))
+	require.NoError(t, s.Run())
 	require.Empty(t, p.lines)
 }
 
@@ -252,10 +250,10 @@ func TestSupervise(t *testing.T) {
 			[]int{5}, "", "1s db up, 2s web up, 9s web down, 13s db down",
 		},
 		"two": {
-			[]int{5, 10}, "killed", "1s db up, 2s web up, 9s web down, 10s db cut off",
+			[]int{5, 10}, "scheduler: cancelled", "1s db up, 2s web up, 9s web down, 10s db cut off",
 		},
 		"two while the first ends": {
-			[]int{5, 6}, "killed", "1s db up, 2s web up, 6s db cut off, 6s web cut off",
+			[]int{5, 6}, "scheduler: cancelled", "1s db up, 2s web up, 6s db cut off, 6s web cut off",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
