@@ -474,6 +474,13 @@ func TestTaskRunner_Post_panics(t *testing.T) {
 	require.PanicsWithValue(t, "posted", func() { _ = r.Run(t.Context()) })
 	require.True(t, closed || !r.Started())
 	require.Panics(t, func() { r.Post(nil) })
+
+	r = scheduler.NewTaskRunner(scheduler.Func(func(context.Context) error {
+		r.Post(func() { panic("last") })
+		return errBoom
+	}), nil)
+	require.PanicsWithValue(t, "last", func() { _ = r.Run(t.Context()) })
+	require.Equal(t, errBoom, r.Err(), "the task had ended before")
 }
 
 // An owner's loop is told by Wake, and calls RunPosted.

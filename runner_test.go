@@ -851,6 +851,32 @@ func TestRun_inside_a_step_is_refused(t *testing.T) {
 	})
 }
 
+// deep calls f with some more functions on the stack.
+func deep(calls int, f func()) {
+	if calls > 0 {
+		deep(calls-1, f)
+		return
+	}
+	f()
+}
+
+// A run without the context of the step around it is refused however deep it is, and
+// one that only comes while another run is under way is not.
+func TestRun_inside_a_step_is_refused_at_any_depth(t *testing.T) {
+	t.Parallel()
+	inner := func() error { return scheduler.Run(context.Background(), &fakeTask{}, nil) }
+	require.NoError(t, scheduler.Run(t.Context(), scheduler.Func(func(context.Context) error {
+		for calls := range 150 {
+			var inside, beside error
+			deep(calls, func() { inside = inner() })
+			asError[*scheduler.NestedRunError](t, inside)
+			onGoroutine(func() { deep(calls, func() { beside = inner() }) })
+			require.NoError(t, beside)
+		}
+		return nil
+	}), nil))
+}
+
 func TestNow(t *testing.T) {
 	t.Parallel()
 	inBubble(t, "outside a run is the system's", func(t *testing.T) {
