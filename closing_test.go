@@ -748,6 +748,12 @@ func TestLate_call_that_did_not_hold_up_the_end(t *testing.T) {
 		"the run ends long after it": {nodes: func() map[string]scheduler.Task {
 			return map[string]scheduler.Task{"deaf": deafFor(5*second, nil), "fails": lasting(60, errOops)}
 		}, onError: skip},
+		"the run ends a second after it": {nodes: func() map[string]scheduler.Task {
+			return map[string]scheduler.Task{"deaf": deafFor(5*second, nil), "fails": lasting(6, errOops)}
+		}, onError: skip},
+		"the run ends within a second after it": {nodes: func() map[string]scheduler.Task {
+			return map[string]scheduler.Task{"deaf": deafFor(5*second+1, nil), "fails": lasting(6, errOops)}
+		}, onError: skip, late: "deaf"},
 		"the run succeeds": {nodes: func() map[string]scheduler.Task {
 			return map[string]scheduler.Task{"deaf": deafFor(5*second, nil), "works": lasting(1, nil)}
 		}, onError: ignore},
@@ -781,6 +787,42 @@ func TestLate_call_that_did_not_hold_up_the_end(t *testing.T) {
 		r := scheduler.NewTaskRunner(deafFor(5*second, nil), &scheduler.RunnerOptions{Clock: clock})
 		time.AfterFunc(second, r.Kill)
 		require.NotErrorAs(t, r.Run(t.Context()), new(*scheduler.LateError))
+	})
+}
+
+// The end of a run waits for calls one after the other where a service ends once what
+// needs it has ended: each is named.
+func TestLate_calls_one_after_the_other(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deafService := func() scheduler.Task {
+			return scheduler.Blocking(func(ctx context.Context) error {
+				scheduler.Ready(ctx)
+				<-ctx.Done()
+				sleep(2 * time.Second)
+				return nil
+			})
+		}
+		g := newGroup(t, "db app:db web:app", func(string) scheduler.Task { return deafService() }, nil)
+		err := scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Timeout: time.Second})
+		late := asError[*scheduler.LateError](t, err)
+		var paths []string
+		for _, c := range late.Calls {
+			paths = append(paths, c.Path)
+		}
+		require.Equal(t, []string{"web", "app", "db"}, paths)
+	})
+}
+
+// A run inside a call names its own late calls, unless the call itself has to end: then
+// the run around it does.
+func TestLate_call_of_a_run_inside_a_call(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var late *scheduler.LateError
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.Blocking(func(ctx context.Context) error {
+			err := scheduler.Run(ctx, deafFor(3*time.Second, nil), &scheduler.RunnerOptions{Timeout: time.Second})
+			require.ErrorAs(t, err, &late)
+			return nil
+		}), nil))
 	})
 }
 

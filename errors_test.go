@@ -403,13 +403,21 @@ func TestJoined_errors_are_cut_off(t *testing.T) {
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			text := err.Error()
 			require.Less(t, len(text), 4000)
-			require.Contains(t, text, "more")
+			require.Equal(t, n, strings.Count(text, "error ")+strings.Count(text, "pulling ")+numberOfMore(t, text), text)
 			for _, i := range []int{0, 1, n / 2, n - 1} {
 				require.ErrorIs(t, err, numberedError(i))
 			}
 			require.GreaterOrEqual(t, len(scheduler.Causes(err)), n)
 		})
 	}
+}
+
+// numberOfMore returns how many errors a text counts in place of having them.
+func numberOfMore(t *testing.T, text string) (n int) {
+	t.Helper()
+	_, err := fmt.Sscanf(text[strings.LastIndex(text, "and ")+1:], "nd %d more", &n)
+	require.NoError(t, err, text)
+	return n
 }
 
 // What cannot be compared is joined like anything else, and what is there already is

@@ -127,7 +127,7 @@ func drop(err, what error) error {
 
 // dropAll is drop of all that match.
 func dropAll(err error, match func(error) bool) error {
-	if err == nil || match(err) {
+	if match(err) {
 		return nil
 	}
 	switch e := err.(type) { //nolint:errorlint // One level at a time.

@@ -73,7 +73,7 @@ type lateCalls struct {
 
 // note keeps that a call has returned late.
 func (l *lateCalls) note(c LateCall, returned int64) {
-	if began := returned - int64(c.Late); l.returned != 0 && l.returned < began {
+	if began := returned - int64(c.Late); l.returned < began {
 		*l = lateCalls{} // of another end than this one
 	}
 	l.returned = max(l.returned, returned)
@@ -91,7 +91,7 @@ func (l *lateCalls) note(c LateCall, returned int64) {
 // with returns the error of a run that has ended at an instant, with the calls that
 // this has waited for.
 func (l *lateCalls) with(err error, ended int64) error {
-	if err == nil || len(l.calls) == 0 || ended-l.returned >= int64(lateAfter) {
+	if ended-l.returned >= int64(lateAfter) {
 		return err
 	}
 	return &LateError{Err: err, Calls: l.calls, More: l.more}
@@ -131,9 +131,9 @@ func (e *callEnd) returns() {
 // noteLate keeps that the call has returned late, if it has. It runs on the driving
 // goroutine, since it asks for keys and names.
 func (c *call) noteLate(e *callEnd) {
-	late := time.Duration(e.returnedAt - e.endedAt)
+	late := time.Duration(e.returnedAt - e.endedAt) // less than 0 if it has returned before
 	p := poolOf(c.step)
-	if e.returnedAt == 0 || late < lateAfter || p == nil {
+	if late < lateAfter || p == nil {
 		return
 	}
 	noted := LateCall{Task: TaskDescription(c), Late: late}

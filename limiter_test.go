@@ -112,6 +112,24 @@ func TestClaims_that_can_never_be_met(t *testing.T) {
 	}
 }
 
+// However many Limiters are claimed, claims on one of them are taken as their sum.
+func TestClaims_add_up_to_more_than_the_capacity(t *testing.T) {
+	l := limiter(2)
+	for others := range 20 {
+		var claims []scheduler.Claim
+		for range others {
+			claims = append(claims, scheduler.Claim{Limiter: limiter(1), Weight: 1})
+		}
+		claims = append(claims, scheduler.Claim{Limiter: l, Weight: 2}, scheduler.Claim{Limiter: l, Weight: 1})
+		group := newGroup(t, "a", second, &scheduler.GroupOptions[string]{
+			Claims: func(string) []scheduler.Claim { return claims },
+		})
+		require.EqualError(t, scheduler.Run(t.Context(), group, nil),
+			"a: scheduler: GroupOptions.Claims: weight 3 of volumes exceeds its capacity 2")
+		require.Zero(t, l.InUse())
+	}
+}
+
 func TestNewLimiter_panics(t *testing.T) {
 	for _, opts := range []scheduler.LimiterOptions{{}, {Capacity: -1}, {Interval: -1}, {Capacity: 1, Interval: -1}} {
 		require.Panics(t, func() { scheduler.NewLimiter(opts) }, "%+v", opts)

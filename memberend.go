@@ -77,7 +77,7 @@ func (g *engine) grantAfterTimeout(slot int32, grace time.Duration, end int64) {
 // graceUntil returns the grace of a member that ends at end at the latest.
 func (g *engine) graceUntil(p int32, end int64) time.Duration {
 	grace := max(g.graceOf(p), 0)
-	if grace > 0 && end != never {
+	if end != never {
 		grace = min(grace, max(time.Duration(end-instantOf(g.clock)), 0))
 	}
 	return grace

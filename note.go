@@ -75,7 +75,7 @@ func times(n int) string {
 	return strconv.Itoa(n) + " times"
 }
 
-func (n *Notes) isZero() bool { return n.Text == "" && n.Asked == 0 && n.Attempt == 0 && n.Last == nil }
+func (n *Notes) isZero() bool { return n.Text == "" && n.Asked == 0 && n.Attempt == 0 }
 
 // since returns what they say that before did not: nothing of an attempt that had
 // failed by then. before may be nil.
@@ -123,8 +123,8 @@ func (n *notes) set(p int32, said Notes, inFirstStep bool, states *nodes) {
 	if n.byNode == nil {
 		n.byNode, n.starting = map[int32]Notes{}, noNode
 	}
-	if s := n.starting; inFirstStep && s != p {
-		if s != noNode && states.state(s) == StateSucceeded {
+	if inFirstStep {
+		if s := n.starting; s != noNode && states.state(s) == StateSucceeded {
 			delete(n.byNode, s)
 		}
 		n.starting = p
@@ -177,11 +177,10 @@ func (n *callNotes) take() []*call {
 
 // note keeps a note of the call, on any goroutine, and sees to it that it is told.
 func (c *call) note(text string) {
-	s := scopeOf(c.step)
-	if s == nil || s.group == nil || c.node == noNode || c.done.IsSet() {
+	if c.node == noNode || c.done.IsSet() {
 		return
 	}
-	g := s.group
+	g := scopeOf(c.step).group
 	if c.told().keepNote(text) && g.notes.calls.add(c) && c.tellsNotes && g.runner != nil {
 		g.runner.Post(g.tellPostedNotes)
 	}
@@ -245,7 +244,7 @@ func (g *engine) setNotes(p int32, n Notes) {
 func (g *engine) takeNotes() {
 	for _, c := range g.notes.calls.take() {
 		text := c.told().takeNote()
-		if c.over || g.nodes.state(c.node).Ended() {
+		if g.nodes.state(c.node).Ended() {
 			continue
 		}
 		n := g.notes.byNode[c.node]

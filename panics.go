@@ -62,9 +62,7 @@ func panicIn(key any, v any) *PanicError {
 // placeIn returns the function and the line of a stack that panicked: the first
 // below the last call of panic that is neither of package runtime nor of this one.
 func placeIn(stack string) string {
-	if i := strings.LastIndex(stack, "\npanic("); i >= 0 {
-		stack = stack[i+1:]
-	}
+	stack = stack[max(strings.LastIndex(stack, "\npanic("), 0):]
 	lines := strings.Split(stack, "\n")
 	for i := 0; i+1 < len(lines); i++ {
 		at, isPlace := strings.CutPrefix(lines[i+1], "\t")

@@ -232,11 +232,6 @@ func (k *parking) makeDueEarly(slot int32) {
 	k.makeDue(slot)
 }
 
-// isParked reports whether there is a member in a slot that is not due.
-func (k *parking) isParked(slot int32) bool {
-	return k.tasks[slot] != nil && !k.due.Has(k.slots[slot].node)
-}
-
 // wantsRound reports whether a member waits for a round of its own accord.
 func (k *parking) wantsRound() bool { return k.forRounds > 0 || !k.due.Empty() }
 
@@ -274,9 +269,7 @@ func (k *parking) takeCall() bool {
 // beginRound finds the members that have become due by their events, or by the
 // number of the round.
 func (k *parking) beginRound(round int) {
-	if len(k.woken) > 0 {
-		k.takeWakeups()
-	}
+	k.takeWakeups()
 	if k.rounds.some() {
 		k.takeTimers(&k.rounds, int64(round))
 	}
@@ -291,10 +284,10 @@ func (k *parking) takeWakeups() {
 	k.woken = k.woken[:0]
 }
 
-// isWoken reports whether a member still waits for the event that was set.
+// isWoken reports whether a member still waits for the event that was set: one that
+// has become due otherwise, or has ended, has another generation.
 func (k *parking) isWoken(w wokenSlot) bool {
-	wait := k.waiter(w.slot)
-	return k.isParked(w.slot) && wait != nil && wait.generation == w.generation
+	return k.waiters[w.slot].generation == w.generation
 }
 
 // dropWakes takes the event back if it was set only for members that have ended
@@ -346,6 +339,6 @@ func (k *parking) until(slot int32, round int) (y Yield) {
 
 // end lets go of everything. The event stays.
 func (k *parking) end() {
-	k.tasks, k.slots, k.waiters, k.unused = nil, nil, nil, nil
+	k.tasks, k.slots, k.waiters, k.unused, k.woken = nil, nil, nil, nil, nil
 	k.rounds, k.times = timers{}, timers{}
 }

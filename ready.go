@@ -57,7 +57,7 @@ func (g *engine) sayReady() {
 
 // startedReady makes a node ready that said so in its first step.
 func (g *engine) startedReady(p int32) {
-	if g.services.takeFirst(p) && g.nodes.slot(p) != noSlot && g.nodes.state(p) == StateRunning {
+	if g.services.takeFirst(p) && g.nodes.state(p) == StateRunning {
 		g.becomeReady(p)
 	}
 }
@@ -66,8 +66,8 @@ func (g *engine) startedReady(p int32) {
 func (g *engine) becomeReady(p int32) {
 	slot := g.nodes.slot(p)
 	kind := g.deadlines.of(slot).kind
-	isExpiring := g.expiring.timeout != nil && g.expiring.node == p
-	if g.phase == phaseStopping || kind == closeTimedOut || isExpiring || g.parking.has(slot, hasFinalNotice) || g.orders.has(p) {
+	isExpiring := g.expiring.timeout != nil // its code runs only if that is its own
+	if g.phase == phaseStopping || kind == closeTimedOut || isExpiring || g.orders.has(p) {
 		return
 	}
 	if kind == throwTimeout {
@@ -94,14 +94,13 @@ func (g *engine) limitIsOver(p int32, over bool) {
 
 // sayReady says, from any goroutine, that the node of the call is ready.
 func (c *call) sayReady() {
-	s := scopeOf(c.step)
-	if s == nil || s.group == nil || c.node == noNode {
+	if c.node == noNode {
 		return
 	}
 	if e := c.end.Load(); e != nil && e.ofNode {
 		e.limits.over.Store(true) // the function may ask at once
 	}
-	s.group.readyByCall(c.node)
+	scopeOf(c.step).group.readyByCall(c.node)
 }
 
 func (g *engine) readyByCall(p int32) {
