@@ -826,6 +826,31 @@ func TestFirst_losersBeginNothing(t *testing.T) {
 	require.Equal(t, 2*time.Second, clock.Now().Sub(start))
 }
 
+// Nor do they if an error was thrown into the First before one has won: that they were
+// told of that error is not why they have to end.
+func TestFirst_losersBeginNothing_afterAThrow(t *testing.T) {
+	second := &fakeTask{}
+	r := scheduler.NewTaskRunner(scheduler.First(
+		scheduler.Sequence(lasting(2, nil), second),
+		lasting(1, nil),
+	), &scheduler.RunnerOptions{Clock: newClock(), Grace: time.Minute})
+	require.NoError(t, r.Start(t.Context(), 0))
+	r.Interrupt(errOops)
+	require.NoError(t, r.RunToCompletion(t.Context(), 0))
+	require.Zero(t, second.steps)
+}
+
+// What closing the tasks of an All or a First fails with is an error of Cancel.
+func TestTaskRunner_Cancel_ofAll(t *testing.T) {
+	for name, combine := range map[string]func(...scheduler.Task) scheduler.Task{"All": scheduler.All, "First": scheduler.First} {
+		t.Run(name, func(t *testing.T) {
+			r := startRunner(t, combine(&fakeTask{yields: []scheduler.Yield{scheduler.Next}, close: func() error { return errOops }}), nil)
+			require.ErrorIs(t, r.Cancel(), errOops)
+			require.ErrorIs(t, r.Err(), errOops)
+		})
+	}
+}
+
 // A Timeout inside a node is named after the node, unless the user has given a name.
 func TestWithTimeout_names_the_node(t *testing.T) {
 	t.Parallel()

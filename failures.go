@@ -211,9 +211,11 @@ func (f *failures) isLaterResult(err error) bool { return f.before() != nil && f
 // earlier attempts of a Retry had failed with.
 func dropOfNodes(err error) error {
 	return dropAll(err, func(err error) bool {
-		switch err.(type) { //nolint:errorlint // One level at a time.
-		case *closedGroup, *TaskError:
+		switch e := err.(type) { //nolint:errorlint // One level at a time.
+		case *closedGroup:
 			return true
+		case *TaskError:
+			return !e.ofClose
 		}
 		return false
 	})

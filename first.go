@@ -18,10 +18,10 @@ var ErrNotNeeded = errors.New("scheduler: not needed any more")
 // is none; tasks that have not started never do. What they fail with is not part of
 // the result.
 //
-// If none succeeds, the result is an [*ExceptionGroup] of the failures, or [ErrSkip]
-// if all tasks skipped themselves. A timeout, a stop and a close reach all tasks, as
-// in a group with AggregateErrors whose keys are the numbers of the tasks. Without
-// tasks First fails with an [*OptionError].
+// If none succeeds, the result is an [*ExceptionGroup] of the failures, joined with what
+// tasks fail with when they are closed, or [ErrSkip] if all tasks skipped themselves. A
+// timeout, a stop and a close reach all tasks, as in a group with AggregateErrors whose
+// keys are the numbers of the tasks. Without tasks First fails with an [*OptionError].
 func First(tasks ...Task) Task {
 	if len(tasks) == 0 {
 		return failing(&OptionError{Option: "First", Reason: "no tasks"})

@@ -164,10 +164,14 @@ func (g *engine) stop(ctx context.Context, cause error, by int32) {
 	}
 	g.tellStopping(cause)
 	g.cancelPending()
+	n := asNotice(cause, false)
 	if !g.ending.asksGraces(g.opts.GraceFor != nil) {
+		if n.final {
+			g.notifyAll(ctx, n)
+		}
 		return
 	}
-	n := g.ending.notify(asNotice(cause, false))
+	n = g.ending.notify(n)
 	for _, p := range g.parking.members() {
 		slot := g.nodes.slot(p)
 		if slot == noSlot || g.parking.has(slot, isClosing) {

@@ -20,7 +20,7 @@ func (g *Group) stopAll(cause error) {
 		return // in this step
 	}
 	g.graced = true
-	g.keep(&Notice{cause, false})
+	g.keep(asNotice(cause))
 	for _, n := range g.running() {
 		grace := g.graceOf(n)
 		switch {
@@ -265,7 +265,8 @@ func (g *Group) endClosed(n *node, err error) {
 		g.set(n, failedState(err), err)
 	default:
 		if err = join(e.failed, err); err != nil {
-			g.note(n, err, failure{aside: !inside, inside: inside})
+			closed := !inside && !isOnly(err, g.isNoticeOf(n))
+			g.note(n, err, failure{aside: !inside, inside: inside, closed: closed})
 		}
 		g.set(n, Cancelled, err)
 	}
@@ -352,7 +353,7 @@ func (g *Group) close() error {
 		g.cancelPending()
 	}
 	g.ended = true
-	return all(g.failures, func(f failure) bool { return !f.aside && !f.thrown })
+	return join(all(g.failures, func(f failure) bool { return !f.aside && !f.thrown }), g.ofClose())
 }
 
 // beginClose asks all members to end. Services that are still needed by some are asked

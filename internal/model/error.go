@@ -22,6 +22,8 @@ var (
 	ErrNilTask = errors.New("nil task")
 
 	ErrInputClosed = errors.New("the group takes no more nodes")
+
+	ErrNoTasks = errors.New("no tasks")
 )
 
 // Timeout is thrown into a task whose time is over.
@@ -39,6 +41,8 @@ func (t *Timeout) Unwrap() error { return t.Last }
 type TaskError struct {
 	Key int
 	Err error
+
+	ofClose bool // its task was numbered, and had not failed before it was closed
 }
 
 func (e *TaskError) Error() string { return e.Err.Error() }
@@ -85,10 +89,10 @@ func says(err error, match func(error) bool) bool {
 	return false
 }
 
-// isOfNode reports whether an error is, or is made of, that of a node.
+// isOfNode reports whether an error is that with which a node had failed.
 func isOfNode(err error) bool {
-	_, ok := err.(*TaskError) //nolint:errorlint // One level at a time.
-	return ok
+	e, ok := err.(*TaskError) //nolint:errorlint // One level at a time.
+	return ok && !e.ofClose
 }
 
 // isNothing reports whether there is no error, or nothing in it but what matches.

@@ -10,6 +10,7 @@ type failure struct {
 	inside bool // of nodes inside of a member, which nobody else can ask about
 	thrown bool // from outside
 	aside  bool // kept, but no part of the result
+	closed bool // with that: the Close of a member has failed
 	skip   bool // a wish to be skipped: nothing went wrong
 }
 
@@ -93,7 +94,7 @@ func (g *Group) react(n *node, at int, err error) (ignored bool) {
 }
 
 func (g *Group) note(n *node, err error, f failure) {
-	f.err = &TaskError{Key: n.key, Err: err}
+	f.err = &TaskError{n.key, err, g.opts.Numbered && f.closed}
 	g.failures = append(g.failures, f)
 }
 
@@ -147,7 +148,31 @@ func (g *Group) result() error {
 	if g.count(Pending) > 0 {
 		err = join(err, ErrDrained)
 	}
-	return err
+	if g.opts.Numbered && !g.opts.Aggregate {
+		err = join(err, g.later())
+	}
+	return join(err, g.ofClose())
+}
+
+// later is what nodes have failed with after the first one.
+func (g *Group) later() error {
+	isFirst := true
+	return joined(g.failures, func(f failure) bool {
+		if f.aside || f.inside || f.thrown {
+			return false
+		}
+		is := !isFirst
+		isFirst = false
+		return is
+	})
+}
+
+// ofClose is what closing numbered tasks has failed with: nobody can ask for it.
+func (g *Group) ofClose() error {
+	if !g.opts.Numbered {
+		return nil
+	}
+	return joined(g.failures, func(f failure) bool { return f.closed })
 }
 
 // all returns those of the failures that match as one error, or nil.

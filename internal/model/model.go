@@ -95,6 +95,14 @@ type Notice struct {
 	Final bool // the whole run is stopped: nothing new starts at any depth
 }
 
+// asNotice is a notice with a cause, or the cause itself if it is one.
+func asNotice(cause error) *Notice {
+	if n, ok := cause.(*Notice); ok { //nolint:errorlint // That very one.
+		return n
+	}
+	return &Notice{cause, false}
+}
+
 func (n *Notice) Error() string { return n.Cause.Error() }
 
 // Unwrap returns the cause.

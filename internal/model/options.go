@@ -44,6 +44,8 @@ type Options struct {
 	Task      func(k int) Task
 	Reverse   bool
 	Aggregate bool
+	Serves    bool              // services continue until the group gets its notice, if there is a group around
+	Numbered  bool              // keys are only the numbers of tasks: nobody can ask for Errors
 	Grace     func(k int) int64 // asked whenever the group stops; nil is that of the nearest runner
 	OwnGrace  bool              // Grace differs by node: a service has its own from its notice on
 	OnError   func(k int, err error) Disposition

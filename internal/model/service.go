@@ -69,7 +69,7 @@ func (g *Group) isNeeded(n *node) bool {
 // order first.
 func (g *Group) retire() {
 	idle := g.count(Running)+g.count(Closing) == 0 && (g.count(Pending) == 0 || g.stopping)
-	if !g.cancelled && g.waitsForNodes() {
+	if !g.cancelled && (g.waitsForNodes() || g.servesAround()) {
 		if idle && g.count(Ready) > 0 && !g.said {
 			g.said = true
 			g.opts.Clock.readyAround(g)
@@ -89,6 +89,13 @@ func (g *Group) retire() {
 		last.released = true
 		g.retireOne(last)
 	}
+}
+
+// servesAround reports whether the services of the group are for a node around it.
+func (g *Group) servesAround() bool {
+	return g.opts.Serves && g.notice == nil && slices.ContainsFunc(g.opts.Clock.around, func(of around) bool {
+		return of.group != nil && of.group != g
+	})
 }
 
 func (g *Group) retireOne(n *node) {

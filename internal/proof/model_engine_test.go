@@ -90,6 +90,8 @@ func (e *modelEngine) render(err error) string {
 			return string(err)
 		case *scheduler.AddError:
 			return e.render(err.Unwrap())
+		case *scheduler.OptionError:
+			return err.Reason
 		case interface{ Unwrap() []error }:
 			return "join"
 		}
@@ -252,6 +254,12 @@ func (e *modelEngine) task(spec *modelSpec) scheduler.Task {
 		return scheduler.WithTimeout(time.Duration(spec.timed.limit), e.task(spec.timed.task))
 	case spec.retry != nil:
 		return e.retry(spec)
+	case spec.first != nil:
+		e.trace(spec.id, "first", "")
+		return scheduler.First(e.tasks(spec.first)...)
+	case spec.all != nil:
+		e.trace(spec.id, "all", "")
+		return scheduler.All(e.tasks(spec.all)...)
 	case spec.runner != nil:
 		r := spec.runner
 		progressed := 0
@@ -273,6 +281,14 @@ func (e *modelEngine) task(spec *modelSpec) scheduler.Task {
 		return modelEngineCloser{task, &modelEngineDeaf{e: e, s: script}}
 	}
 	return task
+}
+
+func (e *modelEngine) tasks(specs []*modelSpec) []scheduler.Task {
+	var tasks []scheduler.Task
+	for _, spec := range specs {
+		tasks = append(tasks, e.task(spec))
+	}
+	return tasks
 }
 
 // retry makes a Retry whose attempts and pauses are those of a specification.

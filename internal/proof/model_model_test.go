@@ -229,6 +229,12 @@ func (m *modelModel) task(spec *modelSpec) model.Task {
 		return model.WithTimeout(&m.clock, spec.timed.limit, m.task(spec.timed.task))
 	case spec.retry != nil:
 		return m.retry(spec)
+	case spec.first != nil:
+		m.trace(spec.id, "first", "")
+		return model.First(&m.clock, m.tasks(spec.first))
+	case spec.all != nil:
+		m.trace(spec.id, "all", "")
+		return model.All(&m.clock, m.tasks(spec.all))
 	case spec.runner != nil:
 		r := spec.runner
 		progressed := 0
@@ -266,6 +272,14 @@ func (m *modelModel) task(spec *modelSpec) model.Task {
 		}
 	}
 	return task
+}
+
+func (m *modelModel) tasks(specs []*modelSpec) []model.Task {
+	var tasks []model.Task
+	for _, spec := range specs {
+		tasks = append(tasks, m.task(spec))
+	}
+	return tasks
 }
 
 // retry makes a Retry whose attempts and pauses are those of a specification.

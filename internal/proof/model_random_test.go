@@ -45,7 +45,7 @@ func (run *modelRun) spec(c *choices, depth int) *modelSpec {
 	if depth > 0 {
 		kinds = 5
 		if run.combinators {
-			kinds = 7
+			kinds = 9
 		}
 	}
 	switch kind := c.pick(kinds); {
@@ -55,6 +55,10 @@ func (run *modelRun) spec(c *choices, depth int) *modelSpec {
 		spec.retry = run.retrySpec(c, depth-1)
 	case kind == 6:
 		spec.timed = &modelTimed{task: run.spec(c, depth-1), limit: modelSpan(c, 1)}
+	case kind == 7:
+		spec.first = run.specsOf(c, depth-1)
+	case kind == 8:
+		spec.all = run.specsOf(c, depth-1)
 	case kind == 4:
 		spec.shield = run.spec(c, depth-1)
 	case kind == 3:
@@ -66,6 +70,14 @@ func (run *modelRun) spec(c *choices, depth int) *modelSpec {
 		spec.leaf = run.leafSpec(c)
 	}
 	return spec
+}
+
+func (run *modelRun) specsOf(c *choices, depth int) []*modelSpec {
+	specs := []*modelSpec{}
+	for range c.pick(4) {
+		specs = append(specs, run.spec(c, depth))
+	}
+	return specs
 }
 
 func (run *modelRun) retrySpec(c *choices, depth int) *modelRetry {
@@ -198,6 +210,9 @@ var modelMust = []struct {
 	{"a second attempt", " attempt 2 ", 40},
 	{"a failure after which there is no attempt", "for good", 40},
 	{"a Timeout after an attempt", "timeout after", 5000},
+	{"an All", " all @", 40},
+	{"a First", " first @", 40},
+	{"a task that is not needed", " stop not needed any more", 100},
 }
 
 // TestModel_random compares random runs of the engine with the model.

@@ -121,6 +121,8 @@ type modelSpec struct {
 	shield *modelSpec // behind a Shield
 	retry  *modelRetry
 	timed  *modelTimed
+	first  []*modelSpec // a First of these, if it is not nil
+	all    []*modelSpec // likewise
 }
 
 // modelTimed is a task in a WithTimeout.
@@ -439,6 +441,12 @@ func (s *modelSpec) describe(indent string) string {
 	case s.retry != nil:
 		text := fmt.Sprintf("%s%d: retry, pauses %v\n", indent, s.id, s.retry.pauses)
 		for _, task := range s.retry.tasks {
+			text += task.describe(indent + "  ")
+		}
+		return text
+	case s.first != nil || s.all != nil:
+		text := fmt.Sprintf("%s%d: first %t\n", indent, s.id, s.first != nil)
+		for _, task := range slices.Concat(s.first, s.all) {
 			text += task.describe(indent + "  ")
 		}
 		return text

@@ -1,0 +1,70 @@
+package proof_test
+
+import (
+	"testing"
+)
+
+// This file leaves nothing to chance about tasks that are made of others, inside a node.
+
+// TestExhaustive_sideBySide runs each First and each All of up to 3 tasks with every
+// combination of outcomes, as a node beside one that fails, in each order, with each end of
+// a run, with and without graces and a limit.
+func TestExhaustive_sideBySide(t *testing.T) {
+	t.Parallel()
+	outcomes := []modelLeaf{
+		{acts: []modelAct{{does: modelNext}}},
+		{acts: []modelAct{{does: modelAfter, n: 1}, {does: modelFails}}, throws: true},
+		{acts: []modelAct{{does: modelSkips}}},
+		{acts: []modelAct{{does: modelEvent}, {does: modelObeys}}, stops: true, heeds: 1},
+		{acts: []modelAct{{does: modelAfter, n: 3}, {does: modelAfter, n: 3}}, deaf: 1, closeFails: true},
+	}
+	beside := modelLeaf{acts: []modelAct{{does: modelAfter, n: 2}, {does: modelFails}}, stops: true}
+	largest := 3
+	if isReduced() {
+		largest = 2
+	}
+	x := &exhaustive{t: t}
+	x.graphs(allGraphs(2), func(w *exhaustiveWorker, requires [][]int) {
+		for n := range largest + 1 {
+			eachOutcome(outcomes, n, func(parts []*modelSpec) {
+				for variant := range 16 {
+					node := &modelSpec{id: 8, all: append([]*modelSpec{}, parts...)}
+					if variant&1 != 0 {
+						node.first, node.all = node.all, nil
+					}
+					group := &modelGroup{requires: requires, nodes: []*modelSpec{node, {id: 7, leaf: &beside}}}
+					grace := int64(0)
+					switch variant >> 1 & 3 {
+					case 1:
+						grace = 2
+					case 2:
+						group.grace = 2
+					case 3:
+						group.graces = []int64{1, 0}
+					}
+					if variant&8 != 0 {
+						group.timeouts = []int64{1, 0}
+					}
+					w.eachOutside(grace, group)
+				}
+			})
+		}
+	})
+	t.Logf("%d runs, each as the model says", x.runs.Load())
+}
+
+// eachOutside compares the runs of a group to which each thing happens from outside, at
+// each of a few steps.
+func (w *exhaustiveWorker) eachOutside(grace int64, group *modelGroup) {
+	for _, what := range []modelWhat{modelEarly, modelStop, modelKill, modelInterrupt, modelCancel, modelSkipNode} {
+		for step := 1; step <= 3; step++ {
+			w.compare(&modelRun{
+				wait: 1, events: 1, grace: grace, root: &modelSpec{id: 9, group: group},
+				ops: []modelOp{{step: step, what: what}, {step: 6, what: modelSet}},
+			})
+			if what == modelEarly {
+				break
+			}
+		}
+	}
+}
