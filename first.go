@@ -44,7 +44,7 @@ func failing(err error) Task {
 // first is a group that is stopped when one of its nodes has succeeded.
 type first struct {
 	*DependencyTaskGroup[int]
-	begun, won bool
+	begun, won, over bool
 }
 
 func (f *first) Step(ctx context.Context) (Yield, error) {
@@ -67,6 +67,7 @@ func (f *first) Throw(ctx context.Context, err error) (Yield, error) {
 // has won.
 func (f *first) Close() error {
 	err := f.DependencyTaskGroup.Close()
+	f.over = true
 	if f.won {
 		return nil
 	}
@@ -75,6 +76,9 @@ func (f *first) Close() error {
 
 // decide stops the others once one has won, and makes that the outcome.
 func (f *first) decide(ctx context.Context, y Yield, err error) (Yield, error) {
+	if f.over {
+		return y, err // of a group that has ended
+	}
 	ended := err != nil || y.code&yieldDone != 0
 	if f.Count(StateSucceeded) > 0 && !f.won {
 		f.won = true
@@ -83,6 +87,7 @@ func (f *first) decide(ctx context.Context, y Yield, err error) (Yield, error) {
 			ended = err != nil
 		}
 	}
+	f.over = ended
 	switch {
 	case ended && f.won:
 		return Done, nil

@@ -139,6 +139,9 @@ func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
 // RetryCall is [Retry] with a value: it calls fn as [Call] does until it succeeds,
 // and returns the results of the last call, the value even beside an error.
 func RetryCall[T any](co *Coroutine, backoff BackOff, fn func(ctx context.Context) (T, error)) (T, error) {
+	if fn == nil {
+		panic("scheduler: RetryCall: nil function")
+	}
 	var value T
 	err := co.Await(Retry(backoff, func(int, error) Task {
 		return Fetch(fn, func(v T, err error) error {
