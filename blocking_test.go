@@ -113,21 +113,6 @@ func TestBlocking_parks(t *testing.T) {
 	})
 }
 
-func TestBlocking_side_by_side(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		begin := time.Now()
-		var tasks []scheduler.Task
-		for i := range 100 {
-			tasks = append(tasks, scheduler.Blocking(func(context.Context) error {
-				sleep(time.Duration(i) * time.Second)
-				return nil
-			}))
-		}
-		require.NoError(t, scheduler.Run(t.Context(), scheduler.All(tasks...), nil))
-		require.Equal(t, 99*time.Second, time.Since(begin))
-	})
-}
-
 func TestBlocking_Close(t *testing.T) {
 	tests := []struct {
 		name string
@@ -401,25 +386,6 @@ func TestBlocking_derived_contexts(t *testing.T) {
 	})
 }
 
-// Whoever asks only after the end learns of it, too.
-func TestBlocking_context_asked_late(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		task := scheduler.Blocking(func(ctx context.Context) error {
-			sleep(time.Second)
-			require.Equal(t, context.Canceled, ctx.Err())
-			require.Equal(t, scheduler.ErrClosed, context.Cause(ctx))
-			<-ctx.Done()
-			derived, cancel := context.WithCancel(ctx)
-			defer cancel()
-			<-derived.Done()
-			require.Equal(t, scheduler.ErrClosed, context.Cause(derived))
-			return nil
-		})
-		mustStep(t, t.Context(), task)
-		require.NoError(t, task.Close())
-	})
-}
-
 func TestStopping(t *testing.T) {
 	t.Run("of another context is nil", func(t *testing.T) {
 		require.Nil(t, scheduler.Stopping(t.Context()))
@@ -445,6 +411,7 @@ func TestStopping(t *testing.T) {
 					return errors.New("cancelled in place of a notice")
 				}
 				<-scheduler.Stopping(ctx) // asked again
+				require.ErrorIs(t, scheduler.StopCause(ctx), errOops)
 				sleep(time.Second)
 				require.NoError(t, ctx.Err(), "the notice is not the end")
 				cleanedUp = true
@@ -495,78 +462,6 @@ func TestStopping(t *testing.T) {
 	})
 }
 
-// Many that are closed are all told before the first is waited for, at any
-// depth and by whatever closes them.
-func TestBlocking_many_closed_side_by_side(t *testing.T) {
-	const stubbornness = 7 * time.Second
-	members := func() []scheduler.Task {
-		var tasks []scheduler.Task
-		for range 20 {
-			for _, call := range asCall {
-				tasks = append(tasks, call(stubborn(stubbornness)))
-			}
-		}
-		inner := func() scheduler.Task {
-			return scheduler.All(scheduler.Blocking(stubborn(stubbornness)), scheduler.Blocking(stubborn(stubbornness)))
-		}
-		return append(tasks,
-			inner(),
-			scheduler.All(inner(), inner()),
-			scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(inner()) }),
-			scheduler.NewTaskRunner(inner(), nil).AsTask(0),
-		)
-	}
-	group := func(t *testing.T, tasks []scheduler.Task, opts *scheduler.GroupOptions[int]) *scheduler.DependencyTaskGroup[int] {
-		deps := numbers(len(tasks))
-		g := groupOver(t, deps, func(i int) scheduler.Task { return tasks[i] }, opts)
-		return g
-	}
-	tests := []struct {
-		name string
-		run  func(t *testing.T)
-		took time.Duration
-	}{
-		{"Close", func(t *testing.T) {
-			g := group(t, members(), nil)
-			mustStep(t, t.Context(), g)
-			require.NoError(t, g.Close())
-		}, stubbornness},
-		{"failure", func(t *testing.T) {
-			fails := scheduler.Blocking(func(context.Context) error { sleep(time.Second); return errOops })
-			g := group(t, append(members(), fails), nil)
-			require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), errOops)
-		}, time.Second + stubbornness},
-		{"panic", func(t *testing.T) {
-			panics := scheduler.Blocking(func(context.Context) error { sleep(time.Second); panic(errOops) })
-			g := group(t, append(members(), panics), nil)
-			require.ErrorIs(t, panicOf(t, func() { _ = scheduler.Run(t.Context(), g, nil) }).(error), errOops)
-		}, time.Second + stubbornness},
-		{"Timeout thrown into the group", func(t *testing.T) {
-			err := scheduler.Run(t.Context(), group(t, members(), nil), &scheduler.RunnerOptions{Timeout: time.Second})
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-		}, time.Second + 1 + stubbornness},
-		{"end of the context", func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			err := scheduler.Run(ctx, group(t, members(), nil), nil)
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-		}, time.Second + stubbornness},
-		{"end of a grace", func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			err := scheduler.Run(ctx, group(t, members(), nil), &scheduler.RunnerOptions{Grace: time.Minute})
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-		}, time.Second + time.Minute + 1 + stubbornness},
-	}
-	for _, test := range tests {
-		inBubble(t, test.name, func(t *testing.T) {
-			begin := time.Now()
-			test.run(t)
-			require.Equal(t, test.took, time.Since(begin))
-		})
-	}
-}
-
 // Whatever the end, then is called once, with the value.
 func TestFetch_then(t *testing.T) {
 	wait := func(ctx context.Context) (string, error) {
@@ -608,6 +503,11 @@ func TestFetch_then(t *testing.T) {
 			require.NoError(t, err)
 			return task.Close()
 		}, "half", []error{scheduler.ErrClosed, errOther}},
+		{"kill", wait, func(t *testing.T, task scheduler.Task) error {
+			r := scheduler.NewTaskRunner(task, nil)
+			time.AfterFunc(time.Second, r.Kill)
+			return r.Run(t.Context())
+		}, "half", []error{scheduler.ErrClosed, errOther}},
 		{"timeout", wait, run(scheduler.RunnerOptions{Timeout: time.Second}), "half", []error{context.DeadlineExceeded, errOther}},
 		{
 			"timeout with grace", wait, run(scheduler.RunnerOptions{Timeout: time.Second, Grace: time.Minute}), "half",
@@ -637,16 +537,17 @@ func TestFetch_then(t *testing.T) {
 					return err
 				})
 				err := test.drive(t, task)
+				// After its end nothing is called again.
+				require.NoError(t, task.Close())
+				require.Nil(t, task.(scheduler.Closer).BeginClose())
 				require.Equal(t, 1, calls)
 				switch {
 				case strings.HasPrefix(test.name, "timeout with too"):
 					require.ErrorIs(t, err, context.DeadlineExceeded)
 				case swallow && strings.HasPrefix(test.name, "timeout"):
 					require.ErrorIs(t, err, context.DeadlineExceeded, "Run says so all the same")
-				case swallow && strings.HasPrefix(test.name, "timeout"):
-					require.ErrorIs(t, err, context.DeadlineExceeded, "Run says so all the same")
-				case swallow && strings.HasPrefix(test.name, "timeout"):
-					require.ErrorIs(t, err, context.DeadlineExceeded, "Run says so all the same")
+				case swallow && test.name == "kill":
+					require.ErrorIs(t, err, scheduler.ErrCancelled)
 				case swallow:
 					require.NoError(t, err, "what then returns is the task's error")
 				default:
@@ -711,10 +612,6 @@ func TestBlocking_nested_run(t *testing.T) {
 		require.NoError(t, task.Close())
 		require.ErrorIs(t, inner, scheduler.ErrClosed, "the inner run ends with its context")
 	})
-	t.Run("but not inside a step", func(t *testing.T) {
-		err := scheduler.Run(t.Context(), scheduler.Func(nested), &scheduler.RunnerOptions{Name: "outer"})
-		require.Equal(t, &scheduler.NestedRunError{Outer: "outer", Inner: "inner"}, err)
-	})
 }
 
 func TestBlocking_has_the_clock_of_the_run(t *testing.T) {
@@ -750,36 +647,6 @@ func TestBlocking_String(t *testing.T) {
 func blockNothing(context.Context) error { return nil }
 
 func fetchNothing(context.Context) (int, error) { return 0, nil }
-
-func TestBlocking_of_nil_panics(t *testing.T) {
-	tests := map[string]func(){
-		"scheduler: Blocking: nil function": func() { scheduler.Blocking(nil) },
-		"scheduler: Fetch: nil function":    func() { scheduler.Fetch(nil, func(int, error) error { return nil }) },
-	}
-	for want, fn := range tests {
-		require.Equal(t, want, panicOf(t, fn))
-	}
-	require.Equal(t, "scheduler: Fetch: nil function", panicOf(t, func() { scheduler.Fetch(fetchNothing, nil) }))
-}
-
-// Calls end side by side also when they are deep inside, beside something that
-// ends at once.
-func TestGroup_calls_deep_inside_are_closed_side_by_side(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		inside := func() scheduler.Task {
-			return scheduler.All(scheduler.Blocking(func(ctx context.Context) error {
-				<-ctx.Done()
-				sleep(time.Second)
-				return nil
-			}), hours(""))
-		}
-		g := scheduler.All(inside(), inside(), inside())
-		mustStep(t, t.Context(), g)
-		began := time.Now()
-		require.NoError(t, g.Close())
-		require.Equal(t, time.Second, time.Since(began))
-	})
-}
 
 // manyCalls returns a group of n calls that are independent of one another.
 func manyCalls(t *testing.T, n, limit int, fn func(ctx context.Context, i int) error) scheduler.Task {
@@ -849,17 +716,6 @@ func TestBlocking_panic_beside_other_calls(t *testing.T) {
 		})
 		require.ErrorIs(t, p.(error), errOops)
 		require.EqualValues(t, 99, ended.Load())
-	})
-}
-
-// Calls that are driven without a run are made as well.
-func TestBlocking_without_a_run(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		task := scheduler.Blocking(func(context.Context) error { return errOops })
-		mustStep(t, t.Context(), task)
-		synctest.Wait()
-		_, err := task.Step(t.Context())
-		require.Equal(t, errOops, err)
 	})
 }
 

@@ -362,84 +362,6 @@ func TestBlocking_results(t *testing.T) {
 	}
 }
 
-// With a grace a call continues after the notice, and its result counts.
-func TestBlocking_continues_after_the_notice(t *testing.T) {
-	bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
-		ctx, cancel := context.WithCancel(t.Context())
-		made := false
-		err := scheduler.Run(ctx, call(func(ctx context.Context) error {
-			cancel()
-			<-scheduler.Stopping(ctx)
-			require.NoError(t, ctx.Err())
-			require.ErrorIs(t, scheduler.StopCause(ctx), context.Canceled)
-			sleep(time.Second)
-			require.NoError(t, ctx.Err())
-			made = true
-			return nil
-		}), &scheduler.RunnerOptions{Grace: time.Minute})
-		require.True(t, made)
-		require.Equal(t, context.Canceled, err)
-	})
-}
-
-// then gets the value once, whatever ends the call.
-func TestFetch_then_is_called_once(t *testing.T) {
-	for name, end := range map[string]func(t *testing.T, r *scheduler.TaskRunner) error{
-		"success": func(t *testing.T, r *scheduler.TaskRunner) error { t.Helper(); return r.Run(t.Context()) },
-		"Cancel": func(t *testing.T, r *scheduler.TaskRunner) error {
-			t.Helper()
-			require.NoError(t, r.Start(t.Context(), 0))
-			return r.Cancel()
-		},
-		"Kill": func(t *testing.T, r *scheduler.TaskRunner) error {
-			t.Helper()
-			time.AfterFunc(1, r.Kill)
-			return r.Run(t.Context())
-		},
-		"Timeout": func(t *testing.T, r *scheduler.TaskRunner) error {
-			t.Helper()
-			return r.RunWith(t.Context(), 1, 0)
-		},
-		"Interrupt": func(t *testing.T, r *scheduler.TaskRunner) error {
-			t.Helper()
-			time.AfterFunc(1, func() { r.Interrupt(errOther) })
-			return r.Run(t.Context())
-		},
-	} {
-		inBubble(t, name, func(t *testing.T) {
-			var values []int
-			var got error
-			task := scheduler.Fetch(func(ctx context.Context) (int, error) {
-				select {
-				case <-ctx.Done():
-					return 17, fmt.Errorf("vm 17 has no address: %w", ctx.Err())
-				case <-time.After(time.Second):
-					return 17, nil
-				}
-			}, func(v int, err error) error {
-				values, got = append(values, v), err
-				return err
-			})
-			err := end(t, scheduler.NewTaskRunner(task, nil))
-			require.Equal(t, []int{17}, values)
-			if name == "success" {
-				require.NoError(t, err)
-			} else {
-				require.ErrorContains(t, got, "vm 17 has no address: context ")
-				require.ErrorContains(t, err, "vm 17 has no address: context ")
-			}
-			// After its end nothing is called again.
-			_, stepErr := task.Step(t.Context())
-			require.ErrorIs(t, stepErr, scheduler.ErrEnded)
-			require.NoError(t, task.Close())
-			_, throwErr := throwIn(t.Context(), task, errOops)
-			require.Equal(t, errOops, throwErr)
-			require.Nil(t, task.(scheduler.Closer).BeginClose())
-			require.Len(t, values, 1)
-		})
-	}
-}
-
 // A Timeout stands whatever then makes of it; another error thrown in does not.
 func TestFetch_then_cannot_swallow_a_Timeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -495,6 +417,9 @@ func TestRun_inside_a_call_has_the_claims_of_the_node(t *testing.T) {
 		}
 		require.NoError(t, scheduler.Run(t.Context(), claiming(nested), nil))
 		require.Equal(t, 4, depth)
+		depth = 0
+		require.NoError(t, scheduler.Run(t.Context(), claiming(func() scheduler.Task { return scheduler.All(nested()) }), nil))
+		require.Equal(t, 4, depth, "in a group without claims")
 		require.Zero(t, limiter.InUse())
 	})
 }

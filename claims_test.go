@@ -514,83 +514,6 @@ func TestClaims_deadlock_of_two_runs(t *testing.T) {
 	})
 }
 
-// A run inside of a call is lent what the call's node holds.
-func TestClaims_are_lent_through_a_call(t *testing.T) {
-	nested := func(l *scheduler.Limiter, depth int) func(ctx context.Context) error {
-		var run func(ctx context.Context, depth int) error
-		run = func(ctx context.Context, depth int) error {
-			g := claiming(t, "inside", map[string][]scheduler.Claim{"inside": unit(l)}, func(string) scheduler.Task {
-				if depth == 0 {
-					return scheduler.Pause(scheduler.Next)
-				}
-				return scheduler.Blocking(func(ctx context.Context) error { return run(ctx, depth-1) })
-			})
-			return scheduler.Run(ctx, g, nil)
-		}
-		return func(ctx context.Context) error { return run(ctx, depth) }
-	}
-	for name, task := range map[string]func(fn func(ctx context.Context) error) scheduler.Task{
-		"Blocking": scheduler.Blocking,
-		"Fetch": func(fn func(ctx context.Context) error) scheduler.Task {
-			return scheduler.Fetch(func(ctx context.Context) (int, error) { return 0, fn(ctx) },
-				func(_ int, err error) error { return err })
-		},
-		"in a coroutine": func(fn func(ctx context.Context) error) scheduler.Task {
-			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
-				_, err := scheduler.Call(co, func(ctx context.Context) (int, error) { return 0, fn(ctx) })
-				return err
-			})
-		},
-		"in a group without claims": func(fn func(ctx context.Context) error) scheduler.Task {
-			return newGroup(t, "call", func(string) scheduler.Task { return scheduler.Blocking(fn) }, nil)
-		},
-	} {
-		inBubble(t, name, func(t *testing.T) {
-			l := limiter(1)
-			outer := claiming(t, "a", map[string][]scheduler.Claim{"a": unit(l)}, func(string) scheduler.Task {
-				return task(nested(l, 2))
-			})
-			require.NoError(t, scheduler.Run(t.Context(), outer, nil))
-			require.Zero(t, l.InUse())
-		})
-	}
-}
-
-// An Observer, or another function of the options, that panics at a start leaves
-// nothing claimed.
-func TestClaims_after_a_panic_at_a_start(t *testing.T) {
-	for name, opts := range map[string]scheduler.GroupOptions[string]{
-		"Observer": {Observer: scheduler.ObserverFunc(func(tr scheduler.Record) {
-			if tr.Key() == "p" {
-				panic(name(tr))
-			}
-		})},
-		"Timeout": {Timeout: func(k string) time.Duration {
-			if k == "p" {
-				panic(k)
-			}
-			return 0
-		}},
-		"Context": {Context: func(ctx context.Context, k string) context.Context {
-			if k == "p" {
-				panic(k)
-			}
-			return ctx
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			l := limiter(5)
-			opts.Claims = units(l)
-			g := newGroup(t, "other p", func(string) scheduler.Task { return scheduler.Pause(scheduler.Rounds(9)) }, &opts)
-			require.Panics(t, func() { _ = scheduler.Run(t.Context(), g, nil) })
-			require.Zero(t, l.InUse())
-			require.Zero(t, l.Waiting())
-		})
-	}
-}
-
-func name(tr scheduler.Record) string { return tr.Path() }
-
 // lockingKey is a key whose String asks a Limiter.
 type lockingKey struct{ l *scheduler.Limiter }
 
@@ -964,7 +887,6 @@ func TestClaiming_of_bad_claims(t *testing.T) {
 		_, err = task.Step(t.Context())
 		require.ErrorIs(t, err, scheduler.ErrEnded)
 	}
-	require.PanicsWithValue(t, "scheduler: Claiming: nil Task", func() { scheduler.Claiming(nil, nil) })
 }
 
 // Without claims it is the task.

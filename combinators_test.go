@@ -258,43 +258,8 @@ func TestFinally_after_Stop(t *testing.T) {
 	require.False(t, told)
 }
 
-func TestCombinators_panic_without_arguments(t *testing.T) {
-	for name, call := range map[string]func(){
-		"Poll":  func() { scheduler.Poll(time.Second, nil) },
-		"Retry": func() { scheduler.Retry(nil, nil) },
-		"Retry without tasks": func() {
-			scheduler.Retry(constant(0), nil)
-		},
-	} {
-		require.Panics(t, call, name)
-	}
-}
-
-// Polls that are closed together end side by side.
-func TestPoll_closed_together(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		slow := func() scheduler.Task {
-			return scheduler.Poll(time.Second, func(ctx context.Context) (bool, error) {
-				<-ctx.Done()
-				sleep(time.Second)
-				return false, nil
-			})
-		}
-		r := startRunner(t, scheduler.All(slow(), slow(), slow()), nil)
-		start := time.Now()
-		require.NoError(t, r.Cancel())
-		require.Equal(t, time.Second, time.Since(start))
-	})
-}
-
 func TestRetry_pauses_and_attempts(t *testing.T) {
 	t.Parallel()
-	t.Run("each argument is needed", func(t *testing.T) {
-		require.PanicsWithValue(t, "scheduler: Retry: nil argument", func() { scheduler.Retry(&backOffs{}, nil) })
-		require.PanicsWithValue(t, "scheduler: Retry: nil argument", func() {
-			scheduler.Retry(nil, func(int, error) scheduler.Task { return nil })
-		})
-	})
 	t.Run("no pause is not the end", func(t *testing.T) {
 		attempts := 0
 		require.NoError(t, scheduler.Run(t.Context(), scheduler.Retry(&backOffs{}, func(attempt int, _ error) scheduler.Task {
@@ -697,8 +662,6 @@ func TestWithTimeout(t *testing.T) {
 			require.Equal(t, tt.took, clock.Now().Sub(start).Round(100*time.Millisecond))
 		})
 	}
-	require.PanicsWithValue(t, "scheduler: WithTimeout: nil Task", func() { scheduler.WithTimeout(0, nil) })
-
 	t.Run("outside of a group", func(t *testing.T) {
 		for grace, want := range map[time.Duration]time.Duration{0: 1, 9 * time.Second: 3} {
 			clock := newClock()
@@ -1015,9 +978,6 @@ func TestRetry_function(t *testing.T) {
 			require.Equal(t, tt.want, f.NextBackOff())
 		}
 	})
-	require.Panics(t, func() {
-		scheduler.Retry(scheduler.BackOffFunc(nil), func(int, error) scheduler.Task { return nil })
-	})
 }
 
 // The Timeout of a part of an attempt says nothing of the attempts before: what they
@@ -1174,18 +1134,6 @@ func TestPollCall(t *testing.T) {
 		require.Contains(t, told, "state 2, asked 2 times")
 		require.Zero(t, group.ExplainNode("a").Notes.Asked, "it came to an end")
 	})
-	require.Panics(t, func() {
-		_ = scheduler.Run(t.Context(), scheduler.Wrap(func(co *scheduler.Coroutine) error {
-			_, err := scheduler.PollCall[int](co, time.Second, nil)
-			return err
-		}), nil)
-	})
-	require.Panics(t, func() {
-		_ = scheduler.Run(t.Context(), scheduler.Wrap(func(co *scheduler.Coroutine) error {
-			_, err := scheduler.RetryCall[int](co, constant(0), nil)
-			return err
-		}), nil)
-	})
 }
 
 // A call of PollCall that is left behind gives no value, and is known by the function.
@@ -1301,5 +1249,37 @@ func TestAll_keeps_every_failure(t *testing.T) {
 				require.ErrorIs(t, g.Err("a"), errSpace)
 			})
 		}
+	})
+}
+
+func TestAll(t *testing.T) {
+	t.Parallel()
+	t.Run("side by side", func(t *testing.T) {
+		clock := newClock()
+		rec := schedulertest.NewRecorder(clock)
+		tasks := []scheduler.Task{
+			rec.Task("a", scheduler.Pause(scheduler.After(2*time.Second))),
+			rec.Task("b", scheduler.Pause(scheduler.After(time.Second))),
+		}
+		all := scheduler.All(tasks...)
+		clear(tasks) // it has a copy of its own
+		require.Equal(t, "All", scheduler.TaskDescription(all))
+		require.NoError(t, scheduler.Run(t.Context(), all, &scheduler.RunnerOptions{Clock: clock}))
+		require.Equal(t, "0s a.step = after 2s\n0s b.step = after 1s\n1s b.step = done\n2s a.step = done\n", rec.String())
+	})
+	t.Run("first failure closes the others that have begun", func(t *testing.T) {
+		other, last := &fakeTask{step: forever}, &fakeTask{}
+		err := scheduler.Run(t.Context(), scheduler.All(other, failsWith(errBoom), last), nil)
+		task := asError[*scheduler.TaskError](t, err)
+		require.Equal(t, 1, task.Key)
+		require.Equal(t, errBoom, task.Err)
+		require.Equal(t, 1, other.closes)
+		require.Zero(t, last.steps+last.closes)
+	})
+	t.Run("of a nil task", func(t *testing.T) {
+		require.ErrorIs(t, scheduler.Run(t.Context(), scheduler.All(nil), nil), scheduler.ErrNilTask)
+	})
+	t.Run("of none", func(t *testing.T) {
+		require.Equal(t, scheduler.Done, mustStep(t, t.Context(), scheduler.All()))
 	})
 }

@@ -226,69 +226,6 @@ func TestExceptionGroup_Split(t *testing.T) {
 	})
 }
 
-// What is left of a coroutine's error when it was closed: all but ErrClosed and
-// what only adds words to it.
-func TestErrClosed_is_dropped(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		returns func(closed error) error
-		want    string // "" for none
-	}{
-		"nil":                       {func(error) error { return nil }, ""},
-		"itself":                    {func(closed error) error { return closed }, ""},
-		"with words":                {func(closed error) error { return fmt.Errorf("more: %w", closed) }, ""},
-		"with a key":                {func(closed error) error { return &scheduler.TaskError{Key: 1, Err: closed} }, ""},
-		"with words, twice":         {func(closed error) error { return fmt.Errorf("even %w", fmt.Errorf("more: %w", closed)) }, ""},
-		"another error":             {func(error) error { return errBoom }, "boom"},
-		"another error, with words": {func(error) error { return fmt.Errorf("more: %w", errBoom) }, "more: boom"},
-		"joined":                    {func(closed error) error { return errors.Join(closed, errBoom) }, "boom"},
-		"joined, the other way":     {func(closed error) error { return errors.Join(errBoom, closed) }, "boom"},
-		"joined, several":           {func(closed error) error { return errors.Join(errBoom, closed, errOther) }, "boom\nother"},
-		"joined, without it":        {func(error) error { return errors.Join(errBoom, errOther) }, "boom\nother"},
-		"joined with itself":        {func(closed error) error { return errors.Join(closed, fmt.Errorf("more: %w", closed)) }, ""},
-		"joined, with words": {
-			func(closed error) error { return fmt.Errorf("more: %w", errors.Join(errBoom, closed)) },
-			"more: boom\nscheduler: closed",
-		},
-		"two in one text": {func(closed error) error { return fmt.Errorf("%w and %w", errBoom, closed) }, "boom"},
-		"in a group": {
-			func(closed error) error {
-				return &scheduler.ExceptionGroup{Errors: []error{&scheduler.TaskError{Key: 1, Err: closed}, errBoom}}
-			},
-			"boom",
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-				err := co.Yield(scheduler.Next)
-				require.Equal(t, scheduler.ErrClosed, err)
-				return c.returns(err)
-			})
-			mustStep(t, t.Context(), task)
-			if err := task.Close(); c.want == "" {
-				require.NoError(t, err)
-			} else {
-				require.EqualError(t, err, c.want)
-			}
-		})
-	}
-}
-
-// An error from closing a subtask is that error, and ErrClosed besides.
-func TestErrClosed_besides_an_error_of_close(t *testing.T) {
-	t.Parallel()
-	var seen error
-	task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-		seen = co.Await(&fakeTask{step: forever, close: func() error { return errBoom }})
-		return seen
-	})
-	mustStep(t, t.Context(), task)
-	require.Equal(t, errBoom, task.Close())
-	require.ErrorIs(t, seen, errBoom)
-	require.ErrorIs(t, seen, scheduler.ErrClosed)
-	require.EqualError(t, seen, "boom")
-}
-
 // Joining adds nothing that an error says already.
 func TestErrors_are_joined_once(t *testing.T) {
 	t.Parallel()
@@ -721,7 +658,13 @@ func TestMisuse_panics_with_a_sentence(t *testing.T) {
 		"scheduler: Blocking: nil function":                          func() { scheduler.Blocking(nil) },
 		"scheduler: Wrap: nil function":                              func() { scheduler.Wrap(nil) },
 		"scheduler: Poll: nil function":                              func() { scheduler.Poll(time.Second, nil) },
-		"scheduler: Fetch: nil function":                             func() { scheduler.Fetch[int](nil, nil) },
+		"scheduler: Fetch: nil function":                             func() { scheduler.Fetch(nil, func(int, error) error { return nil }) },
+		"scheduler: Fetch: nil function ":                            func() { scheduler.Fetch(number, nil) },
+		"scheduler: On: nil event ":                                  func() { scheduler.On(new(scheduler.Event), nil) },
+		"scheduler: Retry: nil argument":                             func() { scheduler.Retry(constant(0), nil) },
+		"scheduler: Retry: nil argument ":                            func() { scheduler.Retry(nil, func(int, error) scheduler.Task { return nil }) },
+		"scheduler: Retry: nil argument  ":                           func() { scheduler.Retry(scheduler.BackOffFunc(nil), func(int, error) scheduler.Task { return nil }) },
+		"scheduler: WithTimeout: nil Task":                           func() { scheduler.WithTimeout(0, nil) },
 		"scheduler: Timeout.Trigger: nil Task":                       func() { _ = new(scheduler.Timeout).Trigger(ctx, nil) },
 		"scheduler: TimedCancel.Trigger: nil Task":                   func() { _ = new(scheduler.TimedCancel).Trigger(ctx, nil) },
 		"scheduler: ExceptionGroup.Split: nil function":              func() { _, _ = new(scheduler.ExceptionGroup).Split(nil) },
@@ -733,13 +676,16 @@ func TestMisuse_panics_with_a_sentence(t *testing.T) {
 		}
 		require.PanicsWithValue(t, want, do)
 	}
-	v := panicOf(t, func() {
-		_ = scheduler.Run(ctx, scheduler.Wrap(func(co *scheduler.Coroutine) error {
-			_, err := scheduler.Call[int](co, nil)
-			return err
-		}), nil)
-	})
-	require.ErrorContains(t, v.(error), "scheduler: Call: nil function")
+	for want, call := range map[string]func(co *scheduler.Coroutine) (int, error){
+		"scheduler: Call: nil function":      func(co *scheduler.Coroutine) (int, error) { return scheduler.Call[int](co, nil) },
+		"scheduler: PollCall: nil function":  func(co *scheduler.Coroutine) (int, error) { return scheduler.PollCall[int](co, 0, nil) },
+		"scheduler: RetryCall: nil function": func(co *scheduler.Coroutine) (int, error) { return scheduler.RetryCall[int](co, constant(0), nil) },
+	} {
+		v := panicOf(t, func() {
+			_ = scheduler.Run(ctx, scheduler.Wrap(func(co *scheduler.Coroutine) error { _, err := call(co); return err }), nil)
+		})
+		require.Equal(t, want, panickedWith(v))
+	}
 }
 
 // What has an error to return says it by that.
@@ -905,6 +851,7 @@ func TestMisuse_of_a_nil_context(t *testing.T) {
 		"scheduler: StopCause: nil Context": func() { _ = scheduler.StopCause(none) },
 		"scheduler: WithClock: nil Context": func() { scheduler.WithClock(none, newClock()) },
 		"scheduler: Stopping: nil Context":  func() { scheduler.Stopping(none) },
+		"scheduler: Note: nil Context":      func() { scheduler.Note(none, "") },
 	} {
 		require.PanicsWithValue(t, want, do)
 	}
@@ -915,7 +862,8 @@ func TestTasks_are_used_once(t *testing.T) {
 	fn := func(context.Context) error { return nil }
 	ready := func(context.Context) (bool, error) { return true, nil }
 	body := func(*scheduler.Coroutine) error { return nil }
-	event := func() scheduler.Task { return scheduler.Pause(scheduler.On(new(scheduler.Event))) }
+	var ends scheduler.Event
+	event := func() scheduler.Task { return scheduler.Pause(scheduler.On(&ends)) }
 	subrun := func() *scheduler.TaskRunner {
 		return scheduler.NewTaskRunner(event(), &scheduler.RunnerOptions{Name: "used"})
 	}
@@ -935,8 +883,11 @@ func TestTasks_are_used_once(t *testing.T) {
 		"Retry": {func() scheduler.Task {
 			return scheduler.Retry(constant(0), func(int, error) scheduler.Task { return event() })
 		}, "Retry"},
-		"All":      {func() scheduler.Task { return scheduler.All(event()) }, "All"},
-		"group":    {func() scheduler.Task { return newGroup(t, "a", hours, &scheduler.GroupOptions[string]{Name: "used"}) }, "used"},
+		"All":   {func() scheduler.Task { return scheduler.All(event()) }, "All"},
+		"First": {func() scheduler.Task { return scheduler.First(event()) }, "First"},
+		"group": {func() scheduler.Task {
+			return newGroup(t, "a", func(string) scheduler.Task { return event() }, &scheduler.GroupOptions[string]{Name: "used"})
+		}, "used"},
 		"Claiming": {func() scheduler.Task { return scheduler.Claiming(nil, event()) }, "Pause("},
 		"Named":    {func() scheduler.Task { return scheduler.Named("web", event()) }, "Pause("},
 		"Shield":   {func() scheduler.Task { return scheduler.Shield(event()) }, "Pause("},
@@ -944,6 +895,11 @@ func TestTasks_are_used_once(t *testing.T) {
 		"Subrun":   {func() scheduler.Task { return scheduler.Subrun(subrun()) }, "used"},
 	} {
 		for how, end := range map[string]func(scheduler.Task){
+			"its own end": func(task scheduler.Task) {
+				ends.Set()
+				require.NoError(t, scheduler.Run(t.Context(), task, nil))
+				ends.Reset()
+			},
 			"Close before its first step": func(task scheduler.Task) { require.NoError(t, task.Close()) },
 			"Throw before its first step": func(task scheduler.Task) {
 				if thrower, ok := task.(scheduler.Thrower); ok {

@@ -383,9 +383,6 @@ func TestNote_without_a_node(t *testing.T) {
 			return nil
 		}))
 	}), nil))
-	require.PanicsWithValue(t, "scheduler: Note: nil Context", func() {
-		scheduler.Note(nil, "") //nolint:staticcheck // That is the case.
-	})
 	var kept *scheduler.Coroutine
 	require.NoError(t, scheduler.Run(t.Context(), scheduler.Wrap(func(co *scheduler.Coroutine) error {
 		kept = co

@@ -112,10 +112,16 @@ func TestGroup_closing_holds_nobody_up(t *testing.T) {
 	}
 }
 
-// Calls that end at the same time, for whatever reason, end side by side.
+// Calls that end at the same time, for whatever reason, end side by side, whatever makes
+// them and whatever holds them.
 func TestGroup_closing_side_by_side(t *testing.T) {
 	const n, deaf, limit = 10, time.Second, 100 * time.Millisecond
 	own := func(int) time.Duration { return limit }
+	calls := []func(fn func(context.Context) error) scheduler.Task{
+		scheduler.Blocking, asCall["Fetch"], asCall["Call"], func(fn func(context.Context) error) scheduler.Task {
+			return scheduler.Poll(time.Second, func(ctx context.Context) (bool, error) { return true, fn(ctx) })
+		},
+	}
 	for reason, run := range map[string]func(ctx context.Context, task func(int) scheduler.Task) error{
 		"own limits": func(ctx context.Context, task func(int) scheduler.Task) error {
 			return scheduler.Run(ctx, numbered(n, task, &scheduler.GroupOptions[int]{Timeout: own}), nil)
@@ -155,12 +161,29 @@ func TestGroup_closing_side_by_side(t *testing.T) {
 			time.AfterFunc(limit, r.Kill)
 			return r.Run(ctx)
 		},
+		"Close": func(ctx context.Context, task func(int) scheduler.Task) error {
+			g := numbered(n, task, nil)
+			_, err := g.Step(ctx)
+			return errors.Join(err, g.Close(), errOops)
+		},
+		"a panic": func(ctx context.Context, task func(int) scheduler.Task) error {
+			return panicOf(t, func() {
+				_ = scheduler.Run(ctx, numbered(n+1, func(i int) scheduler.Task {
+					if i == n {
+						return after(limit, func() { panic(errBoom) })
+					}
+					return task(i)
+				}, nil), nil)
+			}).(error)
+		},
 	} {
 		for name := range held(func() scheduler.Task { return deafFor(0, nil) }) {
 			inBubble(t, reason+" "+name, func(t *testing.T) {
 				began := time.Now()
-				err := run(t.Context(), func(int) scheduler.Task {
-					return held(func() scheduler.Task { return deafFor(deaf, nil) })[name]
+				err := run(t.Context(), func(i int) scheduler.Task {
+					return held(func() scheduler.Task {
+						return calls[i%len(calls)](func(context.Context) error { sleep(deaf); return nil })
+					})[name]
 				})
 				require.Error(t, err)
 				require.Equal(t, deaf, time.Since(began).Round(time.Millisecond))
@@ -355,6 +378,7 @@ func TestGroup_panic_at_a_start_gives_claims_back(t *testing.T) {
 			do()
 		}
 	}
+	var first func()
 	for name, set := range map[string]func(o *scheduler.GroupOptions[string], do func()){
 		"Observer": func(o *scheduler.GroupOptions[string], do func()) {
 			o.Observer = scheduler.ObserverFunc(func(tr scheduler.Record) { at(tr.Key().(string), do) })
@@ -365,6 +389,7 @@ func TestGroup_panic_at_a_start_gives_claims_back(t *testing.T) {
 		"Context": func(o *scheduler.GroupOptions[string], do func()) {
 			o.Context = func(ctx context.Context, k string) context.Context { at(k, do); return ctx }
 		},
+		"first step": func(_ *scheduler.GroupOptions[string], do func()) { first = do },
 		"Claims": func(o *scheduler.GroupOptions[string], do func()) {
 			claims := o.Claims
 			o.Claims = func(k string) []scheduler.Claim { at(k, do); return claims(k) }
@@ -376,15 +401,16 @@ func TestGroup_panic_at_a_start_gives_claims_back(t *testing.T) {
 				opts := &scheduler.GroupOptions[string]{Claims: func(string) []scheduler.Claim {
 					return []scheduler.Claim{{Limiter: limiter, Weight: 1}}
 				}}
+				first = func() {}
 				set(opts, do)
-				g := newGroup(t, "a b c", func(string) scheduler.Task {
-					return scheduler.Pause(scheduler.Rounds(9))
+				g := newGroup(t, "a b c", func(k string) scheduler.Task {
+					return scheduler.Sequence(scheduler.Func(func(context.Context) error { at(k, first); return nil }),
+						scheduler.Pause(scheduler.Rounds(9)))
 				}, opts)
 				returned, _ := onGoroutine(func() { _ = scheduler.Run(t.Context(), g, nil) })
 				require.False(t, returned)
-				require.Zero(t, limiter.InUse())
-				require.Zero(t, g.Count(scheduler.StateRunning))
-				require.Zero(t, g.Count(scheduler.StatePending))
+				require.Zero(t, limiter.InUse()+limiter.Waiting())
+				require.Zero(t, g.Count(scheduler.StateRunning)+g.Count(scheduler.StatePending))
 			})
 		}
 	}
@@ -599,81 +625,6 @@ func TestSnapshot_of_nothing(t *testing.T) {
 		text, err := json.Marshal(s)
 		require.NoError(t, err)
 		require.JSONEq(t, `{"completed":[],"started":[]}`, string(text))
-	}
-}
-
-// What nodes of a group inside had failed with is in the result, and in Errors of
-// every group around, whatever ends the group inside and whatever holds it.
-func TestGroup_failures_inside_survive(t *testing.T) {
-	const s = time.Second
-	disk := errors.New("disk full")
-	inner := func() scheduler.Task {
-		deps := scheduler.NewDependencies[string]()
-		deps.Add("bad")
-		deps.Add("sleeps")
-		g := groupOver(t, deps, func(k string) scheduler.Task {
-			if k == "bad" {
-				return lasting(1, disk)
-			}
-			return scheduler.Pause(scheduler.After(time.Hour))
-		}, &scheduler.GroupOptions[string]{AggregateErrors: true})
-		return g
-	}
-	for reason, test := range map[string]struct {
-		want   error // beside disk
-		limit  time.Duration
-		grace  time.Duration
-		fails  bool
-		node   time.Duration
-		called func(r *scheduler.TaskRunner, cancel context.CancelCauseFunc)
-	}{
-		"timeout of the run":             {want: context.DeadlineExceeded, limit: 2 * s},
-		"timeout of the run, with grace": {want: context.DeadlineExceeded, limit: 2 * s, grace: s},
-		"timeout of the node":            {want: context.DeadlineExceeded, node: 2 * s},
-		"end of the context":             {want: errOops, called: func(_ *scheduler.TaskRunner, cancel context.CancelCauseFunc) { cancel(errOops) }},
-		"end of the context, with grace": {want: errOops, grace: s, called: func(_ *scheduler.TaskRunner, cancel context.CancelCauseFunc) { cancel(errOops) }},
-		"Stop":                           {want: errOther, called: func(r *scheduler.TaskRunner, _ context.CancelCauseFunc) { r.Stop(errOther) }},
-		"Kill":                           {want: scheduler.ErrCancelled, called: func(r *scheduler.TaskRunner, _ context.CancelCauseFunc) { r.Kill() }},
-		"Interrupt":                      {want: errOther, called: func(r *scheduler.TaskRunner, _ context.CancelCauseFunc) { r.Interrupt(errOther) }},
-		"a failure beside it":            {want: errBoom, fails: true},
-		"a failure beside it, in grace":  {want: errBoom, fails: true, grace: s},
-	} {
-		for name := range held(inner) {
-			if name == "AsTask" || name == "group in AsTask" {
-				continue // keeps the original's rule: what its task swallows is not reported
-			}
-			for _, aggregate := range []bool{false, true} {
-				t.Run(fmt.Sprint(reason, " ", name, " ", aggregate), func(t *testing.T) {
-					clock := schedulertest.NewClock(time.Time{})
-					ctx, cancel := context.WithCancelCause(t.Context())
-					defer cancel(nil)
-					var r *scheduler.TaskRunner
-					outer := newGroup(t, "holds acts", func(k string) scheduler.Task {
-						if k == "holds" {
-							return held(inner)[name]
-						}
-						return scheduler.Sequence(scheduler.Pause(scheduler.After(2*s)), scheduler.Func(func(context.Context) error {
-							if test.called != nil {
-								test.called(r, cancel)
-							}
-							if test.fails {
-								return errBoom
-							}
-							return nil
-						}))
-					}, &scheduler.GroupOptions[string]{AggregateErrors: aggregate, Timeout: byKey(map[string]time.Duration{"holds": test.node})})
-					top := scheduler.All(outer)
-					r = scheduler.NewTaskRunner(top, &scheduler.RunnerOptions{Clock: clock, Timeout: test.limit, Grace: test.grace})
-					err := r.Run(ctx)
-					require.ErrorIs(t, err, test.want)
-					require.ErrorIs(t, err, disk)
-					require.ErrorAs(t, err, new(*scheduler.TaskError))
-					for _, g := range []interface{ Errors() []error }{outer, top.(interface{ Errors() []error })} {
-						require.ErrorIs(t, errors.Join(g.Errors()...), disk)
-					}
-				})
-			}
-		}
 	}
 }
 

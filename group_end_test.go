@@ -794,28 +794,18 @@ func TestGroup_Grace_is_inherited(t *testing.T) {
 	}
 }
 
-// Options that make no sense are errors of the call that took them; that of a
-// clock is one of the first step.
-func TestGroup_Grace_and_Abandon_out_of_range(t *testing.T) {
-	for option, opts := range map[string]*scheduler.GroupOptions[string]{
-		"GroupOptions.Grace":   {Grace: -1},
-		"GroupOptions.Abandon": {Abandon: -1},
-	} {
-		_, err := scheduler.NewDependencyTaskGroup(graph("a"), func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) }, opts)
-		e := asError[*scheduler.OptionError](t, err)
-		require.Equal(t, option, e.Option)
-	}
-	g := newGroup(t, "a", func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) },
-		&scheduler.GroupOptions[string]{Abandon: time.Second, Grace: scheduler.NoGrace})
+// Abandon under a clock that is not the system's is an error of the first step.
+func TestGroup_Abandon_with_another_clock(t *testing.T) {
+	g := newGroup(t, "a", second, &scheduler.GroupOptions[string]{Abandon: time.Second, Grace: scheduler.NoGrace})
 	_, err := g.Step(scheduler.WithClock(context.Background(), schedulertest.NewClock(time.Time{})))
-	e := asError[*scheduler.OptionError](t, err)
-	require.Equal(t, "GroupOptions.Abandon", e.Option)
+	require.Equal(t, "GroupOptions.Abandon", asError[*scheduler.OptionError](t, err).Option)
 	require.Equal(t, scheduler.StatePending, g.State("a"))
 }
 
 // forms hold a task in ways that change nothing of a service.
 var forms = map[string]func(t *testing.T, task scheduler.Task) scheduler.Task{
-	"all": func(_ *testing.T, task scheduler.Task) scheduler.Task { return scheduler.All(task) },
+	"all":        func(_ *testing.T, task scheduler.Task) scheduler.Task { return scheduler.All(task) },
+	"all in all": func(_ *testing.T, task scheduler.Task) scheduler.Task { return scheduler.All(scheduler.All(task)) },
 	"all of two": func(_ *testing.T, task scheduler.Task) scheduler.Task {
 		return scheduler.All(scheduler.Func(func(context.Context) error { return nil }), task)
 	},

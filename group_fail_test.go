@@ -27,11 +27,11 @@ func TestGroup_OnError(t *testing.T) {
 		{"stops the group", scheduler.StopGroup, "1 task failed:\n- a: no space", "a failed: a: no space\nb cancelled because of a\nc cancelled because of a, stopped, cut off"},
 		{"anything else stops it too", 77, "1 task failed:\n- a: no space", "a failed: a: no space\nb cancelled because of a\nc cancelled because of a, stopped, cut off"},
 		{"skips dependents", scheduler.SkipDependents, "1 task failed:\n- a: no space", "a failed: a: no space\nb skipped: a: no space because of a"},
-		{"ignores the error", scheduler.IgnoreError, "", "a failed: a: no space"},
+		{"ignores the error, and lets dependents start", scheduler.IgnoreError, "", "a failed: a: no space"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			asked := ""
-			group, _, err := played(t, "b:a c", func(k string) scheduler.Task {
+			group, trace, err := played(t, "b:a c", func(k string) scheduler.Task {
 				if k == "a" {
 					return lasting(1, errSpace)
 				}
@@ -48,43 +48,9 @@ func TestGroup_OnError(t *testing.T) {
 				require.ErrorIs(t, err, errSpace)
 			}
 			require.Equal(t, tt.outcomes, outcomes(group))
+			require.Equal(t, tt.answer == scheduler.IgnoreError, strings.Contains(trace, "1s 2 b: pending -> running"))
 			require.Len(t, group.Errors(), 1, "what is ignored is kept")
 		})
-	}
-}
-
-// A node of which the failure is ignored counts as done for what depends on it.
-func TestGroup_OnError_ignored_lets_dependents_start(t *testing.T) {
-	_, trace, err := played(t, "b:a", func(k string) scheduler.Task {
-		if k == "a" {
-			return lasting(0, errSpace)
-		}
-		return lasting(1, nil)
-	}, &scheduler.GroupOptions[string]{
-		OnError: func(string, error) scheduler.Disposition { return scheduler.IgnoreError },
-	}, nil)
-	require.NoError(t, err)
-	require.Equal(t, `0s 1 a: pending -> running
-0s 2 a: running -> failed: no space
-0s 2 b: pending -> running
-1s 3 b: running -> succeeded
-`, trace)
-}
-
-func TestGroup_policies_that_exclude_one_another(t *testing.T) {
-	task := func(string) scheduler.Task { return lasting(0, nil) }
-	for option, opts := range map[string]*scheduler.GroupOptions[string]{
-		"GroupOptions.AggregateErrors": {
-			AggregateErrors: true,
-			OnError:         func(string, error) scheduler.Disposition { return scheduler.StopGroup },
-		},
-		"GroupOptions.Estimate": {Estimate: func(string) time.Duration { return 0 }},
-		"GroupOptions.Limit":    {Limit: -1},
-	} {
-		_, err := scheduler.NewDependencyTaskGroup(graph("a"), task, opts)
-		var wrong *scheduler.OptionError
-		require.ErrorAs(t, err, &wrong, option)
-		require.Equal(t, option, wrong.Option)
 	}
 }
 
@@ -110,21 +76,6 @@ b skipped: a: not wanted here: scheduler: skip because of a
 c skipped: a: not wanted here: scheduler: skip because of a`, outcomes(group))
 		require.Empty(t, group.Errors(), "nothing went wrong")
 	}
-}
-
-// What a member ends with because of the notice is no failure of its own.
-func TestGroup_notice_is_the_cause(t *testing.T) {
-	var seen error
-	group, _, err := played(t, "a b", func(k string) scheduler.Task {
-		if k == "a" {
-			return lasting(1, errSpace)
-		}
-		return untilStopped(func(cause error) error { seen = cause; return fmt.Errorf("gave up: %w", cause) })
-	}, &scheduler.GroupOptions[string]{Grace: time.Minute}, nil)
-	require.EqualError(t, err, "a: no space")
-	require.EqualError(t, seen, "a: no space")
-	require.Equal(t, "a failed: a: no space\nb cancelled: b: gave up: a: no space because of a, stopped", outcomes(group))
-	require.Len(t, group.Errors(), 2)
 }
 
 // The first failure is the result also if one that comes later has it as the cause of
@@ -1100,36 +1051,6 @@ func TestWhen_of_added_nodes(t *testing.T) {
 	require.Equal(t, "[a() Pfree() Anow(Pfree succeeded) Xposted() Aafter(Xposted skipped) "+
 		"bad(a succeeded) late(bad failed, Pfree succeeded)]", fmt.Sprint(asked))
 	require.Equal(t, " a succeeded bad failed Pfree succeeded late skipped Anow succeeded Xposted skipped Aafter succeeded", endings(group))
-}
-
-// When is asked of a node also if what it requires was cancelled while the group is
-// draining.
-func TestWhen_while_draining(t *testing.T) {
-	var asked []string
-	inner := newGroup(t, "after:before", func(string) scheduler.Task {
-		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
-			_ = co.Yield(scheduler.On(co.Stopping()))
-			return co.StopCause()
-		})
-	}, &scheduler.GroupOptions[string]{When: func(k string, _ iter.Seq2[string, scheduler.State]) scheduler.Verdict {
-		asked = append(asked, k)
-		return scheduler.Usual
-	}})
-	group := newGroup(t, "inner fails", func(k string) scheduler.Task {
-		if k == "inner" {
-			return inner
-		}
-		return scheduler.Sequence(scheduler.Pause(scheduler.Next), scheduler.Func(func(context.Context) error { return errBoom }))
-	}, &scheduler.GroupOptions[string]{Grace: time.Hour})
-	mustStep(t, t.Context(), group)
-	inner.Drain()
-	for range 3 {
-		if _, err := group.Step(t.Context()); err != nil {
-			break
-		}
-	}
-	require.Equal(t, []string{"before", "after"}, asked)
-	require.Equal(t, scheduler.StateSkipped, inner.State("after"))
 }
 
 // A panic of When about a node that a member adds is one of that member, which is not

@@ -283,6 +283,13 @@ func TestNewDependencyTaskGroup_errors(t *testing.T) {
 		{"negative Grace", graph("a"), task, &options{Grace: -1}, "GroupOptions.Grace"},
 		{"Priority alone", graph("a"), task, &options{Priority: func(string) int { return 0 }}, "GroupOptions.Priority"},
 		{"Grace twice", graph("a"), task, &options{Grace: 1, GraceFor: grace}, "GroupOptions.Grace"},
+		{"OnError beside AggregateErrors", graph("a"), task, &options{
+			AggregateErrors: true, OnError: func(string, error) scheduler.Disposition { return scheduler.StopGroup },
+		}, "GroupOptions.AggregateErrors"},
+		{"Estimate alone", graph("a"), task, &options{Estimate: grace}, "GroupOptions.Estimate"},
+		{"negative Limit", graph("a"), task, &options{Limit: -1}, "GroupOptions.Limit"},
+		{"negative Abandon", graph("a"), task, &options{Abandon: -1}, "GroupOptions.Abandon"},
+		{"negative SlowStep", graph("a"), task, &options{SlowStep: -1}, "GroupOptions.SlowStep"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -315,32 +322,6 @@ func TestGroup_keeps_its_view_of_the_graph(t *testing.T) {
 	require.Equal(t, 2, g.Len())
 	mustStep(t, s.ctx, g)
 	require.Equal(t, "a1, b1", s.take())
-}
-
-func TestGroup_misuse(t *testing.T) {
-	tests := map[string]func(s *stage){
-		"Step":  func(s *stage) { _, _ = s.group.Step(s.ctx) },
-		"Throw": func(s *stage) { _, _ = s.group.Throw(s.ctx, errOops) },
-		"Stop":  func(s *stage) { s.group.Stop(s.ctx, errOops) },
-		"Close": func(s *stage) { _ = s.group.Close() },
-	}
-	for name, call := range tests {
-		t.Run(name+" inside a step", func(t *testing.T) {
-			s := newStage(t, map[string]part{"a": {steps: "next next"}})
-			g := newGroup(t, "a b c:b", func(k string) scheduler.Task {
-				if k == "b" {
-					return scheduler.Func(func(context.Context) error { call(s); return nil })
-				}
-				return s.task(k)
-			}, &scheduler.GroupOptions[string]{Name: "G"})
-			s.group = g
-			require.Equal(t, "scheduler: DependencyTaskGroup."+name+" of G called during a step",
-				panickedWith(panicOf(t, func() { _, _ = g.Step(s.ctx) })))
-			require.Equal(t, "a1, a close", s.take())
-			require.Equal(t, "a=cancelled b=failed c=cancelled", s.states())
-			s.ended()
-		})
-	}
 }
 
 // Members on every level of nested groups wait for events that other goroutines
@@ -388,46 +369,6 @@ func TestGroup_nested(t *testing.T) {
 			require.Positive(t, time.Since(begin))
 		})
 	}
-}
-
-func TestAll_is_a_group(t *testing.T) {
-	t.Run("none", func(t *testing.T) {
-		y, err := scheduler.All().Step(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, scheduler.Done, y)
-	})
-	t.Run("side by side", func(t *testing.T) {
-		clock := schedulertest.NewClock(time.Unix(0, 0))
-		task := scheduler.All(
-			scheduler.Pause(scheduler.After(time.Second)),
-			scheduler.Pause(scheduler.After(3*time.Second)),
-			scheduler.Pause(scheduler.After(2*time.Second)),
-		)
-		require.NoError(t, scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Clock: clock}))
-		require.Equal(t, time.Unix(3, 0), clock.Now())
-	})
-	t.Run("the first failure closes the others", func(t *testing.T) {
-		var j journal
-		err := scheduler.Run(t.Context(), scheduler.All(
-			&fakeTask{step: forever, close: func() error { j.add("close 0"); return nil }},
-			scheduler.Func(func(context.Context) error { return errOops }),
-			&fakeTask{step: func(context.Context) (scheduler.Yield, error) { j.add("step 2"); return scheduler.Next, nil }},
-		), nil)
-		require.Equal(t, "close 0", j.take())
-		e := asError[*scheduler.TaskError](t, err)
-		require.Equal(t, 1, e.Key)
-		require.Equal(t, errOops, e.Err)
-	})
-	t.Run("nil", func(t *testing.T) {
-		require.ErrorIs(t, scheduler.Run(t.Context(), scheduler.All(nil), nil), scheduler.ErrNilTask)
-	})
-	t.Run("its arguments may change afterwards", func(t *testing.T) {
-		tasks := []scheduler.Task{scheduler.Pause(scheduler.Next)}
-		task := scheduler.All(tasks...)
-		tasks[0] = nil
-		require.NoError(t, scheduler.Run(t.Context(), task, nil))
-	})
-	t.Run("has a name", func(t *testing.T) { require.Equal(t, "All", scheduler.TaskDescription(scheduler.All())) })
 }
 
 func TestGroup_queries(t *testing.T) {
@@ -945,43 +886,6 @@ func TestGroup_events(t *testing.T) {
 	s.event("a").Set() // nobody waits any more
 	s.ended()
 
-	t.Run("set before anybody waits", func(t *testing.T) {
-		s := newStage(t, map[string]part{"a": {steps: "event"}})
-		s.event("a").Set()
-		s.make("a", nil)
-		y, _, err := s.round()
-		require.NoError(t, err)
-		require.True(t, y.Ready())
-		y, what, err := s.round()
-		require.NoError(t, err)
-		require.Equal(t, scheduler.Done, y)
-		require.Equal(t, "a2", what)
-	})
-	t.Run("reset before the round", func(t *testing.T) {
-		s := newStage(t, map[string]part{"a": {steps: "event"}})
-		s.make("a", nil)
-		_, _, err := s.round()
-		require.NoError(t, err)
-		s.event("a").Set()
-		s.event("a").Reset()
-		_, what, err := s.round()
-		require.NoError(t, err)
-		require.Equal(t, "a2", what, "who was woken gets its step all the same")
-	})
-	t.Run("of an earlier wait does not count", func(t *testing.T) {
-		s := newStage(t, map[string]part{"a": {steps: "event|after-1 after-100 next"}})
-		s.make("a", nil)
-		_, _, err := s.round()
-		require.NoError(t, err)
-		_, what, err := s.round() // by time
-		require.NoError(t, err)
-		require.Equal(t, "a2", what)
-		s.event("a").Set()
-		_, what, err = s.round()
-		require.NoError(t, err)
-		require.Empty(t, what)
-		require.NoError(t, s.group.Close())
-	})
 	t.Run("set in a step of the same round", func(t *testing.T) {
 		s := newStage(t, map[string]part{"z": {steps: "event next"}, "b": {steps: "event next"}})
 		g := newGroup(t, "z a b", func(k string) scheduler.Task {

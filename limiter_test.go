@@ -303,22 +303,6 @@ func TestClaims_are_held_until_Close_has_returned(t *testing.T) {
 	require.Zero(t, l.InUse())
 }
 
-// A panic gives back what is held.
-func TestClaims_after_a_panic(t *testing.T) {
-	l := limiter(2)
-	group := newGroup(t, "a1 b1", func(k string) scheduler.Task {
-		return scheduler.Func(func(context.Context) error {
-			if k == "b1" {
-				panic("out of luck")
-			}
-			return nil
-		})
-	}, &scheduler.GroupOptions[string]{Claims: claim(l)})
-	require.Panics(t, func() { _ = scheduler.Run(t.Context(), group, nil) })
-	require.Zero(t, l.InUse())
-	require.Zero(t, l.Waiting())
-}
-
 // A group that is full keeps its place in line, but nothing is kept for it: what
 // runs in it may need that.
 func TestClaims_of_a_full_group(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -150,6 +151,7 @@ func TestMisuse_inside_callbacks(t *testing.T) {
 					}()
 					answer = misuse(s)
 				})
+				opts.Name = "G"
 				s.g = newGroup(t, "a", func(string) scheduler.Task { return task }, &opts)
 				s.r = scheduler.NewTaskRunner(s.g, &runner)
 				onGoroutine(func() { _ = s.r.Run(t.Context()) })
@@ -160,6 +162,9 @@ func TestMisuse_inside_callbacks(t *testing.T) {
 				}
 				require.Error(t, answer, "it was let through")
 				require.Contains(t, answer.Error(), "scheduler: ")
+				if method, ok := strings.CutPrefix(what, "its group's "); ok {
+					require.EqualError(t, answer, "scheduler: DependencyTaskGroup."+method+" of G called during a step")
+				}
 			})
 		}
 	}

@@ -322,26 +322,6 @@ func TestObserver_may_end_the_run(t *testing.T) {
 	}
 }
 
-// An Observer looks in, but does not act.
-func TestObserver_that_drives_panics(t *testing.T) {
-	t.Parallel()
-	deps := scheduler.NewDependencies[int]()
-	deps.Add(0)
-	for name, call := range map[string]func(g *scheduler.DependencyTaskGroup[int]){
-		"Step":  func(g *scheduler.DependencyTaskGroup[int]) { _, _ = g.Step(t.Context()) },
-		"Throw": func(g *scheduler.DependencyTaskGroup[int]) { _, _ = g.Throw(t.Context(), errOops) },
-		"Close": func(g *scheduler.DependencyTaskGroup[int]) { _ = g.Close() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			var g *scheduler.DependencyTaskGroup[int]
-			g = groupOver(t, deps, func(int) scheduler.Task { return scheduler.Pause(scheduler.Next) },
-				&scheduler.GroupOptions[int]{Name: "G", Observer: scheduler.ObserverFunc(func(scheduler.Record) { call(g) })})
-			require.Equal(t, "scheduler: DependencyTaskGroup."+name+" of G called during a step",
-				panicOf(t, func() { _, _ = g.Step(t.Context()) }))
-		})
-	}
-}
-
 // kindWatcher notes the kinds that it wants.
 type kindWatcher struct {
 	name  string
@@ -415,13 +395,6 @@ func TestGroup_SlowStep(t *testing.T) {
 	}, &scheduler.GroupOptions[string]{Observer: observer, SlowStep: time.Second})
 	require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
 	require.Equal(t, []string{"slow task slow 2s", "slow task slow 2s"}, observer.slow, "the first step and a later one")
-}
-
-func TestGroup_SlowStep_negative(t *testing.T) {
-	_, err := scheduler.NewDependencyTaskGroup(graph("a"), second, &scheduler.GroupOptions[string]{
-		Observer: &slowObserver{}, SlowStep: -1,
-	})
-	require.EqualError(t, err, "scheduler: GroupOptions.SlowStep: negative duration -1ns")
 }
 
 // What Observers are told while a group ends, and what becomes of the group if one

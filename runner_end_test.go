@@ -781,21 +781,6 @@ func TestRun_reports_a_swallowed_timeout(t *testing.T) {
 	}
 }
 
-// A runner that Run drives is busy for all other goroutines.
-func TestTaskRunner_is_busy_while_Run_sleeps(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		event := new(scheduler.Event)
-		r := scheduler.NewTaskRunner(scheduler.Pause(scheduler.On(event)), &scheduler.RunnerOptions{Name: "it"})
-		done := make(chan error)
-		go func() { done <- r.Run(context.Background()) }()
-		synctest.Wait()
-		require.PanicsWithValue(t, "scheduler: TaskRunner.Cancel of it called while Run drives it", func() { _ = r.Cancel() })
-		require.PanicsWithValue(t, "scheduler: TaskRunner.Step of it called while Run drives it", func() { _, _ = r.Step(t.Context()) })
-		event.Set()
-		require.NoError(t, <-done)
-	})
-}
-
 // Whatever panics in the loop, the task is closed, and the panic goes up.
 func TestTaskRunner_closes_the_task_if_Progress_panics(t *testing.T) {
 	for _, how := range []string{"Run", "AsTask", "Subrun", "group"} {
@@ -919,7 +904,6 @@ func TestSubrun(t *testing.T) {
 		require.False(t, r.Done())
 		require.NoError(t, r.Cancel())
 	})
-	require.PanicsWithValue(t, "scheduler: Subrun: nil TaskRunner", func() { scheduler.Subrun(nil) })
 }
 
 // A task that is ending after its Timeout waits for its event alone, even if what

@@ -203,10 +203,6 @@ func TestNewTaskRunner_panics_for_bad_options(t *testing.T) {
 		require.EqualError(t, r.RunWith(t.Context(), 0, -1), "scheduler: wait: negative duration -1ns")
 		require.False(t, r.Started())
 	})
-	t.Run("nil interrupt", func(t *testing.T) {
-		r := scheduler.NewTaskRunner(task, nil)
-		require.PanicsWithValue(t, "scheduler: TaskRunner.Interrupt of fake: nil error", func() { r.Interrupt(nil) })
-	})
 }
 
 func TestTaskRunner_steps(t *testing.T) {
@@ -569,30 +565,6 @@ func TestAsTask_Progress_after_the_end(t *testing.T) {
 	}
 }
 
-// The run that another one is refused in is the outermost, whatever clocks there
-// are on the way.
-func TestNestedRunError_names_the_outermost_run(t *testing.T) {
-	t.Parallel()
-	refused := func(ctx context.Context, nest func(scheduler.Task) *scheduler.TaskRunner) string {
-		var nested *scheduler.NestedRunError
-		err := nest(scheduler.Func(func(ctx context.Context) error {
-			return scheduler.Run(ctx, scheduler.Pause(scheduler.Next), &scheduler.RunnerOptions{Name: "refused"})
-		})).RunWith(ctx, 0, 0)
-		require.ErrorAs(t, err, &nested)
-		return nested.Outer
-	}
-	clock := schedulertest.NewClock(time.Time{})
-	outer := func(task scheduler.Task) *scheduler.TaskRunner {
-		return scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Name: "outer"})
-	}
-	require.Equal(t, "outer", refused(t.Context(), outer))
-	require.Equal(t, "outer", refused(scheduler.WithClock(t.Context(), clock), outer))
-	require.Equal(t, "outer", refused(t.Context(), func(task scheduler.Task) *scheduler.TaskRunner {
-		inner := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Name: "inner", Clock: clock})
-		return outer(inner.AsTask(0))
-	}))
-}
-
 // A Wait that ends early ends no pause.
 func TestRun_goes_on_waiting_after_an_early_end(t *testing.T) {
 	t.Parallel()
@@ -820,15 +792,18 @@ func TestRun_inside_a_step_is_refused(t *testing.T) {
 		require.NoError(t, r.Cancel())
 	})
 	t.Run("of a group that nobody runs", func(t *testing.T) {
-		deps := scheduler.NewDependencies[string]()
-		deps.Add("a")
-		g := groupOver(t, deps, func(string) scheduler.Task { return scheduler.Func(inner) },
-			&scheduler.GroupOptions[string]{Name: "outer"})
+		g := newGroup(t, "a", func(string) scheduler.Task { return scheduler.Func(inner) }, &scheduler.GroupOptions[string]{Name: "outer"})
 		_, err := g.Step(t.Context())
 		check(t, err, "outer")
 	})
 	t.Run("of a member of a group in a runner", func(t *testing.T) {
 		check(t, scheduler.Run(t.Context(), scheduler.All(scheduler.Func(inner)), &scheduler.RunnerOptions{Name: "outer"}), "outer")
+	})
+	t.Run("the outermost, whatever clocks there are on the way", func(t *testing.T) {
+		for _, ctx := range []context.Context{t.Context(), scheduler.WithClock(t.Context(), newClock())} {
+			middle := scheduler.NewTaskRunner(scheduler.Func(inner), &scheduler.RunnerOptions{Name: "middle", Clock: newClock()})
+			check(t, scheduler.NewTaskRunner(middle.AsTask(0), &scheduler.RunnerOptions{Name: "outer"}).RunWith(ctx, 0, 0), "outer")
+		}
 	})
 	t.Run("but not inside a blocking call", func(t *testing.T) {
 		require.NoError(t, scheduler.Run(t.Context(), scheduler.Blocking(inner), &scheduler.RunnerOptions{Name: "outer"}))
@@ -891,13 +866,6 @@ func TestNow(t *testing.T) {
 			require.Equal(t, before.Add(time.Hour), scheduler.Now(co.Context()))
 			return nil
 		})), &scheduler.RunnerOptions{Clock: clock}))
-	})
-	t.Run("in a blocking call too", func(t *testing.T) {
-		clock := schedulertest.NewClock(time.Time{})
-		require.NoError(t, scheduler.Run(t.Context(), scheduler.Blocking(func(ctx context.Context) error {
-			require.Equal(t, clock.Now(), scheduler.Now(ctx))
-			return nil
-		}), &scheduler.RunnerOptions{Clock: clock}))
 	})
 }
 

@@ -376,56 +376,18 @@ func TestReady_and_a_deadlock(t *testing.T) {
 	require.Equal(t, "0s boot S, 1s S ready, 1s b, 4s b done, 4s S told: not needed any more, 5s S ends: <nil>, 5s other, 8s other done", d.String())
 }
 
-// Whatever holds a task, its Ready is that of the node.
-func TestReady_through_everything(t *testing.T) {
-	wrapped := func(task scheduler.Task) scheduler.Task { return scheduler.Named("named", task) }
-	forms := map[string]func(d *servicePlay) scheduler.Task{
-		"all":      func(d *servicePlay) scheduler.Task { return scheduler.All(d.service("S"), d.job("j", 1, nil)) },
-		"all deep": func(d *servicePlay) scheduler.Task { return scheduler.All(scheduler.All(d.service("S"))) },
-		"astask":   func(d *servicePlay) scheduler.Task { return scheduler.NewTaskRunner(d.service("S"), nil).AsTask(0) },
-		"subrun": func(d *servicePlay) scheduler.Task {
-			return scheduler.Subrun(scheduler.NewTaskRunner(d.service("S"), nil))
-		},
-		"await": func(d *servicePlay) scheduler.Task {
-			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(d.service("S")) })
-		},
-		"retry": func(d *servicePlay) scheduler.Task {
-			return scheduler.Retry(constant(0), func(int, error) scheduler.Task { return d.service("S") })
-		},
-		"sequence": func(d *servicePlay) scheduler.Task {
-			return scheduler.Sequence(scheduler.Pause(scheduler.Next), d.service("S"))
-		},
-		"finally": func(d *servicePlay) scheduler.Task { return scheduler.Finally(d.service("S"), d.job("clean", 0, nil)) },
-		"named":   func(d *servicePlay) scheduler.Task { return wrapped(d.service("S")) },
-		"wrapper": func(d *servicePlay) scheduler.Task { return wrapping{Task: d.service("S")} },
-		"claiming": func(d *servicePlay) scheduler.Task {
-			return scheduler.Claiming([]scheduler.Claim{{Limiter: limiter(1), Weight: 1}}, d.service("S"))
-		},
-		"keep open": func(d *servicePlay) scheduler.Task {
-			g, err := scheduler.NewDependencyTaskGroup(graph("S"), d.service, &scheduler.GroupOptions[string]{KeepOpen: true})
-			if err != nil {
-				panic(err)
-			}
-			return g
-		},
-	}
-	for name, form := range forms {
-		for _, limit := range []int{0, 1} {
-			t.Run(fmt.Sprint(name, limit), func(t *testing.T) {
-				d := newServicePlay()
-				g, err := d.serve(t, "test:node", &scheduler.GroupOptions[string]{Grace: time.Minute, Limit: limit}, nil, func(k string) scheduler.Task {
-					if k == "test" {
-						return d.job(k, 5, nil)
-					}
-					return form(d)
-				})
-				require.NoError(t, err)
-				require.Contains(t, d.String(), "1s S ready")
-				require.Contains(t, d.String(), "1s test, 6s test done, 6s S told: not needed any more")
-				require.Equal(t, " node succeeded test succeeded", endings(g))
-			})
+// A group that is open is ready when its services are.
+func TestReady_of_an_open_group(t *testing.T) {
+	d := newServicePlay()
+	g, err := d.serve(t, "test:node", &scheduler.GroupOptions[string]{Grace: time.Minute}, nil, func(k string) scheduler.Task {
+		if k == "test" {
+			return d.job(k, 5, nil)
 		}
-	}
+		return newGroup(t, "S", d.service, &scheduler.GroupOptions[string]{KeepOpen: true})
+	})
+	require.NoError(t, err)
+	require.Equal(t, "0s boot S, 1s S ready, 1s test, 6s test done, 6s S told: not needed any more, 7s S ends: <nil>", d.String())
+	require.Equal(t, " node succeeded test succeeded", endings(g))
 }
 
 func TestReady_snapshot(t *testing.T) {

@@ -163,13 +163,6 @@ func TestYield_Or_is_the_earliest(t *testing.T) {
 	}
 }
 
-func TestOn_panics(t *testing.T) {
-	t.Parallel()
-	require.PanicsWithValue(t, "scheduler: On: no event", func() { scheduler.On() })
-	require.PanicsWithValue(t, "scheduler: On: nil event", func() { scheduler.On(nil) })
-	require.PanicsWithValue(t, "scheduler: On: nil event", func() { scheduler.On(new(scheduler.Event), nil) })
-}
-
 func TestYield_far_times(t *testing.T) {
 	t.Parallel()
 	for _, y := range []scheduler.Yield{
@@ -234,36 +227,6 @@ func TestPause(t *testing.T) {
 	require.NoError(t, d.Runner.Cancel())
 }
 
-func TestAll(t *testing.T) {
-	t.Parallel()
-	t.Run("side by side", func(t *testing.T) {
-		clock := newClock()
-		rec := schedulertest.NewRecorder(clock)
-		tasks := []scheduler.Task{
-			rec.Task("a", scheduler.Pause(scheduler.After(2*time.Second))),
-			rec.Task("b", scheduler.Pause(scheduler.After(time.Second))),
-		}
-		all := scheduler.All(tasks...)
-		clear(tasks) // it has a copy of its own
-		require.Equal(t, "All", scheduler.TaskDescription(all))
-		require.NoError(t, scheduler.Run(t.Context(), all, &scheduler.RunnerOptions{Clock: clock}))
-		require.Equal(t, "0s a.step = after 2s\n0s b.step = after 1s\n1s b.step = done\n2s a.step = done\n", rec.String())
-	})
-	t.Run("first failure closes the others", func(t *testing.T) {
-		other := &fakeTask{step: forever}
-		err := scheduler.Run(t.Context(), scheduler.All(other, scheduler.Func(func(context.Context) error { return errBoom })), nil)
-		task := asError[*scheduler.TaskError](t, err)
-		require.Equal(t, 1, task.Key)
-		require.Equal(t, 1, other.closes)
-	})
-	t.Run("of a nil task", func(t *testing.T) {
-		require.ErrorIs(t, scheduler.Run(t.Context(), scheduler.All(nil), nil), scheduler.ErrNilTask)
-	})
-	t.Run("of none", func(t *testing.T) {
-		require.NoError(t, scheduler.Run(t.Context(), scheduler.All(), nil))
-	})
-}
-
 func plainFunction(context.Context) error { return nil }
 
 func genericFunction[T any](context.Context) error { return nil }
@@ -323,26 +286,6 @@ func TestTimes_at_the_ends_of_the_scale_are_kept(t *testing.T) {
 	at, ok := r.Due().Time()
 	require.True(t, ok)
 	require.Equal(t, -time.Second, at.Sub(clock.Now()))
-}
-
-// A task that has ended says so, by name, when it is used again.
-func TestTask_is_used_once(t *testing.T) {
-	group := newGroup(t, "a", func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) },
-		&scheduler.GroupOptions[string]{Name: "group"})
-	for name, task := range map[string]scheduler.Task{
-		"Pause(next)":    scheduler.Pause(scheduler.Next),
-		"scheduler_test": scheduler.Poll(0, func(context.Context) (bool, error) { return true, nil }),
-		"scheduler.":     scheduler.Sequence(scheduler.Pause(scheduler.Next)),
-		"group":          group,
-		"inner":          scheduler.Subrun(scheduler.NewTaskRunner(scheduler.Pause(scheduler.Next), &scheduler.RunnerOptions{Name: "inner"})),
-		"named":          scheduler.Named("named", scheduler.Pause(scheduler.Next)),
-		"Retry":          scheduler.Retry(constant(0), func(int, error) scheduler.Task { return scheduler.Pause(scheduler.Next) }),
-		"Shield":         scheduler.Shield(scheduler.Pause(scheduler.Next)),
-	} {
-		require.NoError(t, scheduler.Run(t.Context(), task, nil), name)
-		_, err := task.Step(t.Context())
-		require.ErrorIs(t, err, scheduler.ErrEnded, name)
-	}
 }
 
 func TestEvent_is_latched(t *testing.T) {
@@ -609,24 +552,27 @@ func TestEvent_of_an_earlier_wait_cuts_no_pause_short(t *testing.T) {
 	require.Equal(t, time.Second, clock.Now().Sub(began), "two pauses: none, and a whole one")
 }
 
-// The same for a task without a group, which sets the event in its own step.
-func TestEvent_of_an_earlier_wait_that_the_task_sets_itself(t *testing.T) {
+// The same for a task without a group, whose event is set in its own step, or after it.
+func TestEvent_of_an_earlier_wait_makes_no_runner_due(t *testing.T) {
 	t.Parallel()
-	var event scheduler.Event
-	steps := 0
-	task := scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
-		switch steps++; steps {
-		case 1:
-			return scheduler.Next.Or(scheduler.On(&event)), nil
-		case 2:
-			event.Set()
+	for _, itself := range []bool{false, true} {
+		var event scheduler.Event
+		task := &fakeTask{}
+		task.step = func(context.Context) (scheduler.Yield, error) {
+			if task.steps == 1 {
+				return scheduler.Next.Or(scheduler.On(&event)), nil
+			}
+			if itself {
+				event.Set()
+			}
 			return scheduler.Next, nil
 		}
-		return scheduler.Done, nil
-	})
-	r := startRunner(t, task, nil)
-	require.False(t, mustStep(t, t.Context(), r))
-	require.False(t, r.Due().Ready())
+		r := startRunner(t, task, nil)
+		require.False(t, mustStep(t, t.Context(), r))
+		event.Set()
+		require.False(t, r.Due().Ready())
+		require.NoError(t, r.Cancel())
+	}
 }
 
 // An event of several lets go of them when nobody waits for it any more.
@@ -653,24 +599,6 @@ func TestEvent_of_several_leaves_nothing_behind(t *testing.T) {
 	require.NoError(t, r.Cancel())
 	runtime.KeepAlive(&a)
 	runtime.KeepAlive(&b)
-}
-
-// A runner does not look up for an event that its task does not wait for any more.
-func TestTaskRunner_forgets_an_event_of_an_earlier_wait(t *testing.T) {
-	t.Parallel()
-	var event scheduler.Event
-	first := true
-	r := startRunner(t, scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
-		if first {
-			first = false
-			return scheduler.Next.Or(scheduler.On(&event)), nil
-		}
-		return scheduler.Next, nil
-	}), nil)
-	mustStep(t, t.Context(), r)
-	event.Set()
-	require.False(t, r.Due().Ready())
-	require.NoError(t, r.Cancel())
 }
 
 // Of two that wait for the same of several events, one may leave.

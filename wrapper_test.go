@@ -574,9 +574,6 @@ func TestCoroutine_misuse(t *testing.T) {
 		require.Equal(t, scheduler.ErrNoYield, err)
 		require.Equal(t, scheduler.ErrClosed, came)
 	})
-	t.Run("Wrap of nil", func(t *testing.T) {
-		require.Equal(t, "scheduler: Wrap: nil function", panicOf(t, func() { scheduler.Wrap(nil) }))
-	})
 }
 
 func TestCoroutine_Context(t *testing.T) {
@@ -709,14 +706,6 @@ func TestCall(t *testing.T) {
 			require.Equal(t, test.err, came)
 		})
 	}
-	inBubble(t, "panic", func(t *testing.T) {
-		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-			_, err := scheduler.Call(co, func(context.Context) (int, error) { panic(errOops) })
-			return err
-		})
-		p := panicOf(t, func() { _ = scheduler.Run(t.Context(), task, nil) })
-		require.ErrorIs(t, p.(*scheduler.PanicError), errOops)
-	})
 	inBubble(t, "value of a call that is closed", func(t *testing.T) {
 		var value string
 		var came error
@@ -731,14 +720,6 @@ func TestCall(t *testing.T) {
 		require.NoError(t, task.Close())
 		require.Equal(t, "half created", value)
 		require.ErrorIs(t, came, scheduler.ErrClosed)
-	})
-	t.Run("nil function", func(t *testing.T) {
-		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-			_, err := scheduler.Call[int](co, nil)
-			return err
-		})
-		p := panicOf(t, func() { _, _ = task.Step(t.Context()) }).(*scheduler.PanicError)
-		require.Equal(t, "scheduler: Call: nil function", p.Value)
 	})
 }
 
@@ -781,59 +762,51 @@ func TestWrap_panic_in_the_answer_to_a_failed_close(t *testing.T) {
 	}
 }
 
+// What is left of a coroutine's error when it was closed: all but ErrClosed and
+// what only adds words to it.
 func TestWrap_Close_returns(t *testing.T) {
+	closed, more := scheduler.ErrClosed, fmt.Errorf("more: %w", errOops)
 	joined := errors.Join(errOops, errOther)
-	tests := []struct {
-		name string
-		err  error // what the function returns when it is closed
-		want error // exactly
-		is   []error
-	}{
-		{name: "nil", err: nil, want: nil},
-		{name: "ErrClosed", err: scheduler.ErrClosed, want: nil},
-		{name: "words around ErrClosed", err: fmt.Errorf("create: %w", scheduler.ErrClosed), want: nil},
-		{name: "many words", err: fmt.Errorf("a: %w", fmt.Errorf("b: %w", scheduler.ErrClosed)), want: nil},
-		{name: "only ErrClosed joined", err: errors.Join(scheduler.ErrClosed, scheduler.ErrClosed), want: nil},
-		{name: "own error", err: errOops, want: errOops},
-		{name: "joined errors", err: joined, want: joined},
-		{name: "ErrClosed joined with an error", err: errors.Join(scheduler.ErrClosed, errOops), want: errOops},
-		{name: "error joined with ErrClosed", err: errors.Join(errOops, scheduler.ErrClosed), want: errOops},
-		{
-			name: "two errors joined with ErrClosed", err: errors.Join(errOops, scheduler.ErrClosed, errOther),
-			is: []error{errOops, errOther},
-		},
-		{
-			name: "joined deep down", err: errors.Join(scheduler.ErrClosed, errors.Join(errOops, errors.Join(scheduler.ErrClosed, errOther))),
-			is: []error{errOops, errOther},
-		},
-		{name: "two in one format", err: fmt.Errorf("%w while %w", errOops, scheduler.ErrClosed), want: errOops},
-		{name: "words around words joined", err: errors.Join(errOops, fmt.Errorf("x: %w", scheduler.ErrClosed)), want: errOops},
-		{
-			name: "an error that wraps nothing", err: &scheduler.OptionError{Option: "a", Reason: "b"},
-			want: &scheduler.OptionError{Option: "a", Reason: "b"},
-		},
-		{name: "a node's", err: &scheduler.TaskError{Key: 1, Err: scheduler.ErrClosed}, want: nil},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
+	option := &scheduler.OptionError{Option: "a", Reason: "b"}
+	within := fmt.Errorf("more: %w", errors.Join(errOops, closed))
+	for name, test := range map[string]struct{ returned, want error }{
+		"nil":                               {nil, nil},
+		"ErrClosed":                         {closed, nil},
+		"with words":                        {fmt.Errorf("create: %w", closed), nil},
+		"with many words":                   {fmt.Errorf("a: %w", fmt.Errorf("b: %w", closed)), nil},
+		"with a key":                        {&scheduler.TaskError{Key: 1, Err: closed}, nil},
+		"joined with itself":                {errors.Join(closed, fmt.Errorf("x: %w", closed)), nil},
+		"another error":                     {errOops, errOops},
+		"another error, with words":         {more, more},
+		"another error, which wraps none":   {option, option},
+		"joined errors without it":          {joined, joined},
+		"joined with an error":              {errors.Join(closed, errOops), errOops},
+		"joined, the other way":             {errors.Join(errOops, closed), errOops},
+		"joined, with words of its own":     {errors.Join(errOops, fmt.Errorf("x: %w", closed)), errOops},
+		"joined with several":               {errors.Join(errOops, closed, errOther), joined},
+		"joined deep down":                  {errors.Join(closed, errors.Join(errOops, errors.Join(closed, errOther))), joined},
+		"joined, and words around both":     {within, within},
+		"two in one text":                   {fmt.Errorf("%w while %w", errOops, closed), errOops},
+		"a node's, in a group with another": {&scheduler.ExceptionGroup{Errors: []error{&scheduler.TaskError{Key: 1, Err: closed}, errOops}}, errOops},
+	} {
+		t.Run(name, func(t *testing.T) {
 			count := countGoroutines(t)
 			task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
-				if err := co.Yield(scheduler.Next); err != scheduler.ErrClosed { //nolint:errorlint // That very one is promised.
+				if err := co.Yield(scheduler.Next); err != closed { //nolint:errorlint // That very one is promised.
 					return fmt.Errorf("not closed: %v", err) //nolint:errorlint // Hidden from Is.
 				}
-				return test.err
+				return test.returned
 			})
 			mustStep(t, t.Context(), task)
 			err := task.Close()
 			count.want(0)
-			if test.is == nil {
+			if test.returned == test.want { //nolint:errorlint // As it is.
 				require.Equal(t, test.want, err)
-				return
 			}
-			for _, is := range test.is {
-				require.ErrorIs(t, err, is)
+			require.Equal(t, fmt.Sprint(test.want), fmt.Sprint(err))
+			for _, e := range []error{closed, errOops, errOther} {
+				require.Equal(t, errors.Is(test.want, e), errors.Is(err, e), e)
 			}
-			require.NotErrorIs(t, err, scheduler.ErrClosed)
 		})
 	}
 }
