@@ -82,12 +82,7 @@ const exceptionsListed = 20
 // Error lists the errors, one per line: the first 20, and the number of the others.
 func (g *ExceptionGroup) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d ", len(g.Errors))
-	if len(g.Errors) == 1 {
-		b.WriteString("task failed:")
-	} else {
-		b.WriteString("tasks failed:")
-	}
+	b.WriteString(g.heading())
 	for i, err := range g.Errors {
 		if i == exceptionsListed {
 			fmt.Fprintf(&b, "\n- and %d more", len(g.Errors)-i)
@@ -97,6 +92,32 @@ func (g *ExceptionGroup) Error() string {
 		b.WriteString(strings.ReplaceAll(fmt.Sprint(err), "\n", "\n  "))
 	}
 	return b.String()
+}
+
+// heading counts the tasks that failed, and those that were closed with an error.
+func (g *ExceptionGroup) heading() string {
+	closed := 0
+	for _, err := range g.Errors {
+		if e, ok := err.(*TaskError); ok && e.isClosed { //nolint:errorlint // The node's own.
+			closed++
+		}
+	}
+	switch failed := len(g.Errors) - closed; {
+	case closed == 0:
+		return countOf(failed) + " failed:"
+	case failed == 0:
+		return countOf(closed) + " closed:"
+	default:
+		return fmt.Sprintf("%s failed, %d closed:", countOf(failed), closed)
+	}
+}
+
+// countOf returns a number of tasks as text.
+func countOf(n int) string {
+	if n == 1 {
+		return "1 task"
+	}
+	return fmt.Sprintf("%d tasks", n)
 }
 
 // Unwrap returns the errors.
@@ -187,6 +208,7 @@ type TaskError struct {
 
 	isNumber bool // Key is only a number, that of a task of All
 	ofClose  bool // and the task failed when it was closed, which is not to stop what is around
+	isClosed bool // the node is cancelled and not failed: this came when its task was closed
 }
 
 // Error returns the key and the error; of a task of [All], its description and the

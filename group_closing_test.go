@@ -726,3 +726,52 @@ func TestGroup_drained_that_panics(t *testing.T) {
 	require.Equal(t, scheduler.StatePending, group.State("b"))
 	require.NotContains(t, told.take(), "node changed b")
 }
+
+// The list of what a closed group ends with tells those that failed from those whose
+// calls only returned an error when they were closed: these nodes are cancelled.
+func TestGroup_Close_counts_closed_apart(t *testing.T) {
+	t.Parallel()
+	closed := scheduler.Blocking
+	failed := func(func(context.Context) error) scheduler.Task {
+		return scheduler.Func(func(context.Context) error { return errOops })
+	}
+	type task = func(func(context.Context) error) scheduler.Task
+	tests := []struct {
+		name  string
+		tasks map[string]task
+		want  string
+	}{
+		{"one closed", map[string]task{"a": closed}, "1 task closed:\n- a: half made"},
+		{"two closed", map[string]task{"a": closed, "b": closed}, "2 tasks closed:\n- a: half made\n- b: half made"},
+		{"one of each", map[string]task{"a": closed, "b": failed}, "1 task failed, 1 closed:\n- b: oops\n- a: half made"},
+		{
+			"two of each", map[string]task{"a": closed, "b": failed, "c": failed, "d": closed},
+			"2 tasks failed, 2 closed:\n- b: oops\n- c: oops\n- a: half made\n- d: half made",
+		},
+		{"one failed", map[string]task{"a": failed}, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			nodes := map[string][]string{}
+			for k := range test.tasks {
+				nodes[k] = nil
+			}
+			group, err := scheduler.NewDependencyTaskGroup(scheduler.DependenciesOf(nodes), func(k string) scheduler.Task {
+				return test.tasks[k](func(ctx context.Context) error {
+					<-ctx.Done()
+					return errors.New("half made")
+				})
+			}, &scheduler.GroupOptions[string]{AggregateErrors: true})
+			require.NoError(t, err)
+			r := scheduler.NewTaskRunner(group, nil)
+			if err := r.Start(t.Context(), 0); test.want == "" {
+				require.EqualError(t, err, "1 task failed:\n- a: oops")
+				return
+			}
+			require.NoError(t, r.Cancel())
+			require.EqualError(t, r.Err(), "scheduler: cancelled\n"+test.want)
+			require.Equal(t, scheduler.StateCancelled, group.State("a"))
+		})
+	}
+}
