@@ -45,7 +45,7 @@ func WriteSVG(w io.Writer, spans []Span) error {
 	b := bufio.NewWriter(w)
 	p := newPicture(b, spans)
 	height := axisHeight + rowHeight*len(spans) + margin
-	fmt.Fprintf(b, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" role=\"img\">\n<title>Time line</title>\n<style>%s</style>\n",
+	fmt.Fprintf(b, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" role=\"img\">\n<title>Timeline</title>\n<style>%s</style>\n",
 		labelWidth+chartWidth+6*margin, height, style)
 	p.axis(height)
 	for row, s := range spans {

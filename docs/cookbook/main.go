@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -42,8 +43,12 @@ var recipes = []recipe{
 }
 
 func main() {
-	if len(os.Args) == 2 {
-		number, _ := strconv.Atoi(os.Args[1]) // 0 is no recipe either
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: cookbook number\nRecipes 11 and 15 are tests: go test -v ./docs/cookbook")
+	}
+	flag.Parse()
+	if flag.NArg() == 1 {
+		number, _ := strconv.Atoi(flag.Arg(0)) // 0 is no recipe either
 		for _, r := range recipes {
 			if r.number == number {
 				ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -53,7 +58,7 @@ func main() {
 			}
 		}
 	}
-	fmt.Fprintln(os.Stderr, "usage: cookbook number\nRecipes 11 and 15 are tests: go test -v ./docs/cookbook")
+	flag.Usage()
 	os.Exit(2)
 }
 

@@ -27,6 +27,10 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("gobuild", flag.ContinueOnError)
 	limit := f.Int("p", runtime.GOMAXPROCS(0), "how many `processes` at a time")
+	f.Usage = func() {
+		fmt.Fprintln(f.Output(), "usage: gobuild [flags] [package ...]    says what takes the time when Go builds packages")
+		f.PrintDefaults()
+	}
 	dir := f.String("o", "", "`directory` for the timeline, as gobuild.svg and gobuild.json (open that in ui.perfetto.dev)")
 	if err := f.Parse(args); err != nil {
 		return err

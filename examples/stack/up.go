@@ -24,7 +24,7 @@ type upFlags struct {
 	grace    time.Duration
 	timeout  time.Duration
 	failures map[string]string
-	timeLine bool
+	timeline bool
 	inspect  string
 	keepPage bool
 }
@@ -37,7 +37,7 @@ func (u *upFlags) parse(args []string) error {
 	f.StringVar(&u.policy, "on-error", string(engine.Stop), "what to do after a failure: stop, continue or rollback")
 	f.DurationVar(&u.grace, "grace", 3*time.Second, "how long running resources may continue after a failure or an interrupt")
 	f.DurationVar(&u.timeout, "timeout", 0, "time limit of the whole creation; 0 means none")
-	f.BoolVar(&u.timeLine, "time-line", false, "draw a time line at the end, as -simulate does")
+	f.BoolVar(&u.timeline, "timeline", false, "draw a timeline at the end, as -simulate does")
 	f.StringVar(&u.inspect, "inspect", "", "`address` at which to show the runs in a browser, such as :8080; without a host only on this machine")
 	f.BoolVar(&u.keepPage, "keep-page", term.IsTerminal(int(os.Stdout.Fd())), "keep the page of -inspect after a failure until Ctrl-C; on a terminal this is the default")
 	f.Func("fail", "`resource[:step]` to make fail: step begin (the default), made or delete; may be repeated", u.addFailure)
@@ -83,7 +83,7 @@ func up(ctx context.Context, args []string) (err error) {
 			return wrongUsage("-fail: there is no resource %q", name)
 		}
 	}
-	opts, timeLine, err := u.options()
+	opts, timeline, err := u.options()
 	if err != nil {
 		return err
 	}
@@ -108,13 +108,13 @@ func up(ctx context.Context, args []string) (err error) {
 	}
 	defer func() { err = closed(e, err) }()
 	err = u.lifecycle(ctx, signals, e, plan, source)
-	if u.simulate || u.timeLine {
-		timeLine.Write(os.Stdout)
+	if u.simulate || u.timeline {
+		timeline.Write(os.Stdout)
 	}
 	return err
 }
 
-func (u *upFlags) options() (engine.Options, *view.TimeLine, error) {
+func (u *upFlags) options() (engine.Options, *view.Timeline, error) {
 	var clock scheduler.Clock // nil: the system's
 	if u.simulate {
 		clock = schedulertest.NewClock(time.Unix(0, 0))
@@ -123,14 +123,14 @@ func (u *upFlags) options() (engine.Options, *view.TimeLine, error) {
 	if err != nil {
 		return engine.Options{}, nil, err
 	}
-	timeLine := &view.TimeLine{}
+	timeline := &view.Timeline{}
 	opts := engine.Options{
 		Name: u.name, Dir: u.dir, Policy: engine.Policy(u.policy),
 		Grace: u.grace, Timeout: u.timeout, Failures: u.failures,
-		View: view.All{progress, timeLine}, Clock: clock,
+		View: view.All{progress, timeline}, Clock: clock,
 	}
 	opts.Simulate, err = u.standIns()
-	return opts, timeLine, err
+	return opts, timeline, err
 }
 
 // closed closes the engine after a command that has come to err. What goes wrong

@@ -4,13 +4,13 @@
 //
 //	go run . create   start two workers and create the stack
 //	go run . worker   be one more worker
-//	go run . show     which resource is in which state, and waits for what
+//	go run . show     which resource is in which state, and what it waits for
 //	go run . cancel   ask the workflow to end
 package main
 
 import (
 	"context"
-	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -35,19 +35,32 @@ const (
 func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	f := flag.NewFlagSet("temporal", flag.ExitOnError)
+	f.Usage = func() { fmt.Fprintln(f.Output(), usage) }
+	_ = f.Parse(os.Args[1:]) // it has no flags but -h
+	command := commands[f.Arg(0)]
+	if f.NArg() != 1 || command == nil {
+		f.Usage()
+		os.Exit(2)
+	}
+	if err := run(ctx, command); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, args []string) error {
-	commands := map[string]func(context.Context, client.Client) error{
-		"worker": work, "create": create, "show": show, "cancel": stop,
-	}
-	if len(args) != 1 || commands[args[0]] == nil {
-		return errors.New("usage: temporal worker | create | show | cancel")
-	}
+const usage = `usage: temporal create | worker | show | cancel
+
+  create   start two workers and create the stack
+  worker   be one more worker
+  show     which resource is in which state, and what it waits for
+  cancel   ask the workflow to end`
+
+var commands = map[string]func(context.Context, client.Client) error{
+	"create": create, "worker": work, "show": show, "cancel": stop,
+}
+
+func run(ctx context.Context, command func(context.Context, client.Client) error) error {
 	address := os.Getenv("TEMPORAL_ADDRESS") // as for the temporal command
 	if address == "" {
 		address = client.DefaultHostPort
@@ -58,7 +71,7 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("no Temporal server at %s (README.md says how to start one): %w", address, err)
 	}
 	defer c.Close()
-	return commands[args[0]](ctx, c)
+	return command(ctx, c)
 }
 
 // work is a worker, until it is interrupted.

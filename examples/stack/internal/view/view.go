@@ -1,5 +1,5 @@
 // Package view shows how the resources of a stack are doing: while it works, on
-// a terminal or in lines, and as a time line afterwards. Both are observers of
+// a terminal or in lines, and as a timeline afterwards. Both are observers of
 // the scheduler.
 package view
 
@@ -54,8 +54,8 @@ func (a All) End() {
 	}
 }
 
-// TimeLine keeps when everything began and ended, and draws it in the end.
-type TimeLine struct {
+// Timeline keeps when everything began and ended, and draws it in the end.
+type Timeline struct {
 	action string
 	items  map[string]engine.Item
 	spans  []*span
@@ -69,7 +69,7 @@ type span struct {
 }
 
 // Begin begins another action on the same line of time.
-func (t *TimeLine) Begin(action string, items []engine.Item) {
+func (t *Timeline) Begin(action string, items []engine.Item) {
 	t.action, t.items, t.open = action, map[string]engine.Item{}, map[string]*span{}
 	for _, item := range items {
 		t.items[item.Name] = item
@@ -77,10 +77,10 @@ func (t *TimeLine) Begin(action string, items []engine.Item) {
 }
 
 // Wants asks for changes of nodes alone.
-func (t *TimeLine) Wants() scheduler.Kinds { return scheduler.KindsOf(scheduler.NodeChanged) }
+func (t *Timeline) Wants() scheduler.Kinds { return scheduler.KindsOf(scheduler.NodeChanged) }
 
 // Observe keeps the time.
-func (t *TimeLine) Observe(tr scheduler.Record) {
+func (t *Timeline) Observe(tr scheduler.Record) {
 	name, _ := tr.Key().(string)
 	if _, part := t.items[name]; !part {
 		return
@@ -100,16 +100,16 @@ func (t *TimeLine) Observe(tr scheduler.Record) {
 }
 
 // Note has nothing to do.
-func (t *TimeLine) Note(string, string) {}
+func (t *Timeline) Note(string, string) {}
 
 // End has nothing to do.
-func (t *TimeLine) End() {}
+func (t *Timeline) End() {}
 
 // chartWidth is how many columns the whole time is spread over.
 const chartWidth = 60
 
-// Write draws the time line, one row for each operation.
-func (t *TimeLine) Write(w io.Writer) {
+// Write draws the timeline, one row for each operation.
+func (t *Timeline) Write(w io.Writer) {
 	if len(t.spans) == 0 {
 		return
 	}
@@ -125,7 +125,7 @@ func (t *TimeLine) Write(w io.Writer) {
 		}
 		return int(at.Sub(first) * chartWidth / total)
 	}
-	fmt.Fprintf(w, "\n%-*s  0s%*s\n", width+8, "time line", chartWidth-2, total.Round(time.Millisecond))
+	fmt.Fprintf(w, "\n%-*s  0s%*s\n", width+8, "timeline", chartWidth-2, total.Round(time.Millisecond))
 	for _, s := range t.spans {
 		from, to := column(s.from), column(s.to)
 		bar := strings.Repeat(" ", from) + strings.Repeat(s.mark(), max(to-from, 1))

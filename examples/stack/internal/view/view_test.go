@@ -59,16 +59,16 @@ create 3 resources
 `, text.String())
 }
 
-func TestTimeLine(t *testing.T) {
+func TestTimeline(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
-	line := &view.TimeLine{}
+	line := &view.Timeline{}
 	line.Write(&text)
 	require.Empty(t, text.String(), "nothing happened")
 	show(t, view.All{line}, schedulertest.NewClock(time.Time{}))
 	line.Write(&text)
 	require.Equal(t, `
-time line  0s                                                      3m0s
+timeline   0s                                                      3m0s
 a  create  ██████████████████████████████                                0s - 1m30s
 b  create                                xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx  1m30s - 3m0s, failed
 `, text.String())
