@@ -326,6 +326,8 @@ func (g *engine) set(p int32, to State, task Task, err error) {
 	}
 	if to.Ended() {
 		g.deadlines.forget(p)
+		g.orders.forget(p)
+		g.services.leave(p)
 	}
 	if g.watchers.want(NodeChanged) {
 		g.tellChange(p, from, to, task, err)

@@ -44,7 +44,7 @@ type order struct {
 
 // orders are those that a group has been given.
 type orders struct {
-	given   map[int32]*order // by node; nil: there are none
+	given   map[int32]*order // by node that has not ended; nil: there were none
 	pending []*order         // that were not carried out yet
 }
 
@@ -68,12 +68,21 @@ func (o *orders) give(p int32, given *order) {
 	o.pending = append(o.pending, given)
 }
 
+// forget says that a node has ended.
+func (o *orders) forget(p int32) {
+	if o.given != nil {
+		delete(o.given, p)
+	}
+}
+
 func (o *orders) next() *order {
 	if len(o.pending) == 0 {
 		return nil
 	}
 	next := o.pending[0]
-	o.pending = o.pending[1:]
+	if o.pending = o.pending[1:]; len(o.pending) == 0 {
+		o.pending = nil
+	}
 	next.done = true
 	return next
 }

@@ -40,6 +40,7 @@ func (g *engine) makeRound(ctx context.Context) {
 // beginRound finds the members that have become due.
 func (g *engine) beginRound() {
 	g.round++
+	g.services.forgetEnded()
 	if g.parking.takeCall() {
 		g.takeReadyCalls()
 	}

@@ -9,6 +9,7 @@ import (
 // services are the nodes that have said Ready.
 type services struct {
 	byNode  map[int32]*service // nil: there are none
+	ended   []int32            // those of them that have ended since forgetEnded was called
 	first   int32              // the node that said so in its first step, or noNode
 	closing int                // how many of them are closing
 
@@ -131,6 +132,21 @@ func (s *services) has(p int32) bool { return s.byNode != nil && s.byNode[p] != 
 // of returns what is known of a service, or nil, and some reports whether there are any.
 func (s *services) of(p int32) *service { return s.byNode[p] }
 func (s *services) some() bool          { return len(s.byNode) > 0 }
+
+// leave says that a node has ended. If it is a service, what is known of it is needed
+// until the nodes that require it have been dealt with: forgetEnded drops that.
+func (s *services) leave(p int32) {
+	if s.has(p) {
+		s.ended = append(s.ended, p)
+	}
+}
+
+func (s *services) forgetEnded() {
+	for _, p := range s.ended {
+		delete(s.byNode, p)
+	}
+	s.ended = s.ended[:0]
+}
 
 // isUnneeded reports whether a node was told that nothing needs it.
 func (s *services) isUnneeded(p int32) bool { return s.has(p) && s.byNode[p].unneeded }
