@@ -557,30 +557,82 @@ func TestAdd_keeps_little_of_a_node_that_has_ended(t *testing.T) {
 }
 
 func requireLittleOfNodes(t *testing.T, claims func(int) []scheduler.Claim, most float64) {
-	const live, each = 100, 20_000
+	const live = 100
 	g := groupOver(t, scheduler.NewDependencies[int](), func(int) scheduler.Task {
 		return scheduler.Pause(scheduler.Rounds(live))
 	}, &scheduler.GroupOptions[int]{KeepOpen: true, Claims: claims})
+	require.NoError(t, g.Add(0))
+	require.Less(t, bytesOfNode(t, func(k int) {
+		require.NoError(t, g.Add(k+1, max(0, k-live))) // which may just run yet
+		mustStep(t, t.Context(), g)
+		require.LessOrEqual(t, g.Count(scheduler.StatePending)+g.Count(scheduler.StateRunning), 2*live+2)
+	}), most)
+	g.CloseInput()
+}
+
+// bytesOfNode returns how much each of very many nodes leaves behind, which add adds.
+func bytesOfNode(t *testing.T, add func(k int)) float64 {
+	const each = 10_000
 	heap := func() float64 {
 		var m runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&m)
 		return float64(m.HeapAlloc)
 	}
-	require.NoError(t, g.Add(0))
 	before := 0.0
 	for k := range 4 * each {
 		if k == each {
 			before = heap()
 		}
-		require.NoError(t, g.Add(k+1, max(0, k-live))) // which may just run yet
-		mustStep(t, t.Context(), g)
-		require.LessOrEqual(t, g.Count(scheduler.StatePending)+g.Count(scheduler.StateRunning), 2*live+2)
+		add(k)
 	}
 	perNode := (heap() - before) / (3 * each)
 	t.Logf("%.0f bytes for each node", perNode)
-	require.Less(t, perNode, most)
-	g.CloseInput()
+	return perNode
+}
+
+// A service that has ended takes no more than another node, and one that was skipped or
+// stopped no more than one that has failed.
+func TestAdd_keeps_little_of_services_and_of_what_was_skipped(t *testing.T) {
+	open := func(task func(int) scheduler.Task) *scheduler.DependencyTaskGroup[int] {
+		return groupOver(t, scheduler.NewDependencies[int](), task,
+			&scheduler.GroupOptions[int]{KeepOpen: true, AggregateErrors: true})
+	}
+	services := open(func(int) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			co.Ready()
+			return co.Yield(scheduler.Next)
+		})
+	})
+	require.NoError(t, services.Add(-1))
+	require.Less(t, bytesOfNode(t, func(k int) {
+		require.NoError(t, services.Add(k, k-1)) // which is ready, or has just ended
+		mustStep(t, t.Context(), services)
+		require.LessOrEqual(t, services.Count(scheduler.StateReady), 2)
+	}), 80.0)
+
+	for name, end := range map[string]func(g *scheduler.DependencyTaskGroup[int], k int) bool{
+		"skipped": func(g *scheduler.DependencyTaskGroup[int], k int) bool { return g.SkipNode(k, nil) },
+		"stopped": func(g *scheduler.DependencyTaskGroup[int], k int) bool { return g.StopNode(k, nil) },
+	} {
+		g := open(func(int) scheduler.Task { return scheduler.Pause(scheduler.On(&scheduler.Event{})) })
+		ended := 0
+		require.Less(t, bytesOfNode(t, func(k int) {
+			require.NoError(t, g.Add(k))
+			if k%2 == 0 { // else it runs
+				require.True(t, end(g, k))
+			}
+			mustStep(t, t.Context(), g)
+			if k%2 == 1 {
+				require.True(t, end(g, k))
+			}
+			ended++
+		}), 220.0, name)
+		mustStep(t, t.Context(), g)
+		require.Equal(t, ended, g.Count(scheduler.StateSkipped)+g.Count(scheduler.StateFailed))
+		g.CloseInput()
+	}
+	require.NoError(t, services.Close())
 }
 
 // What nobody waits for any more is dropped while nodes come and go, and what somebody

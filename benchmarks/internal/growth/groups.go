@@ -107,6 +107,42 @@ func stream(required func(i int) []int) func(n int) func() {
 	}
 }
 
+// servicesBesideClaims makes a run of a group to which n services are added, each of
+// which ends before the next one comes. All the time one node waits for what the first
+// one holds, so that whether anything can go on is asked again and again.
+func servicesBesideClaims(n int) func() {
+	return func() {
+		const adding, waiting = 0, 1
+		var g *group
+		held := limiter(1)
+		g = newGroup(wide(2), func(k int) scheduler.Task {
+			switch {
+			case k == waiting:
+				return nothing(k)
+			case k > waiting:
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					co.Ready()
+					return co.Yield(scheduler.Next)
+				})
+			}
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				for i := range n {
+					check(g.Add(waiting + 1 + i))
+					check(co.Yield(scheduler.Rounds(3)))
+				}
+				g.CloseInput()
+				return nil
+			})
+		}, &options{KeepOpen: true, Claims: func(k int) []scheduler.Claim {
+			if k == adding || k == waiting {
+				return []scheduler.Claim{one(held)}
+			}
+			return nil
+		}})
+		run(g)
+	}
+}
+
 func groups() []Row {
 	return []Row{
 		{Name: "make and run n nodes in layers", Uses: "NewDependencyTaskGroup Run DependencyTaskGroup.Step", N: 10_000, Ready: runs(layered, nothing, none)},
@@ -146,6 +182,8 @@ func groups() []Row {
 			}),
 		},
 		{Name: "n services, each of which needs the one before", Uses: "Ready Coroutine.Ready", N: 1000, Ready: runs(chain, service, none)},
+		{Name: "the same under a Limit of 2", Uses: "Ready", N: 1000, Ready: runs(chain, service, func(int) *options { return &options{Limit: 2} })},
+		{Name: "n services of a hub, under a Limit of 10", Uses: "Ready", N: 1000, Ready: runs(star, service, func(int) *options { return &options{Limit: 10} })},
 		{Name: "n services that nothing needs", Uses: "Ready Coroutine.Ready", N: 1000, Ready: runs(wide, service, none)},
 		{Name: "n nodes, skipped and stopped one by one", Uses: "DependencyTaskGroup.SkipNode DependencyTaskGroup.StopNode", N: 1000, Ready: func(n int) func() {
 			return func() {
@@ -178,6 +216,7 @@ func groups() []Row {
 			}
 			return []int{i}
 		})},
+		{Name: "n services added one by one, while something waits for claims", Uses: "Ready DependencyTaskGroup.Add", N: 1000, Ready: servicesBesideClaims},
 		{Name: "a hub of n added nodes", Uses: "DependencyTaskGroup.Add", N: 10_000, Ready: stream(func(int) []int { return []int{0} })},
 		{Name: "the graph of n added nodes", Uses: "DependencyTaskGroup.Dependencies", N: 10_000, Ready: of(func(n int) *group {
 			g := newGroup(wide(1), nothing, &options{KeepOpen: true})
