@@ -954,18 +954,7 @@ func TestCall_deadline_behind_Ready(t *testing.T) {
 }
 
 // withoutGroup are ways to put a call into a task that make no group of it.
-var withoutGroup = map[string]func(task scheduler.Task) scheduler.Task{
-	"bare":     func(task scheduler.Task) scheduler.Task { return task },
-	"renamed":  func(task scheduler.Task) scheduler.Task { return renamed{task, "x"} },
-	"Sequence": func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
-	"Finally":  func(task scheduler.Task) scheduler.Task { return scheduler.Finally(task, lasting(0, nil)) },
-	"AsTask":   func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
-	"Subrun":   func(task scheduler.Task) scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(task, nil)) },
-	"Retry": func(task scheduler.Task) scheduler.Task {
-		return scheduler.Retry(scheduler.BackOffFunc(func(int, error) scheduler.Yield { return scheduler.Next }),
-			func(int, error) scheduler.Task { return task })
-	},
-}
+var withoutGroup = holdersOf("itself", "renamed", "Sequence", "Finally", "AsTask", "Subrun", "Retry")
 
 // The deadline of a call's context is the very instant at which the context ends, where
 // a limit is what ends it: with the grace after limits that are a notice at first.

@@ -654,44 +654,7 @@ func TestClaiming(t *testing.T) {
 }
 
 // compositions are ways to have a Claiming in a run.
-func compositions(t *testing.T) map[string]func(task scheduler.Task) scheduler.Task {
-	t.Helper()
-	group := func(task scheduler.Task) scheduler.Task {
-		return newGroup(t, "node", func(string) scheduler.Task { return task }, nil)
-	}
-	return map[string]func(task scheduler.Task) scheduler.Task{
-		"bare":             func(task scheduler.Task) scheduler.Task { return task },
-		"group":            group,
-		"group in a group": func(task scheduler.Task) scheduler.Task { return group(group(task)) },
-		"Wrap": func(task scheduler.Task) scheduler.Task {
-			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task) })
-		},
-		"AsTask": func(task scheduler.Task) scheduler.Task {
-			return scheduler.NewTaskRunner(task, nil).AsTask(0)
-		},
-		"Sequence": func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
-		"All":      func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
-		"Finally": func(task scheduler.Task) scheduler.Task {
-			return scheduler.Finally(task, scheduler.Func(func(context.Context) error { return nil }))
-		},
-		"Retry": func(task scheduler.Task) scheduler.Task {
-			return scheduler.Retry(constant(0), func(attempt int, _ error) scheduler.Task {
-				if attempt > 1 {
-					return nil
-				}
-				return task
-			})
-		},
-		"Named":  func(task scheduler.Task) scheduler.Task { return scheduler.Named("name", task) },
-		"Shield": scheduler.Shield,
-		"Subrun": func(task scheduler.Task) scheduler.Task {
-			return scheduler.Subrun(scheduler.NewTaskRunner(task, nil))
-		},
-		"a Claiming of something else": func(task scheduler.Task) scheduler.Task {
-			return scheduler.Claiming(unit(limiter(1)), task)
-		},
-	}
-}
+var compositions = holdersOf("itself", "All", "All in All", "Wrap", "AsTask", "Sequence", "Finally", "Retry", "Named", "Shield", "Subrun", "Claiming")
 
 // Whatever is around it, and however it ends, in line or with what it claims:
 // nothing is left claimed or in line, and what never was started is not closed.
@@ -711,7 +674,7 @@ func TestClaiming_ends(t *testing.T) {
 		"Kill":            {scheduler.RunnerOptions{}, func(r *scheduler.TaskRunner, _ context.CancelFunc) { r.Kill() }},
 		"cancelled":       {scheduler.RunnerOptions{}, func(_ *scheduler.TaskRunner, cancel context.CancelFunc) { cancel() }},
 	}
-	for around, compose := range compositions(t) {
+	for around, compose := range compositions {
 		for how, end := range ends {
 			for _, waits := range []bool{true, false} {
 				inBubble(t, fmt.Sprint(around, "/", how, "/waits ", waits), func(t *testing.T) {
@@ -767,7 +730,7 @@ func (f *fakePart) Close() error {
 
 // In all these places it gets its turn by event, and its task runs to its end.
 func TestClaiming_gets_its_turn(t *testing.T) {
-	for around, compose := range compositions(t) {
+	for around, compose := range compositions {
 		t.Run(around, func(t *testing.T) {
 			l := limiter(1)
 			d := newDiary()
@@ -1074,10 +1037,7 @@ func TestLimiter_SetCapacity_and_deadlocks(t *testing.T) {
 
 // A notice that stops the run comes after one of another node's failure.
 func TestClaiming_hands_on_the_notice_of_the_run(t *testing.T) {
-	for name, put := range map[string]func(task scheduler.Task) scheduler.Task{
-		"bare":     func(task scheduler.Task) scheduler.Task { return task },
-		"Claiming": func(task scheduler.Task) scheduler.Task { return scheduler.Claiming(nil, task) },
-	} {
+	for name, put := range holdersOf("itself", "Claiming") {
 		t.Run(name, func(t *testing.T) {
 			inner := newGroup(t, "a b:a", func(string) scheduler.Task { return scheduler.Pause(scheduler.Rounds(2)) }, nil)
 			deps := scheduler.NewDependencies[string]()

@@ -16,16 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// renamed is a wrapper that has only a name of its own.
-type renamed struct {
-	scheduler.Task
-	name string
-}
-
-func (r renamed) Unwrap() scheduler.Task { return r.Task }
-
-func (r renamed) String() string { return r.name }
-
 // BeginClose asks, whatever holds the calls, and the event is set when the last
 // of them has returned.
 func TestCloser(t *testing.T) {
@@ -36,17 +26,11 @@ func TestCloser(t *testing.T) {
 			return nil
 		})
 	}
-	around := map[string]func(task scheduler.Task) scheduler.Task{
-		"bare":     func(task scheduler.Task) scheduler.Task { return task },
-		"renamed":  func(task scheduler.Task) scheduler.Task { return renamed{task, "r"} },
-		"Wrap":     func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
-		"AsTask":   func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
-		"All":      func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
-		"two":      func(task scheduler.Task) scheduler.Task { return scheduler.All(call(time.Second), task) },
-		"Poll":     func(scheduler.Task) scheduler.Task { return pollFor(2 * time.Second) },
-		"nested":   func(task scheduler.Task) scheduler.Task { return scheduler.All(scheduler.Sequence(renamed{task, "r"})) },
-		"parallel": func(task scheduler.Task) scheduler.Task { return scheduler.All(scheduler.All(call(1), task), call(2)) },
-	}
+	around := holdersOf("itself", "renamed", "Sequence", "AsTask", "All")
+	around["two"] = func(task scheduler.Task) scheduler.Task { return scheduler.All(call(time.Second), task) }
+	around["Poll"] = func(scheduler.Task) scheduler.Task { return pollFor(2 * time.Second) }
+	around["nested"] = func(task scheduler.Task) scheduler.Task { return scheduler.All(scheduler.Sequence(renamed{task, "r"})) }
+	around["parallel"] = func(task scheduler.Task) scheduler.Task { return scheduler.All(scheduler.All(call(1), task), call(2)) }
 	for name, put := range around {
 		inBubble(t, name, func(t *testing.T) {
 			task := put(call(2 * time.Second))
@@ -301,14 +285,7 @@ type slowCloser struct {
 func (c slowCloser) BeginClose() *scheduler.Event { return c.closed }
 
 // decorators put a task into something that can be thrown into, or not.
-var decorators = map[string]func(task scheduler.Task) scheduler.Task{
-	"bare":     func(task scheduler.Task) scheduler.Task { return task },
-	"renamed":  func(task scheduler.Task) scheduler.Task { return renamed{task, "r"} },
-	"Wrap":     func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
-	"Shield":   scheduler.Shield,
-	"Claiming": func(task scheduler.Task) scheduler.Task { return scheduler.Claiming(nil, task) },
-	"AsTask":   func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
-}
+var decorators = holdersOf("itself", "renamed", "Sequence", "Shield", "Claiming", "AsTask")
 
 // A task that takes time to end and cannot be thrown into holds up no step, whatever
 // it is in: it is asked to close, and the error comes back when it is closed.
@@ -469,11 +446,6 @@ func TestCloser_that_says_its_notice_when_it_is_cut_off(t *testing.T) {
 	}
 }
 
-// wrapping is a wrapper that has no methods of its own.
-type wrapping struct{ scheduler.Task }
-
-func (w wrapping) Unwrap() scheduler.Task { return w.Task }
-
 // The error of a run that had to wait for a call says which, however the call is held
 // and in whichever way the run ends.
 func TestLate_call_is_named(t *testing.T) {
@@ -493,10 +465,10 @@ func TestLate_call_is_named(t *testing.T) {
 		"with EndCalls":  {opts: scheduler.RunnerOptions{Grace: 4 * second, EndCalls: true}, end: func(_ *scheduler.TaskRunner, cancel func()) { cancel() }, want: context.Canceled, late: 9 * second},
 		"within a grace": {opts: scheduler.RunnerOptions{Grace: 20 * second}, end: func(_ *scheduler.TaskRunner, cancel func()) { cancel() }, want: context.Canceled},
 	} {
-		for as := range held(func() scheduler.Task { return deafFor(0, nil) }) {
+		for as, hold := range held {
 			inBubble(t, name+" "+as, func(t *testing.T) {
 				g := newGroup(t, "node", func(string) scheduler.Task {
-					return held(func() scheduler.Task { return deafFor(10*second, errSpace) })[as]
+					return hold(deafFor(10*second, errSpace))
 				}, nil)
 				r := scheduler.NewTaskRunner(g, &tt.opts)
 				ctx, cancel := context.WithCancel(t.Context())
@@ -724,14 +696,12 @@ func TestAbandon(t *testing.T) {
 		"the same, with EndCalls": {opts: scheduler.RunnerOptions{Grace: 9 * time.Second, EndCalls: true}, end: func(_ *scheduler.TaskRunner, cancel func()) { cancel() }, took: after, want: context.Canceled},
 		"Kill":                    {end: func(r *scheduler.TaskRunner, _ func()) { r.Kill() }, took: after, want: scheduler.ErrCancelled},
 	} {
-		until := make(chan struct{})
-		close(until)
-		for name := range held(func() scheduler.Task { return stuck(until) }) {
+		for name, hold := range held {
 			inBubble(t, reason+" "+name, func(t *testing.T) {
 				until := make(chan struct{})
 				limiter := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1})
 				g := newGroup(t, "node", func(string) scheduler.Task {
-					return held(func() scheduler.Task { return stuck(until) })[name]
+					return hold(stuck(until))
 				}, &scheduler.GroupOptions[string]{
 					Timeout: byKey(map[string]time.Duration{"node": test.node}),
 					Claims:  func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: limiter, Weight: 1}} },

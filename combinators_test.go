@@ -554,25 +554,7 @@ func TestFirst_ofCalls(t *testing.T) {
 
 // A First, and a task with a limit, are the same whatever they are held in.
 func TestFirst_composition(t *testing.T) {
-	type wrapped struct{ scheduler.Task }
-	for name, make := range map[string]func(scheduler.Task) scheduler.Task{
-		"bare":     func(task scheduler.Task) scheduler.Task { return task },
-		"wrapper":  func(task scheduler.Task) scheduler.Task { return &plainWrapper{task} },
-		"embedded": func(task scheduler.Task) scheduler.Task { return scheduler.First(task) },
-		"Named":    func(task scheduler.Task) scheduler.Task { return scheduler.Named("n", task) },
-		"AsTask":   func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
-		"Subrun":   func(task scheduler.Task) scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(task, nil)) },
-		"Retry": func(task scheduler.Task) scheduler.Task {
-			return scheduler.Retry(constant(-1), func(int, error) scheduler.Task { return task })
-		},
-		"Sequence":    func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(lasting0, task) },
-		"Finally":     func(task scheduler.Task) scheduler.Task { return scheduler.Finally(task, lasting0) },
-		"All":         func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
-		"WithTimeout": func(task scheduler.Task) scheduler.Task { return scheduler.WithTimeout(time.Hour, task) },
-		"Wrap": func(task scheduler.Task) scheduler.Task {
-			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(wrapped{task}) })
-		},
-	} {
+	for name, make := range holdersOf("itself", "wrapper", "plain wrapper", "First", "Named", "AsTask", "Subrun", "Retry", "Sequence behind another", "Finally", "All", "WithTimeout", "Wrap") {
 		t.Run(name, func(t *testing.T) {
 			for _, tt := range []struct {
 				name  string
@@ -608,11 +590,6 @@ func TestFirst_composition(t *testing.T) {
 		})
 	}
 }
-
-// plainWrapper shows the task inside.
-type plainWrapper struct{ scheduler.Task }
-
-func (w *plainWrapper) Unwrap() scheduler.Task { return w.Task }
 
 func TestWithTimeout(t *testing.T) {
 	swallows := func(d time.Duration) scheduler.Task {

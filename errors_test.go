@@ -556,11 +556,7 @@ func TestTimes_saturate(t *testing.T) {
 		"At(1)":                scheduler.At(time.Time{}),
 		"Next or After":        scheduler.Next.Or(scheduler.After(math.MinInt64)),
 	} {
-		for _, put := range []func(scheduler.Task) scheduler.Task{
-			func(task scheduler.Task) scheduler.Task { return task },
-			func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
-			func(task scheduler.Task) scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(task, nil)) },
-		} {
+		for _, put := range holdersOf("itself", "All", "Subrun") {
 			synctest.Test(t, func(t *testing.T) {
 				begin := time.Now()
 				require.NoError(t, scheduler.Run(t.Context(), put(scheduler.Pause(y)), nil), name)

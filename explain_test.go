@@ -415,34 +415,18 @@ func TestNote_text(t *testing.T) {
 
 // Whatever a node holds its task in, what that notes is the node's.
 func TestNote_composition(t *testing.T) {
-	type wrapped struct{ scheduler.Task }
 	noting := func() scheduler.Task {
 		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
 			co.Note("hello")
 			return co.Yield(scheduler.After(time.Hour))
 		})
 	}
-	for name, make := range map[string]func() scheduler.Task{
-		"bare":      noting,
-		"a wrapper": func() scheduler.Task { return wrapped{noting()} },
-		"Named":     func() scheduler.Task { return scheduler.Named("n", noting()) },
-		"AsTask":    func() scheduler.Task { return scheduler.NewTaskRunner(noting(), nil).AsTask(time.Hour) },
-		"Subrun":    func() scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(noting(), nil)) },
-		"Retry": func() scheduler.Task {
-			return scheduler.Retry(constant(0), func(int, error) scheduler.Task { return noting() })
-		},
-		"Sequence":   func() scheduler.Task { return scheduler.Sequence(lasting0, noting()) },
-		"Finally":    func() scheduler.Task { return scheduler.Finally(noting(), lasting0) },
-		"a clean-up": func() scheduler.Task { return scheduler.Finally(lasting0, noting()) },
-		"Claiming":   func() scheduler.Task { return scheduler.Claiming(claim(limiter(1))("1"), noting()) },
-		"Reserve":    func() scheduler.Task { return scheduler.Reserve(time.Second, noting()) },
-		"Wrap": func() scheduler.Task {
-			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(wrapped{noting()}) })
-		},
-	} {
+	around := holdersOf("itself", "plain wrapper", "Named", "AsTask", "Subrun", "Retry", "Sequence behind another", "Finally", "Claiming", "Reserve", "Wrap")
+	around["a clean-up"] = func(task scheduler.Task) scheduler.Task { return scheduler.Finally(lasting0, task) }
+	for name, hold := range around {
 		t.Run(name, func(t *testing.T) {
 			o := newNotesObserver()
-			group := newGroup(t, "a", func(string) scheduler.Task { return make() }, &scheduler.GroupOptions[string]{Observer: o})
+			group := newGroup(t, "a", func(string) scheduler.Task { return hold(noting()) }, &scheduler.GroupOptions[string]{Observer: o})
 			schedulertest.NewDriver(t, group, nil).Step()
 			require.Equal(t, "hello", group.ExplainNode("a").Notes.Text)
 			require.Equal(t, "a node noted: hello", o.take())
@@ -1218,27 +1202,7 @@ func TestExplain_of_a_hub(t *testing.T) {
 // A node that waits for a call says which, and one that waits in Claiming who holds
 // what, whatever is around them.
 func TestGroup_Explain_looks_for_the_wait(t *testing.T) {
-	for name, put := range map[string]func(scheduler.Task) scheduler.Task{
-		"bare":     func(task scheduler.Task) scheduler.Task { return task },
-		"renamed":  func(task scheduler.Task) scheduler.Task { return renamed{task, "x"} },
-		"Named":    func(task scheduler.Task) scheduler.Task { return scheduler.Named("x", task) },
-		"Sequence": func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
-		"Finally":  func(task scheduler.Task) scheduler.Task { return scheduler.Finally(task, lasting(0, nil)) },
-		"AsTask":   func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
-		"Subrun":   func(task scheduler.Task) scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(task, nil)) },
-		"Reserve":  func(task scheduler.Task) scheduler.Task { return scheduler.Reserve(time.Second, task) },
-		"Shield":   func(task scheduler.Task) scheduler.Task { return scheduler.Shield(task) },
-		"Claiming": func(task scheduler.Task) scheduler.Task { return scheduler.Claiming(nil, task) },
-		"Retry": func(task scheduler.Task) scheduler.Task {
-			return scheduler.Retry(scheduler.BackOffFunc(func(int, error) scheduler.Yield { return scheduler.Next }),
-				func(int, error) scheduler.Task { return task })
-		},
-		"Wrap": func(task scheduler.Task) scheduler.Task {
-			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
-				return co.Await(scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(renamed{task, "x"}) }))
-			})
-		},
-	} {
+	for name, put := range holdersOf("itself", "renamed", "Named", "Sequence", "Finally", "AsTask", "Subrun", "Reserve", "Shield", "Claiming", "Retry", "Wrap") {
 		inBubble(t, name, func(t *testing.T) {
 			l := limiter(1)
 			until, never := make(chan struct{}), new(scheduler.Event)

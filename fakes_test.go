@@ -780,3 +780,65 @@ func (c *lastFirst) make(call *scheduler.PendingCall) {
 	}()
 	<-over
 }
+
+// renamed is a wrapper that has only a name of its own.
+type renamed struct {
+	scheduler.Task
+	name string
+}
+
+func (r renamed) Unwrap() scheduler.Task { return r.Task }
+func (r renamed) String() string         { return r.name }
+
+// wrapping is a wrapper that has no methods of its own.
+type wrapping struct{ scheduler.Task }
+
+func (w wrapping) Unwrap() scheduler.Task { return w.Task }
+
+// holders are ways of holding a task that change nothing of how it runs and ends.
+var holders = map[string]func(task scheduler.Task) scheduler.Task{
+	"itself":        func(task scheduler.Task) scheduler.Task { return task },
+	"renamed":       func(task scheduler.Task) scheduler.Task { return renamed{task, "x"} },
+	"wrapper":       func(task scheduler.Task) scheduler.Task { return wrapping{task} },
+	"plain wrapper": func(task scheduler.Task) scheduler.Task { return struct{ scheduler.Task }{task} },
+	"Named":         func(task scheduler.Task) scheduler.Task { return scheduler.Named("n", task) },
+	"Shield":        scheduler.Shield,
+	"Reserve":       func(task scheduler.Task) scheduler.Task { return scheduler.Reserve(time.Second, task) },
+	"Claiming":      func(task scheduler.Task) scheduler.Task { return scheduler.Claiming(unit(limiter(1)), task) },
+	"WithTimeout":   func(task scheduler.Task) scheduler.Task { return scheduler.WithTimeout(time.Hour, task) },
+	"AsTask":        func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
+	"Subrun":        func(task scheduler.Task) scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(task, nil)) },
+	"Wrap": func(task scheduler.Task) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task) })
+	},
+	"Sequence":                func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
+	"Sequence behind another": func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(lasting0, task) },
+	"Finally":                 func(task scheduler.Task) scheduler.Task { return scheduler.Finally(task, lasting0) },
+	"Retry": func(task scheduler.Task) scheduler.Task {
+		return scheduler.Retry(constant(-1), func(int, error) scheduler.Task { return task })
+	},
+	"First":      func(task scheduler.Task) scheduler.Task { return scheduler.First(task) },
+	"All":        func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
+	"All in All": func(task scheduler.Task) scheduler.Task { return scheduler.All(scheduler.All(task)) },
+	"All in a Wrap": func(task scheduler.Task) scheduler.Task {
+		return scheduler.Sequence(scheduler.All(task))
+	},
+	"renamed All in a Wrap": func(task scheduler.Task) scheduler.Task {
+		return scheduler.Sequence(renamed{scheduler.All(task), "x"})
+	},
+	"AsTask of an All": func(task scheduler.Task) scheduler.Task {
+		return scheduler.NewTaskRunner(scheduler.All(scheduler.Sequence(task)), nil).AsTask(0)
+	},
+}
+
+// holdersOf are those of some names; others may be added.
+func holdersOf(names ...string) map[string]func(scheduler.Task) scheduler.Task {
+	some := map[string]func(scheduler.Task) scheduler.Task{}
+	for _, name := range names {
+		if holders[name] == nil {
+			panic("no holder: " + name)
+		}
+		some[name] = holders[name]
+	}
+	return some
+}

@@ -27,32 +27,9 @@ func deafFor(d time.Duration, err error) scheduler.Task {
 	})
 }
 
-// noBackOff ends the attempts of a Retry with the first.
-type noBackOff struct{}
-
-func (noBackOff) NextBackOff() time.Duration { return -1 }
-
-// held are ways in which a group may hold a task.
-func held(task func() scheduler.Task) map[string]scheduler.Task {
-	wrapped := func() scheduler.Task {
-		return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task()) })
-	}
-	return map[string]scheduler.Task{
-		"bare":              task(),
-		"renamed":           renamed{task(), "x"},
-		"Wrap":              wrapped(),
-		"All":               scheduler.All(task()),
-		"All in All":        scheduler.All(scheduler.All(task())),
-		"AsTask":            scheduler.NewTaskRunner(task(), nil).AsTask(0),
-		"Subrun":            scheduler.Subrun(scheduler.NewTaskRunner(task(), nil)),
-		"Sequence":          scheduler.Sequence(task()),
-		"All in a Wrap":     scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(scheduler.All(task())) }),
-		"group in AsTask":   scheduler.NewTaskRunner(scheduler.All(wrapped()), nil).AsTask(0),
-		"Retry":             scheduler.Retry(noBackOff{}, func(int, error) scheduler.Task { return task() }),
-		"Finally":           scheduler.Finally(task(), scheduler.Func(func(context.Context) error { return nil })),
-		"renamed in a Wrap": scheduler.Sequence(renamed{scheduler.All(task()), "x"}),
-	}
-}
+// held are ways in which a group may hold a task that takes time to end.
+var held = holdersOf("itself", "renamed", "Wrap", "All", "All in All", "AsTask", "Subrun", "Sequence", "All in a Wrap", "AsTask of an All", "Retry",
+	"Finally", "renamed All in a Wrap")
 
 // stepping returns a task that wants a step every 50 ms, for n steps, and notes
 // the longest time between two.
@@ -72,7 +49,7 @@ func TestGroup_closing_holds_nobody_up(t *testing.T) {
 	const limit = 100 * time.Millisecond
 	for _, grace := range []time.Duration{0, limit} {
 		for _, disposition := range []scheduler.Disposition{scheduler.SkipDependents, scheduler.IgnoreError, scheduler.StopGroup} {
-			for name := range held(func() scheduler.Task { return deafFor(0, nil) }) {
+			for name, hold := range held {
 				inBubble(t, fmt.Sprint(name, " ", disposition, " ", grace), func(t *testing.T) {
 					var worst time.Duration
 					began := time.Now()
@@ -80,7 +57,7 @@ func TestGroup_closing_holds_nobody_up(t *testing.T) {
 					g := newGroup(t, "sibling after:deaf", func(k string) scheduler.Task {
 						switch k {
 						case "deaf":
-							return held(func() scheduler.Task { return deafFor(2*time.Second, nil) })[name]
+							return hold(deafFor(2*time.Second, nil))
 						case "after":
 							return scheduler.Func(func(context.Context) error { after = time.Since(began); return nil })
 						}
@@ -177,13 +154,11 @@ func TestGroup_closing_side_by_side(t *testing.T) {
 			}).(error)
 		},
 	} {
-		for name := range held(func() scheduler.Task { return deafFor(0, nil) }) {
+		for name, hold := range held {
 			inBubble(t, reason+" "+name, func(t *testing.T) {
 				began := time.Now()
 				err := run(t.Context(), func(i int) scheduler.Task {
-					return held(func() scheduler.Task {
-						return calls[i%len(calls)](func(context.Context) error { sleep(deaf); return nil })
-					})[name]
+					return hold(calls[i%len(calls)](func(context.Context) error { sleep(deaf); return nil }))
 				})
 				require.Error(t, err)
 				require.Equal(t, deaf, time.Since(began).Round(time.Millisecond))
@@ -432,19 +407,15 @@ func TestGroup_ErrSkip_beside_a_failure(t *testing.T) {
 		{&scheduler.ExceptionGroup{Errors: []error{scheduler.ErrSkip, errBoom}}, scheduler.StateFailed},
 	} {
 		fails := scheduler.Func(func(context.Context) error { return test.err })
-		for name, task := range map[string]scheduler.Task{
-			"bare": fails, "renamed": renamed{fails, "x"},
-			"Sequence": scheduler.Sequence(fails), "AsTask": scheduler.NewTaskRunner(fails, nil).AsTask(0),
-			"group": scheduler.All(scheduler.Sequence(fails)),
-		} {
-			g := newGroup(t, "b:a", func(string) scheduler.Task { return task }, nil)
+		for name, hold := range holdersOf("itself", "renamed", "Sequence", "AsTask", "All in All") {
+			g := newGroup(t, "b:a", func(string) scheduler.Task { return hold(fails) }, nil)
 			err := scheduler.Run(t.Context(), g, nil)
 			switch {
 			case test.state == scheduler.StateFailed:
 				require.ErrorIs(t, err, errBoom, "%v, %s", test.err, name)
 				require.ErrorIs(t, errors.Join(g.Errors()...), errBoom)
 				require.Equal(t, test.state, g.State("a"))
-			case name != "group": // which succeeds if all that did not was skipped
+			case name != "All in All": // which succeeds if all that did not was skipped
 				require.NoError(t, err, "%v, %s", test.err, name)
 				require.Equal(t, test.state, g.State("a"))
 			}
@@ -484,18 +455,9 @@ func TestGroup_drained_under_a_notice(t *testing.T) {
 
 // A time limit with a grace is a stop of the node: no group inside starts anything.
 func TestGroup_inside_after_a_time_limit(t *testing.T) {
-	for name, around := range map[string]func(scheduler.Task) scheduler.Task{
-		"group":    nested,
-		"groups":   func(task scheduler.Task) scheduler.Task { return nested(nested(task)) },
-		"All":      func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
-		"Sequence": func(task scheduler.Task) scheduler.Task { return nested(scheduler.Sequence(task)) },
-		"Subrun": func(task scheduler.Task) scheduler.Task {
-			return nested(scheduler.Subrun(scheduler.NewTaskRunner(task, nil)))
-		},
-		"Wrap": func(task scheduler.Task) scheduler.Task {
-			return nested(scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task) }))
-		},
-	} {
+	around := holdersOf("itself", "All", "Sequence", "Subrun", "Wrap")
+	around["groups"] = nested
+	for name, hold := range around {
 		t.Run(name, func(t *testing.T) {
 			inner := newGroup(t, "b:a", func(string) scheduler.Task {
 				return &fakeTask{
@@ -505,7 +467,7 @@ func TestGroup_inside_after_a_time_limit(t *testing.T) {
 					},
 				}
 			}, nil)
-			require.ErrorAs(t, scheduler.Run(t.Context(), around(inner), &scheduler.RunnerOptions{
+			require.ErrorAs(t, scheduler.Run(t.Context(), nested(hold(inner)), &scheduler.RunnerOptions{
 				Clock: schedulertest.NewClock(time.Time{}), Timeout: time.Second, Grace: time.Minute,
 			}), new(*scheduler.Timeout))
 			require.Equal(t, scheduler.StateSucceeded, inner.State("a"))

@@ -803,42 +803,15 @@ func TestGroup_Abandon_with_another_clock(t *testing.T) {
 }
 
 // forms hold a task in ways that change nothing of a service.
-var forms = map[string]func(t *testing.T, task scheduler.Task) scheduler.Task{
-	"all":        func(_ *testing.T, task scheduler.Task) scheduler.Task { return scheduler.All(task) },
-	"all in all": func(_ *testing.T, task scheduler.Task) scheduler.Task { return scheduler.All(scheduler.All(task)) },
-	"all of two": func(_ *testing.T, task scheduler.Task) scheduler.Task {
-		return scheduler.All(scheduler.Func(func(context.Context) error { return nil }), task)
-	},
-	"await": func(_ *testing.T, task scheduler.Task) scheduler.Task {
-		return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task) })
-	},
-	"as task": func(_ *testing.T, task scheduler.Task) scheduler.Task {
-		return scheduler.NewTaskRunner(task, nil).AsTask(0)
-	},
-	"subrun": func(_ *testing.T, task scheduler.Task) scheduler.Task {
-		return scheduler.Subrun(scheduler.NewTaskRunner(task, nil))
-	},
-	"retry": func(_ *testing.T, task scheduler.Task) scheduler.Task {
-		never := scheduler.BackOffFunc(func(int, error) scheduler.Yield { return scheduler.Done })
-		return scheduler.Retry(never, func(int, error) scheduler.Task { return task })
-	},
-	"sequence": func(_ *testing.T, task scheduler.Task) scheduler.Task {
-		return scheduler.Sequence(scheduler.Func(func(context.Context) error { return nil }), task)
-	},
-	"finally": func(_ *testing.T, task scheduler.Task) scheduler.Task {
-		return scheduler.Finally(task, scheduler.Func(func(context.Context) error { return nil }))
-	},
-	"time limit": func(_ *testing.T, task scheduler.Task) scheduler.Task { return scheduler.WithTimeout(time.Hour, task) },
-	"named":      func(_ *testing.T, task scheduler.Task) scheduler.Task { return scheduler.Named("name", task) },
-	"wrapper":    func(_ *testing.T, task scheduler.Task) scheduler.Task { return wrapping{Task: task} },
-	"claiming": func(_ *testing.T, task scheduler.Task) scheduler.Task {
-		return scheduler.Claiming([]scheduler.Claim{{Limiter: limiter(1), Weight: 1}}, task)
-	},
-	"deep": func(_ *testing.T, task scheduler.Task) scheduler.Task {
+func forms() map[string]func(scheduler.Task) scheduler.Task {
+	forms := holdersOf("All", "All in All", "Wrap", "AsTask", "Subrun", "Retry", "Sequence behind another", "Finally", "WithTimeout", "Named", "wrapper", "Claiming")
+	forms["All of two"] = func(task scheduler.Task) scheduler.Task { return scheduler.All(lasting0, task) }
+	forms["deep"] = func(task scheduler.Task) scheduler.Task {
 		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
-			return co.Await(scheduler.All(wrapping{Task: scheduler.WithTimeout(time.Hour, scheduler.Sequence(task))}))
+			return co.Await(scheduler.All(wrapping{scheduler.WithTimeout(time.Hour, scheduler.Sequence(task))}))
 		})
-	},
+	}
+	return forms
 }
 
 // formCase is how a run goes: from second 2.5 on, or by what its tasks do.
@@ -904,7 +877,7 @@ func formCases() map[string]formCase {
 
 // play runs the case and says what happened. It holds the service, and the group that has
 // the service, in some form.
-func (c formCase) play(t *testing.T, service, group func(*testing.T, scheduler.Task) scheduler.Task, around bool) (string, error) {
+func (c formCase) play(t *testing.T, service, group func(scheduler.Task) scheduler.Task, around bool) (string, error) {
 	d := newServicePlay()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
@@ -912,21 +885,21 @@ func (c formCase) play(t *testing.T, service, group func(*testing.T, scheduler.T
 	inner := newGroup(t, "use:S late:use", func(k string) scheduler.Task {
 		switch {
 		case k == "S" && c.servesForever:
-			return service(t, scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			return service(scheduler.Wrap(func(co *scheduler.Coroutine) error {
 				co.Ready()
 				err := co.Yield(scheduler.After(1000 * time.Hour))
 				d.add("S ends: %v", err)
 				return err
 			}))
 		case k == "S" && c.serviceFails != nil:
-			return service(t, scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			return service(scheduler.Wrap(func(co *scheduler.Coroutine) error {
 				co.Ready()
 				err := co.Yield(scheduler.After(2 * time.Second))
 				d.add("S ends: %v", err)
 				return errors.Join(err, c.serviceFails)
 			}))
 		case k == "S":
-			return service(t, d.service("S"))
+			return service(d.service("S"))
 		case k == "use":
 			return d.job(k, 3, c.jobFails)
 		}
@@ -936,7 +909,7 @@ func (c formCase) play(t *testing.T, service, group func(*testing.T, scheduler.T
 	if around {
 		outer := newGroup(t, "g other after:g", func(k string) scheduler.Task {
 			if k == "g" {
-				return group(t, inner)
+				return group(inner)
 			}
 			return d.job(k, 1, nil)
 		}, &outerOpts)
@@ -968,8 +941,6 @@ func (c formCase) play(t *testing.T, service, group func(*testing.T, scheduler.T
 	return fmt.Sprintf("%s;%s; %d", d, endings(inner), d.clock.Now().Sub(d.start)/time.Millisecond), err
 }
 
-func asItIs(_ *testing.T, task scheduler.Task) scheduler.Task { return task }
-
 // kind says what an error is.
 func kind(err error) string {
 	var timeout *scheduler.Timeout
@@ -978,17 +949,18 @@ func kind(err error) string {
 
 // Whatever holds a service, alone or in a group that something holds, the run is the same.
 func TestReady_in_any_form(t *testing.T) {
+	asItIs := holders["itself"]
 	for name, c := range formCases() {
 		t.Run(name, func(t *testing.T) {
 			for _, around := range []bool{false, true} {
 				want, wantErr := c.play(t, asItIs, asItIs, around)
 				t.Log(around, want, wantErr)
-				for form, holds := range forms {
+				for form, holds := range forms() {
 					got, err := c.play(t, holds, asItIs, around)
 					if got != want || kind(err) != kind(wantErr) {
 						t.Errorf("%v service in %s:\n%s %v", around, form, got, err)
 					}
-					if !around || c.outer.Grace > 0 && slices.Contains([]string{"all", "all of two", "deep"}, form) {
+					if !around || c.outer.Grace > 0 && slices.Contains([]string{"All", "All of two", "deep"}, form) {
 						continue // All is a group: within the grace of its Timeout a group inside goes on to its end
 					}
 					got, err = c.play(t, asItIs, holds, around)

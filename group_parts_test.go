@@ -3,6 +3,7 @@ package scheduler_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -46,15 +47,11 @@ func (z *zeroAfter) Step(ctx context.Context) (scheduler.Yield, error) {
 // it has ended, and that holds up nobody, however deep the group is.
 func TestGroup_services_of_a_closed_group(t *testing.T) {
 	const after, takes = 500 * time.Millisecond, time.Second
-	inside := map[string]func(func() scheduler.Task) scheduler.Task{
-		"in a group in a group": func(task func() scheduler.Task) scheduler.Task {
-			return newGroup(t, "in", func(string) scheduler.Task {
-				return newGroup(t, "more", func(string) scheduler.Task { return task() }, nil)
-			}, nil)
-		},
-	}
-	for name := range held(func() scheduler.Task { return deafFor(0, nil) }) {
-		inside[name] = func(task func() scheduler.Task) scheduler.Task { return held(task)[name] }
+	inside := maps.Clone(held)
+	inside["in a group in a group"] = func(task scheduler.Task) scheduler.Task {
+		return newGroup(t, "in", func(string) scheduler.Task {
+			return newGroup(t, "more", func(string) scheduler.Task { return task }, nil)
+		}, nil)
 	}
 	ways := []string{"StopNode", "limit", "end of a grace", "failure of another", "limit of a runner", "no yield", "no yield inside"}
 	for name, in := range inside {
@@ -101,13 +98,13 @@ func TestGroup_services_of_a_closed_group(t *testing.T) {
 					}
 					switch way {
 					case "limit of a runner":
-						return scheduler.Subrun(scheduler.NewTaskRunner(in(group), &scheduler.RunnerOptions{Timeout: after}))
+						return scheduler.Subrun(scheduler.NewTaskRunner(in(group()), &scheduler.RunnerOptions{Timeout: after}))
 					case "no yield":
-						return &zeroAfter{in(group), began.Add(after)}
+						return &zeroAfter{in(group()), began.Add(after)}
 					case "no yield inside":
-						return in(func() scheduler.Task { return scheduler.Sequence(&zeroAfter{group(), began.Add(after)}) })
+						return in(scheduler.Sequence(&zeroAfter{group(), began.Add(after)}))
 					}
-					return in(group)
+					return in(group())
 				}, opts)
 				r := scheduler.NewTaskRunner(g, nil)
 				if way == "StopNode" {

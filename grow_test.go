@@ -290,17 +290,7 @@ func TestAdd_after_a_stop(t *testing.T) {
 		"end of the context": func(_ *scheduler.TaskRunner, cancel func(error)) { cancel(cause) },
 		"failure":            func(*scheduler.TaskRunner, func(error)) {},
 	} {
-		for name, put := range map[string]func(scheduler.Task) scheduler.Task{
-			"bare":     func(task scheduler.Task) scheduler.Task { return task },
-			"renamed":  func(task scheduler.Task) scheduler.Task { return renamed{task, "x"} },
-			"Sequence": func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
-			"group":    func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
-			"AsTask":   func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
-			"Retry": func(task scheduler.Task) scheduler.Task {
-				return scheduler.Retry(scheduler.BackOffFunc(func(int, error) scheduler.Yield { return scheduler.Next }), func(int, error) scheduler.Task { return task })
-			},
-			"Finally": func(task scheduler.Task) scheduler.Task { return scheduler.Finally(task, lasting(0, nil)) },
-		} {
+		for name, put := range holdersOf("itself", "renamed", "Sequence", "All", "AsTask", "Retry", "Finally") {
 			t.Run(how+" "+name, func(t *testing.T) {
 				var g *scheduler.DependencyTaskGroup[string]
 				var late error
@@ -835,34 +825,7 @@ func (o panicsOnAdded) Observe(r scheduler.Record) {
 }
 
 // around are the ways in which a group can be inside of something.
-var around = map[string]func(task scheduler.Task) scheduler.Task{
-	"itself": func(task scheduler.Task) scheduler.Task { return task },
-	"Wrap": func(task scheduler.Task) scheduler.Task {
-		return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task) })
-	},
-	"AsTask": func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
-	"Retry": func(task scheduler.Task) scheduler.Task {
-		return scheduler.Retry(constant(0), func(int, error) scheduler.Task { return task })
-	},
-	"Subrun":   func(task scheduler.Task) scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(task, nil)) },
-	"Sequence": func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task, lasting(0, nil)) },
-	"Finally": func(task scheduler.Task) scheduler.Task {
-		return scheduler.Finally(task, lasting(0, nil))
-	},
-	"a wrapper":       func(task scheduler.Task) scheduler.Task { return wrapping{task} },
-	"a plain wrapper": func(task scheduler.Task) scheduler.Task { return struct{ scheduler.Task }{task} },
-	"Shield":          scheduler.Shield,
-	"Named":           func(task scheduler.Task) scheduler.Task { return scheduler.Named("named", task) },
-	"a group": func(task scheduler.Task) scheduler.Task {
-		deps := scheduler.NewDependencies[string]()
-		deps.Add("around")
-		g, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task { return task }, nil)
-		if err != nil {
-			panic(err)
-		}
-		return g
-	},
-}
+var around = holdersOf("itself", "Wrap", "AsTask", "Retry", "Subrun", "Sequence", "Finally", "wrapper", "plain wrapper", "Shield", "Named", "All")
 
 // A group that grows does so wherever it is: nodes are added inside its steps, by a
 // node of a group around, and by Post; and whatever ends the run ends it too.

@@ -755,13 +755,9 @@ func TestDeadlockError_beside_a_service_in_a_group_inside(t *testing.T) {
 		"After": scheduler.After(time.Second), "Next": scheduler.Next, "Rounds": scheduler.Rounds(3),
 		"On": scheduler.On(new(scheduler.Event)),
 	}
-	for hold, put := range map[string]func(scheduler.Task) scheduler.Task{
-		"bare":   func(task scheduler.Task) scheduler.Task { return task },
-		"All":    func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
-		"Wrap":   func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
-		"Subrun": func(task scheduler.Task) scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(task, nil)) },
-		"limit":  func(task scheduler.Task) scheduler.Task { return scheduler.WithTimeout(time.Minute, task) },
-	} {
+	puts := holdersOf("itself", "All", "Sequence", "Subrun")
+	puts["limit"] = func(task scheduler.Task) scheduler.Task { return scheduler.WithTimeout(time.Minute, task) }
+	for hold, put := range puts {
 		for name, y := range yields {
 			inBubble(t, hold+"/"+name, func(t *testing.T) {
 				first, second := limiter(1), limiter(1)

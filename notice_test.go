@@ -665,17 +665,7 @@ func TestEnds_table(t *testing.T) {
 // Whatever is in between, the same task ends in the same way.
 func TestWrapping_changes_nothing(t *testing.T) {
 	bare := func(task scheduler.Task) scheduler.Task { return task }
-	around := map[string]func(task scheduler.Task) scheduler.Task{
-		"renamed":      func(task scheduler.Task) scheduler.Task { return renamed{task, "r"} },
-		"twice":        func(task scheduler.Task) scheduler.Task { return renamed{renamed{task, "r"}, "s"} },
-		"Named":        func(task scheduler.Task) scheduler.Task { return scheduler.Named("n", task) },
-		"Subrun":       func(task scheduler.Task) scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(task, nil)) },
-		"AsTask":       func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
-		"group of one": func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
-		"Wrap": func(task scheduler.Task) scheduler.Task {
-			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task) })
-		},
-	}
+	around := holdersOf("renamed", "Named", "Subrun", "AsTask", "All", "Wrap")
 	tasks := map[string]func(log func(string)) scheduler.Task{
 		"coroutine": func(log func(string)) scheduler.Task {
 			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
@@ -741,7 +731,7 @@ func TestWrapping_changes_nothing(t *testing.T) {
 			for _, grace := range []time.Duration{0, 7 * time.Second} {
 				want := run(t, task, bare, end, grace)
 				for name, put := range around {
-					if name == "group of one" && end == "timeout" {
+					if name == "All" && end == "timeout" {
 						continue // a group makes a notice of it for its members
 					}
 					require.Equal(t, want, run(t, task, put, end, grace), "%s %s: %s, grace %v", taskName, name, end, grace)
@@ -751,50 +741,34 @@ func TestWrapping_changes_nothing(t *testing.T) {
 	}
 }
 
-// holders are the ways of holding a task that are tried with everything.
-var holders = map[string]func(scheduler.Task) scheduler.Task{
-	"bare":    func(task scheduler.Task) scheduler.Task { return task },
-	"Named":   func(task scheduler.Task) scheduler.Task { return scheduler.Named("n", task) },
-	"opaque":  func(task scheduler.Task) scheduler.Task { return opaque{task} },
-	"Shield":  scheduler.Shield,
-	"All":     func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
-	"All All": func(task scheduler.Task) scheduler.Task { return scheduler.All(scheduler.All(task)) },
-	"AsTask":  func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
-	"AsTask, limited": func(task scheduler.Task) scheduler.Task {
+// endHolders are the ways of holding a task that are tried with every end.
+func endHolders() map[string]func(scheduler.Task) scheduler.Task {
+	m := holdersOf("itself", "Named", "Shield", "All", "All in All", "AsTask", "Subrun", "Reserve", "Sequence", "Retry", "Claiming", "Wrap")
+	m["opaque"] = func(task scheduler.Task) scheduler.Task { return opaque{task} }
+	m["AsTask, limited"] = func(task scheduler.Task) scheduler.Task {
 		return scheduler.NewTaskRunner(task, nil).AsTask(2 * time.Second)
-	},
-	"AsTask, limited for long": func(task scheduler.Task) scheduler.Task {
+	}
+	m["AsTask, limited for long"] = func(task scheduler.Task) scheduler.Task {
 		return scheduler.NewTaskRunner(task, nil).AsTask(30 * time.Second)
-	},
-	"Subrun": func(task scheduler.Task) scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(task, nil)) },
-	"Subrun with a grace": func(task scheduler.Task) scheduler.Task {
+	}
+	m["Subrun with a grace"] = func(task scheduler.Task) scheduler.Task {
 		return scheduler.Subrun(scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Timeout: 30 * time.Second, Grace: time.Second}))
-	},
-	"Reserve":  func(task scheduler.Task) scheduler.Task { return scheduler.Reserve(time.Second, task) },
-	"Sequence": func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
-	"Finally": func(task scheduler.Task) scheduler.Task {
+	}
+	m["Finally"] = func(task scheduler.Task) scheduler.Task {
 		return scheduler.Finally(task, scheduler.Pause(scheduler.After(time.Second)))
-	},
-	"Finally of a Reserve": func(task scheduler.Task) scheduler.Task {
+	}
+	m["Finally of a Reserve"] = func(task scheduler.Task) scheduler.Task {
 		return scheduler.Finally(scheduler.Reserve(time.Second, task), scheduler.Pause(scheduler.Next))
-	},
-	"Retry": func(task scheduler.Task) scheduler.Task {
-		return scheduler.Retry(constant(-1), func(int, error) scheduler.Task { return task })
-	},
-	"Claiming": func(task scheduler.Task) scheduler.Task {
-		return scheduler.Claiming([]scheduler.Claim{{Limiter: limiter(1), Weight: 1}}, task)
-	},
-	"Wrap": func(task scheduler.Task) scheduler.Task {
-		return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task) })
-	},
-	"run in a call": func(task scheduler.Task) scheduler.Task {
+	}
+	m["run in a call"] = func(task scheduler.Task) scheduler.Task {
 		return scheduler.Blocking(func(ctx context.Context) error { return scheduler.Run(ctx, task, nil) })
-	},
-	"run with a grace in a call": func(task scheduler.Task) scheduler.Task {
+	}
+	m["run with a grace in a call"] = func(task scheduler.Task) scheduler.Task {
 		return scheduler.Blocking(func(ctx context.Context) error {
 			return scheduler.Run(ctx, task, &scheduler.RunnerOptions{Grace: time.Second})
 		})
-	},
+	}
+	return m
 }
 
 // What a node has failed with, or a call when it was closed, is in the result of the run
@@ -860,7 +834,7 @@ func TestComposition_loses_no_failure(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for as, hold := range holders {
+			for as, hold := range endHolders() {
 				for kind, opts := range inner {
 					for _, grace := range []time.Duration{0, 10 * second} {
 						synctest.Test(t, func(t *testing.T) {
@@ -985,18 +959,16 @@ func cleaningUp(lasts time.Duration, after func(why error) error) scheduler.Task
 }
 
 // sweepHolders are ways of holding a task, besides those of every test.
-var sweepHolders = map[string]func(scheduler.Task) scheduler.Task{
-	"First":                   func(task scheduler.Task) scheduler.Task { return scheduler.First(task) },
-	"WithTimeout":             func(task scheduler.Task) scheduler.Task { return scheduler.WithTimeout(time.Hour, task) },
-	"renamed":                 func(task scheduler.Task) scheduler.Task { return renamed{task, "r"} },
-	"All beside another":      func(task scheduler.Task) scheduler.Task { return scheduler.All(task, hours("")) },
-	"First beside another":    func(task scheduler.Task) scheduler.Task { return scheduler.First(task, hours("")) },
-	"Sequence before another": func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task, hours("")) },
-	"Finally of a clean-up":   func(task scheduler.Task) scheduler.Task { return scheduler.Finally(lasting0, task) },
-	"All in a Wrap in AsTask": func(task scheduler.Task) scheduler.Task {
-		return scheduler.NewTaskRunner(scheduler.Sequence(scheduler.All(task)), nil).AsTask(0)
-	},
-	"All beside a failure": func(task scheduler.Task) scheduler.Task { return scheduler.All(task, failsBefore(sweepEnd)) },
+func sweepHolders() map[string]func(scheduler.Task) scheduler.Task {
+	m := endHolders()
+	delete(m, "AsTask, limited") // it ends earlier
+	maps.Copy(m, holdersOf("First", "WithTimeout", "renamed", "AsTask of an All"))
+	m["All beside another"] = func(task scheduler.Task) scheduler.Task { return scheduler.All(task, hours("")) }
+	m["First beside another"] = func(task scheduler.Task) scheduler.Task { return scheduler.First(task, hours("")) }
+	m["Sequence before another"] = func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task, hours("")) }
+	m["Finally of a clean-up"] = func(task scheduler.Task) scheduler.Task { return scheduler.Finally(lasting0, task) }
+	m["All beside a failure"] = func(task scheduler.Task) scheduler.Task { return scheduler.All(task, failsBefore(sweepEnd)) }
+	return m
 }
 
 // sweepRun is a run that is ended: a group whose node "in" holds the member, run as a
@@ -1073,9 +1045,7 @@ func after(d time.Duration, do func()) scheduler.Task {
 // time, holds nobody up, loses no failure, names calls that have not listened, leaves
 // nothing behind, and is no success.
 func TestEnds_of_everything_in_everything(t *testing.T) {
-	all := maps.Clone(holders)
-	maps.Copy(all, sweepHolders)
-	delete(all, "AsTask, limited") // it ends earlier
+	all := sweepHolders()
 	n := 0
 	for _, how := range slices.Sorted(maps.Keys(sweepCases)) {
 		for _, as := range slices.Sorted(maps.Keys(all)) {

@@ -19,19 +19,7 @@ import (
 
 // Every kind of task that drives others hands the notice on.
 func TestStop_is_forwarded(t *testing.T) {
-	for name, wrap := range map[string]func(scheduler.Task) scheduler.Task{
-		"as it is": func(task scheduler.Task) scheduler.Task { return task },
-		"Wrap": func(task scheduler.Task) scheduler.Task {
-			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task) })
-		},
-		"AsTask":   func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
-		"All":      func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
-		"Sequence": func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
-		"Finally":  func(task scheduler.Task) scheduler.Task { return scheduler.Finally(task, lasting(0, nil)) },
-		"Retry": func(task scheduler.Task) scheduler.Task {
-			return scheduler.Retry(constant(0), func(int, error) scheduler.Task { return task })
-		},
-	} {
+	for name, wrap := range holdersOf("itself", "Wrap", "AsTask", "All", "Sequence", "Finally", "Retry") {
 		t.Run(name, func(t *testing.T) {
 			told := false
 			task := wrap(untilStopped(func(error) error { told = true; return nil }))

@@ -734,20 +734,9 @@ func lingering(t *testing.T, a, b scheduler.Task) *scheduler.DependencyTaskGroup
 // would cut short the pause before the next round.
 func TestTaskRunner_Due_after_a_woken_member_was_closed(t *testing.T) {
 	t.Parallel()
-	insides := map[string]func(task scheduler.Task) scheduler.Task{
-		"alone":       func(task scheduler.Task) scheduler.Task { return task },
-		"in a group":  func(task scheduler.Task) scheduler.Task { return lingering(t, task, &fakeTask{}) },
-		"in All":      func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
-		"in a runner": func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
-		"wrapped":     func(task scheduler.Task) scheduler.Task { return struct{ scheduler.Task }{task} },
-		"in Sequence": func(task scheduler.Task) scheduler.Task { return scheduler.Sequence(task) },
-		"in Wrap": func(task scheduler.Task) scheduler.Task {
-			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task) })
-		},
-	}
-	arounds := map[string]func(task scheduler.Task) scheduler.Task{
-		"alone": insides["alone"], "in a runner": insides["in a runner"], "in Sequence": insides["in Sequence"],
-	}
+	insides := holdersOf("itself", "All", "AsTask", "plain wrapper", "Sequence", "Wrap")
+	insides["in a group"] = func(task scheduler.Task) scheduler.Task { return lingering(t, task, &fakeTask{}) }
+	arounds := holdersOf("itself", "AsTask", "Sequence")
 	for inside, wrap := range insides {
 		for around, wrapAll := range arounds {
 			t.Run("a "+inside+", all "+around, func(t *testing.T) {
@@ -841,14 +830,9 @@ func TestTaskRunner_Due_of_a_group_inside_whose_turn_has_come(t *testing.T) {
 // closed since, at whatever depth.
 func TestDependencyTaskGroup_Step_by_hand_after_a_woken_member_was_closed(t *testing.T) {
 	t.Parallel()
-	insides := map[string]func(task scheduler.Task) scheduler.Task{
-		"alone":       func(task scheduler.Task) scheduler.Task { return task },
-		"in a group":  func(task scheduler.Task) scheduler.Task { return lingering(t, task, &fakeTask{}) },
-		"in a runner": func(task scheduler.Task) scheduler.Task { return scheduler.NewTaskRunner(task, nil).AsTask(0) },
-		"in a group in All": func(task scheduler.Task) scheduler.Task {
-			return scheduler.All(lingering(t, task, &fakeTask{}))
-		},
-	}
+	insides := holdersOf("itself", "AsTask")
+	insides["in a group"] = func(task scheduler.Task) scheduler.Task { return lingering(t, task, &fakeTask{}) }
+	insides["in a group in All"] = func(task scheduler.Task) scheduler.Task { return scheduler.All(lingering(t, task, &fakeTask{})) }
 	for name, wrap := range insides {
 		t.Run(name, func(t *testing.T) {
 			ctx := scheduler.WithClock(t.Context(), newClock())
@@ -925,7 +909,7 @@ func blocks(d time.Duration) scheduler.Task {
 // A step that does not return is reported while it runs, once, with its node, however
 // the task is held.
 func TestWatchdog(t *testing.T) {
-	for as := range held(func() scheduler.Task { return blocks(0) }) {
+	for as, hold := range held {
 		inBubble(t, as, func(t *testing.T) {
 			var stuck []scheduler.StuckStep
 			began := time.Now()
@@ -933,7 +917,7 @@ func TestWatchdog(t *testing.T) {
 				if k == "fine" {
 					return scheduler.Pause(scheduler.After(time.Minute))
 				}
-				return held(func() scheduler.Task { return blocks(10 * time.Second) })[as]
+				return hold(blocks(10 * time.Second))
 			}, nil)
 			err := scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Watchdog: scheduler.Watchdog{
 				After: 2 * time.Second,
@@ -947,7 +931,7 @@ func TestWatchdog(t *testing.T) {
 			require.Regexp(t, "^web", stuck[0].Path)
 			require.Equal(t, 2*time.Second, stuck[0].For)
 			require.Equal(t, time.Minute, time.Since(began))
-			if as == "bare" || as == "All" { // a coroutine has a goroutine of its own
+			if as == "itself" || as == "All" { // a coroutine has a goroutine of its own
 				require.Contains(t, string(stuck[0].Stack), "task_test.go")
 			}
 		})
