@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -10,29 +11,23 @@ import (
 	"github.com/steptask/scheduler/internal/minheap"
 )
 
-// claimQueue has the nodes of a group that wait for shared Limiters, and what
-// running ones hold. Nodes that claim the same are a class, which has one place in
-// line. While they wait nothing looks at them: a class whose turn it is comes by
-// turn, one that has to wait for an Interval is found by its time.
+// claimQueue has the nodes of a group that wait for shared Limiters. Nodes that claim
+// the same are a class, which has one place in line. While they wait nothing looks at
+// them: a class whose turn it is comes by turn, one that has to wait for an Interval is
+// found by its time.
 type claimQueue struct {
 	host  claimHost
 	place *claims.Holding // the nearest that is held around the group
 	run   *claims.Run     // shared by the outermost group and all inside; made when first needed
 	asker *claims.Asker   // made when first needed
 
-	sets    map[claimSet]*class
-	unused  int                  // of the sets, those whose class nobody uses
-	classOf []*class             // of pending nodes, by position; nil: not asked yet, or nothing is claimed
-	asked   []*class             // all that have asked for something
+	classes classes
 	waiting int                  // classes with nodes that wait
 	again   []*class             // are to ask again
 	opened  []*class             // have a node among the ready ones
 	timed   minheap.Heap[*class] // by the instant of the run's clock at which they can start
 	full    bool                 // the group was, after the last start pass
 	stuck   bool                 // the run was, after the last step
-
-	starting *claims.Holding   // of the node that is starting
-	held     []*claims.Holding // by slot
 
 	hasTurns atomic.Bool
 	mu       sync.Mutex
@@ -45,36 +40,6 @@ type claimHost interface {
 	nodeAt(rank int32) int32
 	wakeUp() // from any goroutine
 	outerClaims() *claimQueue
-}
-
-// claimSet is a set of claims: one, and the class of those before it.
-type claimSet struct {
-	before *class
-	claim  Claim
-}
-
-// class is the nodes of a group that claim the same.
-type class struct {
-	queue  *claimQueue
-	claims []Claim
-	users  int  // pending nodes, and classes that this one is before
-	paced  bool // a claim is on a Limiter with an Interval
-	ticket *claims.Ticket
-	nodes  minheap.Heap[struct{}] // that wait, by rank
-	open   bool                   // it is its turn: one of its nodes is among the ready ones
-	timed  bool                   // it is among those that wait for a time
-}
-
-func (c *class) claimed() []Claim         { return c.claims }
-func (c *class) pathOf(node int32) string { return c.queue.host.pathOf(node) }
-
-// waits reports whether nodes wait for the turn of the class.
-func (c *class) waits() bool { return c.nodes.Len() > 0 && !c.open }
-
-// next returns the node that is the first to start of those that wait.
-func (c *class) next() string {
-	rank, _ := c.nodes.Min()
-	return c.queue.host.pathOf(c.queue.host.nodeAt(int32(rank)))
 }
 
 // begin makes the queue ready for a group around which place is held, or nothing.
@@ -104,136 +69,48 @@ func (q *claimQueue) turn(t *claims.Ticket) {
 // classFor returns the class of a node, of so many, with the claims that ask returns if
 // it is the first time, or nil if it claims nothing.
 func (q *claimQueue) classFor(p int32, nodes int, ask func(p int32) []Claim) (*class, error) {
-	if c := q.known(p); c != nil {
-		return c, nil
-	}
-	merged, err := mergeClaims("GroupOptions.Claims", ask(p))
-	if err != nil {
-		return nil, err
-	}
-	q.dropUnused()
-	c := q.classWith(merged)
-	if c == nil {
-		return nil, nil
-	}
-	q.use(c)
-	if int(p) >= len(q.classOf) {
-		q.classOf = extended(q.classOf, nodes)
-	}
-	q.classOf[p] = c
-	return c, nil
+	return q.classes.find(p, nodes, q, ask)
 }
 
-// classWith returns the class that has claims, or nil if there are none.
-func (q *claimQueue) classWith(merged []Claim) (c *class) {
-	if q.sets == nil {
-		q.sets = map[claimSet]*class{}
-	}
-	for i, claim := range merged {
-		set := claimSet{c, claim}
-		if c = q.sets[set]; c == nil {
-			c = &class{queue: q, claims: merged[:i+1]}
-			q.sets[set] = c
-			q.unused++
-			q.use(set.before)
-		}
-	}
-	return c
-}
-
-// forget says that a node is no longer pending, or starts.
-func (q *claimQueue) forget(p int32) {
-	if c := q.known(p); c != nil {
-		q.leaveUnused(c)
-		q.classOf[p] = nil
-	}
-}
-
-// known returns the class of a pending node, or nil if it was not asked yet or claims
-// nothing.
-func (q *claimQueue) known(p int32) *class {
-	if int(p) >= len(q.classOf) {
-		return nil
-	}
-	return q.classOf[p]
-}
-
-func (q *claimQueue) use(c *class) {
-	if c == nil {
-		return
-	}
-	if c.users == 0 {
-		q.unused--
-	}
-	c.users++
-}
-
-func (q *claimQueue) leaveUnused(c *class) {
-	if c == nil {
-		return
-	}
-	if c.users--; c.users == 0 {
-		q.unused++
-	}
-}
-
-// dropUnused drops the classes that nobody uses once they are many: nodes that start one
-// after the other share one, and a stream of nodes with claims of their own leaves nothing
-// behind.
-func (q *claimQueue) dropUnused() {
-	const few = 64
-	if q.unused <= max(few, len(q.sets)/2) {
-		return
-	}
-	q.asked = slices.DeleteFunc(q.asked, func(c *class) bool { return c.users == 0 })
-	for set, c := range q.sets {
-		if c.users == 0 {
-			delete(q.sets, set)
-			q.unused--
-			q.leaveUnused(set.before)
-		}
-	}
-}
+// forget says that a node is no longer pending.
+func (q *claimQueue) forget(p int32) { q.classes.forget(p) }
 
 // ticketOf returns the place in line of a pending node that waits for nothing but
-// claims.
+// claims, or nil.
 func (q *claimQueue) ticketOf(p int32) *claims.Ticket {
-	if c := q.known(p); c != nil {
+	if c := q.classes.of(p); c != nil {
 		return c.ticket
 	}
 	return nil
 }
 
-// take gets what a node of a class claims, to be held by that node, and reports
-// whether it is to be started now. If not it waits in its class.
-func (q *claimQueue) take(c *class, p, rank int32, clock timeSource) bool {
+// take returns what a node of a class claims, to be held by that node, which is to be
+// started now. If it cannot have that yet, the result is nil, and it waits in its class.
+func (q *claimQueue) take(c *class, p, rank int32, clock timeSource) *claims.Holding {
 	if q.asker == nil {
 		q.asker = claims.NewAsker(q.ofRun(), q.turn)
 	}
 	if c.ticket == nil {
-		c.ticket = newTicket(q.asker, q.place, c, c.claims)
-		c.paced = hasInterval(c.claims)
-		q.asked = append(q.asked, c)
+		q.classes.line(c, q.asker, q.place)
 	}
-	if c.open || c.nodes.Len() == 0 && c.ticket.Ask() {
+	if c.open || !c.waits() && c.ticket.Ask() {
 		q.close(c)
 		now, ahead := c.time(clock)
 		h, at := c.ticket.Take(p, now)
 		if h != nil {
-			q.starting = h
-			if c.nodes.Len() > 0 {
+			if c.waits() {
 				q.again = append(q.again, c)
 			}
 			q.forget(p)
-			return true
+			return h
 		}
 		q.waitUntil(c, at, ahead)
 	}
-	if c.nodes.Len() == 0 {
+	if !c.waits() {
 		q.waiting++
 	}
 	c.nodes.Push(int64(rank), struct{}{})
-	return false
+	return nil
 }
 
 // close takes back that it is the turn of a class.
@@ -247,12 +124,12 @@ func (q *claimQueue) close(c *class) {
 // withdraw takes a node, by position and rank, out of those that wait for claims, or
 // have their turn. Its class lets others go before it in line, if that was all.
 func (q *claimQueue) withdraw(p, rank int32) {
-	c := q.known(p)
+	c := q.classes.of(p)
 	if c == nil {
 		return
 	}
-	waited := c.nodes.Remove(func(at int64, _ struct{}) bool { return at == int64(rank) })
-	if waited && c.nodes.Len() == 0 {
+	waited := c.remove(rank)
+	if waited && !c.waits() {
 		q.waiting--
 	}
 	hadTurn := c.open && !waited
@@ -260,21 +137,12 @@ func (q *claimQueue) withdraw(p, rank int32) {
 		q.close(c)
 	}
 	switch {
-	case c.nodes.Len() == 0 && !c.open:
+	case !c.waits() && !c.open:
 		claims.Leave(c.ticket)
 		q.forgetTime(c)
 	case hadTurn:
 		q.again = append(q.again, c)
 	}
-}
-
-// time returns the time of Limiters, if that matters, and how far the run's clock
-// is ahead of that.
-func (c *class) time(clock timeSource) (now int64, ahead time.Duration) {
-	if !c.paced {
-		return never, 0
-	}
-	return limiterTime(clock)
 }
 
 // hasNews reports whether serve has anything to do, times left aside.
@@ -297,13 +165,13 @@ func (q *claimQueue) serve(clock timeSource, add func(rank int32)) {
 	again := q.again
 	q.again = nil
 	for _, c := range again {
-		if c.waits() && c.ticket.Ask() {
+		if c.wantsTurn() && c.ticket.Ask() {
 			q.open(c, clock, add)
 		}
 	}
 	if q.hasTurns.Load() {
 		for _, c := range q.takeTurns() {
-			if c.waits() {
+			if c.wantsTurn() {
 				q.open(c, clock, add)
 			}
 		}
@@ -332,7 +200,7 @@ func (q *claimQueue) open(c *class, clock timeSource, add func(rank int32)) {
 	add(int32(rank))
 	c.open = true
 	q.opened = append(q.opened, c)
-	if c.nodes.Len() == 0 {
+	if !c.waits() {
 		q.waiting--
 	}
 }
@@ -378,68 +246,9 @@ func (q *claimQueue) forgetTimes() {
 
 // leave gives all places in line up: nothing more starts.
 func (q *claimQueue) leave() {
-	if len(q.asked) > 0 {
-		tickets := make([]*claims.Ticket, len(q.asked))
-		for i, c := range q.asked {
-			tickets[i] = c.ticket
-		}
-		claims.Leave(tickets...)
-	}
-	q.asked, q.again, q.opened, q.waiting, q.full = nil, nil, nil, 0, false
+	q.classes.leaveLine()
+	q.again, q.opened, q.waiting, q.full = nil, nil, 0, false
 	q.forgetTimes()
-}
-
-// end lets go of everything. What running nodes hold was given back.
-func (q *claimQueue) end() {
-	q.held = nil
-	q.leave()
-}
-
-// release gives back what the node holds that is starting, if it does not run on.
-func (q *claimQueue) release() {
-	if h := q.starting; h != nil {
-		q.starting = nil
-		h.Release()
-	}
-}
-
-// occupy makes what the starting node holds that of a slot. There are so many slots.
-func (q *claimQueue) occupy(slot int32, slots int) {
-	if q.starting == nil {
-		return
-	}
-	if int(slot) >= len(q.held) {
-		q.held = extended(q.held, slots)
-	}
-	q.held[slot], q.starting = q.starting, nil
-}
-
-// vacate gives back what the member in a slot holds.
-func (q *claimQueue) vacate(slot int32) {
-	if h := q.holding(slot); h != nil {
-		q.held[slot] = nil
-		h.Release()
-	}
-}
-
-// placeIn returns what the member in a slot holds, or the node that is starting,
-// or else what is held around the group.
-func (q *claimQueue) placeIn(slot int32) *claims.Holding {
-	h := q.starting
-	if slot != noSlot {
-		h = q.holding(slot)
-	}
-	if h == nil {
-		return q.place
-	}
-	return h
-}
-
-func (q *claimQueue) holding(slot int32) *claims.Holding {
-	if int(slot) >= len(q.held) {
-		return nil
-	}
-	return q.held[slot]
 }
 
 // isStuck reports whether the run, in which nothing can go on but by claims, waits
@@ -474,14 +283,19 @@ func (q *claimQueue) serveTimed(clock timeSource, add func(rank int32)) {
 	now := instantOf(clock)
 	for c, ok := q.timed.PopUpTo(now); ok; c, ok = q.timed.PopUpTo(now) {
 		c.timed = false
-		if c.waits() {
+		if c.wantsTurn() {
 			q.open(c, clock, add)
 		}
 	}
 }
 
+// someWait reports whether a node waits for claims.
+func (q *claimQueue) someWait() bool { return q.waiting > 0 }
+
 // placeOf returns what a running node holds, or else what is held around it.
-func (g *engine) placeOf(p int32) *claims.Holding { return g.claims.placeIn(g.nodes.slot(p)) }
+func (g *engine) placeOf(p int32) *claims.Holding {
+	return cmp.Or(g.holdings.of(g.nodes.slot(p)), g.place)
+}
 
 func (g *engine) nodeAt(rank int32) int32 { return g.starter.nodeAt(rank) }
 

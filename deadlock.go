@@ -140,7 +140,7 @@ func (g *engine) readyThatCount() int {
 // waitsForClaims reports whether all that could go on in the group waits for
 // claims, here or in groups inside.
 func (g *engine) waitsForClaims() bool {
-	return g.claims.waiting+g.parking.forClaims > 0 &&
+	return (g.claims.someWait() || g.parking.forClaims > 0) &&
 		g.parking.forClaims == g.nodes.active()+g.readyThatCount() &&
 		g.deadlines.none() &&
 		g.claims.nextTime() == never &&

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 
+	"github.com/steptask/scheduler/internal/claims"
 	"github.com/steptask/scheduler/internal/digraph"
 )
 
@@ -47,6 +48,7 @@ type engine struct {
 	failures   failures    // what went wrong
 	ending     groupEnding // what the group was told about its end
 	claims     claimQueue  // who waits for shared Limiters
+	holdings   holdings    // what those that run hold of them
 	notes      notes       // what members have said about themselves
 	services   services    // those that have said that they are ready
 	orders     orders      // which nodes were told one by one to end
@@ -59,6 +61,7 @@ type engine struct {
 	pool      *pool   // nil: this is not the outermost
 	outer     *engine // the group that this one is a member of, or nil
 	outerNode int32
+	place     *claims.Holding // the nearest that is held around the group, or nil
 
 	// The round under way.
 	round      int
@@ -308,7 +311,8 @@ func (g *engine) end(result error) {
 	g.parking.end()
 	g.deadlines.end()
 	g.contexts = contexts{}
-	g.claims.end()
+	g.claims.leave()
+	g.holdings.end()
 	g.scope = scopeCache{}
 	if g.pool != nil {
 		g.pool.close()

@@ -483,11 +483,11 @@ func TestLookBudget(t *testing.T) {
 }
 
 // The classes of claims know how many nobody uses, and are dropped once they are many.
-func TestClaimQueue_drops_what_nobody_uses(t *testing.T) {
+func TestClasses_drop_what_nobody_uses(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
 	a, b := NewLimiter(LimiterOptions{Capacity: 1000}), NewLimiter(LimiterOptions{Capacity: 1000})
-	var q claimQueue
+	var c classes
 	const n = 2000
 	var pending []int32
 	most := 0
@@ -498,42 +498,42 @@ func TestClaimQueue_drops_what_nobody_uses(t *testing.T) {
 			i = random.IntN(20)
 		}
 		if i >= 0 {
-			q.forget(pending[i])
+			c.forget(pending[i])
 			pending = slices.Delete(pending, i, i+1)
 		} else {
-			_, err := q.classFor(p, n, func(int32) []Claim {
+			_, err := c.find(p, n, nil, func(int32) []Claim {
 				return []Claim{{Limiter: a, Weight: 1 + random.IntN(1000)}, {Limiter: b, Weight: 1 + random.IntN(1000)}}[:random.IntN(3)]
 			})
 			require.NoError(t, err)
 			pending = append(pending, p)
 		}
 		unused := 0
-		for set, c := range q.sets {
+		for set, of := range c.bySet {
 			require.True(t, set.before == nil || set.before.users > 0, "what a class builds on is used")
-			if c.users == 0 {
+			if of.users == 0 {
 				unused++
 			}
 		}
-		require.Equal(t, unused, q.unused)
-		most = max(most, len(q.sets))
+		require.Equal(t, unused, c.unused)
+		most = max(most, len(c.bySet))
 	}
 	// Two for each pending node, and as many or 64 that nobody uses.
 	require.LessOrEqual(t, most, 140)
 }
 
 // Nodes that start one after the other share a class, even if nobody uses it between.
-func TestClaimQueue_nodes_in_turn_share_a_class(t *testing.T) {
+func TestClasses_nodes_in_turn_share_one(t *testing.T) {
 	t.Parallel()
 	ask := func(int32) []Claim { return []Claim{{Limiter: NewLimiter(LimiterOptions{Capacity: 1}), Weight: 1}} }
 	same := ask(0)
-	var q claimQueue
-	first, err := q.classFor(0, 2, func(int32) []Claim { return same })
+	var c classes
+	first, err := c.find(0, 2, nil, func(int32) []Claim { return same })
 	require.NoError(t, err)
-	q.forget(0)
-	other, err := q.classFor(0, 2, ask)
+	c.forget(0)
+	other, err := c.find(0, 2, nil, ask)
 	require.NoError(t, err)
 	require.NotSame(t, first, other)
-	second, err := q.classFor(1, 2, func(int32) []Claim { return same })
+	second, err := c.find(1, 2, nil, func(int32) []Claim { return same })
 	require.NoError(t, err)
 	require.Same(t, first, second)
 }

@@ -62,7 +62,8 @@ func (g *engine) begin(ctx context.Context, s *scope) {
 	if s != nil {
 		g.runner, _ = s.driver.(*TaskRunner)
 	}
-	g.claims.begin(g, heldAround(s))
+	g.place = heldAround(s)
+	g.claims.begin(g, g.place)
 }
 
 // heed makes a group begin under the notice that was given around it, if any.

@@ -147,7 +147,7 @@ func (g *engine) start(ctx context.Context, p int32) {
 	}
 	limit := g.limitOf(p)
 	if limit.span < 0 {
-		g.claims.release()
+		g.holdings.release()
 		g.handle(ctx, p, nil, &Timeout{Task: g.nameOf(p), Limit: limit.span, at: limit.at})
 		return
 	}
@@ -189,10 +189,10 @@ func (g *engine) applyFirst(
 ) {
 	switch {
 	case y.code == yieldDone && err == nil:
-		g.claims.release()
+		g.holdings.release()
 		g.succeed(p, task)
 	case err != nil:
-		g.claims.release()
+		g.holdings.release()
 		g.handle(ctx, p, task, err)
 	default:
 		g.occupy(p, task, limit, values)
@@ -228,7 +228,7 @@ func (g *engine) occupy(p int32, task Task, limit deadline, values context.Conte
 		g.contexts.set(slot, room, values)
 	}
 	if g.opts.Claims != nil {
-		g.claims.occupy(slot, room)
+		g.holdings.occupy(slot, room)
 	}
 }
 
@@ -258,7 +258,7 @@ func (g *engine) vacate(p int32) {
 	g.contexts.clear(slot)
 	g.nodes.setSlot(p, noSlot)
 	if g.opts.Claims != nil {
-		g.claims.vacate(slot)
+		g.holdings.vacate(slot)
 	}
 }
 
@@ -270,7 +270,12 @@ func (g *engine) claim(ctx context.Context, p, rank int32) bool {
 		g.handle(ctx, p, nil, err)
 		return false
 	}
-	return c == nil || g.claims.take(c, p, rank, g.clock)
+	if c == nil {
+		return true
+	}
+	held := g.claims.take(c, p, rank, g.clock)
+	g.holdings.start(held)
+	return held != nil
 }
 
 // serveClaims makes those ready that have got what they wait for. It returns the

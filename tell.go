@@ -182,7 +182,7 @@ func (g *engine) keepAnswer(p int32, task Task, a answer) {
 	case g.nodes.slot(p) != noSlot:
 		g.vacate(p)
 	default:
-		g.claims.release()
+		g.holdings.release()
 	}
 	if a.err != nil {
 		g.failures.add(failure{err: g.taskError(p, task, a.err), node: p})

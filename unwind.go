@@ -75,7 +75,7 @@ func (g *engine) abortCurrent(err error) {
 			g.abort(p, err)
 		}
 	}
-	g.claims.release() // of a node that was starting
+	g.holdings.release() // of a node that was starting
 }
 
 // abort ends a running node that left no answer.
@@ -83,7 +83,7 @@ func (g *engine) abort(p int32, err error) {
 	if g.nodes.slot(p) != noSlot {
 		g.vacate(p)
 	}
-	g.claims.release()
+	g.holdings.release()
 	err = join(ErrAborted, err)
 	g.failures.add(failure{err: g.taskError(p, nil, err), node: p, aborts: true})
 	g.set(p, StateFailed, nil, err)
