@@ -156,7 +156,7 @@ func (c *call) begin(ctx context.Context) {
 		e := c.told()
 		e.limits, e.inGroup = limits, noticed
 		if s.group != nil {
-			e.ofNode = s.group.deadlines.seen[s.group.current] == limits
+			e.ofNode = s.group.deadlines.seenOf(s.group.current) == limits
 		}
 	}
 	c.node = noNode

@@ -49,7 +49,7 @@ func (c *closingTask) Step(ctx context.Context) (Yield, error) {
 		}
 		return Done, nil
 	}
-	c.answered, c.answer = true, err
+	c.answerWith(err)
 	return Done, nil
 }
 
@@ -67,6 +67,20 @@ func (c *closingTask) BeginClose() *Event {
 		c.waits = beginClose(c.task)
 	}
 	return c.waits
+}
+
+// answerWith keeps the end that the task has come to: nothing is left to close.
+func (c *closingTask) answerWith(err error) { c.answered, c.answer = true, err }
+
+// isLost reports whether the member has failed already, and what requires it is not to
+// start.
+func (c *closingTask) isLost() bool { return c.why == closingFailed && !c.ignored }
+
+// endReminders ends the telling that the member is still closing.
+func (c *closingTask) endReminders() {
+	if c.reminder != nil {
+		c.reminder.Stop()
+	}
 }
 
 func (c *closingTask) String() string { return TaskDescription(c.task) }

@@ -28,6 +28,9 @@ func (d *deadlines) some() bool { return d.wheel.Len() > 0 }
 // none reports whether no member has a deadline.
 func (d *deadlines) none() bool { return d.limited|d.graced == 0 }
 
+// haveGraces reports whether any member has one.
+func (d *deadlines) haveGraces() bool { return d.graced > 0 }
+
 // limit gives the member in a slot, of so many, its own limit.
 func (d *deadlines) limit(slot int32, slots int, at int64, span time.Duration) {
 	*d.place(slot, slots) = deadline{at: at, span: span, kind: throwTimeout}
@@ -154,6 +157,24 @@ func (d *deadlines) next() int64 {
 func (d *deadlines) forget(p int32) {
 	if d.seen != nil {
 		delete(d.seen, p)
+	}
+}
+
+// seenOf returns the limit of a node as calls inside it see it, or nil if none has seen
+// it, and see keeps it.
+func (d *deadlines) seenOf(p int32) *nodeLimit { return d.seen[p] }
+
+func (d *deadlines) see(p int32, l *nodeLimit) {
+	if d.seen == nil {
+		d.seen = map[int32]*nodeLimit{}
+	}
+	d.seen[p] = l
+}
+
+// limitIsOver tells the calls inside a node whether its own limit counts no more.
+func (d *deadlines) limitIsOver(p int32, over bool) {
+	if l := d.seen[p]; l != nil {
+		l.over.Store(over)
 	}
 }
 

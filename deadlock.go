@@ -140,17 +140,17 @@ func (g *engine) readyThatCount() int {
 // waitsForClaims reports whether all that could go on in the group waits for
 // claims, here or in groups inside.
 func (g *engine) waitsForClaims() bool {
-	return (g.claims.someWait() || g.parking.forClaims > 0) &&
-		g.parking.forClaims == g.nodes.active()+g.readyThatCount() &&
+	parked := g.parking.countForClaims()
+	return (g.claims.someWait() || parked > 0) &&
+		parked == g.nodes.active()+g.readyThatCount() &&
 		g.deadlines.none() &&
 		g.claims.nextTime() == never &&
-		(g.starter.ready.Empty() || g.isFull())
+		(g.starter.len() == 0 || g.isFull())
 }
 
 // checkDeadlock fails an outermost group that can never go on.
 func (g *engine) checkDeadlock() {
-	pending := g.parking.event.IsSet() || g.parking.wakes.some.Load()
-	if g.outer != nil || !g.waitsForClaims() || pending || !g.claims.isStuck() {
+	if g.outer != nil || !g.waitsForClaims() || g.parking.hasNews() || !g.claims.isStuck() {
 		return
 	}
 	err := deadlockOf(&g.claims)

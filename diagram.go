@@ -49,9 +49,9 @@ func (d *Dependencies[K]) diagram() *diagram {
 }
 
 func (g *engine) diagram() *diagram {
-	d := &diagram{title: `"` + escapeDOT(g.String()) + `"`, required: g.required}
+	d := &diagram{title: `"` + escapeDOT(g.String()) + `"`, required: g.graph.required}
 	if g.opts.Reverse {
-		d.required = g.graph.Row
+		d.required = g.graph.frees
 	}
 	for p := range int32(g.nodes.len()) {
 		d.names = append(d.names, fmt.Sprint(g.key(p)))

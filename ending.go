@@ -4,18 +4,52 @@ import "time"
 
 // groupEnding is what a group has been told about its end.
 type groupEnding struct {
-	notice    *StopError    // what running members, and those that start, are told
-	first     *StopError    // what they were told before, if a final notice came after it
-	cause     error         // of a stop of the whole run
-	thrown    error         // the last error thrown in
-	timedOut  *Timeout      // thrown in
-	inherited time.Duration // the grace of the nearest runner that has one
-	graced    bool          // all that run have what grace they get
-	asked     bool          // and were asked for in this step
-	blame     int32         // the node whose failure stopped the group, or noNode
+	notice   *StopError    // what running members, and those that start, are told
+	first    *StopError    // what they were told before, if a final notice came after it
+	cause    error         // of a stop of the whole run
+	thrown   error         // the last error thrown in
+	timedOut *Timeout      // thrown in
+	grace    time.Duration // of members without one of their own
+	graced   bool          // all that run have what grace they get
+	asked    bool          // and were asked for in this step
+	blame    int32         // the node whose failure stopped the group, or noNode
 }
 
 func (e *groupEnding) init() { e.blame = noNode }
+
+// begin sets the grace of members without one of their own, which usualGrace returns.
+func (e *groupEnding) begin(grace time.Duration) { e.grace = grace }
+func (e *groupEnding) usualGrace() time.Duration { return e.grace }
+
+// beginStep begins a step of the group.
+func (e *groupEnding) beginStep() { e.asked = false }
+
+// throw keeps an error that was thrown into the group, and returns the Timeout that it
+// is, if it is one.
+func (e *groupEnding) throw(thrown error) (t *Timeout, ok bool) {
+	t, ok = thrown.(*Timeout) //nolint:errorlint // That type itself: what wraps one is an ordinary error.
+	if ok {
+		e.timedOut = t
+	} else {
+		e.thrown = thrown
+	}
+	return t, ok
+}
+
+// blameOn keeps which node's failure stops the group, and blamed returns it, or noNode.
+func (e *groupEnding) blameOn(p int32) { e.blame = p }
+func (e *groupEnding) blamed() int32   { return e.blame }
+
+// given returns the notice that running members, and those that start, are told, or nil.
+func (e *groupEnding) given() *StopError { return e.notice }
+
+// reason returns that notice, or ErrClosed if the group is being closed without one.
+func (e *groupEnding) reason() error {
+	if e.notice != nil {
+		return e.notice
+	}
+	return ErrClosed
+}
 
 // notify keeps the notice, and returns the one that members are to be told: the
 // first, unless a final one comes after it.

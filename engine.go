@@ -37,7 +37,7 @@ type engine struct {
 	task   func(p int32) Task
 	direct func(ctx context.Context, w int) // startDirectly, with keys
 	key    func(p int32) any                // for errors and observers
-	graph  *digraph.Graph                   // from a node to those that it frees
+	graph  groupGraph                       // who requires whom
 
 	nodes      nodes       // where each node stands
 	starter    starter     // which one starts next
@@ -52,8 +52,7 @@ type engine struct {
 	notes      notes       // what members have said about themselves
 	services   services    // those that have said that they are ready
 	orders     orders      // which nodes were told one by one to end
-	growth     *growth     // the nodes that were added; nil: none yet
-	input      input       // how they are
+	input      input       // how nodes are added
 	phase      phase
 
 	clock     timeSource
@@ -73,6 +72,7 @@ type engine struct {
 
 	busy     bool
 	inRound  bool
+	aborted  bool  // a panic or a Goexit is ending it
 	serves   bool  // it keeps its services for the group around: see Ready
 	current  int32 // the node whose code is running, or noNode
 	expiring expiry
@@ -101,18 +101,21 @@ const (
 
 // init makes an engine with options ready for its first step.
 func (g *engine) init(graph *digraph.Graph) {
-	g.graph = graph
+	g.graph.begun = graph
 	n := graph.Len()
-	g.nodes.init(g.graph.Degree)
+	g.nodes.init(graph.Degree)
 	g.starter.init(n)
 	g.parking.init(n)
 	g.ending.init()
 	g.services.init()
-	g.watchers.telling = nobody
+	g.watchers.init()
+	if g.opts.KeepOpen {
+		g.input.open()
+	}
 	g.startLimit = never
 	g.current = noNode
 	if g.opts.Priority != nil || g.opts.Estimate != nil {
-		g.starter.rankBy(g.graph, g.opts.Priority, g.opts.Estimate)
+		g.starter.rankBy(graph, g.opts.Priority, g.opts.Estimate)
 	}
 	g.complete()
 }
@@ -129,7 +132,7 @@ func (g *engine) complete() {
 		}
 		for p := range int32(g.nodes.len()) {
 			if g.nodes.isFreeing(p) {
-				for _, q := range g.graph.Row(p) {
+				for _, q := range g.graph.frees(p) {
 					g.nodes.requirementDone(q)
 				}
 			}
@@ -152,7 +155,7 @@ func (g *engine) Step(ctx context.Context) (y Yield, err error) {
 		return Yield{}, &namedError{g.String(), ErrEnded}
 	case ctx == nil:
 		return Yield{}, checkContext(ctx)
-	case g.graph == nil:
+	case g.graph.begun == nil:
 		return Yield{}, errZeroGroup
 	case g.opts.Abandon > 0 && !g.hasBegun() && !isSystemClock(clockOf(ctx)):
 		g.phase = phaseEnded
@@ -181,19 +184,16 @@ func (g *engine) Throw(ctx context.Context, thrown error) (y Yield, err error) {
 	g.exclusively("Throw", func() {
 		ctx := g.enter(ctx)
 		g.readClock()
-		t, ok := thrown.(*Timeout) //nolint:errorlint // That type itself: what wraps one is an ordinary error.
+		t, ok := g.ending.throw(thrown)
 		g.failures.add(failure{err: thrown, node: noNode, thrown: true, kept: ok})
 		g.tellStopping(thrown)
 		switch {
 		case !ok:
-			g.ending.thrown = thrown
 			g.stop(ctx, thrown, noNode)
 		case t.grace > 0:
-			g.ending.timedOut = t
 			g.cancelPending()
 			g.notifyAll(ctx, &StopError{Cause: thrown, final: true}) // groups inside start no more either
 		default:
-			g.ending.timedOut = t
 			_ = g.ending.notify(asNotice(t, false)) // calls look for why they are closed
 			g.beginCloseAll()
 			g.cancelPending()
@@ -277,10 +277,7 @@ func (g *engine) isOver() bool {
 
 // nextStep says when the next step is worth making.
 func (g *engine) nextStep() Yield {
-	y := Yield{event: &g.parking.event, code: yieldEvent}
-	if g.parking.wantsRound() {
-		y.code |= yieldNext
-	}
+	y := g.parking.waiting()
 	if g.conditions.areDue() && g.phase == phaseRunning {
 		y.code |= yieldNext // a panic has come between
 	}

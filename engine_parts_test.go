@@ -389,7 +389,8 @@ func TestEnding_asksGraces(t *testing.T) {
 	require.True(t, fixed.asksGraces(false))
 	require.True(t, differ.asksGraces(true))
 	require.False(t, differ.asksGraces(true), "twice in a step")
-	fixed.asked, differ.asked = false, false // the next step
+	fixed.beginStep()
+	differ.beginStep()
 	require.False(t, fixed.asksGraces(false))
 	require.True(t, differ.asksGraces(true))
 }

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"errors"
+	"iter"
 	"slices"
 )
 
@@ -40,6 +41,21 @@ func (f *failures) add(failed failure) int {
 	}
 	f.list = append(f.list, failed)
 	return i
+}
+
+// errOf returns the error of the i-th failure.
+func (f *failures) errOf(i int) error { return f.list[i].err }
+
+// nodes returns the nodes that failures are of, in order of occurrence; noNode for one of
+// the group.
+func (f *failures) nodes() iter.Seq[int32] {
+	return func(yield func(int32) bool) {
+		for _, failed := range f.list {
+			if !yield(failed.node) {
+				return
+			}
+		}
+	}
 }
 
 // keepOnly takes a failure out of the result.
@@ -182,6 +198,20 @@ type closedGroup struct{ failed *ExceptionGroup }
 
 func (c *closedGroup) Error() string { return c.failed.Error() }
 func (c *closedGroup) Unwrap() error { return c.failed }
+
+// keepOfAsk keeps what a panic of a node that was asked to end became, and ofAskOf returns
+// it, or nil.
+func (f *failures) keepOfAsk(p int32, err error) {
+	if f.ofAsk == nil {
+		f.ofAsk = map[int32]error{}
+	}
+	f.ofAsk[p] = err
+}
+
+func (f *failures) ofAskOf(p int32) error { return f.ofAsk[p] }
+
+// beginClose says that the next member is being closed: errors of calls are those of its.
+func (f *failures) beginClose() { f.ofCalls = nil }
 
 // keepOfCall keeps that an error is what a call failed with that was closed: one of
 // its Close that is none of closing it.

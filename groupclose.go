@@ -28,11 +28,13 @@ func (g *engine) BeginClose() (e *Event) {
 	}
 	g.exclusively("BeginClose", func() {
 		g.readClock()
-		switch e = &g.parking.event; {
-		case !e.has(hasParts):
+		switch {
+		case !g.parking.endsInParts():
 			e = g.firstPart()
-		case e.IsSet():
+		case g.parking.isSignalled():
 			e = g.nextPart()
+		default:
+			e = g.parking.endInParts()
 		}
 	})
 	return e
@@ -68,7 +70,7 @@ func (g *engine) nextPart() *Event {
 		again = false
 		g.beginCloseAll()
 		for _, p := range g.parking.members() {
-			if slot := g.nodes.slot(p); g.parking.has(slot, isClosing) && g.parking.due.Has(p) && g.endMemberPart(p) {
+			if slot := g.nodes.slot(p); g.parking.has(slot, isClosing) && g.parking.isDue(p) && g.endMemberPart(p) {
 				again = true
 			}
 		}
@@ -84,7 +86,7 @@ func (g *engine) endMemberPart(p int32) bool {
 		return Done, nil
 	})
 	if err != nil {
-		c.answered, c.answer = true, err
+		c.answerWith(err)
 	} else if c.waits != nil {
 		g.waitForPart(p, c.waits)
 		return false
@@ -109,10 +111,10 @@ func (g *engine) waitForPart(p int32, e *Event) {
 // now.
 func (g *engine) whenToClose(needed int) *Event {
 	var waits []*Event
-	inParts, wait := needed > 0 || g.parking.event.has(hasParts), needed
+	inParts, wait := needed > 0 || g.parking.endsInParts(), needed
 	for _, p := range g.parking.members() {
 		slot := g.nodes.slot(p)
-		if !g.parking.has(slot, isClosing) || g.parking.due.Has(p) {
+		if !g.parking.has(slot, isClosing) || g.parking.isDue(p) {
 			continue
 		}
 		wait++
@@ -127,8 +129,7 @@ func (g *engine) whenToClose(needed int) *Event {
 	if needed > 0 && wait < g.nodes.members() { // the others can be ended
 		g.parking.call()
 	}
-	g.parking.event.marks.Or(hasParts)
-	return &g.parking.event
+	return g.parking.endInParts()
 }
 
 // beginCloseAll closes the running members, in key order, but for those that would

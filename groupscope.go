@@ -15,7 +15,7 @@ func (g *engine) enter(ctx context.Context) context.Context {
 	}
 	g.deliver()
 	g.budget = g.opts.Budget
-	g.ending.asked = false
+	g.ending.beginStep()
 	g.claims.goOn()
 	inner := g.scope.derive(ctx, func() scope {
 		inner := within(s)
@@ -45,16 +45,18 @@ func (g *engine) begin(ctx context.Context, s *scope) {
 		g.phase = phaseDraining
 	}
 	g.clock = clockOf(ctx)
-	if s != nil {
-		g.ending.inherited = s.grace
+	grace := g.opts.Grace
+	if grace == 0 && s != nil {
+		grace = s.grace
 	}
+	g.ending.begin(grace)
 	if s != nil && s.pool != nil {
-		g.parking.wakes = &s.pool.wakes
+		g.parking.begin(&s.pool.wakes)
 	} else {
 		g.pool = new(pool)
 		g.pool.open()
 		g.pool.wakes.owner = g
-		g.parking.wakes = &g.pool.wakes
+		g.parking.begin(&g.pool.wakes)
 	}
 	if s != nil && s.group != nil {
 		g.outer, g.outerNode = s.group, s.group.current
@@ -84,16 +86,17 @@ func (g *engine) haltBy(n *StopError) {
 
 // noticeHere makes the engine a maker of scopes.
 func (g *engine) noticeHere() *StopError {
+	n := g.ending.given()
 	switch p := g.current; {
 	case p == noNode:
 	case g.orders.isCarriedOut(p):
 		return g.orders.of(p).notice
 	case g.services.isUnneeded(p):
 		return g.services.noNeed()
-	case g.services.has(p) && g.ending.notice != nil:
-		return g.services.finalOf(g.ending.notice)
+	case g.services.has(p) && n != nil:
+		return g.services.finalOf(n)
 	}
-	return g.ending.notice
+	return n
 }
 
 func (g *engine) limitHere() int64 {
@@ -142,13 +145,10 @@ func (g *engine) graceAfterLimit() int64 {
 // limitSeen sets a link to the node's own limit, which calls will see. It returns the
 // next link, to be set to that of a node around; nil: it is known already.
 func (g *engine) limitSeen(link **nodeLimit) (next **nodeLimit) {
-	l := g.deadlines.seen[g.current]
+	l := g.deadlines.seenOf(g.current)
 	if l == nil {
 		l = &nodeLimit{at: wallLimit(g.limitHere()), noticed: wallLimit(g.graceAfterLimit())}
-		if g.deadlines.seen == nil {
-			g.deadlines.seen = map[int32]*nodeLimit{}
-		}
-		g.deadlines.seen[g.current] = l
+		g.deadlines.see(g.current, l)
 		next = &l.around
 	}
 	if link != nil {
@@ -160,16 +160,16 @@ func (g *engine) limitSeen(link **nodeLimit) (next **nodeLimit) {
 // thrownHere returns the Timeout of the member whose code is running, while it is
 // thrown into it or closes it.
 func (g *engine) thrownHere() error {
-	if g.expiring.timeout == nil || g.expiring.node != g.current {
-		return nil
+	if t := g.expiring.of(g.current); t != nil {
+		return t
 	}
-	return g.expiring.timeout
+	return nil
 }
 
 // readClock reads the time for the Observers, if there are any. A round does that
 // by itself.
 func (g *engine) readClock() {
-	if g.watchers.wanted != 0 {
+	if g.watchers.areEager() {
 		g.now = instantOf(g.clock)
 	}
 }

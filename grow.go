@@ -83,7 +83,7 @@ func (g *DependencyTaskGroup[K]) Add(k K, required ...K) error {
 	if _, ok := g.plan.find(k); ok {
 		return &AddError{Key: k, Reason: "it is in the group already, and edges into it cannot be added; run a group inside it", is: ErrNodeExists}
 	}
-	needs := e.input.scratch[:0]
+	needs := e.input.noNeeds()
 	for _, r := range required {
 		q, ok := g.plan.find(r)
 		if !ok {
@@ -91,15 +91,13 @@ func (g *DependencyTaskGroup[K]) Add(k K, required ...K) error {
 		}
 		needs = append(needs, q)
 	}
-	slices.Sort(needs)
-	needs = slices.Compact(needs)
-	e.input.scratch = needs
-	if e.growth == nil {
+	needs = e.input.sorted(needs)
+	if !e.graph.hasGrown() {
 		g.plan = g.plan.own()
-		e.grow()
+		e.graph.grow()
 	}
 	n := newNode{needs: needs}
-	e.ask(func() { n.completed, n.estimate = g.input.askOf(k) })
+	e.input.ask(func() { n.completed, n.estimate = g.input.askOf(k) })
 	g.plan.enter(k)
 	e.add(n)
 	return nil
@@ -125,7 +123,7 @@ func (g *DependencyTaskGroup[K]) Dependencies() *Dependencies[K] {
 		deps.edges.declare(int32(p))
 	}
 	for p := range int32(len(g.plan.keys)) {
-		for _, q := range g.engine.required(p) {
+		for _, q := range g.engine.graph.required(p) {
 			if g.engine.opts.Reverse {
 				deps.edges.connect(q, p)
 			} else {
@@ -154,32 +152,60 @@ func (o *inputOptions[K]) askOf(k K) (completed bool, estimate time.Duration) {
 
 // input is how nodes come into a group while it runs.
 type input struct {
-	closed  bool
+	opened  bool    // by the options
+	closed  bool    // no more come
 	asking  bool    // a function of the options is called that decides about nodes
-	scratch []int32 // of Add
+	scratch []int32 // of noNeeds
+}
+
+// open says that nodes may come, isOpen reports whether more may, and close says that no
+// more do, and reports whether that is new.
+func (i *input) open()        { i.opened = true }
+func (i *input) isOpen() bool { return i.opened && !i.closed }
+
+func (i *input) close() bool {
+	wasClosed := i.closed
+	i.closed = true
+	return !wasClosed
+}
+
+// isAsking reports whether a function that decides about nodes is called.
+func (i *input) isAsking() bool { return i.asking }
+
+// noNeeds returns an empty list for what a node requires, and sorted the list in ascending
+// order, each once. It is good until the next node comes.
+func (i *input) noNeeds() []int32 { return i.scratch[:0] }
+
+func (i *input) sorted(needs []int32) []int32 {
+	slices.Sort(needs)
+	i.scratch = slices.Compact(needs)
+	return i.scratch
+}
+
+// ask calls a function of the options that decides about nodes: none can be added
+// meanwhile.
+func (i *input) ask(decide func()) {
+	around := i.asking
+	i.asking = true
+	defer func() { i.asking = around }()
+	decide()
 }
 
 // isOpen reports whether the group waits for more nodes: not when it was stopped,
 // or was told to end.
 func (g *engine) isOpen() bool {
-	return g.opts.KeepOpen && !g.input.closed && g.phase <= phaseRunning && g.phase != phaseFreshDrained
+	return g.input.isOpen() && g.phase <= phaseRunning && g.phase != phaseFreshDrained
 }
 
 // waitsForNodes reports whether the group goes on although nothing is left to be
 // done.
-func (g *engine) waitsForNodes() bool { return g.isOpen() && g.ending.notice == nil }
+func (g *engine) waitsForNodes() bool { return g.isOpen() && g.ending.given() == nil }
 
 // wasCutOpen reports whether the end came before all nodes were there.
-func (g *engine) wasCutOpen() bool {
-	return g.opts.KeepOpen && !g.input.closed && g.phase != phaseDraining
-}
+func (g *engine) wasCutOpen() bool { return g.input.isOpen() && g.phase != phaseDraining }
 
 func (g *engine) closeInput() {
-	if g.input.closed {
-		return
-	}
-	g.input.closed = true
-	if !g.busy && g.hasBegun() {
+	if g.input.close() && !g.busy && g.hasBegun() {
 		g.parking.call() // it may have nothing left to do
 	}
 }
@@ -191,35 +217,18 @@ func (g *engine) refusal() *AddError {
 		return &AddError{Reason: "the group is without KeepOpen", is: ErrInputClosed}
 	case g.opts.Reverse:
 		return &AddError{Reason: "the group goes in reverse", is: ErrInputClosed}
-	case g.input.closed:
+	case !g.input.isOpen():
 		return &AddError{Reason: "CloseInput was called", is: ErrInputClosed}
 	case g.phase == phaseEnded:
 		return &AddError{Reason: "the group has ended", is: ErrInputClosed}
-	case g.phase == phaseStopping || g.watchers.stopped || g.watchers.closed:
-		return &AddError{Reason: "the group was stopped", is: ErrInputClosed, stop: g.stopped()}
+	case g.phase == phaseStopping || g.watchers.hasTold(GroupStopping) || g.watchers.hasTold(GroupClosing):
+		return &AddError{Reason: "the group was stopped", is: ErrInputClosed, stop: g.ending.reason()}
 	case g.watchers.isTelling():
 		return &AddError{Reason: "Add was called by an Observer"}
-	case g.input.asking:
+	case g.input.isAsking():
 		return &AddError{Reason: "Add was called by a function of the group's options"}
 	}
 	return nil
-}
-
-// stopped returns the notice with which the group was stopped, or ErrClosed if it is
-// being closed without one.
-func (g *engine) stopped() error {
-	if g.ending.notice != nil {
-		return g.ending.notice
-	}
-	return ErrClosed
-}
-
-// ask calls a function of the options that decides about nodes.
-func (g *engine) ask(decide func()) {
-	around := g.input.asking
-	g.input.asking = true
-	defer func() { g.input.asking = around }()
-	decide()
 }
 
 // newNode is what is known of a node that is added.
@@ -229,31 +238,20 @@ type newNode struct {
 	estimate  time.Duration
 }
 
-// grow makes the engine ready for the first node that is added.
-func (g *engine) grow() { g.growth = newGrowth(g.nodes.len()) }
-
-// required returns the positions of what a node waits for, in key order.
-func (g *engine) required(p int32) []int32 {
-	if g.growth != nil && p >= g.growth.first {
-		return g.growth.required(p)
-	}
-	return g.graph.Turned().Row(p)
-}
-
 // add makes a node of the next position, and does with it what the nodes that it
 // requires ask for.
 func (g *engine) add(n newNode) {
 	g.services.forget()
 	p := g.nodes.append(g.round)
-	g.parking.due.Grow(g.nodes.len())
+	g.parking.grow(g.nodes.len())
 	g.starter.grow(g.nodes.len(), n.estimate)
 	g.conditions.grow(g.nodes.len())
-	g.growth.add(n.needs)
+	g.graph.add(n.needs)
 	lost, failure := false, -1 // the index of the earliest one for which the node is lost
 	for _, q := range n.needs {
 		switch i, is := g.standing(q); is {
 		case waitedFor:
-			g.growth.wait(q, p)
+			g.graph.wait(q, p)
 			g.nodes.wait(p)
 		case isLost:
 			if lost = true; failure < 0 || i >= 0 && i < failure {
@@ -335,23 +333,5 @@ func (g *engine) isEnding(q int32) bool { return g.services.of(q).released || g.
 // hasFailedClosing reports whether a node that is closing has failed, and the failure has
 // been dealt with, so that those that required it are skipped.
 func (g *engine) hasFailedClosing(q int32) bool {
-	c := g.parking.task(g.nodes.slot(q)).(*closingTask)
-	return c.why == closingFailed && !c.ignored
-}
-
-// row returns the nodes that a node frees, but for those that were added.
-func (g *engine) row(p int32) []int32 {
-	if g.growth != nil && p >= g.growth.first {
-		return nil
-	}
-	return g.graph.Row(p)
-}
-
-// takeAdded returns the nodes of those that were added that wait for one which has
-// ended, or is lost. They are asked for once.
-func (g *engine) takeAdded(p int32) []int32 {
-	if g.growth == nil {
-		return nil
-	}
-	return g.growth.take(p)
+	return g.parking.task(g.nodes.slot(q)).(*closingTask).isLost()
 }

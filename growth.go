@@ -85,9 +85,7 @@ func (w *growth) waiting(p int32) []int32 {
 
 // waits reports whether an added node waits for one, which may be a service that has
 // freed others.
-func (w *growth) waits(q, p int32) bool {
-	return w != nil && p >= w.first && slices.Contains(w.waiting(q), p)
-}
+func (w *growth) waits(q, p int32) bool { return slices.Contains(w.waiting(q), p) }
 
 // take returns the same, and forgets the edges.
 func (w *growth) take(p int32) []int32 {

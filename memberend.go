@@ -37,6 +37,14 @@ type expiry struct {
 	node    int32
 }
 
+// of returns the Timeout that ends a node at this moment, or nil.
+func (e *expiry) of(p int32) *Timeout {
+	if e.node != p {
+		return nil
+	}
+	return e.timeout
+}
+
 // throwTimeout throws the Timeout of a member's own limit into it. It reports
 // whether that is all: if not, the member has swallowed it, or cannot be thrown
 // into, and is to be closed.
@@ -177,7 +185,7 @@ func (g *engine) timeoutBefore(p int32) error {
 // askToClose asks a member to end. If it panics, which RecoverPanics makes an
 // error of, that is what closing it returns.
 func (g *engine) askToClose(p int32) (e *Event) {
-	if g.failures.ofAsk[p] != nil {
+	if g.failures.ofAskOf(p) != nil {
 		return nil
 	}
 	task := g.parking.task(g.nodes.slot(p))
@@ -186,10 +194,7 @@ func (g *engine) askToClose(p int32) (e *Event) {
 		return Done, nil
 	})
 	if err != nil {
-		if g.failures.ofAsk == nil {
-			g.failures.ofAsk = map[int32]error{}
-		}
-		g.failures.ofAsk[p] = err
+		g.failures.keepOfAsk(p, err)
 	}
 	return e
 }
@@ -223,16 +228,14 @@ func (g *engine) endClosing(ctx context.Context, p int32) {
 // RecoverPanics has made of that.
 func (g *engine) answerClosing(ctx context.Context, p int32, err error) {
 	c := g.parking.task(g.nodes.slot(p)).(*closingTask)
-	c.answered, c.answer = true, err
+	c.answerWith(err)
 	g.endClosing(ctx, p)
 }
 
 // finishClosing closes a member that is closing, which waits if it has to.
 func (g *engine) finishClosing(p int32) (*closingTask, error) {
 	c := g.parking.task(g.nodes.slot(p)).(*closingTask)
-	if c.reminder != nil {
-		c.reminder.Stop()
-	}
+	c.endReminders()
 	err := g.closeTask(p, c)
 	g.vacate(p)
 	return c, err
@@ -270,8 +273,8 @@ func (g *engine) endClosed(p int32, c *closingTask, err error) {
 }
 
 func (g *engine) closeTask(p int32, task Task) error {
-	g.failures.ofCalls = nil
-	if err := g.failures.ofAsk[p]; err != nil {
+	g.failures.beginClose()
+	if err := g.failures.ofAskOf(p); err != nil {
 		return err
 	}
 	_, err := g.call(p, func() (Yield, error) { return Done, task.Close() })

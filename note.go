@@ -136,6 +136,20 @@ func (n *notes) set(p int32, said Notes, inFirstStep bool, states *nodes) {
 	n.byNode[p] = said
 }
 
+// of returns the notes of a node.
+func (n *notes) of(p int32) Notes { return n.byNode[p] }
+
+// tellLater keeps that a note of a call is to be told, and takeUntold returns the nodes
+// with such notes, in key order.
+func (n *notes) tellLater(p int32) { n.untold = append(n.untold, p) }
+
+func (n *notes) takeUntold() []int32 {
+	untold := n.untold
+	n.untold = nil
+	slices.Sort(untold)
+	return slices.Compact(untold)
+}
+
 // forget drops the notes of a node that has succeeded.
 func (n *notes) forget(p int32) {
 	if n.byNode != nil {
@@ -233,7 +247,7 @@ func changeNotes(ctx context.Context, change func(n *Notes)) {
 // notesOf returns the notes of a node, those of its calls among them.
 func (g *engine) notesOf(p int32) Notes {
 	g.takeNotes()
-	return g.notes.byNode[p]
+	return g.notes.of(p)
 }
 
 func (g *engine) setNotes(p int32, n Notes) {
@@ -247,11 +261,11 @@ func (g *engine) takeNotes() {
 		if g.nodes.state(c.node).Ended() {
 			continue
 		}
-		n := g.notes.byNode[c.node]
+		n := g.notes.of(c.node)
 		n.Text = text
 		g.setNotes(c.node, n)
 		if g.watchers.want(NodeNoted) {
-			g.notes.untold = append(g.notes.untold, c.node)
+			g.notes.tellLater(c.node)
 		}
 	}
 }
@@ -259,13 +273,7 @@ func (g *engine) takeNotes() {
 // tellNotes tells what calls have noted, in key order.
 func (g *engine) tellNotes() {
 	g.takeNotes()
-	if len(g.notes.untold) == 0 {
-		return
-	}
-	untold := g.notes.untold
-	g.notes.untold = nil
-	slices.Sort(untold)
-	for _, p := range slices.Compact(untold) {
+	for _, p := range g.notes.takeUntold() {
 		if !g.nodes.state(p).Ended() {
 			g.watchers.tell(g.record(NodeNoted, p, nil), g.runningTaskOf(p), 0)
 		}

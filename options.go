@@ -42,11 +42,8 @@ func checkOptions(o *options, noDeps, noTask bool) error {
 
 // graceOf returns how long a member may go on.
 func (g *engine) graceOf(p int32) time.Duration {
-	switch {
-	case g.opts.GraceFor != nil:
+	if g.opts.GraceFor != nil {
 		return g.opts.GraceFor(p)
-	case g.opts.Grace == 0:
-		return g.ending.inherited
 	}
-	return g.opts.Grace
+	return g.ending.usualGrace()
 }

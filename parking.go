@@ -62,6 +62,12 @@ func (k *parking) init(nodes int) {
 	k.free = noSlot
 }
 
+// begin makes it that of a run, with its wakes.
+func (k *parking) begin(w *wakes) { k.wakes = w }
+
+// grow makes room for so many nodes.
+func (k *parking) grow(nodes int) { k.due.Grow(nodes) }
+
 // occupy gives a member a slot. If there is none, room is made for as many as
 // more says will be wanted soon: doubling again and again would cost more than all
 // the steps of a large group.
@@ -72,7 +78,7 @@ func (k *parking) occupy(p int32, task Task, more func(slots int) int) int32 {
 	} else {
 		slot = int32(len(k.slots))
 		if len(k.slots) == cap(k.slots) {
-			k.grow(more(len(k.slots)))
+			k.addSlots(more(len(k.slots)))
 		}
 		k.slots, k.tasks = k.slots[:slot+1], k.tasks[:slot+1]
 	}
@@ -81,7 +87,7 @@ func (k *parking) occupy(p int32, task Task, more func(slots int) int) int32 {
 	return slot
 }
 
-func (k *parking) grow(more int) {
+func (k *parking) addSlots(more int) {
 	n := len(k.slots)
 	slots, tasks := make([]member, n, n+more), make([]Task, n, n+more)
 	copy(slots, k.slots)
@@ -154,6 +160,11 @@ func (k *parking) park(slot int32, y Yield, round int, clock timeSource) {
 		k.unwait(slot)
 	}
 }
+
+// next lets a member that is not parked wait for the next round, and isDue reports
+// whether a node is to be stepped in it, or in this one.
+func (k *parking) next(p int32)       { k.due.Add(p) }
+func (k *parking) isDue(p int32) bool { return k.due.Has(p) }
 
 // replace puts a task in the place of a member's, which waits for nothing but an
 // event.
@@ -235,6 +246,18 @@ func (k *parking) makeDueEarly(slot int32) {
 // wantsRound reports whether a member waits for a round of its own accord.
 func (k *parking) wantsRound() bool { return k.forRounds > 0 || !k.due.Empty() }
 
+// waiting returns what the group waits for so that a member becomes due, times left aside.
+func (k *parking) waiting() Yield {
+	y := Yield{event: &k.event, code: yieldEvent}
+	if k.wantsRound() {
+		y.code |= yieldNext
+	}
+	return y
+}
+
+// countForClaims returns how many members wait for nothing but claims.
+func (k *parking) countForClaims() int { return k.forClaims }
+
 // run makes parking a waker.
 func (k *parking) run() *wakes { return k.wakes }
 
@@ -255,10 +278,27 @@ func (k *parking) call() {
 	k.event.Set()
 }
 
+// signal sets the group's event, and isSignalled reports whether it is set.
+func (k *parking) signal()           { k.event.Set() }
+func (k *parking) isSignalled() bool { return k.event.set.Load() }
+
+// hasNews reports whether the event is set, or will be by wakes of the run that were not
+// delivered yet.
+func (k *parking) hasNews() bool { return k.isSignalled() || k.wakes.some.Load() }
+
+// endInParts makes the event that of BeginClose in parts, and endsInParts reports whether
+// it is.
+func (k *parking) endInParts() *Event {
+	k.event.marks.Or(hasParts)
+	return &k.event
+}
+
+func (k *parking) endsInParts() bool { return k.event.has(hasParts) }
+
 // takeCall reports whether the event was set since the last round. What it was set
 // for is to be looked at after this, so that nothing is missed that comes meanwhile.
 func (k *parking) takeCall() bool {
-	if !k.event.set.Load() {
+	if !k.isSignalled() {
 		return false
 	}
 	k.called.Swap(false)
@@ -322,7 +362,7 @@ func (k *parking) nextTime() int64 { return k.times.next() }
 // until says what the member in a slot waits for.
 func (k *parking) until(slot int32, round int) (y Yield) {
 	m := &k.slots[slot]
-	if k.due.Has(m.node) {
+	if k.isDue(m.node) {
 		return Next
 	}
 	if at := k.rounds.of(slot); at != never {

@@ -66,30 +66,19 @@ func (g *engine) startedReady(p int32) {
 func (g *engine) becomeReady(p int32) {
 	slot := g.nodes.slot(p)
 	kind := g.deadlines.of(slot).kind
-	isExpiring := g.expiring.timeout != nil // its code runs only if that is its own
+	isExpiring := g.expiring.of(p) != nil
 	if g.phase == phaseStopping || kind == closeTimedOut || isExpiring || g.orders.has(p) {
 		return
 	}
 	if kind == throwTimeout {
 		g.deadlines.clear(slot)
-		g.limitIsOver(p, true)
+		g.deadlines.limitIsOver(p, true)
 	}
-	var added []int32
-	if g.growth != nil {
-		added = g.growth.waiting(p)
-	}
-	g.services.add(p, added) // before anybody is told or asked, who may panic
+	g.services.add(p, g.graph.waiting(p)) // before anybody is told or asked, who may panic
 	g.set(p, StateReady, g.parking.task(slot), nil)
 	g.release(p)
 	g.askWhen()
 	g.services.demand.serve(p)
-}
-
-// limitIsOver tells the calls inside a node whether its own limit counts no more.
-func (g *engine) limitIsOver(p int32, over bool) {
-	if l := g.deadlines.seen[p]; l != nil {
-		l.over.Store(over)
-	}
 }
 
 // sayReady says, from any goroutine, that the node of the call is ready.
@@ -115,7 +104,7 @@ func (g *engine) takeReadyCalls() {
 			g.becomeReady(p)
 		}
 		if g.nodes.state(p) == StateRunning {
-			g.limitIsOver(p, false) // it has to end
+			g.deadlines.limitIsOver(p, false) // it has to end
 		}
 	}
 }
@@ -123,7 +112,7 @@ func (g *engine) takeReadyCalls() {
 // servesOuter reports whether the group keeps its services for the one around, as
 // All does.
 func (g *engine) servesOuter() bool {
-	return g.serves && g.outer != nil && g.ending.notice == nil
+	return g.serves && g.outer != nil && g.ending.given() == nil
 }
 
 // sayReadyAround makes the node of the group around ready that runs this one.
@@ -139,7 +128,7 @@ func (g *engine) takeBack(p int32) {
 	if of.takenBack != nil {
 		return
 	}
-	for _, q := range slices.Concat(g.row(p), g.addedTo(p)) {
+	for _, q := range slices.Concat(g.graph.frees(p), g.addedTo(p)) {
 		if g.nodes.state(q) != StatePending {
 			continue
 		}
@@ -173,6 +162,6 @@ func (g *engine) freeAgain(p int32) {
 			g.makeReady(q)
 		}
 	}
-	g.freeRow(g.takeAdded(p))
+	g.freeRow(g.graph.takeWaiting(p))
 	g.askWhen()
 }

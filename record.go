@@ -153,7 +153,7 @@ func (r Record) Notes() Notes {
 }
 
 // Took returns how long it took, as the kind says.
-func (r Record) Took() time.Duration { return r.in("Took").watchers.took }
+func (r Record) Took() time.Duration { return r.in("Took").watchers.subjectTook() }
 
 // Round returns the number of the group's round; 0 is before the first.
 func (r Record) Round() int { return r.in("Round").round }
@@ -165,7 +165,7 @@ func (r Record) Time() time.Time { return time.Unix(0, r.at) }
 // Now reads the run's clock. While a panic ends the group, it returns Time: the clock
 // may be what panicked.
 func (r Record) Now() time.Time {
-	if r.in("Now").watchers.aborted {
+	if r.in("Now").aborted {
 		return r.Time()
 	}
 	return time.Unix(0, instantOf(r.in("Now").clock))

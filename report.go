@@ -90,8 +90,8 @@ func (g *engine) waitsFor(p int32) iter.Seq[int32] {
 		if g.nodes.state(p) != StatePending {
 			return
 		}
-		for _, q := range g.required(p) {
-			if (!g.nodes.isFreeing(q) || g.growth.waits(q, p)) && !yield(q) {
+		for _, q := range g.graph.required(p) {
+			if (!g.nodes.isFreeing(q) || g.graph.waits(q, p)) && !yield(q) {
 				return
 			}
 		}
@@ -200,8 +200,8 @@ func (g *DependencyTaskGroup[K]) outcome(p int32) Outcome[K] {
 // outcomes returns the nodes that Outcomes is about, in its order.
 func (g *engine) outcomes() iter.Seq[int32] {
 	return func(yield func(int32) bool) {
-		for _, f := range g.failures.list {
-			if f.node != noNode && hasFailed(g.nodes.state(f.node)) && !yield(f.node) {
+		for p := range g.failures.nodes() {
+			if p != noNode && hasFailed(g.nodes.state(p)) && !yield(p) {
 				return
 			}
 		}
@@ -225,8 +225,8 @@ func (g *engine) because(p int32) int32 {
 		if f, ok := g.failures.of(p); ok {
 			return f.node
 		}
-	case !hasFailed(s) && g.ending.blame != noNode:
-		return g.ending.blame
+	case !hasFailed(s) && g.ending.blamed() != noNode:
+		return g.ending.blamed()
 	}
 	return p
 }

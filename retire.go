@@ -44,7 +44,7 @@ func (g *engine) retireSome(ctx context.Context) (again bool) {
 // retireOne asks a service to end, or closes it.
 func (g *engine) retireOne(ctx context.Context, p int32) {
 	of, slot := g.services.of(p), g.nodes.slot(p)
-	switch n := g.ending.notice; {
+	switch n := g.ending.given(); {
 	case g.phase >= phaseStopping && (of.closeLast || n == nil):
 		g.close(p)
 	case g.phase >= phaseStopping:
@@ -88,7 +88,9 @@ func (g *engine) closeServices(end func(p int32)) {
 	g.services.eachUnneeded(sweptEnding, true, g.nodes.len(), g, end)
 }
 
-// hasEnded reports whether a node needs nothing any more.
+// required makes the engine, with hasEnded and isServing, the group of a demand.
+func (g *engine) required(p int32) []int32 { return g.graph.required(p) }
+
 func (g *engine) hasEnded(p int32) bool {
 	state := g.nodes.state(p)
 	return state.Ended() || state == StatePending && g.services.isOver

@@ -45,7 +45,7 @@ func (g *engine) beginRound() {
 		g.takeReadyCalls()
 	}
 	g.parking.beginRound(g.round)
-	if g.parking.hasTimes() || g.deadlines.some() || g.watchers.wanted != 0 {
+	if g.parking.hasTimes() || g.deadlines.some() || g.watchers.areEager() {
 		g.now = instantOf(g.clock)
 		g.parking.takeTimes(g.now)
 		g.findExpired()
@@ -86,10 +86,8 @@ func (g *engine) stepDue(ctx context.Context) bool {
 			if direct && (g.deadlines.none() || !g.deadlines.mayHavePassed(slot, g.now)) {
 				g.current = p
 				y, err := tasks[slot].Step(ctx)
-				if y.code == yieldNext && err == nil {
-					if g.deadlines.graced == 0 {
-						continue
-					}
+				if y.code == yieldNext && err == nil && !g.deadlines.haveGraces() {
+					continue
 				}
 				g.current = noNode
 				g.apply(ctx, p, y, err)
@@ -107,7 +105,7 @@ func (g *engine) stepDue(ctx context.Context) bool {
 			// A failure may have closed members that come later, and a grace
 			// that ran out meanwhile made some due. (A set that another member
 			// caused is for the next round.)
-			if g.deadlines.graced > 0 {
+			if g.deadlines.haveGraces() {
 				g.now = instantOf(g.clock)
 				g.findExpired()
 			}
@@ -191,7 +189,7 @@ func (g *engine) apply(ctx context.Context, p int32, y Yield, err error) {
 	case err != nil:
 		g.fail(ctx, p, err)
 	case y.code == yieldNext: // and nothing besides that might come earlier
-		g.parking.due.Add(p)
+		g.parking.next(p)
 	case y.code&yieldDone != 0 && g.parking.has(g.nodes.slot(p), isClosing):
 		g.endClosing(ctx, p)
 	case y.code&yieldDone != 0:
@@ -228,8 +226,8 @@ func (g *engine) free(p int32) {
 
 // release is free, but for asking When of those that it makes askable.
 func (g *engine) release(p int32) {
-	g.freeRow(g.row(p))
-	g.freeRow(g.takeAdded(p))
+	g.freeRow(g.graph.frees(p))
+	g.freeRow(g.graph.takeWaiting(p))
 }
 
 func (g *engine) freeRow(row []int32) {

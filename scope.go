@@ -126,7 +126,7 @@ func limitsOf(ctx context.Context, ends bool) (at int64, nodes *nodeLimit, notic
 					noticed = inGroup && !ends
 				}
 				link = m.limitSeen(link)
-				last = m.deadlines.seen[m.current]
+				last = m.deadlines.seenOf(m.current)
 			} else {
 				at = min(at, m.limitHere())
 			}

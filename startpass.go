@@ -82,7 +82,8 @@ func startDirectly[K comparable](ctx context.Context, g *engine, w int, keys []K
 	// Of slices that are known to be as long as each other only the first is checked.
 	n := uint(len(g.nodes.states))
 	states, since, cells, keys := g.nodes.states[:n], g.nodes.since[:n], g.nodes.cells[:n], keys[:n]
-	start, to := g.graph.Start[:n+1], g.graph.To
+	start, to := g.graph.rows()
+	start = start[:n+1]
 	words, told := g.starter.ready.Words(), g.watchers.want(NodeChanged)
 	for words[w] != 0 && g.phase == phaseRunning {
 		p := int32(w<<6 | bits.TrailingZeros64(words[w]))
@@ -198,8 +199,8 @@ func (g *engine) applyFirst(
 		g.occupy(p, task, limit, values)
 		g.apply(ctx, p, y, nil)
 		g.startedReady(p)
-		if g.ending.notice != nil && g.nodes.slot(p) != noSlot && !g.services.hidesNotices(p) {
-			g.notify(ctx, p, g.ending.notice)
+		if n := g.ending.given(); n != nil && g.nodes.slot(p) != noSlot && !g.services.hidesNotices(p) {
+			g.notify(ctx, p, n)
 		}
 	}
 }

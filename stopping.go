@@ -86,7 +86,7 @@ func (g *engine) react(ctx context.Context, p int32, i int, err error) (ignored 
 		g.nodes.add(p, countsAsDone)
 		return true
 	default:
-		g.stop(ctx, g.failures.list[i].err, p)
+		g.stop(ctx, g.failures.errOf(i), p)
 	}
 	return false
 }
@@ -97,7 +97,7 @@ func (g *engine) disposition(p int32, err error) (d Disposition) {
 	case g.opts.AggregateErrors:
 		return SkipDependents
 	case g.opts.OnError != nil:
-		g.ask(func() { d = g.opts.OnError(p, err) })
+		g.input.ask(func() { d = g.opts.OnError(p, err) })
 		return d
 	}
 	return StopGroup
@@ -129,8 +129,8 @@ func (g *engine) skipDependents(p int32) {
 		if next >= 0 {
 			from = found[next]
 		}
-		found = g.skipRow(found, g.row(from))
-		found = g.skipRow(found, g.takeAdded(from))
+		found = g.skipRow(found, g.graph.frees(from))
+		found = g.skipRow(found, g.graph.takeWaiting(from))
 	}
 	slices.Sort(found)
 	for _, q := range found {
@@ -160,7 +160,7 @@ func (g *engine) skipRow(found, row []int32) []int32 {
 // closes it. by is the node that failed, or noNode.
 func (g *engine) stop(ctx context.Context, cause error, by int32) {
 	if g.phase < phaseStopping {
-		g.ending.blame = by
+		g.ending.blameOn(by)
 	}
 	g.tellStopping(cause)
 	g.cancelPending()

@@ -10,11 +10,11 @@ import (
 // watch finds the Observers of a group in its first step, tells them that it
 // begins, and which nodes have succeeded beforehand.
 func (g *engine) watch() {
-	var around []watcher
+	var around *watchers
 	if g.outer != nil {
-		around = g.outer.watchers.list
+		around = &g.outer.watchers
 	}
-	if g.opts.Observer == nil && len(around) == 0 {
+	if g.opts.Observer == nil && !around.some() {
 		return // most groups: nobody listens
 	}
 	g.now = instantOf(g.clock)
@@ -42,16 +42,13 @@ func (g *engine) record(kind Kind, p int32, err error) Record {
 // this is most of what an Observer costs, so the usual case is one call, and the
 // record is made where the call wants it.
 func (g *engine) tellChange(p int32, from, to State, task Task, err error) {
-	w := &g.watchers
-	if w.only == nil {
-		r := g.record(NodeChanged, p, err)
-		r.From, r.To = from, to
-		w.tell(r, task, 0)
-		return
+	r := g.record(NodeChanged, p, err)
+	r.From, r.To = from, to
+	if g.watchers.haveOnly() {
+		g.watchers.tellOnly(r, task)
+	} else {
+		g.watchers.tell(r, task, 0)
 	}
-	w.subject, w.telling = task, w.onlyAt
-	w.only.Observe(Record{Kind: NodeChanged, Err: err, group: g, node: p, at: g.now, From: from, To: to})
-	w.subject, w.telling = nil, nobody
 }
 
 // tell tells of anything else.
@@ -62,8 +59,7 @@ func (g *engine) tell(kind Kind, p int32, err error) {
 // tellStopping tells, once, why nothing more starts: before the nodes that this
 // cancels.
 func (g *engine) tellStopping(cause error) {
-	if !g.watchers.stopped {
-		g.watchers.stopped = true
+	if g.watchers.first(GroupStopping) {
 		g.tell(GroupStopping, noNode, cause)
 	}
 }
@@ -71,8 +67,7 @@ func (g *engine) tellStopping(cause error) {
 // tellClosing tells, once, that the group is ended from outside.
 func (g *engine) tellClosing() {
 	g.watchers.forgetFailed() // a panic around this group may be why it is closed
-	if !g.watchers.closed {
-		g.watchers.closed = true
+	if g.watchers.first(GroupClosing) {
 		g.tell(GroupClosing, noNode, nil)
 	}
 }
@@ -81,7 +76,7 @@ func (g *engine) tellClosing() {
 // is told at the end of the step: not while it is being told something else.
 func (g *engine) tellDraining() {
 	if g.watchers.isTelling() {
-		g.watchers.drained = true
+		g.watchers.drainLater()
 		return
 	}
 	if !g.busy {
@@ -93,8 +88,7 @@ func (g *engine) tellDraining() {
 }
 
 func (g *engine) tellLateDrain() {
-	if g.watchers.drained {
-		g.watchers.drained = false
+	if g.watchers.takeDrain() {
 		g.tell(GroupDraining, noNode, nil)
 	}
 }
@@ -197,25 +191,29 @@ func (g *engine) keepDue(y Yield) {
 	if !g.watchers.want(RoundBegun) {
 		return
 	}
-	g.watchers.dueAt = never
+	due := never
 	if y.code&yieldAt != 0 && y.at != past {
-		g.watchers.dueAt = max(y.at, instantOf(g.clock))
+		due = max(y.at, instantOf(g.clock))
 	}
+	g.watchers.expect(due)
 }
 
 // tellRound tells how late a round is that was asked for at a time.
 func (g *engine) tellRound() {
-	if g.watchers.want(RoundBegun) && g.now >= g.watchers.dueAt {
-		g.watchers.tell(g.record(RoundBegun, noNode, nil), nil, time.Duration(g.now-g.watchers.dueAt))
+	if !g.watchers.want(RoundBegun) {
+		return
+	}
+	if late, ok := g.watchers.lateness(g.now); ok {
+		g.watchers.tell(g.record(RoundBegun, noNode, nil), nil, late)
 	}
 }
 
 // tellEnd tells that the group has ended.
 func (g *engine) tellEnd(result error) {
-	if len(g.watchers.list) == 0 {
+	if !g.watchers.some() {
 		return
 	}
-	if !g.watchers.aborted {
+	if !g.aborted {
 		g.now = instantOf(g.clock)
 	}
 	g.watchers.tellEnd(g.record(GroupEnded, noNode, result))
@@ -225,14 +223,11 @@ func (g *engine) tellEnd(result error) {
 // did, here and in the groups around. None of those takes it for the panic of a
 // member.
 func (g *engine) dropWatcher() {
-	root := g.watchers.failing()
-	if root == nil {
+	if !g.watchers.dropFailing() {
 		return
 	}
-	root.failed = true
 	for e := g; e != nil; e = e.outer {
-		e.watchers.failed = true
-		e.watchers.forgetFailed()
+		e.watchers.fail()
 	}
 }
 

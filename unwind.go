@@ -113,7 +113,7 @@ func (g *engine) goingUp(p int32, v any) *PanicError {
 
 // unwind ends the group while a panic or a Goexit is on its way up.
 func (g *engine) unwind() {
-	g.watchers.aborted = true
+	g.aborted = true
 	// Each of these may panic too, and the next must happen all the same.
 	defer func() {
 		g.dropWatcher()

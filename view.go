@@ -76,13 +76,13 @@ func (v GroupView) Edges() iter.Seq2[int, int] {
 	v.must("Edges")
 	return func(yield func(int, int) bool) {
 		for p := range int32(v.g.nodes.len()) {
-			for _, q := range v.g.row(p) {
+			for _, q := range v.g.graph.frees(p) {
 				if !yield(int(q), int(p)) {
 					return
 				}
 			}
-			if w := v.g.growth; w != nil && p >= w.first {
-				for _, q := range w.required(p) {
+			if v.g.graph.wasAdded(p) {
+				for _, q := range v.g.graph.required(p) {
 					if !yield(int(p), int(q)) {
 						return
 					}
@@ -96,7 +96,7 @@ func (v GroupView) Edges() iter.Seq2[int, int] {
 func (v GroupView) Requires(node int) iter.Seq[int] {
 	v.must("Requires")
 	return func(yield func(int) bool) {
-		for _, q := range v.g.required(int32(node)) {
+		for _, q := range v.g.graph.required(int32(node)) {
 			if !yield(int(q)) {
 				return
 			}

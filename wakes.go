@@ -99,7 +99,7 @@ func (w *wakes) deliver() {
 }
 
 // signal makes the engine the owner of the wakes of a run, if it is the outermost.
-func (g *engine) signal() { g.parking.event.Set() }
+func (g *engine) signal() { g.parking.signal() }
 
 // deliver takes in the wakes of the run, if the engine is the outermost.
 func (g *engine) deliver() {
@@ -111,7 +111,7 @@ func (g *engine) deliver() {
 // dropWakes takes the group's event back if it makes nobody due. That of an outermost
 // group is set for each wake of the run.
 func (g *engine) dropWakes() {
-	if !g.parking.event.set.Load() {
+	if !g.parking.isSignalled() {
 		return
 	}
 	g.deliver()

@@ -19,11 +19,9 @@ type watchers struct {
 
 	telling int     // the place in list of the one that is being told, or nobody
 	leaver  *origin // one that is told of the group's end and has left the list
-	stopped bool    // GroupStopping was told
-	closed  bool    // GroupClosing was told
+	told    Kinds   // of those that are told once: see first
 	drained bool    // GroupDraining is to be told at the end of the step
 	failed  bool    // an Observer has panicked, here or in a group inside
-	aborted bool    // a panic is ending the group
 
 	subject Task          // of the record that is being told
 	took    time.Duration // of the record that is being told
@@ -44,11 +42,22 @@ type origin struct {
 	failed bool // it has panicked, and is told no more
 }
 
-// watch begins the list for a group: the Observers around it, and its own. They
-// hear of the group's begin one by one.
-func (w *watchers) watch(around []watcher, own Observer, begun Record) {
-	w.began, w.dueAt, w.telling = begun.at, never, nobody
-	for _, a := range withOwn(around, flatten(nil, own)) {
+func (w *watchers) init() { w.telling = nobody }
+
+// some reports whether there is anybody to be told of the end, and areEager whether
+// anybody wants to be told of what happens before.
+func (w *watchers) some() bool     { return w != nil && len(w.list) > 0 }
+func (w *watchers) areEager() bool { return w.wanted != 0 }
+
+// watch begins the list for a group: the Observers around it, of which there may be none,
+// and its own. They hear of the group's begin one by one.
+func (w *watchers) watch(around *watchers, own Observer, begun Record) {
+	w.began, w.dueAt = begun.at, never
+	var outer []watcher
+	if around != nil {
+		outer = around.list
+	}
+	for _, a := range withOwn(outer, flatten(nil, own)) {
 		w.list = append(w.list, a)
 		w.telling = len(w.list) - 1
 		if o := w.begin(a.Observer, begun); o != nil {
@@ -169,6 +178,44 @@ func (w *watchers) tell(r Record, task Task, took time.Duration) {
 	w.telling, w.subject, w.took = nobody, nil, 0
 }
 
+// haveOnly reports whether one alone wants to know of changes of nodes, and tellOnly tells
+// it.
+func (w *watchers) haveOnly() bool { return w.only != nil }
+
+func (w *watchers) tellOnly(r Record, task Task) {
+	w.subject, w.telling = task, w.onlyAt
+	w.only.Observe(r)
+	w.subject, w.telling = nil, nobody
+}
+
+// first reports whether a kind was not told yet, of those that are told once, and
+// hasTold whether it was, whoever wanted to know.
+func (w *watchers) first(k Kind) bool {
+	first := !w.told.Has(k)
+	w.told |= KindsOf(k)
+	return first
+}
+
+func (w *watchers) hasTold(k Kind) bool { return w.told.Has(k) }
+
+// drainLater keeps that the Observers are to be told that the group drains, at the end
+// of the step, and takeDrain takes that back and reports whether they are.
+func (w *watchers) drainLater() { w.drained = true }
+
+func (w *watchers) takeDrain() bool {
+	drained := w.drained
+	w.drained = false
+	return drained
+}
+
+// expect keeps when the next round is due, or never, and lateness returns how long after
+// that it comes.
+func (w *watchers) expect(at int64) { w.dueAt = at }
+
+func (w *watchers) lateness(now int64) (late time.Duration, ok bool) {
+	return time.Duration(now - w.dueAt), now >= w.dueAt
+}
+
 // tellEnd tells each of them, once, that the group has ended. One that panics
 // is not told again when this is called again; the others are.
 func (w *watchers) tellEnd(r Record) {
@@ -184,14 +231,26 @@ func (w *watchers) tellEnd(r Record) {
 	w.wanted, w.only, w.leaver = 0, nil, nil
 }
 
-// failing returns the Observer out of which a panic came, or nil.
-func (w *watchers) failing() *origin {
+// dropFailing takes the Observer out of which a panic came, if it did, for one that has
+// panicked, and reports whether it did.
+func (w *watchers) dropFailing() bool {
 	root := w.leaver
 	if w.telling >= 0 {
 		root = w.list[w.telling].root
 	}
 	w.telling, w.leaver, w.subject, w.took = nobody, nil, nil, 0
-	return root
+	if root == nil {
+		return false
+	}
+	root.failed = true
+	return true
+}
+
+// fail keeps that an Observer has panicked, here or in a group inside, which is told no
+// more.
+func (w *watchers) fail() {
+	w.failed = true
+	w.forgetFailed()
 }
 
 // forgetFailed takes Observers off the list that have panicked, perhaps in
@@ -211,6 +270,9 @@ func (w *watchers) subjectName() string {
 	}
 	return TaskDescription(w.subject)
 }
+
+// subjectTook returns how long took what is being told.
+func (w *watchers) subjectTook() time.Duration { return w.took }
 
 // contextObservers returns those that give values to the contexts of nodes.
 func (w *watchers) contextObservers() []ContextObserver {

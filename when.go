@@ -132,7 +132,7 @@ func (g *engine) verdict(p int32) Verdict {
 		}
 	}()
 	var v Verdict
-	g.ask(func() { v = g.opts.When(p, g.requirements(p)) })
+	g.input.ask(func() { v = g.opts.When(p, g.requirements(p)) })
 	completed = true
 	return v
 }
@@ -140,7 +140,7 @@ func (g *engine) verdict(p int32) Verdict {
 // requirements returns what a node requires, with the states.
 func (g *engine) requirements(p int32) iter.Seq2[int32, State] {
 	return func(yield func(int32, State) bool) {
-		for _, q := range g.required(p) {
+		for _, q := range g.graph.required(p) {
 			if !yield(q, g.nodes.state(q)) {
 				return
 			}
@@ -150,7 +150,7 @@ func (g *engine) requirements(p int32) iter.Seq2[int32, State] {
 
 // hasLost reports whether something that a node requires will never be done.
 func (g *engine) hasLost(p int32) bool {
-	for _, q := range g.required(p) {
+	for _, q := range g.graph.required(p) {
 		if !g.nodes.isDone(q) {
 			return true
 		}
@@ -162,7 +162,7 @@ func (g *engine) hasLost(p int32) bool {
 // it requires.
 func (g *engine) blame(p int32) {
 	first := -1
-	for _, q := range g.required(p) {
+	for _, q := range g.graph.required(p) {
 		if i := g.failures.indexOf(q); !g.nodes.isDone(q) && i >= 0 && (first < 0 || i < first) {
 			first = i
 		}
