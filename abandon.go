@@ -37,7 +37,7 @@ func (e *AbandonedError) Returned() bool { return e.returned != nil && e.returne
 type abandonment struct {
 	call  *call
 	after time.Duration
-	group *engine // nil outside of one
+	group *engine // whose node the call is of; nil: of none
 	node  int32
 
 	entered   time.Time    // written before goroutine is set
@@ -56,9 +56,9 @@ func newAbandonment(c *call, s *scope) *abandonment {
 	if s == nil || s.abandon <= 0 {
 		return nil
 	}
-	a := &abandonment{call: c, after: s.abandon, group: s.group, node: noNode, returned: new(atomic.Bool)}
-	if a.group != nil {
-		a.node = a.group.current
+	a := &abandonment{call: c, after: s.abandon, returned: new(atomic.Bool)}
+	if s.group != nil && s.group.current != noNode {
+		a.group, a.node = s.group, s.group.current
 	}
 	return a
 }
@@ -133,7 +133,7 @@ func (a *abandonment) lost() error {
 	}
 	if a.err.Task == "" {
 		a.err.Task = TaskDescription(a.call)
-		if a.group != nil && a.node != noNode {
+		if a.group != nil {
 			a.err.Path = a.group.pathOf(a.node)
 		}
 	}

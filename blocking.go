@@ -249,12 +249,13 @@ func (c *call) wait() {
 	if c.done.IsSet() {
 		return
 	}
-	if e := c.end.Load(); e != nil && e.pending != nil {
+	e := c.told()
+	if e.pending != nil {
 		e.pending.caller.Await(e.pending.call)
 	} else if p := poolOf(c.step); p != nil {
 		p.workers.send()
 	}
-	left := c.told().waitFor()
+	left := e.waitFor()
 	if !c.done.IsSet() { // looked at anew: leave may have missed that we wait
 		<-left
 	}
@@ -280,7 +281,7 @@ func (c *call) finish(reason error) error {
 	}
 	if a := c.abandonment(); a != nil {
 		if lost := a.lost(); lost != nil {
-			if a.group != nil && a.node != noNode {
+			if a.group != nil {
 				a.group.tellInside(NodeAbandoned, a.node, lost)
 			}
 			return c.made(reason, c.body.lose(join(reason, lost)))
@@ -291,7 +292,7 @@ func (c *call) finish(reason error) error {
 	}
 	err := c.err
 	if e := c.end.Load(); e != nil && err != nil {
-		err = e.own(err, reason)
+		err = e.own(err)
 	}
 	return c.made(reason, c.body.then(join(reason, err)))
 }

@@ -719,6 +719,76 @@ func TestBlocking_panic_beside_other_calls(t *testing.T) {
 	})
 }
 
+// The context of a call is that of no step, but it may begin another by hand.
+func TestBlocking_stepped_by_hand_inside_a_call(t *testing.T) {
+	bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
+		err := scheduler.Run(t.Context(), call(func(ctx context.Context) error {
+			ends, closed := call(func(context.Context) error { return errOops }), call(stubborn(time.Second))
+			mustStep(t, ctx, ends)
+			mustStep(t, ctx, closed)
+			sleep(time.Second)
+			_ = closed.Close()
+			_, err := ends.Step(ctx)
+			return err
+		}), nil)
+		require.ErrorIs(t, err, errOops)
+	})
+}
+
+// A coroutine whose call is ended by a Timeout without grace gets the step in which it
+// learns of that, and is closed only if it does not end in it.
+func TestBlocking_in_a_coroutine_whose_time_is_over(t *testing.T) {
+	type way func(task scheduler.Task) (scheduler.Task, *scheduler.RunnerOptions)
+	for name, limited := range map[string]way{
+		"of a runner": func(task scheduler.Task) (scheduler.Task, *scheduler.RunnerOptions) {
+			return scheduler.Named("a", task), &scheduler.RunnerOptions{Timeout: time.Second}
+		},
+		"of a node": func(task scheduler.Task) (scheduler.Task, *scheduler.RunnerOptions) {
+			return newGroup(t, "a", func(string) scheduler.Task { return task },
+				&scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Second }}), nil
+		},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			var ofCall, ofYield error
+			task, opts := limited(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				ofCall = co.Await(scheduler.Blocking(func(ctx context.Context) error {
+					<-ctx.Done()
+					return ctx.Err()
+				}))
+				ofYield = co.Yield(scheduler.Next)
+				return nil
+			}))
+			require.EqualError(t, scheduler.Run(t.Context(), task, opts), "a: timed out after 1s")
+			_ = asError[*scheduler.Timeout](t, ofCall)
+			require.Equal(t, scheduler.ErrClosed, ofYield)
+		})
+	}
+}
+
+// A call that is closed with its group, and only says that its context has ended, is
+// cancelled: it adds nothing to why the group has failed.
+func TestBlocking_closed_with_its_group(t *testing.T) {
+	for name, fn := range map[string]func(ctx context.Context) error{
+		"error": func(ctx context.Context) error { return ctx.Err() },
+		"cause": context.Cause,
+		"words": func(ctx context.Context) error { return fmt.Errorf("pulling: %w", ctx.Err()) },
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			g := newGroup(t, "call fails", func(k string) scheduler.Task {
+				if k == "fails" {
+					return failsWith(errOops)
+				}
+				return scheduler.Blocking(func(ctx context.Context) error {
+					<-ctx.Done()
+					return fn(ctx)
+				})
+			}, nil)
+			require.EqualError(t, scheduler.Run(t.Context(), g, nil), "fails: "+errOops.Error())
+			require.Equal(t, scheduler.StateCancelled, g.State("call"))
+		})
+	}
+}
+
 // stepper is a coroutine of so many steps.
 func stepper(steps int, end func() error) scheduler.Task {
 	return scheduler.Wrap(func(co *scheduler.Coroutine) error {

@@ -227,6 +227,7 @@ func TestBlocking_deadline(t *testing.T) {
 		{name: "of the runner around", outer: minute, want: minute + 1},
 		{name: "of both runners", outer: minute, inner: 2 * minute, want: minute + 1},
 		{name: "of both runners, the inner one first", outer: 3 * minute, inner: 2 * minute, want: 2*minute + 1},
+		{name: "of the runner, before that of the context", ctx: 2 * minute, inner: minute, want: minute + 1},
 		{name: "of all", ctx: minute, outer: 3 * minute, inner: 2 * minute, want: minute},
 		{name: "of a simulated clock", clock: true, outer: 3 * minute, inner: 2 * minute},
 	} {
@@ -268,6 +269,119 @@ func TestBlocking_deadline(t *testing.T) {
 			})
 		})
 	}
+}
+
+// within steps a task with a deadline of its own.
+type within struct {
+	scheduler.Task
+	limit time.Duration
+}
+
+func (w within) Unwrap() scheduler.Task { return w.Task }
+
+func (w within) Step(ctx context.Context) (scheduler.Yield, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.limit)
+	defer cancel()
+	return w.Task.Step(ctx)
+}
+
+// The grace after the deadline of Run's context follows no other deadline.
+func TestBlocking_deadline_of_a_step(t *testing.T) {
+	for limit, want := range map[time.Duration]time.Duration{
+		time.Minute: time.Minute, 2 * time.Minute: 3*time.Minute + 1, time.Hour: 3*time.Minute + 1,
+	} {
+		inBubble(t, limit.String(), func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			begin := time.Now()
+			var left time.Duration
+			call := scheduler.Blocking(func(ctx context.Context) error {
+				at, ok := ctx.Deadline()
+				require.True(t, ok)
+				left = at.Sub(begin)
+				return nil
+			})
+			require.NoError(t, scheduler.Run(ctx, within{call, limit}, &scheduler.RunnerOptions{Grace: time.Minute}))
+			require.Equal(t, want, left)
+		})
+	}
+}
+
+// A limit whose end nobody knows beforehand does not hide the others.
+func TestBlocking_deadline_beside_one_that_is_unknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		var left time.Duration
+		inner := newGroup(t, "call", func(string) scheduler.Task {
+			return scheduler.Blocking(func(ctx context.Context) error {
+				at, ok := ctx.Deadline()
+				require.True(t, ok)
+				left = at.Sub(begin)
+				return nil
+			})
+		}, nil)
+		outer := newGroup(t, "node", func(string) scheduler.Task { return inner }, &scheduler.GroupOptions[string]{
+			Timeout:  func(string) time.Duration { return time.Minute },
+			GraceFor: func(string) time.Duration { return time.Minute }, // it is asked for only then
+		})
+		require.NoError(t, scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Timeout: time.Hour}))
+		require.Equal(t, time.Hour+1, left)
+	})
+}
+
+// In a group that is closed for its Timeout a call learns of that as of a stop.
+func TestBlocking_cause_in_a_group_whose_time_is_over(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cause, stop, err error
+		inner := newGroup(t, "call", func(string) scheduler.Task {
+			return scheduler.Blocking(func(ctx context.Context) error {
+				<-ctx.Done()
+				cause, stop, err = context.Cause(ctx), scheduler.StopCause(ctx), ctx.Err()
+				return nil
+			})
+		}, nil)
+		outer := newGroup(t, "node", func(string) scheduler.Task { return inner },
+			&scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Minute }})
+		require.Error(t, scheduler.Run(t.Context(), outer, nil))
+		require.IsType(t, (*scheduler.StopError)(nil), cause)
+		require.Equal(t, stop, cause)
+		require.Equal(t, context.DeadlineExceeded, err)
+		require.Equal(t, "node", asError[*scheduler.Timeout](t, cause).Task)
+	})
+}
+
+// A call that is closed because another node has timed out hears of the stop of its
+// group, not of a Timeout of its own.
+func TestBlocking_cause_beside_a_node_whose_time_is_over(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cause error
+		g := newGroup(t, "late call", func(k string) scheduler.Task {
+			if k == "late" {
+				return hours(k)
+			}
+			return scheduler.Blocking(func(ctx context.Context) error {
+				<-ctx.Done()
+				cause = context.Cause(ctx)
+				return nil
+			})
+		}, &scheduler.GroupOptions[string]{Timeout: byKey(map[string]time.Duration{"late": time.Minute})})
+		require.EqualError(t, scheduler.Run(t.Context(), g, nil), "late: timed out after 1m0s")
+		require.IsType(t, (*scheduler.StopError)(nil), cause)
+		require.Equal(t, "late", asError[*scheduler.TaskError](t, cause).Key)
+	})
+}
+
+// An error that wraps several keeps its words, even if one of them is the end of the
+// context.
+func TestBlocking_keeps_the_words_of_an_error_that_wraps_several(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		err := scheduler.Run(t.Context(), scheduler.Blocking(func(ctx context.Context) error {
+			<-ctx.Done()
+			return fmt.Errorf("pulling failed: %w (after %w)", errOops, ctx.Err())
+		}), &scheduler.RunnerOptions{Timeout: time.Second})
+		require.ErrorIs(t, err, errOops)
+		require.ErrorContains(t, err, "pulling failed: "+errOops.Error()+" (after context deadline exceeded)")
+	})
 }
 
 // What a call returns once its context has ended, and what becomes of it.
@@ -385,6 +499,7 @@ func TestFetch_then_cannot_swallow_a_Timeout(t *testing.T) {
 // A call that was never begun does nothing at its end.
 func TestBlocking_never_begun(t *testing.T) {
 	task := scheduler.Blocking(func(context.Context) error { panic("called") })
+	require.Nil(t, task.(scheduler.Closer).BeginClose())
 	require.NoError(t, task.Close())
 	require.Nil(t, task.(scheduler.Closer).BeginClose())
 	_, err := throwIn(t.Context(), task, errOops)

@@ -89,7 +89,7 @@ func (e *callEnd) throw(err error) {
 func (e *callEnd) close() {
 	thrown := thrownOf(e.call.step)
 	if n := noticeOf(e.call.step); n != nil {
-		e.stop(n, thrown == nil || contains(n, thrown))
+		e.stop(n, contains(n, thrown))
 	}
 	if e.abandonment != nil {
 		e.abandonment.mustEnd()
@@ -150,16 +150,15 @@ func (e *callEnd) lastThrown() error {
 }
 
 // own returns what err, which is the function's, says beside what the call was
-// told; reason is the error that has ended the call early, or nil. Words around
-// what it was told are kept.
-func (e *callEnd) own(err, reason error) error {
+// told. Words around what it was told are kept.
+func (e *callEnd) own(err error) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.err == nil {
 		return err
 	}
 	onlyTold := drop(drop(err, e.err), e.cause) == nil
-	if onlyTold && e.notice != nil && e.thrown == nil && (reason == nil || reason == ErrClosed) { //nolint:errorlint // That very one.
+	if onlyTold && e.notice != nil && e.thrown == nil {
 		return &toldError{err, e.notice}
 	}
 	return strip(strip(err, e.err), e.cause)
@@ -168,7 +167,7 @@ func (e *callEnd) own(err, reason error) error {
 // strip returns err without what, and without those branches of a joined error that
 // are it. Unlike drop it keeps what adds words.
 func strip(err, what error) error {
-	if err == nil || isSame(err, what) {
+	if isSame(err, what) {
 		return nil
 	}
 	e, ok := err.(interface{ Unwrap() []error })

@@ -161,9 +161,7 @@ func (c *claiming) Throw(ctx context.Context, err error) (Yield, error) {
 
 // Stop hands the notice on, now or when the task has started.
 func (c *claiming) Stop(ctx context.Context, cause error) {
-	if n := asNotice(cause, false); c.notice == nil || n.final && !c.notice.final {
-		c.notice = n
-	}
+	c.notice = c.notice.followedBy(asNotice(cause, false))
 	if c.phase == claimingHolds {
 		c.tell(ctx)
 	}

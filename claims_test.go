@@ -728,6 +728,43 @@ func (f *fakePart) Close() error {
 	return nil
 }
 
+// Without a run and without a group it claims as well.
+func TestClaiming_stepped_by_hand(t *testing.T) {
+	l := limiter(1)
+	task := scheduler.Claiming(unit(l), hours(""))
+	mustStep(t, t.Context(), task)
+	require.Equal(t, 1, l.InUse())
+	require.NoError(t, task.Close())
+	require.Zero(t, l.InUse())
+}
+
+// A notice that comes while it waits is for the task once it has started, unless that
+// has ended with its first step.
+func TestClaiming_notice_before_the_start(t *testing.T) {
+	for name, yields := range map[string][]scheduler.Yield{"continues": {scheduler.Next}, "ends": nil} {
+		t.Run(name, func(t *testing.T) {
+			l := limiter(1)
+			holder := scheduler.Claiming(unit(l), hours(""))
+			mustStep(t, t.Context(), holder)
+			var told []error
+			inside := &fakeTask{yields: yields, stop: func(_ context.Context, cause error) { told = append(told, cause) }}
+			task := scheduler.Claiming(unit(l), inside.task())
+			mustStep(t, t.Context(), task)
+			task.(scheduler.Stopper).Stop(t.Context(), errOops)
+			task.(scheduler.Stopper).Stop(t.Context(), errOther)
+			require.NoError(t, holder.Close())
+			mustStep(t, t.Context(), task)
+			if name == "ends" {
+				require.Empty(t, told)
+				return
+			}
+			require.Len(t, told, 1)
+			require.ErrorIs(t, told[0], errOops, "the first one counts")
+			require.NoError(t, task.Close())
+		})
+	}
+}
+
 // In all these places it gets its turn by event, and its task runs to its end.
 func TestClaiming_gets_its_turn(t *testing.T) {
 	for around, compose := range compositions {

@@ -97,6 +97,85 @@ type closer struct {
 
 func (c closer) BeginClose() *scheduler.Event { return c.begin() }
 
+// A task that answers a Timeout without grace with something new is closed, whatever that
+// waits for: only what is ending already is waited for.
+func TestTimeout_answered_with_a_group(t *testing.T) {
+	held, other := limiter(1), limiter(1)
+	holder := claiming(t, "holder", map[string][]scheduler.Claim{"holder": unit(held)}, hours)
+	mustStep(t, t.Context(), holder)
+	serving := func() scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			co.Ready()
+			return co.Yield(scheduler.On(new(scheduler.Event)))
+		})
+	}
+	for name, group := range map[string]func() *scheduler.DependencyTaskGroup[string]{
+		"that waits for claims": func() *scheduler.DependencyTaskGroup[string] {
+			return claiming(t, "x", map[string][]scheduler.Claim{"x": unit(held)}, hours)
+		},
+		"that waits for nodes": func() *scheduler.DependencyTaskGroup[string] {
+			return newGroup(t, "", hours, &scheduler.GroupOptions[string]{KeepOpen: true})
+		},
+		"that has a service and a claim": func() *scheduler.DependencyTaskGroup[string] {
+			return newGroup(t, "s x:s", func(k string) scheduler.Task {
+				if k == "s" {
+					return serving()
+				}
+				return hours(k)
+			}, &scheduler.GroupOptions[string]{Claims: byKey(map[string][]scheduler.Claim{"s": unit(other)})})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := newClock()
+			began := clock.Now()
+			inner := group()
+			g := newGroup(t, "a", func(string) scheduler.Task {
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					_ = co.Yield(scheduler.On(new(scheduler.Event)))
+					return co.Await(inner)
+				})
+			}, &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Minute }})
+			err := scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Clock: clock})
+			require.EqualError(t, err, "a: timed out after 1m0s")
+			require.Equal(t, time.Minute+1, clock.Now().Sub(began))
+			require.Zero(t, held.Waiting()+other.InUse())
+		})
+	}
+	require.NoError(t, holder.Close())
+}
+
+// A group that is ending within a grace, behind a Shield, is not ending for a Timeout that
+// has none: its node is closed.
+func TestTimeout_of_a_group_in_its_grace_behind_a_Shield(t *testing.T) {
+	clock := newClock()
+	began := clock.Now()
+	g := newGroup(t, "a", func(string) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			inner := newGroup(t, "s x:s fails", func(k string) scheduler.Task {
+				switch k {
+				case "s":
+					return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+						co.Ready()
+						return co.Yield(scheduler.On(new(scheduler.Event)))
+					})
+				case "x":
+					return hours(k)
+				}
+				return scheduler.Sequence(scheduler.Pause(scheduler.After(time.Second)), failsWith(errOops))
+			}, &scheduler.GroupOptions[string]{Grace: time.Hour})
+			return co.Await(deaf{inner})
+		})
+	}, &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Minute }})
+	err := scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Clock: clock})
+	_ = asError[*scheduler.Timeout](t, err)
+	require.Equal(t, time.Minute+1, clock.Now().Sub(began))
+}
+
+// deaf does not hear of errors that are thrown into it: it steps on.
+type deaf struct{ scheduler.Task }
+
+func (d deaf) Throw(ctx context.Context, _ error) (scheduler.Yield, error) { return d.Step(ctx) }
+
 // A task that answers a Timeout by Ending is stepped for its answer, as often as it
 // says Ending. One that goes on in place of that is asked to close.
 func TestEnding_in_answer_to_a_Timeout(t *testing.T) {
@@ -730,6 +809,34 @@ func TestAbandon(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The clock of a group is that of its first step.
+func TestAbandon_of_a_group_that_has_begun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, "a", hours, &scheduler.GroupOptions[string]{Abandon: time.Second})
+		mustStep(t, t.Context(), g)
+		mustStep(t, scheduler.WithClock(t.Context(), newClock()), g)
+		require.Equal(t, scheduler.StateRunning, g.State("a"))
+		require.NoError(t, g.Close())
+	})
+}
+
+// What is thrown into a call and is no Timeout ends its context like any error, and has it
+// left behind only when it is closed.
+func TestAbandon_of_a_call_that_is_interrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cause error
+		r := startRunner(t, scheduler.Blocking(func(ctx context.Context) error {
+			<-ctx.Done()
+			sleep(time.Hour)
+			cause = context.Cause(ctx)
+			return nil
+		}), &scheduler.RunnerOptions{Abandon: time.Second})
+		r.Interrupt(errOops)
+		require.Equal(t, errOops, r.RunToCompletion(t.Context(), 0))
+		require.Equal(t, errOops, cause)
+	})
 }
 
 // A call that returns in time is none of that, and neither is one without Abandon.

@@ -37,9 +37,7 @@ type told struct {
 
 // notify keeps the notice of a stop.
 func (t *told) notify(n *StopError) {
-	if t.notice == nil || n.final && !t.notice.final {
-		t.notice = n
-	}
+	t.notice = t.notice.followedBy(n)
 	t.stop.Set()
 }
 
@@ -133,8 +131,8 @@ func (co *Coroutine) StopCause() error {
 // notice returns the notice under which what the function begins now begins.
 func (co *Coroutine) notice() *StopError {
 	n := noticeOf(co.top.ctx)
-	if t := co.top.told; t != nil && t.notice != nil && (n == nil || t.notice.final) {
-		return t.notice
+	if t := co.top.told; t != nil {
+		return t.notice.followedBy(n)
 	}
 	return n
 }

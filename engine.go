@@ -322,9 +322,7 @@ func (g *engine) set(p int32, to State, task Task, err error) {
 	if g.services.demand.isCounted() && to.Ended() && (from != StatePending || !g.services.isOver) {
 		g.services.demand.end(p, g)
 	}
-	if from == StatePending {
-		g.claims.forget(p)
-	}
+	g.claims.forget(p)
 	if to.Ended() {
 		g.deadlines.forget(p)
 		g.orders.forget(p)

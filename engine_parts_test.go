@@ -247,9 +247,11 @@ func TestDeadlines_against_a_list(t *testing.T) {
 					continue
 				}
 				next = min(next, m.at+1)
-				if m.grace != 0 {
-					require.Equal(t, m.grace, d.graceEnd(int32(slot)))
+				end := m.grace
+				if end == 0 {
+					end = never
 				}
+				require.Equal(t, end, d.graceEnd(int32(slot)))
 			}
 			require.Equal(t, next, d.next(), "seed %d", seed)
 			require.True(t, none == d.none() || d.none(), "what has passed is counted no more")
@@ -520,6 +522,25 @@ func TestClasses_drop_what_nobody_uses(t *testing.T) {
 	}
 	// Two for each pending node, and as many or 64 that nobody uses.
 	require.LessOrEqual(t, most, 140)
+}
+
+// The first notice counts, unless a final one comes after it.
+func TestStopError_followedBy(t *testing.T) {
+	t.Parallel()
+	a, b := &StopError{Cause: ErrCancelled}, &StopError{Cause: ErrClosed}
+	final, other := &StopError{Cause: ErrCancelled, final: true}, &StopError{Cause: ErrClosed, final: true}
+	for _, tt := range []struct{ first, next, counts *StopError }{
+		{nil, nil, nil},
+		{nil, a, a},
+		{a, nil, a},
+		{a, b, a},
+		{a, final, final},
+		{final, a, final},
+		{final, other, final},
+		{final, nil, final},
+	} {
+		require.Same(t, tt.counts, tt.first.followedBy(tt.next))
+	}
 }
 
 // Nodes that start one after the other share a class, even if nobody uses it between.

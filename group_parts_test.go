@@ -119,6 +119,34 @@ func TestGroup_services_of_a_closed_group(t *testing.T) {
 	}
 }
 
+// Once the services that were needed have been asked to end, each member still ends as
+// soon as it can, and gives back what it holds.
+func TestGroup_closed_in_parts_gives_back_early(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const takes = time.Second
+		l := limiter(1)
+		inner := newGroup(t, "S J:S K", func(k string) scheduler.Task {
+			switch k {
+			case "S":
+				return servingFor(takes, func() {})
+			case "J":
+				return deafFor(2*takes, nil)
+			}
+			return deafFor(10*takes, nil)
+		}, &scheduler.GroupOptions[string]{Claims: byKey(map[string][]scheduler.Claim{"S": unit(l)})})
+		r := scheduler.NewTaskRunner(newGroup(t, "in", func(string) scheduler.Task { return inner }, nil), nil)
+		time.AfterFunc(takes, r.Kill)
+		var used []int
+		for _, at := range []time.Duration{5 * takes / 2, 7 * takes / 2} { // S has ended after 3
+			time.AfterFunc(at, func() { used = append(used, l.InUse()) })
+		}
+		began := time.Now()
+		require.Error(t, r.Run(t.Context()))
+		require.Equal(t, 10*takes, time.Since(began))
+		require.Equal(t, []int{1, 0}, used)
+	})
+}
+
 // failsWith returns a task that fails.
 func failsWith(err error) scheduler.Task {
 	return scheduler.Func(func(context.Context) error { return err })

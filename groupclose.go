@@ -126,7 +126,7 @@ func (g *engine) whenToClose(needed int) *Event {
 		return allOf(waits)
 	}
 	g.dropWakes()
-	if needed > 0 && wait < g.nodes.members() { // the others can be ended
+	if wait < g.nodes.members() { // the others can be ended
 		g.parking.call()
 	}
 	return g.parking.endInParts()
@@ -136,8 +136,7 @@ func (g *engine) whenToClose(needed int) *Event {
 // have to be waited for: they are closing then.
 func (g *engine) beginCloseAll() {
 	for _, p := range g.parking.members() {
-		slot := g.nodes.slot(p)
-		if slot != noSlot && !g.parking.has(slot, isClosing) && g.nodes.state(p) != StateReady {
+		if !g.parking.has(g.nodes.slot(p), isClosing) && g.nodes.state(p) != StateReady {
 			g.close(p)
 		}
 	}

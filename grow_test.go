@@ -1076,6 +1076,26 @@ func TestAdd_requires_a_service_under_a_notice(t *testing.T) {
 	require.Equal(t, g.Len(), g.Count(scheduler.StateSucceeded))
 }
 
+// A node that is added and cancelled before When could be called for it costs no rounds.
+func TestGroup_Add_and_stop_with_When(t *testing.T) {
+	g := newGroup(t, "a", func(string) scheduler.Task {
+		return &fakeTask{
+			yields: []scheduler.Yield{scheduler.On(new(scheduler.Event))},
+			stop:   func(context.Context, error) {},
+		}
+	}, &scheduler.GroupOptions[string]{KeepOpen: true, Grace: time.Minute, When: func(string, iter.Seq2[string, scheduler.State]) scheduler.Verdict {
+		return scheduler.Usual
+	}})
+	ctx := scheduler.WithClock(t.Context(), newClock())
+	mustStep(t, ctx, g)
+	require.NoError(t, g.Add("late"))
+	y, err := g.Throw(ctx, errOops)
+	require.NoError(t, err)
+	require.Zero(t, y.Rounds())
+	require.Equal(t, scheduler.StateCancelled, g.State("late"))
+	require.NoError(t, g.Close())
+}
+
 // addsWhenTold adds a node when it is told to end.
 type addsWhenTold struct {
 	scheduler.Task

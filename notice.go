@@ -35,6 +35,15 @@ func asNotice(cause error, final bool) *StopError {
 	return &StopError{Cause: cause, final: final}
 }
 
+// followedBy returns the notice that counts once next has come as well, where nil is
+// none: the first, unless a final one comes after it.
+func (e *StopError) followedBy(next *StopError) *StopError {
+	if e == nil || next != nil && next.final && !e.final {
+		return next
+	}
+	return e
+}
+
 // StopCause returns the notice given to the task of ctx, a [*StopError], or nil if it
 // has not been asked to stop. ctx is that of a step or a call. A task that begins
 // after the notice has it too, except behind [Shield].
