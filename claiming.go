@@ -33,7 +33,7 @@ type claiming struct {
 	node   int32
 	merged []Claim
 	ticket *claims.Ticket
-	turn   Event
+	served Event
 	held   *claims.Holding
 	notice *StopError // that came before task was started
 	scope  scopeCache
@@ -62,7 +62,7 @@ func (c *claiming) Step(ctx context.Context) (Yield, error) {
 	if c.phase == claimingHolds {
 		return c.inside(ctx, stepTask)
 	}
-	c.turn.Reset()
+	c.served.Reset()
 	clock := clockOf(ctx)
 	now, ahead := limiterTime(clock)
 	h, at := c.ticket.Take(c.node, now)
@@ -71,9 +71,9 @@ func (c *claiming) Step(ctx context.Context) (Yield, error) {
 		c.phase, c.held = claimingHolds, h
 		return c.start(ctx)
 	case at != never:
-		return Yield{event: &c.turn, at: later(at, ahead), code: yieldEvent | yieldAt}, nil
+		return Yield{event: &c.served, at: later(at, ahead), code: yieldEvent | yieldAt}, nil
 	}
-	return Yield{event: &c.turn, code: yieldEvent | yieldClaims}, nil
+	return Yield{event: &c.served, code: yieldEvent | yieldClaims}, nil
 }
 
 // ask puts the task into the line.
@@ -92,7 +92,7 @@ func (c *claiming) ask(ctx context.Context) (err error) {
 		c.group, c.node = s.group, s.group.current
 		run = c.group.claims.ofRun()
 	}
-	asker := claims.NewAsker(run, func(*claims.Ticket) { c.turn.Set() })
+	asker := claims.NewAsker(run, func(*claims.Ticket) { c.served.Set() })
 	c.ticket = newTicket(asker, heldAround(s), c, c.merged)
 	c.ticket.Ask()
 	c.phase = claimingWaits

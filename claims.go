@@ -13,7 +13,7 @@ import (
 
 // claimQueue has the nodes of a group that wait for shared Limiters. Nodes that claim
 // the same are a class, which has one place in line. While they wait nothing looks at
-// them: a class whose turn it is comes by turn, one that has to wait for an Interval is
+// them: a class that is served comes by notify, one that has to wait for an Interval is
 // found by its time.
 type claimQueue struct {
 	host  claimHost
@@ -29,9 +29,9 @@ type claimQueue struct {
 	full    bool                 // the group was, after the last start pass
 	stuck   bool                 // the run was, after the last step
 
-	hasTurns atomic.Bool
-	mu       sync.Mutex
-	turns    []*class // guarded by mu
+	isNotified atomic.Bool
+	mu         sync.Mutex
+	notified   []*class // guarded by mu
 }
 
 // claimHost is the group of a claimQueue.
@@ -57,12 +57,12 @@ func (q *claimQueue) ofRun() *claims.Run {
 	return q.run
 }
 
-// turn says, from any goroutine, that there is something new for a ticket.
-func (q *claimQueue) turn(t *claims.Ticket) {
+// notify says, from any goroutine, that a ticket is served, or has other news.
+func (q *claimQueue) notify(t *claims.Ticket) {
 	q.mu.Lock()
-	q.turns = append(q.turns, t.Owner.(*class))
+	q.notified = append(q.notified, t.Owner.(*class))
 	q.mu.Unlock()
-	q.hasTurns.Store(true)
+	q.isNotified.Store(true)
 	q.host.wakeUp()
 }
 
@@ -88,7 +88,7 @@ func (q *claimQueue) ticketOf(p int32) *claims.Ticket {
 // started now. If it cannot have that yet, the result is nil, and it waits in its class.
 func (q *claimQueue) take(c *class, p, rank int32, clock timeSource) *claims.Holding {
 	if q.asker == nil {
-		q.asker = claims.NewAsker(q.ofRun(), q.turn)
+		q.asker = claims.NewAsker(q.ofRun(), q.notify)
 	}
 	if c.ticket == nil {
 		q.classes.line(c, q.asker, q.place)
@@ -113,7 +113,7 @@ func (q *claimQueue) take(c *class, p, rank int32, clock timeSource) *claims.Hol
 	return nil
 }
 
-// close takes back that it is the turn of a class.
+// close takes back that a class is served.
 func (q *claimQueue) close(c *class) {
 	if c.open {
 		c.open = false
@@ -122,7 +122,7 @@ func (q *claimQueue) close(c *class) {
 }
 
 // withdraw takes a node, by position and rank, out of those that wait for claims, or
-// have their turn. Its class lets others go before it in line, if that was all.
+// are served. Its class lets others go before it in line, if that was all.
 func (q *claimQueue) withdraw(p, rank int32) {
 	c := q.classes.of(p)
 	if c == nil {
@@ -132,28 +132,28 @@ func (q *claimQueue) withdraw(p, rank int32) {
 	if waited && !c.waits() {
 		q.waiting--
 	}
-	hadTurn := c.open && !waited
-	if hadTurn {
+	wasServed := c.open && !waited
+	if wasServed {
 		q.close(c)
 	}
 	switch {
 	case !c.waits() && !c.open:
 		claims.Leave(c.ticket)
 		q.forgetTime(c)
-	case hadTurn:
+	case wasServed:
 		q.again = append(q.again, c)
 	}
 }
 
 // hasNews reports whether serve has anything to do, times left aside.
 func (q *claimQueue) hasNews() bool {
-	return q.full || len(q.again) > 0 || q.hasTurns.Load()
+	return q.full || len(q.again) > 0 || q.isNotified.Load()
 }
 
 // hasTimes reports whether there is a class that waits for a time.
 func (q *claimQueue) hasTimes() bool { return q.timed.Len() > 0 }
 
-// serve gives each class whose turn it is to add, which puts the rank of its first
+// serve gives each class that is served to add, which puts the rank of its first
 // node among the ready ones. The group has room.
 func (q *claimQueue) serve(clock timeSource, add func(rank int32)) {
 	if q.full {
@@ -165,13 +165,13 @@ func (q *claimQueue) serve(clock timeSource, add func(rank int32)) {
 	again := q.again
 	q.again = nil
 	for _, c := range again {
-		if c.wantsTurn() && c.ticket.Ask() {
+		if c.isUnserved() && c.ticket.Ask() {
 			q.open(c, clock, add)
 		}
 	}
-	if q.hasTurns.Load() {
-		for _, c := range q.takeTurns() {
-			if c.wantsTurn() {
+	if q.isNotified.Load() {
+		for _, c := range q.takeNotified() {
+			if c.isUnserved() {
 				q.open(c, clock, add)
 			}
 		}
@@ -179,13 +179,13 @@ func (q *claimQueue) serve(clock timeSource, add func(rank int32)) {
 	q.serveTimed(clock, add)
 }
 
-func (q *claimQueue) takeTurns() []*class {
+func (q *claimQueue) takeNotified() []*class {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.hasTurns.Store(false)
-	turns := q.turns
-	q.turns = nil
-	return turns
+	q.isNotified.Store(false)
+	notified := q.notified
+	q.notified = nil
+	return notified
 }
 
 // open makes the first node of a class ready, if nothing but a time, which is then
@@ -283,7 +283,7 @@ func (q *claimQueue) serveTimed(clock timeSource, add func(rank int32)) {
 	now := instantOf(clock)
 	for c, ok := q.timed.PopUpTo(now); ok; c, ok = q.timed.PopUpTo(now) {
 		c.timed = false
-		if c.wantsTurn() {
+		if c.isUnserved() {
 			q.open(c, clock, add)
 		}
 	}

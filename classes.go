@@ -16,7 +16,7 @@ type class struct {
 	paced  bool // a claim is on a Limiter with an Interval
 	ticket *claims.Ticket
 	nodes  minheap.Heap[struct{}] // that wait, by rank
-	open   bool                   // it is its turn: one of its nodes is among the ready ones
+	open   bool                   // it is served: one of its nodes is among the ready ones
 	timed  bool                   // it is among those that wait for a time
 }
 
@@ -35,10 +35,10 @@ func (c *class) next() string {
 	return c.queue.host.pathOf(c.queue.host.nodeAt(int32(rank)))
 }
 
-// waits reports whether nodes of the class wait, and wantsTurn whether they do and it is
-// not its turn.
-func (c *class) waits() bool     { return c.nodes.Len() > 0 }
-func (c *class) wantsTurn() bool { return c.waits() && !c.open }
+// waits reports whether nodes of the class wait, and isUnserved whether they do and it is
+// not served.
+func (c *class) waits() bool      { return c.nodes.Len() > 0 }
+func (c *class) isUnserved() bool { return c.waits() && !c.open }
 
 // remove takes the node of a rank out of those that wait, and reports whether it did.
 func (c *class) remove(rank int32) bool {

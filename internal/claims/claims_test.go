@@ -157,13 +157,13 @@ func (w *world) compare() {
 	w.told = nil
 	for len(given) > 0 {
 		i := slices.IndexFunc(given, w.model.fits)
-		w.require(i >= 0, "%d was given something before its turn", given[0].name)
+		w.require(i >= 0, "%d was given something before it was served", given[0].name)
 		w.note("%d gets it", given[i].name)
 		w.model.give(given[i])
 		given = slices.Delete(given, i, i+1)
 	}
 	for _, p := range w.model.people {
-		w.require(!w.model.fits(p), "it is the turn of %d", p.name)
+		w.require(!w.model.fits(p), "%d is to be served", p.name)
 	}
 	for l, limiter := range w.limiters {
 		used, waits := 0, 0
@@ -251,8 +251,8 @@ func TestRun_IsDead_model(t *testing.T) {
 	require.Positive(t, alive)
 }
 
-// Starts that an interval keeps apart go by the order of their turns, over several
-// Limiters at once.
+// Starts that an interval keeps apart go in the order in which they are served, over
+// several Limiters at once.
 func TestTicket_interval(t *testing.T) {
 	var run claims.Run
 	var told []*claims.Ticket
@@ -286,7 +286,7 @@ func TestTicket_interval(t *testing.T) {
 	require.Zero(t, fast.Waiting())
 }
 
-// A full asker has no use for a turn: the next one has it.
+// A full asker can start nothing: the next one is served.
 func TestAsker_full(t *testing.T) {
 	var run claims.Run
 	var told []*claims.Ticket

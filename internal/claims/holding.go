@@ -67,7 +67,7 @@ func newHolding(t *Ticket) *Holding {
 		p.borrow()
 		l := c.Limiter
 		l.busy.add(p.own)
-		l.aside.add(p.own)
+		l.reserved.add(p.own)
 		l.parts.add(&p.held)
 	}
 	h.asker.run.holdings++
@@ -112,7 +112,7 @@ func (h *Holding) giveBack() {
 		l := p.limiter
 		l.busy.sub(p.own)
 		if h.ticket != nil {
-			l.aside.sub(p.own)
+			l.reserved.sub(p.own)
 		}
 		l.parts.remove(&p.held)
 		for _, loan := range p.loans {

@@ -6,8 +6,8 @@
 // A [Ticket] asks for some of each of a few Limiters. At each of them it waits in
 // a line, in the order of asking. It is reached there when what is free is enough
 // for all before it and for itself; from then on what it needs is kept for it. A
-// ticket that is reached everywhere has its turn: it is given what it claims, and
-// its asker is told. Looking only at the first that is not reached, each ticket is
+// ticket that is reached everywhere is served: it is given what it claims, and its
+// asker is told. Looking only at the first that is not reached, each ticket is
 // looked at once at each of its Limiters, however many wait.
 //
 // What somebody has got is a [Holding]. Tickets may ask from inside of one (its
@@ -27,7 +27,7 @@ type ledger struct {
 	sync.Mutex
 	asked   int64      // tickets that have asked so far
 	changed []*Limiter // where a ticket may have become the next to be reached
-	turns   []*Ticket  // whose askers are to be told
+	news    []*Ticket  // whose askers are to be told
 }
 
 var books ledger
@@ -40,8 +40,8 @@ func (b *ledger) change(l *Limiter) {
 	}
 }
 
-// settle gives what there is to those whose turn it is.
-func (b *ledger) settle() {
+// serve gives what there is to those in line.
+func (b *ledger) serve() {
 	for len(b.changed) > 0 {
 		last := len(b.changed) - 1
 		l := b.changed[last]
@@ -51,13 +51,13 @@ func (b *ledger) settle() {
 	}
 }
 
-// close settles everything, lets go of the lock and tells the askers.
+// close serves those in line, lets go of the lock and tells the askers.
 func (b *ledger) close() {
-	b.settle()
-	turns := b.turns
-	b.turns = nil
+	b.serve()
+	news := b.news
+	b.news = nil
 	b.Unlock()
-	for _, t := range turns {
-		t.asker.tell(t)
+	for _, t := range news {
+		t.asker.notify(t)
 	}
 }

@@ -20,14 +20,14 @@ type Limiter struct {
 	capacity int
 	most     int                   // the largest capacity so far
 	busy     amount                // what holdings have
-	aside    amount                // of that, what was given and not taken yet
+	reserved amount                // of that, what was given and not taken yet
 	next     int64                 // with an interval: from which instant on there may be a start
 	waiting  int                   // tickets
 	outside  *line                 // of those who ask from no place
 	inside   map[*Holding]*line    // of the others
 	blocked  firstfit.Queue[*line] // lines that have somebody who is not reached, by the first such
 	beyond   chain[*wait]          // who claims more than the capacity
-	paced    chain[*part]          // with an interval: who has its turn, but for that
+	paced    chain[*part]          // with an interval: those that are served, but for that
 	parts    chain[*part]          // what holdings have, in the order of their taking
 	changed  bool
 }
@@ -48,7 +48,7 @@ func NewLimiter(capacity int, interval time.Duration) *Limiter {
 func (l *Limiter) InUse() int {
 	books.Lock()
 	defer books.Unlock()
-	return l.busy.less(l.aside).number()
+	return l.busy.less(l.reserved).number()
 }
 
 // Waiting returns how many tickets wait in line.
@@ -90,7 +90,7 @@ func (l *Limiter) SetCapacity(n int) {
 		}
 	}
 	books.change(l)
-	books.settle()
+	books.serve()
 	for _, w := range told {
 		w.ticket.tellOnce()
 	}

@@ -106,7 +106,7 @@ func (m *plain) inner(place *person, l int) int {
 	return sum
 }
 
-// fits reports whether it is p's turn.
+// fits reports whether p is to be served.
 func (m *plain) fits(p *person) bool {
 	if !m.inLine(p) {
 		return false
@@ -155,8 +155,8 @@ func (m *plain) hasInside(p *person) bool {
 }
 
 // dead finds the runs of those that are stuck which can never go on, whatever the
-// others do: it lets the others end, and whoever can have its turn, until there is
-// nobody left who can.
+// others do: it lets the others end, and those that can be served, until there is
+// none left that can.
 func (m *plain) dead(stuck []bool) []bool {
 	alive := make([]bool, len(stuck))
 	for run := range stuck {

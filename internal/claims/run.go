@@ -17,7 +17,7 @@ func (r *Run) Goes() {
 }
 
 // IsDead says that all that could go on in the run waits for claims, and reports
-// whether it waits for ever. It does if none of its tickets can have its turn even
+// whether it waits for ever. It does if none of its tickets can be served even
 // if all runs that are not dead in that way end: so runs that wait for each other
 // are found too, by the last of them that gets stuck.
 //
@@ -83,7 +83,7 @@ type search struct {
 	known   map[*Ticket]bool
 	seen    map[*Limiter]bool
 	dead    map[*Run]bool    // stuck, and not found to go on
-	goes    map[*Ticket]bool // will have had their turn
+	goes    map[*Ticket]bool // will have been served
 }
 
 func (s *search) addRun(r *Run) {

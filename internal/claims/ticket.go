@@ -17,23 +17,21 @@ type Claim struct {
 
 // Asker is on whose behalf tickets ask: a group, or a task.
 type Asker struct {
-	run  *Run
-	turn func(*Ticket)
+	run    *Run
+	notify func(*Ticket)
 
 	// Guarded by books.
 	full   bool
 	given  []*Ticket // have got what they claim, and not taken it
-	parked []*Ticket // have had their turn while the asker was full
+	parked []*Ticket // were served while the asker was full
 }
 
-// NewAsker returns an asker that belongs to a run. turn is called, from any
-// goroutine, when it is a ticket's turn, or something else has changed for it.
-func NewAsker(run *Run, turn func(*Ticket)) *Asker { return &Asker{run: run, turn: turn} }
+// NewAsker returns an asker that belongs to a run. notify is called, from any
+// goroutine, when a ticket is served, or something else has changed for it.
+func NewAsker(run *Run, notify func(*Ticket)) *Asker { return &Asker{run: run, notify: notify} }
 
-func (a *Asker) tell(t *Ticket) { a.turn(t) }
-
-// SetFull says that the asker has no use for a turn. Tickets that have one, or get
-// one, give it up: nothing is kept for them.
+// SetFull says that the asker can start nothing. Tickets that are served give that up:
+// nothing is kept for them.
 func (a *Asker) SetFull() {
 	books.Lock()
 	defer books.close()
@@ -45,8 +43,8 @@ func (a *Asker) SetFull() {
 	}
 }
 
-// SetRoom takes that back and returns the tickets that have given up a turn, in the
-// order of that. They are to ask anew.
+// SetRoom takes that back and returns the tickets that have given up, in the order of
+// that. They are to ask anew.
 func (a *Asker) SetRoom() []*Ticket {
 	books.Lock()
 	defer books.Unlock()
@@ -101,7 +99,7 @@ func (t *Ticket) Claims() []Claim { return t.claims }
 
 func byOrder(a, b *Ticket) int { return cmp.Compare(a.order, b.order) }
 
-// Ask puts t behind all others in line, and reports whether it has its turn at
+// Ask puts t behind all others in line, and reports whether it is served at
 // once. One that is in line already stays where it is.
 func (t *Ticket) Ask() bool {
 	books.Lock()
@@ -109,7 +107,7 @@ func (t *Ticket) Ask() bool {
 	if t.state == idle {
 		t.enter()
 		t.asking = true
-		books.settle()
+		books.serve()
 		t.asking = false
 	}
 	return t.state == given
@@ -126,7 +124,7 @@ func (t *Ticket) enter() {
 	t.link()
 }
 
-// exit is the end of being in line, or of having its turn.
+// exit is the end of being in line, or of being served.
 func (t *Ticket) exit() {
 	t.state = idle
 	for _, c := range t.claims {
@@ -200,7 +198,7 @@ func (t *Ticket) behindIt() []*wait {
 func (t *Ticket) tellOnce() {
 	if t.state == waiting && !t.told {
 		t.told = true
-		books.turns = append(books.turns, t)
+		books.news = append(books.news, t)
 	}
 }
 
@@ -241,19 +239,19 @@ func (t *Ticket) give() {
 			p.limiter.paced.add(&p.paced)
 		}
 	}
-	t.tellTurn()
+	t.tellServed()
 }
 
-// tellTurn has the asker told, if it is t's turn but for the time of its start.
-func (t *Ticket) tellTurn() {
+// tellServed has the asker told, if t is served but for the time of its start.
+func (t *Ticket) tellServed() {
 	if t.behind == 0 && !t.asking {
-		books.turns = append(books.turns, t)
+		books.news = append(books.news, t)
 	}
 }
 
 func (t *Ticket) park() { t.asker.parked = append(t.asker.parked, t) }
 
-// ungive takes t off the lists of those who have a turn.
+// ungive takes t off the lists of those that are served.
 func (t *Ticket) ungive() {
 	t.exit()
 	a := t.asker
@@ -273,7 +271,7 @@ func (t *Ticket) ungive() {
 		if wasFirst && c.first != nil {
 			next := c.first.value.holding.ticket
 			next.behind--
-			next.tellTurn()
+			next.tellServed()
 		}
 	}
 }
@@ -322,7 +320,7 @@ func (t *Ticket) Take(node int32, now int64) (*Holding, int64) {
 	t.ungive()
 	for i := range h.parts {
 		p := &h.parts[i]
-		p.limiter.aside.sub(p.own)
+		p.limiter.reserved.sub(p.own)
 		if p.paces() {
 			p.limiter.next = later(max(p.limiter.next, now), times(p.limiter.interval, p.own.number()))
 		}

@@ -115,7 +115,7 @@ func (g *Group) isNoticeOf(m *node) func(err error) bool {
 	}
 }
 
-// expire is the turn of a member after its deadline.
+// expire steps a member after its deadline.
 func (g *Group) expire(n *node) {
 	t := &Timeout{Last: n.last}
 	switch n.deadline.kind {
@@ -172,14 +172,14 @@ func (g *Group) failClosing(n *node, wait *Wait, failed error, answers bool) {
 
 // putInClosing lets a member wait for its end.
 func (g *Group) putInClosing(n *node, wait *Wait, e ends) {
-	n.deadline, n.byRound, n.turn = deadline{}, 0, false
+	n.deadline, n.byRound, n.due = deadline{}, 0, false
 	n.ends = e
 	n.waitForEnd(wait)
 	g.set(n, Closing, e.failed)
 }
 
 func (n *node) waitForEnd(wait *Wait) {
-	n.ends.wait, n.yield, n.turn = wait, Yield{}, false
+	n.ends.wait, n.yield, n.due = wait, Yield{}, false
 	if wait != nil {
 		n.yield = ending(wait)
 	}
@@ -214,7 +214,7 @@ func (g *Group) endCutOff(n *node, err error) {
 	g.set(n, Cancelled, err)
 }
 
-// endClosing is the turn of a closing member: it can be ended without waiting.
+// endClosing ends a closing member that can be ended without waiting.
 func (g *Group) endClosing(n *node) {
 	if n.ends.answers {
 		y, err := n.task.step()
@@ -396,13 +396,13 @@ func (g *Group) firstPart() *Wait {
 // any more then.
 func (g *Group) nextPart() *Wait {
 	for _, n := range g.active() {
-		n.turn = n.turn || n.isWoken()
+		n.due = n.due || n.isWoken()
 	}
 	for again := true; again; {
 		again = false
 		g.cutOffAll()
 		for _, n := range g.inState(func(s State) bool { return s == Closing }) {
-			if n.turn && n.ends.wait != nil {
+			if n.due && n.ends.wait != nil {
 				n.waitForEnd(n.task.endPart(n.ends.wait))
 			}
 			if n.ends.wait == nil {

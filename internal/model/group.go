@@ -103,7 +103,7 @@ func (g *Group) Started(k int) bool { return g.byKey[k].started }
 
 // step is a round: a step for each running member that is due, then a start for
 // each node that is ready. Who is due by its yield is settled as the round
-// begins; a deadline that passes meanwhile counts if the turn is still to come.
+// begins; a deadline that passes meanwhile counts if the step is still to come.
 func (g *Group) step() (Yield, error) {
 	if g.ended {
 		return Yield{}, ErrEnded
@@ -186,10 +186,10 @@ func (g *Group) answer() (Yield, error) {
 		}
 	}
 	for _, n := range running {
-		if n.byRound != 0 || n.turn {
+		if n.byRound != 0 || n.due {
 			y.Rounds = 1
 		}
-		if !n.turn {
+		if !n.due {
 			earliest(n.yield.At)
 			if n.deadline.kind != none {
 				earliest(n.deadline.at + 1)

@@ -19,7 +19,7 @@ type node struct {
 	task     Task
 	yield    Yield
 	byRound  int  // the round in which it is due; 0 is none
-	turn     bool // it is due
+	due      bool // it is to be stepped in this round
 	told     bool // it had a notice
 	halted   bool // and a final one
 	deadline deadline
@@ -44,7 +44,7 @@ func (n *node) isMember() bool { return n.state == Running || n.state == Ready |
 
 // isWoken reports whether a member is due, in the next round, for its event.
 func (n *node) isWoken() bool {
-	return n.isMember() && !n.turn && n.yield.Ready != nil && n.yield.Ready()
+	return n.isMember() && !n.due && n.yield.Ready != nil && n.yield.Ready()
 }
 
 func (n *node) isDue(round int, now int64) bool {

@@ -8,20 +8,20 @@ func (g *Group) makeRound() {
 	g.round++
 	now := g.opts.Clock.Now
 	for _, n := range g.active() {
-		n.turn = n.turn || n.isDue(g.round, now)
+		n.due = n.due || n.isDue(g.round, now)
 	}
 	for _, n := range g.nodes {
-		if !n.isMember() || !n.turn {
+		if !n.isMember() || !n.due {
 			continue
 		}
-		n.turn, n.yield = false, Yield{}
+		n.due, n.yield = false, Yield{}
 		g.takeTurn(n, now)
 		// The clock is read once a round, but for graces.
 		if slices.ContainsFunc(g.running(), (*node).hasGrace) {
 			now = g.opts.Clock.Now
 			for _, n := range g.running() {
 				if n.deadline.passed(now) {
-					n.turn = true
+					n.due = true
 				}
 			}
 		}
