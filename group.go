@@ -27,9 +27,8 @@ type GroupOptions[K comparable] struct {
 	OnError func(k K, err error) Disposition
 
 	// Grace is how long running tasks may continue after a failure or a thrown error
-	// has stopped the group, and a task after its own Timeout. 0 inherits the Grace
-	// of the nearest runner that has one. Without any, and with [NoGrace], tasks are
-	// closed at once.
+	// has stopped the group, and a task after its own Timeout. 0 inherits that of the
+	// nearest runner. Without any, and with [NoGrace], tasks are closed at once.
 	Grace time.Duration
 
 	// GraceFor is the Grace of a node; zero or less means none. It is called for all
@@ -42,13 +41,11 @@ type GroupOptions[K comparable] struct {
 	Timeout func(k K) time.Duration
 
 	// When decides whether a node starts. It is called once for each node, in key
-	// order and before Limit and Claims, when everything that the node requires has
-	// ended or is ready; required yields that in key order. After a stop it is not
-	// called. A panic is one of the node.
-	//
-	// With When a node is skipped only once all that it requires has ended, and a
-	// node that Completed names counts as done even if something that it requires has
-	// failed.
+	// order and before Limit and Claims, when everything that the node requires
+	// (required, in key order) has ended or is ready, and not after a stop. A panic
+	// is one of the node. With When a node is skipped only once all that it requires
+	// has ended, and a node that Completed names counts as done even if something
+	// that it requires has failed.
 	When func(k K, required iter.Seq2[K, State]) Verdict
 
 	// Limit is the largest number of nodes that may run at the same time, without
@@ -70,10 +67,9 @@ type GroupOptions[K comparable] struct {
 	// one with the longest remaining path starts first.
 	Estimate func(k K) time.Duration
 
-	// KeepOpen allows [DependencyTaskGroup.Add]. A group with nothing to do waits
-	// until it is given nodes, is drained or stopped, or
-	// [DependencyTaskGroup.CloseInput] is called. If it is stopped with its input
-	// open, the notice is its result, even if all nodes have succeeded.
+	// KeepOpen allows [DependencyTaskGroup.Add]. A group with nothing to do then
+	// waits for nodes, CloseInput, Drain or a stop. After a stop the notice is its
+	// result, even if all nodes have succeeded.
 	KeepOpen bool
 
 	// Completed reports whether a node counts as done and never starts, to resume or
@@ -194,10 +190,9 @@ func (g *DependencyTaskGroup[K]) Throw(ctx context.Context, err error) (Yield, e
 	return g.engine.Throw(ctx, err)
 }
 
-// Stop gives a notice to the running nodes, and to those that start later. If it
-// comes from the failure of a node in a group around this one, the group continues to
-// start nodes. If the run is stopped, no node starts any more, and an unfinished
-// group fails with the notice.
+// Stop gives a notice to the running nodes, and to those that start later. After the
+// failure of a node in a group around this one, nodes continue to start. After a stop
+// of the run none does, and an unfinished group fails with the notice.
 func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) {
 	if g == nil {
 		panic("scheduler: DependencyTaskGroup.Stop of nil")
@@ -213,8 +208,7 @@ func (g *DependencyTaskGroup[K]) Drain() { g.in("scheduler: DependencyTaskGroup.
 // Close closes the running members in key order and ends the group. Those whose end
 // takes time, such as Blocking calls, are all asked first and waited for last. Close
 // returns nil or an [*ExceptionGroup] of what nodes had failed with before and calls
-// failed with when they were closed. Errors of the members' own Close are in Errors
-// only.
+// when they were closed. Errors of the members' own Close are in Errors only.
 func (g *DependencyTaskGroup[K]) Close() error {
 	if g == nil {
 		panic("scheduler: DependencyTaskGroup.Close of nil")

@@ -68,8 +68,7 @@ func (e *AddError) Is(target error) bool { return e.is == target }
 // Estimate.
 //
 // It takes time in proportion to the required nodes, and the first Add in proportion
-// to the graph. A node that has ended keeps some 50 bytes, four for each node that it
-// requires, its key, and its error.
+// to the graph. A node that has ended keeps its key, its error, and some 50 bytes.
 func (g *DependencyTaskGroup[K]) Add(k K, required ...K) error {
 	g.must("scheduler: DependencyTaskGroup.Add of nil")
 	e := &g.engine

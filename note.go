@@ -16,9 +16,9 @@ import (
 // what Observers show. ctx is that of a step or a call; outside of a node, and after
 // the call has returned, Note does nothing. It never blocks.
 //
-// Observers are told of a note in a step at once, and of the last note of a call
-// between two steps, unless its node has ended. In the text, control characters
-// become spaces, and it is cut off after 256 bytes.
+// Observers are told of each note in a step, and of the last note of a call between
+// two steps. In the text, control characters become spaces, and it is cut off after
+// 256 bytes.
 func Note(ctx context.Context, text string) {
 	mustHave(ctx, "Note")
 	text = oneLine(text, noteMost)

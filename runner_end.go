@@ -126,9 +126,8 @@ func (r *TaskRunner) offerCancel(at int64, grace time.Duration) {
 
 // Interrupt throws err into the task in place of its next step, and wakes the driver.
 // Any goroutine may call it. If it is called several times before that step, the last
-// error counts. A runner that has ended or is closing its task ignores it. It stops a
-// [DependencyTaskGroup], whose running nodes have the group's grace; a second
-// Interrupt does not extend that.
+// error counts. A runner that has ended or is closing its task ignores it. A second
+// Interrupt does not extend the grace of a group that the first has stopped.
 func (r *TaskRunner) Interrupt(err error) {
 	r.must("Interrupt")
 	if err == nil {

@@ -9,9 +9,9 @@ import (
 // part of a task has a time limit, a grace or a clock of its own. Closing it cancels
 // the runner, and an error thrown into it is thrown into the runner's task.
 //
-// The result is that of [TaskRunner.Err]: unlike with [TaskRunner.AsTask], it is an
-// error if the runner was killed, cancelled or timed out, whatever its task made of
-// that. If the runner was started before, it is [ErrStarted].
+// The result is that of [TaskRunner.Err]: an error if the runner was killed,
+// cancelled or timed out, whatever its task made of that; or [ErrStarted] if it was
+// started before.
 func Subrun(r *TaskRunner) Task {
 	if r == nil {
 		panic("scheduler: Subrun: nil TaskRunner")

@@ -11,7 +11,7 @@ import (
 // for each step.
 //
 // Report runs on a goroutine of its own, and the end of the step waits for it. It may
-// use what any goroutine may, such as [TaskRunner.Kill], and must not wait for the
+// do what any goroutine may, such as [TaskRunner.Kill], and must not wait for the
 // run. If it panics, the process ends.
 type Watchdog struct {
 	After  time.Duration
