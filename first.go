@@ -12,16 +12,15 @@ import (
 // or when all nodes that require a [Ready] one have ended.
 var ErrNotNeeded = errors.New("scheduler: not needed any more")
 
-// First returns a [Task] that runs tasks concurrently and succeeds when the first of
-// them has succeeded and the others have ended. These get a notice with
-// [ErrNotNeeded] and the grace of the nearest node or runner, or are closed if there
-// is none; tasks that have not started never do. What they fail with is not part of
-// the result.
+// First returns a [Task] that runs tasks concurrently until one of them succeeds. The
+// others then get a notice with [ErrNotNeeded] and the grace of the nearest node or
+// runner, or are closed if there is none; those that have not started never do. First
+// succeeds when all have ended, whatever the others failed with.
 //
-// If none succeeds, the result is an [*ExceptionGroup] of the failures, joined with what
-// tasks fail with when they are closed, or [ErrSkip] if all tasks skipped themselves. A
-// timeout, a stop and a close reach all tasks, as in a group with AggregateErrors whose
-// keys are the numbers of the tasks. Without tasks First fails with an [*OptionError].
+// If none succeeds, the result is an [*ExceptionGroup] of the failures, or [ErrSkip]
+// if all tasks skipped themselves. A timeout, a stop and a close reach all tasks, as
+// in a group with AggregateErrors whose keys are the numbers of the tasks. Without
+// tasks First fails with an [*OptionError].
 func First(tasks ...Task) Task {
 	if len(tasks) == 0 {
 		return failing(&OptionError{Option: "First", Reason: "no tasks"})

@@ -15,8 +15,8 @@ import (
 type LateError struct {
 	Err error // what the run ended with
 
-	// Calls are the first five of these calls, in the order in which they ended, and
-	// of those of one moment by Path. More is the number of the others.
+	// Calls are the calls that ended late: the first five, in the order in which they
+	// ended, and of those of one moment by Path. More is the number of the others.
 	Calls []LateCall
 	More  int
 }

@@ -7,8 +7,8 @@ import (
 
 // Watchdog reports a step that does not return, while it still runs. Each step that
 // begins or ends is a sign of life. When none has come for After while a step is
-// under way, Report is called, once until the next one. It costs about a microsecond
-// for each step.
+// under way, Report is called, once for each such silence. It costs about a
+// microsecond for each step.
 //
 // Report runs on a goroutine of its own, and the end of the step waits for it. It may
 // do what any goroutine may, such as [TaskRunner.Kill], and must not wait for the
