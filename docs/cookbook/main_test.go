@@ -48,6 +48,15 @@ func TestRecipes_with_the_clock_of_schedulertest(t *testing.T) {
 	}
 }
 
+// Another program of recipe 9.
+func TestGiveUpNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		recipe{9, giveUpNodes}.show(t.Context(), &out)
+		requireGolden(t, "09_onenode.txt", out.Bytes())
+	})
+}
+
 // The graph of most recipes, for the page of the first.
 func TestSite(t *testing.T) {
 	var out bytes.Buffer

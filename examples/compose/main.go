@@ -43,13 +43,20 @@ func main() {
 		profiles = append(profiles, name)
 		return nil
 	})
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: compose [-f file] [-profile name]... up | down")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
-	err := errors.New("usage: compose [-f file] [-profile name]... up | down")
+	var err error
 	switch lock := flock.New(*file + ".lock"); strings.Join(flag.Args(), " ") {
 	case "up":
 		err = up(*file, profiles, lock)
 	case "down":
 		err = down(lock)
+	default:
+		flag.Usage()
+		os.Exit(2)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

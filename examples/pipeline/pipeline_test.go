@@ -126,6 +126,17 @@ finally:
 `,
 			err: "1 task failed:\n- build: exit status 1",
 		},
+		"a job that was not to run has not failed": {
+			pipeline: `
+jobs:
+  build:  {run: 1 built}
+  notify: {needs: [build], if: failure, run: 1 notified}
+  second: {needs: [notify], if: failure, run: 1 notified}`,
+			story: `
+0s build begins
+1s build built
+`,
+		},
 		"nothing has failed": {
 			pipeline: `
 jobs:
@@ -214,6 +225,24 @@ finally:
   clean:  {run: 2 cleaned}`)
 		require.ErrorIs(t, err, errInterrupt)
 		require.Equal(t, "0s build begins\n1.5s build broken off\n1.5s clean begins\n3.5s clean cleaned\n", story)
+	})
+}
+
+// Of the grace after an interrupt one half is for jobs, such as one whose approval may
+// still come, and the other one for those under finally.
+func TestEngine_grace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		errInterrupt := errors.New("interrupted")
+		time.AfterFunc(1500*time.Millisecond, func() { cancel(errInterrupt) })
+		story, err := play(t, ctx, `
+jobs:
+  deploy: {approve: "never", run: 1 deployed}
+finally:
+  clean:  {run: 4 cleaned}
+  last:   {needs: [clean], run: 4 printed}`)
+		require.ErrorIs(t, err, errInterrupt)
+		require.Equal(t, "6.5s clean begins\n10.5s clean cleaned\n10.5s last begins\n11.5s last broken off\n", story)
 	})
 }
 

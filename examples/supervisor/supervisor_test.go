@@ -144,13 +144,13 @@ func TestSupervisor(t *testing.T) {
 func TestSupervisor_restarts(t *testing.T) {
 	story, err := perform(t, func(p *play) []Service {
 		return []Service{
-			p.service("db", "", life{lasts: 1}, life{lasts: 1}, life{lasts: 1}, life{lasts: 100}, life{lasts: 1}, life{ends: 1}),
+			p.service("db", "", life{lasts: 1}, life{lasts: 1}, life{lasts: 1}, life{lasts: 59}, life{lasts: 1}, life{ends: 1}),
 			p.service("web", "db", life{ends: 1}),
 		}
 	}, 200)
 	require.NoError(t, err)
 	require.Equal(t, "1s db up, 2s db dies, 2s web up, 4s db up, 5s db dies, 8s db up, 9s db dies, 14s db up, "+
-		"114s db dies, 116s db up, 117s db dies, 120s db up, 201.001s web down, 202.001s db down", story)
+		"73s db dies, 75s db up, 76s db dies, 79s db up, 201.001s web down, 202.001s db down", story)
 }
 
 // A service that ends without being told to has died as well.
@@ -227,6 +227,33 @@ func TestSupervisor_killed(t *testing.T) {
 	}, -3)
 	require.EqualError(t, err, "scheduler: cancelled")
 	require.Equal(t, "1s db up, 2s web up, 3s new up, 3s web dies, 3.001s db cut off, 3.001s new cut off", story)
+}
+
+// One that fails as it ends has failed, and the others end all the same.
+func TestSupervisor_fails_in_the_end(t *testing.T) {
+	story, err := perform(t, func(p *play) []Service {
+		web := p.service("web", "db")
+		web.Serve = func(ctx context.Context) error {
+			scheduler.Ready(ctx)
+			<-scheduler.Stopping(ctx)
+			return errBroken
+		}
+		return []Service{p.service("db", "", life{ends: 1}), web}
+	}, 5)
+	require.EqualError(t, err, "stopped\nweb: broken")
+	require.Equal(t, "1s db up, 6.001s db down", story)
+}
+
+// One that returns nil once its context has ended has not died.
+func TestSupervisor_killed_without_error(t *testing.T) {
+	_, err := perform(t, func(p *play) []Service {
+		return []Service{{Name: "db", Serve: func(ctx context.Context) error {
+			scheduler.Ready(ctx)
+			<-ctx.Done()
+			return nil
+		}}}
+	}, -1)
+	require.EqualError(t, err, "scheduler: cancelled")
 }
 
 // Stopped before it runs, nothing starts.
