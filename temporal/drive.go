@@ -101,8 +101,9 @@ type drainer interface{ Drain() }
 // Temporal replays the walk.
 //
 // The task must be deterministic, like all workflow code. It reads time from
-// [scheduler.Now]. [scheduler.Blocking], Fetch, Poll and [scheduler.Call] use
-// goroutines and must not be used here; they are for activities.
+// [scheduler.Now]. [scheduler.Blocking], Fetch, Poll and [scheduler.Call] make calls on
+// goroutines, which a replay could not repeat: the run panics and names the call. They
+// are for activities.
 //
 // If the workflow is asked to cancel, the task is stopped as by
 // [scheduler.TaskRunner.Stop]: it is asked to end, has [Options.Grace], and is then
@@ -221,6 +222,14 @@ func (d *driver) Now() time.Time { return workflow.Now(d.wf) }
 func (d *driver) Wait(time.Time, <-chan struct{}) {
 	panic("temporal: a blocking run inside a workflow: use Drive")
 }
+
+// Call makes the driver a scheduler.Caller, so that no call is made on a goroutine.
+func (d *driver) Call(c *scheduler.PendingCall) {
+	panic(fmt.Sprintf("temporal: the call %s of node %q inside a workflow: make it an Activity", c, c.Path()))
+}
+
+// Await is for calls that Call has made.
+func (d *driver) Await(*scheduler.PendingCall) {}
 
 // run is the loop.
 func (d *driver) run(ctx workflow.Context, r *scheduler.TaskRunner, task scheduler.Task) error {

@@ -28,6 +28,10 @@ func TestOrder_of_combinators(t *testing.T) {
 		{"all", []string{"retried", "claiming"}},
 		{"nested", []string{"first"}},
 		{"stopped", []string{"first"}},
+		{"third claiming", nil},
+		{"opens", []string{"stopped"}},
+		{"unwanted", []string{"all"}},
+		{"after unwanted", []string{"unwanted"}},
 	}
 	run := func(pause pause, trace *[]string) scheduler.Task {
 		only := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1})
@@ -49,7 +53,7 @@ func TestOrder_of_combinators(t *testing.T) {
 				})
 			case "limited":
 				return scheduler.WithTimeout(11*time.Second, pause("too long", time.Hour))
-			case "claiming", "also claiming":
+			case "claiming", "also claiming", "third claiming":
 				return scheduler.Claiming([]scheduler.Claim{{Limiter: only, Weight: 1}},
 					scheduler.Sequence(pause(k, 13*time.Second), did(k+" holds it")))
 			case "finally":
@@ -64,6 +68,12 @@ func TestOrder_of_combinators(t *testing.T) {
 				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
 					g.StopNode("nested", errors.New("enough"))
 					return co.Yield(scheduler.After(time.Second))
+				})
+			case "opens": // while one of the three holds the only place
+				return scheduler.Func(func(context.Context) error {
+					only.SetCapacity(2)
+					g.SkipNode("unwanted", nil)
+					return nil
 				})
 			}
 			return pause(k, time.Second)
@@ -86,6 +96,7 @@ func TestOrder_of_combinators(t *testing.T) {
 	require.Error(t, want)
 	require.NotEmpty(t, temporal.FailedNodes(env.GetWorkflowError()))
 	require.Contains(t, there, "limited timed out")
+	require.Contains(t, there, "after unwanted skipped")
 }
 
 // endsAtNotice takes a while as a Timer does, which a notice ends.
@@ -96,6 +107,52 @@ func endsAtNotice(_ string, d time.Duration) scheduler.Task {
 		}
 		return co.StopCause()
 	})
+}
+
+// Calls, which take goroutines, are refused in a workflow, and not left without an answer.
+func TestDrive_refuses_calls(t *testing.T) {
+	call := func(context.Context) error { return nil }
+	value := func(context.Context) (int, error) { return 1, nil }
+	ask := func(context.Context) (bool, error) { return true, nil }
+	askValue := func(context.Context) (int, bool, error) { return 1, true, nil }
+	never := scheduler.BackOffFunc(func(int, error) scheduler.Yield { return scheduler.Done })
+	in := func(fn func(co *scheduler.Coroutine) error) scheduler.Task { return scheduler.Wrap(fn) }
+	for what, task := range map[string]func() scheduler.Task{
+		"Blocking": func() scheduler.Task { return scheduler.Blocking(call) },
+		"Fetch":    func() scheduler.Task { return scheduler.Fetch(value, func(_ int, err error) error { return err }) },
+		"Poll":     func() scheduler.Task { return scheduler.Poll(time.Second, ask) },
+		"Call": func() scheduler.Task {
+			return in(func(co *scheduler.Coroutine) error { _, err := scheduler.Call(co, value); return err })
+		},
+		"RetryCall": func() scheduler.Task {
+			return in(func(co *scheduler.Coroutine) error { _, err := scheduler.RetryCall(co, never, value); return err })
+		},
+		"PollCall": func() scheduler.Task {
+			return in(func(co *scheduler.Coroutine) error {
+				_, err := scheduler.PollCall(co, time.Second, askValue)
+				return err
+			})
+		},
+		"Shield": func() scheduler.Task { return scheduler.Shield(scheduler.Blocking(call)) },
+		"Subrun": func() scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(scheduler.Blocking(call), nil)) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			for recovers, where := range map[bool]string{false: "a", true: "outer/a"} {
+				env := newEnv(t)
+				env.ExecuteWorkflow(func(ctx workflow.Context) error {
+					var g scheduler.Task = newGroup(t, edges{{"a", nil}}, func(string) scheduler.Task { return task() },
+						&scheduler.GroupOptions[string]{RecoverPanics: recovers})
+					if recovers {
+						inner := g
+						g = newGroup(t, edges{{"outer", nil}}, func(string) scheduler.Task { return inner }, nil)
+					}
+					return temporal.Drive(ctx, g, temporal.Options{})
+				})
+				require.ErrorContains(t, env.GetWorkflowError(), "temporal: the call ")
+				require.ErrorContains(t, env.GetWorkflowError(), `of node "`+where+`" inside a workflow: make it an Activity`)
+			}
+		})
+	}
 }
 
 // What needs a goroutine beside the run is refused in a workflow.
