@@ -57,9 +57,7 @@ func newAbandonment(c *call, s *scope) *abandonment {
 		return nil
 	}
 	a := &abandonment{call: c, after: s.abandon, returned: new(atomic.Bool)}
-	if s.group != nil && s.group.current != noNode {
-		a.group, a.node = s.group, s.group.current
-	}
+	a.group, a.node = s.node()
 	return a
 }
 
@@ -138,6 +136,13 @@ func (a *abandonment) lost() error {
 		}
 	}
 	return a.err
+}
+
+// tell tells the Observers of the node that the call was left behind.
+func (a *abandonment) tell(lost error) {
+	if a.group != nil {
+		a.group.tellInside(NodeAbandoned, a.node, lost)
+	}
 }
 
 // leaving collects the calls that a run leaves behind at the same time, so that one look

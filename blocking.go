@@ -151,22 +151,17 @@ func (c *call) begin(ctx context.Context) {
 	c.step = ctx
 	s := scopeOf(ctx)
 	c.ends = s != nil && s.endCalls
+	g, p := s.node()
+	if c.node = p; g != nil {
+		c.tellsNotes = g.watchers.want(NodeNoted)
+	}
 	at, limits, noticed := limitsOf(ctx, c.ends)
 	if c.limit = at; limits != nil {
 		e := c.told()
-		e.limits, e.inGroup = limits, noticed
-		if s.group != nil {
-			e.ofNode = s.group.deadlines.seenOf(s.group.current) == limits
-		}
+		e.limits, e.inGroup, e.ofNode = limits, noticed, g != nil && g.deadlines.seenOf(p) == limits
 	}
-	c.node = noNode
-	if s != nil {
-		if s.group != nil {
-			c.node, c.tellsNotes = s.group.current, s.group.watchers.want(NodeNoted)
-		}
-		if held := heldAround(s); held != nil {
-			c.told().held = held
-		}
+	if held := heldAround(s); held != nil {
+		c.told().held = held
 	}
 	if a := newAbandonment(c, s); a != nil {
 		c.told().abandonment = a
@@ -281,9 +276,7 @@ func (c *call) finish(reason error) error {
 	}
 	if a := c.abandonment(); a != nil {
 		if lost := a.lost(); lost != nil {
-			if a.group != nil {
-				a.group.tellInside(NodeAbandoned, a.node, lost)
-			}
+			a.tell(lost)
 			return c.made(reason, c.body.lose(join(reason, lost)))
 		}
 	}

@@ -57,7 +57,7 @@ func (p *PendingCall) End() {
 
 // Path returns the path of the call's node.
 func (p *PendingCall) Path() string {
-	if p.group == nil || p.node == noNode {
+	if p.group == nil {
 		return ""
 	}
 	return p.group.pathOf(p.node)
@@ -88,10 +88,8 @@ func callerOf(s *scope) Caller {
 
 // beginBy has the function called by a Caller.
 func (c *call) beginBy(caller Caller, s *scope) {
-	p := &PendingCall{call: c, group: s.group, node: noNode}
-	if p.group != nil {
-		p.node = p.group.current
-	}
+	p := &PendingCall{call: c}
+	p.group, p.node = s.node()
 	c.told().pending = &clockCall{caller, p}
 	caller.Call(p)
 }

@@ -150,6 +150,9 @@ func (c *claiming) leave() {
 	}
 }
 
+// isWaiting reports whether it waits for its claims.
+func (c *claiming) isWaiting() bool { return c.phase == claimingWaits }
+
 // Throw ends the waiting, or throws into the task.
 func (c *claiming) Throw(ctx context.Context, err error) (Yield, error) {
 	if c.phase != claimingHolds {

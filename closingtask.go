@@ -84,3 +84,12 @@ func (c *closingTask) endReminders() {
 }
 
 func (c *closingTask) String() string { return TaskDescription(c.task) }
+
+// taskOf returns the task of a member that has a slot, also of one that is closing.
+func (g *engine) taskOf(p int32) Task {
+	task := g.parking.task(g.nodes.slot(p))
+	if c, ok := task.(*closingTask); ok {
+		return c.task
+	}
+	return task
+}

@@ -93,7 +93,7 @@ func (d *deadlines) mayHavePassed(slot int32, now int64) bool {
 		return false
 	}
 	has := &d.bySlot[slot]
-	return has.kind != noDeadline && (has.kind != throwTimeout || now > has.at)
+	return has.isSet() && (!has.isLimit() || now > has.at)
 }
 
 // clear ends the deadline of the member in a slot, if it has one.
@@ -134,7 +134,7 @@ func (d *deadlines) passed(now int64) []wheel.Entry {
 // check reports whether an entry of the wheel still stands for a deadline.
 func (d *deadlines) check(e wheel.Entry) bool {
 	has := &d.bySlot[e.Item]
-	return has.kind != noDeadline && later(has.at, 1) == e.Key
+	return has.isSet() && has.timer() == e.Key
 }
 
 // next returns the instant from which on the earliest deadline has passed, or

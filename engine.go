@@ -7,17 +7,17 @@ import (
 	"github.com/steptask/scheduler/internal/digraph"
 )
 
-// engine is a group without its keys: it knows nodes by position, so it is
-// compiled once for all types of keys. docs/architecture.md has the whole
-// picture.
+// engine is a group without its keys: it knows nodes by position, so it is compiled once
+// for all types of keys. docs/architecture.md has the whole picture.
 //
-// A node is pending until the nodes that it requires are done (nodes counts
-// them), ready until it is its turn (starter), perhaps until it has what it claims
-// (claimQueue), and is then started by the start pass (startpass.go). If its first
-// step does not end it, it has a slot (parking), and each running pass steps it if
-// it is due, or sees that its time has passed (deadlines). What its step returns
-// is applied: it ends, or is parked. A failure is kept (failures) and may stop the
-// group (ending).
+// This file has the way of a node. It is pending until all that it requires is done (free
+// counts that, in nodes). Then makeReady puts it into starter. The start pass
+// (startpass.go) takes it from there when it is its turn, perhaps once it has what it
+// claims (claimQueue), and start gives it its first step. If that does not end it, it has
+// a slot (parking), and the running pass (round.go) steps it in each round in which it is
+// due, or sees that its time has passed (deadlines). apply does what a step asks for: the
+// node is parked, has succeeded, or has failed. A failure is kept (failures) and may stop
+// the group (ending): see stopping.go.
 //
 // The life of an engine:
 //
@@ -85,8 +85,6 @@ type engine struct {
 
 	isNumbered bool // keys are only numbers, those of All, and nobody can ask for its Errors
 }
-
-var errZeroGroup = &OptionError{Option: "DependencyTaskGroup", Reason: "zero value; use NewDependencyTaskGroup"}
 
 type phase uint8
 
@@ -169,150 +167,179 @@ func (g *engine) Step(ctx context.Context) (y Yield, err error) {
 	return y, err
 }
 
-// Throw is [DependencyTaskGroup.Throw].
-func (g *engine) Throw(ctx context.Context, thrown error) (y Yield, err error) {
-	switch {
-	case ctx == nil:
-		panic("scheduler: DependencyTaskGroup.Throw into " + g.String() + ": nil Context")
-	case thrown == nil:
-		panic("scheduler: DependencyTaskGroup.Throw into " + g.String() + ": nil error")
+// makeRound makes a round, or as much of it as the budget allows.
+func (g *engine) makeRound(ctx context.Context) {
+	g.inRound = true
+	g.obey(ctx)
+	if g.pass == newRound {
+		g.beginRound()
+		g.pass, g.at = runningPass, 0
 	}
-	if !g.hasBegun() {
-		g.phase = phaseEnded
-		return Yield{}, thrown
+	if g.pass == runningPass && g.stepDue(ctx) {
+		g.pass = startPass
+		g.obey(ctx)
 	}
-	g.exclusively("Throw", func() {
-		ctx := g.enter(ctx)
-		g.readClock()
-		t, ok := g.ending.throw(thrown)
-		g.failures.add(failure{err: thrown, node: noNode, thrown: true, kept: ok})
-		g.tellStopping(thrown)
-		switch {
-		case !ok:
-			g.stop(ctx, thrown, noNode)
-		case t.grace > 0:
-			g.cancelPending()
-			g.notifyAll(ctx, &StopError{Cause: thrown, final: true}) // groups inside start no more either
-		default:
-			_ = g.ending.notify(asNotice(t, false)) // calls look for why they are closed
-			g.beginCloseAll()
-			g.cancelPending()
-		}
-		y, err = g.stepResult(ctx)
-	})
-	return y, err
+	if g.pass == startPass && g.startReady(ctx) {
+		g.pass = newRound
+	}
+	g.inRound = false
+	g.obey(ctx)
 }
 
-// Stop is [DependencyTaskGroup.Stop].
-func (g *engine) Stop(ctx context.Context, cause error) {
-	if ctx == nil {
-		panic("scheduler: DependencyTaskGroup.Stop of " + g.String() + ": nil Context")
+// beginRound finds the members that have become due.
+func (g *engine) beginRound() {
+	g.round++
+	g.services.forgetEnded()
+	if g.parking.takeCall() {
+		g.takeReadyCalls()
 	}
-	if !g.hasBegun() {
+	g.parking.beginRound(g.round)
+	if g.parking.hasTimes() || g.deadlines.some() || g.watchers.areEager() {
+		g.now = instantOf(g.clock)
+		g.parking.takeTimes(g.now)
+		g.findExpired()
+		g.tellRound()
+		if g.watchers.want(NodeNoted) {
+			g.tellNotes()
+		}
+	}
+}
+
+// start makes a node's task and gives it its first step. Many tasks end in
+// that: they get no slot.
+func (g *engine) start(ctx context.Context, p int32) {
+	g.nodes.start(p, g.round) // before anybody is told, who may ask for more
+	if g.watchers.want(NodeChanged) {
+		g.tellChange(p, StatePending, StateRunning, nil, nil)
+	}
+	limit := g.limitOf(p)
+	if limit.span < 0 {
+		g.holdings.release()
+		g.handle(ctx, p, nil, &Timeout{Task: g.nameOf(p), Limit: limit.span, at: limit.at})
 		return
 	}
-	g.exclusively("Stop", func() {
-		ctx := g.enter(ctx)
-		g.readClock()
-		n := asNotice(cause, false)
-		if !n.final {
-			g.tell(GroupNoticed, noNode, n)
-		}
-		g.haltBy(n)
-		g.notifyAll(ctx, n)
-		g.retire(ctx)
-		g.parking.call() // it may have nothing left to do
+	g.startLimit = never
+	if limit.span != 0 {
+		g.startLimit = limit.at
+	}
+	var values context.Context
+	if g.opts.Context != nil {
+		g.current = p
+		values = g.opts.Context(ctx, p)
+		ctx = &memberScope{Context: ctx, values: values}
+	}
+	var task Task
+	from := g.stepBegins()
+	y, err := g.call(p, func() (y Yield, err error) {
+		task, y, err = g.makeAndStep(ctx, p)
+		return y, err
 	})
+	if from != never {
+		g.tellStep(p, task, from, answer{y, err, values})
+	}
+	g.applyFirst(ctx, p, task, y, err, limit, values)
 }
 
-// Drain is [DependencyTaskGroup.Drain].
-func (g *engine) Drain() {
-	switch g.phase {
-	case phaseFresh:
-		g.phase = phaseFreshDrained
-	case phaseRunning:
-		g.phase = phaseDraining
-		g.services.end()
-		g.claims.leave()
-		g.tellDraining()
-		g.parking.call() // it may have nothing left to do
+// makeAndStep makes a node's task and steps it.
+func (g *engine) makeAndStep(ctx context.Context, p int32) (Task, Yield, error) {
+	task := g.task(p)
+	if task == nil {
+		return nil, Yield{}, ErrNilTask
+	}
+	y, err := task.Step(ctx)
+	return task, y, err
+}
+
+// applyFirst does what the answer of a first step asks for.
+func (g *engine) applyFirst(
+	ctx context.Context, p int32, task Task, y Yield, err error, limit deadline, values context.Context,
+) {
+	switch {
+	case y.code == yieldDone && err == nil:
+		g.holdings.release()
+		g.succeed(p, task)
+	case err != nil:
+		g.holdings.release()
+		g.handle(ctx, p, task, err)
 	default:
-	}
-}
-
-// hasBegun reports whether there was a step, and is more to come.
-func (g *engine) hasBegun() bool { return g.phase >= phaseRunning && g.phase < phaseEnded }
-
-// stepResult is what a step returns: the group's result once nothing is left to
-// be done.
-func (g *engine) stepResult(ctx context.Context) (Yield, error) {
-	g.retire(ctx)
-	g.tellLateDrain()
-	g.dropWakes()
-	g.checkDeadlock()
-	if !g.isOver() {
-		y := g.nextStep()
-		g.keepDue(y)
-		return y, nil
-	}
-	err := g.ending.result(&g.failures, g.opts.AggregateErrors || g.opts.OnError != nil,
-		g.nodes.count(StateCancelled) > 0 || g.wasCutOpen(), g.nodes.count(StatePending) > 0)
-	if g.isNumbered {
-		if !g.opts.AggregateErrors {
-			err = join(err, g.failures.later())
+		g.occupy(p, task, limit, values)
+		g.apply(ctx, p, y, nil)
+		g.startedReady(p)
+		if n := g.ending.given(); n != nil && g.nodes.slot(p) != noSlot && !g.services.hidesNotices(p) {
+			g.notify(ctx, p, n)
 		}
-		err = join(err, g.failures.ofClose())
 	}
-	g.end(err)
-	if err != nil {
-		return Yield{}, err
-	}
-	return Done, nil
 }
 
-// isOver reports whether nothing is left to be done.
-func (g *engine) isOver() bool {
-	return g.nodes.members() == 0 && (g.nodes.count(StatePending) == 0 || g.phase == phaseDraining) && !g.waitsForNodes()
+// apply does what the answer of a member that has a slot asks for.
+func (g *engine) apply(ctx context.Context, p int32, y Yield, err error) {
+	switch {
+	case err != nil && g.parking.has(g.nodes.slot(p), isClosing):
+		g.answerClosing(ctx, p, err)
+	case err != nil:
+		g.fail(ctx, p, err)
+	case y.code == yieldNext: // and nothing besides that might come earlier
+		g.parking.next(p)
+	case y.code&yieldDone != 0 && g.parking.has(g.nodes.slot(p), isClosing):
+		g.endClosing(ctx, p)
+	case y.code&yieldDone != 0:
+		task := g.taskOf(p)
+		g.vacate(p)
+		g.succeed(p, task)
+	case y.code == 0:
+		g.failAndClose(ctx, p, ErrNoYield)
+	default:
+		g.parking.park(g.nodes.slot(p), y, g.round, g.clock)
+	}
 }
 
-// nextStep says when the next step is worth making.
-func (g *engine) nextStep() Yield {
-	y := g.parking.waiting()
-	if g.conditions.areDue() && g.phase == phaseRunning {
-		y.code |= yieldNext // a panic has come between
-	}
-	if g.waitsForClaims() {
-		y.code |= yieldClaims | yieldServes
-	}
-	if at := min(g.parking.nextTime(), g.deadlines.next(), g.claims.nextTime()); at != never {
-		y.at = at
-		y.code |= yieldAt
-	}
-	if g.phase == phaseStopping && g.nodes.count(StateRunning)+g.nodes.count(StateReady) == 0 {
-		y.code |= yieldEnding
-	}
-	if g.pass != newRound { // cut short by the budget
-		y.at = past
-		y.code |= yieldAt
-	}
-	return y
+// succeed ends a node whose task is complete, and frees what waits for it.
+func (g *engine) succeed(p int32, task Task) {
+	g.set(p, StateSucceeded, task, nil)
+	g.notes.forget(p)
+	g.free(p)
 }
 
-// end forgets all that a run needs. What can be asked afterwards stays. The
-// Observers are told the result.
-func (g *engine) end(result error) {
-	g.endNodes()
-	g.phase = phaseEnded
-	g.tellEnd(result)
-	g.task, g.direct, g.opts.Context = nil, nil, nil
-	g.parking.end()
-	g.deadlines.end()
-	g.contexts = contexts{}
-	g.claims.leave()
-	g.holdings.end()
-	g.scope = scopeCache{}
-	if g.pool != nil {
-		g.pool.close()
+// free counts a node as done for those that require it. One of them that is done
+// already, since GroupOptions.Completed named it, may free others in turn.
+//
+// With When that is so for each node that has ended, whichever way. One that was
+// ready before has done it then, but for what was added since.
+func (g *engine) free(p int32) {
+	if g.services.has(p) {
+		g.freeAgain(p)
+		return
+	}
+	g.release(p)
+	g.askWhen()
+}
+
+// release is free, but for asking When of those that it makes askable.
+func (g *engine) release(p int32) {
+	g.freeRow(g.graph.frees(p))
+	g.freeRow(g.graph.takeWaiting(p))
+}
+
+func (g *engine) freeRow(row []int32) {
+	for _, q := range row {
+		if g.nodes.requirementDone(q) {
+			g.makeReady(q)
+		}
+	}
+}
+
+// makeReady does what is to be done once all that a node requires is done.
+func (g *engine) makeReady(p int32) {
+	switch g.nodes.state(p) {
+	case StatePending:
+		if g.conditions.areUsed() {
+			g.conditions.add(p)
+		} else {
+			g.starter.add(p)
+		}
+	case StateSucceeded:
+		g.release(p)
+	default: // skipped or cancelled meanwhile
 	}
 }
 
@@ -333,11 +360,20 @@ func (g *engine) set(p int32, to State, task Task, err error) {
 	}
 }
 
-// taskOf returns the task of a member that has a slot, also of one that is closing.
-func (g *engine) taskOf(p int32) Task {
-	task := g.parking.task(g.nodes.slot(p))
-	if c, ok := task.(*closingTask); ok {
-		return c.task
+// end forgets all that a run needs. What can be asked afterwards stays. The
+// Observers are told the result.
+func (g *engine) end(result error) {
+	g.endNodes()
+	g.phase = phaseEnded
+	g.tellEnd(result)
+	g.task, g.direct, g.opts.Context = nil, nil, nil
+	g.parking.end()
+	g.deadlines.end()
+	g.contexts = contexts{}
+	g.claims.leave()
+	g.holdings.end()
+	g.scope = scopeCache{}
+	if g.pool != nil {
+		g.pool.close()
 	}
-	return task
 }

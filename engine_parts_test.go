@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/steptask/scheduler/internal/claims"
 	"github.com/steptask/scheduler/internal/digraph"
 	"github.com/stretchr/testify/require"
 )
@@ -395,6 +396,122 @@ func TestEnding_asksGraces(t *testing.T) {
 	differ.beginStep()
 	require.False(t, fixed.asksGraces(false))
 	require.True(t, differ.asksGraces(true))
+}
+
+// The graph of the beginning and the added nodes are one graph, but for the way from a node
+// to added ones, which is there only while they wait.
+func TestGroupGraph_against_maps(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 12))
+	for range 100 {
+		begun := int32(1 + random.IntN(6))
+		needs := map[int32][]int32{}
+		some := func(below int32) (chosen []int32) {
+			for q := range below {
+				if random.IntN(3) == 0 {
+					chosen = append(chosen, q)
+				}
+			}
+			return chosen
+		}
+		count := 0
+		for p := range begun {
+			needs[p] = some(p)
+			count += len(needs[p])
+		}
+		edges := func(yield func(int32, int32) bool) {
+			for p := range begun {
+				for _, q := range needs[p] {
+					if !yield(q, p) {
+						return
+					}
+				}
+			}
+		}
+		g := groupGraph{begun: digraph.New(int(begun), count, edges)}
+		require.Nil(t, g.waiting(0))
+		require.Nil(t, g.takeWaiting(0))
+		require.False(t, g.waits(0, begun-1))
+		n := begun + int32(random.IntN(4))
+		waiting := map[int32][]int32{}
+		for p := begun; p < n; p++ {
+			if !g.hasGrown() {
+				g.grow()
+			}
+			needs[p] = some(p)
+			g.add(needs[p])
+			for _, q := range needs[p] {
+				if random.IntN(2) == 0 {
+					g.wait(q, p)
+					waiting[q] = append(waiting[q], p)
+				}
+			}
+		}
+		require.Equal(t, n > begun, g.hasGrown())
+		for p := range n {
+			var frees []int32
+			for q := range begun {
+				if slices.Contains(needs[q], p) {
+					frees = append(frees, q)
+				}
+				require.False(t, g.waits(p, q), "it was there at the beginning")
+			}
+			require.True(t, slices.Equal(needs[p], g.required(p)))
+			require.True(t, slices.Equal(frees, g.frees(p)))
+			require.Equal(t, p >= begun, g.wasAdded(p))
+			for q := begun; q < n; q++ {
+				require.Equal(t, slices.Contains(waiting[p], q), g.waits(p, q))
+			}
+			require.Equal(t, waiting[p], g.waiting(p))
+			require.Equal(t, waiting[p], g.takeWaiting(p))
+			require.Nil(t, g.waiting(p))
+		}
+	}
+}
+
+// What a node holds is that of its slot once it has one, and is given back once.
+func TestHoldings_against_a_map(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 13))
+	l := NewLimiter(LimiterOptions{Capacity: 100})
+	asker := claims.NewAsker(new(claims.Run), func(*claims.Ticket) {})
+	const slots = 6
+	var h holdings
+	held, starting := map[int32]*claims.Holding{}, (*claims.Holding)(nil)
+	for range 2000 {
+		switch slot := random.Int32N(slots); random.IntN(4) {
+		case 0:
+			if starting == nil {
+				ticket := newTicket(asker, nil, nil, []Claim{{Limiter: l, Weight: 1}})
+				require.True(t, ticket.Ask())
+				starting, _ = ticket.Take(0, never)
+				require.NotNil(t, starting)
+				h.start(starting)
+			}
+		case 1:
+			h.release()
+			starting = nil
+		case 2:
+			if held[slot] == nil {
+				h.occupy(slot, slots)
+				if starting != nil {
+					held[slot], starting = starting, nil
+				}
+			}
+		case 3:
+			h.vacate(slot)
+			delete(held, slot)
+		}
+		require.Equal(t, starting, h.of(noSlot))
+		inUse := len(held)
+		if starting != nil {
+			inUse++
+		}
+		require.Equal(t, inUse, l.InUse())
+		for slot := range int32(slots) {
+			require.Same(t, held[slot], h.of(slot))
+		}
+	}
 }
 
 // growth keeps who waits for whom, in order, until that is taken.

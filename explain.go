@@ -37,7 +37,7 @@ type Explanation[K comparable] struct {
 func (g *DependencyTaskGroup[K]) Explain() iter.Seq[Explanation[K]] {
 	g.must("scheduler: DependencyTaskGroup.Explain of nil")
 	return func(yield func(Explanation[K]) bool) {
-		for e := range g.engine.explainAll(math.MaxInt) {
+		for e := range newExplainer(&g.engine, math.MaxInt).all() {
 			if !yield(withKeys[K](&e)) {
 				return
 			}
@@ -53,7 +53,7 @@ func (g *DependencyTaskGroup[K]) ExplainNode(k K) Explanation[K] {
 	if !ok {
 		return Explanation[K]{Key: k}
 	}
-	e := g.engine.explain(p, newWaits(&g.engine.claims), math.MaxInt)
+	e := newExplainer(&g.engine, math.MaxInt).node(p)
 	return withKeys[K](&e)
 }
 
@@ -72,51 +72,70 @@ func withKeys[K comparable](e *explanation) Explanation[K] {
 	return typed
 }
 
-// explainAll explains all nodes in key order, as explain does.
-func (g *engine) explainAll(most int) iter.Seq[explanation] {
+// explainer explains the nodes of a group, at one moment.
+type explainer struct {
+	group   *engine
+	waiting *waits
+	most    int // how many keys that a node requires it names; it counts the others
+}
+
+// fewKeys is how many keys a line names: one for a node that requires thousands costs no
+// more.
+const fewKeys = 5
+
+func newExplainer(g *engine, most int) *explainer { return &explainer{g, newWaits(&g.claims), most} }
+
+// all explains all nodes in key order.
+func (x *explainer) all() iter.Seq[explanation] {
 	return func(yield func(explanation) bool) {
-		waiting := newWaits(&g.claims)
-		for p := range int32(g.nodes.len()) {
-			if !yield(g.explain(p, waiting, most)) {
+		for p := range int32(x.group.nodes.len()) {
+			if !yield(x.node(p)) {
 				return
 			}
 		}
 	}
 }
 
-// fewKeys is how many keys a line names.
-const fewKeys = 5
-
-// explain explains a node. Of the keys that it requires it has so many, and counts the
-// others: one for a line costs no more for a node that requires thousands.
-func (g *engine) explain(p int32, waiting *waits, most int) explanation {
+// node explains a node.
+func (x *explainer) node(p int32) explanation {
+	g := x.group
 	e := explanation{
 		Key: g.key(p), State: g.nodes.state(p), Since: g.nodes.sinceRound(p), Stopped: g.nodes.has(p, wasStopped),
 		Notes: g.notesOf(p),
 	}
 	switch e.State {
 	case StatePending:
-		for q := range g.waitsFor(p) {
-			if len(e.Requires) == most {
-				e.more++
-				continue
-			}
-			e.Requires = append(e.Requires, g.key(q))
-		}
-		if t := g.claims.ticketOf(p); t != nil && len(e.Requires) == 0 {
-			e.Claims = waiting.of(t, g.pathOf(p))
-		}
-		e.Limited = len(e.Requires) == 0 && e.Claims == nil && g.isFull()
+		x.pending(p, &e)
 	case StateRunning, StateReady, StateClosing:
-		g.explainMember(p, waiting, &e)
+		x.member(p, &e)
 	default:
 		e.Err = g.errOf(p)
 	}
 	return e
 }
 
-// explainMember says what a running member waits for.
-func (g *engine) explainMember(p int32, waiting *waits, e *explanation) {
+// pending says what a pending node waits for.
+func (x *explainer) pending(p int32, e *explanation) {
+	g := x.group
+	for q := range g.waitsFor(p) {
+		if len(e.Requires) == x.most {
+			e.more++
+			continue
+		}
+		e.Requires = append(e.Requires, g.key(q))
+	}
+	if len(e.Requires) > 0 {
+		return
+	}
+	if t := g.claims.ticketOf(p); t != nil {
+		e.Claims = x.waiting.of(t, g.pathOf(p))
+	}
+	e.Limited = e.Claims == nil && g.isFull()
+}
+
+// member says what a running member waits for.
+func (x *explainer) member(p int32, e *explanation) {
+	g := x.group
 	slot := g.nodes.slot(p)
 	if slot == noSlot { // in its first step
 		e.Until = Next
@@ -125,7 +144,7 @@ func (g *engine) explainMember(p int32, waiting *waits, e *explanation) {
 	if group, ok := lookFor[enclosed](g.taskOf(p)); ok {
 		e.Inside = group.inside().shell.(fmt.Stringer)
 	}
-	if d := g.deadlines.of(slot); d.kind != noDeadline {
+	if d := g.deadlines.of(slot); d.isSet() {
 		e.Deadline = time.Unix(0, d.at)
 	}
 	if e.Until = g.parking.until(slot, g.round); e.Until.code&yieldEvent == 0 {
@@ -135,8 +154,8 @@ func (g *engine) explainMember(p int32, waiting *waits, e *explanation) {
 	case *call:
 		e.Call = TaskDescription(t)
 	case *claiming:
-		if t.phase == claimingWaits {
-			e.Claims = waiting.of(t.ticket, g.pathOf(p))
+		if t.isWaiting() {
+			e.Claims = x.waiting.of(t.ticket, g.pathOf(p))
 		}
 	}
 }
@@ -243,7 +262,7 @@ func (g *engine) writeTo(w io.Writer) (int64, error) {
 		b.WriteString(", open for more nodes")
 	}
 	b.WriteString("\n")
-	for e := range g.explainAll(fewKeys) {
+	for e := range newExplainer(g, fewKeys).all() {
 		if e.State != StateSucceeded {
 			fmt.Fprintf(&b, "  %s\n", lineOf(&e))
 		}

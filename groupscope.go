@@ -54,8 +54,7 @@ func (g *engine) begin(ctx context.Context, s *scope) {
 		g.parking.begin(&s.pool.wakes)
 	} else {
 		g.pool = new(pool)
-		g.pool.open()
-		g.pool.wakes.owner = g
+		g.pool.open(g)
 		g.parking.begin(&g.pool.wakes)
 	}
 	if s != nil && s.group != nil {
@@ -100,30 +99,29 @@ func (g *engine) noticeHere() *StopError {
 }
 
 func (g *engine) limitHere() int64 {
-	p := g.current
-	if p == noNode {
-		return never
-	}
-	if slot := g.nodes.slot(p); slot != noSlot {
-		if d := g.deadlines.of(slot); d.kind != noDeadline {
-			return d.at
-		}
-		return never
-	}
-	return g.startLimit
+	d := g.deadlineHere()
+	return d.end()
 }
 
 // hasOwnLimit reports whether what limitHere returns is the node's own limit, and not
 // the end of a grace.
 func (g *engine) hasOwnLimit() bool {
-	p := g.current
-	if p == noNode {
-		return false
+	d := g.deadlineHere()
+	return d.isLimit()
+}
+
+// deadlineHere returns the deadline of the node whose code is running.
+func (g *engine) deadlineHere() deadline {
+	if g.current == noNode {
+		return deadline{}
 	}
-	if slot := g.nodes.slot(p); slot != noSlot {
-		return g.deadlines.of(slot).kind == throwTimeout
+	if slot := g.nodes.slot(g.current); slot != noSlot {
+		return g.deadlines.of(slot)
 	}
-	return g.startLimit != never
+	if g.startLimit == never {
+		return deadline{}
+	}
+	return deadline{at: g.startLimit, kind: throwTimeout}
 }
 
 // graceAfterLimit returns when the grace is over that follows the node's own limit, or

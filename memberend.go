@@ -143,9 +143,10 @@ func (g *engine) endCutOff(ctx context.Context, p int32, task Task, err, own err
 		g.succeed(p, task)
 	default:
 		if err != nil {
-			g.failures.add(failure{err: g.taskError(p, task, err), node: p, kept: true})
+			g.endWith(p, StateCancelled, task, err, failure{kept: true})
+			return
 		}
-		g.set(p, StateCancelled, task, err)
+		g.set(p, StateCancelled, task, nil)
 	}
 }
 
@@ -259,8 +260,7 @@ func (g *engine) endClosed(p int32, c *closingTask, err error) {
 	case c.failed == nil && g.services.isUnneeded(p) && g.withoutNotice(p, err) == nil:
 		g.set(p, StateSucceeded, c.task, nil)
 	case c.why == closingCutOff && err != nil && g.withoutNotice(p, err) != nil: // nothing is left to be decided
-		g.failures.add(failure{err: g.taskError(p, c.task, err), node: p, inside: g.failures.isResult(err)})
-		g.set(p, failedState(err), c.task, err)
+		g.endWith(p, failedState(err), c.task, err, failure{inside: g.failures.isResult(err)})
 	default:
 		inside := g.failures.isResult(err)
 		if err = join(c.failed, err); err != nil {

@@ -218,13 +218,7 @@ func (e *callEnd) takeNote() string {
 
 // nodeAround returns the innermost group of which a member is being stepped in ctx,
 // and that member; nil if there is none, as in a call.
-func nodeAround(ctx context.Context) (*engine, int32) {
-	s := scopeOf(ctx)
-	if s == nil || s.group == nil || s.group.current == noNode {
-		return nil, noNode
-	}
-	return s.group, s.group.current
-}
+func nodeAround(ctx context.Context) (*engine, int32) { return scopeOf(ctx).node() }
 
 // notesAround returns the notes of that member.
 func notesAround(ctx context.Context) Notes {

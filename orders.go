@@ -133,14 +133,7 @@ func (g *engine) obey(ctx context.Context) {
 func (g *engine) stopOrdered(ctx context.Context, o *order) {
 	p := o.node
 	g.services.release(p)
-	grace := g.graceOf(p)
-	if grace <= 0 {
-		g.cutOff(ctx, p)
-		return
-	}
-	g.grant(g.nodes.slot(p), closeCancel, grace)
-	g.tellNotice(p, o.notice, grace)
-	g.notify(ctx, p, o.notice)
+	g.stopOne(ctx, p, o.notice)
 }
 
 // endOrdered ends a node, which has no slot any more, as its order says; err is what
@@ -165,17 +158,14 @@ func (g *engine) endOrderedAtOnce(p int32, task Task, err error) {
 		err = join(o.notice.Cause, err)
 	}
 	if err == nil {
-		g.failures.add(failure{err: g.taskError(p, task, o.notice.Cause), node: p, kept: true, isSkip: true})
-		g.set(p, StateSkipped, task, o.notice.Cause)
+		g.endWith(p, StateSkipped, task, o.notice.Cause, failure{kept: true, isSkip: true})
 		return
 	}
-	g.failures.add(failure{err: g.taskError(p, task, err), node: p})
-	g.set(p, failedState(err), task, err)
+	g.endWith(p, failedState(err), task, err, failure{})
 }
 
 // skip ends a node as skipped with err, and what depends on it.
 func (g *engine) skip(p int32, task Task, err error) {
-	g.failures.add(failure{err: g.taskError(p, task, err), node: p, kept: true, isSkip: true})
-	g.set(p, StateSkipped, task, err)
+	g.endWith(p, StateSkipped, task, err, failure{kept: true, isSkip: true})
 	g.skipDependents(p)
 }

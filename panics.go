@@ -59,6 +59,32 @@ func panicIn(key any, v any) *PanicError {
 	return &inner
 }
 
+// recovered turns a panic into an error, unless it is to go up.
+func recovered(code func() (Yield, error), goesUp func() bool) (y Yield, err error) {
+	defer func() {
+		if goesUp() {
+			return
+		}
+		if v := recover(); v != nil {
+			y, err = Yield{}, errorOf(v)
+		}
+	}()
+	return code()
+}
+
+// errorOf returns the error that a panic with a value becomes, joined with what nodes had
+// failed with in the groups that it ended. The stack is that of the caller, as in panicIn.
+func errorOf(v any) error {
+	p := PanicError{Value: v, Stack: debug.Stack()}
+	if up, ok := v.(*PanicError); ok {
+		p = *up
+		p.goesUp = false
+	}
+	failed := p.failed
+	p.failed = nil
+	return join(&p, failed)
+}
+
 // placeIn returns the function and the line of a stack that panicked: the first
 // below the last call of panic that is neither of package runtime nor of this one.
 func placeIn(stack string) string {

@@ -284,7 +284,7 @@ func (k *parking) isSignalled() bool { return k.event.set.Load() }
 
 // hasNews reports whether the event is set, or will be by wakes of the run that were not
 // delivered yet.
-func (k *parking) hasNews() bool { return k.isSignalled() || k.wakes.some.Load() }
+func (k *parking) hasNews() bool { return k.isSignalled() || k.wakes.arePending() }
 
 // endInParts makes the event that of BeginClose in parts, and endsInParts reports whether
 // it is.

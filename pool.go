@@ -22,8 +22,9 @@ type pool struct {
 // returned.
 var openRuns atomic.Int64
 
-// open counts the run.
-func (p *pool) open() {
+// open counts the run, whose wakes are signalled to the outermost runner or group.
+func (p *pool) open(outermost interface{ signal() }) {
+	p.wakes.owner = outermost
 	p.isOpen = true
 	openRuns.Add(1)
 }

@@ -43,7 +43,7 @@ func (g *engine) retireSome(ctx context.Context) (again bool) {
 
 // retireOne asks a service to end, or closes it.
 func (g *engine) retireOne(ctx context.Context, p int32) {
-	of, slot := g.services.of(p), g.nodes.slot(p)
+	of := g.services.of(p)
 	switch n := g.ending.given(); {
 	case g.phase >= phaseStopping && (of.closeLast || n == nil):
 		g.close(p)
@@ -54,26 +54,15 @@ func (g *engine) retireOne(ctx context.Context, p int32) {
 				g.cutOff(ctx, p)
 				return
 			}
-			g.grant(slot, closeCancel, left)
+			g.grant(p, left)
 		}
-		n = g.services.finalOf(n)
 		if of.grace > 0 {
 			left = of.grace
-			g.grant(slot, closeCancel, left)
 		}
-		g.tellNotice(p, n, left)
-		g.notify(ctx, p, n)
+		g.stopMember(ctx, p, g.services.finalOf(n), left)
 	default:
 		of.unneeded = true
-		grace := g.graceOf(p)
-		if grace <= 0 {
-			g.cutOff(ctx, p)
-			return
-		}
-		g.grant(slot, closeCancel, grace)
-		n := g.services.noNeed()
-		g.tellNotice(p, n, grace)
-		g.notify(ctx, p, n)
+		g.stopOne(ctx, p, g.services.noNeed())
 	}
 }
 

@@ -41,8 +41,7 @@ type TaskRunner struct {
 	scopes   bool // it has something to say to what is inside, apart from limits
 	phase    endPhase
 
-	y        Yield
-	rounds   uint64 // steps to be let pass before y is due by rounds
+	wait     taskWait
 	deadline deadline
 	closeBy  int64      // the end of the grace of Stop or CancelAfter, kept beside an earlier timeout
 	cause    error      // of Stop
@@ -57,8 +56,6 @@ type TaskRunner struct {
 	pool  pool   // in use if this is the outermost
 	watch *watch // nil: there is no Watchdog
 
-	waiter waiter // for the event that the task waits for
-	woken  uint32 // last generation of waiter whose event was set
 	wakes  *wakes // of the run; nil before the start
 	before *Notes // of the node around it when it was started, with an attempt; or nil
 	thrown atomic.Pointer[error]
@@ -85,7 +82,7 @@ func NewTaskRunner(task Task, opts *RunnerOptions) *TaskRunner {
 	} else {
 		r.isNamed = true
 	}
-	r.waiter.owner = r
+	r.wait.init(r)
 	return r
 }
 
@@ -163,7 +160,6 @@ func (r *TaskRunner) begin(ctx context.Context, timeout time.Duration) error {
 	r.clock = clock
 	r.started = true
 	r.wakes = &r.pool.wakes
-	r.wakes.owner = r
 	if s := scopeOf(ctx); s != nil {
 		if s.pool != nil {
 			r.wakes = &s.pool.wakes
@@ -176,7 +172,7 @@ func (r *TaskRunner) begin(ctx context.Context, timeout time.Duration) error {
 		}
 	}
 	if r.wakes == &r.pool.wakes {
-		r.pool.open()
+		r.pool.open(r)
 	}
 	o := &r.opts
 	if n := notesAround(ctx); n.Attempt > 0 {
@@ -293,7 +289,7 @@ func (r *TaskRunner) stepIfDue(ctx context.Context) (y Yield, due bool, err erro
 		y, err = r.beginClose(r.err)
 	case r.thrown.Load() != nil:
 		y, err = r.throw(ctx, *r.thrown.Swap(nil))
-	case r.deadline.kind != noDeadline && instant(r.now()) > r.deadline.at:
+	case r.deadline.isSet() && r.deadline.hasPassed(instant(r.now())):
 		y, err = r.expire(ctx)
 	case !r.due():
 		return Yield{}, false, nil
@@ -336,9 +332,8 @@ func (r *TaskRunner) finish(err error) error {
 // end forgets the task.
 func (r *TaskRunner) end(err error) {
 	r.done, r.err = true, err
-	r.waiter.leave()
+	r.wait.end()
 	r.task = nil
-	r.y = Done
 	r.ctx = scopeCache{}
 	r.pool.close()
 }

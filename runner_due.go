@@ -13,11 +13,8 @@ func (r *TaskRunner) Due() Yield {
 	}
 	r.deliver()
 	r.dropWakes()
-	due := Yield{event: &r.event, at: r.y.at, code: r.y.code&(yieldNext|yieldAt|yieldClaims|yieldServes|yieldEnding|yieldFailed) | yieldEvent}
-	if r.rounds > 0 {
-		due.code |= yieldNext // rounds are counted by steps
-	}
-	if r.phase == inForce && r.deadline.kind != noDeadline {
+	due := r.wait.due(&r.event)
+	if r.phase == inForce && r.deadline.isSet() {
 		due.at = earlierOf(due.at, due.code&yieldAt, r.deadline.timer(), yieldAt)
 		due.code = due.code&^yieldServes | yieldAt
 	}
@@ -30,39 +27,24 @@ func (r *TaskRunner) Due() Yield {
 
 // due reports whether the task is to be stepped, and counts the round.
 func (r *TaskRunner) due() bool {
-	y := &r.y
-	if y.code&yieldNext != 0 || !r.entered {
+	if !r.entered || r.wait.isDueNow() {
 		return true
 	}
-	if r.rounds > 0 {
-		if r.rounds--; r.rounds == 0 {
-			return true
-		}
-	}
-	return r.isWoken() || y.code&yieldAt != 0 && (y.at == past || instant(r.now()) >= y.at)
+	at := r.wait.time()
+	return at != never && instant(r.now()) >= at
 }
-
-// isWoken reports whether the event that the task waits for was set.
-func (r *TaskRunner) isWoken() bool { return r.y.event != nil && r.woken == r.waiter.generation }
 
 // isCalled reports whether something from outside makes the task due.
 func (r *TaskRunner) isCalled() bool {
 	if r.phase == inForce && (r.untold || r.killed.Load() || r.thrown.Load() != nil) {
 		return true
 	}
-	return r.isWoken()
+	return r.wait.isWoken()
 }
 
 // park notes when the task wants its next step.
 func (r *TaskRunner) park(y Yield) {
-	r.y = y.absolute(r.clock)
-	r.rounds = y.rounds()
-	switch {
-	case y.event != nil:
-		r.waiter.wait(y.event)
-	case r.waiter.event != nil:
-		r.waiter.leave()
-	}
+	r.wait.park(y, r.clock)
 	r.deliver()
 	if r.event.set.Load() {
 		// Perhaps by an event that the task waited for before this step: set
@@ -80,10 +62,9 @@ func (r *TaskRunner) run() *wakes { return r.wakes }
 // wake keeps that the event of the task was set, unless it waits for something else
 // by now.
 func (r *TaskRunner) wake(_ int32, generation uint32) *Event {
-	if generation != r.waiter.generation {
+	if !r.wait.wake(generation) {
 		return nil
 	}
-	r.woken = generation
 	if r.opts.Wake != nil && r.wakes != &r.pool.wakes { // the outermost has called it
 		r.opts.Wake()
 	}
@@ -92,7 +73,7 @@ func (r *TaskRunner) wake(_ int32, generation uint32) *Event {
 
 // deliver takes in the wakes of the run, between two steps of the outermost runner.
 func (r *TaskRunner) deliver() {
-	if w := &r.pool.wakes; r.wakes == w && w.some.Load() {
+	if w := &r.pool.wakes; r.wakes == w && w.arePending() {
 		w.deliver()
 	}
 }
@@ -104,7 +85,7 @@ func (r *TaskRunner) dropWakes() {
 		return
 	}
 	r.event.Reset()
-	if r.isCalled() || r.called.Load() || r.wakes == &r.pool.wakes && r.pool.wakes.some.Load() {
+	if r.isCalled() || r.called.Load() || r.wakes == &r.pool.wakes && r.pool.wakes.arePending() {
 		r.event.Set()
 	}
 }

@@ -162,7 +162,7 @@ func (r *TaskRunner) throw(ctx context.Context, err error) (Yield, error) {
 // expire is the step of a task whose deadline has passed.
 func (r *TaskRunner) expire(ctx context.Context) (Yield, error) {
 	switch {
-	case r.deadline.kind == throwTimeout:
+	case r.deadline.isLimit():
 		return r.timeOut(ctx)
 	case r.err != nil: // its Timeout, after which it had a grace
 		r.throwing = r.err
@@ -287,12 +287,12 @@ func (r *TaskRunner) close() (Yield, error) {
 func (r *TaskRunner) stepEnding(ctx context.Context) (y Yield, due bool, err error) {
 	r.thrown.Store(nil) // too late
 	r.isKilled = r.isKilled || r.killed.Load()
-	if !r.isWoken() {
+	if !r.wait.isWoken() {
 		return Yield{}, false, nil
 	}
 	r.inside = true
 	if r.phase == closing {
-		if e := endPart(r.task, r.y.event); e != nil {
+		if e := endPart(r.task, r.wait.event()); e != nil {
 			y = Ending(e)
 		} else {
 			y, err = r.close()

@@ -12,7 +12,7 @@ func (r *TaskRunner) scoped(ctx context.Context) context.Context {
 		return r.ctx.inner
 	}
 	s := scopeOf(ctx)
-	if s != nil && s.driver != nil && !r.scopes && r.deadline.kind == noDeadline && r.notice == nil {
+	if s != nil && s.driver != nil && !r.scopes && !r.deadline.isSet() && r.notice == nil {
 		return ctx
 	}
 	return r.ctx.derive(ctx, func() scope {
@@ -36,10 +36,7 @@ func (r *TaskRunner) scoped(ctx context.Context) context.Context {
 func (r *TaskRunner) noticeHere() *StopError { return r.notice }
 
 func (r *TaskRunner) limitHere() int64 {
-	if r.deadline.kind == noDeadline {
-		return never
-	}
-	return r.deadline.at
+	return r.deadline.end()
 }
 
 // callEndHere returns the instant at which the runner ends the contexts of calls at the
@@ -47,7 +44,7 @@ func (r *TaskRunner) limitHere() int64 {
 // grace.
 func (r *TaskRunner) callEndHere(noticed bool) int64 {
 	at := r.limitHere()
-	if noticed && r.deadline.kind == throwTimeout && r.grace() > 0 {
+	if noticed && r.deadline.isLimit() && r.grace() > 0 {
 		return min(graceAfter(at, r.grace()), r.closeBy)
 	}
 	return at

@@ -26,16 +26,25 @@ type scope struct {
 	endCalls bool          // the contexts of calls end with the notice
 }
 
+// node returns the innermost group whose member is being stepped, and that member; nil if
+// there is none, as in a call. s may be nil.
+func (s *scope) node() (*engine, int32) {
+	if s == nil || s.group == nil || s.group.current == noNode {
+		return nil, noNode
+	}
+	return s.group, s.group.current
+}
+
 // heldAround returns the nearest that is held around the code that is being
 // stepped, or nil. s may be nil.
 func heldAround(s *scope) *claims.Holding {
-	switch {
-	case s == nil:
-		return nil
-	case s.held != nil || s.group == nil || s.group.current == noNode:
+	if s != nil && s.held != nil {
 		return s.held
 	}
-	return s.group.placeOf(s.group.current)
+	if g, p := s.node(); g != nil {
+		return g.placeOf(p)
+	}
+	return nil
 }
 
 // maker is what made a scope. It answers for the task that it is stepping, on the

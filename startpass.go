@@ -6,8 +6,8 @@ import (
 	"math/bits"
 )
 
-// This file is about the start pass of a round, and how a node that starts gets a
-// slot.
+// This file is about the start pass of a round, what a node has to have for its start, and
+// how it gets a slot.
 
 // isFull reports whether the Limit is reached. A service has given its place back for
 // good, also if it takes time to close.
@@ -137,72 +137,6 @@ func startDirectly[K comparable](ctx context.Context, g *engine, w int, keys []K
 func (g *engine) applyOther(ctx context.Context, p int32, task Task, y Yield, err error) {
 	g.current = noNode
 	g.applyFirst(ctx, p, task, y, err, deadline{}, nil)
-}
-
-// start makes a node's task and gives it its first step. Many tasks end in
-// that: they get no slot.
-func (g *engine) start(ctx context.Context, p int32) {
-	g.nodes.start(p, g.round) // before anybody is told, who may ask for more
-	if g.watchers.want(NodeChanged) {
-		g.tellChange(p, StatePending, StateRunning, nil, nil)
-	}
-	limit := g.limitOf(p)
-	if limit.span < 0 {
-		g.holdings.release()
-		g.handle(ctx, p, nil, &Timeout{Task: g.nameOf(p), Limit: limit.span, at: limit.at})
-		return
-	}
-	g.startLimit = never
-	if limit.span != 0 {
-		g.startLimit = limit.at
-	}
-	var values context.Context
-	if g.opts.Context != nil {
-		g.current = p
-		values = g.opts.Context(ctx, p)
-		ctx = &memberScope{Context: ctx, values: values}
-	}
-	var task Task
-	from := g.stepBegins()
-	y, err := g.call(p, func() (y Yield, err error) {
-		task, y, err = g.makeAndStep(ctx, p)
-		return y, err
-	})
-	if from != never {
-		g.tellStep(p, task, from, answer{y, err, values})
-	}
-	g.applyFirst(ctx, p, task, y, err, limit, values)
-}
-
-// makeAndStep makes a node's task and steps it.
-func (g *engine) makeAndStep(ctx context.Context, p int32) (Task, Yield, error) {
-	task := g.task(p)
-	if task == nil {
-		return nil, Yield{}, ErrNilTask
-	}
-	y, err := task.Step(ctx)
-	return task, y, err
-}
-
-// applyFirst does what the answer of a first step asks for.
-func (g *engine) applyFirst(
-	ctx context.Context, p int32, task Task, y Yield, err error, limit deadline, values context.Context,
-) {
-	switch {
-	case y.code == yieldDone && err == nil:
-		g.holdings.release()
-		g.succeed(p, task)
-	case err != nil:
-		g.holdings.release()
-		g.handle(ctx, p, task, err)
-	default:
-		g.occupy(p, task, limit, values)
-		g.apply(ctx, p, y, nil)
-		g.startedReady(p)
-		if n := g.ending.given(); n != nil && g.nodes.slot(p) != noSlot && !g.services.hidesNotices(p) {
-			g.notify(ctx, p, n)
-		}
-	}
 }
 
 // limitOf returns the node's own deadline, with a span of 0 if it has none.

@@ -21,8 +21,7 @@ func (g *engine) fail(ctx context.Context, p int32, err error) {
 	case own == nil && g.services.isUnneeded(p):
 		g.succeed(p, task)
 	case own == nil && g.phase != phaseRunning:
-		g.failures.add(failure{err: g.taskError(p, task, err), node: p, kept: true})
-		g.set(p, StateCancelled, task, err)
+		g.endWith(p, StateCancelled, task, err, failure{kept: true})
 		if g.phase < phaseStopping && g.conditions.areUsed() { // draining: When is still asked
 			g.free(p)
 		}
@@ -58,12 +57,19 @@ func (g *engine) handleAs(ctx context.Context, p int32, task Task, err error, in
 		g.skip(p, task, err)
 		return
 	}
-	state := failedState(err)
-	i := g.failures.add(failure{err: g.taskError(p, task, err), node: p, inside: inside})
-	g.set(p, state, task, err)
+	i := g.endWith(p, failedState(err), task, err, failure{inside: inside})
 	if g.react(ctx, p, i, err) {
 		g.free(p)
 	}
+}
+
+// endWith ends a node in a state, with an error that is kept, as how says. It returns the
+// index of the failure.
+func (g *engine) endWith(p int32, to State, task Task, err error, how failure) int {
+	how.err, how.node = g.taskError(p, task, err), p
+	i := g.failures.add(how)
+	g.set(p, to, task, err)
+	return i
 }
 
 // failedState returns the state of a node that failed with err.
@@ -183,18 +189,35 @@ func (g *engine) stop(ctx context.Context, cause error, by int32) {
 		case g.services.hidesNotices(p): // it is told, or closed, when nothing needs it any more
 			g.services.of(p).grant(grace, g.opts.GraceFor != nil, instantOf(g.clock))
 		case grace > 0:
-			g.grant(slot, closeCancel, grace)
-			g.tellNotice(p, n, grace)
-			g.notify(ctx, p, n)
+			g.stopMember(ctx, p, n, grace)
 		default:
 			g.close(p)
 		}
 	}
 }
 
+// stopMember asks a running member to end, with a grace from now on, or, if that is 0,
+// with none of its own.
+func (g *engine) stopMember(ctx context.Context, p int32, n *StopError, grace time.Duration) {
+	if grace > 0 {
+		g.grant(p, grace)
+	}
+	g.tellNotice(p, n, grace)
+	g.notify(ctx, p, n)
+}
+
+// stopOne asks a single running member to end, or closes it if it has no grace.
+func (g *engine) stopOne(ctx context.Context, p int32, n *StopError) {
+	if grace := g.graceOf(p); grace > 0 {
+		g.stopMember(ctx, p, n, grace)
+	} else {
+		g.cutOff(ctx, p)
+	}
+}
+
 // grant offers a member a grace from now on.
-func (g *engine) grant(slot int32, kind deadlineKind, grace time.Duration) {
-	g.deadlines.grant(slot, g.parking.capacity(), kind, later(instantOf(g.clock), grace))
+func (g *engine) grant(p int32, grace time.Duration) {
+	g.deadlines.grant(g.nodes.slot(p), g.parking.capacity(), closeCancel, later(instantOf(g.clock), grace))
 }
 
 // notifyAll gives notice to all running members.
@@ -204,8 +227,7 @@ func (g *engine) notifyAll(ctx context.Context, cause error) {
 		if slot := g.nodes.slot(p); slot != noSlot && !g.parking.has(slot, isClosing) {
 			g.nodes.add(p, wasStopped)
 			if !g.services.hidesNotices(p) {
-				g.tellNotice(p, n, 0)
-				g.notify(ctx, p, n)
+				g.stopMember(ctx, p, n, 0)
 			}
 		}
 	}

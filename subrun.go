@@ -156,9 +156,9 @@ func (t *runnerTask) Close() error {
 func (t *runnerTask) BeginClose() (e *Event) {
 	switch r := t.r; {
 	case r.done || !r.entered:
-	case r.phase == closing && !t.asked && r.y.event.has(hasParts):
+	case r.phase == closing && !t.asked && r.wait.event().has(hasParts):
 		t.asked = true
-		e = r.y.event // it ends part by part already
+		e = r.wait.event() // it ends part by part already
 	default:
 		t.telling(func() { e = beginClose(r.task) })
 	}

@@ -179,8 +179,7 @@ func (g *engine) keepAnswer(p int32, task Task, a answer) {
 		g.holdings.release()
 	}
 	if a.err != nil {
-		g.failures.add(failure{err: g.taskError(p, task, a.err), node: p})
-		g.set(p, failedState(a.err), task, a.err)
+		g.endWith(p, failedState(a.err), task, a.err, failure{})
 	} else if ended {
 		g.set(p, StateSucceeded, task, nil)
 	}

@@ -121,5 +121,20 @@ func (d *deadline) offer(at int64, span time.Duration, kind deadlineKind) {
 	}
 }
 
+// isSet reports whether there is one, and hasPassed whether it has passed at an instant.
+func (d *deadline) isSet() bool              { return d.kind != noDeadline }
+func (d *deadline) hasPassed(now int64) bool { return d.kind != noDeadline && now > d.at }
+
+// isLimit reports whether it is a limit of the task's own, and not the end of a grace.
+func (d *deadline) isLimit() bool { return d.kind == throwTimeout }
+
+// end returns the instant after which the task is thrown into or closed, or never.
+func (d *deadline) end() int64 {
+	if d.kind == noDeadline {
+		return never
+	}
+	return d.at
+}
+
 // timer is when to look at the deadline again: when it has passed.
 func (d *deadline) timer() int64 { return later(d.at, 1) }

@@ -84,9 +84,7 @@ func (g *engine) abort(p int32, err error) {
 		g.vacate(p)
 	}
 	g.holdings.release()
-	err = join(ErrAborted, err)
-	g.failures.add(failure{err: g.taskError(p, nil, err), node: p, aborts: true})
-	g.set(p, StateFailed, nil, err)
+	g.endWith(p, StateFailed, nil, join(ErrAborted, err), failure{aborts: true})
 }
 
 // abortStarting ends the node whose start came to nothing, by a panic in a function

@@ -116,7 +116,7 @@ func (v GroupView) Notes(node int) Notes { return v.in("Notes").notesOf(int32(no
 // Explain says in one line where a node stands and what it waits for.
 func (v GroupView) Explain(node int) string {
 	v.must("Explain")
-	e := v.g.explain(int32(node), newWaits(&v.g.claims), fewKeys)
+	e := newExplainer(v.g, fewKeys).node(int32(node))
 	return lineOf(&e)
 }
 

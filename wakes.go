@@ -76,6 +76,9 @@ func signalAll(list []wakeup) {
 	}
 }
 
+// arePending reports whether there are any.
+func (w *wakes) arePending() bool { return w.some.Load() }
+
 // deliver is called by the outermost runner or group, between two steps. What
 // groups and runners inside are woken for goes outwards from there.
 func (w *wakes) deliver() {
@@ -103,7 +106,7 @@ func (g *engine) signal() { g.parking.signal() }
 
 // deliver takes in the wakes of the run, if the engine is the outermost.
 func (g *engine) deliver() {
-	if g.pool != nil && g.pool.wakes.some.Load() {
+	if g.pool != nil && g.pool.wakes.arePending() {
 		g.pool.wakes.deliver()
 	}
 }
@@ -116,7 +119,7 @@ func (g *engine) dropWakes() {
 	}
 	g.deliver()
 	g.parking.dropWakes()
-	if g.pool != nil && g.pool.wakes.some.Load() {
+	if g.pool != nil && g.pool.wakes.arePending() {
 		// Not covered: another has come meanwhile.
 		g.signal()
 	}

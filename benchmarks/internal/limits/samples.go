@@ -104,23 +104,17 @@ func many(of maker, runs int) maker {
 	}
 }
 
-// allocs returns the allocations of a unit. The least of some counts is what the
-// work itself makes: the runtime allocates now and then for itself.
-func allocs(of maker) float64 {
-	w := of()
-	least := math.Inf(1)
-	for range 3 {
-		least = min(least, w.Take().Allocs)
-	}
-	return least
-}
+// allocs returns the allocations of a unit, and bytes the memory that is allocated for it.
+func allocs(of maker) float64 { return least(of, func(s measure.Sample) float64 { return s.Allocs }) }
+func bytes(of maker) float64  { return least(of, func(s measure.Sample) float64 { return s.Bytes }) }
 
-// bytes returns the memory that is allocated for a unit, as allocs does.
-func bytes(of maker) float64 {
+// least returns the least of some samples, which is what the work itself makes: the runtime
+// allocates now and then for itself.
+func least(of maker, what func(measure.Sample) float64) float64 {
 	w := of()
 	least := math.Inf(1)
 	for range 3 {
-		least = min(least, w.Take().Bytes)
+		least = min(least, what(w.Take()))
 	}
 	return least
 }
