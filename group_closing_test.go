@@ -707,7 +707,8 @@ func TestGroup_Close_counts_closed_apart(t *testing.T) {
 		{"two closed", map[string]task{"a": closed, "b": closed}, "2 tasks closed:\n- a: half made\n- b: half made"},
 		{"one of each", map[string]task{"a": closed, "b": failed}, "1 task failed, 1 closed:\n- b: oops\n- a: half made"},
 		{
-			"two of each", map[string]task{"a": closed, "b": failed, "c": failed, "d": closed},
+			"two of each",
+			map[string]task{"a": closed, "b": failed, "c": failed, "d": closed},
 			"2 tasks failed, 2 closed:\n- b: oops\n- c: oops\n- a: half made\n- d: half made",
 		},
 		{"one failed", map[string]task{"a": failed}, ""},

@@ -844,7 +844,7 @@ func TestRun_inside_a_step_is_refused_at_any_depth(t *testing.T) {
 		for calls := range 150 {
 			var inside, beside error
 			deep(calls, func() { inside = inner() })
-			asError[*scheduler.NestedRunError](t, inside)
+			_ = asError[*scheduler.NestedRunError](t, inside)
 			onGoroutine(func() { deep(calls, func() { beside = inner() }) })
 			require.NoError(t, beside)
 		}
