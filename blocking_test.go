@@ -540,6 +540,8 @@ func TestFetch_then(t *testing.T) {
 				// After its end nothing is called again.
 				require.NoError(t, task.Close())
 				require.Nil(t, task.(scheduler.Closer).BeginClose())
+				_, late := throwIn(t.Context(), task, errOther)
+				require.Equal(t, errOther, late)
 				require.Equal(t, 1, calls)
 				switch {
 				case strings.HasPrefix(test.name, "timeout with too"):

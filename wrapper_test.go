@@ -15,6 +15,20 @@ import (
 	"github.com/steptask/scheduler"
 )
 
+// awaited puts a task into so many coroutines, each of which awaits the one inside, and
+// keeps what Await returns, the innermost first.
+func awaited(task scheduler.Task, depth int, came *[]error) scheduler.Task {
+	for range depth {
+		inner := task
+		task = scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			err := co.Await(inner)
+			*came = append(*came, err)
+			return err
+		})
+	}
+	return task
+}
+
 func TestWrap_yields(t *testing.T) {
 	event := new(scheduler.Event)
 	at := time.Unix(1700000000, 0)
@@ -37,10 +51,7 @@ func TestWrap_yields(t *testing.T) {
 					resumed = true
 					return err
 				})
-				for range depth {
-					inner := task
-					task = scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(inner) })
-				}
+				task = awaited(task, depth, new([]error))
 				got := mustStep(t, t.Context(), task)
 				require.Equal(t, y, got, "a Yield comes out as it is")
 				require.False(t, resumed)
@@ -174,10 +185,7 @@ func TestCoroutine_Await(t *testing.T) {
 					j.add("end")
 					return nil
 				})
-				for range depth {
-					inner := task
-					task = scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(inner) })
-				}
+				task = awaited(task, depth, new([]error))
 				for i, want := range test.steps {
 					y := mustStep(t, t.Context(), task)
 					require.Equal(t, want, y.String(), "step %d", i)
@@ -931,14 +939,7 @@ func TestWrap_Close_ignored(t *testing.T) {
 					defer j.add("deferred")
 					return test.fn(co, &j)
 				})
-				for range depth {
-					inner := task
-					task = scheduler.Wrap(func(co *scheduler.Coroutine) error {
-						err := co.Await(inner)
-						came = append(came, err)
-						return err
-					})
-				}
+				task = awaited(task, depth, &came)
 				mustStep(t, t.Context(), task)
 				count.want(depth + 1)
 				require.ErrorIs(t, task.Close(), scheduler.ErrIgnoredClose)
@@ -1004,14 +1005,7 @@ func TestWrap_panics(t *testing.T) {
 				count := countGoroutines(t)
 				var came []error
 				task := scheduler.Wrap(test.fn)
-				for range depth {
-					inner := task
-					task = scheduler.Wrap(func(co *scheduler.Coroutine) error {
-						err := co.Await(inner)
-						came = append(came, err)
-						return err
-					})
-				}
+				task = awaited(task, depth, &came)
 				mustStep(t, t.Context(), task)
 				p, ok := panicOf(t, func() { test.act(t.Context(), task) }).(*scheduler.PanicError)
 				require.True(t, ok)
@@ -1085,14 +1079,7 @@ func TestWrap_panic_of_a_subtask(t *testing.T) {
 				count := countGoroutines(t)
 				var came []error
 				task := test.child
-				for range depth {
-					inner := task
-					task = scheduler.Wrap(func(co *scheduler.Coroutine) error {
-						err := co.Await(inner)
-						came = append(came, err)
-						return err
-					})
-				}
+				task = awaited(task, depth, &came)
 				p := panicOf(t, func() {
 					mustStep(t, t.Context(), task)
 					test.act(t.Context(), task)
@@ -1129,14 +1116,7 @@ func TestWrap_Goexit(t *testing.T) {
 						exit()
 						return nil
 					})
-					for range depth {
-						inner := task
-						task = scheduler.Wrap(func(co *scheduler.Coroutine) error {
-							err := co.Await(inner)
-							came = append(came, err)
-							return err
-						})
-					}
+					task = awaited(task, depth, &came)
 					if at != "first step" {
 						mustStep(t, t.Context(), task)
 					}
