@@ -7,6 +7,7 @@ type Clock struct {
 	Now    int64
 	around []around // what is being stepped, the innermost last
 	steps  int      // of the outermost
+	line   line     // of those who claim something
 }
 
 // around is what a runner or a group says to what is inside.
@@ -15,6 +16,7 @@ type around struct {
 	grace  int64 // of a runner that has one; 0 is none
 	shield bool  // no notice from further out gets in
 	group  *Group
+	held   *stake // of a Claiming
 }
 
 // enter says that what is stepped until leave is called is inside of something.
@@ -28,7 +30,7 @@ func (c *Clock) enter(notice func() *Notice, grace int64) (leave func()) {
 
 // enterGroup is enter for a group.
 func (c *Clock) enterGroup(g *Group) (leave func()) {
-	leave = c.enter(func() *Notice { return g.notice }, 0)
+	leave = c.enter(g.noticeHere, 0)
 	c.around[len(c.around)-1].group = g
 	return leave
 }
@@ -70,6 +72,12 @@ func (c *Clock) notice() *Notice {
 	for _, of := range slices.Backward(c.around) {
 		if of.shield {
 			break
+		}
+		if of.notice == nil {
+			continue
+		}
+		if of.group != nil && of.group.current != nil && of.group.current.isHidden() {
+			break // it will tell
 		}
 		n := of.notice()
 		if n != nil && n.Final {

@@ -106,6 +106,21 @@ func (g *Group) tell(n *node, notice *Notice) {
 	}
 }
 
+// noticeHere is the notice that the member has whose code is running.
+func (g *Group) noticeHere() *Notice {
+	switch n := g.current; {
+	case n == nil:
+		return nil
+	case n.isOrdered():
+		return n.order.notice
+	case n.unneeded:
+		return g.notNeeded
+	case n.service && g.notice != nil:
+		return g.finalNotice()
+	}
+	return g.notice
+}
+
 // isNoticeOf returns what tells whether an error is what a member was told.
 func (g *Group) isNoticeOf(m *node) func(err error) bool {
 	return func(err error) bool {
@@ -175,6 +190,10 @@ func (g *Group) putInClosing(n *node, wait *Wait, e ends) {
 	n.deadline, n.byRound, n.due = deadline{}, 0, false
 	n.ends = e
 	n.waitForEnd(wait)
+	if c := g.opts.Clock; wait != nil { // it begins to wait: it is due in the next step at the earliest
+		began := c.steps
+		n.yield.Ready = func() bool { return (len(c.around) == 0 || c.steps != began) && wait.Ready() }
+	}
 	g.set(n, Closing, e.failed)
 }
 
@@ -217,7 +236,7 @@ func (g *Group) endCutOff(n *node, err error) {
 // endClosing ends a closing member that can be ended without waiting.
 func (g *Group) endClosing(n *node) {
 	if n.ends.answers {
-		y, err := n.task.step()
+		y, err := g.call(n, n.task.step)
 		switch {
 		case err == nil && y.Ending:
 			n.waitForEnd(&Wait{Ready: y.Ready})
@@ -306,129 +325,4 @@ func (g *Group) cutOffAll() {
 		g.cutOff(n)
 	}
 	g.closeServices(g.cutOff)
-}
-
-// throw stops the group as a failure does, in either mode; but a Timeout, that
-// very type, closes all at once, unless it comes with a grace.
-func (g *Group) throw(err error) (Yield, error) {
-	if g.ended || !g.begun {
-		g.ended = true
-		return Yield{}, err
-	}
-	defer g.enter()()
-	g.graced = false
-	t, isTimeout := err.(*Timeout) //nolint:errorlint // That very type.
-	g.failures = append(g.failures, failure{err: err, aside: isTimeout, thrown: true})
-	switch {
-	case !isTimeout:
-		g.thrown = err
-		g.stopAll(err)
-	case t.Grace > 0:
-		g.timedOut = t
-		g.cancelPending()
-		g.notify(&Notice{err, true})
-	default:
-		g.timedOut = t
-		g.keep(&Notice{err, false}) // it is given to nobody, and says why all are closed
-		g.cutOffAll()
-		g.cancelPending()
-	}
-	return g.answer()
-}
-
-// close closes the running members, in key order. Its error is what nodes had
-// failed with before.
-func (g *Group) close() error {
-	if g.ended || !g.begun {
-		g.ended = true
-		return nil
-	}
-	for len(g.active()) > 0 {
-		g.cutOffAll() // services last, when what needs them has ended
-		for _, n := range g.inState(func(s State) bool { return s == Closing }) {
-			g.endClosed(n, n.task.Close()) // all were asked
-		}
-	}
-	if !g.draining {
-		g.cancelPending()
-	}
-	g.ended = true
-	return join(all(g.failures, func(f failure) bool { return !f.aside && !f.thrown }), g.ofClose())
-}
-
-// beginClose asks all members to end. Services that are still needed by some are asked
-// when those have ended: then it is called again, in parts.
-func (g *Group) beginClose() *Wait {
-	switch {
-	case g.ended || !g.begun:
-		return nil
-	case !g.parts:
-		g.asked = true
-		return g.firstPart()
-	case g.isCalled():
-		defer g.enter()()
-		g.signal = false
-		return g.nextPart()
-	}
-	return g.whenToClose(0)
-}
-
-// firstPart asks those that can be asked now. None of them is ended yet.
-func (g *Group) firstPart() *Wait {
-	for _, n := range g.inState(func(s State) bool { return s == Running || s == Closing }) {
-		switch {
-		case n.state == Running:
-			g.beginCutOff(n)
-		case n.ends.answers || n.ends.wait != nil && !n.ends.wait.Parts:
-			n.ends.answers = false
-			n.waitForEnd(n.task.beginClose())
-		}
-	}
-	needed := g.count(Ready)
-	g.closeServices(func(n *node) {
-		needed--
-		g.beginCutOff(n)
-	})
-	return g.whenToClose(needed)
-}
-
-// nextPart ends the members that can be ended, and asks the services that nothing needs
-// any more then.
-func (g *Group) nextPart() *Wait {
-	for _, n := range g.active() {
-		n.due = n.due || n.isWoken()
-	}
-	for again := true; again; {
-		again = false
-		g.cutOffAll()
-		for _, n := range g.inState(func(s State) bool { return s == Closing }) {
-			if n.due && n.ends.wait != nil {
-				n.waitForEnd(n.task.endPart(n.ends.wait))
-			}
-			if n.ends.wait == nil {
-				g.endClosed(n, n.task.Close())
-				again = true
-			}
-		}
-	}
-	return g.whenToClose(g.count(Ready))
-}
-
-// whenToClose is for how long a close would wait, or, if services are still needed, or
-// some inside of members, the next part of it.
-func (g *Group) whenToClose(needed int) *Wait {
-	var waits []*Wait
-	for _, n := range g.inState(func(s State) bool { return s == Closing }) {
-		if n.ends.wait != nil {
-			waits = append(waits, n.ends.wait)
-		}
-	}
-	if needed > 0 && needed+len(waits) < len(g.active()) { // the others can be ended
-		g.wake()
-	}
-	g.parts = g.parts || needed > 0 || slices.ContainsFunc(waits, func(w *Wait) bool { return w.Parts })
-	if g.parts && len(g.active()) > 0 {
-		return &Wait{Ready: g.isCalled, Parts: true}
-	}
-	return allOf(waits)
 }

@@ -23,6 +23,9 @@ var (
 
 	ErrInputClosed = errors.New("the group takes no more nodes")
 
+	ErrAborted  = errors.New("task panicked or ended its goroutine")
+	ErrDeadlock = errors.New("deadlock")
+
 	ErrNoTasks = errors.New("no tasks")
 )
 

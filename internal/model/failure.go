@@ -9,6 +9,7 @@ type failure struct {
 	err    error
 	inside bool // of nodes inside of a member, which nobody else can ask about
 	thrown bool // from outside
+	aborts bool // of a node that a panic has ended
 	aside  bool // kept, but no part of the result
 	closed bool // with that: the Close of a member has failed
 	skip   bool // a wish to be skipped: nothing went wrong

@@ -22,6 +22,7 @@ type Group struct {
 	busy      int  // calls under way
 	inRound   bool
 	current   *node   // whose code is running
+	panicked  *node   // whose code did
 	said      bool    // the group has said that its own node is ready
 	over      bool    // it is being closed: nothing that is pending matters
 	orders    []*node // that are to be carried out
@@ -121,6 +122,7 @@ func (g *Group) step() (Yield, error) {
 		}
 	}
 	defer g.enter()()
+	defer g.unwind()
 	g.signal, g.graced = false, false
 	g.makeRound()
 	return g.answer()
@@ -170,6 +172,7 @@ func (g *Group) set(n *node, to State, err error) {
 // answer is what a step returns: the result when nothing is left to be done.
 func (g *Group) answer() (Yield, error) {
 	g.retire()
+	g.checkDeadlock()
 	running, pending := g.active(), g.count(Pending)
 	if len(running) == 0 && (pending == 0 || g.draining) && !g.waitsForNodes() {
 		g.ended = true
@@ -179,7 +182,8 @@ func (g *Group) answer() (Yield, error) {
 		return Yield{Done: true}, nil
 	}
 	// Never a number of rounds: whoever waits for some is counted for here.
-	y := Yield{Ending: g.cancelled && len(g.running()) == 0}
+	forClaims := g.waitsForClaims()
+	y := Yield{Ending: g.cancelled && len(g.running()) == 0, Claims: forClaims, Serves: forClaims}
 	earliest := func(at int64) {
 		if at != 0 && (y.At == 0 || at < y.At) {
 			y.At = at

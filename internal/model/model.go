@@ -7,11 +7,13 @@
 // whole runs of the two.
 //
 // A group is in group.go and round.go, what its nodes end with in failure.go, how
-// they are made to end in ending.go; Retry is in retry.go,
-// WithTimeout in runner.go.
+// they are made to end in ending.go and closing.go, panics in panic.go; Retry is in
+// retry.go, First and All in sidebyside.go, WithTimeout in timeout.go, Claiming in
+// claiming.go, and the line for a Limiter in limiter.go.
 //
 // Left out, because they change nothing that is said here or have tests of
-// their own: claims, budgets, panics, coroutines, and calls that block.
+// their own: claims of nodes, intervals of Limiters, budgets, panics of other code than
+// steps, coroutines, and calls that block.
 package model
 
 import "slices"
@@ -119,6 +121,9 @@ type Yield struct {
 
 	Ending bool // it ends already, and waits for the event alone
 	Failed bool // besides: it has failed, whatever grace it has
+
+	Claims bool // all that it waits for is claims
+	Serves bool // besides: its times and rounds are those of services, which go on for ever
 }
 
 func (y Yield) isZero() bool { return !y.Done && y.Rounds == 0 && y.At == 0 && y.Ready == nil }

@@ -83,8 +83,8 @@ func (n *node) isLost() bool {
 	return hasFailed || n.state >= Failed && !n.freed
 }
 
-func each(nodes []*node, ok func(*node) bool) bool {
-	return !slices.ContainsFunc(nodes, func(n *node) bool { return !ok(n) })
+func each[T any](all []T, ok func(T) bool) bool {
+	return !slices.ContainsFunc(all, func(t T) bool { return !ok(t) })
 }
 
 // deadline is a time and what happens after it. It has passed when the clock

@@ -56,5 +56,6 @@ type Options struct {
 	Completed func(k int) bool
 	When      func(k int, required []State) Verdict
 	KeepOpen  bool
+	Recover   bool // a panic of a task is the error of its node
 	Observe   func(k int, from, to State, err error)
 }

@@ -156,7 +156,9 @@ func (r *Retries) throw(err error) (Yield, error) {
 }
 
 func (r *Retries) stop(n *Notice) {
-	r.notice = n
+	if r.notice == nil || n.Final && !r.notice.Final {
+		r.notice = n
+	}
 	r.stopped.Set()
 	if r.task != nil && r.task.Stop != nil {
 		r.task.Stop(n)

@@ -156,7 +156,7 @@ func (g *Group) call(n *node, code func() (Yield, error)) (Yield, error) {
 	around := g.current
 	g.current = n
 	defer func() { g.current = around }()
-	return code()
+	return g.recovered(n, code)
 }
 
 // succeed ends a node that is complete.

@@ -33,36 +33,6 @@ type Runner struct {
 	wait     *Wait // for its end; nil: it ends in answer to a Timeout
 }
 
-// WithTimeout runs a task with a time limit of its own, after which it has the grace of
-// what is around it.
-func WithTimeout(clock *Clock, limit int64, task Task) Task {
-	r := &Runner{Clock: clock, Task: task, Timeout: limit}
-	timed := r.AsTask(0)
-	inner := timed
-	// The Timeout is its error, whatever the task makes of it.
-	answer := func(y Yield, err error) (Yield, error) {
-		if r.late != nil && (err != nil || y.Done) {
-			return Yield{}, join(r.late, err)
-		}
-		return y, err
-	}
-	timed.Step = func() (Yield, error) {
-		if !r.started {
-			r.lent = clock.graceAround()
-		}
-		return answer(inner.Step())
-	}
-	timed.Throw = func(err error) (Yield, error) { return answer(inner.Throw(err)) }
-	timed.Close = func() error {
-		late := r.late
-		if late == nil && !r.done && r.answers {
-			late = r.failed // its answer does not come any more
-		}
-		return join(late, inner.Close())
-	}
-	return timed
-}
-
 // Done reports whether the runner has ended.
 func (r *Runner) Done() bool { return r.done }
 
@@ -128,6 +98,7 @@ func (r *Runner) Step() (done bool, err error) {
 		return false, ErrNotStarted
 	}
 	defer r.Clock.enter(func() *Notice { return r.notice }, r.Grace)()
+	defer r.abort()
 	r.signal = false
 	if r.ends {
 		return r.stepEnding()
@@ -280,12 +251,12 @@ func (r *Runner) Due() Yield {
 	case !r.started:
 		return Yield{Ready: func() bool { return true }}
 	}
-	due := Yield{At: r.yield.At, Ending: r.yield.Ending, Failed: r.yield.Failed}
+	due := Yield{At: r.yield.At, Ending: r.yield.Ending, Failed: r.yield.Failed, Claims: r.yield.Claims, Serves: r.yield.Serves}
 	if r.rounds > 0 {
 		due.Rounds = 1 // they are counted by steps
 	}
-	if d := r.deadline; !r.ends && d.kind != none && (due.At == 0 || d.at+1 < due.At) {
-		due.At = d.at + 1
+	if d := r.deadline; !r.ends && d.kind != none {
+		due.At, due.Serves = earliest(due.At, d.at+1), false
 	}
 	due.Ready = func() bool {
 		called := !r.ends && (r.untold || r.killed || r.thrown != nil)

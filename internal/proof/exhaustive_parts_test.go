@@ -68,3 +68,70 @@ func (w *exhaustiveWorker) eachOutside(grace int64, group *modelGroup) {
 		}
 	}
 }
+
+// TestExhaustive_claiming runs every way in which up to 3 tasks, of which some wait for
+// others, claim some of a Limiter, one inside of what another has, with each end of a run
+// and each change of the capacity.
+func TestExhaustive_claiming(t *testing.T) {
+	t.Parallel()
+	leaves := []modelLeaf{
+		{acts: []modelAct{{does: modelAfter, n: 1}}},
+		{acts: []modelAct{{does: modelEvent}, {does: modelObeys}}, stops: true, heeds: 1},
+		{acts: []modelAct{{does: modelNext}, {does: modelFails}}, deaf: 1, closeFails: true},
+	}
+	largest := 3
+	if isReduced() {
+		largest = 2
+	}
+	x := &exhaustive{t: t}
+	for n := 1; n <= largest; n++ {
+		x.graphs(allGraphs(n), func(w *exhaustiveWorker, requires [][]int) {
+			few := leaves
+			if n == largest {
+				few = leaves[:2]
+			}
+			eachOutcome(few, n, func(nodes []*modelSpec) {
+				for set := range 4 << (2 * (n - 1)) {
+					claiming := make([]*modelSpec, n)
+					for k, node := range nodes { // weight 0 is inside of what another has
+						claiming[k] = claimingSpec(set>>(2*k)&3, node)
+					}
+					for variant := range 2 {
+						w.eachChange(&modelGroup{requires: requires, nodes: claiming, aggregate: variant == 1, grace: int64(2 * variant)})
+					}
+				}
+			})
+		})
+	}
+	t.Logf("%d runs, all graphs of up to %d nodes, each as the model says", x.runs.Load(), largest)
+}
+
+// claimingSpec is a node that claims some of the Limiter; 0 is one that first claims 1,
+// and 1 more inside of that.
+func claimingSpec(weight int, node *modelSpec) *modelSpec {
+	if weight > 0 {
+		return &modelSpec{claims: &modelClaiming{weights: []int{weight}, task: node}}
+	}
+	inner := &modelSpec{group: &modelGroup{requires: [][]int{nil, nil}, nodes: []*modelSpec{claimingSpec(2, node), claimingSpec(1, node)}}}
+	return &modelSpec{claims: &modelClaiming{weights: []int{1}, task: inner}}
+}
+
+// eachChange compares the runs of a group that claims, to which each thing happens.
+func (w *exhaustiveWorker) eachChange(group *modelGroup) {
+	for _, op := range []modelOp{
+		{what: modelEarly},
+		{what: modelStop},
+		{what: modelKill},
+		{what: modelInterrupt},
+		{what: modelCapacity, n: 0},
+		{what: modelCapacity, n: 1},
+		{what: modelCapacity, n: 2},
+		{what: modelStopNode, n: 1},
+	} {
+		op.step = 1
+		w.compare(&modelRun{
+			wait: 1, events: 1, capacities: []int{3}, root: &modelSpec{id: 9, group: group},
+			ops: []modelOp{op, {step: 5, what: modelSet}, {step: 6, what: modelCapacity, n: 3}},
+		})
+	}
+}

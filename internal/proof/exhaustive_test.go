@@ -137,8 +137,7 @@ func (w *exhaustiveWorker) compare(run *modelRun) {
 
 // newModelEngineOf is newModelEngine for a run whose root is a group of deps.
 func newModelEngineOf(run *modelRun, deps *scheduler.Dependencies[int]) *modelEngine {
-	e := &modelEngine{events: make([]scheduler.Event, run.events)}
-	e.clock.t = modelStart
+	e := emptyModelEngine(run)
 	e.runners = []*scheduler.TaskRunner{scheduler.NewTaskRunner(e.groupOf(run.root, deps), &scheduler.RunnerOptions{
 		Name: "root", Clock: &e.clock, Grace: time.Duration(run.grace),
 	})}

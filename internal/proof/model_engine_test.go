@@ -23,6 +23,9 @@ type modelEngine struct {
 	late    lateNodes
 	deaf    []*modelEngineDeaf // that were asked to close
 	ctx     context.Context    // of the step under way
+
+	limiters   []*scheduler.Limiter
+	capacities []int
 }
 
 type modelEngineClock struct{ t int64 }
@@ -32,12 +35,21 @@ func (c *modelEngineClock) Now() time.Time { return time.Unix(0, c.t) }
 func (c *modelEngineClock) Wait(time.Time, <-chan struct{}) { panic("the test drives it") }
 
 func newModelEngine(run *modelRun) *modelEngine {
-	e := &modelEngine{events: make([]scheduler.Event, run.events)}
-	e.clock.t = modelStart
+	e := emptyModelEngine(run)
 	e.runners = append(e.runners, nil)
 	e.runners[0] = scheduler.NewTaskRunner(e.task(run.root), &scheduler.RunnerOptions{
 		Name: "root", Clock: &e.clock, Grace: time.Duration(run.grace),
 	})
+	return e
+}
+
+// emptyModelEngine is one that has no runner yet.
+func emptyModelEngine(run *modelRun) *modelEngine {
+	e := &modelEngine{events: make([]scheduler.Event, run.events), capacities: run.capacities}
+	e.clock.t = modelStart
+	for _, capacity := range run.capacities {
+		e.limiters = append(e.limiters, scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: capacity}))
+	}
 	return e
 }
 
@@ -92,6 +104,10 @@ func (e *modelEngine) render(err error) string {
 			return e.render(err.Unwrap())
 		case *scheduler.OptionError:
 			return err.Reason
+		case *scheduler.PanicError:
+			return fmt.Sprint("panic ", err.Value)
+		case *scheduler.DeadlockError:
+			return "deadlock"
 		case interface{ Unwrap() []error }:
 			return "join"
 		}
@@ -157,6 +173,11 @@ func (e *modelEngine) op(what modelWhat, n int) {
 		}
 	case modelAdd:
 		e.addTo(n)
+	case modelCapacity:
+		if len(e.limiters) > 0 {
+			i := n % len(e.limiters)
+			e.limiters[i].SetCapacity(n / len(e.limiters) % (e.capacities[i] + 1))
+		}
 	case modelStopNode, modelSkipNode:
 		e.order(what, n)
 	case modelCloseInput:
@@ -254,6 +275,8 @@ func (e *modelEngine) task(spec *modelSpec) scheduler.Task {
 		return scheduler.WithTimeout(time.Duration(spec.timed.limit), e.task(spec.timed.task))
 	case spec.retry != nil:
 		return e.retry(spec)
+	case spec.claims != nil:
+		return scheduler.Claiming(e.claims(spec.claims.weights), e.task(spec.claims.task))
 	case spec.first != nil:
 		e.trace(spec.id, "first", "")
 		return scheduler.First(e.tasks(spec.first)...)
@@ -281,6 +304,28 @@ func (e *modelEngine) task(spec *modelSpec) scheduler.Task {
 		return modelEngineCloser{task, &modelEngineDeaf{e: e, s: script}}
 	}
 	return task
+}
+
+func (e *modelEngine) usage() (text string) {
+	for _, l := range e.limiters {
+		text += fmt.Sprintf(" %d/%d", l.InUse(), l.Waiting())
+	}
+	return text
+}
+
+func (e *modelEngine) restore() {
+	for i, l := range e.limiters {
+		l.SetCapacity(e.capacities[i])
+	}
+}
+
+func (e *modelEngine) claims(weights []int) (claims []scheduler.Claim) {
+	for i, weight := range weights {
+		if weight > 0 {
+			claims = append(claims, scheduler.Claim{Limiter: e.limiters[i], Weight: weight})
+		}
+	}
+	return claims
 }
 
 func (e *modelEngine) tasks(specs []*modelSpec) []scheduler.Task {
@@ -368,7 +413,7 @@ func (e *modelEngine) groupOf(spec *modelSpec, deps *scheduler.Dependencies[int]
 	s := spec.group
 	opts := &scheduler.GroupOptions[int]{
 		Reverse: s.reverse, AggregateErrors: s.aggregate, Grace: time.Duration(s.grace),
-		Limit: s.limit, Budget: s.budget, KeepOpen: s.open,
+		Limit: s.limit, Budget: s.budget, KeepOpen: s.open, RecoverPanics: s.recover,
 		Name: strconv.Itoa(spec.id), Observer: modelObserver{e, spec.id},
 	}
 	if s.graces != nil {
@@ -444,6 +489,9 @@ func (l *modelEngineLeaf) Close() error { return l.s.close() }
 func (l *modelEngineLeaf) answer(ctx context.Context, thrown error) (scheduler.Yield, error) {
 	l.e.ctx = ctx
 	act := l.s.enter(thrown)
+	if act.does == modelPanics {
+		panic(modelPanic(l.s.id))
+	}
 	if err := l.s.failure(act); err != nil {
 		switch act.does {
 		case modelFailsForGood:
@@ -472,7 +520,7 @@ func (l *modelEngineLeaf) answer(ctx context.Context, thrown error) (scheduler.Y
 		return scheduler.Yield{}, scheduler.ErrSkip
 	case modelEnding:
 		return scheduler.Ending(&l.e.events[act.n%len(l.e.events)]), nil
-	case modelEnds, modelFails, modelObeys, modelFailsForGood, modelFailsFor:
+	case modelEnds, modelFails, modelObeys, modelFailsForGood, modelFailsFor, modelPanics:
 	}
 	return scheduler.Done, nil
 }

@@ -107,8 +107,7 @@ type bareEngine struct {
 }
 
 func newBareEngine(run *modelRun) *bareEngine {
-	e := &modelEngine{events: make([]scheduler.Event, run.events)}
-	e.clock.t = modelStart
+	e := emptyModelEngine(run)
 	group := e.groupOf(run.root, modelDependencies(run.root.group.requires))
 	return &bareEngine{e, group, scheduler.WithClock(context.Background(), &e.clock)}
 }

@@ -17,11 +17,17 @@ type modelModel struct {
 	specs   []*modelSpec
 	late    lateNodes
 	deaf    []modelDeaf
+
+	limiters   []*model.Limiter
+	capacities []int
 }
 
 func newModelModel(run *modelRun) *modelModel {
-	m := &modelModel{events: make([]model.Event, run.events)}
+	m := &modelModel{events: make([]model.Event, run.events), capacities: run.capacities}
 	m.clock.Now = modelStart
+	for _, capacity := range run.capacities {
+		m.limiters = append(m.limiters, &model.Limiter{Capacity: capacity})
+	}
 	for i := range m.events {
 		m.events[i].Clock = &m.clock
 	}
@@ -89,6 +95,8 @@ func (m *modelModel) render(err error) string {
 			return "group"
 		case interface{ Unwrap() []error }:
 			return "join"
+		case *model.Panic:
+			return fmt.Sprint("panic ", err.Value)
 		case *model.Permanent:
 			return "for good " + m.render(err.Err)
 		case *model.RetryAfter:
@@ -132,6 +140,11 @@ func (m *modelModel) op(what modelWhat, n int) {
 		}
 	case modelAdd:
 		m.addTo(n)
+	case modelCapacity:
+		if len(m.limiters) > 0 {
+			i := n % len(m.limiters)
+			m.clock.SetCapacity(m.limiters[i], n/len(m.limiters)%(m.capacities[i]+1))
+		}
 	case modelStopNode, modelSkipNode:
 		m.order(what, n)
 	case modelCloseInput:
@@ -229,6 +242,8 @@ func (m *modelModel) task(spec *modelSpec) model.Task {
 		return model.WithTimeout(&m.clock, spec.timed.limit, m.task(spec.timed.task))
 	case spec.retry != nil:
 		return m.retry(spec)
+	case spec.claims != nil:
+		return model.Claiming(&m.clock, m.claims(spec.claims.weights), m.task(spec.claims.task))
 	case spec.first != nil:
 		m.trace(spec.id, "first", "")
 		return model.First(&m.clock, m.tasks(spec.first))
@@ -274,6 +289,28 @@ func (m *modelModel) task(spec *modelSpec) model.Task {
 	return task
 }
 
+func (m *modelModel) usage() (text string) {
+	for _, l := range m.limiters {
+		text += fmt.Sprintf(" %d/%d", m.clock.InUse(l), m.clock.Waiting(l))
+	}
+	return text
+}
+
+func (m *modelModel) restore() {
+	for i, l := range m.limiters {
+		m.clock.SetCapacity(l, m.capacities[i])
+	}
+}
+
+func (m *modelModel) claims(weights []int) (claims []model.Claim) {
+	for i, weight := range weights {
+		if weight > 0 {
+			claims = append(claims, model.Claim{Limiter: m.limiters[i], Weight: weight})
+		}
+	}
+	return claims
+}
+
 func (m *modelModel) tasks(specs []*modelSpec) []model.Task {
 	var tasks []model.Task
 	for _, spec := range specs {
@@ -301,6 +338,9 @@ func (m *modelModel) retry(spec *modelSpec) model.Task {
 
 func (m *modelModel) answer(s *modelScript, thrown error) (model.Yield, error) {
 	act := s.enter(thrown)
+	if act.does == modelPanics {
+		panic(&model.Panic{Value: modelPanic(s.id)})
+	}
 	if err := s.failure(act); err != nil {
 		switch act.does {
 		case modelFailsForGood:
@@ -331,7 +371,7 @@ func (m *modelModel) answer(s *modelScript, thrown error) (model.Yield, error) {
 		return model.Yield{}, model.ErrSkip
 	case modelEnding:
 		return model.Yield{Ready: on(), Ending: true}, nil
-	case modelEnds, modelFails, modelObeys, modelFailsForGood, modelFailsFor:
+	case modelEnds, modelFails, modelObeys, modelFailsForGood, modelFailsFor, modelPanics:
 	}
 	return model.Yield{Done: true}, nil
 }
@@ -339,7 +379,7 @@ func (m *modelModel) answer(s *modelScript, thrown error) (model.Yield, error) {
 func (m *modelModel) group(spec *modelSpec) model.Task {
 	s := spec.group
 	opts := model.Options{
-		Clock: &m.clock, Requires: s.requires, Reverse: s.reverse, Aggregate: s.aggregate, Limit: s.limit, KeepOpen: s.open,
+		Clock: &m.clock, Requires: s.requires, Reverse: s.reverse, Aggregate: s.aggregate, Limit: s.limit, KeepOpen: s.open, Recover: s.recover,
 		Task: func(k int) model.Task { return m.task(s.nodes[k]) },
 		Observe: func(k int, from, to model.State, err error) {
 			m.transition(spec.id, k, int(from), int(to), m.render(err))

@@ -21,6 +21,12 @@ func randomModelRun(c *choices) *modelRun {
 	run := &modelRun{events: 1 + c.pick(2), wait: int64(c.pick(3))}
 	run.services = c.one(2)
 	run.combinators = c.one(2)
+	run.panics = c.one(4)
+	if c.one(3) {
+		for range 1 + c.pick(2) {
+			run.capacities = append(run.capacities, 1+c.pick(3))
+		}
+	}
 	run.root = run.spec(c, 3)
 	run.timeout = modelSpan(c, 3)
 	run.grace = int64(c.pick(3) * c.pick(5))
@@ -48,6 +54,10 @@ func (run *modelRun) spec(c *choices, depth int) *modelSpec {
 			kinds = 9
 		}
 	}
+	if depth > 0 && len(run.capacities) > 0 && c.one(2) {
+		spec.claims = &modelClaiming{weights: run.weights(c), task: run.spec(c, depth-c.pick(2))}
+		return spec
+	}
 	switch kind := c.pick(kinds); {
 	case kind == 1 || kind == 2 || depth == 3 && kind == 0:
 		spec.group = run.groupSpec(c, depth-1)
@@ -70,6 +80,15 @@ func (run *modelRun) spec(c *choices, depth int) *modelSpec {
 		spec.leaf = run.leafSpec(c)
 	}
 	return spec
+}
+
+// weights are what somebody claims of each Limiter.
+func (run *modelRun) weights(c *choices) []int {
+	weights := make([]int, len(run.capacities))
+	for i, capacity := range run.capacities {
+		weights[i] = c.pick(capacity + 1)
+	}
+	return weights
 }
 
 func (run *modelRun) specsOf(c *choices, depth int) []*modelSpec {
@@ -102,6 +121,9 @@ func (run *modelRun) leafSpec(c *choices) *modelLeaf {
 	}
 	for range c.pick(5) {
 		act := modelAct{does: modelDoes(c.pick(kinds)), n: c.pick(5)}
+		if run.panics && c.one(10) {
+			act.does = modelPanics
+		}
 		if c.one(6) {
 			act.takes = int64(c.pick(4))
 		}
@@ -118,6 +140,9 @@ func (run *modelRun) leafSpec(c *choices) *modelLeaf {
 		if run.services && c.one(12) {
 			act.order = c.pick(31) - 15
 		}
+		if len(run.capacities) > 0 && c.one(12) {
+			act.capacity = 1 + c.pick(8)
+		}
 		leaf.acts = append(leaf.acts, act)
 	}
 	return leaf
@@ -125,6 +150,7 @@ func (run *modelRun) leafSpec(c *choices) *modelLeaf {
 
 func (run *modelRun) groupSpec(c *choices, depth int) *modelGroup {
 	g := &modelGroup{reverse: c.one(2), aggregate: c.one(3)}
+	g.recover = run.panics && c.one(2)
 	n := c.pick(6)
 	order := make([]int, n) // so that edges go either way
 	for k := range n {
@@ -204,12 +230,16 @@ var modelMust = []struct {
 	what, seen string
 	oneIn      int
 }{
-	{"a node is added", " adds ok", 40},
+	{"a node is added", " adds ok", 100},
 	{"a node is skipped", fmt.Sprintf("%d>%d ok", scheduler.StatePending, scheduler.StateSkipped), 40},
 	{"a WithTimeout", " limit ", 40},
-	{"a second attempt", " attempt 2 ", 40},
+	{"a second attempt", " attempt 2 ", 100},
 	{"a failure after which there is no attempt", "for good", 40},
-	{"a Timeout after an attempt", "timeout after", 5000},
+	{"a Timeout after an attempt", "timeout after", 10000},
+	{"one that waits for a claim beside one that has it", " uses  1/1", 400},
+	{"a deadlock", " deadlock", 4000},
+	{"a panic that goes up", "0 panicked ", 400},
+	{"a panic that is recovered", "panic ", 400},
 	{"an All", " all @", 40},
 	{"a First", " first @", 40},
 	{"a task that is not needed", " stop not needed any more", 100},

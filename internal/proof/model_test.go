@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/internal/model"
 )
 
 // This file runs the engine and the model side by side. A run is data (modelRun):
@@ -15,13 +16,14 @@ import (
 
 // modelAct is what a leaf does when it is entered.
 type modelAct struct {
-	does  modelDoes
-	n     int   // rounds, seconds, or the number of an event
-	takes int64 // how long the step takes
-	touch int   // an event that is set (1, 2, ...) or reset (-1, -2, ...)
-	adds  int   // a group (1, 2, ...) to which its next node is added
-	ready bool  // it says that it is a service
-	order int   // a node (1, 2, ...) is told to end, that of a group (-1, -2, ...) to be skipped
+	does     modelDoes
+	n        int   // rounds, seconds, or the number of an event
+	takes    int64 // how long the step takes
+	touch    int   // an event that is set (1, 2, ...) or reset (-1, -2, ...)
+	adds     int   // a group (1, 2, ...) to which its next node is added
+	ready    bool  // it says that it is a service
+	capacity int   // a Limiter (1, 2, ...) has from now on n
+	order    int   // a node (1, 2, ...) is told to end, that of a group (-1, -2, ...) to be skipped
 }
 
 type modelDoes int
@@ -36,11 +38,12 @@ const (
 	modelEither  // after n seconds, n rounds, or on an event
 	modelNothing // no yield
 	modelSkips
-	modelObeys            // fails with the cause of its notice
-	modelEnding           // says that it ends already, on an event
-	modelFailsForGood     // it is no use to try again
-	modelFailsFor         // n seconds
-	modelKinds        int = iota
+	modelObeys                  // fails with the cause of its notice
+	modelEnding                 // says that it ends already, on an event
+	modelFailsForGood           // it is no use to try again
+	modelFailsFor               // n seconds
+	modelKinds        int       = iota
+	modelPanics       modelDoes = modelDoes(modelKinds)
 )
 
 // modelPlainKinds are those without failures that matter to a Retry alone.
@@ -73,6 +76,7 @@ type modelGroup struct {
 	completed          []bool
 	when               []modelWhen
 	budget             int
+	recover            bool
 }
 
 // modelWhen is a condition of a node.
@@ -123,6 +127,13 @@ type modelSpec struct {
 	timed  *modelTimed
 	first  []*modelSpec // a First of these, if it is not nil
 	all    []*modelSpec // likewise
+	claims *modelClaiming
+}
+
+// modelClaiming is a Claiming.
+type modelClaiming struct {
+	weights []int // by Limiter; 0: no claim
+	task    *modelSpec
 }
 
 // modelTimed is a task in a WithTimeout.
@@ -172,7 +183,8 @@ const (
 	modelCloseInput
 	modelStopNode // the node of a group that n says
 	modelSkipNode
-	modelWhats int = iota
+	modelCapacity     // of a Limiter that n says
+	modelWhats    int = iota
 )
 
 type modelRun struct {
@@ -180,10 +192,12 @@ type modelRun struct {
 	timeout, grace int64
 	wait           int64
 	events         int
+	capacities     []int // of Limiters
 	ops            []modelOp
 	specs          int
 	services       bool // there may be some
 	combinators    bool // likewise
+	panics         bool // likewise
 }
 
 // modelErr is an error of a task or from outside.
@@ -252,6 +266,9 @@ func (s *modelScript) enter(thrown error) modelAct {
 	if act.ready {
 		s.world.ready()
 	}
+	if act.capacity != 0 {
+		s.world.op(modelCapacity, act.capacity-1)
+	}
 	switch {
 	case act.order > 0:
 		s.world.op(modelStopNode, act.order-1)
@@ -260,6 +277,9 @@ func (s *modelScript) enter(thrown error) modelAct {
 	}
 	return act
 }
+
+// modelPanic is what tasks panic with.
+type modelPanic int
 
 func (s *modelScript) failure(act modelAct) error {
 	switch {
@@ -329,6 +349,8 @@ type modelSide interface {
 	done() bool
 	now() int64
 	made() int // groups
+	usage() string
+	restore() // the capacities
 	finish()
 	written() []byte
 }
@@ -353,7 +375,8 @@ const modelStepsMax = 2000
 // drive runs a side to its end: it steps the root, does what is to happen from
 // outside, and lets the time pass that a loop would sleep.
 func (run *modelRun) drive(s modelSide) []byte {
-	err := s.start(run.timeout)
+	panicked := func(v any) { s.trace(0, "panicked", fmt.Sprint(v)) }
+	err := modelRecovered(panicked, func() error { return s.start(run.timeout) })
 	s.trace(0, "started", s.render(err))
 	for step := 1; !s.done(); step++ {
 		if step > modelStepsMax {
@@ -393,17 +416,43 @@ func (run *modelRun) drive(s modelSide) []byte {
 			for g := range s.made() {
 				s.op(modelCloseInput, g)
 			}
+			s.restore()
 			if _, _, ready := s.due(); !ready && step > 50 {
 				s.op(modelInterrupt, 0)
 			}
 		}
-		done, err := s.step()
+		done := false
+		err := modelRecovered(panicked, func() (err error) {
+			done, err = s.step()
+			return err
+		})
+		if len(run.capacities) > 0 {
+			s.trace(0, "uses", s.usage())
+		}
 		if done || err != nil {
 			s.trace(0, "ended", s.render(err))
 		}
 	}
 	s.finish()
 	return s.written()
+}
+
+// modelRecovered makes a step out of which a panic of a task may come.
+func modelRecovered(panicked func(v any), step func() error) error {
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case modelPanic:
+			panicked(v)
+		case *scheduler.PanicError:
+			panicked(v.Value.(modelPanic))
+		case *model.Panic:
+			panicked(v.Value.(modelPanic))
+		default:
+			panic(v)
+		}
+	}()
+	return step()
 }
 
 // transition writes a change of state down.
@@ -421,7 +470,7 @@ func (run *modelRun) compare() (engine, model []byte) {
 
 // String shows a run, for a person who has to find out.
 func (run *modelRun) String() string {
-	return fmt.Sprintf("timeout %d, grace %d, wait %d, ops %+v\n%s", run.timeout, run.grace, run.wait, run.ops, run.root.describe(""))
+	return fmt.Sprintf("timeout %d, grace %d, wait %d, capacities %v, ops %+v\n%s", run.timeout, run.grace, run.wait, run.capacities, run.ops, run.root.describe(""))
 }
 
 func (s *modelSpec) describe(indent string) string {
@@ -434,6 +483,8 @@ func (s *modelSpec) describe(indent string) string {
 			text += n.describe(indent + "  ")
 		}
 		return text
+	case s.claims != nil:
+		return fmt.Sprintf("%s%d: claims %v\n%s", indent, s.id, s.claims.weights, s.claims.task.describe(indent+"  "))
 	case s.shield != nil:
 		return fmt.Sprintf("%s%d: shield\n%s", indent, s.id, s.shield.describe(indent+"  "))
 	case s.timed != nil:

@@ -1,0 +1,243 @@
+package model
+
+import "slices"
+
+// Limiter is something of which there is only so much.
+type Limiter struct{ Capacity int }
+
+// Claim is some of a Limiter.
+type Claim struct {
+	Limiter *Limiter
+	Weight  int
+}
+
+// stake is what somebody claims: it waits in line for that, or has it.
+type stake struct {
+	inside *stake // the nearest that is had around it, which lends
+	claims []Claim
+	has    bool
+	begun  bool // what it is for has started
+
+	outside bool // of all groups: nobody there looks for deadlocks
+	loans   map[*stake]map[*Limiter]int
+	tell    func() // that there is something new for it
+}
+
+// of is what a stake claims of a Limiter.
+func (s *stake) of(l *Limiter) int {
+	for _, c := range s.claims {
+		if c.Limiter == l {
+			return c.Weight
+		}
+	}
+	return 0
+}
+
+// own is what a stake has of a Limiter itself, and not by loans.
+func (s *stake) own(l *Limiter) int {
+	if !s.has {
+		return 0
+	}
+	own := s.of(l)
+	for _, lent := range s.loans {
+		own -= lent[l]
+	}
+	return own
+}
+
+// line is all stakes of a run, in the order of asking.
+type line struct {
+	stakes []*stake
+	hopes  bool // what is had outside of all groups counts as free
+}
+
+func (q *line) free(l *Limiter) int {
+	free := l.Capacity
+	for _, s := range q.stakes {
+		if !q.hopes || !s.outside {
+			free -= s.own(l)
+		}
+	}
+	return max(free, 0)
+}
+
+// spare is what a stake can lend, and lent what it and all around it can.
+func (q *line) spare(s *stake, l *Limiter) int {
+	if !s.has {
+		return 0
+	}
+	spare := s.of(l)
+	for _, t := range q.stakes {
+		spare -= t.loans[s][l]
+	}
+	return spare
+}
+
+func (q *line) lent(s *stake, l *Limiter) (sum int) {
+	for ; s != nil; s = s.inside {
+		sum += q.spare(s, l)
+	}
+	return sum
+}
+
+// exceeds reports whether a capacity is never enough for a stake, with all that those
+// around it have.
+func (s *stake) exceeds(l *Limiter) bool {
+	need := s.of(l)
+	for around := s.inside; around != nil; around = around.inside {
+		need -= around.own(l)
+	}
+	return need > 0 && s.of(l) > l.Capacity
+}
+
+func (s *stake) exceedsAny() bool {
+	return slices.ContainsFunc(s.claims, func(c Claim) bool { return s.exceeds(c.Limiter) })
+}
+
+// isInLine reports whether what a stake claims is kept for it. Nothing is for one that
+// exceeds a capacity.
+func (s *stake) isInLine() bool { return !s.has && !s.exceedsAny() }
+
+// needInside is what those in line need of a Limiter that wait inside of a stake, or of
+// those inside it: they go before those outside.
+func (q *line) needInside(s *stake, l *Limiter) (sum int) {
+	for _, in := range q.stakes {
+		if in.inside == s && in.has {
+			sum += max(q.wantedInside(in, l)-q.spare(in, l), 0)
+		}
+	}
+	return sum
+}
+
+func (q *line) wantedInside(s *stake, l *Limiter) int {
+	sum := q.needInside(s, l)
+	for _, t := range q.stakes {
+		if t.inside == s && t.isInLine() {
+			sum += t.of(l)
+		}
+	}
+	return sum
+}
+
+// fits reports whether it is the turn of a stake: there is enough for it, and for all
+// before it.
+func (q *line) fits(s *stake) bool {
+	return s.isInLine() && each(s.claims, func(c Claim) bool {
+		need := q.needInside(s.inside, c.Limiter)
+		for _, t := range q.stakes {
+			if t.inside == s.inside && t.isInLine() {
+				need += t.of(c.Limiter)
+			}
+			if t == s {
+				break
+			}
+		}
+		return need-q.lent(s.inside, c.Limiter) <= q.free(c.Limiter)
+	})
+}
+
+// settle gives what there is to those whose turn it is.
+func (q *line) settle() {
+	for {
+		i := slices.IndexFunc(q.stakes, q.fits)
+		if i < 0 {
+			return
+		}
+		q.give(q.stakes[i])
+		q.stakes[i].tell()
+	}
+}
+
+// give gives a stake what it claims, of what those around it have as far as they can
+// lend.
+func (q *line) give(s *stake) {
+	s.loans = map[*stake]map[*Limiter]int{}
+	for _, c := range s.claims {
+		need := c.Weight
+		for around := s.inside; around != nil; around = around.inside {
+			if s.loans[around] == nil {
+				s.loans[around] = map[*Limiter]int{}
+			}
+			much := min(need, q.spare(around, c.Limiter))
+			s.loans[around][c.Limiter] = much
+			need -= much
+		}
+	}
+	s.has = true
+}
+
+// ask puts a stake behind all others.
+func (q *line) ask(s *stake) {
+	q.stakes = append(q.stakes, s)
+	q.settle()
+}
+
+// leave gives up a stake, and what it has.
+func (q *line) leave(s *stake) {
+	q.stakes = slices.DeleteFunc(q.stakes, func(t *stake) bool { return t == s })
+	s.has = false
+	q.settle()
+}
+
+// isDead reports whether nobody who waits ever has a turn, if nobody in a group goes on who
+// does not wait. For one who waits for a higher capacity there is hope.
+func (q *line) isDead() bool {
+	later := line{q.stakes, true}
+	return slices.ContainsFunc(q.stakes, func(s *stake) bool { return s.has && !s.outside }) &&
+		each(q.stakes, func(s *stake) bool {
+			return s.begun || !s.has && !s.exceedsAny() && !later.fits(s)
+		})
+}
+
+// SetCapacity changes how much there is of a Limiter.
+func (c *Clock) SetCapacity(l *Limiter, n int) {
+	var waiting, back []*stake
+	for _, s := range c.line.stakes {
+		if !s.has && s.of(l) > 0 && (s.exceeds(l) || !s.exceedsAny()) {
+			waiting = append(waiting, s)
+			if s.exceeds(l) {
+				back = append(back, s)
+			}
+		}
+	}
+	l.Capacity = n
+	// For those behind one that is in line again there is less.
+	for _, s := range back {
+		if !s.isInLine() {
+			continue
+		}
+		at := slices.Index(c.line.stakes, s)
+		for _, t := range c.line.stakes[at+1:] {
+			if t.isInLine() && t.inside == s.inside && slices.ContainsFunc(t.claims, func(c Claim) bool { return s.of(c.Limiter) > 0 }) {
+				waiting = append(waiting, t)
+			}
+		}
+	}
+	c.line.settle()
+	for _, s := range waiting {
+		if !s.has {
+			s.tell()
+		}
+	}
+}
+
+// InUse is how much of a Limiter those have who have started, and Waiting how many have
+// not.
+func (c *Clock) InUse(l *Limiter) (sum int) {
+	for _, s := range c.line.stakes {
+		if s.begun {
+			sum += s.own(l)
+		}
+	}
+	return sum
+}
+
+// Waiting is how many wait for some of a Limiter, and have not started.
+func (c *Clock) Waiting(l *Limiter) (count int) {
+	for _, s := range c.line.stakes {
+		if !s.begun && s.of(l) > 0 {
+			count++
+		}
+	}
+	return count
+}
