@@ -54,17 +54,6 @@ func (c *Clock) readyAround(inner *Group) {
 	}
 }
 
-// attempted is what the node whose code is running has noted of its attempts; nil if
-// no node is.
-func (c *Clock) attempted() *error {
-	for _, of := range slices.Backward(c.around) {
-		if of.group != nil && of.group.current != nil {
-			return &of.group.current.last
-		}
-	}
-	return nil
-}
-
 // notice is that under which something begins now: the innermost final one, else
 // the innermost.
 func (c *Clock) notice() *Notice {

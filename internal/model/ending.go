@@ -132,7 +132,7 @@ func (g *Group) isNoticeOf(m *node) func(err error) bool {
 
 // expire steps a member after its deadline.
 func (g *Group) expire(n *node) {
-	t := &Timeout{Last: n.last}
+	t := &Timeout{Notes: n.notes}
 	switch n.deadline.kind {
 	case closeCancel:
 		g.endGrace(n)
@@ -313,7 +313,7 @@ func (g *Group) beginCutOff(n *node) *Wait {
 // forgotten.
 func (n *node) timeoutBefore() error {
 	if n.deadline.kind == closeTimedOut {
-		return &Timeout{Last: n.last}
+		return &Timeout{Notes: n.notes}
 	}
 	return nil
 }

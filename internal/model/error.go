@@ -32,13 +32,13 @@ var (
 // Timeout is thrown into a task whose time is over.
 type Timeout struct {
 	Grace int64 // how long a task that goes on after it has left
-	Last  error // of the last attempt of a Retry, if that is under way
+	Notes Notes // of the node, without attempts of a Retry around
 }
 
 func (*Timeout) Error() string { return "timeout" }
 
 // Unwrap returns the error of the last attempt.
-func (t *Timeout) Unwrap() error { return t.Last }
+func (t *Timeout) Unwrap() error { return t.Notes.Last }
 
 // TaskError says which node an error came from.
 type TaskError struct {

@@ -25,7 +25,7 @@ type node struct {
 	deadline deadline
 	graceEnd int64 // of a grace that comes after its own limit; 0 is none
 	ends     ends
-	last     error // of the last attempt of a Retry that is under way
+	notes    Notes
 
 	// If it is a service, or was told to end alone.
 	service   bool  // it has said Ready

@@ -14,7 +14,7 @@ type Retries struct {
 	attempt int
 	task    *Task // of the attempt that runs; nil in a pause
 	last    error // with what the attempts before have failed
-	before  error // what its node had noted before
+	before  Notes // of its node
 	notice  *Notice
 	stopped Event // a notice has come
 	thrown  []error
@@ -50,9 +50,7 @@ func (r *Retries) step() (Yield, error) {
 	switch {
 	case r.attempt == 0:
 		r.notice = r.Clock.notice()
-		if noted := r.Clock.attempted(); noted != nil {
-			r.before = *noted
-		}
+		r.before = r.Clock.notesNow()
 		return r.begin()
 	case r.task != nil:
 		return r.settle(r.task.step())
@@ -78,7 +76,7 @@ func (r *Retries) begin() (Yield, error) {
 func (r *Retries) settle(y Yield, err error) (Yield, error) {
 	if err == nil {
 		if y.Done && r.last != nil {
-			r.note(r.before)
+			r.note(r.before.Attempt, r.before.Last)
 		}
 		return y, nil
 	}
@@ -86,7 +84,7 @@ func (r *Retries) settle(y Yield, err error) (Yield, error) {
 	if r.late || r.notice != nil || isOnlyTheError(err, ErrSkip) || r.comesOutAgain(err) {
 		return Yield{}, r.result(err)
 	}
-	r.note(err)
+	r.note(r.attempt, err)
 	pause := r.Pause()
 	if pause < 0 || says(err, isPermanent) {
 		return Yield{}, err
@@ -102,10 +100,10 @@ func (r *Retries) settle(y Yield, err error) (Yield, error) {
 	return Yield{At: r.Clock.Now + pause, Ready: On(&r.stopped)}, nil
 }
 
-// note tells the node what the last attempt has failed with.
-func (r *Retries) note(last error) {
-	if noted := r.Clock.attempted(); noted != nil {
-		*noted = last
+// note tells the node which attempt has failed last, and with what.
+func (r *Retries) note(attempt int, last error) {
+	if n := r.Clock.notes(); n != nil {
+		n.Attempt, n.Last = attempt, last
 	}
 }
 

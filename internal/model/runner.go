@@ -26,7 +26,7 @@ type Runner struct {
 	posted   []func()
 	late     error // the Timeout after which the task went on
 	lent     int64 // the grace of a WithTimeout, which nothing inside inherits
-	before   error // what its node had noted of attempts around it
+	before   Notes // of its node, at its start
 	ends     bool  // the task ends, and takes time for that
 	answers  bool  // and its answer to a Timeout is still to come
 	failed   error // with what the runner fails then
@@ -72,9 +72,7 @@ func (r *Runner) Start(timeout int64) error {
 		return ErrCancelled
 	}
 	r.started = true
-	if noted := r.Clock.attempted(); noted != nil {
-		r.before = *noted
-	}
+	r.before = r.Clock.notesNow()
 	r.offerTimeout(r.Timeout)
 	r.offerTimeout(timeout)
 	_, err := r.Step()
@@ -217,10 +215,7 @@ func (r *Runner) expire() (Yield, error) {
 		return r.beginClose(nil)
 	}
 	grace := max(r.Grace, r.lent)
-	timeout := &Timeout{Grace: grace}
-	if noted := r.Clock.attempted(); noted != nil && *noted != r.before { //nolint:errorlint // That very one.
-		timeout.Last = *noted
-	}
+	timeout := &Timeout{Grace: grace, Notes: r.Clock.notesNow().since(r.before)}
 	y, err := r.throw(timeout)
 	if err != nil { // its answer, which may be another error
 		return y, err
@@ -327,9 +322,11 @@ func (r *Runner) Cancel() error {
 }
 
 // CancelFromOutside is Cancel as one who does not drive the runner as a task sees
-// it: that nodes had failed before is no error of closing them.
+// it: that nodes, or a group, had failed before is no error of closing them.
 func (r *Runner) CancelFromOutside() error {
-	return without(r.Cancel(), isOfNode)
+	return without(r.Cancel(), func(err error) bool {
+		return isOfNode(err) || err == ErrDeadlock //nolint:errorlint // That very one.
+	})
 }
 
 // Kill closes the task at the next step.

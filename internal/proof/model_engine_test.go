@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/internal/model"
 )
 
 type modelEngine struct {
@@ -95,7 +96,7 @@ func (e *modelEngine) render(err error) string {
 		case *scheduler.ExceptionGroup:
 			return "group"
 		case *scheduler.Timeout:
-			return modelTimeout(e.render, err.Notes.Last)
+			return modelTimeout(e.render, model.Notes(err.Notes))
 		case *scheduler.StopError:
 			return e.render(err.Cause)
 		case modelErr:
@@ -201,6 +202,8 @@ func (e *modelEngine) op(what modelWhat, n int) {
 
 func (e *modelEngine) ready() { scheduler.Ready(e.ctx) }
 
+func (e *modelEngine) note(text string) { scheduler.Note(e.ctx, text) }
+
 // order tells a node to end.
 func (e *modelEngine) order(what modelWhat, n int) {
 	if len(e.groups) == 0 {
@@ -255,6 +258,11 @@ func (e *modelEngine) finish() {
 			e.b = append(e.b, ' ')
 			e.b = strconv.AppendInt(e.b, int64(g.State(k)), 10)
 			e.b = strconv.AppendBool(e.b, g.Started(k))
+			var notes scheduler.Notes
+			if g.State(k) != scheduler.StateSucceeded { // else nothing is promised of them
+				notes = g.ExplainNode(k).Notes
+			}
+			e.b = append(e.b, modelNotes(e.render, model.Notes(notes))...)
 		}
 		for _, err := range g.Errors() {
 			e.b = append(e.b, ' ')

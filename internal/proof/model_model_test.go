@@ -90,7 +90,7 @@ func (m *modelModel) render(err error) string {
 		case *model.Notice:
 			return m.render(err.Cause)
 		case *model.Timeout:
-			return modelTimeout(m.render, err.Last)
+			return modelTimeout(m.render, err.Notes)
 		case *model.ExceptionGroup:
 			return "group"
 		case interface{ Unwrap() []error }:
@@ -168,6 +168,8 @@ func (m *modelModel) op(what modelWhat, n int) {
 
 func (m *modelModel) ready() { m.clock.Ready() }
 
+func (m *modelModel) note(text string) { m.clock.Note(text) }
+
 // order tells a node to end.
 func (m *modelModel) order(what modelWhat, n int) {
 	if len(m.groups) == 0 {
@@ -222,6 +224,7 @@ func (m *modelModel) finish() {
 			m.b = append(m.b, ' ')
 			m.b = strconv.AppendInt(m.b, int64(g.State(k)), 10)
 			m.b = strconv.AppendBool(m.b, g.Started(k))
+			m.b = append(m.b, modelNotes(m.render, g.Notes(k))...)
 		}
 		for _, err := range g.Errors() {
 			m.b = append(m.b, ' ')

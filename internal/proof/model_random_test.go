@@ -136,6 +136,7 @@ func (run *modelRun) leafSpec(c *choices) *modelLeaf {
 		if c.one(4) {
 			act.adds = 1 + c.pick(3)
 		}
+		act.notes = c.one(8)
 		act.ready = run.services && c.one(4)
 		if run.services && c.one(12) {
 			act.order = c.pick(31) - 15

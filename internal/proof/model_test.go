@@ -22,6 +22,7 @@ type modelAct struct {
 	touch    int   // an event that is set (1, 2, ...) or reset (-1, -2, ...)
 	adds     int   // a group (1, 2, ...) to which its next node is added
 	ready    bool  // it says that it is a service
+	notes    bool  // it notes something
 	capacity int   // a Limiter (1, 2, ...) has from now on n
 	order    int   // a node (1, 2, ...) is told to end, that of a group (-1, -2, ...) to be skipped
 }
@@ -240,6 +241,7 @@ type modelWorld interface {
 	touch(event int)
 	addTo(group int)
 	ready()
+	note(text string)
 	op(what modelWhat, n int)
 	render(err error) string
 }
@@ -265,6 +267,9 @@ func (s *modelScript) enter(thrown error) modelAct {
 	}
 	if act.ready {
 		s.world.ready()
+	}
+	if act.notes {
+		s.world.note(fmt.Sprint("n", s.id, ".", s.at))
 	}
 	if act.capacity != 0 {
 		s.world.op(modelCapacity, act.capacity-1)
@@ -331,12 +336,17 @@ func modelRendered(err error, one func(error) string) string {
 	return one(err)
 }
 
-// modelTimeout writes down a Timeout, with the error of the last attempt.
-func modelTimeout(render func(error) string, last error) string {
-	if last == nil {
+// modelTimeout writes down a Timeout, with what its node had said.
+func modelTimeout(render func(error) string, n model.Notes) string {
+	if n == (model.Notes{}) {
 		return "timeout"
 	}
-	return "timeout after " + render(last)
+	return "timeout after " + modelNotes(render, n)
+}
+
+// modelNotes writes down what a node has said.
+func modelNotes(render func(error) string, n model.Notes) string {
+	return fmt.Sprintf("[%s %d %d %s]", n.Text, n.Asked, n.Attempt, render(n.Last))
 }
 
 // modelSide is a side as it is driven.
