@@ -265,7 +265,7 @@ func (g *Group) endClosing(n *node) {
 // endClosed ends a member that was closed; nothing is left to be decided.
 func (g *Group) endClosed(n *node, err error) {
 	e := n.ends
-	inside := err != nil && says(err, isOfNode)
+	inside := err != nil && says(err, isResult)
 	switch {
 	case e.kind == closeTimedOut:
 		err = join(e.failed, err)

@@ -98,6 +98,12 @@ func isOfNode(err error) bool {
 	return ok && !e.ofClose
 }
 
+// isResult reports whether an error belongs into a result, however it came about.
+func isResult(err error) bool {
+	_, ok := err.(*CallError) //nolint:errorlint // One level at a time.
+	return ok || isOfNode(err)
+}
+
 // isNothing reports whether there is no error, or nothing in it but what matches.
 func isNothing(err error, match func(error) bool) bool { return err == nil || isOnly(err, match) }
 

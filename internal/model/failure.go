@@ -49,7 +49,7 @@ func (g *Group) fail(n *node, err error) {
 // isInside reports whether an error is one of nodes inside of a member, beside an
 // earlier failure.
 func (g *Group) isInside(err error) bool {
-	return says(err, isOfNode) &&
+	return says(err, isResult) &&
 		slices.ContainsFunc(g.failures, func(f failure) bool { return !f.aside && !f.inside && !f.thrown })
 }
 

@@ -29,7 +29,33 @@ type modelEngine struct {
 	capacities []int
 }
 
-type modelEngineClock struct{ t int64 }
+// modelEngineClock makes the calls of Polls. They do what they do at once, and return when
+// their time has come.
+type modelEngineClock struct {
+	t     int64
+	takes int64 // of the last call
+	calls []modelEngineCall
+}
+
+type modelEngineCall struct {
+	until int64
+	call  *scheduler.PendingCall
+}
+
+func (c *modelEngineClock) Call(call *scheduler.PendingCall) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		call.Run(call.Context())
+	}()
+	<-done
+	c.calls = append(c.calls, modelEngineCall{c.t + c.takes, call})
+}
+
+func (c *modelEngineClock) Await(call *scheduler.PendingCall) {
+	c.calls = slices.DeleteFunc(c.calls, func(of modelEngineCall) bool { return of.call == call })
+	call.End()
+}
 
 func (c *modelEngineClock) Now() time.Time { return time.Unix(0, c.t) }
 
@@ -66,7 +92,37 @@ func (e *modelEngine) deafUntil() (at int64) {
 			at = d.s.until
 		}
 	}
+	for _, c := range e.clock.calls {
+		if at == 0 || c.until < at {
+			at = c.until
+		}
+	}
 	return at
+}
+
+// poll makes a Poll, or a PollCall.
+func (e *modelEngine) poll(spec *modelSpec) scheduler.Task {
+	made := 0
+	call := func(context.Context) (bool, error) {
+		c := spec.poll.next(&made)
+		e.trace(spec.id, "asks", strconv.Itoa(made))
+		e.clock.takes = c.takes
+		return c.ready, c.err(spec.id)
+	}
+	every := time.Duration(spec.poll.every)
+	if !spec.poll.value {
+		return scheduler.Poll(every, call)
+	}
+	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		asked, err := scheduler.PollCall(co, every, func(ctx context.Context) (int, bool, error) {
+			ready, err := call(ctx)
+			return made, ready, err
+		})
+		if err == nil && asked != made {
+			return modelErr("another value")
+		}
+		return err
+	})
 }
 
 func (e *modelEngine) advance(by int64) {
@@ -76,6 +132,13 @@ func (e *modelEngine) advance(by int64) {
 			return false
 		}
 		d.closed.Set()
+		return true
+	})
+	e.clock.calls = slices.DeleteFunc(e.clock.calls, func(c modelEngineCall) bool {
+		if e.clock.t < c.until {
+			return false
+		}
+		c.call.End()
 		return true
 	})
 }
@@ -283,6 +346,8 @@ func (e *modelEngine) task(spec *modelSpec) scheduler.Task {
 		return scheduler.WithTimeout(time.Duration(spec.timed.limit), e.task(spec.timed.task))
 	case spec.retry != nil:
 		return e.retry(spec)
+	case spec.poll != nil:
+		return e.poll(spec)
 	case spec.claims != nil:
 		return scheduler.Claiming(e.claims(spec.claims.weights), e.task(spec.claims.task))
 	case spec.first != nil:

@@ -18,6 +18,8 @@ type modelModel struct {
 	late    lateNodes
 	deaf    []modelDeaf
 
+	calls []*modelModelCall // that have not returned
+
 	limiters   []*model.Limiter
 	capacities []int
 }
@@ -48,7 +50,31 @@ func (m *modelModel) deafUntil() (at int64) {
 			at = d.s.until
 		}
 	}
+	for _, c := range m.calls {
+		if at == 0 || c.until < at {
+			at = c.until
+		}
+	}
 	return at
+}
+
+// modelModelCall is a call that has not returned.
+type modelModelCall struct {
+	until    int64
+	returned *model.Event
+}
+
+// call makes the next call of a Poll.
+func (m *modelModel) call(spec *modelSpec, made *int) *model.Call {
+	c := spec.poll.next(made)
+	m.trace(spec.id, "asks", strconv.Itoa(*made))
+	returned := &model.Event{Clock: &m.clock}
+	call := &modelModelCall{m.clock.Now + c.takes, returned}
+	m.calls = append(m.calls, call)
+	wait := func() {
+		m.calls = slices.DeleteFunc(m.calls, func(c *modelModelCall) bool { return c == call })
+	}
+	return &model.Call{Returned: returned, Wait: wait, Ready: c.ready, Err: c.err(spec.id)}
 }
 
 func (m *modelModel) advance(by int64) {
@@ -58,6 +84,13 @@ func (m *modelModel) advance(by int64) {
 			return false
 		}
 		d.closed.Set()
+		return true
+	})
+	m.calls = slices.DeleteFunc(m.calls, func(c *modelModelCall) bool {
+		if m.clock.Now < c.until {
+			return false
+		}
+		c.returned.Set()
 		return true
 	})
 }
@@ -95,6 +128,8 @@ func (m *modelModel) render(err error) string {
 			return "group"
 		case interface{ Unwrap() []error }:
 			return "join"
+		case *model.CallError:
+			return m.render(err.Err)
 		case *model.Panic:
 			return fmt.Sprint("panic ", err.Value)
 		case *model.Permanent:
@@ -245,6 +280,9 @@ func (m *modelModel) task(spec *modelSpec) model.Task {
 		return model.WithTimeout(&m.clock, spec.timed.limit, m.task(spec.timed.task))
 	case spec.retry != nil:
 		return m.retry(spec)
+	case spec.poll != nil:
+		made := 0
+		return model.Poll(&m.clock, spec.poll.every, func() *model.Call { return m.call(spec, &made) })
 	case spec.claims != nil:
 		return model.Claiming(&m.clock, m.claims(spec.claims.weights), m.task(spec.claims.task))
 	case spec.first != nil:

@@ -54,6 +54,10 @@ func (run *modelRun) spec(c *choices, depth int) *modelSpec {
 			kinds = 9
 		}
 	}
+	if run.combinators && c.one(8) {
+		spec.poll = run.pollSpec(c)
+		return spec
+	}
 	if depth > 0 && len(run.capacities) > 0 && c.one(2) {
 		spec.claims = &modelClaiming{weights: run.weights(c), task: run.spec(c, depth-c.pick(2))}
 		return spec
@@ -80,6 +84,14 @@ func (run *modelRun) spec(c *choices, depth int) *modelSpec {
 		spec.leaf = run.leafSpec(c)
 	}
 	return spec
+}
+
+func (run *modelRun) pollSpec(c *choices) *modelPoll {
+	p := &modelPoll{every: int64(c.pick(4)), value: c.one(3)}
+	for range c.pick(4) {
+		p.calls = append(p.calls, modelCall{takes: 1 + int64(c.pick(4)), ready: c.one(4), fails: c.one(6)})
+	}
+	return p
 }
 
 // weights are what somebody claims of each Limiter.
@@ -239,6 +251,7 @@ var modelMust = []struct {
 	{"a Timeout after an attempt", "timeout after", 10000},
 	{"one that waits for a claim beside one that has it", " uses  1/1", 400},
 	{"a deadlock", " deadlock", 4000},
+	{"a second call of a Poll", " asks 2", 400},
 	{"a panic that goes up", "0 panicked ", 400},
 	{"a panic that is recovered", "panic ", 400},
 	{"an All", " all @", 40},

@@ -129,6 +129,38 @@ type modelSpec struct {
 	first  []*modelSpec // a First of these, if it is not nil
 	all    []*modelSpec // likewise
 	claims *modelClaiming
+	poll   *modelPoll
+}
+
+// modelPoll is a Poll, or a PollCall, and how its calls end; those after the last are
+// ready after a second.
+type modelPoll struct {
+	every int64
+	calls []modelCall
+	value bool // it is a PollCall
+}
+
+// modelCall is one that takes some seconds.
+type modelCall struct {
+	takes        int64
+	ready, fails bool
+}
+
+// next returns the next call.
+func (p *modelPoll) next(made *int) modelCall {
+	*made++
+	if *made > len(p.calls) {
+		return modelCall{takes: 1, ready: true}
+	}
+	return p.calls[*made-1]
+}
+
+// err is what a call has failed with.
+func (c modelCall) err(id int) error {
+	if c.fails {
+		return modelErr("q" + strconv.Itoa(id))
+	}
+	return nil
 }
 
 // modelClaiming is a Claiming.
@@ -493,6 +525,8 @@ func (s *modelSpec) describe(indent string) string {
 			text += n.describe(indent + "  ")
 		}
 		return text
+	case s.poll != nil:
+		return fmt.Sprintf("%s%d: poll %+v\n", indent, s.id, *s.poll)
 	case s.claims != nil:
 		return fmt.Sprintf("%s%d: claims %v\n%s", indent, s.id, s.claims.weights, s.claims.task.describe(indent+"  "))
 	case s.shield != nil:
