@@ -4,8 +4,8 @@ import "slices"
 
 // Claiming runs a task while it has what it claims.
 func Claiming(clock *Clock, claims []Claim, task Task) Task {
-	c := &claiming{clock: clock, task: task, turn: Event{Clock: clock}}
-	c.stake = &stake{claims: claims, tell: c.turn.Set}
+	c := &claiming{clock: clock, task: task, news: Event{Clock: clock}}
+	c.stake = &stake{claims: claims, tell: c.news.Set}
 	return Task{Step: c.step, Throw: c.throw, Stop: c.stop, Close: c.close, BeginClose: c.beginClose}
 }
 
@@ -14,7 +14,7 @@ type claiming struct {
 	task   Task
 	stake  *stake
 	asked  bool
-	turn   Event
+	news   Event
 	notice *Notice // that came before the task has started
 }
 
@@ -29,9 +29,9 @@ func (c *claiming) step() (Yield, error) {
 	if c.stake.begun {
 		return c.inside(c.task.step)
 	}
-	c.turn.Reset()
+	c.news.Reset()
 	if !c.stake.has {
-		return Yield{Ready: On(&c.turn), Claims: true}, nil
+		return Yield{Ready: On(&c.news), Claims: true}, nil
 	}
 	c.stake.begun = true
 	y, err := c.inside(c.task.step)

@@ -119,7 +119,7 @@ func (q *line) wantedInside(s *stake, l *Limiter) int {
 	return sum
 }
 
-// fits reports whether it is the turn of a stake: there is enough for it, and for all
+// fits reports whether a stake can be served: there is enough for it, and for all
 // before it.
 func (q *line) fits(s *stake) bool {
 	return s.isInLine() && each(s.claims, func(c Claim) bool {
@@ -136,8 +136,8 @@ func (q *line) fits(s *stake) bool {
 	})
 }
 
-// settle gives what there is to those whose turn it is.
-func (q *line) settle() {
+// serve gives what there is to those in line.
+func (q *line) serve() {
 	for {
 		i := slices.IndexFunc(q.stakes, q.fits)
 		if i < 0 {
@@ -169,17 +169,17 @@ func (q *line) give(s *stake) {
 // ask puts a stake behind all others.
 func (q *line) ask(s *stake) {
 	q.stakes = append(q.stakes, s)
-	q.settle()
+	q.serve()
 }
 
 // leave gives up a stake, and what it has.
 func (q *line) leave(s *stake) {
 	q.stakes = slices.DeleteFunc(q.stakes, func(t *stake) bool { return t == s })
 	s.has = false
-	q.settle()
+	q.serve()
 }
 
-// isDead reports whether nobody who waits ever has a turn, if nobody in a group goes on who
+// isDead reports whether nobody who waits is ever served, if nobody in a group goes on who
 // does not wait. For one who waits for a higher capacity there is hope.
 func (q *line) isDead() bool {
 	later := line{q.stakes, true}
@@ -213,7 +213,7 @@ func (c *Clock) SetCapacity(l *Limiter, n int) {
 			}
 		}
 	}
-	c.line.settle()
+	c.line.serve()
 	for _, s := range waiting {
 		if !s.has {
 			s.tell()
