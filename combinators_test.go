@@ -791,6 +791,14 @@ func TestTaskRunner_Cancel_ofAll(t *testing.T) {
 	}
 }
 
+// A limit can pass around a runner that has ended before.
+func TestWithTimeout_ofARunnerThatHasEnded(t *testing.T) {
+	r := scheduler.NewTaskRunner(lasting(1, nil), nil)
+	require.NoError(t, r.Cancel())
+	group := newGroup(t, "a", func(string) scheduler.Task { return scheduler.WithTimeout(-1, r.AsTask(0)) }, nil)
+	require.EqualError(t, scheduler.Run(t.Context(), group, nil), "a: timed out before it started")
+}
+
 // A Timeout inside a node is named after the node, unless the user has given a name.
 func TestWithTimeout_names_the_node(t *testing.T) {
 	t.Parallel()

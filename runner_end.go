@@ -226,8 +226,9 @@ func (r *TaskRunner) nameIn(ctx context.Context) string {
 	return r.opts.Name
 }
 
-// isUnnamed reports whether nothing but a function or a combinator gives it its name.
-func (r *TaskRunner) isUnnamed() bool { return !r.isNamed && isUnnamed(r.task) }
+// isUnnamed reports whether nothing but a function or a combinator gives it its name, or
+// the task has ended and cannot be asked.
+func (r *TaskRunner) isUnnamed() bool { return !r.isNamed && (r.task == nil || isUnnamed(r.task)) }
 
 // isUnnamed reports whether the description of a task says nothing to a reader of
 // errors: the name of a function, which is often a closure, or of a combinator.
