@@ -73,6 +73,7 @@ func (m *modelModel) call(spec *modelSpec, made *int) *model.Call {
 	m.calls = append(m.calls, call)
 	wait := func() {
 		m.calls = slices.DeleteFunc(m.calls, func(c *modelModelCall) bool { return c == call })
+		returned.Set()
 	}
 	return &model.Call{Returned: returned, Wait: wait, Ready: c.ready, Err: c.err(spec.id)}
 }
