@@ -76,6 +76,33 @@ func is(want error) func(error) bool {
 	return func(err error) bool { return err == want } //nolint:errorlint // That very one.
 }
 
+// A call that begins within the grace of a stop has until the end of that, whatever
+// stands between.
+func TestCallContext_deadline_after_a_stop(t *testing.T) {
+	for name, in := range map[string]func(task scheduler.Task) scheduler.Task{
+		"bare":     func(task scheduler.Task) scheduler.Task { return task },
+		"in All":   func(task scheduler.Task) scheduler.Task { return scheduler.All(task) },
+		"in a Run": func(task scheduler.Task) scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(task, nil)) },
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			begin := time.Now()
+			var at time.Time
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, cancel)
+			require.ErrorIs(t, scheduler.Run(ctx, in(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				if err := co.Yield(scheduler.After(5 * time.Second)); err != nil {
+					return err
+				}
+				return co.Await(scheduler.Blocking(func(ctx context.Context) error {
+					at, _ = ctx.Deadline()
+					return nil
+				}))
+			})), &scheduler.RunnerOptions{Grace: 10 * time.Second, Timeout: time.Hour}), context.Canceled)
+			require.Equal(t, 11*time.Second, at.Sub(begin).Truncate(time.Millisecond))
+		})
+	}
+}
+
 func TestBlocking_end_of_the_context(t *testing.T) {
 	const second = time.Second
 	for _, tt := range []struct {

@@ -855,6 +855,26 @@ func TestAbandon_in_time(t *testing.T) {
 }
 
 // Fetch gets the zero value and the error, once; a Walk ends without the call.
+// A runner inside another may be the one that leaves calls behind, and inherits it.
+func TestAbandon_of_a_runner_inside(t *testing.T) {
+	for name, opts := range map[string][2]scheduler.RunnerOptions{
+		"its own":       {{}, {Abandon: time.Second}},
+		"that around":   {{Abandon: time.Second}, {EndCalls: true}},
+		"the innermost": {{Abandon: time.Minute}, {Abandon: time.Second}},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			outer, inner := opts[0], opts[1]
+			outer.Timeout = time.Second
+			begin := time.Now()
+			err := scheduler.Run(t.Context(), scheduler.Sequence(scheduler.Subrun(
+				scheduler.NewTaskRunner(deafFor(time.Hour, nil), &inner))), &outer)
+			require.ErrorAs(t, err, new(*scheduler.AbandonedError))
+			require.Equal(t, 2*time.Second, time.Since(begin).Truncate(time.Millisecond))
+			sleep(time.Hour) // until it has returned
+		})
+	}
+}
+
 func TestAbandon_of_a_Fetch_and_a_Walk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		until := make(chan struct{})

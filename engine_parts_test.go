@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/steptask/scheduler/internal/claims"
@@ -575,6 +576,42 @@ func TestGoroutineStacks(t *testing.T) {
 	s.at, s.spent.spent = time.Time{}, time.Hour
 	require.Empty(t, s.of(me, always))
 	require.Nil(t, s.text)
+}
+
+// A look is good for those that ask within a moment, or that waited for it.
+func TestGoroutineStacks_isGood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		for _, tt := range []struct {
+			looked, asked time.Duration // after now
+			want          bool
+		}{
+			{0, 1, true},
+			{-1, 0, true},
+			{-stacksKept + 1, 0, true},
+			{-stacksKept, 0, false},
+			{-2 * stacksKept, -3 * stacksKept, true},
+			{1, 2, false},
+			{2, 1, true},
+		} {
+			s := goroutineStacks{at: now.Add(tt.looked), places: map[int64][2]int{1: {}}}
+			require.Equal(t, tt.want, s.isGood([]int64{1}, now.Add(tt.asked)), "%+v", tt)
+			require.False(t, s.isGood([]int64{1, 2}, now.Add(tt.asked)))
+		}
+	})
+}
+
+// Of very many goroutines not all are seen, and a look at them ends.
+func TestGoroutineStacks_of_very_many(t *testing.T) {
+	done := make(chan struct{})
+	defer close(done)
+	for range 20_000 {
+		go func() { <-done }()
+	}
+	var s goroutineStacks
+	s.look()
+	require.Len(t, s.text, stacksMost)
+	require.NotEmpty(t, s.places)
 }
 
 // Looks take a tenth of the time, but for a second that is saved.

@@ -455,6 +455,16 @@ func TestPanicError_says_where(t *testing.T) {
 		v := panicOf(t, func() { _ = scheduler.Run(t.Context(), group, nil) })
 		require.EqualError(t, v.(error), "panic: no in a")
 	})
+	t.Run("of one that was recovered and goes on", func(t *testing.T) {
+		v := panicOf(t, func() {
+			_ = scheduler.Run(t.Context(), scheduler.Wrap(func(*scheduler.Coroutine) error {
+				defer func() { panic(recover()) }()
+				breaks()
+				return nil
+			}), nil)
+		})
+		require.Regexp(t, `^panic: broken.* at scheduler_test\.TestPanicError_says_where\.func1 \(errors_test\.go:\d+\)$`, v.(error).Error())
+	})
 	t.Run("of a division", func(t *testing.T) {
 		zero := 0
 		v := panicOf(t, func() {

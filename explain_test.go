@@ -396,6 +396,8 @@ func TestNote_text(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"plain", "Datenträger wird erstellt", "Datenträger wird erstellt"},
 		{"several lines", "a\nb\x1b[1mc\x7f", "a b [1mc "},
+		{"not quite long", strings.Repeat("x", 256), strings.Repeat("x", 256)},
+		{"just long", strings.Repeat("x", 257), strings.Repeat("x", 253) + "…"},
 		{"long", strings.Repeat("x", 300), strings.Repeat("x", 253) + "…"},
 		{"long, of wide characters", strings.Repeat("ä", 300), strings.Repeat("ä", 126) + "…"},
 		{"long, of bytes that are no characters", strings.Repeat("\x80", 300), "…"},
@@ -530,6 +532,74 @@ func TestNote_afterwards(t *testing.T) {
 	})
 }
 
+// The context of a step that has returned is no node's.
+func TestNote_and_Ready_between_two_steps(t *testing.T) {
+	t.Parallel()
+	var kept context.Context
+	group := newGroup(t, "b:a a", func(string) scheduler.Task {
+		return scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+			kept = ctx
+			return scheduler.Next, nil
+		})
+	}, &scheduler.GroupOptions[string]{Observer: newNotesObserver()})
+	d := schedulertest.NewDriver(t, group, nil)
+	d.Step()
+	scheduler.Note(kept, "too late")
+	scheduler.Ready(kept)
+	d.Step()
+	require.Zero(t, group.ExplainNode("a").Notes)
+	require.Equal(t, scheduler.StateRunning, group.State("a"))
+	require.Equal(t, scheduler.StatePending, group.State("b"))
+}
+
+// A call that was left behind is no longer one of its node.
+func TestNote_of_a_call_that_was_left_behind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		group := newGroup(t, "a lasts", func(k string) scheduler.Task {
+			if k == "lasts" {
+				return lasting(60, nil)
+			}
+			return scheduler.Blocking(func(ctx context.Context) error {
+				scheduler.Note(ctx, "in time")
+				sleep(30 * time.Second)
+				scheduler.Note(ctx, "too late")
+				return nil
+			})
+		}, &scheduler.GroupOptions[string]{
+			Timeout: byKey(map[string]time.Duration{"a": time.Second}), Abandon: time.Second,
+			OnError: func(string, error) scheduler.Disposition { return scheduler.SkipDependents },
+		})
+		require.Error(t, scheduler.Run(t.Context(), group, nil))
+		require.ErrorAs(t, group.Err("a"), new(*scheduler.AbandonedError))
+		require.Equal(t, "in time", group.ExplainNode("a").Notes.Text)
+	})
+}
+
+// A note that nobody wants to be told of wakes nobody.
+func TestNote_in_a_call_wakes_only_for_Observers(t *testing.T) {
+	for wants, want := range map[bool]int{true: 1, false: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			opts := &scheduler.GroupOptions[string]{}
+			if wants {
+				opts.Observer = newNotesObserver()
+			}
+			group := newGroup(t, "a", func(string) scheduler.Task {
+				return scheduler.Blocking(func(ctx context.Context) error {
+					scheduler.Note(ctx, "one")
+					scheduler.Note(ctx, "two")
+					<-ctx.Done()
+					return nil
+				})
+			}, opts)
+			wakes := 0
+			r := startRunner(t, group, &scheduler.RunnerOptions{Wake: func() { wakes++ }})
+			synctest.Wait()
+			require.Equal(t, want, wakes)
+			require.NoError(t, r.Cancel())
+		})
+	}
+}
+
 // A note of a call whose node, or group, ends before it could be told is dropped.
 // (The task leaves its call alone when it ends, so that this call is still there.)
 func TestNote_of_a_call_of_what_has_ended(t *testing.T) {
@@ -641,6 +711,37 @@ func TestTimeout_notes(t *testing.T) {
 		}, opts(time.Minute))
 		require.EqualError(t, schedulertest.NewDriver(t, group, nil).RunToEnd(), "a: timed out after 10m0s: after")
 	})
+	for name, tt := range map[string]struct {
+		fails []error // of the attempts inside of a runner that begins after an attempt has failed with busy
+		text  string
+	}{
+		"of an attempt before":        {nil, "inside: timed out after 1m0s"},
+		"of a like attempt inside":    {[]error{errOops}, "inside: timed out after 1m0s: attempt 1: oops"},
+		"of a further attempt inside": {[]error{busy, busy}, "inside: timed out after 1m0s: attempt 2: 503 Service Unavailable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			attempts := func(fails []error, last scheduler.Task) scheduler.Task {
+				return scheduler.Retry(constant(0), func(attempt int, _ error) scheduler.Task {
+					if attempt <= len(fails) {
+						return scheduler.Func(func(context.Context) error { return fails[attempt-1] })
+					}
+					return last
+				})
+			}
+			var err error
+			group := newGroup(t, "a", func(string) scheduler.Task {
+				return attempts([]error{busy}, scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					err = co.Await(scheduler.Subrun(scheduler.NewTaskRunner(
+						attempts(tt.fails, lasting(3600, nil)),
+						&scheduler.RunnerOptions{Name: "inside", Timeout: time.Minute},
+					)))
+					return nil
+				}))
+			}, nil)
+			require.NoError(t, schedulertest.NewDriver(t, group, nil).RunToEnd())
+			require.EqualError(t, err, tt.text)
+		})
+	}
 	inBubble(t, "of a call", func(t *testing.T) {
 		group := newGroup(t, "a", func(string) scheduler.Task {
 			return scheduler.Named("poll", scheduler.Poll(time.Minute, func(ctx context.Context) (bool, error) {

@@ -285,6 +285,36 @@ func TestReserve_of_a_body_that_goes_on(t *testing.T) {
 	require.Zero(t, body.closes)
 }
 
+// What the body answers to a Timeout is the answer.
+func TestReserve_of_a_body_that_answers_a_Timeout(t *testing.T) {
+	for name, tt := range map[string]struct {
+		throw func(context.Context, error) (scheduler.Yield, error)
+		want  string
+	}{
+		"with it":       {passOn, "a: timed out after 1m0s"},
+		"with an error": {always(scheduler.Yield{}, errOops), "a: oops"},
+		"with Done":     {always(scheduler.Done, nil), ""},
+	} {
+		for _, grace := range []time.Duration{0, time.Hour} {
+			t.Run(fmt.Sprint(name, " ", grace), func(t *testing.T) {
+				body := &fakeTask{yields: []scheduler.Yield{scheduler.After(time.Hour)}, throw: tt.throw}
+				group := newGroup(t, "a", func(string) scheduler.Task { return scheduler.Reserve(time.Second, body) },
+					&scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Minute }, Grace: grace})
+				clock := newClock()
+				begin := clock.Now()
+				err := scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock})
+				if tt.want == "" {
+					require.NoError(t, err)
+				} else {
+					require.EqualError(t, err, tt.want)
+				}
+				require.Equal(t, time.Minute, clock.Now().Sub(begin).Truncate(time.Millisecond))
+				require.Zero(t, body.closes)
+			})
+		}
+	}
+}
+
 // Limits by another clock further out say nothing to the body.
 func TestReserve_under_a_clock_of_its_own(t *testing.T) {
 	outer := newClock()
@@ -470,12 +500,58 @@ func TestTaskRunner_Post_panics(t *testing.T) {
 	require.PanicsWithValue(t, "posted", func() { _ = r.Run(t.Context()) })
 	require.True(t, closed || !r.Started())
 
+	task := &fakeTask{step: forever}
+	r = scheduler.NewTaskRunner(task, nil)
+	r.Post(func() { panic("before the start") })
+	require.PanicsWithValue(t, "before the start", func() { _ = r.Start(t.Context(), 0) })
+	require.Zero(t, task.closes, "no code of it has run")
+	require.ErrorIs(t, r.Err(), scheduler.ErrAborted)
+
+	r = startRunner(t, task, nil)
+	r.Post(func() { panic("by hand") })
+	require.PanicsWithValue(t, "by hand", r.RunPosted)
+	require.Equal(t, 1, task.closes)
+	require.ErrorIs(t, r.Err(), scheduler.ErrAborted)
+
+	r = startRunner(t, task, nil)
+	r.Post(func() { _ = r.Cancel(); panic("cancelled") })
+	require.PanicsWithValue(t, "cancelled", r.RunPosted)
+	require.Equal(t, 2, task.closes)
+	require.Equal(t, scheduler.ErrCancelled, r.Err(), "it had ended before")
+
 	r = scheduler.NewTaskRunner(scheduler.Func(func(context.Context) error {
 		r.Post(func() { panic("last") })
 		return errBoom
 	}), nil)
 	require.PanicsWithValue(t, "last", func() { _ = r.Run(t.Context()) })
 	require.Equal(t, errBoom, r.Err(), "the task had ended before")
+}
+
+// An event that a member waited for before its step, and not since, cuts no pause short.
+func TestRun_pauses_though_a_member_was_woken_before_its_step(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	begin := clock.Now()
+	var e scheduler.Event
+	var steps []time.Duration
+	group := newGroup(t, "a b", func(k string) scheduler.Task {
+		n := 0
+		return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+			switch n++; {
+			case n == 4:
+				return scheduler.Done, nil
+			case k == "b":
+				e.Reset()
+				return scheduler.On(&e).Or(scheduler.Rounds(1)), nil
+			}
+			e.Set()
+			steps = append(steps, clock.Now().Sub(begin))
+			return scheduler.Next, nil
+		})
+	}, nil)
+	outer := newGroup(t, "in", func(string) scheduler.Task { return group }, nil)
+	require.NoError(t, scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: clock, Wait: time.Minute}))
+	require.Equal(t, []time.Duration{0, 0, time.Minute}, steps)
 }
 
 // An owner's loop is told by Wake, and calls RunPosted.

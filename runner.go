@@ -307,7 +307,7 @@ func (r *TaskRunner) abort() {
 	task := r.task
 	r.end(ErrAborted)
 	r.posts.close() // and forget them
-	if task != nil && r.entered && !r.inside {
+	if r.entered && !r.inside {
 		_ = task.Close() // The panic is on its way up already.
 	}
 }

@@ -73,7 +73,7 @@ func (r *TaskRunner) wake(_ int32, generation uint32) *Event {
 
 // deliver takes in the wakes of the run, between two steps of the outermost runner.
 func (r *TaskRunner) deliver() {
-	if w := &r.pool.wakes; r.wakes == w && w.arePending() {
+	if w := &r.pool.wakes; w.arePending() {
 		w.deliver()
 	}
 }
@@ -85,7 +85,7 @@ func (r *TaskRunner) dropWakes() {
 		return
 	}
 	r.event.Reset()
-	if r.isCalled() || r.called.Load() || r.wakes == &r.pool.wakes && r.pool.wakes.arePending() {
+	if r.isCalled() || r.called.Load() || r.pool.wakes.arePending() {
 		r.event.Set()
 	}
 }

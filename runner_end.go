@@ -140,7 +140,7 @@ func (r *TaskRunner) Interrupt(err error) {
 // tell gives the task the notice, once.
 func (r *TaskRunner) tell(ctx context.Context) {
 	r.untold = false
-	if s, ok := lookFor[Stopper](r.task); ok && r.entered {
+	if s, ok := lookFor[Stopper](r.task); ok {
 		r.inside = true
 		s.Stop(ctx, r.notice)
 		r.inside = false
@@ -287,7 +287,7 @@ func (r *TaskRunner) close() (Yield, error) {
 // stepEnding is stepIfDue for a task whose end takes time.
 func (r *TaskRunner) stepEnding(ctx context.Context) (y Yield, due bool, err error) {
 	r.thrown.Store(nil) // too late
-	r.isKilled = r.isKilled || r.killed.Load()
+	r.isKilled = r.killed.Load()
 	if !r.wait.isWoken() {
 		return Yield{}, false, nil
 	}

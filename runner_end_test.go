@@ -566,6 +566,118 @@ func TestTimeout_of_a_runner_without_a_clock(t *testing.T) {
 	require.False(t, scheduler.NewTimeout(runner, time.Hour).Expired())
 }
 
+// Times are reckoned with alike long before 1970 and long after.
+func TestTimeout_in_any_year(t *testing.T) {
+	t.Parallel()
+	for _, year := range []int{1700, 1969, 1970, 2250} {
+		clock := schedulertest.NewClock(time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)).Alone()
+		begin := clock.Now()
+		var ends []time.Duration
+		group := newGroup(t, "a b", func(k string) scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				defer func() { ends = append(ends, clock.Now().Sub(begin).Truncate(time.Millisecond)) }()
+				_ = co.Yield(scheduler.After(time.Hour))
+				pauses := map[string]time.Duration{"a": 2 * time.Second, "b": time.Hour}
+				return co.Yield(scheduler.After(pauses[k]))
+			})
+		}, &scheduler.GroupOptions[string]{
+			Timeout: func(string) time.Duration { return time.Second }, Grace: 3 * time.Second,
+			OnError: func(string, error) scheduler.Disposition { return scheduler.SkipDependents },
+		})
+		err := scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock})
+		require.Equal(t, []time.Duration{3 * time.Second, 4 * time.Second}, ends, year)
+		require.Equal(t, scheduler.StateSucceeded, group.State("a"))
+		require.Equal(t, scheduler.StateTimedOut, group.State("b"))
+		asError[*scheduler.Timeout](t, err)
+	}
+}
+
+// funcTask and typeTask are tasks without a name of their own.
+type (
+	funcTask func(ctx context.Context) (scheduler.Yield, error)
+	typeTask struct{ funcTask }
+)
+
+func (f funcTask) Step(ctx context.Context) (scheduler.Yield, error) { return f(ctx) }
+func (f funcTask) Close() error                                      { return nil }
+
+// A Timeout has the name of a type, and that of the node in place of a function's.
+func TestTimeout_of_a_runner_inside_a_node(t *testing.T) {
+	t.Parallel()
+	for want, task := range map[string]scheduler.Task{
+		"node": funcTask(forever), "scheduler_test.typeTask": typeTask{forever},
+	} {
+		group := newGroup(t, "node", func(string) scheduler.Task {
+			return scheduler.Subrun(scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Timeout: time.Second}))
+		}, nil)
+		err := scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: newClock(), Wait: time.Second})
+		require.Equal(t, want, asError[*scheduler.Timeout](t, err).Task)
+	}
+}
+
+// A call that begins in answer to a Timeout has what is left: the grace, or nothing.
+func TestTimeout_calls_in_answer(t *testing.T) {
+	const limit, late, grace = time.Second, 5 * time.Second, 10 * time.Second
+	for name, tt := range map[string]struct {
+		grace time.Duration
+		at    time.Duration // the deadline of the call
+	}{"without a grace": {0, limit}, "with a grace": {grace, late + grace}} {
+		for where, drive := range map[string]func(task scheduler.Task) scheduler.Task{
+			"runner": func(task scheduler.Task) scheduler.Task {
+				return scheduler.Subrun(scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Timeout: limit, Grace: tt.grace}))
+			},
+			"group": func(task scheduler.Task) scheduler.Task {
+				return newGroup(t, "a", func(string) scheduler.Task { return task }, &scheduler.GroupOptions[string]{
+					Timeout: func(string) time.Duration { return limit }, Grace: tt.grace,
+				})
+			},
+		} {
+			inBubble(t, name+", "+where, func(t *testing.T) {
+				begin := time.Now()
+				var ended bool
+				var at time.Time
+				r := startRunner(t, drive(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					err := co.Yield(scheduler.After(time.Hour))
+					_ = co.Await(scheduler.Blocking(func(ctx context.Context) error {
+						at, _ = ctx.Deadline()
+						ended = ctx.Err() != nil
+						return nil
+					}))
+					return err
+				})), nil)
+				sleep(late)
+				err := r.RunToCompletion(t.Context(), 0)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.Equal(t, tt.grace == 0, ended)
+				require.Equal(t, tt.at, at.Sub(begin).Truncate(time.Millisecond))
+			})
+		}
+	}
+}
+
+// Something from outside that comes during a step is not lost with it.
+func TestTaskRunner_told_during_its_own_step(t *testing.T) {
+	t.Parallel()
+	for name, tell := range map[string]func(r *scheduler.TaskRunner){
+		"Interrupt": func(r *scheduler.TaskRunner) { r.Interrupt(errBoom) },
+		"Kill":      (*scheduler.TaskRunner).Kill,
+		"Stop":      func(r *scheduler.TaskRunner) { r.Stop(errBoom) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r *scheduler.TaskRunner
+			task := &fakeTask{}
+			task.step = func(context.Context) (scheduler.Yield, error) {
+				tell(r)
+				return scheduler.After(time.Hour), nil
+			}
+			r = scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Clock: newClock(), Grace: time.Minute})
+			require.NoError(t, r.Start(t.Context(), 0))
+			require.True(t, r.Due().Ready())
+			require.NoError(t, r.Cancel())
+		})
+	}
+}
+
 func TestTimeout_Trigger(t *testing.T) {
 	t.Parallel()
 	failing := func() error { return errBoom }
@@ -692,6 +804,43 @@ func TestTaskRunner_Step_does_not_wait_for_a_call(t *testing.T) {
 // While a task is closing nothing is thrown into it, and a second end neither
 // changes the first nor makes the loop spin.
 func TestTaskRunner_closing_ignores_later_orders(t *testing.T) {
+	inBubble(t, "Stop and CancelAfter", func(t *testing.T) {
+		wakes := 0
+		r := startRunner(t, scheduler.Blocking(stubborn(2*time.Second)), &scheduler.RunnerOptions{
+			Timeout: time.Second, Grace: time.Minute, Wake: func() { wakes++ },
+		})
+		sleep(2 * time.Second)
+		mustStep(t, t.Context(), r) // the Timeout
+		r.Kill()
+		mustStep(t, t.Context(), r)
+		wakes = 0
+		r.Stop(errOops)
+		r.CancelAfter(0)
+		require.Zero(t, wakes)
+		require.False(t, r.Due().Ready())
+		sleep(3 * time.Second)
+		done, err := r.Step(t.Context())
+		require.True(t, done)
+		require.NotErrorIs(t, err, errOops)
+		wakes = 0
+		r.Stop(errOops)
+		r.CancelAfter(0)
+		require.Zero(t, wakes, "it has ended")
+		require.NotErrorIs(t, r.Err(), errOops)
+	})
+	inBubble(t, "Interrupt, within a grace", func(t *testing.T) {
+		r := scheduler.NewTaskRunner(struct{ scheduler.Task }{deafFor(3*time.Second, nil)},
+			&scheduler.RunnerOptions{Timeout: time.Second, Grace: time.Minute})
+		time.AfterFunc(2*time.Second, func() { r.Interrupt(errOops) })
+		plain := scheduler.NewTaskRunner(plainTask{deafFor(3*time.Second, nil)},
+			&scheduler.RunnerOptions{Timeout: time.Second, Grace: time.Minute})
+		time.AfterFunc(5*time.Second, func() { plain.Interrupt(errOops) })
+		for _, r := range []*scheduler.TaskRunner{r, plain} {
+			err := r.Run(t.Context())
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.NotErrorIs(t, err, errOops)
+		}
+	})
 	synctest.Test(t, func(t *testing.T) {
 		rounds := 0
 		r := scheduler.NewTaskRunner(scheduler.Blocking(stubborn(2*time.Second)), &scheduler.RunnerOptions{
@@ -708,6 +857,15 @@ func TestTaskRunner_closing_ignores_later_orders(t *testing.T) {
 		require.Equal(t, 3*time.Second, time.Since(begin).Truncate(time.Millisecond))
 		require.Less(t, rounds, 10)
 	})
+}
+
+// plainTask has what a Task needs, and can say what its Close would wait for.
+type plainTask struct{ task scheduler.Task }
+
+func (p plainTask) Step(ctx context.Context) (scheduler.Yield, error) { return p.task.Step(ctx) }
+func (p plainTask) Close() error                                      { return p.task.Close() }
+func (p plainTask) BeginClose() *scheduler.Event {
+	return p.task.(scheduler.Closer).BeginClose()
 }
 
 // Kill ends a run from any goroutine, and keeps what went wrong before.

@@ -589,6 +589,46 @@ func TestTaskRunner_Wake_inside_another(t *testing.T) {
 	require.Equal(t, 1, wakes)
 }
 
+// The outermost runner is woken once for an event.
+func TestTaskRunner_Wake_for_an_event(t *testing.T) {
+	var e scheduler.Event
+	wakes := 0
+	r := startRunner(t, scheduler.Pause(scheduler.On(&e)), &scheduler.RunnerOptions{Wake: func() { wakes++ }})
+	e.Set()
+	require.True(t, r.Due().Ready())
+	require.True(t, mustStep(t, t.Context(), r))
+	require.Equal(t, 1, wakes)
+}
+
+// What a task does to its own runner in a step cuts no pause short.
+func TestRun_pauses_though_a_task_limits_its_own_runner(t *testing.T) {
+	t.Parallel()
+	var r *scheduler.TaskRunner
+	task := &fakeTask{}
+	task.step = func(context.Context) (scheduler.Yield, error) {
+		if task.steps == 3 {
+			return scheduler.Done, nil
+		}
+		r.CancelAfter(time.Hour)
+		return scheduler.Rounds(2), nil
+	}
+	clock := newClock()
+	begin := clock.Now()
+	r = scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Clock: clock, Wait: time.Minute})
+	require.NoError(t, r.Run(t.Context()))
+	require.Equal(t, 3*time.Minute, clock.Now().Sub(begin), "the first pause is none")
+}
+
+// A task that was not started is not told to end.
+func TestAsTask_Stop_before_the_start(t *testing.T) {
+	task := &fakeTask{}
+	as := scheduler.NewTaskRunner(task, nil).AsTask(0)
+	as.(scheduler.Stopper).Stop(t.Context(), errBoom)
+	require.Empty(t, task.causes)
+	require.NoError(t, as.Close())
+	require.Zero(t, task.closes)
+}
+
 func TestRun_pauses(t *testing.T) {
 	t.Parallel()
 	const s = time.Second
@@ -850,6 +890,17 @@ func TestRun_inside_a_step_is_refused_at_any_depth(t *testing.T) {
 		}
 		return nil
 	}), nil))
+}
+
+// A run inside a call is an outermost one: its steps can be watched.
+func TestWatchdog_of_a_run_inside_a_call(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.Blocking(func(ctx context.Context) error {
+			return scheduler.Run(ctx, &fakeTask{}, &scheduler.RunnerOptions{
+				Watchdog: scheduler.Watchdog{After: time.Hour, Report: func(scheduler.StuckStep) {}},
+			})
+		}), nil))
+	})
 }
 
 func TestNow(t *testing.T) {

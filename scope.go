@@ -151,7 +151,7 @@ func limitsOf(ctx context.Context, ends bool) (at int64, nodes *nodeLimit, notic
 func graceAfter(limit int64, grace time.Duration) int64 { return later(later(limit, 1), grace) }
 
 func wallLimit(at int64) int64 {
-	if at >= never-1 {
+	if at == never {
 		return 0
 	}
 	return at + 1

@@ -88,6 +88,67 @@ func (d *servicePlay) serve(
 	return group, scheduler.Run(t.Context(), group, run)
 }
 
+// What is a service already, or has to end, does not become one.
+func TestReady_too_late(t *testing.T) {
+	t.Parallel()
+	t.Run("it is one", func(t *testing.T) {
+		var log journal
+		db := &fakeTask{}
+		db.step = func(ctx context.Context) (scheduler.Yield, error) {
+			scheduler.Ready(ctx)
+			return scheduler.Next, nil
+		}
+		group := newGroup(t, "db slow app:db,slow", func(k string) scheduler.Task {
+			log.add("%s", k)
+			if k == "db" {
+				return db.task()
+			}
+			return scheduler.Pause(scheduler.Rounds(5))
+		}, &scheduler.GroupOptions[string]{Observer: newNotesObserver()})
+		d := schedulertest.NewDriver(t, group, nil)
+		for range 4 {
+			d.Step()
+		}
+		require.Equal(t, "db, slow", log.take(), "app waits for both")
+		require.NoError(t, d.RunToEnd())
+	})
+	t.Run("it has failed", func(t *testing.T) {
+		released := new(scheduler.Event)
+		group := newGroup(t, "db app:db", func(k string) scheduler.Task {
+			require.Equal(t, "db", k)
+			return closer{&fakeTask{step: func(ctx context.Context) (scheduler.Yield, error) {
+				scheduler.Ready(ctx)
+				return scheduler.Yield{}, nil
+			}}, func() *scheduler.Event { return released }}
+		}, &scheduler.GroupOptions[string]{OnError: func(string, error) scheduler.Disposition { return scheduler.SkipDependents }})
+		d := schedulertest.NewDriver(t, group, nil)
+		d.Step()
+		require.Equal(t, scheduler.StateClosing, group.State("db"))
+		require.Equal(t, scheduler.StateSkipped, group.State("app"))
+		released.Set()
+		require.ErrorIs(t, d.RunToEnd(), scheduler.ErrNoYield)
+	})
+	t.Run("it was asked to end", func(t *testing.T) {
+		var group *scheduler.DependencyTaskGroup[string]
+		group = newGroup(t, "db app:db", func(k string) scheduler.Task {
+			require.Equal(t, "db", k)
+			return scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+				if group.StopNode(k, errBoom) {
+					return scheduler.Next, nil
+				}
+				scheduler.Ready(ctx)
+				return scheduler.Next, nil
+			})
+		}, &scheduler.GroupOptions[string]{Grace: time.Minute})
+		d := schedulertest.NewDriver(t, group, nil)
+		for range 3 {
+			d.Step()
+			require.Equal(t, scheduler.StateRunning, group.State("db"))
+		}
+		require.NoError(t, d.Runner.Cancel())
+	})
+}
+
 func TestReady_ends_in_reverse(t *testing.T) {
 	for _, limit := range []int{0, 1} {
 		d := newServicePlay()

@@ -92,7 +92,7 @@ func (t *reserve) Stop(ctx context.Context, cause error) {
 func (t *reserve) Throw(ctx context.Context, err error) (Yield, error) {
 	y, e := t.subrun.Throw(ctx, err)
 	timeout, ok := err.(*Timeout) //nolint:errorlint // That very one.
-	if e != nil || y.code&yieldDone != 0 || !ok || timeout.grace == 0 {
+	if e != nil || !ok {
 		return y, e
 	}
 	t.closeAt(later(instant(t.r.now()), timeout.grace), timeout)
@@ -101,12 +101,12 @@ func (t *reserve) Throw(ctx context.Context, err error) (Yield, error) {
 
 // endBefore closes the task before the limits around it.
 func (t *reserve) endBefore(ctx context.Context, n *StopError) {
-	if at := instantLimitOf(ctx); at != never && !t.r.done && t.r.started {
+	if at := instantLimitOf(ctx); at != never {
 		t.closeAt(at, n)
 	}
 }
 
-// closeAt closes the task a part before an instant.
+// closeAt closes the task a part before an instant, if it has not ended by then.
 func (t *reserve) closeAt(at int64, cause error) {
 	r := t.r
 	if r.cutWith == nil {

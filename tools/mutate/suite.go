@@ -199,9 +199,9 @@ func (b *binary) run(n int, tests string, limit time.Duration, env ...string) st
 	return ""
 }
 
-// killIfStuck kills a process that takes too much time on a processor, or next to
-// none for long, and reports whether it did. Time as such says nothing: the
-// machine may be busy with something else.
+// killIfStuck kills a process that takes too much time on a processor, or for long
+// next to none and does not wait for one either, and reports whether it did. Time as
+// such says nothing: the machine may be busy with something else.
 func killIfStuck(p *os.Process, limit time.Duration, ended <-chan struct{}) bool {
 	const patience, little = 8, 30 * time.Millisecond // half seconds
 	tick := time.NewTicker(time.Second / 2)
@@ -219,12 +219,26 @@ func killIfStuck(p *os.Process, limit time.Duration, ended <-chan struct{}) bool
 		if used > limit {
 			break
 		}
-		if stopped || since < 0 || used-since > little {
-			idle, since = 0, used
+		if active := used + waited(p); stopped || since < 0 || active-since > little {
+			idle, since = 0, active
 		}
 	}
 	p.Kill() //nolint:errcheck // It may have ended.
 	return true
+}
+
+// waited returns how long the threads of a process have waited for a processor, or 0
+// if the system does not say.
+func waited(p *os.Process) (sum time.Duration) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.Pid))
+	for _, file := range files {
+		b, _ := os.ReadFile(file) // A thread may have ended.
+		if fields := strings.Fields(string(b)); len(fields) == 3 {
+			n, _ := strconv.ParseInt(fields[1], 10, 64)
+			sum += time.Duration(n)
+		}
+	}
+	return sum
 }
 
 // usage returns the time that a process has had on a processor, and whether it is
