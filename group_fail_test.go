@@ -17,6 +17,46 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// A node that has failed by itself owes that to no other, and one that Completed names
+// has succeeded, whatever became of what it requires.
+func TestOutcomes_of_failures_beside_one_another(t *testing.T) {
+	group, _, err := played(t, "a b d:b c:a", func(k string) scheduler.Task {
+		return lasting(map[string]int{"a": 1, "b": 2}[k], errBoom)
+	}, &scheduler.GroupOptions[string]{Grace: time.Minute, Completed: func(k string) bool { return k == "c" }}, nil)
+	require.ErrorIs(t, err, errBoom)
+	require.NoError(t, group.Err("c"))
+	require.Equal(t, "a failed: a: boom\nb failed: b: boom, stopped\nd cancelled because of a", outcomes(group))
+}
+
+// An error is the end of a task, whatever the Yield beside it says.
+func TestTask_error_beside_a_Yield(t *testing.T) {
+	t.Parallel()
+	for _, y := range []scheduler.Yield{scheduler.Next, scheduler.Done, scheduler.After(time.Hour)} {
+		for name, task := range map[string]*fakeTask{
+			"Step":       {step: func(context.Context) (scheduler.Yield, error) { return y, errBoom }},
+			"later Step": {yields: []scheduler.Yield{scheduler.Next}},
+			"Throw":      {yields: []scheduler.Yield{scheduler.After(2 * time.Hour)}, throw: always(y, errBoom)},
+		} {
+			if name == "later Step" {
+				task.step = func(context.Context) (scheduler.Yield, error) {
+					if task.steps == 1 {
+						return scheduler.Next, nil
+					}
+					return y, errBoom
+				}
+			}
+			group := newGroup(t, "a", func(string) scheduler.Task { return task.task() }, &scheduler.GroupOptions[string]{
+				Timeout: func(string) time.Duration { return time.Hour }, Grace: time.Hour,
+			})
+			clock := newClock()
+			begin := clock.Now()
+			require.EqualError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}), "a: boom", name)
+			require.LessOrEqual(t, clock.Now().Sub(begin).Truncate(time.Millisecond), time.Hour)
+			require.Zero(t, task.closes)
+		}
+	}
+}
+
 func TestGroup_OnError(t *testing.T) {
 	for _, tt := range []struct {
 		name     string

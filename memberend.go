@@ -208,7 +208,7 @@ func (g *engine) putInClosing(p int32, e *Event, c *closingTask) {
 	g.parking.replace(slot, c, e, g.clock)
 	g.parking.add(slot, isClosing)
 	g.set(p, StateClosing, c.task, c.failed)
-	if g.services.beginClosing(p) && g.phase < phaseStopping {
+	if g.services.beginClosing(p) {
 		g.takeBack(p)
 	}
 	g.remind(p, c, instantOf(g.clock), time.Second)
@@ -257,9 +257,9 @@ func (g *engine) endClosed(p int32, c *closingTask, err error) {
 		}
 	case g.orders.isCarriedOut(p):
 		g.endOrderedAtOnce(p, c.task, join(c.failed, g.withoutNotice(p, err)))
-	case c.failed == nil && g.services.isUnneeded(p) && g.withoutNotice(p, err) == nil:
+	case g.services.isUnneeded(p) && g.withoutNotice(p, err) == nil: // a service has no limit that it could have failed with
 		g.set(p, StateSucceeded, c.task, nil)
-	case c.why == closingCutOff && err != nil && g.withoutNotice(p, err) != nil: // nothing is left to be decided
+	case c.why == closingCutOff && g.withoutNotice(p, err) != nil: // nothing is left to be decided
 		g.endWith(p, failedState(err), c.task, err, failure{inside: g.failures.isResult(err)})
 	default:
 		inside := g.failures.isResult(err)

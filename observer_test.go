@@ -601,6 +601,28 @@ func TestKinds(t *testing.T) {
 	require.False(t, scheduler.AllKinds.Has(0))
 }
 
+// A node of All has the name of its task while it runs, and its number otherwise.
+func TestObserver_paths_of_All(t *testing.T) {
+	o := &pathObserver{paths: map[string]bool{}}
+	all := scheduler.All(
+		&fakeTask{name: "first", yields: []scheduler.Yield{scheduler.Next}},
+		&fakeTask{name: "second", step: func(context.Context) (scheduler.Yield, error) { return scheduler.Yield{}, errBoom }},
+		&fakeTask{name: "third"},
+	)
+	outer := newGroup(t, "in", func(string) scheduler.Task { return all }, &scheduler.GroupOptions[string]{Observer: o})
+	require.ErrorIs(t, scheduler.Run(t.Context(), outer, nil), errBoom)
+	require.Equal(t, map[string]bool{"in/2 pending": true, "in/2 cancelled": true}, o.paths)
+}
+
+// pathObserver keeps the paths of the third node of a group inside.
+type pathObserver struct{ paths map[string]bool }
+
+func (o *pathObserver) Observe(r scheduler.Record) {
+	if g := r.Group(); g.Len() == 3 {
+		o.paths[g.NodePath(2)+" "+g.State(2).String()] = true
+	}
+}
+
 // What each way to end a group tells, from its begin to its end.
 func TestObserver_ends(t *testing.T) {
 	t.Parallel()

@@ -117,8 +117,8 @@ func (g *DependencyTaskGroup[K]) Err(k K) error {
 }
 
 func (g *engine) errOf(p int32) error {
-	if g.nodes.state(p) == StateSucceeded && !g.nodes.has(p, hasStarted) {
-		return nil // done beforehand, whatever became of what it requires
+	if g.nodes.state(p) == StateSucceeded {
+		return nil // perhaps done beforehand, whatever became of what it requires
 	}
 	f, _ := g.failures.of(p)
 	return f.err

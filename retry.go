@@ -191,7 +191,7 @@ func (r *retry) attempt(task Task) (done bool, err error) {
 		return true, join(&namedError{TaskDescription(task) + ", by Retry", ErrStarted}, r.last)
 	}
 	err = r.co.Await(task)
-	if err != nil && !r.co.isFinal(err) {
+	if !r.co.isFinal(err) {
 		r.task, r.last = task, err
 		return false, nil
 	}

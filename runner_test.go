@@ -619,6 +619,21 @@ func TestRun_pauses_though_a_task_limits_its_own_runner(t *testing.T) {
 	require.Equal(t, 3*time.Minute, clock.Now().Sub(begin), "the first pause is none")
 }
 
+// A Progress that ends the runner before it panics leaves it with its own end.
+func TestAsTask_Progress_panics_after_the_end(t *testing.T) {
+	var r *scheduler.TaskRunner
+	task := &fakeTask{step: forever}
+	r = scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Progress: func(context.Context) error {
+		_ = r.Cancel()
+		panic("progress")
+	}})
+	as := r.AsTask(0)
+	mustStep(t, t.Context(), as)
+	require.PanicsWithValue(t, "progress", func() { _, _ = as.Step(t.Context()) })
+	require.Equal(t, scheduler.ErrCancelled, r.Err())
+	require.Equal(t, 1, task.closes)
+}
+
 // A task that was not started is not told to end.
 func TestAsTask_Stop_before_the_start(t *testing.T) {
 	task := &fakeTask{}

@@ -22,7 +22,7 @@ func (g *engine) fail(ctx context.Context, p int32, err error) {
 		g.succeed(p, task)
 	case own == nil && g.phase != phaseRunning:
 		g.endWith(p, StateCancelled, task, err, failure{kept: true})
-		if g.phase < phaseStopping && g.conditions.areUsed() { // draining: When is still asked
+		if g.conditions.areUsed() { // draining: When is still asked
 			g.free(p)
 		}
 	default:

@@ -27,9 +27,7 @@ func DependenciesOf[K cmp.Ordered](requires map[K][]K) *Dependencies[K] {
 		deps.Add(r.requirer)
 	}
 	for _, r := range rows {
-		if len(r.required) > 0 {
-			deps.Add(r.requirer, r.required...)
-		}
+		deps.Add(r.requirer, r.required...)
 	}
 	return deps
 }
