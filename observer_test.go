@@ -601,6 +601,119 @@ func TestKinds(t *testing.T) {
 	require.False(t, scheduler.AllKinds.Has(0))
 }
 
+// What is told between two steps is told then, with the time of then.
+func TestObserver_Drain_between_two_steps(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	begin := clock.Now()
+	var log journal
+	var group *scheduler.DependencyTaskGroup[string]
+	o := kindsFunc{scheduler.KindsOf(scheduler.GroupDraining, scheduler.NodeChanged), func(r scheduler.Record) {
+		log.add("%v %v", r.Kind, r.Time().Sub(begin))
+	}}
+	group = newGroup(t, "a", hours, &scheduler.GroupOptions[string]{Observer: o})
+	r := startRunner(t, group, &scheduler.RunnerOptions{Clock: clock})
+	require.Equal(t, "node changed 0s", log.take())
+	clock.Advance(time.Minute)
+	group.Drain()
+	require.Equal(t, "group draining 1m0s", log.take())
+	require.NoError(t, r.Cancel())
+
+	o.told = func(r scheduler.Record) {
+		if log.add("%v", r.Kind); r.To == scheduler.StateRunning {
+			group.Drain()
+			log.add("drained")
+		}
+	}
+	log.take()
+	group = newGroup(t, "a", func(string) scheduler.Task { return &fakeTask{} }, &scheduler.GroupOptions[string]{Observer: o})
+	require.NoError(t, scheduler.Run(t.Context(), group, nil))
+	require.Equal(t, "node changed, drained, node changed, group draining", log.take(), "not while it is told something else")
+}
+
+// A round that was asked for at a time is told with how late it is, and no other.
+func TestObserver_RoundBegun(t *testing.T) {
+	t.Parallel()
+	for late, want := range map[time.Duration]string{0: "round begun 0s", 5 * time.Second: "round begun 5s"} {
+		var log journal
+		clock := newClock()
+		group := newGroup(t, "a", func(string) scheduler.Task {
+			return &fakeTask{yields: []scheduler.Yield{scheduler.Next, scheduler.Rounds(2), scheduler.After(time.Minute)}}
+		}, &scheduler.GroupOptions[string]{Observer: kindsFunc{scheduler.KindsOf(scheduler.RoundBegun), func(r scheduler.Record) {
+			log.add("%v %v", r.Kind, r.Took())
+		}}})
+		r := startRunner(t, group, &scheduler.RunnerOptions{Clock: clock})
+		for range 3 {
+			clock.Advance(time.Second)
+			mustStep(t, t.Context(), r)
+		}
+		require.Empty(t, log.take())
+		clock.Advance(time.Minute + late)
+		require.True(t, mustStep(t, t.Context(), r))
+		require.Equal(t, want, log.take())
+	}
+}
+
+// Without SlowStep no step is slow.
+func TestObserver_of_steps_without_SlowStep(t *testing.T) {
+	t.Parallel()
+	for slow, want := range map[time.Duration]string{
+		0: "node stepped", time.Second: "node stepped", time.Second - 1: "node stepped, slow step",
+	} {
+		var log journal
+		clock := newClock()
+		group := newGroup(t, "a", func(string) scheduler.Task {
+			return scheduler.Func(func(context.Context) error { clock.Advance(time.Second); return nil })
+		}, &scheduler.GroupOptions[string]{SlowStep: slow, Observer: kindsFunc{
+			scheduler.KindsOf(scheduler.NodeStepped, scheduler.SlowStep),
+			func(r scheduler.Record) { log.add("%v", r.Kind) },
+		}})
+		require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: clock}))
+		require.Equal(t, want, log.take())
+	}
+}
+
+// Only a runner by the system's clock tells that a node is still closing.
+func TestObserver_NodeStillClosing_needs_a_runner_and_the_systems_clock(t *testing.T) {
+	newDeaf := func(t *testing.T, log *journal) *scheduler.DependencyTaskGroup[string] {
+		t.Helper()
+		return newGroup(t, "a", func(string) scheduler.Task { return deafFor(9*time.Second, nil) }, &scheduler.GroupOptions[string]{
+			Timeout: func(string) time.Duration { return time.Second },
+			Observer: kindsFunc{scheduler.KindsOf(scheduler.NodeStillClosing), func(r scheduler.Record) {
+				log.add("%v", r.Kind)
+			}},
+		})
+	}
+	inBubble(t, "by a runner", func(t *testing.T) {
+		var log journal
+		require.Error(t, scheduler.Run(t.Context(), newDeaf(t, &log), nil))
+		require.NotEmpty(t, log.take())
+	})
+	inBubble(t, "by hand", func(t *testing.T) {
+		var log journal
+		group := newDeaf(t, &log)
+		mustStep(t, t.Context(), group)
+		sleep(2 * time.Second)
+		mustStep(t, t.Context(), group)
+		require.Equal(t, scheduler.StateClosing, group.State("a"))
+		sleep(20 * time.Second)
+		_, err := group.Step(t.Context())
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Empty(t, log.take())
+	})
+	inBubble(t, "by another clock", func(t *testing.T) {
+		var log journal
+		clock := schedulertest.NewClock(time.Time{})
+		r := startRunner(t, newDeaf(t, &log), &scheduler.RunnerOptions{Clock: clock})
+		clock.Advance(2 * time.Second)
+		mustStep(t, t.Context(), r)
+		sleep(5 * time.Second)
+		r.RunPosted()
+		require.Empty(t, log.take())
+		_ = r.Cancel()
+	})
+}
+
 // A node of All has the name of its task while it runs, and its number otherwise.
 func TestObserver_paths_of_All(t *testing.T) {
 	o := &pathObserver{paths: map[string]bool{}}

@@ -678,6 +678,12 @@ func TestTaskRunner_told_during_its_own_step(t *testing.T) {
 	}
 }
 
+func TestTimeout_Error_of_no_time(t *testing.T) {
+	t.Parallel()
+	require.EqualError(t, &scheduler.Timeout{Task: "web"}, "web: timed out after 0s")
+	require.EqualError(t, &scheduler.Timeout{Task: "web", Limit: -1}, "web: timed out before it started")
+}
+
 func TestTimeout_Trigger(t *testing.T) {
 	t.Parallel()
 	failing := func() error { return errBoom }

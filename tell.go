@@ -114,7 +114,7 @@ func (g *engine) remind(p int32, c *closingTask, since int64, pause time.Duratio
 }
 
 func (g *engine) tellStillClosing(p int32, c *closingTask, since int64, pause time.Duration) {
-	if g.phase == phaseEnded || g.nodes.state(p) != StateClosing {
+	if g.nodes.state(p) != StateClosing {
 		return // it has ended meanwhile
 	}
 	g.exclusively("Observe", func() {
