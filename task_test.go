@@ -956,6 +956,43 @@ func TestWatchdog_signs_of_life(t *testing.T) {
 			Watchdog: scheduler.Watchdog{After: time.Second, Report: func(scheduler.StuckStep) { t.Error("reported") }},
 		}))
 	})
+	inBubble(t, "After that, and not earlier or later", func(t *testing.T) {
+		var stuck []scheduler.StuckStep
+		began := time.Now()
+		g := newGroup(t, "a b", func(k string) scheduler.Task {
+			return blocks(map[string]time.Duration{"a": time.Second, "b": time.Minute}[k])
+		}, nil)
+		require.NoError(t, scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Watchdog: scheduler.Watchdog{
+			After: 3 * time.Second, Report: func(s scheduler.StuckStep) {
+				stuck = append(stuck, s)
+				require.Equal(t, 4*time.Second, time.Since(began))
+			},
+		}}))
+		require.Len(t, stuck, 1)
+		require.Equal(t, 3*time.Second, stuck[0].For)
+	})
+	inBubble(t, "one report after the other", func(t *testing.T) {
+		var reports []string
+		g := newGroup(t, "a b", func(k string) scheduler.Task {
+			return blocks(map[string]time.Duration{"a": 3 * time.Second, "b": 30 * time.Second}[k])
+		}, nil)
+		require.NoError(t, scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Watchdog: scheduler.Watchdog{
+			After: time.Second, Report: func(s scheduler.StuckStep) {
+				reports = append(reports, s.Path+" begins")
+				sleep(10 * time.Second)
+				reports = append(reports, s.Path+" ends")
+			},
+		}}))
+		require.Equal(t, []string{"a begins", "a ends", "b begins", "b ends"}, reports)
+	})
+	inBubble(t, "the end waits for a report and no longer", func(t *testing.T) {
+		began := time.Now()
+		g := newGroup(t, "a b", func(string) scheduler.Task { return blocks(3 * time.Second) }, nil)
+		require.NoError(t, scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Watchdog: scheduler.Watchdog{
+			After: 2 * time.Second, Report: func(scheduler.StuckStep) { sleep(10 * time.Second) },
+		}}))
+		require.Equal(t, 12*time.Second, time.Since(began))
+	})
 	inBubble(t, "outside of a group", func(t *testing.T) {
 		var stuck []scheduler.StuckStep
 		require.NoError(t, scheduler.Run(t.Context(), blocks(time.Minute), &scheduler.RunnerOptions{

@@ -49,7 +49,7 @@ func Walk[K comparable](
 	}
 	calls.left = g.Len()
 	err = walk(ctx, g, &RunnerOptions{Name: o.Name, Grace: NoLimit, EndCalls: true})
-	if ctx.Err() != nil && contains(err, context.Cause(ctx)) {
+	if contains(err, context.Cause(ctx)) { // which is nil before the end of ctx
 		err = withHit(err, g)
 	}
 	return err

@@ -40,6 +40,59 @@ func (j *notebook) sorted() string {
 	return strings.Join(j.lines, "; ")
 }
 
+// The graces say how late a call may succeed.
+func TestWalk_graces(t *testing.T) {
+	graceFor := func(d time.Duration) func(string) time.Duration {
+		return func(string) time.Duration { return d }
+	}
+	for name, tt := range map[string]struct {
+		opts scheduler.GroupOptions[string]
+		want scheduler.State
+	}{
+		"none":           {scheduler.GroupOptions[string]{}, scheduler.StateSucceeded},
+		"short":          {scheduler.GroupOptions[string]{Grace: time.Second}, scheduler.StateCancelled},
+		"long":           {scheduler.GroupOptions[string]{Grace: time.Hour}, scheduler.StateSucceeded},
+		"short GraceFor": {scheduler.GroupOptions[string]{GraceFor: graceFor(time.Second)}, scheduler.StateCancelled},
+		"long GraceFor":  {scheduler.GroupOptions[string]{GraceFor: graceFor(time.Hour)}, scheduler.StateSucceeded},
+		"GraceFor of 0":  {scheduler.GroupOptions[string]{GraceFor: graceFor(0)}, scheduler.StateCancelled},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			var got scheduler.State
+			tt.opts.Observer = kindsFunc{scheduler.KindsOf(scheduler.NodeChanged), func(r scheduler.Record) {
+				if r.Key() == "late" {
+					got = r.To
+				}
+			}}
+			err := scheduler.Walk(t.Context(), graph("fails late"), func(_ context.Context, k string) error {
+				if k == "fails" {
+					return errBoom
+				}
+				sleep(time.Minute)
+				return nil
+			}, &tt.opts)
+			require.ErrorIs(t, err, errBoom)
+			require.Equal(t, tt.want, got)
+		})
+	}
+}
+
+// The end of a context that comes when all is over is no matter.
+func TestWalk_end_of_the_context_after_its_own(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		err := scheduler.Walk(ctx, graph("a b"), func(ctx context.Context, k string) error {
+			if k == "a" {
+				return errBoom
+			}
+			<-ctx.Done()
+			return fmt.Errorf("b: %w", ctx.Err())
+		}, &scheduler.GroupOptions[string]{
+			Observer: kindsFunc{scheduler.KindsOf(scheduler.GroupEnded), func(scheduler.Record) { cancel() }},
+		})
+		require.EqualError(t, err, "a: boom")
+	})
+}
+
 func TestWalk_order(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, reverse := range []bool{false, true} {

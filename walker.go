@@ -63,8 +63,6 @@ func (r *TaskRunner) walk(ctx context.Context) error {
 		panic(w.panicked)
 	case w.exited:
 		runtime.Goexit()
-	case w.result == nil:
-		return r.late(ctx, r.Err())
 	}
 	return r.late(ctx, w.result)
 }

@@ -113,7 +113,7 @@ func (d *watch) end() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.steps = false
-	if d.isSet && d.timer.Stop() {
+	if d.timer.Stop() {
 		d.isSet = false
 	}
 	for d.isSet || d.reporting {
@@ -134,7 +134,7 @@ func (d *watch) look() {
 		d.told, d.reporting = true, true
 		d.report(StuckStep{Path: d.path, For: waited}, d.goroutine, d.last)
 		d.reporting = false
-		if d.steps && !d.told { // it went on meanwhile
+		if d.steps { // perhaps it went on meanwhile
 			d.set(d.After)
 		}
 	}
