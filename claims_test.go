@@ -196,6 +196,70 @@ func TestClaims_of_nodes_that_are_skipped_when_their_turn_has_come(t *testing.T)
 	}
 }
 
+// What waits for something else than claims keeps nobody waiting for ever: here an open
+// group waits for nodes, and there a service that was asked to end takes its time.
+func TestClaims_held_by_what_will_end(t *testing.T) {
+	t.Run("an open group", func(t *testing.T) {
+		l := limiter(1)
+		inner := newGroup(t, "", hours, &scheduler.GroupOptions[string]{KeepOpen: true})
+		g := newGroup(t, "open waits", func(k string) scheduler.Task {
+			if k == "open" {
+				return inner
+			}
+			return nothing(k)
+		}, &scheduler.GroupOptions[string]{Claims: units(l)})
+		for range 3 {
+			mustStep(t, t.Context(), g)
+		}
+		inner.CloseInput()
+		require.NoError(t, scheduler.Run(t.Context(), g, alone()))
+	})
+	t.Run("a service", func(t *testing.T) {
+		l := limiter(1)
+		var service scheduler.Event
+		g := newGroup(t, "service waits busy", func(k string) scheduler.Task {
+			switch k {
+			case "waits":
+				return scheduler.Claiming(unit(l), nothing(k))
+			case "busy":
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Yield(scheduler.On(co.Stopping())) })
+			}
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				co.Ready()
+				return errors.Join(co.Yield(scheduler.On(co.Stopping())), co.Yield(scheduler.On(&service)))
+			})
+		}, &scheduler.GroupOptions[string]{Claims: byKey(map[string][]scheduler.Claim{"service": unit(l)})})
+		r := startRunner(t, g, &scheduler.RunnerOptions{Clock: newClock(), Grace: time.Hour})
+		r.Stop(errOops)
+		for range 3 {
+			mustStep(t, t.Context(), r)
+			require.Equal(t, 1, l.Waiting())
+		}
+		require.Equal(t, scheduler.StateSucceeded, g.State("busy"))
+		service.Set()
+		_ = r.RunToCompletion(t.Context(), 0)
+		require.Equal(t, scheduler.StateSucceeded, g.State("waits"))
+	})
+}
+
+// A service that waits for claims itself is part of a deadlock.
+func TestClaims_deadlock_of_a_service(t *testing.T) {
+	l, m := limiter(1), limiter(1)
+	claims := map[string][]scheduler.Claim{"service": unit(l), "node": unit(m)}
+	g := newGroup(t, "service node", func(k string) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			other := "service"
+			if k == other {
+				co.Ready()
+				other = "node"
+			}
+			return errors.Join(co.Yield(scheduler.Next), co.Await(scheduler.Claiming(claims[other], nothing(k))))
+		})
+	}, &scheduler.GroupOptions[string]{Claims: byKey(claims)})
+	err := scheduler.Run(t.Context(), g, alone())
+	require.Len(t, asError[*scheduler.DeadlockError](t, err).Waits, 2)
+}
+
 // Nodes that were skipped while they waited, or had their turn, neither hide that those
 // left wait for ever nor count as waiting themselves.
 func TestClaims_deadlock_after_nodes_were_skipped(t *testing.T) {

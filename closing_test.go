@@ -194,6 +194,7 @@ func TestEnding_in_answer_to_a_Timeout(t *testing.T) {
 	}{
 		"ends":               {answers: []answer{{scheduler.Done, nil}}},
 		"fails":              {answers: []answer{{scheduler.Next, errOops}}, fails: true},
+		"fails while ending": {answers: []answer{{scheduler.Ending(&second), errOops}}, fails: true},
 		"ends later":         {answers: []answer{{scheduler.Ending(&second), nil}, {scheduler.Done, nil}}, waits: true},
 		"fails later":        {answers: []answer{{scheduler.Ending(&second), nil}, {scheduler.Next, errOops}}, fails: true, waits: true},
 		"goes on":            {answers: []answer{{scheduler.Next, nil}}, asked: 1, closes: 1, fails: true},
@@ -809,6 +810,14 @@ func TestAbandon(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The text of an AbandonedError has the path of the node, if there is one.
+func TestAbandonedError_Error(t *testing.T) {
+	e := &scheduler.AbandonedError{Task: "f", After: time.Second}
+	require.EqualError(t, e, "call f has not returned after 1s and was left behind; its claims were given back")
+	e.Path = "a/b"
+	require.EqualError(t, e, "a/b: call f has not returned after 1s and was left behind; its claims were given back")
 }
 
 // The clock of a group is that of its first step.

@@ -416,6 +416,27 @@ func TestFirst(t *testing.T) {
 }
 
 // What has not started when one succeeds never does.
+// Those that have not won are told once, and their grace is asked for once.
+func TestFirst_tells_the_others_once(t *testing.T) {
+	told, asked := 0, 0
+	loser := &fakeTask{
+		step: func(context.Context) (scheduler.Yield, error) { return scheduler.Next, nil },
+		stop: func(context.Context, error) { told++ },
+	}
+	task := scheduler.First(loser.task(), scheduler.Pause(scheduler.Rounds(3)))
+	g := newGroup(t, "first", func(string) scheduler.Task { return task }, &scheduler.GroupOptions[string]{
+		GraceFor: func(string) time.Duration { asked++; return time.Minute },
+	})
+	ctx := scheduler.WithClock(t.Context(), newClock())
+	for range 10 {
+		mustStep(t, ctx, g)
+	}
+	require.Equal(t, 10, loser.steps)
+	require.Equal(t, []int{1, 1}, []int{told, asked})
+	require.Len(t, task.(interface{ Errors() []error }).Errors(), 1, "what they were told with")
+	require.NoError(t, g.Close())
+}
+
 func TestFirst_startsNoMore(t *testing.T) {
 	other := &fakeTask{}
 	require.NoError(t, scheduler.Run(t.Context(), scheduler.First(lasting0, other), nil))

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -676,6 +677,65 @@ func TestClasses_drop_what_nobody_uses(t *testing.T) {
 	}
 	// Two for each pending node, and as many or 64 that nobody uses.
 	require.LessOrEqual(t, most, 140)
+}
+
+// Which failures each report has, by what is known of them.
+func TestFailures_of_each_kind(t *testing.T) {
+	t.Parallel()
+	list := []failure{
+		{err: errors.New("thrown"), node: noNode, thrown: true},
+		{err: errors.New("kept"), node: 1, kept: true},
+		{err: errors.New("inside"), node: 2, inside: true},
+		{err: errors.New("skip"), node: 3, kept: true, isSkip: true},
+		{err: errors.New("first"), node: 4},
+		{err: errors.New("second"), node: 5},
+		{err: errors.New("aborted"), node: 6, aborts: true},
+		{err: errors.New("closed"), node: 7, kept: true, closed: true},
+		{err: errors.New("other inside"), node: 8, inside: true},
+		{err: errors.New("other closed"), node: 9, kept: true, closed: true},
+	}
+	var f failures
+	for _, failed := range list {
+		f.add(failed)
+	}
+	of := func(err error) string {
+		if err == nil {
+			return ""
+		}
+		if group, ok := err.(*ExceptionGroup); ok { //nolint:errorlint // That very one.
+			return joinedOf(group.Errors).Error()
+		}
+		return err.Error()
+	}
+	text := func(names ...string) string { return strings.Join(names, "\n") }
+	require.Equal(t, "thrown", of(f.first()))
+	require.Equal(t, "first", of(f.before()))
+	require.Equal(t, text("inside", "other inside"), of(f.inside()))
+	require.Equal(t, text("closed", "other closed"), of(f.ofClose()))
+	require.Equal(t, text("second", "aborted"), of(f.later()))
+	require.Equal(t, text("inside", "first", "second", "other inside"), of(f.beforePanic()))
+	require.Equal(t, text("thrown", "inside", "first", "second", "aborted", "other inside"), of(f.group()))
+	require.Equal(t, text("inside", "first", "second", "aborted", "other inside"), of(f.beforeClose().(*closedGroup).failed))
+
+	var inside failures
+	inside.add(list[2])
+	require.NoError(t, inside.first())
+	require.NoError(t, inside.before())
+
+	// What an amended failure has of nodes inside belongs into the result, unless it is the
+	// first one anyway, or only kept.
+	more := &TaskError{Key: "x", Err: &TaskError{Key: "y", Err: errors.New("more")}}
+	for i, isInside := range map[int]bool{1: false, 2: true, 4: false, 5: true, 7: false} {
+		var f failures
+		for _, failed := range list[1:] {
+			f.add(failed)
+		}
+		f.amend(i-1, more)
+		require.Equal(t, isInside, f.list[i-1].inside, list[i].err)
+		require.Equal(t, more, f.list[i-1].err)
+		f.amend(i-1, errors.New("nothing of nodes"))
+		require.Equal(t, isInside, f.list[i-1].inside, list[i].err)
+	}
 }
 
 // The first notice counts, unless a final one comes after it.

@@ -144,6 +144,36 @@ func TestErrors_types(t *testing.T) {
 	require.ErrorIs(t, &scheduler.CircularDependencyError[int]{Path: []int{1, 1}}, scheduler.ErrCircularDependency)
 }
 
+// The key is put before a text unless it is there already, as that of this very node and
+// not of one of the same key inside.
+func TestTaskError_Error(t *testing.T) {
+	timeout := &scheduler.Timeout{Task: "a", Limit: time.Second}
+	inner := &scheduler.TaskError{Key: "a", Err: errOops}
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{errOops, "a: oops"},
+		{errors.New("a: oops"), "a: oops"},
+		{errors.New("b: oops"), "a: b: oops"},
+		{timeout, "a: timed out after 1s"},
+		{errors.Join(timeout, errOops), "a: timed out after 1s\noops"},
+		{errors.Join(timeout, inner), "a: timed out after 1s\na: oops"},
+		{inner, "a: a: oops"},
+		{errors.Join(inner, errOther), "a: a: oops\n" + errOther.Error()},
+		{fmt.Errorf("a: again: %w", inner), "a: a: again: a: oops"},
+		{noBranches{}, "a: nothing"},
+	} {
+		require.EqualError(t, &scheduler.TaskError{Key: "a", Err: tt.err}, tt.want)
+	}
+}
+
+// noBranches joins no errors.
+type noBranches struct{}
+
+func (noBranches) Error() string   { return "a: nothing" }
+func (noBranches) Unwrap() []error { return nil }
+
 func TestExceptionGroup_Split(t *testing.T) {
 	t.Parallel()
 	fail := func(key string, err error) error { return &scheduler.TaskError{Key: key, Err: err} }
@@ -763,7 +793,10 @@ func TestGroup_zero_value(t *testing.T) {
 func TestCombinators_of_a_nil_task_begin_nothing(t *testing.T) {
 	task := scheduler.Func(func(context.Context) error { t.Error("it has begun"); return nil })
 	for want, broken := range map[string]scheduler.Task{
+		"scheduler: nil task: number 0 of a Sequence":   scheduler.Sequence(nil, task),
 		"scheduler: nil task: number 1 of a Sequence":   scheduler.Sequence(task, nil),
+		"scheduler: nil task: number 0 of a First":      scheduler.First(nil, task),
+		"scheduler: nil task: number 1 of a First":      scheduler.First(task, nil),
 		"scheduler: nil task: the task of a Finally":    scheduler.Finally(nil, task),
 		"scheduler: nil task: the cleanup of a Finally": scheduler.Finally(task, nil),
 	} {
@@ -854,6 +887,8 @@ func TestMisuse_of_a_nil_context(t *testing.T) {
 	var none context.Context
 	fn := func(context.Context, string) error { return nil }
 	require.EqualError(t, scheduler.Walk(none, graph("a"), fn, nil), "scheduler: ctx: nil Context")
+	_, err := scheduler.First(nothing("a")).Step(none)
+	require.EqualError(t, err, "scheduler: ctx: nil Context")
 	for want, do := range map[string]func(){
 		"scheduler: Now: nil Context":       func() { scheduler.Now(none) },
 		"scheduler: StopCause: nil Context": func() { _ = scheduler.StopCause(none) },

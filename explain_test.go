@@ -237,6 +237,52 @@ func TestExplanation_reasons(t *testing.T) {
 	})
 }
 
+// A service is told of as a running node is, and of a call that is closing only the call.
+func TestExplanation_String_of_services_and_closing(t *testing.T) {
+	on := scheduler.On(new(scheduler.Event))
+	for want, e := range map[string]scheduler.Explanation[string]{
+		"s: ready since round 1, waits: event":                {State: scheduler.StateReady, Until: on},
+		"s: ready since round 1":                              {State: scheduler.StateReady, Until: scheduler.Next},
+		"s: ready since round 1, waits: event, asked to end":  {State: scheduler.StateReady, Until: on, Stopped: true},
+		"s: running since round 1, waits: after 1s or call f": {State: scheduler.StateRunning, Until: on.Or(scheduler.After(time.Second)), Call: "f"},
+		"s: running since round 1, waits: call f":             {State: scheduler.StateRunning, Until: on, Call: "f"},
+		"s: closing since round 1, waits: call f":             {State: scheduler.StateClosing, Until: on.Or(scheduler.After(time.Second)), Call: "f", Stopped: true},
+	} {
+		e.Key, e.Since = "s", 1
+		require.Equal(t, want, e.String())
+	}
+}
+
+// A node whose place in line is left from before, when what it requires was ready, waits
+// for that.
+func TestGroup_Explain_of_a_node_that_waits_for_a_service_again(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limiter(1)
+		g := newGroup(t, "holder service x:service", func(k string) scheduler.Task {
+			if k == "service" {
+				return servingFor(time.Second, func() {})
+			}
+			return hours(k)
+		}, &scheduler.GroupOptions[string]{AggregateErrors: true, Claims: byKey(map[string][]scheduler.Claim{"holder": unit(l), "x": unit(l)})})
+		step := func() {
+			synctest.Wait()
+			mustStep(t, t.Context(), g)
+		}
+		step()
+		step()
+		e := g.ExplainNode("x")
+		require.Empty(t, e.Requires)
+		require.Len(t, e.Claims, 1)
+		require.True(t, g.StopNode("service", errOops))
+		step()
+		require.Equal(t, scheduler.StateClosing, g.State("service"))
+		e = g.ExplainNode("x")
+		require.Equal(t, []string{"service"}, e.Requires)
+		require.Empty(t, e.Claims)
+		require.Error(t, g.Close())
+	})
+}
+
 // A group inside a wrapper is one, as for drivers.
 func TestExplain_group_in_a_wrapper(t *testing.T) {
 	inner := groupOver(t, scheduler.DependenciesOf(map[string][]string{"x": nil}),

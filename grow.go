@@ -204,7 +204,7 @@ func (g *engine) waitsForNodes() bool { return g.isOpen() && g.ending.given() ==
 func (g *engine) wasCutOpen() bool { return g.input.isOpen() && g.phase != phaseDraining }
 
 func (g *engine) closeInput() {
-	if g.input.close() && !g.busy && g.hasBegun() {
+	if g.input.close() && !g.busy {
 		g.parking.call() // it may have nothing left to do
 	}
 }
@@ -220,7 +220,7 @@ func (g *engine) refusal() *AddError {
 		return &AddError{Reason: "CloseInput was called", is: ErrInputClosed}
 	case g.phase == phaseEnded:
 		return &AddError{Reason: "the group has ended", is: ErrInputClosed}
-	case g.phase == phaseStopping || g.watchers.hasTold(GroupStopping) || g.watchers.hasTold(GroupClosing):
+	case g.watchers.hasTold(GroupStopping) || g.watchers.hasTold(GroupClosing):
 		return &AddError{Reason: "the group was stopped", is: ErrInputClosed, stop: g.ending.reason()}
 	case g.watchers.isTelling():
 		return &AddError{Reason: "Add was called by an Observer"}
@@ -246,16 +246,17 @@ func (g *engine) add(n newNode) {
 	g.starter.grow(g.nodes.len(), n.estimate)
 	g.conditions.grow(g.nodes.len())
 	g.graph.add(n.needs)
-	lost, failure := false, -1 // the index of the earliest one for which the node is lost
+	lost, failure := false, 0 // the index of the earliest one for which the node is lost
 	for _, q := range n.needs {
 		switch i, is := g.standing(q); is {
 		case waitedFor:
 			g.graph.wait(q, p)
 			g.nodes.wait(p)
 		case isLost:
-			if lost = true; failure < 0 || i >= 0 && i < failure {
+			if !lost || i < failure {
 				failure = i
 			}
+			lost = true
 		case isDone:
 			if g.nodes.state(q) == StateReady {
 				g.services.of(q).require(p, g.isPending)

@@ -1,6 +1,7 @@
 package scheduler_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -411,6 +412,56 @@ func TestAdd_requires_a_node_that_is_closing(t *testing.T) {
 
 // Nodes that count as done keep their rules: they free what requires them once all
 // that they require themselves is done, and never if that is lost.
+// A node that is added when several that it requires have failed is lost for the failure
+// that came first.
+func TestAdd_requires_several_that_are_lost(t *testing.T) {
+	for _, first := range []string{"a", "b", "c"} {
+		t.Run(first, func(t *testing.T) {
+			g := newGroup(t, "a b c", func(k string) scheduler.Task {
+				if k == first {
+					return failsWith(errOops)
+				}
+				return scheduler.Sequence(scheduler.Pause(scheduler.Next), failsWith(errOther))
+			}, &scheduler.GroupOptions[string]{KeepOpen: true, AggregateErrors: true})
+			for range 2 {
+				mustStep(t, t.Context(), g)
+			}
+			require.NoError(t, g.Add("late", "a", "b", "c"))
+			require.Contains(t, outcomes(g), "late skipped: "+first+": oops because of "+first)
+			require.NoError(t, g.Add("later", "late"))
+			require.Contains(t, outcomes(g), "later skipped: "+first+": oops because of "+first)
+			g.CloseInput()
+			require.Error(t, scheduler.Run(t.Context(), g, nil))
+		})
+	}
+}
+
+// A drained group waits for no more nodes, and has not been cut short by the notice that
+// it had before.
+func TestKeepOpen_is_drained(t *testing.T) {
+	t.Run("before it begins", func(t *testing.T) {
+		g := newGroup(t, "a", hours, &scheduler.GroupOptions[string]{KeepOpen: true})
+		var b bytes.Buffer
+		_, err := g.WriteTo(&b)
+		require.NoError(t, err)
+		require.Contains(t, b.String(), "open for more nodes")
+		g.Drain()
+		b.Reset()
+		_, err = g.WriteTo(&b)
+		require.NoError(t, err)
+		require.NotContains(t, b.String(), "open for more nodes")
+		require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), scheduler.ErrDrained)
+	})
+	t.Run("after a notice", func(t *testing.T) {
+		g := newGroup(t, "a", func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) },
+			&scheduler.GroupOptions[string]{KeepOpen: true})
+		mustStep(t, t.Context(), g)
+		g.Stop(t.Context(), errOops)
+		g.Drain()
+		require.Equal(t, scheduler.Done, mustStep(t, t.Context(), g))
+	})
+}
+
 func TestAdd_Completed(t *testing.T) {
 	t.Parallel()
 	for _, fails := range []bool{false, true} {
