@@ -54,11 +54,8 @@ func (e *groupEnding) reason() error {
 // notify keeps the notice, and returns the one that members are to be told: the
 // first, unless a final one comes after it.
 func (e *groupEnding) notify(n *StopError) *StopError {
-	switch {
-	case e.notice == nil:
-		e.notice = n
-	case n.final && !e.notice.final:
-		e.first, e.notice = e.notice, n
+	if counts := e.notice.followedBy(n); counts != e.notice {
+		e.first, e.notice = e.notice, counts
 	}
 	return e.notice
 }
@@ -77,8 +74,8 @@ func (e *groupEnding) stopRun(n *StopError) bool {
 // that one of its members was given besides; nil if nothing.
 func (e *groupEnding) withoutNotice(err error, own [2]*StopError) error {
 	return dropAll(err, func(err error) bool {
-		n, ok := err.(*StopError) //nolint:errorlint // One level at a time.
-		return ok && n != nil && (n == e.notice || n == e.first || n == own[0] || n == own[1])
+		n, _ := err.(*StopError) //nolint:errorlint // One level at a time.
+		return n != nil && (n == e.notice || n == e.first || n == own[0] || n == own[1])
 	})
 }
 
@@ -100,7 +97,7 @@ func (e *groupEnding) result(failed *failures, aggregates, cancelled, pending bo
 	switch {
 	case aggregates:
 		err = failed.group()
-	case e.thrown != nil && !e.isTimedOut(cancelled):
+	case !e.isTimedOut(cancelled):
 		err = join(join(e.thrown, failed.before()), failed.inside())
 	default:
 		err = join(failed.first(), failed.inside())

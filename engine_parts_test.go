@@ -370,6 +370,8 @@ func TestEnding_result(t *testing.T) {
 		{name: "timed out, some did not", ending: groupEnding{timedOut: graced}, cancelled: true, want: graced},
 		{name: "stopped", ending: groupEnding{cause: cause}, cancelled: true, want: cause},
 		{name: "stopped, all ended all the same", ending: groupEnding{cause: cause}},
+		{name: "cancelled for no reason that is known", cancelled: true},
+		{name: "timed out after an error was thrown into", ending: groupEnding{thrown: thrown, timedOut: timeout}, failed: failed, want: errors.Join(timeout, failed)},
 		{name: "a member heeded a notice", ending: groupEnding{notice: notice}, cancelled: true, want: notice},
 		{name: "drained", pending: true, want: ErrDrained},
 		{name: "drained, one failed", failed: failed, pending: true, want: errors.Join(failed, ErrDrained)},
@@ -385,6 +387,35 @@ func TestEnding_result(t *testing.T) {
 			f.add(failure{err: test.inside, inside: true})
 		}
 		require.Equal(t, test.want, test.ending.result(&f, test.aggregates, test.cancelled, test.pending), test.name)
+	}
+}
+
+// A group is stopped once, and what a member returns of any notice that it was given is
+// none of its failures.
+func TestEnding_notices(t *testing.T) {
+	t.Parallel()
+	failed := errors.New("failed")
+	early, final, late := &StopError{Cause: failed}, &StopError{Cause: failed, final: true}, &StopError{Cause: failed, final: true}
+	var e groupEnding
+	require.False(t, e.stopRun(early))
+	require.True(t, e.stopRun(final))
+	require.False(t, e.stopRun(late))
+	require.Same(t, final, e.cause)
+
+	require.Same(t, early, e.notify(early))
+	require.Same(t, final, e.notify(final))
+	require.Same(t, final, e.notify(late))
+	require.Same(t, final, e.notify(early))
+	var own [2]*StopError
+	for _, told := range []error{early, final, errors.Join(early, final)} {
+		require.NoError(t, e.withoutNotice(told, own))
+		require.Equal(t, failed, e.withoutNotice(errors.Join(told, failed), own))
+	}
+	for _, other := range []error{failed, late, error(&namedError{"x", late})} {
+		require.Equal(t, other, e.withoutNotice(other, own))
+	}
+	for _, own := range [][2]*StopError{{late}, {nil, late}} {
+		require.NoError(t, e.withoutNotice(late, own))
 	}
 }
 
