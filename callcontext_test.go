@@ -411,6 +411,54 @@ func TestBlocking_keeps_the_words_of_an_error_that_wraps_several(t *testing.T) {
 	})
 }
 
+// A call that begins in the context of a step that has ended is of no node.
+func TestBlocking_with_a_context_kept_after_the_step_has_no_path(t *testing.T) {
+	keep := func(ctx context.Context, t *testing.T, opts *scheduler.GroupOptions[string]) context.Context {
+		t.Helper()
+		var kept context.Context
+		mustStep(t, ctx, newGroup(t, "a", func(string) scheduler.Task {
+			return scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+				kept = ctx
+				return scheduler.Next, nil
+			})
+		}, opts))
+		return kept
+	}
+	t.Run("Caller", func(t *testing.T) {
+		clock := newLastFirst()
+		ctx := keep(scheduler.WithClock(t.Context(), clock), t, nil)
+		call := scheduler.Blocking(func(context.Context) error { return nil })
+		mustStep(t, ctx, call)
+		require.Equal(t, []string{""}, clock.paths)
+		require.NoError(t, call.Close())
+	})
+	inBubble(t, "Abandon", func(t *testing.T) {
+		ctx := keep(t.Context(), t, &scheduler.GroupOptions[string]{Abandon: time.Second})
+		call := scheduler.Blocking(stubborn(time.Minute))
+		mustStep(t, ctx, call)
+		require.Empty(t, asError[*scheduler.AbandonedError](t, call.Close()).Path)
+		sleep(time.Hour)
+	})
+}
+
+// After an error was thrown in, what a call says of the end of its context adds nothing,
+// even if there was a notice before.
+func TestBlocking_Throw_after_a_notice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		task := scheduler.Blocking(func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		mustStep(t, t.Context(), task)
+		task.(scheduler.Stopper).Stop(t.Context(), errOther)
+		_, err := throwIn(t.Context(), task, errOops)
+		require.NoError(t, err)
+		synctest.Wait()
+		_, err = task.Step(t.Context())
+		require.Equal(t, errOops, err)
+	})
+}
+
 // What a call returns once its context has ended, and what becomes of it.
 func TestBlocking_results(t *testing.T) {
 	text := func(ctx context.Context) error { return fmt.Errorf("pulling s0: %w", ctx.Err()) }

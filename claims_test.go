@@ -264,7 +264,7 @@ func TestClaims_deadlock_of_a_service(t *testing.T) {
 // left wait for ever nor count as waiting themselves.
 func TestClaims_deadlock_after_nodes_were_skipped(t *testing.T) {
 	for skipped, waiting := range map[string]string{
-		"": "b c", "x": "b c", "x y": "b c", "b": "c", "c": "b", "x b": "c", "b c": "", "x b c": "", "x y b c": "",
+		"": "b c", "x": "b c", "x y": "b c", "y x": "b c", "b": "c", "c": "b", "x b": "c", "b c": "", "x b c": "", "x y b c": "",
 	} {
 		t.Run(skipped, func(t *testing.T) {
 			l, m := limiter(1), limiter(1)

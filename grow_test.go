@@ -412,6 +412,24 @@ func TestAdd_requires_a_node_that_is_closing(t *testing.T) {
 
 // Nodes that count as done keep their rules: they free what requires them once all
 // that they require themselves is done, and never if that is lost.
+// A node that is closing and has not failed yet is waited for.
+func TestAdd_requires_a_node_that_is_closing_by_an_order(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, "a", func(string) scheduler.Task { return deafFor(time.Minute, nil) },
+			&scheduler.GroupOptions[string]{KeepOpen: true, AggregateErrors: true})
+		mustStep(t, t.Context(), g)
+		require.True(t, g.StopNode("a", errOops))
+		mustStep(t, t.Context(), g)
+		require.Equal(t, scheduler.StateClosing, g.State("a"))
+		require.NoError(t, g.Add("late", "a"))
+		require.Equal(t, scheduler.StatePending, g.State("late"))
+		g.CloseInput()
+		require.Error(t, scheduler.Run(t.Context(), g, nil))
+		require.Equal(t, scheduler.StateSkipped, g.State("late"))
+		require.Contains(t, outcomes(g), "because of a")
+	})
+}
+
 // A node that is added when several that it requires have failed is lost for the failure
 // that came first.
 func TestAdd_requires_several_that_are_lost(t *testing.T) {
