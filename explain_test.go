@@ -258,12 +258,12 @@ func TestExplanation_String_of_services_and_closing(t *testing.T) {
 func TestGroup_Explain_of_a_node_that_waits_for_a_service_again(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := limiter(1)
-		g := newGroup(t, "holder service x:service", func(k string) scheduler.Task {
+		g := newGroup(t, "holder service x:service y", func(k string) scheduler.Task {
 			if k == "service" {
 				return servingFor(time.Second, func() {})
 			}
 			return hours(k)
-		}, &scheduler.GroupOptions[string]{AggregateErrors: true, Claims: byKey(map[string][]scheduler.Claim{"holder": unit(l), "x": unit(l)})})
+		}, &scheduler.GroupOptions[string]{AggregateErrors: true, Claims: byKey(map[string][]scheduler.Claim{"holder": unit(l), "x": unit(l), "y": unit(l)})})
 		step := func() {
 			synctest.Wait()
 			mustStep(t, t.Context(), g)

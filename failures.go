@@ -177,7 +177,7 @@ func (f *failures) later() error {
 	var errs []error
 	first := f.before()
 	for _, failed := range f.list {
-		if !failed.kept && !failed.inside && !failed.thrown && !failed.isSkip && failed.err != first { //nolint:errorlint // That very one.
+		if !failed.kept && !failed.inside && !failed.thrown && failed.err != first { //nolint:errorlint // That very one.
 			errs = append(errs, failed.err)
 		}
 	}

@@ -288,6 +288,21 @@ func TestTimes_at_the_ends_of_the_scale_are_kept(t *testing.T) {
 	require.Equal(t, -time.Second, at.Sub(clock.Now()))
 }
 
+// To set an event for a task that waits for it, and to step that, costs no memory.
+func TestEvent_Set_allocates_nothing(t *testing.T) {
+	var e scheduler.Event
+	r := startRunner(t, scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+		e.Reset()
+		return scheduler.On(&e), nil
+	}), &scheduler.RunnerOptions{Clock: newClock()})
+	ctx := t.Context()
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		e.Set()
+		_, _ = r.Step(ctx)
+	}))
+	_ = r.Cancel()
+}
+
 func TestEvent_is_latched(t *testing.T) {
 	t.Parallel()
 	var e scheduler.Event
