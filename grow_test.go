@@ -412,6 +412,20 @@ func TestAdd_requires_a_node_that_is_closing(t *testing.T) {
 
 // Nodes that count as done keep their rules: they free what requires them once all
 // that they require themselves is done, and never if that is lost.
+// An added node is explained by what it still waits for.
+func TestAdd_is_explained(t *testing.T) {
+	g := newGroup(t, "done runs", func(k string) scheduler.Task {
+		if k == "done" {
+			return nothing(k)
+		}
+		return hours(k)
+	}, &scheduler.GroupOptions[string]{KeepOpen: true})
+	mustStep(t, t.Context(), g)
+	require.NoError(t, g.Add("late", "done", "runs"))
+	require.Equal(t, []string{"runs"}, g.ExplainNode("late").Requires)
+	require.NoError(t, g.Close())
+}
+
 // A node that is closing and has not failed yet is waited for.
 func TestAdd_requires_a_node_that_is_closing_by_an_order(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -435,8 +449,8 @@ func TestAdd_requires_a_node_that_is_closing_by_an_order(t *testing.T) {
 func TestAdd_requires_several_that_are_lost(t *testing.T) {
 	for _, first := range []string{"a", "b", "c"} {
 		t.Run(first, func(t *testing.T) {
-			g := newGroup(t, "a b c", func(k string) scheduler.Task {
-				if k == first {
+			g := newGroup(t, "other a b c", func(k string) scheduler.Task {
+				if k == first || k == "other" {
 					return failsWith(errOops)
 				}
 				return scheduler.Sequence(scheduler.Pause(scheduler.Next), failsWith(errOther))
