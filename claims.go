@@ -17,9 +17,8 @@ import (
 // found by its time.
 type claimQueue struct {
 	host  claimHost
-	place *claims.Holding // the nearest that is held around the group
-	run   *claims.Run     // shared by the outermost group and all inside; made when first needed
-	asker *claims.Asker   // made when first needed
+	run   *claims.Run   // shared by the outermost group and all inside; made when first needed
+	asker *claims.Asker // made when first needed
 
 	classes classes
 	waiting int                  // classes with nodes that wait
@@ -42,8 +41,8 @@ type claimHost interface {
 	outerClaims() *claimQueue
 }
 
-// begin makes the queue ready for a group around which place is held, or nothing.
-func (q *claimQueue) begin(host claimHost, place *claims.Holding) { q.host, q.place = host, place }
+// begin makes the queue ready for a group.
+func (q *claimQueue) begin(host claimHost) { q.host = host }
 
 // ofRun returns what is shared by the outermost group and all inside.
 func (q *claimQueue) ofRun() *claims.Run {
@@ -86,12 +85,13 @@ func (q *claimQueue) ticketOf(p int32) *claims.Ticket {
 
 // take returns what a node of a class claims, to be held by that node, which is to be
 // started now. If it cannot have that yet, the result is nil, and it waits in its class.
-func (q *claimQueue) take(c *class, p, rank int32, clock timeSource) *claims.Holding {
+// place is the nearest that is held around the group, or nil.
+func (q *claimQueue) take(c *class, p, rank int32, place *claims.Holding, clock timeSource) *claims.Holding {
 	if q.asker == nil {
 		q.asker = claims.NewAsker(q.ofRun(), q.notify)
 	}
 	if c.ticket == nil {
-		q.classes.line(c, q.asker, q.place)
+		q.classes.line(c, q.asker, place)
 	}
 	if c.open || !c.waits() && c.ticket.Ask() {
 		q.close(c)

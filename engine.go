@@ -53,7 +53,6 @@ type engine struct {
 	services   services    // those that have said that they are ready
 	orders     orders      // which nodes were told one by one to end
 	input      input       // how nodes are added
-	phase      phase
 
 	clock     timeSource
 	scope     scopeCache
@@ -70,20 +69,20 @@ type engine struct {
 	now        int64 // the last reading of the clock
 	startLimit int64 // of the node in its first step, or never
 
-	busy     bool
-	inRound  bool
-	aborted  bool  // a panic or a Goexit is ending it
-	serves   bool  // it keeps its services for the group around: see Ready
-	current  int32 // the node whose code is running, or noNode
-	expiring expiry
+	phase      phase
+	busy       bool
+	inRound    bool
+	aborted    bool  // a panic or a Goexit is ending it
+	serves     bool  // it keeps its services for the group around: see Ready
+	isNumbered bool  // keys are only numbers, those of All, and nobody can ask for its Errors
+	current    int32 // the node whose code is running, or noNode
+	expiring   expiry
 
 	watchers watchers
 	runner   *TaskRunner // the outermost one that drives it, or nil
 	shell    any         // the *DependencyTaskGroup
 
 	paths map[int32]string // of nodes, for the watchdog
-
-	isNumbered bool // keys are only numbers, those of All, and nobody can ask for its Errors
 }
 
 type phase uint8

@@ -64,7 +64,7 @@ func (g *engine) begin(ctx context.Context, s *scope) {
 		g.runner, _ = s.driver.(*TaskRunner)
 	}
 	g.place = heldAround(s)
-	g.claims.begin(g, g.place)
+	g.claims.begin(g)
 }
 
 // heed makes a group begin under the notice that was given around it, if any.

@@ -208,7 +208,7 @@ func (g *engine) claim(ctx context.Context, p, rank int32) bool {
 	if c == nil {
 		return true
 	}
-	held := g.claims.take(c, p, rank, g.clock)
+	held := g.claims.take(c, p, rank, g.place, g.clock)
 	g.holdings.start(held)
 	return held != nil
 }

@@ -42,13 +42,13 @@ func (g *engine) record(kind Kind, p int32, err error) Record {
 // this is most of what an Observer costs, so the usual case is one call, and the
 // record is made where the call wants it.
 func (g *engine) tellChange(p int32, from, to State, task Task, err error) {
+	if g.watchers.haveOnly() {
+		g.watchers.tellOnly(Record{Kind: NodeChanged, Err: err, group: g, node: p, at: g.now, From: from, To: to}, task)
+		return
+	}
 	r := g.record(NodeChanged, p, err)
 	r.From, r.To = from, to
-	if g.watchers.haveOnly() {
-		g.watchers.tellOnly(r, task)
-	} else {
-		g.watchers.tell(r, task, 0)
-	}
+	g.watchers.tell(r, task, 0)
 }
 
 // tell tells of anything else.
