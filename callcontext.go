@@ -19,7 +19,7 @@ func (c *callContext) Deadline() (time.Time, bool) {
 	at, ok := c.stepEnd()
 	nano := c.limit
 	if e := c.end.Load(); e != nil {
-		nano = e.limits.earliest(nano, e.inGroup, c.ends)
+		nano = e.limits.earliest(nano, e.inGroup, c.ends && !e.serves.Load())
 	}
 	if nano == 0 {
 		return at, ok
@@ -32,10 +32,10 @@ func (c *callContext) Deadline() (time.Time, bool) {
 
 // stepEnd returns when the context ends because of that of the step. At the deadline of
 // Run's context the run is only stopped: the grace of its runner follows, unless the call
-// ends with the notice.
+// ends with the notice. A service gets its notice later.
 func (c *callContext) stepEnd() (time.Time, bool) {
 	at, ok := c.step.Deadline()
-	if !ok || c.ends {
+	if e := c.end.Load(); !ok || c.ends && (e == nil || !e.serves.Load()) {
 		return at, ok
 	}
 	s := scopeOf(c.step)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/steptask/scheduler/internal/claims"
 )
@@ -19,6 +20,7 @@ type callEnd struct {
 	ofNode      bool         // limits begins with the limit of the call's own node; never changed
 	abandonment *abandonment // nil: it is waited for without end; never changed
 	pending     *clockCall   // nil: no Caller makes it; never changed
+	serves      atomic.Bool  // it has said Ready
 
 	mu      sync.Mutex
 	notice  *StopError
@@ -159,6 +161,9 @@ func (e *callEnd) own(err error) error {
 	}
 	onlyTold := drop(drop(err, e.err), e.cause) == nil
 	if onlyTold && e.notice != nil && e.thrown == nil {
+		if own := strip(err, e.cause); own != nil { // such as the errors of a Walk inside, which has heard of the end too
+			err = own
+		}
 		return &toldError{err, e.notice}
 	}
 	return strip(strip(err, e.err), e.cause)

@@ -8,12 +8,25 @@ import (
 
 // All returns a [Task] that runs tasks concurrently, as a group whose keys are their
 // numbers. The first failure closes the others and is the result, as a [*TaskError];
-// what the others fail with later is joined to it. Close returns the same. [Named]
-// gives tasks names for errors.
+// what the others fail with later is joined to it. Close returns the same. If one of the
+// tasks is nil, All starts none and fails with [ErrNilTask]. [Named] gives tasks names for
+// errors.
 func All(tasks ...Task) Task {
+	if refused := nilAmong("All", "an All", tasks); refused != nil {
+		return refused
+	}
 	g := sideBySide("All", tasks, &GroupOptions[int]{}, func() bool { return false })
 	g.engine.serves = true
 	return g
+}
+
+// nilAmong returns a task that fails because one of the tasks of a combinator is nil, or
+// nil if none is.
+func nilAmong(name, of string, tasks []Task) Task {
+	if i := slices.IndexFunc(tasks, isNil); i >= 0 {
+		return failing(name, &namedError{fmt.Sprintf("number %d of %s", i, of), errNil(tasks[i])})
+	}
+	return nil
 }
 
 // sideBySide returns a group whose nodes are the numbers of the tasks. Those that
@@ -27,10 +40,7 @@ func sideBySide(name string, tasks []Task, opts *GroupOptions[int], isOver func(
 	take := func(i int) Task {
 		task := tasks[i]
 		tasks[i] = nil // the group drops it when it has ended
-		switch {
-		case isNil(task):
-			return nil
-		case isOver():
+		if isOver() {
 			return Func(func(context.Context) error { return ErrSkip })
 		}
 		return task
@@ -41,7 +51,7 @@ func sideBySide(name string, tasks []Task, opts *GroupOptions[int], isOver func(
 		// Not covered: a graph without edges has no cycle, and the options are good.
 		panic("scheduler: internal error: " + err.Error() + "; please report")
 	}
-	g.engine.isNumbered = true
+	g.engine.isNumbered, g.engine.tellsAll = true, true
 	return g
 }
 

@@ -79,8 +79,9 @@
 //     what never returns.
 //  2. Drive a runner from one goroutine at a time. Other goroutines may use only
 //     [Event.Set], [TaskRunner.Interrupt], [TaskRunner.Kill], [TaskRunner.Post], a
-//     [Limiter], and end a context. A Step or Cancel beside another one panics; other
-//     misuse, such as Add or Stop from another goroutine, is a data race.
+//     [Limiter], and end a context. A Step or Cancel beside another one panics, and so
+//     do Stop and the methods of a group while Run sleeps; at other times these are a
+//     data race.
 //  3. Call Step until it says done, or Cancel: a runner that is dropped halfway leaves its
 //     coroutines and calls behind. Run does this by itself.
 //  4. Give a grace to tasks that need time to end.

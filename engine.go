@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/steptask/scheduler/internal/claims"
 	"github.com/steptask/scheduler/internal/digraph"
@@ -74,13 +75,14 @@ type engine struct {
 	inRound    bool
 	aborted    bool  // a panic or a Goexit is ending it
 	serves     bool  // it keeps its services for the group around: see Ready
-	isNumbered bool  // keys are only numbers, those of All, and nobody can ask for its Errors
+	isNumbered bool  // keys are only numbers, those of All
+	tellsAll   bool  // in its result, since nobody can ask for its Errors
 	current    int32 // the node whose code is running, or noNode
 	expiring   expiry
 
 	watchers watchers
-	runner   *TaskRunner // the outermost one that drives it, or nil
-	shell    any         // the *DependencyTaskGroup
+	runner   atomic.Pointer[TaskRunner] // the outermost one that drives it, or nil
+	shell    any                        // the *DependencyTaskGroup
 
 	paths map[int32]string // of nodes, for the watchdog
 }
@@ -147,6 +149,9 @@ func (g *engine) complete() {
 
 // Step makes a round: see [DependencyTaskGroup.Step].
 func (g *engine) Step(ctx context.Context) (y Yield, err error) {
+	if g.isAsleep() {
+		g.panicAsleep("scheduler: DependencyTaskGroup.Step")
+	}
 	switch {
 	case g.phase == phaseEnded:
 		return Yield{}, &namedError{g.String(), ErrEnded}

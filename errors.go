@@ -81,6 +81,9 @@ const exceptionsListed = 20
 
 // Error lists the errors, one per line: the first 20, and the number of the others.
 func (g *ExceptionGroup) Error() string {
+	if g == nil {
+		return "0 tasks failed"
+	}
 	var b strings.Builder
 	b.WriteString(g.heading())
 	for i, err := range g.Errors {
@@ -121,7 +124,12 @@ func countOf(n int) string {
 }
 
 // Unwrap returns the errors.
-func (g *ExceptionGroup) Unwrap() []error { return g.Errors }
+func (g *ExceptionGroup) Unwrap() []error {
+	if g == nil { // of Subgroup, in the guise of an error
+		return nil
+	}
+	return g.Errors
+}
 
 // Split divides the errors into those that match and the others, each in order; a
 // half without errors is nil. A nested ExceptionGroup that does not match as a whole

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -806,6 +807,20 @@ func TestCombinators_of_a_nil_task_begin_nothing(t *testing.T) {
 	}
 }
 
+// A nil *ExceptionGroup in the guise of an error, as a function makes it that returns a
+// Subgroup, is an error without parts, and breaks nothing.
+func TestExceptionGroup_nil_as_error(t *testing.T) {
+	fatal := func(error) bool { return false }
+	err := scheduler.Run(t.Context(), newGroup(t, "a", func(string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error {
+			return (&scheduler.ExceptionGroup{Errors: []error{errOops}}).Subgroup(fatal)
+		})
+	}, nil), nil)
+	require.EqualError(t, err, "a: 0 tasks failed")
+	require.NotErrorIs(t, err, errOops)
+	require.Empty(t, scheduler.Causes(err))
+}
+
 // A nil pointer is refused like nil by whatever takes a task, and nothing of it is called.
 func TestNil_pointer_is_no_task(t *testing.T) {
 	var none *fakeTask
@@ -817,8 +832,8 @@ func TestNil_pointer_is_no_task(t *testing.T) {
 		"scheduler: nil task: nil *scheduler_test.fakeTask: the task of a Finally":    scheduler.Finally(none, task()),
 		"scheduler: nil task: nil *scheduler_test.fakeTask: the cleanup of a Finally": scheduler.Finally(task(), none),
 		"scheduler: nil task: nil *scheduler_test.fakeTask: number 1 of a First":      scheduler.First(task(), none),
-		"0: scheduler: nil task":                            scheduler.All(none),
-		"scheduler: nil task: nil *scheduler_test.fakeTask": scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(none) }),
+		"scheduler: nil task: nil *scheduler_test.fakeTask: number 1 of an All":       scheduler.All(task(), none),
+		"scheduler: nil task: nil *scheduler_test.fakeTask":                           scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(none) }),
 		"scheduler: nil task: nil *scheduler_test.fakeTask\nno space": scheduler.Retry(constant(0), func(attempt int, _ error) scheduler.Task {
 			if attempt == 1 {
 				return scheduler.Func(func(context.Context) error { return errSpace })
@@ -1047,6 +1062,20 @@ var callbacks = map[string]func(o *scheduler.GroupOptions[string], r *scheduler.
 		r.Progress = func(context.Context) error { do(); return nil }
 		return lasting(1, nil)
 	},
+	"Clock": func(_ *scheduler.GroupOptions[string], r *scheduler.RunnerOptions, do func()) scheduler.Task {
+		stepped := false
+		r.Clock = &calledClock{schedulertest.NewClock(time.Time{}), func() {
+			if stepped {
+				do()
+			}
+		}}
+		return scheduler.Sequence(called(func() { stepped = true }), scheduler.Pause(scheduler.After(time.Second)))
+	},
+	"Wake": func(_ *scheduler.GroupOptions[string], r *scheduler.RunnerOptions, do func()) scheduler.Task {
+		r.Wake = do
+		e := new(scheduler.Event)
+		return scheduler.All(scheduler.Pause(scheduler.On(e)), called(e.Set))
+	},
 	"Observer": func(o *scheduler.GroupOptions[string], _ *scheduler.RunnerOptions, do func()) scheduler.Task {
 		o.Observer = scheduler.ObserverFunc(func(r scheduler.Record) {
 			if r.Kind == scheduler.NodeChanged {
@@ -1085,6 +1114,17 @@ var callbacks = map[string]func(o *scheduler.GroupOptions[string], r *scheduler.
 // ownStack is what runs as a coroutine: another run with another context is not found
 // there. Progress is called between two steps, where all of it is allowed.
 var ownStack = map[string]bool{"coroutine": true, "clean-up of a coroutine": true, "BackOff": true, "attempt": true}
+
+// calledClock calls a function whenever it is read.
+type calledClock struct {
+	*schedulertest.Clock
+	do func()
+}
+
+func (c *calledClock) Now() time.Time {
+	c.do()
+	return c.Clock.Now()
+}
 
 func called(do func()) scheduler.Task {
 	return scheduler.Func(func(context.Context) error { do(); return nil })
@@ -1135,10 +1175,58 @@ func TestMisuse_inside_callbacks(t *testing.T) {
 	for i := range reflect.TypeFor[scheduler.GroupOptions[string]]().NumField() {
 		field := reflect.TypeFor[scheduler.GroupOptions[string]]().Field(i)
 		switch field.Name {
-		case "Completed", "Priority", "Estimate": // called by NewDependencyTaskGroup, before there is a run
+		case "Completed", "Estimate": // see TestMisuse_inside_Add
+		case "Priority": // called by NewDependencyTaskGroup only, before there is a run
 		default:
 			_, ok := callbacks[field.Name]
 			require.True(t, ok || field.Type.Kind() != reflect.Func, "no misuse inside %s is tried", field.Name)
+		}
+	}
+}
+
+// The same in what Add calls.
+func TestMisuse_inside_Add(t *testing.T) {
+	for where, set := range map[string]func(o *scheduler.GroupOptions[string], do func(k string)){
+		"Completed": func(o *scheduler.GroupOptions[string], do func(k string)) {
+			o.Completed = func(k string) bool { do(k); return false }
+		},
+		"Estimate": func(o *scheduler.GroupOptions[string], do func(k string)) {
+			o.Limit, o.Estimate = 1, func(k string) time.Duration { do(k); return 0 }
+		},
+	} {
+		misuses := maps.Clone(misuses)
+		misuses["its group's Add"] = func(s callbackRun) error { return s.g.Add("c") }
+		for what, misuse := range misuses {
+			inBubble(t, where+"/"+what, func(t *testing.T) {
+				var s callbackRun
+				var answer error
+				opts := scheduler.GroupOptions[string]{KeepOpen: true}
+				set(&opts, func(k string) {
+					if k != "b" {
+						return
+					}
+					defer func() {
+						if v := recover(); v != nil {
+							answer = asSentence(t, v)
+							panic(v)
+						}
+					}()
+					answer = misuse(s)
+				})
+				s.g = newGroup(t, "a", func(k string) scheduler.Task {
+					return called(func() {
+						if k == "a" {
+							require.NoError(t, s.g.Add("b"))
+							s.g.CloseInput()
+						}
+					})
+				}, &opts)
+				s.r = scheduler.NewTaskRunner(s.g, nil)
+				onGoroutine(func() { _ = s.r.Run(t.Context()) })
+				require.True(t, s.r.Done(), "the run has not ended")
+				require.Error(t, answer, "it was let through")
+				require.Contains(t, answer.Error(), "scheduler: ")
+			})
 		}
 	}
 }
@@ -1175,6 +1263,65 @@ func TestMisuse_from_another_goroutine(t *testing.T) {
 				require.Contains(t, asSentence(t, panicOf(t, func() { do(r) })).Error(), "of web called while Run drives it")
 			})
 			require.NoError(t, r.Run(t.Context()))
+		})
+	}
+}
+
+// So do the methods of a group, but those that any goroutine may call.
+func TestMisuse_of_a_group_from_another_goroutine(t *testing.T) {
+	type group = *scheduler.DependencyTaskGroup[string]
+	methods := map[string]func(g group){
+		"Step":         func(g group) { _, _ = g.Step(t.Context()) },
+		"Throw":        func(g group) { _, _ = g.Throw(t.Context(), errOops) },
+		"Stop":         func(g group) { g.Stop(t.Context(), errOops) },
+		"Close":        func(g group) { _ = g.Close() },
+		"BeginClose":   func(g group) { g.BeginClose() },
+		"Drain":        func(g group) { g.Drain() },
+		"Add":          func(g group) { _ = g.Add("b") },
+		"CloseInput":   func(g group) { g.CloseInput() },
+		"StopNode":     func(g group) { g.StopNode("a", nil) },
+		"SkipNode":     func(g group) { g.SkipNode("a", nil) },
+		"Len":          func(g group) { g.Len() },
+		"State":        func(g group) { g.State("a") },
+		"Started":      func(g group) { g.Started("a") },
+		"Count":        func(g group) { g.Count(scheduler.StateRunning) },
+		"All":          func(g group) { g.All() },
+		"Running":      func(g group) { g.Running() },
+		"WaitsFor":     func(g group) { g.WaitsFor("a") },
+		"Errors":       func(g group) { g.Errors() },
+		"Err":          func(g group) { _ = g.Err("a") },
+		"Rounds":       func(g group) { g.Rounds() },
+		"Outcomes":     func(g group) { g.Outcomes() },
+		"Explain":      func(g group) { g.Explain() },
+		"ExplainNode":  func(g group) { g.ExplainNode("a") },
+		"Snapshot":     func(g group) { g.Snapshot() },
+		"Dependencies": func(g group) { g.Dependencies() },
+		"WriteTo":      func(g group) { _, _ = g.WriteTo(io.Discard) },
+		"WriteDOT":     func(g group) { _ = g.WriteDOT(io.Discard) },
+		"WriteMermaid": func(g group) { _ = g.WriteMermaid(io.Discard) },
+	}
+	for i := range reflect.TypeFor[group]().NumMethod() {
+		if name := reflect.TypeFor[group]().Method(i).Name; name != "String" {
+			require.Contains(t, methods, name)
+		}
+	}
+	for name, do := range methods {
+		inBubble(t, name, func(t *testing.T) {
+			var view scheduler.GroupView
+			g := newGroup(t, "a", func(string) scheduler.Task { return lasting(10, nil) }, &scheduler.GroupOptions[string]{
+				Name: "web", KeepOpen: name == "Add" || name == "CloseInput",
+				Observer: scheduler.ObserverFunc(func(r scheduler.Record) { view = r.Group() }),
+			})
+			do := func() { do(g) }
+			r := scheduler.NewTaskRunner(g, nil)
+			time.AfterFunc(time.Second, func() {
+				require.Equal(t, "scheduler: DependencyTaskGroup."+name+" of web called while Run drives it; use TaskRunner.Post", panicOf(t, do))
+				require.Equal(t, "scheduler: GroupView.Rounds of web called while Run drives it; use TaskRunner.Post", panicOf(t, func() { view.Rounds() }))
+				require.Equal(t, "web web web", fmt.Sprintf("%v %v %s", g, view, view.Name()))
+				require.True(t, view.Post(g.CloseInput))
+			})
+			require.NoError(t, r.Run(t.Context()))
+			require.NotPanics(t, func() { g.Count(scheduler.StateSucceeded) })
 		})
 	}
 }

@@ -3,8 +3,6 @@ package scheduler
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"time"
 )
 
@@ -23,10 +21,10 @@ var ErrNotNeeded = errors.New("scheduler: not needed any more")
 // tasks First fails with an [*OptionError].
 func First(tasks ...Task) Task {
 	if len(tasks) == 0 {
-		return failing(&OptionError{Option: "First", Reason: "no tasks"})
+		return failing("First", &OptionError{Option: "First", Reason: "no tasks"})
 	}
-	if i := slices.IndexFunc(tasks, isNil); i >= 0 {
-		return failing(&namedError{fmt.Sprintf("number %d of a First", i), errNil(tasks[i])})
+	if refused := nilAmong("First", "a First", tasks); refused != nil {
+		return refused
 	}
 	f := &first{}
 	f.DependencyTaskGroup = sideBySide("First", tasks, &GroupOptions[int]{AggregateErrors: true}, func() bool {
@@ -35,9 +33,9 @@ func First(tasks ...Task) Task {
 	return f
 }
 
-// failing returns a task that fails with err.
-func failing(err error) Task {
-	return Named("First", Func(func(context.Context) error { return err }))
+// failing returns a task with a name that fails with err.
+func failing(name string, err error) Task {
+	return Named(name, Func(func(context.Context) error { return err }))
 }
 
 // first is a group that is stopped when one of its nodes has succeeded.
@@ -99,11 +97,9 @@ func (f *first) decide(ctx context.Context, y Yield, err error) (Yield, error) {
 // WithTimeout returns a [Task] that runs task with a time limit, counted from its
 // first step. Then a [*Timeout] is thrown into task, which may continue for the grace
 // of the nearest node or runner. The Timeout is the error of the task even if task
-// swallows it.
+// swallows it, and what task answers, or fails with later, is joined to it.
 //
-// If task answers with another error, that is the result, and what task fails with
-// later is joined to the Timeout. The grace is that of the first step. Limits further
-// out stay in force.
+// The grace is that of the first step. Limits further out stay in force.
 func WithTimeout(limit time.Duration, task Task) Task {
 	mustHaveTask(task, "WithTimeout")
 	r := NewTaskRunner(task, &RunnerOptions{Timeout: limit})

@@ -33,7 +33,8 @@ type GroupOptions[K comparable] struct {
 
 	// GraceFor is the Grace of a node; zero or less means none. It is called for all
 	// running nodes, in key order, when the group stops, and again in each later step
-	// in which a node fails.
+	// in which a node fails; for one node when that alone has to end, and when a
+	// [WithTimeout] or [First] in it begins.
 	GraceFor func(k K) time.Duration
 
 	// Timeout is the time limit of a node from its start. The node fails with the
@@ -128,9 +129,9 @@ type GroupOptions[K comparable] struct {
 // is a failure of the node at once; an error that the task returns later is joined to
 // it.
 //
-// A group is run once. All methods are for the driving goroutine: between two steps,
-// or in steps of its nodes. A panic of a task propagates after the other tasks have
-// been closed.
+// A group is run once. All methods but String are for the driving goroutine: between
+// two steps, or in steps of its nodes. On another one they panic while Run sleeps. A
+// panic of a task propagates after the other tasks have been closed.
 type DependencyTaskGroup[K comparable] struct {
 	engine engine
 	plan   *plan[K]

@@ -12,6 +12,9 @@ func (g *engine) hasBegun() bool { return g.phase >= phaseRunning && g.phase < p
 
 // Throw is [DependencyTaskGroup.Throw].
 func (g *engine) Throw(ctx context.Context, thrown error) (y Yield, err error) {
+	if g.isAsleep() {
+		g.panicAsleep("scheduler: DependencyTaskGroup.Throw")
+	}
 	switch {
 	case ctx == nil:
 		panic("scheduler: DependencyTaskGroup.Throw into " + g.String() + ": nil Context")
@@ -46,6 +49,9 @@ func (g *engine) Throw(ctx context.Context, thrown error) (y Yield, err error) {
 
 // Stop is [DependencyTaskGroup.Stop].
 func (g *engine) Stop(ctx context.Context, cause error) {
+	if g.isAsleep() {
+		g.panicAsleep("scheduler: DependencyTaskGroup.Stop")
+	}
 	if ctx == nil {
 		panic("scheduler: DependencyTaskGroup.Stop of " + g.String() + ": nil Context")
 	}

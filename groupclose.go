@@ -4,6 +4,9 @@ package scheduler
 
 // Close is [DependencyTaskGroup.Close].
 func (g *engine) Close() error {
+	if g.isAsleep() {
+		g.panicAsleep("scheduler: DependencyTaskGroup.Close")
+	}
 	if !g.hasBegun() {
 		g.phase = phaseEnded
 		return nil
@@ -15,7 +18,7 @@ func (g *engine) Close() error {
 		g.end(ErrCancelled)
 	})
 	err := g.failures.beforeClose()
-	if g.isNumbered {
+	if g.tellsAll {
 		err = join(err, g.failures.ofClose())
 	}
 	return err
@@ -23,6 +26,9 @@ func (g *engine) Close() error {
 
 // BeginClose is [DependencyTaskGroup.BeginClose].
 func (g *engine) BeginClose() (e *Event) {
+	if g.isAsleep() {
+		g.panicAsleep("scheduler: DependencyTaskGroup.BeginClose")
+	}
 	if !g.hasBegun() {
 		return nil
 	}

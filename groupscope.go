@@ -61,7 +61,8 @@ func (g *engine) begin(ctx context.Context, s *scope) {
 		g.outer, g.outerNode = s.group, s.group.current
 	}
 	if s != nil {
-		g.runner, _ = s.driver.(*TaskRunner)
+		r, _ := s.driver.(*TaskRunner)
+		g.runner.Store(r)
 	}
 	g.place = heldAround(s)
 	g.claims.begin(g)

@@ -265,7 +265,7 @@ func (g *engine) endClosed(p int32, c *closingTask, err error) {
 		inside := g.failures.isResult(err)
 		if err = join(c.failed, err); err != nil {
 			e := g.taskError(p, c.task, err)
-			e.ofClose, e.isClosed = g.isNumbered && !inside, true
+			e.ofClose, e.isClosed = g.tellsAll && !inside, true
 			g.failures.add(failure{err: e, node: p, kept: !inside, inside: inside, closed: !inside && g.withoutNotice(p, err) != nil})
 		}
 		g.set(p, StateCancelled, c.task, err)

@@ -1,17 +1,39 @@
 package scheduler
 
-// must panics for a nil group, with the sentence of the method. To put the sentence
+import "strings"
+
+// must panics for a nil group, with the sentence of the method, and for a call from
+// another goroutine than that of the driver, where that can be told. To put the sentence
 // together here would be code in each method for each type of key.
 func (g *DependencyTaskGroup[K]) must(sentence string) {
 	if g == nil {
 		panic(sentence)
 	}
+	g.engine.mustNotSleep(sentence)
 }
 
 // in returns the engine of the group, for a method.
 func (g *DependencyTaskGroup[K]) in(sentence string) *engine {
 	g.must(sentence)
 	return &g.engine
+}
+
+// mustNotSleep is that, with the sentence for nil.
+func (g *engine) mustNotSleep(sentence string) {
+	if g.isAsleep() {
+		g.panicAsleep(strings.TrimSuffix(sentence, " of nil"))
+	}
+}
+
+// isAsleep reports whether the goroutine that drives the group sleeps in Run, so that who
+// asks is another one. By a Clock of somebody else's it may be that one, in Wait.
+func (g *engine) isAsleep() bool {
+	r := g.runner.Load()
+	return r != nil && r.busy.Load() == sleeping && g.phase != phaseEnded && isSystemClock(g.clock)
+}
+
+func (g *engine) panicAsleep(called string) {
+	panic(called + " of " + g.String() + " called while Run drives it; use TaskRunner.Post")
 }
 
 // must panics for a zero view, with the name of the method.
@@ -21,9 +43,12 @@ func (v GroupView) must(method string) {
 	}
 }
 
-// in returns the engine of the group, for a method.
+// in returns the engine of the group, for a method, and panics as that of a group does.
 func (v GroupView) in(method string) *engine {
 	v.must(method)
+	if v.g.isAsleep() {
+		v.g.panicAsleep("scheduler: GroupView." + method)
+	}
 	return v.g
 }
 

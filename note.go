@@ -195,8 +195,8 @@ func (c *call) note(text string) {
 		return
 	}
 	g := scopeOf(c.step).group
-	if c.told().keepNote(text) && g.notes.calls.add(c) && c.tellsNotes && g.runner != nil {
-		g.runner.Post(g.tellPostedNotes)
+	if r := g.runner.Load(); c.told().keepNote(text) && g.notes.calls.add(c) && c.tellsNotes && r != nil {
+		r.Post(g.tellPostedNotes)
 	}
 }
 

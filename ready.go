@@ -86,8 +86,10 @@ func (c *call) sayReady() {
 	if c.node == noNode {
 		return
 	}
-	if e := c.end.Load(); e != nil && e.ofNode {
-		e.limits.over.Store(true) // the function may ask at once
+	e := c.told() // the function may ask for its deadline at once
+	e.serves.Store(true)
+	if e.ofNode {
+		e.limits.over.Store(true)
 	}
 	scopeOf(c.step).group.readyByCall(c.node)
 }

@@ -131,7 +131,10 @@ func (g *DependencyTaskGroup[K]) Rounds() int {
 
 // String returns the group's name.
 func (g *DependencyTaskGroup[K]) String() string {
-	return g.in("scheduler: DependencyTaskGroup.String of nil").String()
+	if g == nil { // any goroutine may print it
+		panic("scheduler: DependencyTaskGroup.String of nil")
+	}
+	return g.engine.String()
 }
 
 // String makes the engine fit to be the driver of a scope.

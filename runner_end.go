@@ -187,6 +187,7 @@ func (r *TaskRunner) timeOut(ctx context.Context) (Yield, error) {
 	y, err := r.throw(ctx, t)
 	switch {
 	case err != nil:
+		r.keepTimeout(err, t)
 		return y, err
 	case y.code&yieldEnding != 0 && (t.grace == 0 || y.code&yieldFailed != 0):
 		r.phase, r.failed = answering, t
@@ -201,6 +202,14 @@ func (r *TaskRunner) timeOut(ctx context.Context) (Yield, error) {
 	r.err = t
 	r.grantAfterTimeout(t.grace)
 	return y, nil
+}
+
+// keepTimeout remembers the Timeout that the task has answered with an error, unless that
+// says it.
+func (r *TaskRunner) keepTimeout(answer, timeout error) {
+	if !says(answer, func(e error) bool { return e == timeout }) { //nolint:errorlint // That very one.
+		r.err = timeout
+	}
 }
 
 // timeoutBefore returns the Timeout after which a task that has not ended goes on or
@@ -305,6 +314,7 @@ func (r *TaskRunner) stepEnding(ctx context.Context) (y Yield, due bool, err err
 	r.inside = false
 	switch {
 	case err != nil:
+		r.keepTimeout(err, r.failed)
 		return y, true, err
 	case y.code&yieldEnding != 0:
 		return Ending(y.event), true, nil

@@ -126,7 +126,7 @@ func TestTaskRunner_timeout(t *testing.T) {
 		},
 		"answered by another error": {
 			task:   (&fakeTask{step: forever, throw: always(scheduler.Yield{}, errOther)}).task(),
-			result: "other", err: "other", after: limit,
+			result: "other", err: "Timeout+other", after: limit,
 		},
 		"answered by ending": {
 			task:   (&fakeTask{step: forever, throw: always(scheduler.Done, nil)}).task(),
@@ -145,7 +145,7 @@ func TestTaskRunner_timeout(t *testing.T) {
 		},
 		"answered by the zero Yield": {
 			task:   (&fakeTask{step: forever, throw: always(scheduler.Yield{}, nil)}).task(),
-			result: scheduler.ErrNoYield.Error(), err: scheduler.ErrNoYield.Error(), after: limit,
+			result: scheduler.ErrNoYield.Error(), err: "Timeout", after: limit,
 		},
 		"grace, passed on": {
 			task: (&fakeTask{step: forever, throw: passOn}).task(), grace: grace, result: "Timeout", err: "Timeout", after: limit,

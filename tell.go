@@ -104,10 +104,10 @@ func (g *engine) tellNotice(p int32, n *StopError, grace time.Duration) {
 // It is no step that does: the run would not be the same without an Observer. So
 // it takes a timer of the process, and a runner that calls what is posted.
 func (g *engine) remind(p int32, c *closingTask, since int64, pause time.Duration) {
-	if !g.watchers.want(NodeStillClosing) || g.runner == nil || !isSystemClock(g.clock) {
+	runner := g.runner.Load()
+	if runner == nil || !g.watchers.want(NodeStillClosing) || !isSystemClock(g.clock) {
 		return
 	}
-	runner := g.runner
 	c.reminder = time.AfterFunc(pause, func() {
 		runner.Post(func() { g.tellStillClosing(p, c, since, pause) })
 	})

@@ -9,8 +9,8 @@ import (
 // numbers: their places in key order, from 0 on. Methods panic if a number is out of
 // range. Views of the same group are equal, and keep it in memory.
 //
-// All methods but Post must be called on the driving goroutine: before Observe
-// returns, in a function given to Post, or after the group has ended.
+// All methods but Name, String and Post must be called on the driving goroutine: before
+// Observe returns, in a function given to Post, or after the group has ended.
 type GroupView struct{ g *engine }
 
 // Group returns the group of a view if its keys are of type K.
@@ -23,10 +23,15 @@ func Group[K comparable](v GroupView) (g *DependencyTaskGroup[K], ok bool) {
 }
 
 // Name returns the group's name.
-func (v GroupView) Name() string { return v.in("Name").String() }
+func (v GroupView) Name() string { return v.named("Name") }
 
 // String returns the group's name.
-func (v GroupView) String() string { return v.in("String").String() }
+func (v GroupView) String() string { return v.named("String") }
+
+func (v GroupView) named(method string) string {
+	v.must(method)
+	return v.g.String()
+}
 
 // Around returns the group, and the node in it, that runs this one; ok is false for
 // an outermost group.
@@ -148,6 +153,6 @@ type GroupSettings struct {
 // called, if there is no runner or it has ended.
 func (v GroupView) Post(f func()) bool {
 	v.must("Post")
-	r := v.g.runner
+	r := v.g.runner.Load()
 	return r != nil && r.Post(f)
 }

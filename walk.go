@@ -1,6 +1,9 @@
 package scheduler
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Walk calls fn for each node of deps, once fn has returned nil for all nodes that it
 // requires, and concurrently where the graph allows it. It returns when all calls
@@ -9,9 +12,10 @@ import "context"
 //
 // The first error of fn is the result, as a [*TaskError], unless AggregateErrors or
 // OnError say otherwise. No further calls are made then, and the contexts of the
-// others end, with a [*StopError] around the *TaskError as their cause. The end of
-// ctx stops the walk in the same way; the result is its cause, joined with the errors
-// of the calls that it ended. A call that returns nil has succeeded even if it comes
+// others end, with a [*StopError] around the *TaskError as their cause; what they fail
+// with for reasons of their own, however late, is joined to the result. The end of ctx
+// stops the walk in the same way; the result is its cause, joined with the errors of
+// the calls that it ended. A call that returns nil has succeeded even if it comes
 // late. The error of a walk that ends late is a [*LateError].
 //
 // Calls run on several goroutines, so fn must lock what they share. All of
@@ -39,20 +43,31 @@ func Walk[K comparable](
 	if o.KeepOpen {
 		return &OptionError{Option: "GroupOptions.KeepOpen", Reason: "not for Walk, whose functions cannot add nodes; use a DependencyTaskGroup"}
 	}
-	if o.Grace == 0 && o.GraceFor == nil {
-		o.Grace = NoLimit
-	}
+	setGraces(&o)
 	calls := walkCalls[K]{fn: fn}
 	g, err := NewDependencyTaskGroup(deps, calls.next, &o)
 	if err != nil {
 		return err
 	}
-	calls.left = g.Len()
+	calls.left, g.engine.tellsAll = g.Len(), true
 	err = walk(ctx, g, &RunnerOptions{Name: o.Name, Grace: NoLimit, EndCalls: true})
 	if contains(err, context.Cause(ctx)) { // which is nil before the end of ctx
 		err = withHit(err, g)
 	}
 	return err
+}
+
+// setGraces sets the graces of calls, which are waited for in any case. Without one they
+// would be closed at once, where a failure does not count.
+func setGraces[K comparable](o *GroupOptions[K]) {
+	switch graceFor := o.GraceFor; {
+	case graceFor != nil:
+		o.GraceFor = func(k K) time.Duration { return max(graceFor(k), 1) }
+	case o.Grace == 0:
+		o.Grace = NoLimit
+	case o.Grace == NoGrace:
+		o.Grace = 1
+	}
 }
 
 // walk runs a group of calls.

@@ -186,6 +186,108 @@ func TestWalk_grace(t *testing.T) {
 	}
 }
 
+// What a call fails with after the first failure is joined to it, however late it comes
+// and whatever grace there is: it has failed, if it does not only say that it was ended.
+func TestWalk_late_failures(t *testing.T) {
+	type options = scheduler.GroupOptions[string]
+	for name, opts := range map[string]options{
+		"grace without end":        {},
+		"within the grace":         {Grace: time.Minute},
+		"after the grace":          {Grace: time.Second},
+		"without grace":            {Grace: scheduler.NoGrace},
+		"without grace, GraceFor":  {GraceFor: func(string) time.Duration { return 0 }},
+		"after GraceFor":           {GraceFor: func(string) time.Duration { return time.Second }},
+		"within one from GraceFor": {GraceFor: func(string) time.Duration { return time.Minute }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				got := map[any]scheduler.State{}
+				opts.Observer = scheduler.ObserverFunc(func(r scheduler.Record) { got[r.Key()] = r.To })
+				err := scheduler.Walk(t.Context(), graph("fails late slow"), func(ctx context.Context, k string) error {
+					if k == "fails" {
+						sleep(time.Second)
+						return errOops
+					}
+					<-ctx.Done()
+					sleep(10 * time.Second)
+					if k == "late" {
+						return errSpace
+					}
+					return fmt.Errorf("slow: %w", ctx.Err())
+				}, &opts)
+				var late *scheduler.LateError
+				require.ErrorAs(t, err, &late)
+				require.EqualError(t, late.Err, "fails: oops\nlate: no space")
+				require.Equal(t, scheduler.StateFailed, got["late"])
+				require.Equal(t, scheduler.StateCancelled, got["slow"])
+			})
+		})
+	}
+}
+
+// The calls of a Walk inside a call hear of the failure outside, whose text the errors
+// do not repeat.
+func TestWalk_inside_another(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := func(ctx context.Context, k string) error {
+			<-ctx.Done()
+			return fmt.Errorf("pulling %s: %w", k, ctx.Err())
+		}
+		var hit error
+		err := scheduler.Walk(t.Context(), graph("fails walks"), func(ctx context.Context, k string) error {
+			if k == "fails" {
+				sleep(time.Second)
+				return errOops
+			}
+			return scheduler.Walk(ctx, graph("x y"), inner, nil)
+		}, &scheduler.GroupOptions[string]{Observer: scheduler.ObserverFunc(func(r scheduler.Record) {
+			if r.Kind == scheduler.NodeChanged && r.To == scheduler.StateCancelled {
+				hit = r.Err
+			}
+		})})
+		require.EqualError(t, err, "fails: oops")
+		require.EqualError(t, hit, "x: pulling x: context canceled\ny: pulling y: context canceled")
+		require.ErrorIs(t, hit, errOops, "why it was ended")
+		require.ErrorIs(t, hit, context.Canceled)
+
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(errOther) })
+		err = scheduler.Walk(ctx, graph("a b"), func(ctx context.Context, _ string) error {
+			return scheduler.Walk(ctx, graph("x"), inner, nil)
+		}, nil)
+		require.EqualError(t, err, "other\na: x: pulling x: context canceled\nb: x: pulling x: context canceled")
+		require.ErrorIs(t, err, errOther)
+	})
+}
+
+// A call that serves others is ended only after them, and not at the deadline.
+func TestWalk_deadline_of_a_service(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var before, after bool
+		var took time.Duration
+		begin := time.Now()
+		err := scheduler.Walk(ctx, graph("tunnel job:tunnel"), func(ctx context.Context, k string) error {
+			if k == "job" {
+				<-ctx.Done()
+				sleep(time.Minute)
+				return nil
+			}
+			_, before = ctx.Deadline()
+			scheduler.Ready(ctx)
+			_, after = ctx.Deadline()
+			<-ctx.Done()
+			took = time.Since(begin)
+			return nil
+		}, nil)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.True(t, before)
+		require.False(t, after)
+		require.Equal(t, 2*time.Minute, took)
+	})
+}
+
 func TestWalk_all_failures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		err := scheduler.Walk(t.Context(), graph("a b c:a d:b,c e"), func(ctx context.Context, k string) error {

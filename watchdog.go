@@ -151,10 +151,10 @@ func (d *watch) report(s StuckStep, goroutine int64, since time.Time) {
 
 // watchdog returns that of the run, or nil.
 func (g *engine) watchdog() *watch {
-	if g.runner == nil {
-		return nil
+	if r := g.runner.Load(); r != nil {
+		return r.watch
 	}
-	return g.runner.watch
+	return nil
 }
 
 // watchedPath returns the path of a node, whose text is made once.

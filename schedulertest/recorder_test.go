@@ -119,7 +119,7 @@ func TestRecorder_Task(t *testing.T) {
 			task: &full{steps: steps{yields: []scheduler.Yield{scheduler.Next}}, answer: errBoom},
 			opts: scheduler.RunnerOptions{Timeout: time.Second, Wait: 2 * time.Second},
 			want: "0s x.step = next\n1.000000001s x.throw(steps: timed out after 1s) = boom\n",
-			err:  "boom",
+			err:  "steps: timed out after 1s\nboom",
 		},
 		"with Stop, stopped": {
 			task: &full{steps: steps{yields: []scheduler.Yield{scheduler.After(time.Hour)}}},

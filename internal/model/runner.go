@@ -171,6 +171,7 @@ func (r *Runner) stepEnding() (done bool, err error) {
 	y, err := r.Task.step()
 	switch {
 	case err != nil:
+		r.keepTimeout(err, r.failed)
 	case y.Ending:
 		y = ending(&Wait{Ready: y.Ready})
 	default: // it has swallowed the Timeout
@@ -218,6 +219,7 @@ func (r *Runner) expire() (Yield, error) {
 	timeout := &Timeout{Grace: grace, Notes: r.Clock.notesNow().since(r.before)}
 	y, err := r.throw(timeout)
 	if err != nil { // its answer, which may be another error
+		r.keepTimeout(err, timeout)
 		return y, err
 	}
 	if y.Ending && (grace == 0 || y.Failed) {
@@ -236,6 +238,13 @@ func (r *Runner) expire() (Yield, error) {
 		r.deadline.at = min(r.deadline.at, r.closeBy)
 	}
 	return y, nil
+}
+
+// keepTimeout remembers the Timeout that the task has answered with another error.
+func (r *Runner) keepTimeout(answer, timeout error) {
+	if !says(answer, func(e error) bool { return e == timeout }) { //nolint:errorlint // That very one.
+		r.err, r.late = timeout, timeout
+	}
 }
 
 // Due is when the next Step is worth making.
