@@ -292,7 +292,7 @@ func (c *call) finish(reason error) error {
 
 // made returns the outcome of a call of which then has made err.
 func (c *call) made(reason, err error) error {
-	if t, ok := reason.(*Timeout); ok { //nolint:errorlint // That very one, as thrown.
+	if t, ok := asTimeout(reason); ok {
 		err = join(t, err) // it was not for then to swallow
 	}
 	return err
@@ -325,7 +325,7 @@ func (c *call) Close() error {
 	c.told().close()
 	c.wait()
 	reason := ErrClosed
-	if t, ok := c.thrown().(*Timeout); ok && t.grace == 0 { //nolint:errorlint // That very one, as thrown.
+	if t, ok := asTimeout(c.thrown()); ok && t.grace == 0 {
 		reason = t // there was no step to answer it in
 	}
 	err := dropClosed(c.finish(reason))

@@ -74,7 +74,7 @@ func (e *callEnd) stop(notice *StopError, ends bool) {
 
 // throw ends the context with an error that is thrown into the call.
 func (e *callEnd) throw(err error) {
-	if t, ok := err.(*Timeout); ok && e.abandonment != nil { //nolint:errorlint // That very type.
+	if t, ok := asTimeout(err); ok && e.abandonment != nil {
 		if e.abandonment.notice(); t.grace == 0 {
 			e.abandonment.mustEnd()
 		}
@@ -132,7 +132,7 @@ func isDeadline(cause error) bool {
 	case *Timeout:
 		return true
 	case *StopError:
-		return e.deadline || isDeadline(e.Cause)
+		return e != nil && (e.deadline || isDeadline(e.Cause))
 	}
 	return false
 }
@@ -176,16 +176,20 @@ func strip(err, what error) error {
 		return nil
 	}
 	e, ok := err.(interface{ Unwrap() []error })
-	if !ok || !isJoined(err, e.Unwrap()) {
+	if !ok {
+		return err
+	}
+	all := branches(e)
+	if !isJoined(err, all) {
 		return err
 	}
 	var kept []error
-	for _, branch := range e.Unwrap() {
+	for _, branch := range all {
 		if branch = strip(branch, what); branch != nil {
 			kept = append(kept, branch)
 		}
 	}
-	if len(kept) == len(e.Unwrap()) {
+	if len(kept) == len(all) {
 		return err
 	}
 	return joinedOf(kept)
@@ -196,7 +200,7 @@ func isJoined(err error, branches []error) bool {
 	if _, ok := err.(*joinedErrors); ok { //nolint:errorlint // That very type.
 		return true
 	}
-	return errors.Join(branches...).Error() == err.Error()
+	return len(branches) > 0 && textOf(errors.Join(branches...)) == textOf(err)
 }
 
 // toldError is the error of a call that only says that its context has ended,
@@ -206,7 +210,7 @@ type toldError struct {
 	notice *StopError
 }
 
-func (e *toldError) Error() string { return e.err.Error() }
+func (e *toldError) Error() string { return textOf(e.err) }
 
 // Unwrap returns the notice, and nothing beside it: see drop.
 func (e *toldError) Unwrap() error { return e.notice }

@@ -27,7 +27,7 @@ func (e *groupEnding) beginStep() { e.asked = false }
 // throw keeps an error that was thrown into the group, and returns the Timeout that it
 // is, if it is one.
 func (e *groupEnding) throw(thrown error) (t *Timeout, ok bool) {
-	t, ok = thrown.(*Timeout) //nolint:errorlint // That type itself: what wraps one is an ordinary error.
+	t, ok = asTimeout(thrown)
 	if ok {
 		e.timedOut = t
 	} else {

@@ -188,6 +188,9 @@ func divide(err error, match func(error) bool) (yes, no error) {
 		}
 		return yes, no
 	case *TaskError:
+		if e == nil {
+			break
+		}
 		yes, no := divide(e.Err, match)
 		switch {
 		case no == nil:
@@ -236,14 +239,15 @@ func (e *TaskError) Error() string {
 // isOfNode reports whether the text of an error begins with the key of a node.
 func isOfNode(err error) bool {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		if branches := joined.Unwrap(); len(branches) > 0 {
-			err = branches[0]
+		if all := branches(joined); len(all) > 0 {
+			err = all[0]
 		}
 	}
 	if _, ok := err.(*Timeout); ok { //nolint:errorlint // What is inside it comes later in the text.
 		return false
 	}
-	return errors.As(err, new(*TaskError))
+	_, ok := find[*TaskError](err)
+	return ok
 }
 
 // with returns the same of another error.
@@ -263,17 +267,25 @@ func Causes(err error) []error {
 	case nil:
 		return nil
 	case *TaskError:
+		if e == nil {
+			break
+		}
 		return Causes(e.Err)
 	case *closedGroup:
 		return Causes(e.failed)
 	case *LateError:
+		if e == nil {
+			break
+		}
 		return Causes(e.Err)
 	case interface{ Unwrap() []error }:
 		var causes []error
-		for _, branch := range e.Unwrap() {
+		for _, branch := range branches(e) {
 			causes = append(causes, Causes(branch)...)
 		}
-		return causes
+		if causes != nil {
+			return causes
+		}
 	}
 	return []error{err}
 }

@@ -818,7 +818,132 @@ func TestExceptionGroup_nil_as_error(t *testing.T) {
 	}, nil), nil)
 	require.EqualError(t, err, "a: 0 tasks failed")
 	require.NotErrorIs(t, err, errOops)
-	require.Empty(t, scheduler.Causes(err))
+	require.Len(t, scheduler.Causes(err), 1)
+}
+
+// panicky is an error one of whose methods panics, as those of a nil pointer do that is
+// returned as an error by mistake.
+type panicky struct{ in string }
+
+func (e panicky) call(method string) {
+	if e.in == method {
+		panic("in " + method)
+	}
+}
+
+func (e panicky) Error() string { e.call("Error"); return "panicky" }
+func (e panicky) Unwrap() error { e.call("Unwrap"); return nil }
+func (e panicky) Is(error) bool { e.call("Is"); return false }
+func (e panicky) As(any) bool   { e.call("As"); return false }
+
+// several is a panicky error that joins others.
+type several struct{ panicky }
+
+func (e several) Unwrap() []error { e.call("Unwrap"); return nil }
+
+// An error whose methods panic is an error like any other: it names its node, and ends
+// nothing else.
+func TestErrors_that_panic(t *testing.T) {
+	broken := map[string]error{
+		"nil Timeout": (*scheduler.Timeout)(nil), "nil TaskError": (*scheduler.TaskError)(nil), "nil StopError": (*scheduler.StopError)(nil),
+		"nil PanicError": (*scheduler.PanicError)(nil), "nil AddError": (*scheduler.AddError)(nil), "nil LateError": (*scheduler.LateError)(nil),
+		"several": several{panicky{"Unwrap"}},
+	}
+	for _, method := range []string{"Error", "Unwrap", "Is", "As"} {
+		broken[method] = panicky{method}
+	}
+	returns := func(err error) scheduler.Task { return scheduler.Func(func(context.Context) error { return err }) }
+	call := func(what func(ctx context.Context) error) scheduler.Task {
+		return scheduler.Blocking(func(ctx context.Context) error {
+			<-ctx.Done()
+			return what(ctx)
+		})
+	}
+	for name, err := range broken {
+		for how, run := range map[string]func(t *testing.T) error{
+			"node": func(t *testing.T) error {
+				g := newGroup(t, "a b:a c", func(string) scheduler.Task { return returns(err) }, &scheduler.GroupOptions[string]{AggregateErrors: true})
+				result := scheduler.Run(t.Context(), g, nil)
+				require.Equal(t, scheduler.StateSkipped, g.State("b"))
+				var b strings.Builder
+				_, failed := g.WriteTo(&b)
+				require.NoError(t, failed)
+				require.Len(t, scheduler.Causes(result), 2)
+				require.Nil(t, asError[*scheduler.ExceptionGroup](t, result).Subgroup(func(error) bool { return false }))
+				return asError[*scheduler.ExceptionGroup](t, result).Errors[1]
+			},
+			"Walk": func(t *testing.T) error {
+				return scheduler.Walk(t.Context(), graph("c b"), func(context.Context, string) error { return err }, nil)
+			},
+			"Retry": func(t *testing.T) error {
+				return scheduler.Run(t.Context(), newGroup(t, "c", func(string) scheduler.Task {
+					return scheduler.Retry(constant(-1), func(int, error) scheduler.Task { return returns(err) })
+				}, nil), nil)
+			},
+			"closed": func(t *testing.T) error {
+				g := newGroup(t, "fails c", func(k string) scheduler.Task {
+					if k == "fails" {
+						return lasting(1, errOops)
+					}
+					return call(func(context.Context) error { return err })
+				}, nil)
+				require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), errOops)
+				return g.Err("c")
+			},
+			"joined after a Timeout": func(t *testing.T) error {
+				return scheduler.Run(t.Context(), newGroup(t, "c", func(string) scheduler.Task {
+					return call(func(ctx context.Context) error { return errors.Join(ctx.Err(), err) })
+				}, &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Second }}), nil)
+			},
+			"thrown": func(t *testing.T) error {
+				g := newGroup(t, "c", hours, nil)
+				r := scheduler.NewTaskRunner(g, nil)
+				time.AfterFunc(time.Second, func() { r.Interrupt(err) })
+				require.Error(t, r.Run(t.Context()))
+				return &scheduler.TaskError{Key: "c", Err: g.Errors()[0]}
+			},
+			"cause": func(t *testing.T) error {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(time.Second, func() { cancel(err) })
+				g := newGroup(t, "c", func(string) scheduler.Task { return call(context.Cause) }, nil)
+				require.Error(t, scheduler.Run(ctx, g, &scheduler.RunnerOptions{Grace: time.Second, EndCalls: true}))
+				require.Equal(t, scheduler.StateCancelled, g.State("c"))
+				return g.Err("c")
+			},
+		} {
+			inBubble(t, name+"/"+how, func(t *testing.T) {
+				got := run(t)
+				require.Equal(t, "c", asError[*scheduler.TaskError](t, got).Key)
+				require.NotPanics(t, func() { _ = fmt.Sprint(got) })
+			})
+		}
+	}
+}
+
+// A panic is a failure, whatever it was called with: no wish to be skipped, and no answer
+// to a notice.
+func TestRecoverPanics_of_what_is_no_failure(t *testing.T) {
+	for name, what := range map[string]func(ctx context.Context) error{
+		"ErrSkip":   func(context.Context) error { return scheduler.ErrSkip },
+		"notice":    scheduler.StopCause,
+		"ErrClosed": func(context.Context) error { return scheduler.ErrClosed },
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			g := newGroup(t, "fails c", func(k string) scheduler.Task {
+				if k == "fails" {
+					return lasting(1, errOops)
+				}
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					_ = co.Yield(scheduler.After(2 * time.Second))
+					panic(what(co.Context()))
+				})
+			}, &scheduler.GroupOptions[string]{RecoverPanics: true, Grace: time.Minute})
+			require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), errOops)
+			require.Equal(t, scheduler.StateFailed, g.State("c"))
+			require.ErrorAs(t, g.Err("c"), new(*scheduler.PanicError))
+			require.False(t, scheduler.Interrupted(g.Err("c")))
+		})
+	}
 }
 
 // A nil pointer is refused like nil by whatever takes a task, and nothing of it is called.

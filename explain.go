@@ -207,7 +207,7 @@ func lineOf(e *explanation) string {
 		fmt.Fprintf(&b, ", %s", said)
 	}
 	if e.Err != nil {
-		fmt.Fprintf(&b, ", %s", strings.ReplaceAll(e.Err.Error(), "\n", "\n  "))
+		fmt.Fprintf(&b, ", %s", strings.ReplaceAll(textOf(e.Err), "\n", "\n  "))
 	}
 	return b.String()
 }

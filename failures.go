@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"errors"
 	"iter"
 	"slices"
 )
@@ -186,9 +185,9 @@ func (f *failures) later() error {
 
 // amend puts a later error in the place of the i-th failure. What failed inside is
 // not forgotten then either.
-func (f *failures) amend(i int, err error) {
+func (f *failures) amend(i int, err *TaskError) {
 	failed := &f.list[i]
-	failed.inside = failed.inside || !failed.kept && failed.err != f.first() && f.isResult(errors.Unwrap(err)) //nolint:errorlint // That very one.
+	failed.inside = failed.inside || !failed.kept && failed.err != f.first() && f.isResult(err.Err) //nolint:errorlint // That very one.
 	failed.err = err
 }
 
@@ -225,7 +224,7 @@ func (f *failures) isResult(err error) bool {
 	return says(err, func(e error) bool {
 		switch e := e.(type) { //nolint:errorlint // One level at a time.
 		case *TaskError:
-			return !e.ofClose
+			return e == nil || !e.ofClose
 		case *AbandonedError:
 			return true
 		}

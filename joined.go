@@ -34,7 +34,7 @@ func (j *joinedErrors) Error() string {
 			fmt.Fprintf(&b, "and %d more", len(j.errs)-i)
 			break
 		}
-		b.WriteString(err.Error())
+		b.WriteString(textOf(err))
 	}
 	return b.String()
 }
@@ -71,9 +71,9 @@ func says(err error, match func(error) bool) bool {
 	switch e := err.(type) { //nolint:errorlint // One level at a time.
 	case *StopError:
 	case interface{ Unwrap() error }:
-		return says(e.Unwrap(), match)
+		return says(unwrapped(e), match)
 	case interface{ Unwrap() []error }:
-		return slices.ContainsFunc(e.Unwrap(), func(branch error) bool { return says(branch, match) })
+		return slices.ContainsFunc(branches(e), func(branch error) bool { return says(branch, match) })
 	}
 	return false
 }
@@ -101,9 +101,9 @@ func contains(err, part error) bool {
 	}
 	switch e := err.(type) { //nolint:errorlint // One level at a time.
 	case interface{ Unwrap() error }:
-		return contains(e.Unwrap(), part)
+		return contains(unwrapped(e), part)
 	case interface{ Unwrap() []error }:
-		return slices.ContainsFunc(e.Unwrap(), func(branch error) bool { return contains(branch, part) })
+		return slices.ContainsFunc(branches(e), func(branch error) bool { return contains(branch, part) })
 	}
 	return false
 }
@@ -131,13 +131,13 @@ func dropAll(err error, match func(error) bool) error {
 		return nil
 	}
 	switch e := err.(type) { //nolint:errorlint // One level at a time.
-	case *Timeout: // it says more than what it is about
+	case *Timeout, *PanicError: // they say more than what they are about
 	case interface{ Unwrap() error }:
-		if inner := e.Unwrap(); inner != nil && dropAll(inner, match) == nil {
+		if inner := unwrapped(e); inner != nil && dropAll(inner, match) == nil {
 			return nil
 		}
 	case interface{ Unwrap() []error }:
-		return dropBranches(err, e.Unwrap(), match)
+		return dropBranches(err, branches(e), match)
 	}
 	return err
 }
@@ -164,3 +164,37 @@ func dropBranches(err error, branches []error, match func(error) bool) error {
 	}
 	return joinedOf(kept)
 }
+
+// What follows asks errors that a user has made. Their methods may panic, as those of a
+// nil pointer in the guise of an error do: that is no reason to end a run.
+
+// unwrapped returns what an error wraps, and branches what it joins: nothing if it
+// panics.
+func unwrapped(err interface{ Unwrap() error }) (inner error) {
+	defer func() { _ = recover() }()
+	return err.Unwrap()
+}
+
+func branches(err interface{ Unwrap() []error }) (inner []error) {
+	defer func() { _ = recover() }()
+	return err.Unwrap()
+}
+
+// find is errors.As, and is is errors.Is: they find nothing if an error panics.
+func find[T any](err error) (found T, ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
+	ok = errors.As(err, &found)
+	return found, ok
+}
+
+func is(err, target error) bool {
+	defer func() { _ = recover() }()
+	return errors.Is(err, target)
+}
+
+// textOf returns the text of an error, or what fmt makes of one that panics.
+func textOf(err error) string { return fmt.Sprint(err) }

@@ -61,7 +61,7 @@ func (n Notes) String() string {
 	if n.Attempt > 0 {
 		attempt := "attempt " + strconv.Itoa(n.Attempt)
 		if n.Last != nil {
-			attempt += ": " + oneLine(n.Last.Error(), lastMost)
+			attempt += ": " + oneLine(textOf(n.Last), lastMost)
 		}
 		parts = append(parts, attempt)
 	}

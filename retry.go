@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -46,8 +45,8 @@ func (e *permanentError) Unwrap() error   { return e.err }
 func (e *permanentError) Permanent() bool { return true }
 
 func isPermanent(err error) bool {
-	var e interface{ Permanent() bool }
-	return errors.As(err, &e) && e.Permanent()
+	e, ok := find[interface{ Permanent() bool }](err)
+	return ok && e.Permanent()
 }
 
 // RetryAfter returns err, with the same text, as an error that says how long [Retry]
@@ -82,8 +81,7 @@ func pauseAfter(backoff BackOff, attempt int, err error) Yield {
 	} else {
 		y = After(pause)
 	}
-	var e interface{ RetryAfter() time.Duration }
-	if y != Done && errors.As(err, &e) {
+	if e, ok := find[interface{ RetryAfter() time.Duration }](err); ok && y != Done {
 		return After(e.RetryAfter())
 	}
 	return y

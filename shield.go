@@ -91,7 +91,7 @@ func (t *reserve) Stop(ctx context.Context, cause error) {
 
 func (t *reserve) Throw(ctx context.Context, err error) (Yield, error) {
 	y, e := t.subrun.Throw(ctx, err)
-	timeout, ok := err.(*Timeout) //nolint:errorlint // That very one.
+	timeout, ok := asTimeout(err)
 	if e != nil || !ok {
 		return y, e
 	}

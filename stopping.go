@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 )
@@ -74,7 +73,7 @@ func (g *engine) endWith(p int32, to State, task Task, err error, how failure) i
 
 // failedState returns the state of a node that failed with err.
 func failedState(err error) State {
-	if t := (*Timeout)(nil); errors.As(err, &t) {
+	if _, ok := find[*Timeout](err); ok {
 		return StateTimedOut
 	}
 	return StateFailed

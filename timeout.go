@@ -28,6 +28,12 @@ func NewTimeout(r *TaskRunner, limit time.Duration) *Timeout {
 	return &Timeout{Task: r.String(), Limit: limit, runner: r, at: later(instant(r.now()), limit)}
 }
 
+// asTimeout returns the Timeout that an error is: that very one, and none that it wraps.
+func asTimeout(err error) (t *Timeout, ok bool) {
+	t, ok = err.(*Timeout) //nolint:errorlint // See above.
+	return t, ok && t != nil
+}
+
 // Error returns what timed out, after how long, and the notes of its node.
 func (t *Timeout) Error() string {
 	if t.Limit < 0 {

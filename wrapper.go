@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"errors"
 )
 
 // Wrap returns a [Task] that runs fn as a coroutine: [Coroutine.Yield] ends the step,
@@ -129,7 +128,7 @@ func (c *coroutine) Throw(ctx context.Context, err error) (Yield, error) {
 		return Yield{}, err // never entered: no code of it runs
 	}
 	co.tell().throwing = err
-	if t, ok := err.(*Timeout); ok { //nolint:errorlint // That very one.
+	if t, ok := asTimeout(err); ok {
 		co.told.timedOut = t
 	}
 	if co.told.notice != nil {
@@ -352,5 +351,5 @@ func (co *Coroutine) isFinal(err error) bool {
 	if co.top.told == nil || co.top.told.throwing == nil {
 		return false
 	}
-	return co.timeout() != nil || errors.Is(err, co.top.told.throwing) || contains(err, co.top.told.throwing)
+	return co.timeout() != nil || is(err, co.top.told.throwing) || contains(err, co.top.told.throwing)
 }
