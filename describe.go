@@ -17,12 +17,22 @@ func TaskDescription(task any) string {
 		return "nil " + reflect.TypeOf(task).String()
 	}
 	if s, ok := task.(fmt.Stringer); ok {
-		return s.String()
+		return described(s)
 	}
 	if reflect.TypeOf(task).Kind() == reflect.Func {
 		return funcName(task)
 	}
 	return strings.TrimPrefix(reflect.TypeOf(task).String(), "*")
+}
+
+// described returns the result of a String method, or, as fmt does, says that it panics.
+func described(s fmt.Stringer) (text string) {
+	defer func() {
+		if v := recover(); v != nil {
+			text = fmt.Sprintf("%%!v(PANIC=String method: %v)", v)
+		}
+	}()
+	return s.String()
 }
 
 // isNil reports whether a task is nil, or a nil pointer in the guise of one. What takes a

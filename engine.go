@@ -230,6 +230,12 @@ func (g *engine) start(ctx context.Context, p int32) {
 	if g.opts.Context != nil {
 		g.current = p
 		values = g.opts.Context(ctx, p)
+		if values == nil {
+			g.current = noNode
+			g.holdings.release()
+			g.handle(ctx, p, nil, &OptionError{Option: "GroupOptions.Context", Reason: "returned a nil Context"})
+			return
+		}
 		ctx = &memberScope{Context: ctx, values: values}
 	}
 	var task Task

@@ -920,6 +920,72 @@ func TestErrors_that_panic(t *testing.T) {
 	}
 }
 
+// A panic of a function of the options is one of the node that it was asked about.
+func TestGroup_options_that_panic(t *testing.T) {
+	for name, set := range map[string]func(o *scheduler.GroupOptions[string], of func(k string)){
+		"Timeout": func(o *scheduler.GroupOptions[string], of func(k string)) {
+			o.Timeout = func(k string) time.Duration { of(k); return 0 }
+		},
+		"Claims": func(o *scheduler.GroupOptions[string], of func(k string)) {
+			o.Claims = func(k string) []scheduler.Claim { of(k); return nil }
+		},
+		"Context": func(o *scheduler.GroupOptions[string], of func(k string)) {
+			o.Context = func(ctx context.Context, k string) context.Context { of(k); return ctx }
+		},
+		"OnError": func(o *scheduler.GroupOptions[string], of func(k string)) {
+			o.OnError = func(k string, _ error) scheduler.Disposition { of(k); return scheduler.StopGroup }
+		},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			var opts scheduler.GroupOptions[string]
+			closed := false
+			set(&opts, func(k string) {
+				if k == "b" {
+					panicForTest(errOops)
+				}
+			})
+			g := newGroup(t, "a b c", func(k string) scheduler.Task {
+				if k == "b" {
+					return lasting(0, errSpace)
+				}
+				return (&fakeTask{step: forever, close: func() error { closed = true; return nil }}).task()
+			}, &opts)
+			p := asError[*scheduler.PanicError](t, panicOf(t, func() { _ = scheduler.Run(t.Context(), g, nil) }).(error))
+			require.Equal(t, "b", p.Path)
+			require.Equal(t, errOops, p.Value)
+			require.True(t, closed)
+			require.Zero(t, g.Count(scheduler.StateRunning))
+		})
+	}
+}
+
+// A nil context is refused where it comes from.
+func TestGroup_Context_returns_nil(t *testing.T) {
+	g := newGroup(t, "a b", func(string) scheduler.Task { return lasting0 }, &scheduler.GroupOptions[string]{
+		AggregateErrors: true,
+		Context: func(ctx context.Context, k string) context.Context {
+			if k == "a" {
+				return nil
+			}
+			return ctx
+		},
+	})
+	require.EqualError(t, scheduler.Run(t.Context(), g, nil), "1 task failed:\n- a: scheduler: GroupOptions.Context: returned a nil Context")
+	require.Equal(t, scheduler.StateSucceeded, g.State("b"))
+}
+
+// The name of a task that panics is an error's text like that of fmt, and ends nothing.
+func TestTaskDescription_panics(t *testing.T) {
+	task := nameless{scheduler.Func(func(context.Context) error { return errOops })}
+	require.Equal(t, "%!v(PANIC=String method: in String)", scheduler.TaskDescription(task))
+	g := newGroup(t, "a", func(string) scheduler.Task { return task }, nil)
+	require.EqualError(t, scheduler.Run(t.Context(), g, nil), "a: oops")
+}
+
+type nameless struct{ scheduler.Task }
+
+func (nameless) String() string { panic("in String") }
+
 // A panic is a failure, whatever it was called with: no wish to be skipped, and no answer
 // to a notice.
 func TestRecoverPanics_of_what_is_no_failure(t *testing.T) {

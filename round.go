@@ -115,6 +115,14 @@ func (g *engine) call(p int32, code func() (Yield, error)) (y Yield, err error) 
 	return y, err
 }
 
+// asking calls a function of the options about a node: what panics is known by current.
+func (g *engine) asking(p int32, ask func()) {
+	around := g.current
+	g.current = p
+	ask()
+	g.current = around
+}
+
 // recovered turns a panic of a member into an error. One of an Observer, which
 // was told about a group inside the member, is no member's: it goes up.
 func (g *engine) recovered(code func() (Yield, error)) (Yield, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/bits"
+	"time"
 )
 
 // This file is about the start pass of a round, what a node has to have for its start, and
@@ -144,7 +145,8 @@ func (g *engine) limitOf(p int32) deadline {
 	if g.opts.Timeout == nil {
 		return deadline{}
 	}
-	span := g.opts.Timeout(p)
+	var span time.Duration
+	g.asking(p, func() { span = g.opts.Timeout(p) })
 	if span == 0 {
 		return deadline{}
 	}
@@ -200,7 +202,9 @@ func (g *engine) vacate(p int32) {
 // claim gets what a node claims, and reports whether it is to be started now.
 // Otherwise it waits, or has failed.
 func (g *engine) claim(ctx context.Context, p, rank int32) bool {
-	c, err := g.claims.classFor(p, g.nodes.len(), g.opts.Claims)
+	var c *class
+	var err error
+	g.asking(p, func() { c, err = g.claims.classFor(p, g.nodes.len(), g.opts.Claims) })
 	if err != nil {
 		g.handle(ctx, p, nil, err)
 		return false

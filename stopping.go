@@ -102,7 +102,7 @@ func (g *engine) disposition(p int32, err error) (d Disposition) {
 	case g.opts.AggregateErrors:
 		return SkipDependents
 	case g.opts.OnError != nil:
-		g.input.ask(func() { d = g.opts.OnError(p, err) })
+		g.input.ask(func() { g.asking(p, func() { d = g.opts.OnError(p, err) }) })
 		return d
 	}
 	return StopGroup
