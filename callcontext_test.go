@@ -798,6 +798,12 @@ func TestBlocking_ErrSkip_after_a_Timeout(t *testing.T) {
 	})
 }
 
+// askingError joins nothing, and looks at a context for its text.
+type askingError struct{ ctx context.Context }
+
+func (e askingError) Error() string   { return "asked: " + e.ctx.Err().Error() }
+func (e askingError) Unwrap() []error { return []error{errOther} }
+
 // What a call returns after the notice of a group counts.
 func TestBlocking_results_after_the_notice_of_a_group(t *testing.T) {
 	for _, tt := range []struct {
@@ -824,6 +830,16 @@ func TestBlocking_results_after_the_notice_of_a_group(t *testing.T) {
 		{
 			"own error beside Err, EndCalls", func(ctx context.Context) error { return errors.Join(ctx.Err(), errOther) },
 			true, scheduler.StateFailed, "other",
+		},
+		{
+			"Err and its cause with words, EndCalls", func(ctx context.Context) error {
+				return fmt.Errorf("GET /: %w", errors.Join(ctx.Err(), context.Cause(ctx)))
+			},
+			true, scheduler.StateCancelled, "GET /: context canceled\nfails: oops",
+		},
+		{
+			"an error that asks the context, EndCalls", func(ctx context.Context) error { return askingError{ctx} },
+			true, scheduler.StateFailed, "asked: context canceled",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -155,18 +155,19 @@ func (e *callEnd) lastThrown() error {
 // told. Words around what it was told are kept.
 func (e *callEnd) own(err error) error {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.err == nil {
+	ended, cause, notice, thrown := e.err, e.cause, e.notice, e.thrown
+	e.mu.Unlock() // the text of an error may ask for the context
+	if ended == nil {
 		return err
 	}
-	onlyTold := drop(drop(err, e.err), e.cause) == nil
-	if onlyTold && e.notice != nil && e.thrown == nil {
-		if own := strip(err, e.cause); own != nil { // such as the errors of a Walk inside, which has heard of the end too
+	onlyTold := dropAll(err, func(e error) bool { return isSame(e, ended) || isSame(e, cause) }) == nil
+	if onlyTold && notice != nil && thrown == nil {
+		if own := strip(err, cause); own != nil { // such as the errors of a Walk inside, which has heard of the end too
 			err = own
 		}
-		return &toldError{err, e.notice}
+		return &toldError{err, notice}
 	}
-	return strip(strip(err, e.err), e.cause)
+	return strip(strip(err, ended), cause)
 }
 
 // strip returns err without what, and without those branches of a joined error that

@@ -101,7 +101,7 @@ func (g *engine) stepResult(ctx context.Context) (Yield, error) {
 	}
 	err := g.ending.result(&g.failures, g.opts.AggregateErrors || g.opts.OnError != nil,
 		g.nodes.count(StateCancelled) > 0 || g.wasCutOpen(), g.nodes.count(StatePending) > 0)
-	if g.isNumbered {
+	if g.tellsAll {
 		if !g.opts.AggregateErrors {
 			err = join(err, g.failures.later())
 		}

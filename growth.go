@@ -1,6 +1,9 @@
 package scheduler
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // growth is the part of the graph of a group that was added to it. The part of the
 // beginning stays as it is, shared with other groups.
@@ -80,12 +83,9 @@ func (w *growth) waiting(p int32) []int32 {
 	}
 }
 
-// waits reports whether an added node waits for a service that has freed others and was
-// asked to end since: that is so for all that were added from then on.
-func (w *growth) waits(q, p int32) bool {
-	last := w.last[q]
-	return last != noEdge && p >= w.edges[w.edges[last].next].to
-}
+// waits reports whether an added node waits for one, which may be a service that has
+// freed others.
+func (w *growth) waits(q, p int32) bool { return slices.Contains(w.waiting(q), p) }
 
 // take returns the same, and forgets the edges.
 func (w *growth) take(p int32) []int32 {
