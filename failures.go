@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"errors"
 	"iter"
 	"slices"
 )
@@ -185,9 +186,9 @@ func (f *failures) later() error {
 
 // amend puts a later error in the place of the i-th failure. What failed inside is
 // not forgotten then either.
-func (f *failures) amend(i int, err *TaskError) {
+func (f *failures) amend(i int, err error) {
 	failed := &f.list[i]
-	failed.inside = failed.inside || !failed.kept && failed.err != f.first() && f.isResult(err.Err) //nolint:errorlint // That very one.
+	failed.inside = failed.inside || !failed.kept && failed.err != f.first() && f.isResult(errors.Unwrap(err)) //nolint:errorlint // That very one.
 	failed.err = err
 }
 

@@ -6,26 +6,20 @@ import (
 	"strconv"
 	"sync"
 	"time"
-	"weak"
 )
 
 // stacks are what all runs know of where goroutines stand.
 var stacks goroutineStacks
 
-// goroutineStacks has the last look at all goroutines. A look stops the process, so
+// goroutineStacks is the last look at all goroutines. A look stops the process, so
 // that those who ask at the same time share one, and there is no look when the last
-// ones have taken too much time. It may be megabytes, so the collector may take it.
+// ones have taken too much time.
 type goroutineStacks struct {
-	mu    sync.Mutex
-	last  weak.Pointer[stacksLook]
-	spent lookBudget
-}
-
-// stacksLook is a look at all goroutines.
-type stacksLook struct {
+	mu     sync.Mutex
 	at     time.Time        // when it began
 	text   []byte           // what runtime.Stack said
 	places map[int64][2]int // where in the text each goroutine is
+	spent  lookBudget
 }
 
 const (
@@ -44,14 +38,13 @@ func (s *goroutineStacks) of(ids []int64, since time.Time) map[int64][]byte {
 	asked := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	look := s.last.Value()
-	if look == nil || look.at.Before(since) || !look.isGood(ids, asked) {
-		look = s.look()
+	if s.at.Before(since) || !s.isGood(ids, asked) {
+		s.look()
 	}
 	found := make(map[int64][]byte, len(ids))
 	for _, id := range ids {
-		if at, ok := look.places[id]; ok {
-			found[id] = bytes.Clone(look.text[at[0]:at[1]])
+		if at, ok := s.places[id]; ok {
+			found[id] = bytes.Clone(s.text[at[0]:at[1]])
 		}
 	}
 	return found
@@ -60,25 +53,24 @@ func (s *goroutineStacks) of(ids []int64, since time.Time) map[int64][]byte {
 // isGood reports whether the last look will do: it has all of the goroutines and is
 // not old. One that began while this call waited for the lock is good, however long
 // it has taken.
-func (l *stacksLook) isGood(ids []int64, asked time.Time) bool {
-	age := time.Since(l.at)
-	if l.at.Before(asked) && (age < 0 || age >= stacksKept) {
+func (s *goroutineStacks) isGood(ids []int64, asked time.Time) bool {
+	age := time.Since(s.at)
+	if s.at.Before(asked) && (age < 0 || age >= stacksKept) {
 		return false
 	}
 	for _, id := range ids {
-		if _, ok := l.places[id]; !ok {
+		if _, ok := s.places[id]; !ok {
 			return false
 		}
 	}
 	return true
 }
 
-// look takes a look, or has an empty one if there is no time for another.
-func (s *goroutineStacks) look() *stacksLook {
-	l := &stacksLook{at: time.Now()}
-	s.last = weak.Make(l)
-	if !s.spent.allows(l.at) {
-		return l
+// look takes a look, or forgets the last one if there is no time for another.
+func (s *goroutineStacks) look() {
+	s.at, s.text, s.places = time.Now(), nil, nil
+	if !s.spent.allows(s.at) {
+		return
 	}
 	buf := make([]byte, min(max(runtime.NumGoroutine()*stacksEach, 1<<16), stacksMost))
 	n := runtime.Stack(buf, true)
@@ -86,14 +78,13 @@ func (s *goroutineStacks) look() *stacksLook {
 		buf = make([]byte, min(4*len(buf), stacksMost))
 		n = runtime.Stack(buf, true)
 	}
-	l.text, l.places = buf[:n], map[int64][2]int{}
+	s.text, s.places = buf[:n], map[int64][2]int{}
 	begin := 0
-	for stack := range bytes.SplitSeq(l.text, []byte("\n\n")) {
-		l.places[numberIn(stack)] = [2]int{begin, begin + len(stack)}
+	for stack := range bytes.SplitSeq(s.text, []byte("\n\n")) {
+		s.places[numberIn(stack)] = [2]int{begin, begin + len(stack)}
 		begin += len(stack) + len("\n\n")
 	}
-	s.spent.spend(time.Since(l.at))
-	return l
+	s.spent.spend(time.Since(s.at))
 }
 
 // lookBudget is the time that looks may take: a tenth of all time, of which lookMost
