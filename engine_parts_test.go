@@ -746,7 +746,7 @@ func TestFailures_of_each_kind(t *testing.T) {
 	require.Equal(t, text("second", "aborted"), of(f.later()))
 	require.Equal(t, text("inside", "first", "second", "other inside"), of(f.beforePanic()))
 	require.Equal(t, text("thrown", "inside", "first", "second", "aborted", "other inside"), of(f.group()))
-	require.Equal(t, text("inside", "first", "second", "aborted", "other inside"), of(f.beforeClose().(*closedGroup).failed))
+	require.Equal(t, text("inside", "first", "second", "aborted", "other inside"), of(errors.Unwrap(f.beforeClose())))
 
 	var inside failures
 	inside.add(list[2])
