@@ -90,17 +90,12 @@ func (e *groupEnding) asksGraces(differ bool) bool {
 }
 
 // result is the group's error, by what failed and by which nodes are left: some
-// cancelled, or never added, some pending. What failed inside of a member that was closed is joined
-// to it.
+// cancelled, or never added, some pending. What failed inside of a member that was
+// closed is joined to it.
 func (e *groupEnding) result(failed *failures, aggregates, cancelled, pending bool) error {
-	var err error
-	switch {
-	case aggregates:
+	err := join(join(e.thrown, failed.before()), failed.inside())
+	if aggregates {
 		err = failed.group()
-	case !e.isTimedOut(cancelled):
-		err = join(join(e.thrown, failed.before()), failed.inside())
-	default:
-		err = join(failed.first(), failed.inside())
 	}
 	switch {
 	case e.isTimedOut(cancelled):

@@ -371,7 +371,7 @@ func TestEnding_result(t *testing.T) {
 		{name: "stopped", ending: groupEnding{cause: cause}, cancelled: true, want: cause},
 		{name: "stopped, all ended all the same", ending: groupEnding{cause: cause}},
 		{name: "cancelled for no reason that is known", cancelled: true},
-		{name: "timed out after an error was thrown into", ending: groupEnding{thrown: thrown, timedOut: timeout}, failed: failed, want: errors.Join(timeout, failed)},
+		{name: "timed out after an error was thrown into", ending: groupEnding{thrown: thrown, timedOut: timeout}, failed: failed, want: errors.Join(timeout, errors.Join(thrown, failed))},
 		{name: "a member heeded a notice", ending: groupEnding{notice: notice}, cancelled: true, want: notice},
 		{name: "drained", pending: true, want: ErrDrained},
 		{name: "drained, one failed", failed: failed, pending: true, want: errors.Join(failed, ErrDrained)},

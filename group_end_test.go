@@ -388,11 +388,11 @@ func TestGroup_throw(t *testing.T) {
 			states: "a=cancelled b=cancelled c=cancelled",
 		},
 		{
-			name: "a Timeout outranks all", deps: "a b c", throws: map[int]error{3: errOops, 4: &scheduler.Timeout{Task: "x", Limit: 1}},
+			name: "a Timeout comes first, then what was thrown in before", deps: "a b c", throws: map[int]error{3: errOops, 4: &scheduler.Timeout{Task: "x", Limit: 1}},
 			parts:  map[string]part{"a": run, "b": {steps: "next fail"}, "c": run},
 			opts:   scheduler.GroupOptions[string]{Grace: time.Hour},
 			rounds: []string{"a1, b1, c1", "a2, b2, c2", "", "a close, c close"},
-			err:    "x: timed out after 1ns\nb: oops b", errors: "b: oops b; oops; x: timed out after 1ns",
+			err:    "x: timed out after 1ns\noops\nb: oops b", errors: "b: oops b; oops; x: timed out after 1ns",
 		},
 		{
 			name: "a Timeout outranks all when aggregating", deps: "a b c", throws: map[int]error{3: &scheduler.Timeout{Task: "x", Limit: 1}},

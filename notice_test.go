@@ -867,7 +867,7 @@ func TestComposition_loses_no_failure(t *testing.T) {
 		"call": func(ctx context.Context) error { <-ctx.Done(); return errSpace },
 		"late call": func(ctx context.Context) error {
 			<-ctx.Done()
-			sleep(10 * second)
+			sleep(time.Hour)
 			return fmt.Errorf("pulling: %w", errSpace)
 		},
 	}

@@ -128,7 +128,7 @@ func (g *Group) result() error {
 	if g.opts.Aggregate || g.opts.OnError != nil {
 		err = all(g.failures, func(f failure) bool { return !f.aside })
 	} else {
-		if g.thrown != nil && !timedOut {
+		if g.thrown != nil {
 			err = g.thrown
 			if i := slices.IndexFunc(g.failures, func(f failure) bool { return !f.aside && !f.inside && !f.thrown }); i >= 0 {
 				err = join(err, g.failures[i].err)
