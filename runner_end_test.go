@@ -588,7 +588,7 @@ func TestTimeout_in_any_year(t *testing.T) {
 		require.Equal(t, []time.Duration{3 * time.Second, 4 * time.Second}, ends, year)
 		require.Equal(t, scheduler.StateSucceeded, group.State("a"))
 		require.Equal(t, scheduler.StateTimedOut, group.State("b"))
-		asError[*scheduler.Timeout](t, err)
+		_ = asError[*scheduler.Timeout](t, err)
 	}
 }
 
