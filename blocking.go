@@ -155,10 +155,10 @@ func (c *call) begin(ctx context.Context) {
 	if c.node = p; g != nil {
 		c.tellsNotes = g.watchers.want(NodeNoted)
 	}
-	at, limits, noticed := limitsOf(ctx, c.ends)
+	at, limits, noticed, hidden := limitsOf(ctx, c.ends)
 	if c.limit = at; limits != nil {
 		e := c.told()
-		e.limits, e.inGroup, e.ofNode = limits, noticed, g != nil && g.deadlines.seenOf(p) == limits
+		e.limits, e.inGroup, e.hidden, e.ofNode = limits, noticed, hidden, g != nil && g.deadlines.seenOf(p) == limits
 	}
 	if held := heldAround(s); held != nil {
 		c.told().held = held

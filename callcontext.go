@@ -19,7 +19,7 @@ func (c *callContext) Deadline() (time.Time, bool) {
 	at, ok := c.stepEnd()
 	nano := c.limit
 	if e := c.end.Load(); e != nil {
-		nano = e.limits.earliest(nano, e.inGroup, c.ends && !e.serves.Load())
+		nano = e.limits.earliest(nano, e.inGroup, c.ends && !e.hidden && !e.serves.Load())
 	}
 	if nano == 0 {
 		return at, ok

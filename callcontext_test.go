@@ -1176,6 +1176,7 @@ func TestBlocking_deadline_is_the_end(t *testing.T) {
 		group   *group // of a group around; nil: there is none
 		inner   *group // of a group in its node
 		shield  bool   // around that
+		hidden  bool   // a Shield is around the call itself
 		limited bool   // WithTimeout around the innermost
 		want    time.Duration
 		ended   time.Duration // if that is not the end; -1: it never ends
@@ -1205,6 +1206,7 @@ func TestBlocking_deadline_is_the_end(t *testing.T) {
 		{name: "timeout of the run, EndCalls behind a Shield", runner: runner{Timeout: limit, Grace: grace}, group: &group{}, inner: &group{EndCalls: true}, shield: true, want: limit + grace + 2},
 		{name: "timeout of the node, EndCalls behind a Shield", group: &group{Timeout: node, Grace: grace}, inner: &group{EndCalls: true}, shield: true, want: limit + grace + 2, ended: limit + 1},
 		{name: "timeout of both nodes, EndCalls behind a Shield", group: &group{Timeout: node, Grace: grace}, inner: &group{EndCalls: true, Timeout: func(string) time.Duration { return 2 * grace }}, shield: true, want: limit + grace + 2, ended: limit + 1},
+		{name: "timeout of both nodes, EndCalls, call behind a Shield", group: &group{Timeout: node, Grace: grace}, inner: &group{EndCalls: true, Timeout: func(string) time.Duration { return 2 * grace }}, hidden: true, want: limit + grace + 2},
 		{name: "timeout of the inner node", group: &group{Grace: grace}, inner: &group{Timeout: node}, want: limit + 1},
 		{name: "timeout of both nodes", group: &group{Timeout: node, Grace: grace}, inner: &group{Timeout: func(string) time.Duration { return 2 * grace }}, want: limit + grace + 2},
 		{name: "WithTimeout", group: &group{Grace: grace}, limited: true, want: limit + 1},
@@ -1231,6 +1233,9 @@ func TestBlocking_deadline_is_the_end(t *testing.T) {
 					}
 					return nil
 				}))
+				if tt.hidden {
+					task = scheduler.Shield(task)
+				}
 				if tt.inner != nil {
 					leaf := task
 					task = put(newGroup(t, "b", func(string) scheduler.Task { return leaf }, tt.inner))

@@ -17,6 +17,7 @@ type callEnd struct {
 
 	limits      *nodeLimit   // of the nodes around it; never changed
 	inGroup     bool         // a group gives notice at the first of limits, before it ends; never changed
+	hidden      bool         // a Shield hides that of all of limits; never changed
 	ofNode      bool         // limits begins with the limit of the call's own node; never changed
 	abandonment *abandonment // nil: it is waited for without end; never changed
 	pending     *clockCall   // nil: no Caller makes it; never changed
