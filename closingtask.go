@@ -62,7 +62,7 @@ func (c *closingTask) Close() error {
 
 // BeginClose asks once more. It ends no part: it is the one around that is asked.
 func (c *closingTask) BeginClose() *Event {
-	if !c.waits.has(hasParts) {
+	if c.answers || c.waits != nil && !c.waits.has(hasParts) {
 		c.answers = false
 		c.waits = beginClose(c.task)
 	}

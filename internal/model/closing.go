@@ -125,11 +125,11 @@ func (g *Group) whenToClose(needed int) *Wait {
 			waits = append(waits, n.ends.wait)
 		}
 	}
-	if needed > 0 && needed+len(waits) < len(g.active()) { // the others can be ended
-		g.wake()
-	}
 	g.parts = g.parts || needed > 0 || slices.ContainsFunc(waits, func(w *Wait) bool { return w.Parts })
 	if g.parts && len(g.active()) > 0 {
+		if needed+len(waits) < len(g.active()) { // the others can be ended
+			g.wake()
+		}
 		return &Wait{Ready: g.isCalled, Parts: true}
 	}
 	return allOf(waits)

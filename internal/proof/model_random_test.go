@@ -256,7 +256,7 @@ var modelMust = []struct {
 	{"a panic that is recovered", "panic ", 400},
 	{"an All", " all @", 40},
 	{"a First", " first @", 40},
-	{"a task that is not needed", " stop not needed any more", 100},
+	{"a task that is not needed", " stop not needed any more", 150},
 }
 
 // TestModel_random compares random runs of the engine with the model.
