@@ -342,7 +342,7 @@ func (g *engine) freeRow(row []int32) {
 func (g *engine) makeReady(p int32) {
 	switch g.nodes.state(p) {
 	case StatePending:
-		if g.conditions.areUsed() {
+		if g.conditions.areUsed() && !g.conditions.wants(p) {
 			g.conditions.add(p)
 		} else {
 			g.starter.add(p)

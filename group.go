@@ -43,10 +43,11 @@ type GroupOptions[K comparable] struct {
 
 	// When decides whether a node starts. It is called once for each node, in key
 	// order and before Limit and Claims, when everything that the node requires
-	// (required, in key order) has ended or is ready, and not after a stop. A panic
-	// is one of the node. With When a node is skipped only once all that it requires
-	// has ended, and a node that Completed names counts as done even if something
-	// that it requires has failed.
+	// (required, in key order) has ended or is ready, and again if a service among
+	// that fails before the node has started; not after a stop. A panic is one of the
+	// node. With When a node is skipped only once all that it requires has ended, and
+	// a node that Completed names counts as done even if something that it requires
+	// has failed.
 	When func(k K, required iter.Seq2[K, State]) Verdict
 
 	// Limit is the largest number of nodes that may run at the same time, without

@@ -156,10 +156,14 @@ func (g *engine) isPending(p int32) bool { return g.nodes.state(p) == StatePendi
 // freeAgain is free for a service, which has freed all when it became ready. After a
 // failure When is asked anew of those that have not started.
 func (g *engine) freeAgain(p int32) {
-	if g.conditions.areUsed() && g.nodes.state(p) != StateSucceeded {
+	asksAnew := g.conditions.areUsed() && g.nodes.state(p) != StateSucceeded
+	if asksAnew {
 		g.takeBack(p)
 	}
 	for _, q := range g.services.of(p).giveBack() {
+		if asksAnew {
+			g.conditions.forget(q)
+		}
 		if g.nodes.state(q) == StatePending && g.nodes.requirementDone(q) {
 			g.makeReady(q)
 		}

@@ -738,6 +738,28 @@ func TestReady_and_pending_nodes_while_it_closes(t *testing.T) {
 	require.Len(t, asked, 4)
 }
 
+// If the service ends without a failure, When is not asked again: it wanted the node.
+func TestReady_asks_once_of_what_waits_for_a_place(t *testing.T) {
+	t.Parallel()
+	var closed scheduler.Event
+	var asked []string
+	g := newGroup(t, "S a:S", func(k string) scheduler.Task {
+		if k == "S" {
+			return slowCloser{readyTask(2), &closed}
+		}
+		return readyTask(0)
+	}, &scheduler.GroupOptions[string]{When: conditions(&asked)})
+	r := startRunner(t, g, &scheduler.RunnerOptions{Clock: newClock()})
+	g.Drain()
+	mustStep(t, t.Context(), r)
+	require.Equal(t, scheduler.StateClosing, g.State("S"))
+	closed.Set()
+	require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), scheduler.ErrDrained)
+	require.Equal(t, scheduler.StateSucceeded, g.State("S"))
+	require.Equal(t, scheduler.StatePending, g.State("a"))
+	require.Equal(t, []string{"S()", "a(S ready)"}, asked)
+}
+
 // A service that takes time to close has no place in Limit either.
 func TestReady_gives_its_place_back_for_good(t *testing.T) {
 	t.Parallel()

@@ -32,30 +32,33 @@ func (conditionError) Error() string { return "scheduler: skipped by its conditi
 
 func (conditionError) Is(target error) bool { return target == ErrSkip }
 
-// conditions has the nodes of which When is to be asked.
+// conditions is what When was asked, and is to be asked.
 type conditions struct {
-	due  *bitset.Set // nil: there is no When
-	over bool        // the group is being closed: nothing is asked any more
+	*asked      // nil: there is no When
+	over   bool // the group is being closed: nothing is asked any more
+}
+
+type asked struct {
+	due    bitset.Set // nodes of which it is to be asked
+	wanted bitset.Set // nodes that it wants to start; they may have
 }
 
 // init makes conditions for n nodes.
-func (c *conditions) init(n int) {
-	due := bitset.New(n)
-	c.due = &due
-}
+func (c *conditions) init(n int) { c.asked = &asked{bitset.New(n), bitset.New(n)} }
 
 // grow makes room for n nodes.
 func (c *conditions) grow(n int) {
 	if c.areUsed() {
 		c.due.Grow(n)
+		c.wanted.Grow(n)
 	}
 }
 
 // areUsed reports whether there is a When.
-func (c *conditions) areUsed() bool { return c.due != nil }
+func (c *conditions) areUsed() bool { return c.asked != nil }
 
 // areDue reports whether When is to be asked of any node.
-func (c *conditions) areDue() bool { return c.due != nil && !c.due.Empty() }
+func (c *conditions) areDue() bool { return c.areUsed() && !c.due.Empty() }
 
 // add has When asked of a node, and withdraw has not.
 func (c *conditions) add(p int32) { c.due.Add(p) }
@@ -65,6 +68,12 @@ func (c *conditions) withdraw(p int32) {
 		c.due.Remove(p)
 	}
 }
+
+// want keeps that a node is to start, wants reports it, and forget has When asked of it
+// again: what it requires has changed.
+func (c *conditions) want(p int32)       { c.wanted.Add(p) }
+func (c *conditions) wants(p int32) bool { return c.wanted.Has(p) }
+func (c *conditions) forget(p int32)     { c.wanted.Remove(p) }
 
 // end has When asked of nothing any more.
 func (c *conditions) end() { c.over = true }
@@ -100,6 +109,7 @@ func (g *engine) askWhen() {
 func (g *engine) decide(p int32) {
 	switch g.verdict(p) {
 	case Start:
+		g.conditions.want(p)
 		g.starter.add(p)
 	case Pass:
 		g.nodes.add(p, countsAsDone)
@@ -109,6 +119,7 @@ func (g *engine) decide(p int32) {
 		g.skip(p, nil, ErrCondition)
 	default:
 		if !g.hasLost(p) {
+			g.conditions.want(p)
 			g.starter.add(p)
 			return
 		}
