@@ -1125,3 +1125,57 @@ func TestGroup_member_that_panics_is_asked_once(t *testing.T) {
 		require.Equal(t, "asked to end", asError[*scheduler.PanicError](t, inner.Err("node")).Value)
 	})
 }
+
+// serving returns a group of a service and of a node that requires it and takes until
+// closed is set to be closed, both running.
+func serving(t *testing.T, closed *scheduler.Event) *scheduler.DependencyTaskGroup[string] {
+	return newGroup(t, "S a:S", func(k string) scheduler.Task {
+		if k == "S" {
+			return readyTask(1)
+		}
+		return slowCloser{scheduler.Pause(scheduler.After(time.Hour)), closed}
+	}, nil)
+}
+
+// Who asks again, before a part can be ended, waits for the same.
+func TestGroup_BeginClose_again(t *testing.T) {
+	t.Parallel()
+	var closed scheduler.Event
+	g := serving(t, &closed)
+	r := startRunner(t, g, &scheduler.RunnerOptions{Clock: newClock()})
+	require.Equal(t, scheduler.StateRunning, g.State("a"))
+	e := g.BeginClose()
+	require.Same(t, e, g.BeginClose())
+	require.False(t, e.IsSet())
+	closed.Set()
+	require.True(t, r.Due().Ready())
+	require.True(t, e.IsSet())
+	require.Nil(t, g.BeginClose())
+	require.NoError(t, g.Close())
+}
+
+// Who asks a run inside to end that is closing its group in parts already goes on with
+// these.
+func TestAsTask_BeginClose_in_parts(t *testing.T) {
+	t.Parallel()
+	var closed scheduler.Event
+	g := serving(t, &closed)
+	clock := newClock()
+	r := startRunner(t, g, &scheduler.RunnerOptions{Clock: clock})
+	task := r.AsTask(0).(scheduler.Closer)
+	_, err := task.Step(t.Context())
+	require.NoError(t, err)
+	r.CancelAfter(time.Second)
+	clock.Advance(2 * time.Second)
+	_, err = task.Step(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, scheduler.StateClosing, g.State("a"))
+	e := task.BeginClose()
+	require.False(t, e.IsSet())
+	closed.Set()
+	require.True(t, r.Due().Ready())
+	require.True(t, e.IsSet())
+	require.Nil(t, task.BeginClose())
+	require.NoError(t, task.Close())
+	require.Equal(t, scheduler.StateCancelled, g.State("a"))
+}

@@ -106,7 +106,8 @@ func many(of maker, runs int) maker {
 
 // allocs returns the allocations of a unit, and bytes the memory that is allocated for it.
 func allocs(of maker) float64 { return least(of, func(s measure.Sample) float64 { return s.Allocs }) }
-func bytes(of maker) float64  { return least(of, func(s measure.Sample) float64 { return s.Bytes }) }
+
+func bytes(of maker) float64 { return least(of, func(s measure.Sample) float64 { return s.Bytes }) }
 
 // least returns the least of some samples, which is what the work itself makes: the runtime
 // allocates now and then for itself.
