@@ -861,14 +861,14 @@ func TestGroup_closed_in_parts_gives_back_early(t *testing.T) {
 		}, &scheduler.GroupOptions[string]{Claims: byKey(map[string][]scheduler.Claim{"S": unit(l)})})
 		r := scheduler.NewTaskRunner(newGroup(t, "in", func(string) scheduler.Task { return inner }, nil), nil)
 		time.AfterFunc(takes, r.Kill)
-		var used []int
+		used := make(chan int, 2)
 		for _, at := range []time.Duration{5 * takes / 2, 7 * takes / 2} { // S has ended after 3
-			time.AfterFunc(at, func() { used = append(used, l.InUse()) })
+			time.AfterFunc(at, func() { used <- l.InUse() })
 		}
 		began := time.Now()
 		require.Error(t, r.Run(t.Context()))
 		require.Equal(t, 10*takes, time.Since(began))
-		require.Equal(t, []int{1, 0}, used)
+		require.Equal(t, []int{1, 0}, []int{<-used, <-used})
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -811,27 +812,27 @@ func TestTaskRunner_Step_does_not_wait_for_a_call(t *testing.T) {
 // changes the first nor makes the loop spin.
 func TestTaskRunner_closing_ignores_later_orders(t *testing.T) {
 	inBubble(t, "Stop and CancelAfter", func(t *testing.T) {
-		wakes := 0
+		var wakes atomic.Int32 // called on the goroutine of the call as well
 		r := startRunner(t, scheduler.Blocking(stubborn(2*time.Second)), &scheduler.RunnerOptions{
-			Timeout: time.Second, Grace: time.Minute, Wake: func() { wakes++ },
+			Timeout: time.Second, Grace: time.Minute, Wake: func() { wakes.Add(1) },
 		})
 		sleep(2 * time.Second)
 		mustStep(t, t.Context(), r) // the Timeout
 		r.Kill()
 		mustStep(t, t.Context(), r)
-		wakes = 0
+		wakes.Store(0)
 		r.Stop(errOops)
 		r.CancelAfter(0)
-		require.Zero(t, wakes)
+		require.Zero(t, wakes.Load())
 		require.False(t, r.Due().Ready())
 		sleep(3 * time.Second)
 		done, err := r.Step(t.Context())
 		require.True(t, done)
 		require.NotErrorIs(t, err, errOops)
-		wakes = 0
+		wakes.Store(0)
 		r.Stop(errOops)
 		r.CancelAfter(0)
-		require.Zero(t, wakes, "it has ended")
+		require.Zero(t, wakes.Load(), "it has ended")
 		require.NotErrorIs(t, r.Err(), errOops)
 	})
 	inBubble(t, "Interrupt, within a grace", func(t *testing.T) {
