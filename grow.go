@@ -54,11 +54,11 @@ func (e *AddError) Is(target error) bool { return e.is == target }
 // Add adds a new node, after all others in key order, to a group with KeepOpen. It
 // takes effect at once: added in a step of a member, the node starts in the same
 // round if what it requires is done, and it is skipped if something that it requires
-// has failed, was skipped or was cancelled. It waits for the end of a service that
-// was asked to end, and stays pending in a group that is draining.
+// has failed, was skipped or was cancelled.
 //
-// Add calls Completed and Estimate. Where Limit or Claims make nodes wait, added
-// nodes come last, in the order in which they were added.
+// The node waits for the end of a service that was asked to end, and stays pending in
+// a group that is draining. Add calls Completed and Estimate. Where Limit or Claims
+// make nodes wait, added nodes come last, in the order in which they were added.
 //
 // Add may be called between two steps, in those of members of any group of the run,
 // or by [TaskRunner.Post]. It returns an [*AddError], and the group is unchanged, if
@@ -68,7 +68,8 @@ func (e *AddError) Is(target error) bool { return e.is == target }
 // Estimate.
 //
 // It takes time in proportion to the required nodes, and the first Add in proportion
-// to the graph. A node that has ended keeps its key, its error, and some 50 bytes.
+// to the graph. A node that has ended keeps its key, its error, and some 50 bytes;
+// 20 more until its time limit has passed.
 func (g *DependencyTaskGroup[K]) Add(k K, required ...K) error {
 	g.must("scheduler: DependencyTaskGroup.Add of nil")
 	e := &g.engine

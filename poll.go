@@ -8,8 +8,9 @@ import (
 // Poll returns a [Task] that calls ready at once and then at intervals of every,
 // until it returns true or an error, which is the task's. ready is a call, as the
 // function of [Blocking] is, and may block; the task is parked between two calls.
-// After the notice of a stop Poll continues within the grace, since what it waits for
-// may be about to happen. The [Notes] of the node count the calls.
+// After the notice of a stop Poll continues within the grace.
+//
+// The [Notes] of the node count the calls.
 func Poll(every time.Duration, ready func(ctx context.Context) (bool, error)) Task {
 	if ready == nil {
 		panic("scheduler: Poll: nil function")
