@@ -335,35 +335,3 @@ func TestSums(t *testing.T) {
 	claims.Leave(second)
 	require.Zero(t, l.InUse())
 }
-
-// Those that can be served at the same moment are, in the order of asking: the first has
-// what is lent.
-func TestLoans_inOrder(t *testing.T) {
-	asker := claims.NewAsker(new(claims.Run), func(*claims.Ticket) {})
-	one, two := claims.NewLimiter(1, 0), claims.NewLimiter(2, 0)
-	ask := func(place *claims.Holding, limiters ...*claims.Limiter) *claims.Ticket {
-		var wants []claims.Claim
-		for _, l := range limiters {
-			wants = append(wants, claims.Claim{Limiter: l, Weight: 1})
-		}
-		ticket := claims.NewTicket(asker, place, wants)
-		ticket.Ask()
-		return ticket
-	}
-	take := func(ticket *claims.Ticket) *claims.Holding {
-		h, _ := ticket.Take(0, 0)
-		require.NotNil(t, h)
-		return h
-	}
-	around := take(ask(nil, two))
-	inside := take(ask(around, one, two))
-	first, second := ask(around, one, two), ask(around, two)
-	inside.Release()
-	a, b := take(first), take(second)
-	require.Equal(t, 2, two.InUse())
-	b.Release()
-	require.Equal(t, 1, two.InUse(), "the first one has the loan")
-	a.Release()
-	around.Release()
-	require.Zero(t, two.InUse())
-}

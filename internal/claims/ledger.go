@@ -20,19 +20,14 @@
 // code runs under it.
 package claims
 
-import (
-	"sync"
-
-	"github.com/steptask/scheduler/internal/minheap"
-)
+import "sync"
 
 // ledger is what belongs to all Limiters together.
 type ledger struct {
 	sync.Mutex
-	asked   int64                 // tickets that have asked so far
-	changed []*Limiter            // where a ticket may have become the next to be reached
-	reached minheap.Heap[*Ticket] // everywhere, by the order of asking; not all any more
-	news    []*Ticket             // whose askers are to be told
+	asked   int64      // tickets that have asked so far
+	changed []*Limiter // where a ticket may have become the next to be reached
+	news    []*Ticket  // whose askers are to be told
 }
 
 var books ledger
@@ -45,19 +40,8 @@ func (b *ledger) change(l *Limiter) {
 	}
 }
 
-// serve gives what there is to those in line, in the order of asking: the first is the
-// one who has what is lent.
+// serve gives what there is to those in line.
 func (b *ledger) serve() {
-	b.advance()
-	for b.reached.Len() > 0 {
-		if _, t := b.reached.Pop(); t.state == waiting && t.missing == 0 {
-			t.give()
-			b.advance()
-		}
-	}
-}
-
-func (b *ledger) advance() {
 	for len(b.changed) > 0 {
 		last := len(b.changed) - 1
 		l := b.changed[last]

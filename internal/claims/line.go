@@ -171,7 +171,7 @@ func (n *line) reach() {
 	n.next = w.next
 	n.refresh()
 	if w.ticket.missing--; w.ticket.missing == 0 {
-		books.reached.Push(w.ticket.order, w.ticket)
+		w.ticket.give()
 	}
 }
 
