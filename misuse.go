@@ -9,20 +9,25 @@ func (g *DependencyTaskGroup[K]) must(sentence string) {
 	if g == nil {
 		panic(sentence)
 	}
-	g.engine.mustNotSleep(sentence)
+	g.engine.awake(sentence)
 }
 
-// in returns the engine of the group, for a method.
+// in returns the engine of the group, for a method. It does what must does, and is as
+// small: one that is not inlined is more code for each type of key.
 func (g *DependencyTaskGroup[K]) in(sentence string) *engine {
-	g.must(sentence)
-	return &g.engine
+	if g == nil {
+		panic(sentence)
+	}
+	return g.engine.awake(sentence)
 }
 
-// mustNotSleep is that, with the sentence for nil.
-func (g *engine) mustNotSleep(sentence string) {
+// awake panics for a call from another goroutine, with the sentence for nil, and
+// returns g.
+func (g *engine) awake(sentence string) *engine {
 	if g.isAsleep() {
 		g.panicAsleep(strings.TrimSuffix(sentence, " of nil"))
 	}
+	return g
 }
 
 // isAsleep reports whether the goroutine that drives the group sleeps in Run, so that who

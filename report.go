@@ -9,8 +9,14 @@ import (
 
 // Len returns the number of nodes.
 func (g *DependencyTaskGroup[K]) Len() int {
-	return g.in("scheduler: DependencyTaskGroup.Len of nil").nodes.len()
+	const ofNil = "scheduler: DependencyTaskGroup.Len of nil"
+	if g == nil {
+		panic(ofNil)
+	}
+	return g.engine.size(ofNil) // small enough to be inlined: see in
 }
+
+func (g *engine) size(ofNil string) int { return g.awake(ofNil).nodes.len() }
 
 // State returns the state of a node, or 0 for an unknown key.
 func (g *DependencyTaskGroup[K]) State(k K) State {
