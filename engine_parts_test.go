@@ -1019,3 +1019,12 @@ func goexits(f func()) {
 	}()
 	<-ended
 }
+
+// A member that can be closed already, because it waits for nothing any more, says so
+// when its group is asked to end once more.
+func TestClosingTask_waits_for_nothing_any_more(t *testing.T) {
+	t.Parallel()
+	c := &closingTask{task: Func(func(context.Context) error { return nil })}
+	require.Nil(t, c.BeginClose())
+	require.NoError(t, c.Close())
+}
