@@ -25,8 +25,9 @@ const (
 func newAsker() asker { return asker{turn: make(chan struct{}, 1)} }
 
 // ask has question called on the driving goroutine, between two steps, and
-// returns what it returns. It gives up when the patience, or ctx, is over: then
-// ok is false. A question that was given up stays open until it could be called.
+// returns what it returns. It gives up when the patience, or ctx, is over and the
+// question has not begun: then ok is false. A question that was given up is not
+// called, and stays open until it could be.
 func (a *asker) ask(
 	ctx context.Context, post func(func()) bool, question func() explanation,
 ) (answer explanation, ok bool) {
@@ -42,10 +43,10 @@ func (a *asker) ask(
 		return answer, false
 	}
 	answers := make(chan explanation, 1)
-	var givenUp atomic.Bool
+	var taken atomic.Bool // by the question, which is then answered, or by who gives up
 	posted := post(func() {
 		defer func() { <-a.turn }()
-		if givenUp.Load() {
+		if !taken.CompareAndSwap(false, true) {
 			return
 		}
 		began := time.Now()
@@ -59,11 +60,13 @@ func (a *asker) ask(
 	}
 	select {
 	case answer = <-answers:
-		return answer, answer.Text != ""
 	case <-ctx.Done():
-		givenUp.Store(true)
-		return answer, false
+		if taken.CompareAndSwap(false, true) {
+			return answer, false
+		}
+		answer = <-answers // it is short, and was asked for this
 	}
+	return answer, answer.Text != ""
 }
 
 // careful calls a question. A String or Error method may panic: that is to harm

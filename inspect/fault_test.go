@@ -119,7 +119,7 @@ func TestPage_asks_seldom(t *testing.T) {
 		}
 		viewers.Wait()
 		require.LessOrEqual(t, answers, 205, "one in 50 ms, for 10 s and a little")
-		require.Greater(t, answers, 100)
+		require.GreaterOrEqual(t, answers, 100, "viewers that give up at the moment of their turn let it pass")
 		require.LessOrEqual(t, asked, 3*answers, "nothing was asked for nobody")
 		require.Empty(t, end)
 	})
