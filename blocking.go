@@ -23,8 +23,8 @@ import (
 // Its deadline is the latest time at which it will end, as known when the call
 // begins: a nanosecond after the earliest of the limits around the call, by the
 // system's clock. A grace that follows the deadline of Run's context, or a Timeout
-// around a group, is added. A Timeout whose grace GraceFor decides does not count,
-// nor does that of a node that has become [Ready].
+// around a group, is added. Two limits do not count: a Timeout whose grace GraceFor
+// decides, and the Timeout of a node that has become [Ready].
 //
 // The result of fn counts after a notice: nil is a success; the notice, or an error
 // that only says that the context has ended, makes the task cancelled; anything else

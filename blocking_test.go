@@ -721,7 +721,7 @@ func TestBlocking_panic_beside_other_calls(t *testing.T) {
 	})
 }
 
-// The context of a call is that of no step, but it may begin another by hand.
+// A call is no step; it may use its context to step another task by hand.
 func TestBlocking_stepped_by_hand_inside_a_call(t *testing.T) {
 	bubble(t, func(t *testing.T, call func(func(context.Context) error) scheduler.Task) {
 		err := scheduler.Run(t.Context(), call(func(ctx context.Context) error {

@@ -76,8 +76,8 @@ func is(want error) func(error) bool {
 	return func(err error) bool { return err == want } //nolint:errorlint // That very one.
 }
 
-// A call that begins within the grace of a stop has until the end of that, whatever
-// stands between.
+// The deadline of a call that begins within the grace of a stop is the end of that
+// grace, whatever is between the call and the runner.
 func TestCallContext_deadline_after_a_stop(t *testing.T) {
 	for name, in := range map[string]func(task scheduler.Task) scheduler.Task{
 		"bare":     func(task scheduler.Task) scheduler.Task { return task },

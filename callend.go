@@ -9,8 +9,8 @@ import (
 	"github.com/steptask/scheduler/internal/claims"
 )
 
-// callEnd is what a call was told, and what was asked of its context: what most
-// calls never need.
+// callEnd is the part of a call that most calls never need: what it was told, and what
+// was asked of its context. It is made when first needed.
 type callEnd struct {
 	call *call
 	held *claims.Holding // what the node of the call holds; never changed

@@ -15,6 +15,10 @@ import (
 func main() {
 	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: fleet    runs a thousand small stacks by simulated time") }
 	flag.Parse()
+	if flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
 	const stacks = 1000
 	clock := schedulertest.NewClock(time.Time{}) // a demonstration needs no real time
 	start := clock.Now()

@@ -15,6 +15,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: reconcile    brings an object to what its graph says, and repairs it")
 	}
 	flag.Parse()
+	if flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -24,6 +24,10 @@ import (
 func main() {
 	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: retry    repeats operations that fail, by simulated time") }
 	flag.Parse()
+	if flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
 	clock := schedulertest.NewClock(time.Time{}) // a demonstration needs no real time
 	if err := upload(clock, 4); err != nil {
 		fmt.Fprintln(os.Stderr, err)

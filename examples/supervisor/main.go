@@ -30,6 +30,10 @@ import (
 func main() {
 	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: supervisor    keeps eight services running until Ctrl-C") }
 	flag.Parse()
+	if flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	if err := supervise(os.Stdout, simulated(), signals); err != nil {
