@@ -1,15 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/examples/internal/diary"
 )
 
 // play runs services whose commands are made up:
@@ -27,34 +25,7 @@ import (
 //	missing            cannot be started
 //	from 4             is healthy from second 4 on
 //	hang               never answers
-type play struct {
-	mu    sync.Mutex
-	began time.Time
-	lines []line
-}
-
-type line struct {
-	at   time.Duration
-	text string
-}
-
-func (p *play) say(format string, args ...any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.lines = append(p.lines, line{time.Since(p.began).Truncate(time.Millisecond), fmt.Sprintf(format, args...)})
-}
-
-// story has what happens at the same moment, on several goroutines, by name.
-func (p *play) story() string {
-	slices.SortFunc(p.lines, func(a, b line) int {
-		return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.text, b.text))
-	})
-	var s strings.Builder
-	for _, l := range p.lines {
-		fmt.Fprintf(&s, ", %gs %s", l.at.Seconds(), l.text)
-	}
-	return strings.TrimPrefix(s.String(), ", ")
-}
+type play struct{ diary.Diary }
 
 // exec is an Exec. The environment of a command ends with the name of its service.
 func (p *play) exec(ctx context.Context, cmd *exec.Cmd, running func()) error {
@@ -65,11 +36,11 @@ func (p *play) exec(ctx context.Context, cmd *exec.Cmd, running func()) error {
 	}
 	start := func() {
 		running()
-		p.say("%s starts", name)
+		p.Say("%s starts", name)
 	}
 	switch cmd.Args[0] {
 	case "from":
-		if time.Since(p.began) < seconds(n[0]) {
+		if time.Since(p.Began) < seconds(n[0]) {
 			return errors.New("exit status 1")
 		}
 		return nil
@@ -89,28 +60,28 @@ func (p *play) exec(ctx context.Context, cmd *exec.Cmd, running func()) error {
 		}
 		select {
 		case <-time.After(seconds(n[0])):
-			p.say("%s down", name)
+			p.Say("%s down", name)
 			return errors.New("exit status 143")
 		case <-ctx.Done():
 		}
 	default:
 		return errors.New("no such program")
 	}
-	p.say("%s killed", name)
+	p.Say("%s killed", name)
 	return errors.New("signal: killed")
 }
 
 func (p *play) until(ctx context.Context, name string, ends <-chan time.Time, status int) error {
 	select {
 	case <-ends:
-		p.say("%s ends", name)
+		p.Say("%s ends", name)
 		if status == 0 {
 			return nil
 		}
 		return fmt.Errorf("exit status %d", status)
 	case <-scheduler.Stopping(ctx):
 		if ctx.Err() == nil {
-			p.say("%s told", name)
+			p.Say("%s told", name)
 		}
 	case <-ctx.Done():
 	}
@@ -133,7 +104,7 @@ func perform(t *testing.T, text string, signals ...int) (string, error) {
 		s.Environment["NAME"] = &name
 	}
 	synctest.Test(t, func(t *testing.T) {
-		p := &play{began: time.Now()}
+		p := &play{Diary: diary.Diary{Began: time.Now()}}
 		e, err := New(project, p.exec, nil)
 		require.NoError(t, err)
 		channel := make(chan os.Signal, 2)
@@ -141,7 +112,7 @@ func perform(t *testing.T, text string, signals ...int) (string, error) {
 			time.AfterFunc(seconds(at)+time.Millisecond, func() { channel <- os.Interrupt })
 		}
 		result = runUntil(e, channel)
-		story = p.story()
+		story = p.String()
 	})
 	return story, result
 }

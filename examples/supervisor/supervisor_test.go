@@ -2,14 +2,10 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/examples/internal/diary"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,32 +28,7 @@ type life struct{ lasts, ends int }
 // play is a supervisor of services that tell when they are up, down, or have died.
 type play struct {
 	*Supervisor
-	mu    sync.Mutex
-	began time.Time
-	lines []line
-}
-
-type line struct {
-	at   time.Duration
-	text string
-}
-
-func (p *play) say(format string, args ...any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.lines = append(p.lines, line{time.Since(p.began).Truncate(time.Millisecond), fmt.Sprintf(format, args...)})
-}
-
-// story has what happens at the same moment, on several goroutines, by name.
-func (p *play) story() string {
-	slices.SortFunc(p.lines, func(a, b line) int {
-		return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.text, b.text))
-	})
-	var s strings.Builder
-	for _, l := range p.lines {
-		fmt.Fprintf(&s, ", %gs %s", l.at.Seconds(), l.text)
-	}
-	return strings.TrimPrefix(s.String(), ", ")
+	diary.Diary
 }
 
 // service has lives, the last one of which it lives again and again.
@@ -65,27 +37,27 @@ func (p *play) service(name, needs string, lives ...life) Service {
 		l := lives[0]
 		lives = lives[min(1, len(lives)-1):]
 		if err := wait(ctx, time.Second); err != nil {
-			p.say("%s: %v", name, err)
+			p.Say("%s: %v", name, err)
 			return err
 		}
 		scheduler.Ready(ctx)
-		p.say("%s up", name)
+		p.Say("%s up", name)
 		var dies <-chan time.Time
 		if l.lasts > 0 {
 			dies = time.After(time.Duration(l.lasts) * time.Second)
 		}
 		select {
 		case <-dies:
-			p.say("%s dies", name)
+			p.Say("%s dies", name)
 			return errBroken
 		case <-scheduler.Stopping(ctx):
 		case <-ctx.Done():
 		}
 		if err := wait(ctx, time.Duration(l.ends)*time.Second); err != nil {
-			p.say("%s cut off", name)
+			p.Say("%s cut off", name)
 			return err
 		}
-		p.say("%s down", name)
+		p.Say("%s down", name)
 		return nil
 	}
 	return Service{Name: name, Needs: strings.Fields(needs), Serve: serve, Grace: 5 * time.Second, Deaths: 3}
@@ -108,7 +80,7 @@ func perform(t *testing.T, services func(p *play) []Service, end int) (string, e
 		result error
 	)
 	synctest.Test(t, func(t *testing.T) {
-		p := &play{began: time.Now()}
+		p := &play{Diary: diary.Diary{Began: time.Now()}}
 		s, err := New(services(p), nil)
 		require.NoError(t, err)
 		switch {
@@ -118,7 +90,7 @@ func perform(t *testing.T, services func(p *play) []Service, end int) (string, e
 			time.AfterFunc(time.Duration(-end)*time.Second+time.Millisecond, s.Kill)
 		}
 		result = s.Run()
-		story = p.story()
+		story = p.String()
 	})
 	return story, result
 }
@@ -182,7 +154,7 @@ func TestSupervisor_gives_up(t *testing.T) {
 func TestSupervisor_gives_up_before_it_is_ready(t *testing.T) {
 	story, err := perform(t, func(p *play) []Service {
 		db := p.service("db", "")
-		db.Serve = func(context.Context) error { p.say("db dies"); return errBroken }
+		db.Serve = func(context.Context) error { p.Say("db dies"); return errBroken }
 		return []Service{db, p.service("web", "db", life{}), p.service("log", "", life{ends: 2})}
 	}, 0)
 	require.EqualError(t, err, "db: broken")
@@ -207,7 +179,7 @@ func TestSupervisor_stopped_early(t *testing.T) {
 			select {
 			case <-time.After(time.Hour):
 			case <-scheduler.Stopping(ctx):
-				p.say("early down")
+				p.Say("early down")
 			}
 			return nil
 		}
@@ -263,7 +235,7 @@ func TestSupervisor_stopped_before(t *testing.T) {
 	require.NoError(t, err)
 	s.Stop()
 	require.NoError(t, s.Run())
-	require.Empty(t, p.lines)
+	require.Empty(t, p.String())
 }
 
 // The first signal ends the services in reverse, and the second one at once.
@@ -285,7 +257,7 @@ func TestSupervise(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := &play{began: time.Now()}
+				p := &play{Diary: diary.Diary{Began: time.Now()}}
 				signals := make(chan os.Signal, 2)
 				for _, at := range test.signals {
 					time.AfterFunc(time.Duration(at)*time.Second, func() { signals <- os.Interrupt })
@@ -296,7 +268,7 @@ func TestSupervise(t *testing.T) {
 				} else {
 					require.EqualError(t, err, test.err)
 				}
-				require.Equal(t, test.story, p.story())
+				require.Equal(t, test.story, p.String())
 			})
 		})
 	}

@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io"
-	"io/fs"
 	"math"
 	"reflect"
 	"runtime"
@@ -21,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steptask/scheduler"
+	"github.com/steptask/scheduler/internal/api"
 )
 
 // misused are all exported functions: those of types are found by their methods.
@@ -120,7 +117,9 @@ func TestMisuse_of_everything(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range exportedFunctions(t) {
+	functions, err := api.Functions("../..", "scheduler")
+	require.NoError(t, err)
+	for _, name := range functions {
 		if !seen[name] {
 			t.Errorf("no misuse of %s is tried", name)
 		}
@@ -281,38 +280,4 @@ func argument(t *testing.T, kind string, of reflect.Type) reflect.Value {
 		}
 	}
 	return reflect.Zero(of)
-}
-
-// exportedFunctions returns the exported functions and methods of the package.
-func exportedFunctions(t *testing.T) (names []string) {
-	t.Helper()
-	ours := func(info fs.FileInfo) bool { return !strings.HasSuffix(info.Name(), "_test.go") }
-	packages, err := parser.ParseDir(token.NewFileSet(), "../..", ours, 0) //nolint:staticcheck // all files of one folder, whatever the system
-	require.NoError(t, err)
-	for _, file := range packages["scheduler"].Files {
-		for _, d := range file.Decls {
-			f, ok := d.(*ast.FuncDecl)
-			if !ok || !f.Name.IsExported() {
-				continue
-			}
-			if f.Recv == nil {
-				names = append(names, f.Name.Name)
-			} else if of := receiverName(f.Recv.List[0].Type); ast.IsExported(of) {
-				names = append(names, of+"."+f.Name.Name)
-			}
-		}
-	}
-	return names
-}
-
-func receiverName(e ast.Expr) string {
-	switch e := e.(type) {
-	case *ast.StarExpr:
-		return receiverName(e.X)
-	case *ast.IndexExpr:
-		return receiverName(e.X)
-	case *ast.Ident:
-		return e.Name
-	}
-	return ""
 }

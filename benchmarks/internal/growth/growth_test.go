@@ -1,10 +1,6 @@
 package growth_test
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"slices"
 	"strings"
 	"testing"
@@ -13,47 +9,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/steptask/scheduler/benchmarks/internal/growth"
+	"github.com/steptask/scheduler/internal/api"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// exported returns the exported functions and methods of the root package.
-func exported(t *testing.T) []string {
-	t.Helper()
-	var found []string
-	ours := func(info fs.FileInfo) bool { return !strings.HasSuffix(info.Name(), "_test.go") }
-	packages, err := parser.ParseDir(token.NewFileSet(), "../../..", ours, 0) //nolint:staticcheck // all files of one folder, whatever the system
-	require.NoError(t, err)
-	for _, file := range packages["scheduler"].Files {
-		for _, d := range file.Decls {
-			f, ok := d.(*ast.FuncDecl)
-			if !ok || !f.Name.IsExported() {
-				continue
-			}
-			if f.Recv == nil {
-				found = append(found, f.Name.Name)
-			} else if name := receiver(f.Recv.List[0].Type); ast.IsExported(name) {
-				found = append(found, name+"."+f.Name.Name)
-			}
-		}
-	}
-	slices.Sort(found)
-	return slices.Compact(found)
-}
-
-func receiver(e ast.Expr) string {
-	switch e := e.(type) {
-	case *ast.StarExpr:
-		return receiver(e.X)
-	case *ast.IndexExpr:
-		return receiver(e.X)
-	case *ast.IndexListExpr:
-		return receiver(e.X)
-	case *ast.Ident:
-		return e.Name
-	}
-	return ""
-}
 
 // Each exported operation is measured in some row, and no other.
 func TestRows_haveEveryOperation(t *testing.T) {
@@ -65,7 +24,9 @@ func TestRows_haveEveryOperation(t *testing.T) {
 		used = append(used, strings.Fields(row.Uses)...)
 	}
 	slices.Sort(used)
-	require.Equal(t, exported(t), slices.Compact(used))
+	exported, err := api.Functions("../../..", "scheduler")
+	require.NoError(t, err)
+	require.Equal(t, exported, slices.Compact(used))
 }
 
 // Each row can be run.
