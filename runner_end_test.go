@@ -641,6 +641,7 @@ func TestTimeout_calls_in_answer(t *testing.T) {
 					err := co.Yield(scheduler.After(time.Hour))
 					_ = co.Await(scheduler.Blocking(func(ctx context.Context) error {
 						at, _ = ctx.Deadline()
+						synctest.Wait() // until the driver has closed what has begun too late
 						ended = ctx.Err() != nil
 						return nil
 					}))
