@@ -24,17 +24,25 @@ type mutant struct {
 	file, fn string
 	line     int
 	from, to string
+	nth      int // of those of its function that make the same change, from 1
 }
 
 // String names the mutant by its function and the change: code that moves to
-// another line or file keeps the names of its mutants.
+// another line or file keeps the names of its mutants. A function may have the
+// same expression more than once: the names of its second and later mutants end
+// with #2 and so on.
 func (m mutant) String() string {
-	return fmt.Sprintf("%s: %s → %s", m.fn, m.from, m.to)
+	name := fmt.Sprintf("%s: %s → %s", m.fn, m.from, m.to)
+	if m.nth > 1 {
+		name += fmt.Sprintf(" #%d", m.nth)
+	}
+	return name
 }
 
 // instrumented is a package with all its mutants in it: mutant n is number n+1.
 type instrumented struct {
 	mutants []mutant
+	names   list              // theirs: each has one of its own
 	files   map[string][]byte // by path, to be compiled in place of what is there
 }
 
@@ -51,7 +59,7 @@ func instrument(dir string) (*instrumented, error) {
 		return nil, loaded[0].Errors[0]
 	}
 	p := loaded[0]
-	in := &instrumented{files: map[string][]byte{}}
+	in := &instrumented{names: list{}, files: map[string][]byte{}}
 	for _, file := range p.Syntax {
 		path := p.Fset.File(file.Pos()).Name()
 		source, err := os.ReadFile(path)
@@ -108,7 +116,12 @@ func (f *fileEditor) replace(p token.Pos, old token.Token, text string) {
 
 // add makes a mutant and returns its number.
 func (f *fileEditor) add(n ast.Node, to string) int {
-	f.in.mutants = append(f.in.mutants, mutant{f.name, f.fn, f.file.Line(n.Pos()), f.text(n), to})
+	m := mutant{file: f.name, fn: f.fn, line: f.file.Line(n.Pos()), from: f.text(n), to: to, nth: 1}
+	for f.in.names[m.String()] {
+		m.nth++
+	}
+	f.in.names[m.String()] = true
+	f.in.mutants = append(f.in.mutants, m)
 	return len(f.in.mutants)
 }
 

@@ -22,6 +22,7 @@ import (
 	"maps"
 	"os"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +32,10 @@ var (
 	files      = flag.String("files", "", "mutate files with names that match only")
 	again      = flag.String("again", "", "file with the output of an earlier run: try only what survived in it")
 	equivalent = flag.String("equivalent", "", "file that lists the mutants that may survive, and says why")
+	workers    = flag.Int("workers", runtime.NumCPU(), "how many mutants are tried at the same time")
+	long       = flag.Bool("long", false, "run the tests in their long form")
+	times      = flag.Bool("times", false, "print the number of each mutant and how long it took")
+	keep       = flag.String("keep", "", "directory for the tests that are built, which are kept: run one with MUTANT=number")
 )
 
 func main() {
@@ -70,26 +75,30 @@ func mutate() (ok bool, err error) {
 	for _, line := range stale {
 		fmt.Printf("no such mutant: %s\n", line)
 	}
-	dir, err := os.MkdirTemp("", "mutate")
-	if err != nil {
-		return false, err
+	dir := *keep
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "mutate"); err != nil {
+			return false, err
+		}
+		defer os.RemoveAll(dir)
 	}
-	defer os.RemoveAll(dir)
 	s, err := newSuite(in, tested(), dir)
 	if err != nil {
 		return false, err
 	}
 	began := time.Now()
-	tried, killed, unlisted := 0, 0, 0
+	var numbers []int
 	for i, m := range in.mutants {
-		if !of.MatchString(m.file) || *again != "" && !survivedIn(survived, m) {
-			continue
+		if of.MatchString(m.file) && (*again == "" || survivedIn(survived, m)) {
+			numbers = append(numbers, i+1)
 		}
-		tried++
-		verdict := s.try(i + 1)
+	}
+	killed, unlisted := 0, 0
+	for i, v := range s.tryAll(numbers, *workers) {
+		m := in.mutants[numbers[i]-1]
 		mark := "killed   "
 		switch {
-		case verdict != "":
+		case v.killer != "":
 			killed++
 		case listed[m.String()]:
 			mark = "listed   "
@@ -97,8 +106,12 @@ func mutate() (ok bool, err error) {
 			unlisted++
 			mark = "SURVIVED "
 		}
-		fmt.Printf("%s %s:%d %s %s\n", mark, m.file, m.line, m, verdict)
+		if *times {
+			mark += fmt.Sprintf("%4d %7.2fs ", numbers[i], v.took.Seconds())
+		}
+		fmt.Printf("%s %s:%d %s %s\n", mark, m.file, m.line, m, v.killer)
 	}
+	tried := len(numbers)
 	lived := tried - killed - unlisted
 	fmt.Printf("%d mutants: %d killed (%.1f %%), %d survived and listed, %d survived; %v\n",
 		tried, killed, 100*float64(killed)/float64(max(tried, 1)), lived, unlisted, time.Since(began).Round(time.Second))

@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -51,6 +53,11 @@ func newSuite(in *instrumented, packages []string, dir string) (*suite, error) {
 	}
 	slices.SortStableFunc(s.tests, func(a, b test) int { return int(a.took - b.took) })
 	fmt.Printf("%d mutants, %d tests\n", len(in.mutants), len(s.tests))
+	if *times {
+		for _, t := range s.tests {
+			fmt.Printf("test %7.2fs %s\n", t.took.Seconds(), t.name)
+		}
+	}
 	return s, nil
 }
 
@@ -113,6 +120,38 @@ func build(path, overlay, to string) (*binary, error) {
 	return &binary{to, strings.TrimSpace(string(dir))}, cmd.Run()
 }
 
+// verdict is what became of a mutant.
+type verdict struct {
+	killer string // the test that noticed it, or ""
+	took   time.Duration
+}
+
+// tryAll tries mutants, several at a time, and yields what became of each, in their
+// order.
+func (s *suite) tryAll(numbers []int, workers int) iter.Seq2[int, verdict] {
+	verdicts := make([]chan verdict, len(numbers))
+	for i := range verdicts {
+		verdicts[i] = make(chan verdict, 1)
+	}
+	var next atomic.Int64
+	for range workers {
+		go func() {
+			for i := int(next.Add(1)) - 1; i < len(numbers); i = int(next.Add(1)) - 1 {
+				began := time.Now()
+				killer := s.try(numbers[i])
+				verdicts[i] <- verdict{killer, time.Since(began)}
+			}
+		}()
+	}
+	return func(yield func(int, verdict) bool) {
+		for i := range verdicts {
+			if !yield(i, <-verdicts[i]) {
+				return
+			}
+		}
+	}
+}
+
 // try runs the tests that get to a mutant, and returns what killed it, or "".
 func (s *suite) try(n int) string {
 	var batch []test
@@ -161,7 +200,7 @@ func pattern(names []string) string { return "^(" + strings.Join(names, "|") + "
 // or fill the memory.
 func (b *binary) run(n int, tests string, limit time.Duration, env ...string) string {
 	cmd := exec.Command("sh", "-c", `ulimit -v 6000000; exec "$@"`, "sh", b.path,
-		"-test.v", "-test.short", "-test.failfast", "-test.parallel=1", "-test.run", tests)
+		"-test.v", fmt.Sprintf("-test.short=%t", !*long), "-test.failfast", "-test.parallel=1", "-test.run", tests)
 	cmd.Dir = b.dir
 	cmd.Env = append(append(os.Environ(), fmt.Sprintf("MUTANT=%d", n), "GOMAXPROCS=2"), env...)
 	out, err := cmd.StdoutPipe()
