@@ -14,20 +14,23 @@ import (
 // goroutine may call its methods.
 //
 // Nodes whose claims cannot be met wait in line, without a goroutine. Claims on
-// several Limiters are acquired together or not at all. Capacity that a waiting node
-// needs is reserved for it, so light claims cannot starve a heavy one.
+// several Limiters are acquired together or not at all: when there is enough of each
+// for the node and for all before it in line. So light claims cannot starve a heavy
+// one.
 //
-// The line is FIFO across groups and runs. Nodes of one group with the same claims
-// share one place in it, which the most urgent of them uses (Priority, Estimate, key
-// order). The others queue again at the end, so groups take turns; and so does a
-// place whose group is full (Limit), once there is room. A served place is reserved
-// for its run: a run that nobody steps blocks those behind it.
+// The line is in the order of asking, across groups and runs. Nodes of one group with
+// the same claims share one place in it, which the most urgent of them uses (Priority,
+// Estimate, key order). The others queue again at the end, so groups take turns; and
+// so does a place whose group is full (Limit), once there is room. A served place is
+// reserved for its run: a run that nobody steps blocks those behind it.
 //
 // A node lends its claims to the nodes of a group that it runs, and to runs that its
-// calls start with their contexts. Loans are served before all nodes outside and
-// queue only among themselves, so they cannot be blocked by the line for what the
-// node holds. A loan takes no Interval. Runs that share a Limiter with an Interval
-// must have the same Clock.
+// calls start with their contexts. Whatever these claim, they have a line of their own
+// in the node, which is served before the one outside and so cannot be blocked by it.
+// Lines in different nodes reserve nothing for each other: what becomes free goes to
+// the first to have asked for whom it is enough, so light claims in one node can keep
+// a heavy one in another waiting. A loan takes no Interval. Runs that share a Limiter
+// with an Interval must have the same Clock.
 type Limiter struct {
 	name  string
 	lines *claims.Limiter

@@ -139,29 +139,26 @@ func (w *world) act(places bool) {
 	w.compare()
 }
 
-// compare takes what was given, and finds that it was right to give it, and that
-// there is nothing more to be given.
+// compare takes what was given, and finds that it was given in the order of asking, at
+// each moment to the first for whom there was enough, and that nothing more is to be given.
 func (w *world) compare() {
-	var given []*person
-	for _, ticket := range w.told { // in the order of giving, by which loans go
+	for _, ticket := range w.told { // in the order of giving
 		i := slices.IndexFunc(w.model.people, func(p *person) bool { return p.waits && w.tickets[p] == ticket })
 		if i < 0 {
 			continue
 		}
 		p := w.model.people[i]
-		if h, _ := ticket.Take(int32(p.name), 0); h != nil {
-			w.holdings[p] = h
-			given = append(given, p)
+		h, _ := ticket.Take(int32(p.name), 0)
+		if h == nil {
+			continue
 		}
+		w.note("%d gets it", p.name)
+		i = slices.IndexFunc(w.model.people, w.model.fits)
+		w.require(i >= 0 && w.model.people[i] == p, "not the first that is to be served")
+		w.holdings[p] = h
+		w.model.give(p)
 	}
 	w.told = nil
-	for len(given) > 0 {
-		i := slices.IndexFunc(given, w.model.fits)
-		w.require(i >= 0, "%d was given something before it was served", given[0].name)
-		w.note("%d gets it", given[i].name)
-		w.model.give(given[i])
-		given = slices.Delete(given, i, i+1)
-	}
 	for _, p := range w.model.people {
 		w.require(!w.model.fits(p), "%d is to be served", p.name)
 	}
@@ -334,4 +331,59 @@ func TestSums(t *testing.T) {
 	h.Release()
 	claims.Leave(second)
 	require.Zero(t, l.InUse())
+}
+
+// Of two that can be served at the same moment the one that has asked first has what is
+// lent, also if what it waited for is given back last.
+func TestTicket_loans_inOrder(t *testing.T) {
+	asker := claims.NewAsker(new(claims.Run), func(*claims.Ticket) {})
+	one, two := claims.NewLimiter(1, 0), claims.NewLimiter(2, 0)
+	ask := func(place *claims.Holding, limiters ...*claims.Limiter) *claims.Ticket {
+		var wants []claims.Claim
+		for _, l := range limiters {
+			wants = append(wants, claims.Claim{Limiter: l, Weight: 1})
+		}
+		ticket := claims.NewTicket(asker, place, wants)
+		ticket.Ask()
+		return ticket
+	}
+	take := func(ticket *claims.Ticket) *claims.Holding {
+		h, _ := ticket.Take(0, 0)
+		require.NotNil(t, h)
+		return h
+	}
+	around := take(ask(nil, two))
+	inside := take(ask(around, one, two))
+	first, second := ask(around, one, two), ask(around, two)
+	inside.Release()
+	a, b := take(first), take(second)
+	require.Equal(t, 2, two.InUse())
+	b.Release()
+	require.Equal(t, 1, two.InUse(), "the first one has the loan")
+	a.Release()
+	around.Release()
+	require.Zero(t, two.InUse())
+}
+
+// Tickets at different Limiters, which are given back at once, are served in the order of
+// asking.
+func TestTicket_severalLimiters_inOrder(t *testing.T) {
+	var told []*claims.Ticket
+	asker := claims.NewAsker(new(claims.Run), func(t *claims.Ticket) { told = append(told, t) })
+	var all []claims.Claim
+	for range 4 {
+		all = append(all, claims.Claim{Limiter: claims.NewLimiter(1, 0), Weight: 1})
+	}
+	holds := claims.NewTicket(asker, nil, all)
+	require.True(t, holds.Ask())
+	held, _ := holds.Take(0, 0)
+	var tickets []*claims.Ticket
+	for _, at := range []int{2, 0, 3, 1} {
+		ticket := claims.NewTicket(asker, nil, all[at:at+1])
+		require.False(t, ticket.Ask())
+		tickets = append(tickets, ticket)
+	}
+	held.Release()
+	require.Equal(t, tickets, told)
+	claims.Leave(tickets...)
 }

@@ -8,7 +8,9 @@
 // for all before it and for itself; from then on what it needs is kept for it. A
 // ticket that is reached everywhere is served: it is given what it claims, and its
 // asker is told. Looking only at the first that is not reached, each ticket is
-// looked at once at each of its Limiters, however many wait.
+// looked at once at each of its Limiters, however many wait. Where something has
+// changed at several Limiters, or in several lines, the ticket that has asked first
+// is looked at first: so tickets are served, and borrow, in the order of asking.
 //
 // What somebody has got is a [Holding]. Tickets may ask from inside of one (its
 // place): what the holding has is lent to them, and they go before those outside,
@@ -25,29 +27,26 @@ import "sync"
 // ledger is what belongs to all Limiters together.
 type ledger struct {
 	sync.Mutex
-	asked   int64      // tickets that have asked so far
-	changed []*Limiter // where a ticket may have become the next to be reached
-	news    []*Ticket  // whose askers are to be told
+	asked   int64     // tickets that have asked so far
+	changed changes   // since tickets were served
+	news    []*Ticket // whose askers are to be told
 }
 
 var books ledger
 
 // change says that there may be more for those in line, if anybody is not reached.
 func (b *ledger) change(l *Limiter) {
-	if !l.changed && !l.blocked.Empty() {
-		l.changed = true
-		b.changed = append(b.changed, l)
+	if !l.blocked.Empty() {
+		b.changed.add(l)
 	}
 }
 
-// serve gives what there is to those in line.
+// serve gives what there is to those in line, at each moment to the first for whom there
+// is enough. To give something makes nothing free, so a ticket is reached before all that
+// have asked later.
 func (b *ledger) serve() {
-	for len(b.changed) > 0 {
-		last := len(b.changed) - 1
-		l := b.changed[last]
-		b.changed = b.changed[:last]
-		l.changed = false
-		l.advance()
+	for n := b.changed.next(); n != nil; n = b.changed.next() {
+		n.reach()
 	}
 }
 

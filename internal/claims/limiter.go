@@ -29,7 +29,8 @@ type Limiter struct {
 	beyond   chain[*wait]          // who claims more than the capacity
 	paced    chain[*part]          // with an interval: those that are served, but for that
 	parts    chain[*part]          // what holdings have, in the order of their taking
-	changed  bool
+	change   int                   // the place among the changes, from 1 on; 0: in none
+	from     int64                 // there: of no ticket before that can anything be reached
 }
 
 // NewLimiter returns a Limiter with a capacity, if that is above 0, and an
@@ -181,14 +182,11 @@ func (l *Limiter) room() amount {
 // free returns what nobody has. What is kept for some in line is part of it.
 func (l *Limiter) free() amount { return l.room().less(l.busy) }
 
-// advance reaches all who can be reached: at each moment the earliest of those who
-// are the next in their lines.
-func (l *Limiter) advance() {
-	for {
-		found := l.blocked.First(l.free().word())
-		if found == nil {
-			return
-		}
-		found.Value.reach()
+// reachable returns the line in which a ticket can be reached next: the first one, in the
+// order of asking, for which there is enough. It returns nil if there is none.
+func (l *Limiter) reachable() *line {
+	if found := l.blocked.First(l.free().word()); found != nil {
+		return found.Value
 	}
+	return nil
 }
