@@ -147,6 +147,57 @@ func TestReady_too_late(t *testing.T) {
 		}
 		require.NoError(t, d.Runner.Cancel())
 	})
+	for name, opts := range map[string]scheduler.GroupOptions[string]{
+		"its Timeout is thrown":            {},
+		"it has a grace after its Timeout": {Grace: time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts.Timeout = func(string) time.Duration { return time.Second }
+			var group *scheduler.DependencyTaskGroup[string]
+			said := 0
+			say := func(ctx context.Context) (scheduler.Yield, error) {
+				scheduler.Ready(ctx)
+				said++
+				require.Equal(t, scheduler.StateRunning, group.State("db"))
+				return scheduler.Next, nil
+			}
+			db := &fakeTask{throw: func(ctx context.Context, _ error) (scheduler.Yield, error) { return say(ctx) }}
+			db.step = func(ctx context.Context) (scheduler.Yield, error) {
+				if len(db.thrown) > 0 {
+					return say(ctx)
+				}
+				return scheduler.Next, nil
+			}
+			group = newGroup(t, "db", func(string) scheduler.Task { return db.task() }, &opts)
+			d := schedulertest.NewDriver(t, group, nil)
+			d.Step()
+			d.Clock.Advance(2 * time.Second)
+			d.Step()
+			require.Equal(t, 1, said)
+			if opts.Grace > 0 {
+				d.Step()
+				require.Equal(t, 2, said)
+			}
+			require.NoError(t, d.Runner.Cancel())
+		})
+	}
+	t.Run("the group stops", func(t *testing.T) {
+		var group *scheduler.DependencyTaskGroup[string]
+		db := readyTask(2)
+		group = newGroup(t, "db bad", func(k string) scheduler.Task {
+			if k == "bad" {
+				return scheduler.Func(func(context.Context) error { return errBoom })
+			}
+			return db.task()
+		}, &scheduler.GroupOptions[string]{Grace: time.Minute})
+		d := schedulertest.NewDriver(t, group, nil)
+		d.Step()
+		require.Equal(t, scheduler.StateFailed, group.State("bad"))
+		d.Step()
+		require.Equal(t, 2, db.steps)
+		require.Equal(t, scheduler.StateRunning, group.State("db"))
+		require.NoError(t, d.Runner.Cancel())
+	})
 }
 
 func TestReady_ends_in_reverse(t *testing.T) {
@@ -758,6 +809,61 @@ func TestReady_asks_once_of_what_waits_for_a_place(t *testing.T) {
 	require.Equal(t, scheduler.StateSucceeded, g.State("S"))
 	require.Equal(t, scheduler.StatePending, g.State("a"))
 	require.Equal(t, []string{"S()", "a(S ready)"}, asked)
+}
+
+// A service that is ended by an order in the very round in which nothing needs it any
+// more is not looked for later, when another node becomes one.
+func TestReady_ended_by_an_order_when_it_was_not_needed(t *testing.T) {
+	t.Parallel()
+	var g *scheduler.DependencyTaskGroup[string]
+	g = newGroup(t, "S user:S next other", func(k string) scheduler.Task {
+		user := &fakeTask{yields: []scheduler.Yield{scheduler.Next, scheduler.Next}}
+		switch k {
+		case "S":
+			return readyTask(1)
+		case "next":
+			return readyTask(4)
+		case "other":
+			return readyTask(0)
+		}
+		return scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+			y, err := user.Step(ctx)
+			if y == scheduler.Done {
+				require.True(t, g.StopNode("S", errSpace))
+			}
+			return y, err
+		})
+	}, &scheduler.GroupOptions[string]{AggregateErrors: true})
+	r := startRunner(t, g, &scheduler.RunnerOptions{Clock: newClock()})
+	for range 3 {
+		mustStep(t, t.Context(), r)
+	}
+	require.Equal(t, " S failed user succeeded next ready other running", endings(g))
+	require.NoError(t, r.Cancel())
+}
+
+// A service that was told is not told again when only services are left.
+func TestReady_is_told_once_that_it_is_not_needed(t *testing.T) {
+	t.Parallel()
+	var told journal
+	g := newGroup(t, "S user:S other", func(k string) scheduler.Task {
+		switch k {
+		case "S":
+			return readyTask(1)
+		case "user":
+			return scheduler.Pause(scheduler.Rounds(1))
+		}
+		return scheduler.Pause(scheduler.Rounds(3))
+	}, &scheduler.GroupOptions[string]{Grace: time.Hour, Observer: kindsFunc{scheduler.KindsOf(scheduler.NodeStopping), func(r scheduler.Record) {
+		told.add("%s in round %d", r.Path(), r.Round())
+	}}})
+	r := startRunner(t, g, &scheduler.RunnerOptions{Clock: newClock()})
+	for range 4 {
+		mustStep(t, t.Context(), r)
+	}
+	require.Equal(t, " S ready user succeeded other succeeded", endings(g))
+	require.Equal(t, "S in round 2", told.take())
+	require.NoError(t, r.Cancel())
 }
 
 // A service that takes time to close has no place in Limit either.

@@ -197,7 +197,10 @@ func (s *services) eachUnneeded(why sweepReason, all bool, n int, of demanding, 
 		p := found[last]
 		found = found[:last]
 		counts := why != notSwept || !s.demand.isLeaf(p)
-		if has := s.byNode[p]; counts && (all || !has.released) && !s.demand.isNeeded(p) && of.isServing(p) {
+		if !counts || !of.isServing(p) {
+			continue // it may have ended since it was freed, even rounds ago
+		}
+		if has := s.byNode[p]; all || !has.released {
 			has.released = true
 			end(p)
 		}

@@ -32,6 +32,7 @@ var (
 	files      = flag.String("files", "", "mutate files with names that match only")
 	again      = flag.String("again", "", "file with the output of an earlier run: try only what survived in it")
 	equivalent = flag.String("equivalent", "", "file that lists the mutants that may survive, and says why")
+	tryListed  = flag.Bool("listed", false, "try the listed ones too, which takes a minute each")
 	workers    = flag.Int("workers", runtime.NumCPU(), "how many mutants are tried at the same time")
 	long       = flag.Bool("long", false, "run the tests in their long form")
 	times      = flag.Bool("times", false, "print the number of each mutant and how long it took")
@@ -88,13 +89,18 @@ func mutate() (ok bool, err error) {
 	}
 	began := time.Now()
 	var numbers []int
+	untried := 0
 	for i, m := range in.mutants {
-		if of.MatchString(m.file) && (*again == "" || survivedIn(survived, m)) {
+		switch {
+		case !of.MatchString(m.file) || *again != "" && !survivedIn(survived, m):
+		case listed[m.String()] && !*tryListed:
+			untried++
+		default:
 			numbers = append(numbers, i+1)
 		}
 	}
-	killed, unlisted := 0, 0
-	for i, v := range s.tryAll(numbers, *workers) {
+	killed, lived, unlisted := 0, 0, 0
+	for i, v := range s.tryAll(in, numbers, *workers) {
 		m := in.mutants[numbers[i]-1]
 		mark := "killed   "
 		switch {
@@ -102,6 +108,7 @@ func mutate() (ok bool, err error) {
 			killed++
 		case listed[m.String()]:
 			mark = "listed   "
+			lived++
 		default:
 			unlisted++
 			mark = "SURVIVED "
@@ -111,10 +118,8 @@ func mutate() (ok bool, err error) {
 		}
 		fmt.Printf("%s %s:%d %s %s\n", mark, m.file, m.line, m, v.killer)
 	}
-	tried := len(numbers)
-	lived := tried - killed - unlisted
-	fmt.Printf("%d mutants: %d killed (%.1f %%), %d survived and listed, %d survived; %v\n",
-		tried, killed, 100*float64(killed)/float64(max(tried, 1)), lived, unlisted, time.Since(began).Round(time.Second))
+	fmt.Printf("%d mutants: %d killed (%.1f %%), %d listed, of which %d were tried, %d survived; %v\n", len(numbers)+untried,
+		killed, 100*float64(killed)/float64(max(len(numbers)+untried, 1)), untried+lived, lived, unlisted, time.Since(began).Round(time.Second))
 	return unlisted+len(stale) == 0, nil
 }
 

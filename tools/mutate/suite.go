@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -12,13 +13,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // suite is the tests that run the instrumented package.
 type suite struct {
-	tests []test // the quickest first
+	tests []*test
+
+	mu    sync.Mutex
+	kills map[kills]int // guarded by mu
 }
 
 type test struct {
@@ -26,6 +31,12 @@ type test struct {
 	name    string
 	took    time.Duration
 	reached []byte // by mutant: 1 if the test gets there
+}
+
+// kills is what is counted: how many mutants of a file a test has killed.
+type kills struct {
+	test *test
+	file string
 }
 
 // binary is the compiled tests of a package.
@@ -41,7 +52,7 @@ func newSuite(in *instrumented, packages []string, dir string) (*suite, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &suite{}
+	s := &suite{kills: map[kills]int{}}
 	for i, path := range packages {
 		b, err := build(path, list, filepath.Join(dir, fmt.Sprint("tests", i)))
 		if err != nil {
@@ -51,7 +62,7 @@ func newSuite(in *instrumented, packages []string, dir string) (*suite, error) {
 			return nil, err
 		}
 	}
-	slices.SortStableFunc(s.tests, func(a, b test) int { return int(a.took - b.took) })
+	slices.SortStableFunc(s.tests, func(a, b *test) int { return int(a.took - b.took) })
 	fmt.Printf("%d mutants, %d tests\n", len(in.mutants), len(s.tests))
 	if *times {
 		for _, t := range s.tests {
@@ -79,7 +90,7 @@ func (s *suite) add(b *binary, mutants int, reached string) error {
 		if verdict := b.run(0, "^"+name+"$", time.Minute, "MUTANTS_REACHED="+reached); verdict != "" {
 			return fmt.Errorf("without a mutant: %s fails", verdict)
 		}
-		t := test{binary: b, name: name, took: time.Since(began)}
+		t := &test{binary: b, name: name, took: time.Since(began)}
 		if t.reached, err = os.ReadFile(reached); err != nil {
 			return err
 		}
@@ -126,9 +137,9 @@ type verdict struct {
 	took   time.Duration
 }
 
-// tryAll tries mutants, several at a time, and yields what became of each, in their
-// order.
-func (s *suite) tryAll(numbers []int, workers int) iter.Seq2[int, verdict] {
+// tryAll tries mutants, by number, several at a time, and yields what became of each,
+// in their order.
+func (s *suite) tryAll(in *instrumented, numbers []int, workers int) iter.Seq2[int, verdict] {
 	verdicts := make([]chan verdict, len(numbers))
 	for i := range verdicts {
 		verdicts[i] = make(chan verdict, 1)
@@ -138,7 +149,7 @@ func (s *suite) tryAll(numbers []int, workers int) iter.Seq2[int, verdict] {
 		go func() {
 			for i := int(next.Add(1)) - 1; i < len(numbers); i = int(next.Add(1)) - 1 {
 				began := time.Now()
-				killer := s.try(numbers[i])
+				killer := s.try(numbers[i], in.mutants[numbers[i]-1].file)
 				verdicts[i] <- verdict{killer, time.Since(began)}
 			}
 		}()
@@ -152,41 +163,71 @@ func (s *suite) tryAll(numbers []int, workers int) iter.Seq2[int, verdict] {
 	}
 }
 
-// try runs the tests that get to a mutant, and returns what killed it, or "".
-func (s *suite) try(n int) string {
-	var batch []test
+// try runs the tests that get to mutant n, which is in file, and returns what killed
+// it, or "".
+func (s *suite) try(n int, file string) string {
+	var batch []*test
 	var together time.Duration
-	most := 100 * time.Millisecond // the first some, then ten times as long, and so on
-	for _, t := range s.tests {
-		if t.reached[n] == 0 {
-			continue
-		}
+	most := 100 * time.Millisecond // the first few, then three times as long, and so on
+	for _, t := range s.thatReach(n, file) {
 		batch, together = append(batch, t), together+t.took
 		if together > most {
-			if verdict := runBatch(n, batch); verdict != "" {
-				return verdict
+			if killer := s.runBatch(n, file, batch); killer != "" {
+				return killer
 			}
-			batch, together, most = nil, 0, most*10
+			batch, together, most = nil, 0, most*3
 		}
 	}
-	return runBatch(n, batch)
+	return s.runBatch(n, file, batch)
+}
+
+// thatReach returns the tests that get to mutant n, the quickest first. A test that has
+// killed others of the same file counts as quicker: ten times with nine of them.
+func (s *suite) thatReach(n int, file string) []*test {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	worth := map[*test]time.Duration{}
+	var reach []*test
+	for _, t := range s.tests {
+		if t.reached[n] != 0 {
+			reach = append(reach, t)
+			worth[t] = t.took / time.Duration(1+s.kills[kills{t, file}])
+		}
+	}
+	slices.SortStableFunc(reach, func(a, b *test) int { return cmp.Compare(worth[a], worth[b]) })
+	return reach
+}
+
+// killed counts a mutant of file.
+func (s *suite) killed(by *test, file string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kills[kills{by, file}]++
 }
 
 // runBatch runs tests, those of one package together.
-func runBatch(n int, batch []test) string {
+func (s *suite) runBatch(n int, file string, batch []*test) string {
 	for len(batch) > 0 {
 		b := batch[0].binary
+		var tests []*test
 		var names []string
 		var together time.Duration
-		batch = slices.DeleteFunc(batch, func(t test) bool {
+		batch = slices.DeleteFunc(batch, func(t *test) bool {
 			if t.binary == b {
-				names, together = append(names, t.name), together+t.took
+				tests, names, together = append(tests, t), append(names, t.name), together+t.took
 			}
 			return t.binary == b
 		})
-		if verdict := b.run(n, pattern(names), limitOf(together)); verdict != "" {
-			return verdict
+		verdict := b.run(n, pattern(names), limitOf(together))
+		if verdict == "" {
+			continue
 		}
+		for _, t := range tests {
+			if name, _, _ := strings.Cut(verdict, ","); name == t.name {
+				s.killed(t, file)
+			}
+		}
+		return verdict
 	}
 	return ""
 }
