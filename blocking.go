@@ -24,7 +24,8 @@ import (
 // begins: a nanosecond after the earliest of the limits around the call, by the
 // system's clock. A grace that follows the deadline of Run's context, or a Timeout
 // around a group, is added. Two limits do not count: a Timeout whose grace GraceFor
-// decides, and the Timeout of a node that has become [Ready].
+// decides, and the Timeout of a node that has become [Ready]. If other nodes require
+// that node, it ends after them, and limits further out do not count either.
 //
 // The result of fn counts after a notice: nil is a success; the notice, or an error
 // that only says that the context has ended, makes the task cancelled; anything else
@@ -155,10 +156,9 @@ func (c *call) begin(ctx context.Context) {
 	if c.node = p; g != nil {
 		c.tellsNotes = g.watchers.want(NodeNoted)
 	}
-	at, limits, noticed, hidden := limitsOf(ctx, c.ends)
-	if c.limit = at; limits != nil {
-		e := c.told()
-		e.limits, e.inGroup, e.hidden, e.ofNode = limits, noticed, hidden, g != nil && g.deadlines.seenOf(p) == limits
+	at, limits := limitsOf(ctx, c.ends)
+	if c.limit = at; limits.some() {
+		c.told().limits = limits
 	}
 	if held := heldAround(s); held != nil {
 		c.told().held = held

@@ -16,11 +16,8 @@ type callKey struct{}
 // Deadline returns when the context will end at the latest. It is no timer: the
 // context ends when the driver says so.
 func (c *callContext) Deadline() (time.Time, bool) {
-	at, ok := c.stepEnd()
-	nano := c.limit
-	if e := c.end.Load(); e != nil {
-		nano = e.limits.earliest(nano, e.inGroup, c.ends && !e.hidden && !e.serves.Load())
-	}
+	nano, outlasts := (*call)(c).limitNow()
+	at, ok := c.stepEnd(outlasts)
 	if nano == 0 {
 		return at, ok
 	}
@@ -32,22 +29,26 @@ func (c *callContext) Deadline() (time.Time, bool) {
 
 // stepEnd returns when the context ends because of that of the step. At the deadline of
 // Run's context the run is only stopped: the grace of its runner follows, unless the call
-// ends with the notice. A service gets its notice later.
-func (c *callContext) stepEnd() (time.Time, bool) {
+// ends with the notice. A service gets its notice later; if it outlasts others, nobody
+// knows when.
+func (c *callContext) stepEnd(outlasts bool) (time.Time, bool) {
 	at, ok := c.step.Deadline()
-	if e := c.end.Load(); !ok || c.ends && (e == nil || !e.serves.Load()) {
-		return at, ok
-	}
 	s := scopeOf(c.step)
-	if s == nil {
-		return at, true
+	if !ok || s == nil {
+		return at, ok
 	}
 	r, _ := s.driver.(*TaskRunner) // the outermost
 	if r == nil {
 		return at, true
 	}
 	limit, grace := r.stopOfRun()
-	if grace <= 0 || !at.Equal(limit) {
+	if !at.Equal(limit) {
+		return at, true
+	}
+	switch {
+	case outlasts:
+		return time.Time{}, false
+	case grace <= 0 || c.ends && !(*call)(c).isReady():
 		return at, true
 	}
 	if isSystemClock(r.clock) {

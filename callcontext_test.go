@@ -1084,7 +1084,8 @@ func TestShield_has_no_deadline_of_the_run(t *testing.T) {
 
 // The deadline of a call is what will really end it: not the limit of a node around it
 // that has become ready, be it its own or one further out, and that of a node which
-// could not become ready.
+// could not become ready. A service ends after what requires it, whatever limits there
+// are further out.
 func TestCall_deadline_behind_Ready(t *testing.T) {
 	const second = time.Second
 	all := func(task scheduler.Task) scheduler.Task { return scheduler.All(task) }
@@ -1095,14 +1096,38 @@ func TestCall_deadline_behind_Ready(t *testing.T) {
 		node, run time.Duration
 		hold      []func(scheduler.Task) scheduler.Task // innermost first
 		ordered   bool                                  // the node is asked to end before
+		alone     bool                                  // no node requires it
+		deaf      time.Duration                         // the node that requires it takes so long to end
+		deadline  time.Duration                         // of the run's context
+		ends      bool                                  // calls end with the notice
 		before    time.Duration
 		after     time.Duration // 0: none
+		ended     time.Duration // if not as after says
 	}{
-		"its own node":                   {node: 5 * second, before: 5 * second},
-		"its own node, in a limited run": {node: 5 * second, run: 9 * second, before: 5 * second, after: 9 * second},
-		"in All":                         {node: 5 * second, hold: []func(scheduler.Task) scheduler.Task{all}, before: 5 * second},
+		"its own node": {node: 5 * second, before: 5 * second},
+		"its own node, in a limited run": {
+			node: 5 * second, run: 9 * second, before: 5 * second, ended: 9 * second,
+		},
+		"limited run, needed for longer":      {run: 9 * second, deaf: 2 * second, before: 9 * second, ended: 11 * second},
+		"limited run, needed by no node":      {run: 9 * second, alone: true, before: 9 * second, after: 9 * second},
+		"limited context, needed for longer":  {deadline: 9 * second, deaf: 2 * second, before: 9 * second, ended: 11 * second},
+		"limited context, needed by no node":  {deadline: 9 * second, alone: true, before: 9 * second, after: 9 * second},
+		"limited context, with EndCalls":      {deadline: 9 * second, deaf: 2 * second, ends: true, before: 9 * second, ended: 11 * second},
+		"limited context, EndCalls and alone": {deadline: 9 * second, alone: true, ends: true, before: 9 * second, after: 9 * second},
+		"in All": {
+			node: 5 * second, hold: []func(scheduler.Task) scheduler.Task{all}, before: 5 * second,
+		},
 		"in All in All, limited run": {
-			node: 5 * second, run: 9 * second, hold: []func(scheduler.Task) scheduler.Task{all, all}, before: 5 * second, after: 9 * second,
+			node: 5 * second, run: 9 * second, hold: []func(scheduler.Task) scheduler.Task{all, all}, before: 5 * second, ended: 9 * second,
+		},
+		"in All in All, limited run, needed for longer": {
+			run: 9 * second, hold: []func(scheduler.Task) scheduler.Task{all, all}, deaf: second, before: 9 * second, ended: 10 * second,
+		},
+		"a limit inside stays, limited run": {
+			run: 9 * second, hold: []func(scheduler.Task) scheduler.Task{limited(7 * second)}, before: 7 * second, after: 7 * second,
+		},
+		"a limit in All in All stays, limited run": {
+			run: 9 * second, hold: []func(scheduler.Task) scheduler.Task{all, limited(7 * second), all}, before: 7 * second, after: 7 * second,
 		},
 		"a limit inside stays": {
 			node: 5 * second, hold: []func(scheduler.Task) scheduler.Task{limited(7 * second), all}, before: 5 * second, after: 7 * second,
@@ -1139,20 +1164,42 @@ func TestCall_deadline_behind_Ready(t *testing.T) {
 			if tt.ordered {
 				grace = time.Hour
 			}
-			g := newGroup(t, "a b:a", func(k string) scheduler.Task {
+			nodes := "a b:a"
+			if tt.alone {
+				nodes = "a b"
+			}
+			g := newGroup(t, nodes, func(k string) scheduler.Task {
 				if k == "a" {
 					return task
 				}
+				if tt.deaf != 0 {
+					return scheduler.Blocking(func(ctx context.Context) error {
+						<-ctx.Done()
+						sleep(tt.deaf)
+						return nil
+					})
+				}
 				return lasting(20, nil)
-			}, &scheduler.GroupOptions[string]{Timeout: byKey(map[string]time.Duration{"a": tt.node}), Grace: grace})
+			}, &scheduler.GroupOptions[string]{
+				Timeout: byKey(map[string]time.Duration{"a": tt.node}), Grace: grace, EndCalls: tt.ends,
+			})
 			r := scheduler.NewTaskRunner(g, &scheduler.RunnerOptions{Timeout: tt.run, Grace: scheduler.NoGrace})
 			if tt.ordered {
 				time.AfterFunc(second, func() { r.Post(func() { g.StopNode("a", errOops) }) })
 			}
-			require.Equal(t, tt.after != 0, r.Run(t.Context()) != nil)
+			ctx := t.Context()
+			if tt.deadline != 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, tt.deadline)
+				defer cancel()
+			}
+			require.Equal(t, tt.after+tt.ended != 0, r.Run(ctx) != nil)
 			require.Equal(t, tt.before, before)
 			require.Equal(t, tt.after, after)
-			if after != 0 && !tt.ordered { // then it has its grace
+			switch {
+			case tt.ended != 0:
+				require.Equal(t, tt.ended, ended)
+			case after != 0 && !tt.ordered: // then it has its grace
 				require.Equal(t, after, ended)
 			}
 		})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 
 	"github.com/steptask/scheduler/internal/claims"
 )
@@ -15,13 +14,9 @@ type callEnd struct {
 	call *call
 	held *claims.Holding // what the node of the call holds; never changed
 
-	limits      *nodeLimit   // of the nodes around it; never changed
-	inGroup     bool         // a group gives notice at the first of limits, before it ends; never changed
-	hidden      bool         // a Shield hides that of all of limits; never changed
-	ofNode      bool         // limits begins with the limit of the call's own node; never changed
+	limits      callLimits   // never changed
 	abandonment *abandonment // nil: it is waited for without end; never changed
 	pending     *clockCall   // nil: no Caller makes it; never changed
-	serves      atomic.Bool  // it has said Ready
 
 	mu      sync.Mutex
 	notice  *StopError

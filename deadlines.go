@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/steptask/scheduler/internal/wheel"
@@ -171,21 +170,26 @@ func (d *deadlines) see(p int32, l *nodeLimit) {
 	d.seen[p] = l
 }
 
-// limitIsOver tells the calls inside a node whether its own limit counts no more.
-func (d *deadlines) limitIsOver(p int32, over bool) {
-	if l := d.seen[p]; l != nil {
-		l.over.Store(over)
-	}
-}
-
 // nodeLimit is the time limit of a node, as the calls inside it see it: once the node is
 // ready it counts no more.
 type nodeLimit struct {
-	at      int64       // in wall time
-	noticed int64       // the same, with the grace that follows if a group inside makes it a notice; 0: unknown or never
-	over    atomic.Bool // the node is ready
-	around  *nodeLimit  // that of the next node further out that had one; never changed
-	hidden  bool        // a Shield is between them; never changed once calls have seen it
+	group   *engine
+	node    int32
+	hidden  bool       // a Shield is between it and the next; never changed once calls have seen it
+	at      int64      // in wall time
+	noticed int64      // the same, with the grace that follows if a group inside makes it a notice; 0: unknown or never
+	around  *nodeLimit // that of the next node further out that had one; never changed
+}
+
+// isOf reports whether it is the limit of that node. l may be nil.
+func (l *nodeLimit) isOf(g *engine, p int32) bool { return l != nil && l.group == g && l.node == p }
+
+// end returns when it ends a call, if it gives notice at first or not; 0: unknown or never.
+func (l *nodeLimit) end(noticed bool) int64 {
+	if noticed {
+		return l.noticed
+	}
+	return l.at
 }
 
 // hide notes that there is a Shield around the node.
@@ -193,23 +197,6 @@ func (l *nodeLimit) hide() {
 	if l != nil && !l.hidden {
 		l.hidden = true
 	}
-}
-
-// earliest returns the earliest of an end, where 0 is none, and of those that these
-// limits bring. noticed says whether the first one is a notice at first, and ends that
-// none is.
-func (l *nodeLimit) earliest(at int64, noticed, ends bool) int64 {
-	for ; l != nil; l, noticed = l.around, !ends {
-		ends = ends && !l.hidden
-		end := l.at
-		if noticed {
-			end = l.noticed
-		}
-		if !l.over.Load() && end != 0 && (at == 0 || end < at) {
-			at = end
-		}
-	}
-	return at
 }
 
 // end lets go of everything.

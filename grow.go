@@ -260,7 +260,7 @@ func (g *engine) add(n newNode) {
 			lost = true
 		case isDone:
 			if g.nodes.state(q) == StateReady {
-				g.services.of(q).require(p, g.isPending)
+				g.services.require(q, p, g.isPending)
 			}
 		}
 	}

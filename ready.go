@@ -72,9 +72,8 @@ func (g *engine) becomeReady(p int32) {
 	}
 	if kind == throwTimeout {
 		g.deadlines.clear(slot)
-		g.deadlines.limitIsOver(p, true)
 	}
-	g.services.add(p, g.graph.waiting(p)) // before anybody is told or asked, who may panic
+	g.services.add(p, g.graph.waiting(p), len(g.graph.frees(p)) > 0) // before anybody is told or asked, who may panic
 	g.set(p, StateReady, g.parking.task(slot), nil)
 	g.release(p)
 	g.askWhen()
@@ -86,11 +85,6 @@ func (c *call) sayReady() {
 	if c.node == noNode {
 		return
 	}
-	e := c.told() // the function may ask for its deadline at once
-	e.serves.Store(true)
-	if e.ofNode {
-		e.limits.over.Store(true)
-	}
 	scopeOf(c.step).group.readyByCall(c.node)
 }
 
@@ -101,14 +95,13 @@ func (g *engine) readyByCall(p int32) {
 
 // takeReadyCalls makes the nodes ready of which a call has said so, in key order.
 func (g *engine) takeReadyCalls() {
-	for _, p := range g.services.takeCalls() {
+	said := g.services.saidByCalls()
+	for _, p := range said {
 		if g.nodes.state(p) == StateRunning {
 			g.becomeReady(p)
 		}
-		if g.nodes.state(p) == StateRunning {
-			g.deadlines.limitIsOver(p, false) // it has to end
-		}
 	}
+	g.services.forgetCalls(len(said))
 }
 
 // servesOuter reports whether the group keeps its services for the one around, as

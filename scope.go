@@ -109,46 +109,6 @@ func thrownOf(ctx context.Context) error {
 	return nil
 }
 
-// limitsOf returns when the runners and graces around ctx will end a call at the latest,
-// as an instant in wall time, and the limits of the nodes; 0 and nil are none. ends says
-// that the context of the call ends with the notice, noticed whether the first of those
-// limits gives one, and hidden that a Shield hides those of all of them from the call.
-// There are none under a clock other than the system's. A limit has passed when
-// the clock reads more than it says, so a nanosecond is added: a call that keeps the
-// deadline by itself must not be earlier than its node.
-func limitsOf(ctx context.Context, ends bool) (at int64, nodes *nodeLimit, noticed, hidden bool) {
-	s := scopeOf(ctx)
-	if s == nil || !isSystemClock(s.clock) {
-		return 0, nil, false, false
-	}
-	at = never       // and no clock of its own lies between: none but a run without one has the system's
-	inGroup := false // a group around the call is inside of what s says: it turns a limit into a notice
-	var last *nodeLimit
-	for link := &nodes; s != nil; s = s.outer {
-		if s.shield {
-			ends = false // a notice from further out does not get to the call
-			last.hide()
-			hidden = hidden || nodes == nil
-		}
-		switch m := s.maker.(type) {
-		case *engine:
-			if m.hasOwnLimit() {
-				if nodes == nil {
-					noticed = inGroup && !ends
-				}
-				link = m.limitSeen(link)
-				last = m.deadlines.seenOf(m.current)
-			} else {
-				at = min(at, m.limitHere())
-			}
-			inGroup = true
-		case *TaskRunner:
-			at = min(at, m.callEndHere(inGroup && !ends))
-		}
-	}
-	return wallLimit(at), nodes, noticed, hidden
-}
-
 // graceAfter returns the end of a grace that begins when a limit has passed.
 func graceAfter(limit int64, grace time.Duration) int64 { return later(later(limit, 1), grace) }
 

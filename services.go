@@ -22,8 +22,10 @@ type services struct {
 	notNeeded *StopError // made when first given
 	final     *StopError // the notice of the group as services get it
 
-	mu    sync.Mutex
-	calls []int32 // guarded by mu: nodes of which a call has said Ready
+	// What calls ask for. Guarded by mu:
+	mu       sync.Mutex
+	calls    []int32        // nodes of which a call has said Ready
+	required map[int32]bool // by ready node: whether others require it
 }
 
 // service is what is known of one node.
@@ -101,14 +103,29 @@ func (s *services) sayByCall(p int32) {
 	s.calls = append(s.calls, p)
 }
 
-// takeCalls returns the nodes for which calls have said so, in key order.
-func (s *services) takeCalls() []int32 {
+// saidByCalls returns the nodes for which calls have said so, in key order. forgetCalls
+// drops them, once they are ready or have to end.
+func (s *services) saidByCalls() []int32 {
 	s.mu.Lock()
-	nodes := s.calls
-	s.calls = nil
+	nodes := slices.Clone(s.calls)
 	s.mu.Unlock()
 	slices.Sort(nodes)
 	return nodes
+}
+
+func (s *services) forgetCalls(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = slices.Delete(s.calls, 0, n)
+}
+
+// standing reports, to any goroutine, whether a node has said Ready, and whether it is a
+// service that others require: in a group that ends it ends after those.
+func (s *services) standing(p int32) (ready, outlasts bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	outlasts, ready = s.required[p]
+	return ready || slices.Contains(s.calls, p), outlasts
 }
 
 // saySelf reports whether the group itself has not said so before.
@@ -118,12 +135,26 @@ func (s *services) saySelf() bool {
 	return !said
 }
 
-// add makes a node a service that some added nodes require.
-func (s *services) add(p int32, added []int32) {
+// add makes a node a service that some added nodes require, and perhaps others.
+func (s *services) add(p int32, added []int32, others bool) {
 	if s.byNode == nil {
 		s.byNode = map[int32]*service{}
 	}
 	s.byNode[p] = &service{stopBy: never, added: added}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.required == nil {
+		s.required = map[int32]bool{}
+	}
+	s.required[p] = others || len(added) > 0
+}
+
+// require keeps that an added node requires a service.
+func (s *services) require(p, added int32, isPending func(int32) bool) {
+	s.byNode[p].require(added, isPending)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.required[p] = true
 }
 
 // has reports whether a node has said Ready, and so has freed what requires it.
@@ -142,8 +173,14 @@ func (s *services) leave(p int32) {
 }
 
 func (s *services) forgetEnded() {
+	if len(s.ended) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, p := range s.ended {
 		delete(s.byNode, p)
+		delete(s.required, p)
 	}
 	s.ended = s.ended[:0]
 }
