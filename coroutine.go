@@ -145,13 +145,18 @@ func (co *Coroutine) tell() *told {
 	return co.told
 }
 
+// mustHaveCoroutine panics for nil, with the name of the function that got it.
+func mustHaveCoroutine(co *Coroutine, name string) {
+	if co == nil {
+		panic("scheduler: " + name + ": nil Coroutine")
+	}
+}
+
 // Call is [Blocking] in a coroutine, with a result: it runs fn on another goroutine,
 // parks the task until fn returns, and returns fn's results, the value even beside an
 // error. Give fn copies of what tasks share.
 func Call[T any](co *Coroutine, fn func(ctx context.Context) (T, error)) (T, error) {
-	if co == nil {
-		panic("scheduler: Call: nil Coroutine")
-	}
+	mustHaveCoroutine(co, "Call")
 	mustHaveFunc(fn == nil, "Call")
 	var value T
 	err := co.Await(Fetch(fn, func(v T, err error) error {

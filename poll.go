@@ -31,9 +31,8 @@ func PollCall[T any](
 	co *Coroutine, every time.Duration, fn func(ctx context.Context) (value T, ready bool, err error),
 ) (T, error) {
 	var value T
-	if fn == nil {
-		panic("scheduler: PollCall: nil function")
-	}
+	mustHaveCoroutine(co, "PollCall")
+	mustHaveFunc(fn == nil, "PollCall")
 	mustBePause("PollCall", every)
 	p := &poll{every: every, name: funcName(fn)}
 	p.fetch = func() Task {

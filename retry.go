@@ -103,9 +103,8 @@ func pauseAfter(backoff BackOff, attempt int, err error) Yield {
 // If the result is then an error that is [Interrupted], the error of the previous
 // attempt is joined to it, so the node has failed.
 func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
-	if f, ok := backoff.(BackOffFunc); backoff == nil || task == nil || ok && f == nil {
-		panic("scheduler: Retry: nil argument")
-	}
+	mustHaveBackOff(backoff, "Retry")
+	mustHaveFunc(task == nil, "Retry")
 	return &coroutine{Coroutine{is: isRetry, fn: func(co *Coroutine) error {
 		r := retry{co: co, before: notesAround(co.top.ctx)}
 		for attempt := 1; ; attempt++ {
@@ -137,9 +136,9 @@ func Retry(backoff BackOff, task func(attempt int, last error) Task) Task {
 // RetryCall is [Retry] with a value: it calls fn as [Call] does until it succeeds,
 // and returns the results of the last call, the value even beside an error.
 func RetryCall[T any](co *Coroutine, backoff BackOff, fn func(ctx context.Context) (T, error)) (T, error) {
-	if fn == nil {
-		panic("scheduler: RetryCall: nil function")
-	}
+	mustHaveCoroutine(co, "RetryCall")
+	mustHaveBackOff(backoff, "RetryCall")
+	mustHaveFunc(fn == nil, "RetryCall")
 	var value T
 	err := co.Await(Retry(backoff, func(int, error) Task {
 		return Fetch(fn, func(v T, err error) error {
@@ -148,6 +147,13 @@ func RetryCall[T any](co *Coroutine, backoff BackOff, fn func(ctx context.Contex
 		})
 	}))
 	return value, err
+}
+
+// mustHaveBackOff panics for a BackOff that is nil.
+func mustHaveBackOff(backoff BackOff, of string) {
+	if f, ok := backoff.(BackOffFunc); backoff == nil || ok && f == nil {
+		panic("scheduler: " + of + ": nil BackOff")
+	}
 }
 
 // retry is the state of a Retry.
