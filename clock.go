@@ -12,8 +12,8 @@ import (
 // runs share must be safe for concurrent use. Package schedulertest has a simulated
 // one.
 type Clock interface {
-	// Now returns the current time, on the driving goroutine. It must not go
-	// backwards within a run.
+	// Now returns the current time, on the driving goroutine, in the years from 1678
+	// to 2262. It must not go backwards within a run.
 	Now() time.Time
 
 	// Wait blocks until the time until, or until something is received from wake. It
@@ -169,10 +169,23 @@ func instantOf(source timeSource) int64 {
 	return instant(source.Now())
 }
 
-// isSeen reports whether a clock shows a time that can be reckoned with.
-func isSeen(t time.Time) bool {
-	at := instant(t)
-	return at != past && at != never
+// checkClock returns an OptionError for a clock with whose time nothing can be reckoned.
+func checkClock(option string, clock timeSource) error {
+	t := clock.Now()
+	if at := instant(t); at != past && at != never {
+		return nil
+	}
+	return &OptionError{Option: option, Reason: "shows " + t.UTC().Format(time.DateOnly) + "; the year must be from 1678 to 2262"}
+}
+
+// checkClockOf is checkClock of a clock that is given by WithClock, for an outermost
+// runner in ctx.
+func checkClockOf(ctx context.Context) error {
+	s := scopeOf(ctx)
+	if s == nil || s.driver != nil || s.clock == nil || isSystemClock(s.clock) {
+		return nil
+	}
+	return checkClock("WithClock", s.clock)
 }
 
 // later returns t+d, or the end of the scale.

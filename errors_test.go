@@ -630,7 +630,14 @@ func TestTimes_saturate(t *testing.T) {
 		for _, year := range []int{1000, 1600, 2300} {
 			clock := schedulertest.NewClock(time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC))
 			err := scheduler.Run(t.Context(), scheduler.Pause(scheduler.Next), &scheduler.RunnerOptions{Clock: clock})
-			require.EqualError(t, err, fmt.Sprintf("scheduler: RunnerOptions.Clock: shows %04d-01-01; the year must be from 1678 to 2262", year))
+			want := fmt.Sprintf("shows %04d-01-01; the year must be from 1678 to 2262", year)
+			require.EqualError(t, err, "scheduler: RunnerOptions.Clock: "+want)
+
+			// One of the context is looked at by the outermost runner.
+			ctx := scheduler.WithClock(t.Context(), clock)
+			for _, put := range holdersOf("itself", "All", "Subrun") {
+				require.EqualError(t, scheduler.Run(ctx, put(lasting(1, nil)), nil), "scheduler: WithClock: "+want)
+			}
 		}
 	})
 }
@@ -679,7 +686,11 @@ func TestMisuse_panics_with_a_sentence(t *testing.T) {
 		"scheduler: Limiter.InUse: zero Limiter; use NewLimiter":       func() { new(scheduler.Limiter).InUse() },
 		"scheduler: Limiter.Waiting: zero Limiter; use NewLimiter":     func() { limit.Waiting() },
 
-		"scheduler: Call: nil Coroutine":                             func() { _, _ = scheduler.Call(nil, number) },
+		"scheduler: Call: nil Coroutine": func() { _, _ = scheduler.Call(nil, number) },
+		"scheduler: PollCall: nil Coroutine": func() {
+			_, _ = scheduler.PollCall(nil, 0, func(context.Context) (int, bool, error) { return 0, true, nil })
+		},
+		"scheduler: RetryCall: nil Coroutine":                        func() { _, _ = scheduler.RetryCall(nil, constant(0), number) },
 		"scheduler: Coroutine.Yield called outside its function":     func() { _ = co.Yield(scheduler.Next) },
 		"scheduler: Coroutine.Await called outside its function":     func() { _ = co.Await(task()) },
 		"scheduler: Coroutine.Context called outside its function":   func() { co.Context() },
@@ -700,9 +711,9 @@ func TestMisuse_panics_with_a_sentence(t *testing.T) {
 		"scheduler: Fetch: nil function":                             func() { scheduler.Fetch(nil, func(int, error) error { return nil }) },
 		"scheduler: Fetch: nil function ":                            func() { scheduler.Fetch(number, nil) },
 		"scheduler: On: nil event ":                                  func() { scheduler.On(new(scheduler.Event), nil) },
-		"scheduler: Retry: nil argument":                             func() { scheduler.Retry(constant(0), nil) },
-		"scheduler: Retry: nil argument ":                            func() { scheduler.Retry(nil, func(int, error) scheduler.Task { return nil }) },
-		"scheduler: Retry: nil argument  ":                           func() { scheduler.Retry(scheduler.BackOffFunc(nil), func(int, error) scheduler.Task { return nil }) },
+		"scheduler: Retry: nil function":                             func() { scheduler.Retry(constant(0), nil) },
+		"scheduler: Retry: nil BackOff":                              func() { scheduler.Retry(nil, func(int, error) scheduler.Task { return nil }) },
+		"scheduler: Retry: nil BackOff ":                             func() { scheduler.Retry(scheduler.BackOffFunc(nil), func(int, error) scheduler.Task { return nil }) },
 		"scheduler: WithTimeout: nil Task":                           func() { scheduler.WithTimeout(0, nil) },
 		"scheduler: Timeout.Trigger: nil Task":                       func() { _ = new(scheduler.Timeout).Trigger(ctx, nil) },
 		"scheduler: TimedCancel.Trigger: nil Task":                   func() { _ = new(scheduler.TimedCancel).Trigger(ctx, nil) },
@@ -718,6 +729,7 @@ func TestMisuse_panics_with_a_sentence(t *testing.T) {
 	for want, call := range map[string]func(co *scheduler.Coroutine) (int, error){
 		"scheduler: Call: nil function":      func(co *scheduler.Coroutine) (int, error) { return scheduler.Call[int](co, nil) },
 		"scheduler: PollCall: nil function":  func(co *scheduler.Coroutine) (int, error) { return scheduler.PollCall[int](co, 0, nil) },
+		"scheduler: RetryCall: nil BackOff":  func(co *scheduler.Coroutine) (int, error) { return scheduler.RetryCall(co, nil, number) },
 		"scheduler: RetryCall: nil function": func(co *scheduler.Coroutine) (int, error) { return scheduler.RetryCall[int](co, constant(0), nil) },
 	} {
 		v := panicOf(t, func() {
@@ -955,6 +967,51 @@ func TestGroup_options_that_panic(t *testing.T) {
 			require.Equal(t, errOops, p.Value)
 			require.True(t, closed)
 			require.Zero(t, g.Count(scheduler.StateRunning))
+		})
+	}
+}
+
+// GraceFor is asked about nodes that run: all are closed, and the panic names the one
+// that was asked about.
+func TestGraceFor_panics(t *testing.T) {
+	for name, c := range map[string]struct {
+		opts scheduler.GroupOptions[string]
+		end  func(g *scheduler.DependencyTaskGroup[string])
+		task func(scheduler.Task) scheduler.Task
+	}{
+		"as the group stops":       {end: func(g *scheduler.DependencyTaskGroup[string]) { g.StopNode("a", nil) }},
+		"as the node is to end":    {end: func(g *scheduler.DependencyTaskGroup[string]) { g.StopNode("b", nil) }},
+		"at the node's time limit": {opts: scheduler.GroupOptions[string]{Timeout: byKey(map[string]time.Duration{"b": time.Second})}},
+		"for a task in its step":   {task: func(task scheduler.Task) scheduler.Task { return scheduler.WithTimeout(time.Hour, task) }},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			closed := 0
+			c.opts.GraceFor = func(k string) time.Duration {
+				if k == "b" {
+					panicForTest(errOops)
+				}
+				return 0
+			}
+			g := newGroup(t, "a b c", func(string) scheduler.Task {
+				task := (&fakeTask{step: forever, close: func() error { closed++; return nil }}).task()
+				if c.task != nil {
+					return c.task(task)
+				}
+				return task
+			}, &c.opts)
+			outer := newGroup(t, "g", func(string) scheduler.Task { return g }, nil)
+			opts := &scheduler.RunnerOptions{Wait: time.Second, Progress: func(context.Context) error {
+				if c.end != nil {
+					c.end(g)
+				}
+				return nil
+			}}
+			p := asError[*scheduler.PanicError](t, panicOf(t, func() { _ = scheduler.Run(t.Context(), outer, opts) }).(error))
+			require.Equal(t, "g/b", p.Path)
+			require.Equal(t, errOops, p.Value)
+			require.Regexp(t, `^panic: oops in g/b at scheduler_test\.panicForTest`, p.Error())
+			require.Zero(t, g.Count(scheduler.StateRunning))
+			require.NotZero(t, closed)
 		})
 	}
 }

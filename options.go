@@ -42,8 +42,15 @@ func checkOptions(o *options, noDeps, noTask bool) error {
 
 // graceOf returns how long a member may go on.
 func (g *engine) graceOf(p int32) time.Duration {
-	if g.opts.GraceFor != nil {
-		return g.opts.GraceFor(p)
+	if g.opts.GraceFor == nil {
+		return g.ending.usualGrace()
 	}
-	return g.ending.usualGrace()
+	if p != g.current { // else whoever steps the node names it
+		defer func() {
+			if v := recover(); v != nil {
+				panic(panicIn(g.key(p), v))
+			}
+		}()
+	}
+	return g.opts.GraceFor(p)
 }

@@ -137,12 +137,12 @@ func (r *TaskRunner) begin(ctx context.Context, timeout time.Duration) error {
 	if r.task == nil {
 		return errZeroRunner
 	}
-	clock := clockOf(ctx)
+	clock, err := clockOf(ctx), checkClockOf(ctx)
 	if r.opts.Clock != nil {
-		clock = r.opts.Clock
-		if t := clock.Now(); !isSeen(t) {
-			return &OptionError{Option: "RunnerOptions.Clock", Reason: "shows " + t.UTC().Format(time.DateOnly) + "; the year must be from 1678 to 2262"}
-		}
+		clock, err = r.opts.Clock, checkClock("RunnerOptions.Clock", r.opts.Clock)
+	}
+	if err != nil {
+		return err
 	}
 	if _, ok := clock.(*systemClock); !ok && r.opts.Abandon > 0 {
 		return errAbandonClock
