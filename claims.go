@@ -37,6 +37,7 @@ type claimQueue struct {
 type claimHost interface {
 	pathOf(p int32) string
 	nodeAt(rank int32) int32
+	unready(rank int32)
 	wakeUp() // from any goroutine
 	outerClaims() *claimQueue
 }
@@ -93,7 +94,7 @@ func (q *claimQueue) take(c *class, p, rank int32, place *claims.Holding, clock 
 	if c.ticket == nil {
 		q.classes.line(c, q.asker, place)
 	}
-	if c.open || !c.waits() && c.ticket.Ask() {
+	if c.isOpen() || !c.waits() && c.ticket.Ask() {
 		q.close(c)
 		now, ahead := c.time(clock)
 		h, at := c.ticket.Take(p, now)
@@ -106,17 +107,22 @@ func (q *claimQueue) take(c *class, p, rank int32, place *claims.Holding, clock 
 		}
 		q.waitUntil(c, at, ahead)
 	}
+	q.wait(c, rank)
+	return nil
+}
+
+// wait has a node wait in its class.
+func (q *claimQueue) wait(c *class, rank int32) {
 	if !c.waits() {
 		q.waiting++
 	}
 	c.nodes.Push(int64(rank), struct{}{})
-	return nil
 }
 
-// close takes back that a class is served.
+// close ends the turn of a class.
 func (q *claimQueue) close(c *class) {
-	if c.open {
-		c.open = false
+	if c.isOpen() {
+		c.turn = noNode
 		q.opened = slices.DeleteFunc(q.opened, func(d *class) bool { return d == c })
 	}
 }
@@ -128,19 +134,17 @@ func (q *claimQueue) withdraw(p, rank int32) {
 	if c == nil {
 		return
 	}
-	waited := c.remove(rank)
-	if waited && !c.waits() {
+	hadTurn := c.turn == rank
+	if hadTurn {
+		q.close(c)
+	} else if c.remove(rank) && !c.waits() {
 		q.waiting--
 	}
-	wasServed := c.open && !waited
-	if wasServed {
-		q.close(c)
-	}
 	switch {
-	case !c.waits() && !c.open:
+	case !c.waits() && !c.isOpen():
 		claims.Leave(c.ticket)
 		q.forgetTime(c)
-	case wasServed:
+	case hadTurn:
 		q.again = append(q.again, c)
 	}
 }
@@ -198,7 +202,7 @@ func (q *claimQueue) open(c *class, clock timeSource, add func(rank int32)) {
 	}
 	rank, _ := c.nodes.Pop()
 	add(int32(rank))
-	c.open = true
+	c.turn = int32(rank)
 	q.opened = append(q.opened, c)
 	if !c.waits() {
 		q.waiting--
@@ -223,10 +227,19 @@ func (q *claimQueue) setFull() {
 	q.full = true
 	q.asker.SetFull()
 	for _, c := range q.opened {
-		c.open = false
+		q.host.unready(c.turn)
+		q.wait(c, c.turn)
+		c.turn = noNode
 	}
 	q.opened = nil
 	q.forgetTimes()
+}
+
+// hasRoom says that it is not full any more.
+func (q *claimQueue) hasRoom() {
+	if q.full {
+		q.asker.HasRoom()
+	}
 }
 
 // forgetTime has a class wait for a time no more.
@@ -298,6 +311,9 @@ func (g *engine) placeOf(p int32) *claims.Holding {
 }
 
 func (g *engine) nodeAt(rank int32) int32 { return g.starter.nodeAt(rank) }
+
+// unready has the node of a rank wait again.
+func (g *engine) unready(rank int32) { g.starter.remove(rank) }
 
 func (g *engine) wakeUp() { g.parking.call() }
 

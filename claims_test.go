@@ -108,6 +108,67 @@ func TestClaims_two_turns_with_room_for_one(t *testing.T) {
 	require.Zero(t, l.InUse()+m.InUse())
 }
 
+// A service that ends makes no room in a full group, which still lets the next one in
+// line go first.
+func TestClaims_of_a_full_group_whose_service_ends(t *testing.T) {
+	l := limiter(1)
+	var ends scheduler.Event
+	full := newGroup(t, "service wants busy", func(k string) scheduler.Task {
+		if k != "service" {
+			return hours(k)
+		}
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			co.Ready()
+			return co.Yield(scheduler.On(&ends))
+		})
+	}, &scheduler.GroupOptions[string]{Limit: 1, Claims: byKey(map[string][]scheduler.Claim{"service": unit(l), "wants": unit(l)})})
+	next := claiming(t, "next", map[string][]scheduler.Claim{"next": unit(l)}, hours)
+	mustStep(t, t.Context(), full)
+	mustStep(t, t.Context(), next)
+	ends.Set()
+	mustStep(t, t.Context(), full)
+	require.Equal(t, scheduler.StateSucceeded, full.State("service"))
+	mustStep(t, t.Context(), next)
+	require.True(t, next.Started("next"))
+	require.NoError(t, full.Close())
+	require.NoError(t, next.Close())
+	require.Zero(t, l.InUse()+l.Waiting())
+}
+
+// A node that lost its turn to a more urgent one, and is skipped then, leaves alone that
+// another one with the same claims has its turn.
+func TestClaims_turn_beside_a_skipped_node(t *testing.T) {
+	l := limiter(1)
+	holder := claiming(t, "holder", map[string][]scheduler.Claim{"holder": unit(l)}, hours)
+	next := claiming(t, "next", map[string][]scheduler.Claim{"next": unit(l)}, hours)
+	wants := map[string][]scheduler.Claim{"urgent": unit(l), "skipped": unit(l), "last": unit(l)}
+	var g *scheduler.DependencyTaskGroup[string]
+	g = newGroup(t, "first frees:first urgent:frees skips:frees skipped last", func(k string) scheduler.Task {
+		switch k {
+		case "first":
+			return scheduler.Pause(scheduler.Next)
+		case "skips":
+			return scheduler.Func(func(ctx context.Context) error {
+				mustStep(t, ctx, next)
+				require.True(t, g.SkipNode("skipped", nil))
+				return nil
+			})
+		case "last":
+			return hours(k)
+		}
+		return nothing(k)
+	}, &scheduler.GroupOptions[string]{Claims: byKey(wants)})
+	mustStep(t, t.Context(), holder)
+	mustStep(t, t.Context(), g)
+	require.NoError(t, holder.Close())
+	mustStep(t, t.Context(), g)
+	require.True(t, g.Started("urgent"))
+	require.Equal(t, scheduler.StateSkipped, g.State("skipped"))
+	require.True(t, g.Started("last"))
+	require.NoError(t, g.Close())
+	require.NoError(t, next.Close())
+}
+
 // A start that an Interval puts off is put off further by a group that is full.
 func TestClaims_of_an_Interval_in_a_full_group(t *testing.T) {
 	rate := scheduler.NewLimiter(scheduler.LimiterOptions{Interval: time.Hour})

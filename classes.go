@@ -16,7 +16,7 @@ type class struct {
 	paced  bool // a claim is on a Limiter with an Interval
 	ticket *claims.Ticket
 	nodes  minheap.Heap[struct{}] // that wait, by rank
-	open   bool                   // it is served: one of its nodes is among the ready ones
+	turn   int32                  // it is served, and the node of this rank among the ready ones; noNode: none
 	timed  bool                   // it is among those that wait for a time
 }
 
@@ -35,10 +35,11 @@ func (c *class) next() string {
 	return c.queue.host.pathOf(c.queue.host.nodeAt(int32(rank)))
 }
 
-// waits reports whether nodes of the class wait, and isUnserved whether they do and it is
-// not served.
+// waits reports whether nodes of the class wait, isOpen whether it is the turn of one, and
+// isUnserved whether some wait and it is not.
 func (c *class) waits() bool      { return c.nodes.Len() > 0 }
-func (c *class) isUnserved() bool { return c.waits() && !c.open }
+func (c *class) isOpen() bool     { return c.turn != noNode }
+func (c *class) isUnserved() bool { return c.waits() && !c.isOpen() }
 
 // remove takes the node of a rank out of those that wait, and reports whether it did.
 func (c *class) remove(rank int32) bool {
@@ -94,7 +95,7 @@ func (c *classes) with(merged []Claim, queue *claimQueue) (found *class) {
 	for i, claim := range merged {
 		set := claimSet{found, claim}
 		if found = c.bySet[set]; found == nil {
-			found = &class{queue: queue, claims: merged[:i+1]}
+			found = &class{queue: queue, claims: merged[:i+1], turn: noNode}
 			c.bySet[set] = found
 			c.unused++
 			c.use(set.before)

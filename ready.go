@@ -75,6 +75,7 @@ func (g *engine) becomeReady(p int32) {
 	}
 	g.services.add(p, g.graph.waiting(p), len(g.graph.frees(p)) > 0) // before anybody is told or asked, who may panic
 	g.set(p, StateReady, g.parking.task(slot), nil)
+	g.claims.hasRoom()
 	g.release(p)
 	g.askWhen()
 	g.services.demand.serve(p)

@@ -195,6 +195,9 @@ func (g *engine) vacate(p int32) {
 	g.contexts.clear(slot)
 	g.nodes.setSlot(p, noSlot)
 	if g.opts.Claims != nil {
+		if !g.services.has(p) {
+			g.claims.hasRoom()
+		}
 		g.holdings.vacate(slot)
 	}
 }

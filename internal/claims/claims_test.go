@@ -306,6 +306,19 @@ func TestAsker_full(t *testing.T) {
 	require.Equal(t, []*claims.Ticket{a}, full.SetRoom())
 }
 
+// A full asker gives up what it was served in the order of asking.
+func TestAsker_full_ofMany(t *testing.T) {
+	asker := claims.NewAsker(new(claims.Run), func(*claims.Ticket) {})
+	var tickets []*claims.Ticket
+	for range 5 {
+		ticket := claims.NewTicket(asker, nil, []claims.Claim{{Limiter: claims.NewLimiter(1, 0), Weight: 1}})
+		require.True(t, ticket.Ask())
+		tickets = append(tickets, ticket)
+	}
+	asker.SetFull()
+	require.Equal(t, tickets, asker.SetRoom())
+}
+
 // Sums of weights and times are as large as they can be, and come back.
 func TestSums(t *testing.T) {
 	require.Equal(t, math.MaxInt, claims.Sum(math.MaxInt, 1))

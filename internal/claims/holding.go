@@ -126,11 +126,9 @@ func (h *Holding) giveBack() {
 	h.asker.run.holdings--
 }
 
-// Release gives everything back. The asker, one of whose members has ended by
-// that, has room again.
+// Release gives everything back.
 func (h *Holding) Release() {
 	books.Lock()
 	defer books.close()
-	h.asker.full = false
 	h.giveBack()
 }

@@ -36,15 +36,24 @@ func (a *Asker) SetFull() {
 	books.Lock()
 	defer books.close()
 	a.full = true
-	for len(a.given) > 0 {
-		t := a.given[0]
+	given := slices.Clone(a.given)
+	slices.SortFunc(given, byOrder)
+	for _, t := range given {
 		t.withdraw()
 		t.park()
 	}
 }
 
-// SetRoom takes that back and returns the tickets that have given up, in the order of
-// that. They are to ask anew.
+// HasRoom says that the asker can start something again. Tickets that were not served
+// before can be.
+func (a *Asker) HasRoom() {
+	books.Lock()
+	defer books.Unlock()
+	a.full = false
+}
+
+// SetRoom does so, and returns the tickets that have given up, in the order of that. They
+// are to ask anew.
 func (a *Asker) SetRoom() []*Ticket {
 	books.Lock()
 	defer books.Unlock()
