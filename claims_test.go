@@ -321,6 +321,50 @@ func TestClaims_deadlock_of_a_service(t *testing.T) {
 	require.Len(t, asError[*scheduler.DeadlockError](t, err).Waits, 2)
 }
 
+// Nodes that a drain keeps from starting do not hide a deadlock.
+func TestClaims_deadlock_in_a_drained_group(t *testing.T) {
+	l, m := limiter(1), limiter(1)
+	nested := func(outer, inner *scheduler.Limiter) scheduler.Task {
+		return scheduler.Claiming(unit(outer), scheduler.Sequence(
+			scheduler.Pause(scheduler.Next), scheduler.Claiming(unit(inner), nothing("")),
+		))
+	}
+	g := newGroup(t, "locks ends pending", func(k string) scheduler.Task {
+		if k == "locks" {
+			return scheduler.All(nested(l, m), nested(m, l))
+		}
+		return scheduler.Pause(scheduler.Rounds(2))
+	}, &scheduler.GroupOptions[string]{Limit: 2})
+	r := scheduler.NewTaskRunner(g, alone())
+	require.NoError(t, r.Start(t.Context(), 0))
+	g.Drain()
+	err := r.RunToCompletion(t.Context(), 0)
+	require.Len(t, asError[*scheduler.DeadlockError](t, err).Waits, 2)
+}
+
+// An event that a node has set for nobody in its last step does not hide a deadlock.
+func TestClaims_deadlock_after_a_Set(t *testing.T) {
+	l, m := limiter(1), limiter(1)
+	var e scheduler.Event
+	claims := map[string][]scheduler.Claim{"sets": unit(l), "waits": unit(m)}
+	g := newGroup(t, "sets waits", func(k string) scheduler.Task {
+		other := map[string]string{"sets": "waits", "waits": "sets"}[k]
+		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			if err := co.Yield(scheduler.On(&e).Or(scheduler.Next)); err != nil || k == "waits" {
+				return errors.Join(err, co.Await(scheduler.Claiming(claims[other], nothing(k))))
+			}
+			if err := co.Yield(scheduler.On(&e).Or(scheduler.Next)); err != nil {
+				return err
+			}
+			e.Set()
+			return co.Await(scheduler.Claiming(claims[other], nothing(k)))
+		})
+		return scheduler.NewTaskRunner(task, nil).AsTask(0)
+	}, &scheduler.GroupOptions[string]{Claims: byKey(claims)})
+	err := scheduler.Run(t.Context(), g, alone())
+	require.Len(t, asError[*scheduler.DeadlockError](t, err).Waits, 2)
+}
+
 // Nodes that were skipped while they waited, or had their turn, neither hide that those
 // left wait for ever nor count as waiting themselves.
 func TestClaims_deadlock_after_nodes_were_skipped(t *testing.T) {

@@ -145,7 +145,7 @@ func (g *engine) waitsForClaims() bool {
 		parked == g.nodes.active()+g.readyThatCount() &&
 		g.deadlines.none() &&
 		g.claims.nextTime() == never &&
-		(g.starter.len() == 0 || g.isFull())
+		(g.phase != phaseRunning || g.starter.len() == 0 || g.isFull())
 }
 
 // checkDeadlock fails an outermost group that can never go on.

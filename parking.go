@@ -282,9 +282,12 @@ func (k *parking) call() {
 func (k *parking) signal()           { k.event.Set() }
 func (k *parking) isSignalled() bool { return k.event.set.Load() }
 
-// hasNews reports whether the event is set, or will be by wakes of the run that were not
+// hasNews reports whether the event is set, or is by wakes of the run that were not
 // delivered yet.
-func (k *parking) hasNews() bool { return k.isSignalled() || k.wakes.arePending() }
+func (k *parking) hasNews() bool {
+	k.wakes.deliver()
+	return k.isSignalled()
+}
 
 // endInParts makes the event that of BeginClose in parts, and endsInParts reports whether
 // it is.
