@@ -105,8 +105,11 @@ func (c *claiming) beginClose() *Wait {
 // held is what the code has that is being stepped, or the nearest around it has.
 func (c *Clock) held() *stake {
 	for _, of := range slices.Backward(c.around) {
-		if of.held != nil && len(of.held.claims) > 0 {
+		switch g := of.group; {
+		case of.held != nil && len(of.held.claims) > 0:
 			return of.held
+		case g != nil && g.current != nil && g.current.held != nil:
+			return g.current.held
 		}
 	}
 	return nil
@@ -116,6 +119,9 @@ func (c *Clock) held() *stake {
 // or inside. A service that nothing has asked to end goes on for as long as it is needed.
 func (g *Group) waitsForClaims() bool {
 	waiting := 0
+	for _, p := range g.places {
+		waiting += len(p.waits)
+	}
 	for _, n := range g.active() {
 		isForClaims := n.yield.Claims && (n.yield.Serves || n.yield.At == 0 && n.yield.Rounds == 0)
 		serves := n.state == Ready && n.isHidden()

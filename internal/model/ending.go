@@ -44,6 +44,7 @@ func (g *Group) stopAll(cause error) {
 // cancelPending ends the starting.
 func (g *Group) cancelPending() {
 	g.stopping, g.cancelled = true, true
+	g.leaveLine()
 	for _, n := range g.nodes {
 		if n.state == Pending {
 			g.set(n, Cancelled, nil)

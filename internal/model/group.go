@@ -26,15 +26,19 @@ type Group struct {
 	said      bool    // the group has said that its own node is ready
 	over      bool    // it is being closed: nothing that is pending matters
 	orders    []*node // that are to be carried out
-	inherited int64   // the grace of the nearest runner that has one
-	stopping  bool    // nothing new starts
-	graced    bool    // the running members were asked for their graces in this step
-	notice    *Notice // what members are told
-	first     *Notice // what they were told before a final one
-	final     *Notice // as services are told it
-	notNeeded *Notice // of services
-	cause     error   // of a Stop of the whole run
-	thrown    error   // the last one
+	inside    *stake  // the nearest that is had around the group
+	places    []*place
+	again     []*place // that are to ask again, in that order
+	full      bool     // nothing can start for the Limit, which places have given way for
+	inherited int64    // the grace of the nearest runner that has one
+	stopping  bool     // nothing new starts
+	graced    bool     // the running members were asked for their graces in this step
+	notice    *Notice  // what members are told
+	first     *Notice  // what they were told before a final one
+	final     *Notice  // as services are told it
+	notNeeded *Notice  // of services
+	cause     error    // of a Stop of the whole run
+	thrown    error    // the last one
 	timedOut  *Timeout
 	failures  []failure
 }
@@ -112,6 +116,7 @@ func (g *Group) step() (Yield, error) {
 	if !g.begun {
 		g.begun = true
 		g.inherited = g.opts.Clock.grace()
+		g.inside = g.opts.Clock.held()
 		for _, n := range g.nodes {
 			if n.before && g.opts.Observe != nil {
 				g.opts.Observe(n.key, Pending, Succeeded, nil)
@@ -123,7 +128,7 @@ func (g *Group) step() (Yield, error) {
 	}
 	defer g.enter()()
 	defer g.unwind()
-	g.signal, g.graced = false, false
+	g.graced = false
 	g.makeRound()
 	return g.answer()
 }
@@ -161,11 +166,24 @@ func (g *Group) inState(is func(State) bool) []*node {
 func (g *Group) set(n *node, to State, err error) {
 	from := n.state
 	n.state = to
+	if to > Closing {
+		g.release(n)
+	}
 	if n.service && to != Ready {
 		n.freed = to == Succeeded // who requires a service that fails waits for that again
 	}
 	if g.opts.Observe != nil {
 		g.opts.Observe(n.key, from, to, err)
+	}
+	if from == Pending {
+		g.withdraw(n)
+	}
+	if to == Closing { // a service that closes frees nobody
+		for _, q := range g.nodes {
+			if !g.mayStart(q) {
+				g.withdraw(q)
+			}
+		}
 	}
 }
 
@@ -236,6 +254,7 @@ func (g *Group) stop(n *Notice) {
 func (g *Group) Drain() {
 	if !g.ended && !g.stopping {
 		g.draining, g.stopping = true, true
+		g.leaveLine()
 		g.wake()
 	}
 }

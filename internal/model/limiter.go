@@ -21,7 +21,14 @@ type stake struct {
 	outside bool // of all groups: nobody there looks for deadlocks
 	loans   map[*stake]map[*Limiter]int
 	tell    func() // that there is something new for it
+
+	// Of the place of a group: whether nothing can start there, and what it does then.
+	isFull  func() bool
+	giveWay func()
 }
+
+// cannotStart reports whether a stake is that of a group in which nothing can start.
+func (s *stake) cannotStart() bool { return !s.begun && s.isFull != nil && s.isFull() }
 
 // of is what a stake claims of a Limiter.
 func (s *stake) of(l *Limiter) int {
@@ -143,9 +150,26 @@ func (q *line) serve() {
 		if i < 0 {
 			return
 		}
-		q.give(q.stakes[i])
-		q.stakes[i].tell()
+		if s := q.stakes[i]; s.cannotStart() {
+			q.stakes = except(q.stakes, s)
+			s.giveWay()
+		} else {
+			q.give(s)
+			s.tell()
+		}
 	}
+}
+
+// makeWay has those give up what they were served in whose group nothing can start.
+func (q *line) makeWay() {
+	for _, s := range slices.Clone(q.stakes) {
+		if s.has && s.cannotStart() {
+			s.has = false
+			q.stakes = except(q.stakes, s)
+			s.giveWay()
+		}
+	}
+	q.serve()
 }
 
 // give gives a stake what it claims, of what those around it have as far as they can
@@ -172,10 +196,12 @@ func (q *line) ask(s *stake) {
 	q.serve()
 }
 
-// leave gives up a stake, and what it has.
-func (q *line) leave(s *stake) {
-	q.stakes = slices.DeleteFunc(q.stakes, func(t *stake) bool { return t == s })
-	s.has = false
+// leave gives up stakes, and what they have.
+func (q *line) leave(left ...*stake) {
+	for _, s := range left {
+		q.stakes = except(q.stakes, s)
+		s.has = false
+	}
 	q.serve()
 }
 
@@ -183,9 +209,16 @@ func (q *line) leave(s *stake) {
 // does not wait. For one who waits for a higher capacity there is hope.
 func (q *line) isDead() bool {
 	later := line{q.stakes, true}
+	for {
+		i := slices.IndexFunc(later.stakes, func(s *stake) bool { return s.cannotStart() && later.fits(s) })
+		if i < 0 {
+			break
+		}
+		later.stakes = except(later.stakes, later.stakes[i]) // it gives way
+	}
 	return slices.ContainsFunc(q.stakes, func(s *stake) bool { return s.has && !s.outside }) &&
 		each(q.stakes, func(s *stake) bool {
-			return s.begun || !s.has && !s.exceedsAny() && !later.fits(s)
+			return s.begun || s.cannotStart() || !s.has && !s.exceedsAny() && !later.fits(s)
 		})
 }
 
@@ -215,7 +248,7 @@ func (c *Clock) SetCapacity(l *Limiter, n int) {
 	}
 	c.line.serve()
 	for _, s := range waiting {
-		if !s.has {
+		if !s.has && slices.Contains(c.line.stakes, s) {
 			s.tell()
 		}
 	}

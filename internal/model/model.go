@@ -9,11 +9,12 @@
 // A group is in group.go and round.go, what its nodes end with in failure.go, how
 // they are made to end in ending.go and closing.go, panics in panic.go; Retry is in
 // retry.go, First and All in sidebyside.go, WithTimeout in timeout.go, Claiming in
-// claiming.go, the line for a Limiter in limiter.go, Poll in poll.go.
+// claiming.go, claims of nodes in claims.go, the line for a Limiter in limiter.go, Poll in
+// poll.go.
 //
 // Left out, because they change nothing that is said here or have tests of
-// their own: claims of nodes, intervals of Limiters, budgets, panics of other code than
-// steps, coroutines, and calls that block, but for those of a Poll.
+// their own: intervals of Limiters, budgets, panics of other code than steps, coroutines,
+// and calls that block, but for those of a Poll.
 package model
 
 import "slices"

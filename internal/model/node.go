@@ -8,11 +8,14 @@ type node struct {
 	awaits   []*node // of those the services that were to end when it was added
 	state    State
 	started  bool
-	freed    bool // done, or its failure is ignored: what requires it may start
-	before   bool // it was done beforehand: it frees once all that it requires does
-	wanted   bool // When said that it starts
-	late     bool // it was added while the group was there
-	urgency  int  // its own priority, or that of the most urgent node that waits for it
+	freed    bool   // done, or its failure is ignored: what requires it may start
+	before   bool   // it was done beforehand: it frees once all that it requires does
+	wanted   bool   // When said that it starts
+	late     bool   // it was added while the group was there
+	asked    bool   // what it claims is known
+	place    *place // where it waits for that; nil: it claims nothing
+	held     *stake // what it has got
+	urgency  int    // its own priority, or that of the most urgent node that waits for it
 	path     int64
 
 	// While it runs.
@@ -85,6 +88,15 @@ func (n *node) isLost() bool {
 
 func each[T any](all []T, ok func(T) bool) bool {
 	return !slices.ContainsFunc(all, func(t T) bool { return !ok(t) })
+}
+
+// only returns those of which ok says so, and except all but one.
+func only[T any](all []T, ok func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(all), func(t T) bool { return !ok(t) })
+}
+
+func except[T comparable](all []T, one T) []T {
+	return only(all, func(t T) bool { return t != one })
 }
 
 // deadline is a time and what happens after it. It has passed when the clock

@@ -51,6 +51,7 @@ type Options struct {
 	OnError   func(k int, err error) Disposition
 	Timeout   func(k int) int64 // 0 is none
 	Limit     int
+	Claims    func(k int) []Claim
 	Priority  func(k int) int
 	Estimate  func(k int) int64
 	Completed func(k int) bool

@@ -26,6 +26,7 @@ func (g *Group) give(n *node, o *order) bool {
 	}
 	n.order = o
 	g.orders = append(g.orders, n)
+	g.withdraw(n)
 	if g.begun && !g.inRound {
 		g.wake()
 	}

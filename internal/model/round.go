@@ -5,6 +5,7 @@ import "slices"
 func (g *Group) makeRound() {
 	g.inRound = true
 	g.obey()
+	g.signal = false // the round sees all that has come before
 	g.round++
 	now := g.opts.Clock.Now
 	for _, n := range g.active() {
@@ -28,9 +29,14 @@ func (g *Group) makeRound() {
 	}
 	g.obey()
 	g.ask()
+	g.serve()
 	for n := g.nextReady(); n != nil; n = g.nextReady() {
-		g.start(n)
+		if g.claim(n) {
+			g.start(n)
+			g.serve()
+		}
 	}
+	g.giveWay()
 	g.inRound = false
 	g.obey()
 }
@@ -75,14 +81,27 @@ func (g *Group) settle(n *node, y Yield, err error) {
 // nextReady returns the node to start next: the first one in key order, or the most
 // urgent one, or with estimates the one with the longest remaining path.
 func (g *Group) nextReady() *node {
-	if g.stopping || g.opts.Limit > 0 && g.places() >= g.opts.Limit {
+	if g.stopping || g.hasLimit() {
 		return nil
 	}
+	return g.mostUrgent(only(g.nodes, func(n *node) bool { return g.mayStart(n) && !n.isWaiting() }))
+}
+
+// mayStart reports whether nothing but the Limit, or claims, keeps a node from starting.
+func (g *Group) mayStart(n *node) bool {
+	isFree := n.isFreedBy
+	if g.opts.When != nil {
+		isFree = func(q *node) bool { return n.wanted && n.isOverFor(q) }
+	}
+	return n.state == Pending && n.order == nil && each(n.requires, isFree) && (n.wanted || g.opts.When == nil)
+}
+
+// mostUrgent returns which of some nodes starts first, or nil.
+func (g *Group) mostUrgent(some []*node) *node {
 	var next *node
 	for _, n := range g.nodes {
-		if n.state == Pending && n.order == nil && (n.wanted || g.opts.When == nil && each(n.requires, n.isFreedBy)) &&
-			(next == nil || !n.late && n.urgency > next.urgency ||
-				!n.late && n.urgency == next.urgency && n.path > next.path) {
+		if slices.Contains(some, n) && (next == nil || !n.late && n.urgency > next.urgency ||
+			!n.late && n.urgency == next.urgency && n.path > next.path) {
 			next = n
 		}
 	}

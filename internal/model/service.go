@@ -38,8 +38,11 @@ func (g *Group) becomeReady(n *node) {
 // is for it.
 func (n *node) isHidden() bool { return n.service && !n.released }
 
-// places returns how many places of the limit are taken: none by services.
-func (g *Group) places() int {
+// hasLimit reports whether the Limit is reached.
+func (g *Group) hasLimit() bool { return g.opts.Limit > 0 && g.taken() >= g.opts.Limit }
+
+// taken returns how many places of the Limit are: none by services.
+func (g *Group) taken() int {
 	count := 0
 	for _, n := range g.active() {
 		if !n.service {
@@ -177,6 +180,7 @@ func (g *Group) reconsider(n *node) {
 	for _, q := range g.nodes {
 		if q.state == Pending && slices.Contains(q.requires, n) {
 			q.wanted = false
+			g.withdraw(q)
 		}
 	}
 }

@@ -106,6 +106,63 @@ func TestExhaustive_claiming(t *testing.T) {
 	t.Logf("%d runs, all graphs of up to %d nodes, each as the model says", x.runs.Load(), largest)
 }
 
+// TestExhaustive_claims runs every way in which up to 3 nodes claim some of a Limiter, one
+// of them for a group inside that claims more, with each end of a run and each change of the
+// capacity, and with a Limit and priorities.
+func TestExhaustive_claims(t *testing.T) {
+	t.Parallel()
+	leaves := []modelLeaf{
+		{acts: []modelAct{{does: modelAfter, n: 1}}},
+		{acts: []modelAct{{ready: true, does: modelEvent}, {does: modelObeys}}, stops: true, heeds: 1},
+		{acts: []modelAct{{does: modelNext}, {does: modelFails}}, deaf: 1, closeFails: true},
+	}
+	largest := 3
+	if isReduced() {
+		largest = 2
+	}
+	x := &exhaustive{t: t}
+	for n := 1; n <= largest; n++ {
+		x.graphs(allGraphs(n), func(w *exhaustiveWorker, requires [][]int) {
+			few := leaves
+			if n == largest {
+				few = leaves[:2]
+			}
+			eachOutcome(few, n, func(leaves []*modelSpec) {
+				for set := range power(3, n) {
+					group := modelGroup{requires: requires}
+					for k, rest := 0, set; k < n; k, rest = k+1, rest/3 {
+						node, weight := leaves[k], rest%3
+						if weight == 0 {
+							node, weight = claimingGroup(node), 1
+						}
+						group.nodes = append(group.nodes, node)
+						group.claims = append(group.claims, []int{weight})
+					}
+					w.eachChange(&group)
+					limited := group
+					limited.limit, limited.grace, limited.aggregate = 1, 2, true
+					limited.priorities = []int64{0, 1, 2}[:n]
+					w.eachChange(&limited)
+				}
+			})
+		})
+	}
+	t.Logf("%d runs, all graphs of up to %d nodes, each as the model says", x.runs.Load(), largest)
+}
+
+func power(base, n int) int {
+	p := 1
+	for range n {
+		p *= base
+	}
+	return p
+}
+
+// claimingGroup is a group of two nodes that claim some of the Limiter.
+func claimingGroup(node *modelSpec) *modelSpec {
+	return &modelSpec{id: 7, group: &modelGroup{requires: [][]int{nil, nil}, nodes: []*modelSpec{node, node}, claims: [][]int{{2}, {1}}}}
+}
+
 // claimingSpec is a node that claims some of the Limiter; 0 is one that first claims 1,
 // and 1 more inside of that.
 func claimingSpec(weight int, node *modelSpec) *modelSpec {

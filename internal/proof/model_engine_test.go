@@ -501,10 +501,16 @@ func (e *modelEngine) groupOf(spec *modelSpec, deps *scheduler.Dependencies[int]
 	if s.timeouts != nil {
 		opts.Timeout = func(k int) time.Duration { return time.Duration(s.timeouts[k]) }
 	}
-	if s.priorities != nil && s.limit > 0 {
+	if s.claims != nil {
+		opts.Claims = func(k int) []scheduler.Claim {
+			e.trace(spec.id, "asked for claims of "+strconv.Itoa(k), "")
+			return e.claims(s.claims[k])
+		}
+	}
+	if s.priorities != nil {
 		opts.Priority = func(k int) int { return int(s.priorities[k]) }
 	}
-	if s.estimates != nil && s.limit > 0 {
+	if s.estimates != nil {
 		opts.Estimate = func(k int) time.Duration { return time.Duration(s.estimates[k]) }
 	}
 	if s.completed != nil {

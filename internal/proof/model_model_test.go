@@ -443,10 +443,16 @@ func (m *modelModel) group(spec *modelSpec) model.Task {
 	if s.timeouts != nil {
 		opts.Timeout = func(k int) int64 { return s.timeouts[k] }
 	}
-	if s.priorities != nil && s.limit > 0 {
+	if s.claims != nil {
+		opts.Claims = func(k int) []model.Claim {
+			m.trace(spec.id, "asked for claims of "+strconv.Itoa(k), "")
+			return m.claims(s.claims[k])
+		}
+	}
+	if s.priorities != nil {
 		opts.Priority = func(k int) int { return int(s.priorities[k]) }
 	}
-	if s.estimates != nil && s.limit > 0 {
+	if s.estimates != nil {
 		opts.Estimate = func(k int) int64 { return s.estimates[k] }
 	}
 	if s.completed != nil {

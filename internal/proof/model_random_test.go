@@ -216,6 +216,13 @@ func (run *modelRun) groupSpec(c *choices, depth int) *modelGroup {
 	g.timeouts = each(4, func() int64 { return modelSpan(c, 2) })
 	if c.one(3) {
 		g.limit = 1 + c.pick(3)
+	}
+	if len(run.capacities) > 0 && c.one(2) {
+		for range n {
+			g.claims = append(g.claims, run.weights(c))
+		}
+	}
+	if g.limit > 0 || g.claims != nil {
 		g.estimates = each(2, func() int64 { return int64(c.pick(5)) - 1 })
 	}
 	for _, done := range each(6, func() int64 { return int64(c.pick(2)) }) {
@@ -224,7 +231,7 @@ func (run *modelRun) groupSpec(c *choices, depth int) *modelGroup {
 	for _, when := range each(4, func() int64 { return int64(c.pick(modelWhens)) }) {
 		g.when = append(g.when, modelWhen(when))
 	}
-	if g.limit > 0 {
+	if g.limit > 0 || g.claims != nil {
 		g.priorities = each(2, func() int64 { return int64(c.pick(4)) - 1 })
 	}
 	return g
@@ -250,6 +257,7 @@ var modelMust = []struct {
 	{"a failure after which there is no attempt", "for good", 40},
 	{"a Timeout after an attempt", "timeout after", 10000},
 	{"one that waits for a claim beside one that has it", " uses  1/1", 400},
+	{"a node that may claim something", "asked for claims of", 20},
 	{"a deadlock", " deadlock", 4000},
 	{"a second call of a Poll", " asks 2", 400},
 	{"a panic that goes up", "0 panicked ", 400},

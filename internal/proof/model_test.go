@@ -72,6 +72,7 @@ type modelGroup struct {
 	onError            []scheduler.Disposition
 	timeouts           []int64
 	limit              int
+	claims             [][]int // by node and Limiter
 	priorities         []int64
 	estimates          []int64
 	completed          []bool
