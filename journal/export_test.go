@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -12,6 +13,9 @@ func Commits[K comparable](r *Run[K]) int { return r.log.w.commits }
 
 // LockPath returns the file that is locked while a run is open.
 func LockPath(j *Journal, run string) string { return j.lockPath(run) }
+
+// LockFile returns that file of an open run.
+func LockFile[K comparable](r *Run[K]) *os.File { return r.log.lock.file }
 
 // LimitPages makes the disk full once the file has so many pages.
 func LimitPages(j *Journal, pages int) { mustExec(j, fmt.Sprintf("PRAGMA max_page_count = %d", pages)) }

@@ -8,19 +8,28 @@ import (
 	"syscall"
 )
 
-// lock locks the file for this alone, or with others, without waiting.
-func lock(file *os.File, alone bool) error {
-	how := syscall.LOCK_SH
-	if alone {
-		how = syscall.LOCK_EX
+// lock locks the file for this process, without waiting. A lock of flock would not do: a
+// process that is being started has the open files of this one until it has become the other
+// program, and so it would have the lock, should this process be killed just then.
+func lock(file *os.File) error {
+	err := fcntl(file, syscall.F_SETLK, &syscall.Flock_t{Type: syscall.F_WRLCK})
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) {
+		return errLocked
 	}
+	return err
+}
+
+// isTaken reports whether another process has the lock.
+func isTaken(file *os.File) (bool, error) {
+	state := syscall.Flock_t{Type: syscall.F_WRLCK}
+	err := fcntl(file, syscall.F_GETLK, &state)
+	return state.Type != syscall.F_UNLCK, err
+}
+
+func fcntl(file *os.File, command int, state *syscall.Flock_t) error {
 	for {
-		err := syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB)
-		switch {
-		case errors.Is(err, syscall.EINTR):
-		case errors.Is(err, syscall.EWOULDBLOCK):
-			return errLocked
-		default:
+		err := syscall.FcntlFlock(file.Fd(), command, state)
+		if !errors.Is(err, syscall.EINTR) {
 			return err
 		}
 	}

@@ -11,13 +11,19 @@ import (
 
 var long = flag.Bool("long", false, "resume after each crash, not after some")
 
+// programs are what this program is instead, by the variable of its environment that says
+// so and names the directory.
+var programs = map[string]func(dir string) error{"JOURNAL_TO_BE_KILLED": toBeKilled}
+
 func TestMain(m *testing.M) {
-	if dir := os.Getenv("JOURNAL_TO_BE_KILLED"); dir != "" {
-		if err := toBeKilled(dir); err != nil {
-			fmt.Fprintln(os.Stderr, "to be killed:", err)
-			os.Exit(3)
+	for name, program := range programs {
+		if dir := os.Getenv(name); dir != "" {
+			if err := program(dir); err != nil {
+				fmt.Fprintln(os.Stderr, name, err)
+				os.Exit(3)
+			}
+			return
 		}
-		return
 	}
 	goleak.VerifyTestMain(m)
 }
