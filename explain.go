@@ -167,7 +167,8 @@ type enclosed interface {
 	inside() *engine
 }
 
-// String returns one line for a person.
+// String returns one line for a person. If Err has several, the others follow indented.
+// Control characters become spaces.
 func (e Explanation[K]) String() string {
 	untyped := explanation{
 		Key: e.Key, State: e.State, Since: e.Since, Err: e.Err, Claims: e.Claims, Limited: e.Limited,
@@ -206,10 +207,15 @@ func lineOf(e *explanation) string {
 	if said := e.Notes.String(); said != "" && !e.State.Ended() {
 		fmt.Fprintf(&b, ", %s", said)
 	}
-	if e.Err != nil {
-		fmt.Fprintf(&b, ", %s", strings.ReplaceAll(textOf(e.Err), "\n", "\n  "))
+	text := plain(b.String())
+	if e.Err == nil {
+		return text
 	}
-	return b.String()
+	lines := strings.Split(textOf(e.Err), "\n")
+	for i := range lines {
+		lines[i] = plain(lines[i])
+	}
+	return text + ", " + strings.Join(lines, "\n  ")
 }
 
 // untilCall says what a node waits for whose event is the end of a call.
@@ -241,8 +247,8 @@ func list(keys []any, more int) string {
 	return b.String()
 }
 
-// WriteTo writes a line of counts, and a line for each node that has not succeeded,
-// with its state and what it waits for.
+// WriteTo writes a line of counts, and, for each node that has not succeeded, its
+// state and what it waits for, as [Explanation.String] does.
 func (g *DependencyTaskGroup[K]) WriteTo(w io.Writer) (int64, error) {
 	return g.in("scheduler: DependencyTaskGroup.WriteTo of nil").writeTo(w)
 }
@@ -252,7 +258,7 @@ func (g *engine) writeTo(w io.Writer) (int64, error) {
 		return 0, errNilWriter
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: round %d", g, g.round)
+	fmt.Fprintf(&b, "%s: round %d", plain(g.String()), g.round)
 	for s := StatePending; s <= StateSkipped; s++ {
 		if n := g.nodes.count(s); n > 0 {
 			fmt.Fprintf(&b, ", %d %s", n, s)

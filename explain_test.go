@@ -284,6 +284,34 @@ func TestGroup_Explain_of_a_node_that_waits_for_a_service_again(t *testing.T) {
 }
 
 // A group inside a wrapper is one, as for drivers.
+// What a key or an error is made of begins no line of its own and tells a terminal
+// nothing.
+func TestExplain_control_characters(t *testing.T) {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("b\x1b[2J\nb", "a\x1b]52;c;aGk=\a\r")
+	deps.Add("c", "b\x1b[2J\nb")
+	g := groupOver(t, deps, func(k string) scheduler.Task {
+		if k[0] == 'b' {
+			return scheduler.Func(func(context.Context) error { return errors.New("one\x1b[2J\ntwo\u009b2J") })
+		}
+		return scheduler.Pause(scheduler.Rounds(2))
+	}, &scheduler.GroupOptions[string]{Name: "g\n"})
+	mustStep(t, t.Context(), g)
+	var b strings.Builder
+	_, err := g.WriteTo(&b)
+	require.NoError(t, err)
+	require.Equal(t, "g : round 1, 2 pending, 1 running\n"+
+		"  a ]52;c;aGk=  : running since round 1, waits: 2 rounds\n"+
+		"  b [2J b: pending since round 0, requires a ]52;c;aGk=  \n"+
+		"  c: pending since round 0, requires b [2J b\n", b.String())
+	b.Reset()
+	require.Error(t, scheduler.Run(t.Context(), g, nil))
+	_, err = g.WriteTo(&b)
+	require.NoError(t, err)
+	require.Contains(t, b.String(), "\n  b [2J b: failed since round 3, b [2J\n  b: one [2J\n  two 2J\n")
+	require.NotContains(t, b.String(), "\x1b")
+}
+
 func TestExplain_group_in_a_wrapper(t *testing.T) {
 	inner := groupOver(t, scheduler.DependenciesOf(map[string][]string{"x": nil}),
 		func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) },

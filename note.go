@@ -101,6 +101,12 @@ func oneLine(text string, most int) string {
 		}
 		text = text[:cut] + "…" // a copy, so that the long one is not kept
 	}
+	return plain(text)
+}
+
+// plain returns text with spaces in place of control characters: it is one line, and
+// tells a terminal nothing.
+func plain(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '

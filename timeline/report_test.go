@@ -127,6 +127,24 @@ func TestReport_Chain_with_a_gap(t *testing.T) {
 
 // Of a chain of a thousand nodes the text has those that took longest, in their
 // order, and of the longest path both ends.
+// A key begins no line, no column, and tells a terminal nothing.
+func TestReport_WriteTo_control_characters(t *testing.T) {
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("b\x1b[2J\n", "a\t")
+	deps.Add("c\v", "a\t")
+	r, err := timeline.NewReport([]timeline.Span{
+		span("a\t", 0, 1), span("b\x1b[2J\n", 1, 60), span("c\v", 1, 2),
+	}, deps, named)
+	require.NoError(t, err)
+	var b strings.Builder
+	_, err = r.WriteTo(&b)
+	require.NoError(t, err)
+	require.Contains(t, b.String(), "The longest path takes 1m0s: a  > b [2J \n")
+	require.Contains(t, b.String(), "a \n")
+	require.Contains(t, b.String(), "c \n")
+	require.NotContains(t, b.String(), "\x1b")
+}
+
 func TestReport_WriteTo_is_short(t *testing.T) {
 	t.Parallel()
 	deps := scheduler.NewDependencies[string]()

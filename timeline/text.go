@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/steptask/scheduler"
 )
@@ -20,11 +21,11 @@ const (
 
 // WriteTo writes the report for a person to read: the chain (of a long one the
 // nodes that took longest), what a limit cost and what others would bring, and
-// the other nodes that have the least slack. The error is that of w, or of a
-// simulation.
+// the other nodes that have the least slack. Control characters in keys become
+// spaces. The error is that of w, or of a simulation.
 func (r *Report[K]) WriteTo(w io.Writer) (int64, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d nodes in %v\n", r.Name, len(r.spans), short(r.Took))
+	fmt.Fprintf(&b, "%s: %d nodes in %v\n", plain(r.Name), len(r.spans), short(r.Took))
 	if len(r.spans) > 0 {
 		r.writeChain(&b)
 		fmt.Fprintf(&b, "\nThe longest path takes %v: %s\n", short(r.LongestTook), names(r.Longest))
@@ -50,7 +51,7 @@ func (r *Report[K]) writeChain(b *strings.Builder) {
 		if l.Limited {
 			waited = short(l.Start - l.Ready).String()
 		}
-		row(table, "  %v\t%v\t%s\t%v\n", short(l.Start), short(l.End-l.Start), waited, l.Key)
+		row(table, "  %v\t%v\t%s\t%v\n", short(l.Start), short(l.End-l.Start), waited, plain(l.Key))
 	}
 	flush(table)
 	if left := len(r.Chain) - len(shown); left > 0 {
@@ -126,7 +127,7 @@ func (r *Report[K]) writeSlack(b *strings.Builder) {
 	table := columns(b)
 	row(table, "  slack\ttook\tnode\n")
 	for _, i := range others[:min(len(others), slackShown)] {
-		row(table, "  %v\t%v\t%v\n", short(r.slack[i]), short(r.up[i]+r.down[i]), r.keys[i])
+		row(table, "  %v\t%v\t%v\n", short(r.slack[i]), short(r.up[i]+r.down[i]), plain(r.keys[i]))
 	}
 	flush(table)
 }
@@ -154,12 +155,23 @@ func names[K any](path []K) string {
 	for i, k := range path {
 		switch most := linksShown; {
 		case len(path) <= most || i < most-2 || i == len(path)-1:
-			parts = append(parts, fmt.Sprint(k))
+			parts = append(parts, plain(k))
 		case i == most-2:
 			parts = append(parts, fmt.Sprintf("(%d more)", len(path)-most+1))
 		}
 	}
 	return strings.Join(parts, " > ")
+}
+
+// plain returns a key or a name with spaces in place of control characters, which
+// would break a table or tell a terminal something.
+func plain(name any) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, fmt.Sprint(name))
 }
 
 // short rounds a time to what a person looks at: four digits or so.
