@@ -60,6 +60,8 @@ func (s *slowestOfGroup) Observe(r scheduler.Record) {
 	switch {
 	case r.Kind == scheduler.GroupEnded:
 		fmt.Printf("%v: %v, longest %s: %v\n", r.Group(), r.Took(), s.path, s.took)
+	case r.Kind == scheduler.NodeAdded: // to a group with KeepOpen
+		s.began = append(s.began, time.Time{})
 	case r.Kind != scheduler.NodeChanged:
 	case r.To == scheduler.StateRunning:
 		s.began[r.Node()] = r.Time()

@@ -1216,3 +1216,14 @@ func TestAdd_requires_a_service_by_one_that_is_told(t *testing.T) {
 		"3s S2 ends: <nil>, 5s late done, 5s S1 told: not needed any more, 6s S1 ends: <nil>", d.String())
 	require.Equal(t, 3, g.Count(scheduler.StateSucceeded))
 }
+
+// The Observer of the documentation keeps up with a group that grows.
+func TestSlowest_of_a_group_that_grows(t *testing.T) {
+	g := newGroup(t, "a", func(string) scheduler.Task { return lasting(1, nil) }, &scheduler.GroupOptions[string]{KeepOpen: true, Observer: Slowest{}})
+	mustStep(t, t.Context(), g)
+	require.NoError(t, g.Add("b"))
+	require.NoError(t, g.Add("c", "b"))
+	mustStep(t, t.Context(), g)
+	require.NoError(t, g.Close())
+	require.Equal(t, scheduler.StateCancelled, g.State("b"))
+}
