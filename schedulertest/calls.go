@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -231,6 +232,26 @@ func (c *simCall) stack() string {
 		}
 	}
 	return "(its goroutine was not found)"
+}
+
+// isAtWork reports whether the goroutine of the call continues without anybody's doing:
+// it runs, waits for a processor or the collector, or is in a system call. One that has
+// not begun to run is at work.
+func (c *simCall) isAtWork() bool {
+	if c.goroutine.Load() == 0 {
+		return true
+	}
+	state := stateIn(c.stack())
+	return slices.ContainsFunc([]string{"running", "runnable", "preempted", "syscall", "GC "}, func(at string) bool {
+		return strings.HasPrefix(state, at)
+	})
+}
+
+// stateIn returns the beginning of a stack that says what its goroutine does.
+func stateIn(stack string) string {
+	line, _, _ := strings.Cut(stack, "\n")
+	_, state, _ := strings.Cut(line, "[")
+	return state
 }
 
 // waitFor waits in real time until something happens to a call, or arrives in wake,

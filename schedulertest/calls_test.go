@@ -89,6 +89,27 @@ func TestClock_order_of_calls(t *testing.T) {
 	})
 }
 
+// A call that is at work holds up the next one, however slow the machine is; one that
+// waits for somebody else's doing does so for a moment.
+func TestClock_order_of_slow_calls(t *testing.T) {
+	t.Parallel()
+	order := func(first func(next <-chan struct{})) (ended []string) {
+		next := make(chan struct{})
+		require.NoError(t, calls(t.Context(), &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{})},
+			func(context.Context) error { first(next); ended = append(ended, "a"); return nil },
+			func(context.Context) error { ended = append(ended, "b"); close(next); return nil },
+		))
+		return ended
+	}
+	work := func(<-chan struct{}) {
+		for began := time.Now(); time.Since(began) < 350*time.Millisecond; {
+			runtime.Gosched()
+		}
+	}
+	require.Equal(t, []string{"a", "b"}, order(work))
+	require.Equal(t, []string{"b", "a"}, order(func(next <-chan struct{}) { <-next }))
+}
+
 // A limit ends a call that sleeps, and Close waits in simulated time for one that is deaf.
 func TestSleep_and_limits(t *testing.T) {
 	t.Parallel()

@@ -119,13 +119,14 @@ func (s *callSet) busy() *simCall {
 }
 
 // rest waits until a call that continues has come to rest, or for some time if that
-// cannot be known, and reports whether it rests.
+// cannot be known, and reports whether it rests. A call that is not blocked is at work,
+// however long the machine lets it wait for its turn: it has until the watchdog barks.
 func (s *callSet) rest(c *simCall, patience time.Duration) bool {
 	if s.settle != nil {
 		s.settle()
 	}
-	var ring <-chan time.Time
-	for {
+	var tick <-chan time.Time
+	for ticks := 0; ; {
 		s.mu.Lock()
 		state, changed := c.state, s.nextChange()
 		s.mu.Unlock()
@@ -135,15 +136,19 @@ func (s *callSet) rest(c *simCall, patience time.Duration) bool {
 		if s.settle != nil {
 			return false
 		}
-		if ring == nil {
-			t := time.NewTimer(patience)
+		if tick == nil {
+			t := time.NewTicker(patience / ticksEach)
 			defer t.Stop()
-			ring = t.C
+			tick = t.C
 		}
 		select {
 		case <-changed:
-		case <-ring:
-			return false
+		case <-tick:
+			ticks++
+			isOver := time.Duration(ticks)*(patience/ticksEach) >= max(patience, watchdog)
+			if isOver || ticks%ticksEach == 0 && !c.isAtWork() {
+				return false
+			}
 		}
 	}
 }
@@ -263,10 +268,13 @@ func (s *callSet) expect(wake <-chan struct{}) {
 		}
 		return
 	}
-	t := time.NewTimer(patience)
+	t := time.NewTicker(patience / ticksEach)
 	defer t.Stop()
-	select {
-	case <-wake:
-	case <-t.C: // the run has another context
+	for range ticksEach { // then the run has another context
+		select {
+		case <-wake:
+			return
+		case <-t.C:
+		}
 	}
 }

@@ -200,6 +200,10 @@ var (
 	watchdog = 10 * time.Second
 )
 
+// ticksEach is in how many parts patience is waited for: while the machine stops the whole
+// program, only one of them passes.
+const ticksEach = 10
+
 // attend looks after the calls until something arrives in wake, over holds, or
 // simulated time has come to until. It reports whether something arrived.
 func (c *Clock) attend(until time.Time, wake <-chan struct{}, over func() bool) (woken bool) {

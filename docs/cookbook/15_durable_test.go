@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 )
 
 // The SDK's test environment runs the workflow as a server would, but passes over
@@ -22,6 +23,8 @@ func TestDeploy(t *testing.T) {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log)
 	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(time.Minute) // the machine may be busy
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
 	log.now, log.start = env.Now, env.Now()
 
 	world := &world{readyAfter: map[string]int{"network": 1, "volume": 2, "bucket": 4}}
