@@ -669,6 +669,26 @@ func TestPoll_notice_and_end(t *testing.T) {
 	})
 }
 
+// A call that is under way hears of the notice at once.
+func TestPoll_notice_in_a_call(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var told time.Duration
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err := scheduler.Run(ctx, scheduler.Poll(time.Second, func(ctx context.Context) (bool, error) {
+			select {
+			case <-scheduler.Stopping(ctx):
+			case <-ctx.Done():
+			}
+			told = time.Since(began)
+			return true, ctx.Err()
+		}), &scheduler.RunnerOptions{Grace: time.Hour})
+		require.Equal(t, context.DeadlineExceeded, err)
+		require.Equal(t, time.Minute, told)
+	})
+}
+
 func TestPoll_after_a_Timeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		err := scheduler.Run(t.Context(), scheduler.Poll(time.Second, func(ctx context.Context) (bool, error) {
@@ -676,6 +696,59 @@ func TestPoll_after_a_Timeout(t *testing.T) {
 			return true, nil // too late
 		}), &scheduler.RunnerOptions{Name: "volume", Timeout: time.Minute, Grace: time.Minute})
 		require.EqualError(t, err, "volume: timed out after 1m0s")
+	})
+}
+
+// A call that says Ready makes the node of its own group ready: the limit of the node
+// around that group stays.
+func TestReady_in_a_call_of_a_group_inside_a_limited_node(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var before, after time.Time
+		inner := newGroup(t, "web", func(string) scheduler.Task {
+			return scheduler.Blocking(func(ctx context.Context) error {
+				before, _ = ctx.Deadline()
+				scheduler.Ready(ctx)
+				after, _ = ctx.Deadline()
+				return nil
+			})
+		}, nil)
+		outer := newGroup(t, "node", func(string) scheduler.Task { return inner }, &scheduler.GroupOptions[string]{
+			Timeout: func(string) time.Duration { return time.Minute },
+		})
+		require.NoError(t, scheduler.Run(t.Context(), outer, nil))
+		require.Equal(t, began.Add(time.Minute+1), before)
+		require.Equal(t, before, after)
+	})
+}
+
+// A call that is begun with the context of a step of another group, which is over, has
+// the limits around that group.
+func TestBlocking_in_the_context_of_a_group_that_is_not_stepped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var kept context.Context
+		var at time.Time
+		inner := newGroup(t, "x", func(string) scheduler.Task {
+			return scheduler.Func(func(ctx context.Context) error {
+				kept = ctx
+				return nil
+			})
+		}, nil)
+		call := scheduler.Blocking(func(ctx context.Context) error {
+			at, _ = ctx.Deadline()
+			return nil
+		})
+		outer := newGroup(t, "node", func(string) scheduler.Task {
+			return scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+				if kept == nil {
+					mustStep(t, ctx, inner)
+				}
+				return call.Step(kept)
+			})
+		}, &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Minute }})
+		require.NoError(t, scheduler.Run(t.Context(), outer, nil))
+		require.Equal(t, began.Add(time.Minute+1), at)
 	})
 }
 

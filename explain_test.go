@@ -378,6 +378,42 @@ func TestSnapshot_RollBack_skips_what_was_never_started(t *testing.T) {
 	require.Equal(t, "0s c, 0s e, 1s b, 2s a", starts(trace), "c was made in part; d never was")
 }
 
+// A service that was told that nothing needs it is completed, also while it closes after
+// its grace; one that was not, or that has failed since, is not.
+func TestSnapshot_of_services(t *testing.T) {
+	for name, fails := range map[string]error{"ends": nil, "fails": errBoom} {
+		t.Run(name, func(t *testing.T) {
+			var closed scheduler.Event
+			S := readyTask(1)
+			S.close = func() error { return fails }
+			g := newGroup(t, "S user:S", func(k string) scheduler.Task {
+				if k == "S" {
+					return closer{S, func() *scheduler.Event { return &closed }}
+				}
+				return scheduler.Pause(scheduler.Rounds(2))
+			}, &scheduler.GroupOptions[string]{Grace: time.Second})
+			d := schedulertest.NewDriver(t, g, nil)
+			d.Step()
+			require.Equal(t, scheduler.Snapshot[string]{Completed: []string{}, Started: []string{"S", "user"}}, g.Snapshot())
+			d.Step()
+			d.Step()
+			require.Equal(t, scheduler.StateReady, g.State("S"))
+			both := scheduler.Snapshot[string]{Completed: []string{"S", "user"}, Started: []string{}}
+			require.Equal(t, both, g.Snapshot())
+			d.Clock.Advance(2 * time.Second)
+			d.Step()
+			require.Equal(t, scheduler.StateClosing, g.State("S"))
+			require.Equal(t, both, g.Snapshot())
+			closed.Set()
+			require.ErrorIs(t, d.RunToEnd(), fails)
+			if fails != nil {
+				both = scheduler.Snapshot[string]{Completed: []string{"user"}, Started: []string{"S"}}
+			}
+			require.Equal(t, both, g.Snapshot())
+		})
+	}
+}
+
 // A run that goes on from an earlier one knows what that had begun.
 func TestSnapshot_After(t *testing.T) {
 	earlier := scheduler.Snapshot[string]{Completed: []string{"a"}, Started: []string{"b", "c"}}
@@ -1043,6 +1079,12 @@ level=INFO msg="group ended" group.name=site group.rounds=2 group.took=1s group.
 level=WARN msg="node failed" group.name=site group.round=1 node.path=a node.from=running node.task="player a" error="oops a"`,
 		},
 		{
+			name: "a skip at info", deps: "a", parts: map[string]part{"a": {steps: "skip"}},
+			want: `
+level=INFO msg="group started" group.name=site group.nodes=1 group.completed=0
+level=INFO msg="group ended" group.name=site group.rounds=1 group.took=0s group.skipped=1`,
+		},
+		{
 			name: "every change for debugging", deps: "b:a c", level: slog.LevelDebug,
 			opts:  scheduler.GroupOptions[string]{AggregateErrors: true, Timeout: func(string) time.Duration { return time.Second }},
 			parts: map[string]part{"a": hour},
@@ -1439,4 +1481,41 @@ func TestGroup_Explain_of_a_call_with_a_limit(t *testing.T) {
 		require.Equal(t, "limited: running since round 1, waits: at 2000-01-01T01:00:00.000000001Z or call "+limited.Call, limited.String())
 		require.Equal(t, "poll: running since round 1, waits: at 2000-01-01T00:01:00Z, asked once", poll.String())
 	})
+}
+
+// A Retry that succeeds at once takes nothing back: a Retry inside its task, which gave
+// up, has noted that.
+func TestNote_of_a_Retry_inside_that_gave_up(t *testing.T) {
+	for name, fails := range map[string]int{"at once": 0, "later": 1} {
+		t.Run(name, func(t *testing.T) {
+			var during scheduler.Notes
+			group := newGroup(t, "a", func(string) scheduler.Task {
+				return scheduler.Sequence(
+					scheduler.Retry(constant(0), func(attempt int, _ error) scheduler.Task {
+						return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+							_ = co.Await(scheduler.Retry(constant(-1), func(int, error) scheduler.Task {
+								return &fakeTask{step: func(context.Context) (scheduler.Yield, error) { return scheduler.Yield{}, errSpace }}
+							}))
+							if attempt <= fails {
+								return errBoom
+							}
+							return nil
+						})
+					}),
+					scheduler.Pause(scheduler.Rounds(3)),
+				)
+			}, nil)
+			d := schedulertest.NewDriver(t, group, nil)
+			for range 3 {
+				d.Step()
+				during = group.ExplainNode("a").Notes
+			}
+			if fails > 0 {
+				require.Zero(t, during)
+			} else {
+				require.Equal(t, scheduler.Notes{Attempt: 1, Last: errSpace}, during)
+			}
+			require.NoError(t, d.RunToEnd())
+		})
+	}
 }

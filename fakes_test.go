@@ -459,6 +459,8 @@ func (p *player) act(word string, came error) (scheduler.Yield, error) {
 		return scheduler.Yield{}, nil
 	case "fail":
 		return scheduler.Yield{}, fmt.Errorf("oops %s", p.key)
+	case "skip":
+		return scheduler.Yield{}, scheduler.ErrSkip
 	case "cause":
 		return scheduler.Yield{}, came
 	case "panic":

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -866,6 +867,32 @@ func endings(g *scheduler.DependencyTaskGroup[string]) string {
 		fmt.Fprintf(&b, " %s %s", k, s)
 	}
 	return b.String()
+}
+
+// A node that is lost for several failures is so for the earliest, whatever the order of
+// the nodes.
+func TestWhen_lost_for_the_earliest_failure(t *testing.T) {
+	t.Parallel()
+	for _, order := range [][]int{{1, 2, 3}, {1, 3, 2}, {2, 1, 3}, {2, 3, 1}, {3, 1, 2}, {3, 2, 1}} {
+		group := newGroup(t, "a b c done lost:a,b,c,done", func(k string) scheduler.Task {
+			if k == "done" {
+				return &fakeTask{}
+			}
+			return lasting(order[k[0]-'a'], fmt.Errorf("%s fails", k))
+		}, &scheduler.GroupOptions[string]{AggregateErrors: true, When: conditions(nil)})
+		require.Error(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: newClock()}))
+		first := []string{"a", "b", "c"}[slices.Index(order, 1)]
+		require.Equal(t, scheduler.StateSkipped, group.State("lost"))
+		require.EqualError(t, group.Err("lost"), first+": "+first+" fails", order)
+	}
+
+	group := newGroup(t, "a b lost:a,b", func(k string) scheduler.Task {
+		return lasting(map[string]int{"a": 1, "b": 2}[k], fmt.Errorf("%s fails", k))
+	}, &scheduler.GroupOptions[string]{When: conditions(nil), OnError: func(k string, _ error) scheduler.Disposition {
+		return map[string]scheduler.Disposition{"a": scheduler.IgnoreError, "b": scheduler.SkipDependents}[k]
+	}})
+	require.Error(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: newClock()}))
+	require.EqualError(t, group.Err("lost"), "b: b fails", "that of a was ignored")
 }
 
 // After a stop nobody is asked, and while a group drains they are, but not started.

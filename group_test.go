@@ -174,6 +174,42 @@ func TestGroup_Budget(t *testing.T) {
 	}
 }
 
+// Services are told at the end of a round that nothing needs them, wherever the budget
+// cuts it, in a group that stops as in any other.
+func TestGroup_Budget_services(t *testing.T) {
+	t.Parallel()
+	for _, stops := range []bool{false, true} {
+		run := func(budget int) []string {
+			var log journal
+			group := newGroup(t, "S user:S bad other", func(k string) scheduler.Task {
+				f := &fakeTask{stop: func(context.Context, error) { log.add("%s told", k) }}
+				f.step = func(ctx context.Context) (scheduler.Yield, error) {
+					log.add("%s %d", k, f.steps)
+					switch {
+					case k == "S" && f.steps == 1:
+						scheduler.Ready(ctx)
+					case k == "bad" && f.steps == 2 && stops:
+						return scheduler.Yield{}, errBoom
+					case k == "user" && f.steps == 3, f.steps == 5:
+						return scheduler.Done, nil
+					}
+					return scheduler.Next, nil
+				}
+				return f.task()
+			}, &scheduler.GroupOptions[string]{Grace: time.Hour, Budget: budget})
+			err := scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: newClock()})
+			require.Equal(t, stops, err != nil)
+			return log.lines
+		}
+		want := run(0)
+		require.Contains(t, strings.Join(want, ", "), "user 3, ")
+		require.Contains(t, strings.Join(want, ", "), "other 3, S told, S 4")
+		for budget := 1; budget < 6; budget++ {
+			require.Equal(t, want, run(budget), "budget %d", budget)
+		}
+	}
+}
+
 // A group that is cut short inside another one, or a runner, goes on at once.
 func TestGroup_Budget_nested(t *testing.T) {
 	parts := map[string]part{}

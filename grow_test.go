@@ -1227,3 +1227,31 @@ func TestSlowest_of_a_group_that_grows(t *testing.T) {
 	require.NoError(t, g.Close())
 	require.Equal(t, scheduler.StateCancelled, g.State("b"))
 }
+
+// What is estimated of a node that is added can be asked for; without Estimate it is 0.
+func TestAdd_Estimate(t *testing.T) {
+	for name, tt := range map[string]struct {
+		estimate func(string) time.Duration
+		want     []time.Duration
+	}{
+		"Estimate": {func(k string) time.Duration { return time.Duration(len(k)) }, []time.Duration{1, 2, 3}},
+		"none":     {nil, []time.Duration{0, 0, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []time.Duration
+			g := newGroup(t, "a", func(string) scheduler.Task { return &fakeTask{} }, &scheduler.GroupOptions[string]{
+				KeepOpen: true, Estimate: tt.estimate, Limit: 1,
+				Observer: kindsFunc{scheduler.KindsOf(scheduler.GroupEnded), func(r scheduler.Record) {
+					for p := range r.Group().Len() {
+						got = append(got, r.Group().Estimate(p))
+					}
+				}},
+			})
+			require.NoError(t, g.Add("bb"))
+			require.NoError(t, g.Add("ccc"))
+			g.CloseInput()
+			require.NoError(t, scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Clock: newClock()}))
+			require.Equal(t, tt.want, got)
+		})
+	}
+}

@@ -1288,3 +1288,30 @@ func TestEnds_with_a_failure(t *testing.T) {
 		})
 	}
 }
+
+// Of two notices the innermost counts, unless one further out is final: that of the run
+// reaches what begins in a group that a failure has stopped, though what drives the group
+// does not hand it on.
+func TestStopCause_of_the_run_in_a_group_that_a_failure_has_stopped(t *testing.T) {
+	var causes []error
+	inner := newGroup(t, "a bad", func(k string) scheduler.Task {
+		if k == "bad" {
+			return scheduler.Func(func(context.Context) error { return errBoom })
+		}
+		return scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+			causes = append(causes, scheduler.StopCause(ctx))
+			return scheduler.Next, nil
+		})
+	}, &scheduler.GroupOptions[string]{Grace: time.Hour})
+	r := startRunner(t, scheduler.StepFunc(inner.Step), &scheduler.RunnerOptions{Clock: newClock(), Grace: time.Hour})
+	mustStep(t, t.Context(), r)
+	r.Stop(errSpace)
+	mustStep(t, t.Context(), r)
+	require.Len(t, causes, 3)
+	require.NoError(t, causes[0])
+	require.ErrorIs(t, causes[1], errBoom)
+	require.NotErrorIs(t, causes[1], errSpace)
+	require.ErrorIs(t, causes[2], errSpace)
+	require.NoError(t, r.Cancel())
+	require.ErrorIs(t, inner.Close(), errBoom)
+}

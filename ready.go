@@ -113,7 +113,7 @@ func (g *engine) servesOuter() bool {
 
 // sayReadyAround makes the node of the group around ready that runs this one.
 func (g *engine) sayReadyAround() {
-	if g.outer != nil && g.outer.current == g.outerNode && g.services.saySelf() {
+	if g.outer != nil && g.outer.current == g.outerNode {
 		g.outer.sayReady()
 	}
 }
@@ -154,14 +154,13 @@ func (g *engine) freeAgain(p int32) {
 	if asksAnew {
 		g.takeBack(p)
 	}
-	for _, q := range g.services.of(p).giveBack() {
-		if asksAnew {
+	taken := g.services.of(p).giveBack()
+	if asksAnew {
+		for _, q := range taken {
 			g.conditions.forget(q)
 		}
-		if g.nodes.state(q) == StatePending && g.nodes.requirementDone(q) {
-			g.makeReady(q)
-		}
 	}
+	g.freeRow(taken)
 	g.freeRow(g.graph.takeWaiting(p))
 	g.askWhen()
 }

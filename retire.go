@@ -17,14 +17,14 @@ func (g *engine) retire(ctx context.Context) {
 
 // retireSome is retire. It reports whether what counts as ended has changed meanwhile.
 func (g *engine) retireSome(ctx context.Context) (again bool) {
-	if g.pass != newRound && g.phase < phaseStopping {
-		return false // in the middle of a round
+	if g.pass != newRound {
+		return false // in the middle of a round, which Budget has cut short
 	}
 	if g.nodes.count(StateReady) == 0 {
 		return false
 	}
 	idle := g.nodes.active() == 0 && (g.nodes.count(StatePending) == 0 || g.services.isOver)
-	if g.phase < phaseStopping && (g.waitsForNodes() || g.servesOuter()) {
+	if g.waitsForNodes() || g.servesOuter() {
 		if idle {
 			g.sayReadyAround()
 		}

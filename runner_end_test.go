@@ -375,6 +375,33 @@ func TestTaskRunner_Stop(t *testing.T) {
 	})
 }
 
+// A runner that has ended is asked for nothing more, and does not wake its owner.
+func TestTaskRunner_told_after_its_end(t *testing.T) {
+	for name, tell := range map[string]func(r *scheduler.TaskRunner){
+		"Stop":        func(r *scheduler.TaskRunner) { r.Stop(errSpace) },
+		"CancelAfter": func(r *scheduler.TaskRunner) { r.CancelAfter(time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			wakes := 0
+			r := startRunner(t, &fakeTask{}, &scheduler.RunnerOptions{Clock: newClock(), Wake: func() { wakes++ }})
+			require.True(t, r.Done())
+			tell(r)
+			require.Zero(t, wakes)
+			require.NoError(t, r.Err())
+			require.Equal(t, scheduler.Done, r.Due())
+		})
+	}
+}
+
+// A task of a runner that was not started hears of no stop.
+func TestTaskRunner_AsTask_stopped_before_its_first_step(t *testing.T) {
+	f := &fakeTask{stop: func(context.Context, error) {}}
+	for _, task := range []scheduler.Task{scheduler.NewTaskRunner(f, nil).AsTask(0), scheduler.Subrun(scheduler.NewTaskRunner(f, nil))} {
+		task.(scheduler.Stopper).Stop(t.Context(), errSpace)
+		require.Empty(t, f.causes)
+	}
+}
+
 func TestTaskRunner_Cancel(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -605,14 +632,28 @@ func (f funcTask) Close() error                                      { return ni
 // A Timeout has the name of a type, and that of the node in place of a function's.
 func TestTimeout_of_a_runner_inside_a_node(t *testing.T) {
 	t.Parallel()
-	for want, task := range map[string]scheduler.Task{
-		"node": funcTask(forever), "scheduler_test.typeTask": typeTask{forever},
+	groupOf := func(name string) scheduler.Task {
+		return newGroup(t, "x", func(string) scheduler.Task { return funcTask(forever) }, &scheduler.GroupOptions[string]{Name: name})
+	}
+	for _, tt := range []struct {
+		task scheduler.Task
+		want string
+	}{
+		{funcTask(forever), "node"},
+		{scheduler.StepFunc(forever), "node"},
+		{wrapping{funcTask(forever)}, "node"},
+		{scheduler.All(funcTask(forever)), "node"},
+		{groupOf(""), "node"},
+		{groupOf("site"), "site"},
+		{typeTask{forever}, "scheduler_test.typeTask"},
+		{wrapping{typeTask{forever}}, "scheduler_test.wrapping"},
+		{&fakeTask{step: forever}, "fake"},
 	} {
 		group := newGroup(t, "node", func(string) scheduler.Task {
-			return scheduler.Subrun(scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Timeout: time.Second}))
+			return scheduler.Subrun(scheduler.NewTaskRunner(tt.task, &scheduler.RunnerOptions{Timeout: time.Second}))
 		}, nil)
 		err := scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: newClock(), Wait: time.Second})
-		require.Equal(t, want, asError[*scheduler.Timeout](t, err).Task)
+		require.Equal(t, tt.want, asError[*scheduler.Timeout](t, err).Task, "%T", tt.task)
 	}
 }
 

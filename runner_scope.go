@@ -12,7 +12,7 @@ func (r *TaskRunner) scoped(ctx context.Context) context.Context {
 		return r.ctx.inner
 	}
 	s := scopeOf(ctx)
-	if s != nil && s.driver != nil && !r.scopes && !r.deadline.isSet() && r.notice == nil {
+	if s != nil && s.driver != nil && !r.scopes && !r.deadline.isSet() { // nor a notice: that comes with a deadline
 		return ctx
 	}
 	return r.ctx.derive(ctx, func() scope {

@@ -866,6 +866,106 @@ func TestReady_is_told_once_that_it_is_not_needed(t *testing.T) {
 	require.NoError(t, r.Cancel())
 }
 
+// A leaf goes on while a node waits for its turn at a Limiter, and ends when nothing
+// starts any more, though nodes are left.
+func TestReady_of_a_leaf_beside_pending_nodes(t *testing.T) {
+	t.Parallel()
+	leaf := func() *fakeTask {
+		f := readyTask(1)
+		f.stop = func(context.Context, error) {}
+		return f
+	}
+	l := limiter(1)
+	holder := claiming(t, "holder", map[string][]scheduler.Claim{"holder": unit(l)}, hours)
+	mustStep(t, t.Context(), holder)
+	f := leaf()
+	g := newGroup(t, "leaf waits", func(k string) scheduler.Task {
+		if k == "leaf" {
+			return f
+		}
+		return &fakeTask{}
+	}, &scheduler.GroupOptions[string]{Grace: time.Hour, Claims: func(k string) []scheduler.Claim {
+		return map[string][]scheduler.Claim{"waits": unit(l)}[k]
+	}})
+	for range 3 {
+		mustStep(t, t.Context(), g)
+	}
+	require.Empty(t, f.causes)
+	require.NoError(t, holder.Close())
+	mustStep(t, t.Context(), g)
+	require.Equal(t, []error{scheduler.ErrNotNeeded}, f.causes)
+	require.NoError(t, g.Close())
+
+	f = leaf()
+	g = newGroup(t, "leaf first then:first", func(k string) scheduler.Task {
+		if k == "leaf" {
+			return f
+		}
+		return scheduler.Pause(scheduler.Rounds(2))
+	}, &scheduler.GroupOptions[string]{Grace: time.Hour})
+	mustStep(t, t.Context(), g)
+	g.Drain()
+	mustStep(t, t.Context(), g)
+	require.Empty(t, f.causes)
+	mustStep(t, t.Context(), g)
+	require.Equal(t, " leaf ready first succeeded then pending", endings(g))
+	require.Equal(t, []error{scheduler.ErrNotNeeded}, f.causes)
+	require.NoError(t, g.Close())
+}
+
+// All says Ready for the node that has begun it, and not for one that steps it later.
+func TestReady_of_All_that_another_node_goes_on_with(t *testing.T) {
+	t.Parallel()
+	all := scheduler.All(readyTask(2))
+	var ready []bool
+	var g *scheduler.DependencyTaskGroup[string]
+	g = newGroup(t, "a b:a", func(k string) scheduler.Task {
+		return scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+			y, err := all.Step(ctx)
+			if k == "a" {
+				return scheduler.Done, err
+			}
+			ready = append(ready, g.State("b") == scheduler.StateReady)
+			return y, err
+		})
+	}, nil)
+	r := startRunner(t, g, &scheduler.RunnerOptions{Clock: newClock()})
+	mustStep(t, t.Context(), r)
+	require.Equal(t, []bool{false, false}, ready)
+	require.NoError(t, r.Cancel())
+	require.NoError(t, all.Close())
+}
+
+// A service that fails while nodes run that require it takes nothing from those, nor
+// from what requires them and not it.
+func TestReady_and_then_a_failure_beside_what_it_has_freed(t *testing.T) {
+	t.Parallel()
+	var g *scheduler.DependencyTaskGroup[string]
+	g = newGroup(t, "S ended:S runs:S afterBoth:ended,runs", func(k string) scheduler.Task {
+		switch k {
+		case "S":
+			return &fakeTask{step: func(ctx context.Context) (scheduler.Yield, error) {
+				scheduler.Ready(ctx)
+				if g.State("ended") == scheduler.StateSucceeded {
+					return scheduler.Yield{}, errSpace
+				}
+				return scheduler.Next, nil
+			}}
+		case "runs":
+			return scheduler.Pause(scheduler.Rounds(4))
+		}
+		return scheduler.Pause(scheduler.Rounds(1))
+	}, &scheduler.GroupOptions[string]{AggregateErrors: true})
+	d := schedulertest.NewDriver(t, g, nil)
+	for range 3 {
+		d.Step()
+	}
+	require.Equal(t, " S failed ended succeeded runs running afterBoth pending", endings(g))
+	require.NoError(t, g.Err("runs"))
+	require.ErrorIs(t, d.RunToEnd(), errSpace)
+	require.Equal(t, " S failed ended succeeded runs succeeded afterBoth succeeded", endings(g))
+}
+
 // A service that takes time to close has no place in Limit either.
 func TestReady_gives_its_place_back_for_good(t *testing.T) {
 	t.Parallel()

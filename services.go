@@ -16,8 +16,7 @@ type services struct {
 	demand demand      // who needs them
 	swept  sweepReason // what all of them were looked at for
 
-	isOver   bool // nothing starts any more: a pending node counts as ended
-	saidSelf bool // the group itself has told the one around that it is ready
+	isOver bool // nothing starts any more: a pending node counts as ended
 
 	notNeeded *StopError // made when first given
 	final     *StopError // the notice of the group as services get it
@@ -126,13 +125,6 @@ func (s *services) standing(p int32) (ready, outlasts bool) {
 	defer s.mu.Unlock()
 	outlasts, ready = s.required[p]
 	return ready || slices.Contains(s.calls, p), outlasts
-}
-
-// saySelf reports whether the group itself has not said so before.
-func (s *services) saySelf() bool {
-	said := s.saidSelf
-	s.saidSelf = true
-	return !said
 }
 
 // add makes a node a service that some added nodes require, and perhaps others.
@@ -305,7 +297,7 @@ func (s *services) finalOf(n *StopError) *StopError {
 	switch {
 	case n.final:
 		return n
-	case s.final == nil || s.final.Cause != n.Cause: //nolint:errorlint // That very one.
+	case s.final == nil: // and n stays the same until it is final
 		s.final = &StopError{Cause: n.Cause, final: true, deadline: n.deadline}
 	}
 	return s.final

@@ -26,7 +26,7 @@ func (g *DependencyTaskGroup[K]) Snapshot() Snapshot[K] {
 	s := Snapshot[K]{Completed: []K{}, Started: []K{}}
 	for p, k := range g.keys() {
 		p, n := int32(p), &g.engine.nodes
-		done := n.state(p) == StateSucceeded || n.state(p) == StateReady && g.engine.services.isUnneeded(p)
+		done := n.state(p) == StateSucceeded || !n.state(p).Ended() && g.engine.services.isUnneeded(p)
 		switch {
 		case done && n.has(p, countsAsDone):
 			s.Passed = append(s.Passed, k)

@@ -191,7 +191,7 @@ func (g *engine) keepDue(y Yield) {
 		return
 	}
 	due := never
-	if y.code&yieldAt != 0 && y.at != past {
+	if y.code&yieldAt != 0 {
 		due = max(y.at, instantOf(g.clock))
 	}
 	g.watchers.expect(due)

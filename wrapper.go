@@ -348,7 +348,7 @@ func (co *Coroutine) isFinal(err error) bool {
 	if co.closing || drop(err, ErrSkip) == nil || co.notice() != nil {
 		return true
 	}
-	if co.top.told == nil || co.top.told.throwing == nil {
+	if co.top.told == nil {
 		return false
 	}
 	return co.timeout() != nil || is(err, co.top.told.throwing) || contains(err, co.top.told.throwing)

@@ -1078,14 +1078,16 @@ func TestWrap_panic_of_a_subtask(t *testing.T) {
 			t.Run(fmt.Sprint(test.name, " depth=", depth), func(t *testing.T) {
 				count := countGoroutines(t)
 				var came []error
-				task := test.child
-				task = awaited(task, depth, &came)
+				child := test.child.(*fakeTask)
+				closed := child.closes
+				task := awaited(child, depth, &came)
 				p := panicOf(t, func() {
 					mustStep(t, t.Context(), task)
 					test.act(t.Context(), task)
 				})
 				require.Same(t, errOops, p)
 				require.Equal(t, slices.Repeat([]error{scheduler.ErrClosed}, depth), came)
+				require.Equal(t, test.name == "in Close", child.closes > closed)
 				count.want(0)
 			})
 		}
@@ -1236,4 +1238,43 @@ func TestWrap_group_begun_after_the_close(t *testing.T) {
 	r := startRunner(t, task, nil)
 	require.NoError(t, r.Cancel())
 	require.False(t, started)
+}
+
+// What a coroutine begins after its notice finds that in its context, whoever has given
+// it, in a step or in the answer to an error.
+func TestWrap_subtask_begun_after_the_notice(t *testing.T) {
+	for name, goOn := range map[string]func(task scheduler.Task) (scheduler.Yield, error){
+		"step":  func(task scheduler.Task) (scheduler.Yield, error) { return task.Step(t.Context()) },
+		"throw": func(task scheduler.Task) (scheduler.Yield, error) { return throwIn(t.Context(), task, errBoom) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after error
+			task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				look := func(cause *error) error {
+					return co.Await(scheduler.Func(func(ctx context.Context) error {
+						*cause = scheduler.StopCause(ctx)
+						return nil
+					}))
+				}
+				_ = look(&before)
+				_ = co.Yield(scheduler.Next)
+				return look(&after)
+			})
+			mustStep(t, t.Context(), task)
+			task.(scheduler.Stopper).Stop(t.Context(), errSpace)
+			y, err := goOn(task)
+			require.NoError(t, err)
+			require.Equal(t, scheduler.Done, y)
+			require.NoError(t, before)
+			require.ErrorIs(t, after, errSpace)
+		})
+	}
+}
+
+// What has not begun, or has ended, has nothing that could be asked to end.
+func TestWrap_BeginClose_of_nothing(t *testing.T) {
+	task := scheduler.Wrap(func(*scheduler.Coroutine) error { return nil })
+	require.Nil(t, task.(scheduler.Closer).BeginClose())
+	mustStep(t, t.Context(), task)
+	require.Nil(t, task.(scheduler.Closer).BeginClose())
 }

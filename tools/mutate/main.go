@@ -35,7 +35,7 @@ var (
 	tryListed  = flag.Bool("listed", false, "try the listed ones too, which takes a minute each")
 	workers    = flag.Int("workers", runtime.NumCPU(), "how many mutants are tried at the same time")
 	long       = flag.Bool("long", false, "run the tests in their long form")
-	times      = flag.Bool("times", false, "print the number of each mutant and how long it took")
+	times      = flag.Bool("times", false, "print the number of each mutant and the processor time that it took")
 	keep       = flag.String("keep", "", "directory for the tests that are built, which are kept: run one with MUTANT=number")
 )
 
@@ -114,7 +114,7 @@ func mutate() (ok bool, err error) {
 			mark = "SURVIVED "
 		}
 		if *times {
-			mark += fmt.Sprintf("%4d %7.2fs ", numbers[i], v.took.Seconds())
+			mark += fmt.Sprintf("%4d %7.2fs ", numbers[i], v.used.Seconds())
 		}
 		fmt.Printf("%s %s:%d %s %s\n", mark, m.file, m.line, m, v.killer)
 	}

@@ -87,8 +87,8 @@ func (s *suite) add(b *binary, mutants int, reached string) error {
 			return err
 		}
 		began := time.Now()
-		if verdict := b.run(0, "^"+name+"$", time.Minute, "MUTANTS_REACHED="+reached); verdict != "" {
-			return fmt.Errorf("without a mutant: %s fails", verdict)
+		if v := b.run(0, "^"+name+"$", time.Minute, "MUTANTS_REACHED="+reached); v.killer != "" {
+			return fmt.Errorf("without a mutant: %s fails", v.killer)
 		}
 		t := &test{binary: b, name: name, took: time.Since(began)}
 		if t.reached, err = os.ReadFile(reached); err != nil {
@@ -131,10 +131,10 @@ func build(path, overlay, to string) (*binary, error) {
 	return &binary{to, strings.TrimSpace(string(dir))}, cmd.Run()
 }
 
-// verdict is what became of a mutant.
+// verdict is what tests have said of a mutant.
 type verdict struct {
-	killer string // the test that noticed it, or ""
-	took   time.Duration
+	killer string        // the one that noticed it, or ""
+	used   time.Duration // by all of them, on a processor: other programs may run beside
 }
 
 // tryAll tries mutants, by number, several at a time, and yields what became of each,
@@ -148,9 +148,7 @@ func (s *suite) tryAll(in *instrumented, numbers []int, workers int) iter.Seq2[i
 	for range workers {
 		go func() {
 			for i := int(next.Add(1)) - 1; i < len(numbers); i = int(next.Add(1)) - 1 {
-				began := time.Now()
-				killer := s.try(numbers[i], in.mutants[numbers[i]-1].file)
-				verdicts[i] <- verdict{killer, time.Since(began)}
+				verdicts[i] <- s.try(numbers[i], in.mutants[numbers[i]-1].file)
 			}
 		}()
 	}
@@ -163,22 +161,21 @@ func (s *suite) tryAll(in *instrumented, numbers []int, workers int) iter.Seq2[i
 	}
 }
 
-// try runs the tests that get to mutant n, which is in file, and returns what killed
-// it, or "".
-func (s *suite) try(n int, file string) string {
-	var batch []*test
-	var together time.Duration
+// try runs the tests that get to mutant n, which is in file, until one notices it.
+func (s *suite) try(n int, file string) (v verdict) {
+	tests := s.thatReach(n, file)
 	most := 100 * time.Millisecond // the first few, then three times as long, and so on
-	for _, t := range s.thatReach(n, file) {
-		batch, together = append(batch, t), together+t.took
-		if together > most {
-			if killer := s.runBatch(n, file, batch); killer != "" {
-				return killer
-			}
-			batch, together, most = nil, 0, most*3
+	for len(tests) > 0 && v.killer == "" {
+		some, together := 0, time.Duration(0)
+		for some < len(tests) && together <= most {
+			together += tests[some].took
+			some++
 		}
+		of := s.runBatch(n, file, tests[:some])
+		v = verdict{of.killer, v.used + of.used}
+		tests, most = tests[some:], most*3
 	}
-	return s.runBatch(n, file, batch)
+	return v
 }
 
 // thatReach returns the tests that get to mutant n, the quickest first. A test that has
@@ -205,51 +202,51 @@ func (s *suite) killed(by *test, file string) {
 	s.kills[kills{by, file}]++
 }
 
-// runBatch runs tests, those of one package together.
-func (s *suite) runBatch(n int, file string, batch []*test) string {
-	for len(batch) > 0 {
+// runBatch runs tests, those of one package together, until one notices mutant n.
+func (s *suite) runBatch(n int, file string, batch []*test) (v verdict) {
+	for len(batch) > 0 && v.killer == "" {
 		b := batch[0].binary
 		var tests []*test
 		var names []string
 		var together time.Duration
-		batch = slices.DeleteFunc(batch, func(t *test) bool {
+		var others []*test
+		for _, t := range batch {
 			if t.binary == b {
 				tests, names, together = append(tests, t), append(names, t.name), together+t.took
+			} else {
+				others = append(others, t)
 			}
-			return t.binary == b
-		})
-		verdict := b.run(n, pattern(names), limitOf(together))
-		if verdict == "" {
-			continue
 		}
+		of := b.run(n, pattern(names), limitOf(together))
+		v = verdict{of.killer, v.used + of.used}
 		for _, t := range tests {
-			if name, _, _ := strings.Cut(verdict, ","); name == t.name {
+			if name, _, _ := strings.Cut(of.killer, ","); name == t.name {
 				s.killed(t, file)
 			}
 		}
-		return verdict
+		batch = others
 	}
-	return ""
+	return v
 }
 
 // limitOf is how much time on a processor tests may take that take so long.
-func limitOf(took time.Duration) time.Duration { return 3*time.Second + 5*took }
+func limitOf(took time.Duration) time.Duration { return 2*time.Second + 3*took }
 
 func pattern(names []string) string { return "^(" + strings.Join(names, "|") + ")$" }
 
-// run runs tests until one fails, and returns its name. A mutant may never end,
-// or fill the memory.
-func (b *binary) run(n int, tests string, limit time.Duration, env ...string) string {
+// run runs tests until one fails, which has noticed the mutant. One may never end, or
+// fill the memory.
+func (b *binary) run(n int, tests string, limit time.Duration, env ...string) verdict {
 	cmd := exec.Command("sh", "-c", `ulimit -v 6000000; exec "$@"`, "sh", b.path,
 		"-test.v", fmt.Sprintf("-test.short=%t", !*long), "-test.failfast", "-test.parallel=1", "-test.run", tests)
 	cmd.Dir = b.dir
 	cmd.Env = append(append(os.Environ(), fmt.Sprintf("MUTANT=%d", n), "GOMAXPROCS=2"), env...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return err.Error()
+		return verdict{killer: err.Error()}
 	}
 	if err := cmd.Start(); err != nil {
-		return err.Error()
+		return verdict{killer: err.Error()}
 	}
 	ended := make(chan struct{})
 	stuck := make(chan bool, 1)
@@ -270,20 +267,19 @@ func (b *binary) run(n int, tests string, limit time.Duration, env ...string) st
 	err = cmd.Wait()
 	switch {
 	case failed != "":
-		return failed
 	case <-stuck:
-		return running + ", which does not end"
+		failed = running + ", which does not end"
 	case err != nil:
-		return running + ", where all ends"
+		failed = running + ", where all ends"
 	}
-	return ""
+	return verdict{failed, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
 }
 
 // killIfStuck kills a process that takes too much time on a processor, or for long
 // next to none and does not wait for one either, and reports whether it did. Time as
 // such says nothing: the machine may be busy with something else.
 func killIfStuck(p *os.Process, limit time.Duration, ended <-chan struct{}) bool {
-	const patience, little = 8, 30 * time.Millisecond // half seconds
+	const patience, little = 4, 30 * time.Millisecond // half seconds
 	tick := time.NewTicker(time.Second / 2)
 	defer tick.Stop()
 	for idle, since := 0, time.Duration(-1); idle < patience; idle++ {
