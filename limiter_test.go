@@ -802,3 +802,28 @@ func TestDeadlockError_beside_a_service_in_a_group_inside(t *testing.T) {
 		}
 	}
 }
+
+// An event that is set when nobody waits for it any more does not hide a deadlock.
+func TestDeadlockError_beside_an_event_of_a_wait_that_is_over(t *testing.T) {
+	for hold, put := range holdersOf("itself", "All", "Sequence", "Subrun", "Retry", "renamed") {
+		inBubble(t, hold, func(t *testing.T) {
+			l := limiter(1)
+			group := newGroup(t, "service x:service", func(k string) scheduler.Task {
+				if k == "x" {
+					return lasting0
+				}
+				return scheduler.WithTimeout(time.Second, scheduler.Wrap(func(co *scheduler.Coroutine) error {
+					var e scheduler.Event
+					err := co.Yield(scheduler.On(&e)) // until the Timeout is thrown
+					co.Ready()
+					e.Set()
+					return errors.Join(err, co.Yield(scheduler.On(new(scheduler.Event))))
+				}))
+			}, &scheduler.GroupOptions[string]{Claims: func(string) []scheduler.Claim { return []scheduler.Claim{{Limiter: l, Weight: 1}} }})
+			begin := time.Now()
+			err := scheduler.Run(t.Context(), put(group), &scheduler.RunnerOptions{Grace: time.Minute})
+			require.ErrorAs(t, err, new(*scheduler.DeadlockError))
+			require.Equal(t, time.Second, time.Since(begin).Round(time.Millisecond))
+		})
+	}
+}
