@@ -120,11 +120,13 @@
 //	CancelAfter(d)         the driver   no         d        everything          ErrCancelled
 //
 //	(a) unless [Shield] protects it; a clean-up of [Finally] is
-//	(b) it stops a group as a failure does: with notice and the group's grace
+//	(b) it stops a group as a failure does: with notice and the group's grace; if the
+//	    group is closed within that, err is in its Errors only
 //	(c) Cancel itself returns the error of Close
 //
 // In each row, failures are joined with the result, and a second end adds to the first:
-// a Kill in the grace of a Stop returns both.
+// a Kill in the grace of a Stop returns both. What a task makes of an Interrupt is its own
+// affair: if it continues, a later end adds nothing.
 //
 // Tasks without a grace, and those whose grace has passed, are closed. The context of a
 // call lasts until then; with [RunnerOptions.EndCalls] it ends with the notice. An error

@@ -286,7 +286,7 @@ func (r *TaskRunner) stepIfDue(ctx context.Context) (y Yield, due bool, err erro
 	switch {
 	case r.killed.Load():
 		r.isKilled = true
-		y, err = r.beginClose(r.err)
+		y, err = r.beginClose(join(r.err, r.takeThrown()))
 	case r.thrown.Load() != nil:
 		y, err = r.throw(ctx, *r.thrown.Swap(nil))
 	case r.deadline.isSet() && r.deadline.hasPassed(instant(r.now())):
@@ -353,7 +353,8 @@ func (r *TaskRunner) Done() bool {
 
 // Err returns the runner's outcome: nil if its task has succeeded or not ended; the
 // error that it failed with; a [*Timeout] even if the task has handled it;
-// [ErrCancelled], joined with the error of Close, if it was cancelled.
+// [ErrCancelled], joined with what ended it before and the error of Close, if it was
+// cancelled.
 func (r *TaskRunner) Err() error {
 	r.must("Err")
 	if !r.done {

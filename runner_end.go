@@ -64,8 +64,8 @@ func (r *TaskRunner) stop(cause error, deadline bool) {
 
 // Kill has the task closed now, without notice or grace, by the goroutine that drives
 // the runner. Any goroutine may call Kill. The runner ends once the last call has
-// returned, with [ErrCancelled], joined with the cause of an earlier Stop and with
-// what the task fails with. One that was not started fails with ErrCancelled when it
+// returned, with [ErrCancelled], joined with the cause of an earlier Stop, the error of an
+// Interrupt that has not been thrown yet, and what the task fails with. One that was not started fails with ErrCancelled when it
 // is; one that has ended ignores Kill.
 func (r *TaskRunner) Kill() {
 	r.must("Kill")
@@ -93,7 +93,8 @@ func (r *TaskRunner) Cancel() error {
 
 func (r *TaskRunner) cancel() error {
 	task, entered := r.task, r.entered
-	r.end(ErrCancelled) // whatever Close does
+	// Whatever Close does:
+	r.end(join(join(join(ErrCancelled, r.cause), join(r.err, r.failed)), r.takeThrown()))
 	if !entered {
 		return nil
 	}
@@ -135,6 +136,14 @@ func (r *TaskRunner) Interrupt(err error) {
 	}
 	r.thrown.Store(&err)
 	r.call()
+}
+
+// takeThrown returns the error of an Interrupt that the task has not got yet, or nil.
+func (r *TaskRunner) takeThrown() error {
+	if err := r.thrown.Swap(nil); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // tell gives the task the notice, once.

@@ -1170,3 +1170,63 @@ func TestSubrun_of_a_closing_task_hands_no_notice_on(t *testing.T) {
 	require.ErrorIs(t, err, errOther)
 	require.ErrorIs(t, err, scheduler.ErrCancelled)
 }
+
+// A second end adds to the first.
+func TestTaskRunner_Kill_and_Cancel_after_another_end(t *testing.T) {
+	const second = time.Second
+	cancelled := scheduler.ErrCancelled.Error()
+	firsts := map[string]struct {
+		timeout time.Duration
+		do      func(r *scheduler.TaskRunner, step func())
+		want    string
+	}{
+		"nothing":               {want: cancelled},
+		"Stop":                  {do: func(r *scheduler.TaskRunner, step func()) { r.Stop(errOops); step() }, want: cancelled + "\noops"},
+		"Stop, not told yet":    {do: func(r *scheduler.TaskRunner, _ func()) { r.Stop(errOops) }, want: cancelled + "\noops"},
+		"Timeout":               {timeout: second, want: cancelled + "\nr: timed out after 1s"},
+		"Timeout and Stop":      {timeout: second, do: func(r *scheduler.TaskRunner, _ func()) { r.Stop(errOops) }, want: cancelled + "\noops\nr: timed out after 1s"},
+		"Interrupt":             {do: func(r *scheduler.TaskRunner, step func()) { r.Interrupt(errOops); step() }, want: cancelled},
+		"Interrupt, not thrown": {do: func(r *scheduler.TaskRunner, _ func()) { r.Interrupt(errOops) }, want: cancelled + "\noops"},
+		"Timeout, and Interrupt, not thrown": {
+			timeout: second, do: func(r *scheduler.TaskRunner, _ func()) { r.Interrupt(errOops) }, want: cancelled + "\nr: timed out after 1s\noops",
+		},
+	}
+	for hold, put := range holdersOf("itself", "renamed", "Sequence", "Finally", "Retry", "All", "Subrun") {
+		for name, first := range firsts {
+			if name == "Interrupt" && (hold == "All" || hold == "Retry") {
+				continue // they stop, or do not try again
+			}
+			for _, end := range []string{"Kill", "Cancel"} {
+				inBubble(t, hold+"/"+name+"/"+end, func(t *testing.T) {
+					task := put(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+						for {
+							if err := co.Yield(scheduler.After(10 * second)); errors.Is(err, scheduler.ErrClosed) {
+								return err
+							}
+						}
+					}))
+					r := startRunner(t, task, &scheduler.RunnerOptions{Name: "r", Timeout: first.timeout, Grace: time.Minute})
+					step := func() {
+						done, err := r.Step(t.Context())
+						require.False(t, done)
+						require.NoError(t, err)
+					}
+					sleep(2 * second)
+					step()
+					if first.do != nil {
+						first.do(r, step)
+					}
+					if end == "Cancel" {
+						require.NoError(t, r.Cancel())
+					} else {
+						r.Kill()
+						done, err := r.Step(t.Context())
+						require.True(t, done)
+						require.EqualError(t, err, first.want)
+					}
+					require.EqualError(t, r.Err(), first.want)
+				})
+			}
+		}
+	}
+}

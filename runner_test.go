@@ -98,8 +98,8 @@ func TestTaskRunner_states(t *testing.T) {
 		},
 		"stopped": {
 			"ErrStarted; started; nil", "true other; ended; other", "ErrStarted; started; nil", "other; ended; other",
-			"false other; ended; other", "false boom+other; ended; boom+other", "nil; ended; ErrCancelled",
-			"; started; nil", "true other; ended; other", "nil; ended; ErrCancelled", "; started; nil", "true other; ended; other",
+			"false other; ended; other", "false boom+other; ended; boom+other", "nil; ended; ErrCancelled+other",
+			"; started; nil", "true other; ended; other", "nil; ended; ErrCancelled+other", "; started; nil", "true other; ended; other",
 			"; started; nil", "true boom+other; ended; boom+other",
 		},
 		"complete":      ended("nil"),

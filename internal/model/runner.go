@@ -109,7 +109,8 @@ func (r *Runner) Step() (done bool, err error) {
 	switch thrown := r.thrown; {
 	case r.killed:
 		r.isKilled = true
-		y, err = r.beginClose(r.err)
+		r.thrown = nil
+		y, err = r.beginClose(join(r.err, thrown))
 	case thrown != nil:
 		r.thrown = nil
 		y, err = r.throw(thrown)
@@ -321,7 +322,8 @@ func (r *Runner) Cancel() error {
 		return nil
 	}
 	defer r.runPosted()
-	r.done, r.err, r.signal = true, ErrCancelled, true
+	r.err = join(join(join(ErrCancelled, r.cause), join(r.err, r.failed)), r.thrown)
+	r.done, r.signal = true, true
 	if !r.entered {
 		return nil
 	}
