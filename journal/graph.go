@@ -101,6 +101,9 @@ func (g graph) nodes() map[string][]string {
 // name, the error is [ErrNoRun]. Dependencies reads the file, so do not call it in a
 // step.
 func Dependencies[K comparable](ctx context.Context, j *Journal, run string) (*scheduler.Dependencies[K], error) {
+	if err := j.check(ctx); err != nil {
+		return nil, err
+	}
 	filed, err := j.graph(ctx, run)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("%w: %q", ErrNoRun, run)

@@ -8,7 +8,8 @@ import (
 
 // GroupOptions are the options of a [Run] or a [Group].
 type GroupOptions[K comparable] struct {
-	// Group has the options of the group itself. Nodes named by its Completed are not
+	// Group has the options of the group itself. Its Name is by default that of the run,
+	// or the one given to NewSubgroup. Nodes named by its Completed are not
 	// recorded. Its Timeout counts from when the node's code begins, not from when
 	// its start is sent to the disk, and no longer once the node is ready; the grace
 	// after it is Grace or GraceFor, never inherited. A call that goes on after it has
@@ -36,7 +37,7 @@ type GroupOptions[K comparable] struct {
 
 	// Recorded is called for each record of the run once it is on disk, in order and
 	// on the driving goroutine. It must be quick. It belongs to a Run and includes
-	// the records of the groups inside; groups inside a node ignore it.
+	// the records of the groups inside; NewSubgroup refuses it.
 	Recorded func(r Record)
 }
 
@@ -77,7 +78,7 @@ func NewSubgroup[L, K comparable](
 		return nil, err
 	}
 	n.own.log.mu.Lock()
-	g := groupMaker[L]{log: n.own.log, path: join(n.own.base(), part), made: join(n.made.base(), part)}
+	g := groupMaker[L]{log: n.own.log, name: name, path: join(n.own.base(), part), made: join(n.made.base(), part)}
 	n.own.log.mu.Unlock()
 	group, err := g.make(deps, task, opts)
 	if err != nil {
@@ -90,6 +91,7 @@ func NewSubgroup[L, K comparable](
 // groupMaker makes a group of what was recorded.
 type groupMaker[K comparable] struct {
 	log  *log
+	name string // that it was made with
 	path string // of the group
 	made string // of the group that it rolls back; otherwise the same
 }
@@ -189,6 +191,9 @@ func (m groupMaker[K]) enter(g *Group[K], deps *scheduler.Dependencies[K], eleme
 // options returns the options of the group itself.
 func (m groupMaker[K]) options(g *Group[K], o scheduler.GroupOptions[K]) scheduler.GroupOptions[K] {
 	back, completed, values := m.rollsBack(), o.Completed, o.Context
+	if o.Name == "" {
+		o.Name = m.name
+	}
 	o.Reverse = o.Reverse != back
 	o.Timeout = nil // see limited
 	o.Observer = scheduler.Observers(&serving[K]{group: g}, o.Observer)
@@ -198,7 +203,9 @@ func (m groupMaker[K]) options(g *Group[K], o scheduler.GroupOptions[K]) schedul
 	}
 	o.Context = func(ctx context.Context, k K) context.Context {
 		if values != nil {
-			ctx = values(ctx, k)
+			if ctx = values(ctx, k); ctx == nil {
+				return nil // which the group refuses
+			}
 		}
 		return context.WithValue(ctx, nodeKey{}, g.nodes[k].own)
 	}

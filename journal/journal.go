@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 
 	_ "modernc.org/sqlite" // the driver, in pure Go
 	sqlitelib "modernc.org/sqlite/lib"
+
+	"github.com/steptask/scheduler"
 )
 
 // Synchronous determines what a committed record survives.
@@ -61,6 +64,9 @@ type Journal struct {
 func Open(path string, opts *Options) (*Journal, error) {
 	if opts == nil {
 		opts = &Options{}
+	}
+	if opts.Synchronous > Normal {
+		return nil, &scheduler.OptionError{Option: "Options.Synchronous", Reason: fmt.Sprintf("unknown value %d", opts.Synchronous)}
 	}
 	j, err := open(path, opts, nil)
 	if err != nil {
@@ -158,9 +164,45 @@ func isBusy(err error) bool {
 	return hasCode(err, sqlitelib.SQLITE_BUSY) || hasCode(err, sqlitelib.SQLITE_LOCKED)
 }
 
+// check returns an error for a Journal that was not opened or is closed, and for a nil
+// Context.
+func (j *Journal) check(ctx context.Context) error {
+	if err := j.checkOpened(); err != nil {
+		return err
+	}
+	if ctx == nil {
+		return errNilContext
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return j.fail(errJournalClosed)
+	}
+	return nil
+}
+
+// checkOpened returns an error for a nil Journal and a zero one.
+func (j *Journal) checkOpened() error {
+	switch {
+	case j == nil:
+		return &scheduler.OptionError{Option: "journal", Reason: "nil Journal"}
+	case j.db == nil:
+		return &scheduler.OptionError{Option: "journal", Reason: "zero Journal; use Open"}
+	}
+	return nil
+}
+
+var (
+	errNilContext  = &scheduler.OptionError{Option: "ctx", Reason: "nil Context"}
+	errNilFunction = &scheduler.OptionError{Option: "fn", Reason: "nil function"}
+)
+
 // Close closes the file, and with it runs that were never stepped. If other runs have not
 // ended, it returns [ErrOpenRuns] and does nothing: run them to their end, or close them.
 func (j *Journal) Close() error {
+	if err := j.checkOpened(); err != nil {
+		return err
+	}
 	idle, err := j.close()
 	for _, l := range idle {
 		err = errors.Join(err, l.close())

@@ -161,7 +161,7 @@ func (n *node) fail(err error) {
 	n.log.mu.Lock()
 	defer n.log.mu.Unlock()
 	n.ready = false
-	n.record(KindFailure, "", []byte(err.Error()))
+	n.record(KindFailure, "", []byte(fmt.Sprint(err)))
 }
 
 // record adds a record of the node. The caller holds log.mu.

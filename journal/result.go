@@ -3,6 +3,8 @@ package journal
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/steptask/scheduler"
 )
 
 // Results is a source of results: a [Node], for its group, a [Group] or a [Run].
@@ -46,6 +48,9 @@ func StepResult[T any, K comparable](from Results[K], key K, name string) (T, er
 }
 
 func read[T any, K comparable](from Results[K], key K, what string, data func(*node) ([]byte, bool)) (v T, err error) {
+	if from == nil {
+		return v, &scheduler.OptionError{Option: "from", Reason: "nil Results"}
+	}
 	n := from.recorded(key)
 	if n == nil {
 		return v, fmt.Errorf("%w: %s%v: no such node", ErrNoResult, what, key)

@@ -62,10 +62,10 @@ func NewRollback[K comparable](
 func newRun[K comparable](
 	j *Journal, name string, back bool, deps *scheduler.Dependencies[K], task func(n *Node[K]) scheduler.Task, opts *GroupOptions[K],
 ) (_ *Run[K], err error) {
-	switch {
-	case j == nil:
-		return nil, &scheduler.OptionError{Option: "journal", Reason: "nil Journal"}
-	case name == "":
+	if err := j.checkOpened(); err != nil {
+		return nil, err
+	}
+	if name == "" {
 		return nil, &scheduler.OptionError{Option: "name", Reason: "empty"}
 	}
 	l, err := openLog(j, name)
@@ -78,7 +78,7 @@ func newRun[K comparable](
 			err = errors.Join(err, l.close())
 		}
 	}()
-	m := groupMaker[K]{log: l}
+	m := groupMaker[K]{log: l, name: name}
 	switch {
 	case back && l.id == 0:
 		return nil, fmt.Errorf("%w: %q", ErrNoRun, name)
@@ -129,8 +129,11 @@ func (r *Run[K]) Throw(ctx context.Context, err error) (scheduler.Yield, error) 
 
 // round begins the run, and lets go of it if a panic goes up.
 func (r *Run[K]) round(step func() (scheduler.Yield, error)) (scheduler.Yield, error) {
-	if r.ended {
+	switch {
+	case r.ended:
 		return scheduler.Yield{}, scheduler.ErrEnded
+	case r.Group == nil:
+		return scheduler.Yield{}, &scheduler.OptionError{Option: "Run", Reason: "zero value; use NewGroup"}
 	}
 	if !r.begun {
 		if err := r.log.journal.enter(r.log, true); err != nil {
@@ -194,7 +197,7 @@ func (r *Run[K]) end(err error) {
 	r.err = err
 	text := ""
 	if err != nil {
-		if text = err.Error(); text == "" {
+		if text = fmt.Sprint(err); text == "" {
 			text = "failed"
 		}
 	}
@@ -238,7 +241,7 @@ func (r *Run[K]) BeginClose() *scheduler.Event {
 // Close closes the group, and blocks until its records are on disk. The run can be
 // opened again.
 func (r *Run[K]) Close() error {
-	if r.ended {
+	if r.ended || r.Group == nil {
 		return nil
 	}
 	r.ended = true

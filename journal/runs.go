@@ -49,6 +49,10 @@ type RunInfo struct {
 // changes nothing, and ends after an error.
 func (j *Journal) Runs(ctx context.Context) iter.Seq2[RunInfo, error] {
 	return func(yield func(RunInfo, error) bool) {
+		if err := j.check(ctx); err != nil {
+			yield(RunInfo{}, err)
+			return
+		}
 		// Read to the end first: the connection is the one that runs write with.
 		runs, err := j.runs(ctx)
 		for _, run := range runs {
@@ -92,6 +96,10 @@ func (j *Journal) runs(ctx context.Context) ([]RunInfo, error) {
 // of that name, it yields [ErrNoRun].
 func (j *Journal) Records(ctx context.Context, run string) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
+		if err := j.check(ctx); err != nil {
+			yield(Record{}, err)
+			return
+		}
 		var id int64
 		err := j.db.QueryRowContext(ctx, `SELECT id FROM run WHERE name = ?`, run).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -124,6 +132,9 @@ func (r Record) public() Record {
 // [ErrNoRun] if there is none of that name. The file does not shrink; later records
 // use the space.
 func (j *Journal) Delete(ctx context.Context, run string) error {
+	if err := j.check(ctx); err != nil {
+		return err
+	}
 	lock, err := acquire(j.lockPath(run))
 	if errors.Is(err, errLocked) {
 		return &HeldError{Run: run, Owner: j.ownerOf(run)}
@@ -157,6 +168,9 @@ func (j *Journal) delete(ctx context.Context, run string) error {
 // ago, and returns their number. It keeps runs that are open, and those whose end
 // lies in the future, as after the clock was set back.
 func (j *Journal) Prune(ctx context.Context, age time.Duration) (int, error) {
+	if err := j.check(ctx); err != nil {
+		return 0, err
+	}
 	runs, err := j.runs(ctx)
 	if err != nil {
 		return 0, j.fail(err)

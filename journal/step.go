@@ -28,6 +28,9 @@ func Step[T any](co *scheduler.Coroutine, name string, fn func(ctx context.Conte
 	if err != nil {
 		return v, err
 	}
+	if fn == nil {
+		return v, errNilFunction
+	}
 	step, data, before := n.ask(name)
 	if data != nil {
 		return decode[T](n, step, data)
@@ -76,9 +79,15 @@ func (n *node) await(co *scheduler.Coroutine, b *batch) error {
 // returns its cause.
 func StepIn[T any](ctx context.Context, name string, fn func(ctx context.Context) (T, error)) (T, error) {
 	var v T
+	if ctx == nil {
+		return v, errNilContext
+	}
 	n, err := nodeOf(ctx)
 	if err != nil {
 		return v, err
+	}
+	if fn == nil {
+		return v, errNilFunction
 	}
 	step, data, before := n.ask(name)
 	if data != nil {

@@ -87,7 +87,7 @@ func (t *nodeTask) settle(y scheduler.Yield, err error) (scheduler.Yield, error)
 // isNotice reports whether err is a notice, and nothing else.
 func isNotice(err error) bool {
 	notice := (*scheduler.StopError)(nil)
-	return errors.As(err, &notice) && scheduler.Interrupted(err)
+	return scheduler.Interrupted(err) && errors.As(err, &notice)
 }
 
 // finish ends the task once its success is on disk.
