@@ -174,7 +174,7 @@ func (g *Group) closeServices(end func(n *node)) {
 // reconsider has When asked anew of those that a service has freed which has failed,
 // and that have not started.
 func (g *Group) reconsider(n *node) {
-	if !n.service {
+	if !n.service || g.opts.When == nil {
 		return
 	}
 	for _, q := range g.nodes {
