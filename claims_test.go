@@ -185,6 +185,20 @@ func TestClaims_of_an_Interval_in_a_full_group(t *testing.T) {
 	require.Zero(t, rate.Waiting())
 }
 
+// An interval that passes while another node starts is over in the same round.
+func TestClaims_of_an_Interval_that_passes_in_a_round(t *testing.T) {
+	rate := scheduler.NewLimiter(scheduler.LimiterOptions{Interval: time.Hour})
+	clock := newClock()
+	g := newGroup(t, "t1 u1 a", func(k string) scheduler.Task {
+		if k == "a" {
+			clock.Advance(time.Hour)
+		}
+		return nothing(k)
+	}, &scheduler.GroupOptions[string]{Claims: claimIf(rate)})
+	require.Equal(t, scheduler.Done, mustStep(t, scheduler.WithClock(t.Context(), clock), g))
+	require.True(t, g.Started("u1"))
+}
+
 // Nobody waits for the start of a node that was skipped meanwhile.
 func TestClaims_of_an_Interval_of_a_skipped_node(t *testing.T) {
 	for name, limit := range map[string]int{"in a step of a full group": 1, "between two steps": 0} {
@@ -1202,6 +1216,23 @@ func TestLimiter_SetCapacity_below_a_claim(t *testing.T) {
 	require.Equal(t, "0s first begins, 2s first ends, 2s light begins, 3s light ends, 4s behind begins, "+
 		"6s behind ends, 6s heavy begins, 7s heavy ends, 7s last begins, 11s last ends", d.String())
 	require.Zero(t, l.InUse())
+}
+
+// A node that claims more than the capacities of two Limiters waits for both.
+func TestLimiter_SetCapacity_of_two(t *testing.T) {
+	l, m := limiter(1), limiter(1)
+	l.SetCapacity(0)
+	g := newGroup(t, "a", nothing, &scheduler.GroupOptions[string]{Claims: func(string) []scheduler.Claim {
+		return append(unit(l), unit(m)...)
+	}})
+	mustStep(t, t.Context(), g)
+	require.Len(t, g.ExplainNode("a").Claims, 1)
+	m.SetCapacity(0)
+	require.Len(t, g.ExplainNode("a").Claims, 2)
+	l.SetCapacity(1)
+	require.Len(t, g.ExplainNode("a").Claims, 1)
+	m.SetCapacity(1)
+	require.Equal(t, scheduler.Done, mustStep(t, t.Context(), g))
 }
 
 // A group that waits for more capacity is not locked; one that is locked beside

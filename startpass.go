@@ -55,7 +55,7 @@ func (g *engine) sweep(ctx context.Context) bool {
 			}
 			g.budget--
 			g.start(ctx, p)
-			if g.claims.hasNews() && !g.isFull() {
+			if (g.claims.hasNews() || g.claims.hasTimes()) && !g.isFull() {
 				if first := g.serveClaims(); first < w {
 					ready.Leave(w)
 					w = first

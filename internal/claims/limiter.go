@@ -26,7 +26,7 @@ type Limiter struct {
 	outside  *line                 // of those who ask from no place
 	inside   map[*Holding]*line    // of the others
 	blocked  firstfit.Queue[*line] // lines that have somebody who is not reached, by the first such
-	beyond   chain[*wait]          // who claims more than the capacity
+	aside    chain[*wait]          // of tickets in no line, since they claim more than a capacity
 	paced    chain[*part]          // with an interval: those that are served, but for that
 	parts    chain[*part]          // what holdings have, in the order of their taking
 	change   int                   // the place among the changes, from 1 on; 0: in none
@@ -77,15 +77,20 @@ func (l *Limiter) SetCapacity(n int) {
 	books.Lock()
 	defer books.close()
 	l.bounded, l.capacity, l.most = true, n, max(l.most, n)
-	told := l.waits()
-	for _, w := range told {
+	all := l.waits()
+	var told []*wait
+	for _, w := range all {
+		if w.out || w.ticket.beyond == 0 { // others wait for another Limiter
+			told = append(told, w)
+		}
+	}
+	for _, w := range all {
 		t := w.ticket
 		if is := t.exceeds(w); is && !w.out {
-			t.unlink()
 			t.exceed(w)
 		} else if !is && w.out {
 			if t.noMoreExceeds(w); t.beyond == 0 {
-				t.link()
+				t.comeBack()
 				told = append(told, t.behindIt()...)
 			}
 		}
@@ -100,7 +105,7 @@ func (l *Limiter) SetCapacity(n int) {
 	}
 }
 
-// waits returns those who wait for l to have enough, in the order of asking.
+// waits returns those who claim some of l and have not got it, in the order of asking.
 func (l *Limiter) waits() []*wait {
 	var all []*wait
 	for n := range l.lines() {
@@ -108,7 +113,7 @@ func (l *Limiter) waits() []*wait {
 			all = append(all, w)
 		}
 	}
-	for w := l.beyond.first; w != nil; w = w.next {
+	for w := l.aside.first; w != nil; w = w.next {
 		all = append(all, w.value)
 	}
 	slices.SortFunc(all, func(a, b *wait) int { return byOrder(a.ticket, b.ticket) })

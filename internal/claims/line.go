@@ -33,7 +33,7 @@ type wait struct {
 	prev, next *wait
 	reached    bool
 	out        bool        // the weight exceeds the capacity
-	beyond     link[*wait] // among those of which it does
+	aside      link[*wait] // among those of tickets of which a weight does
 }
 
 // lent returns what the place, and those around it, can lend.

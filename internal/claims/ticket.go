@@ -98,7 +98,7 @@ func NewTicket(asker *Asker, place *Holding, claims []Claim) *Ticket {
 	t := &Ticket{asker: asker, place: place, claims: claims, waits: make([]wait, len(claims))}
 	for i, c := range claims {
 		w := &t.waits[i]
-		w.ticket, w.limiter, w.weight, w.beyond.value = t, c.Limiter, c.Weight, w
+		w.ticket, w.limiter, w.weight, w.aside.value = t, c.Limiter, c.Weight, w
 	}
 	return t
 }
@@ -163,15 +163,35 @@ func (t *Ticket) exceeds(w *wait) bool {
 }
 
 func (t *Ticket) exceed(w *wait) {
-	w.limiter.beyond.add(&w.beyond)
+	if t.beyond == 0 {
+		t.unlink()
+		t.stepAside()
+	}
 	w.out = true
 	t.beyond++
 }
 
 func (t *Ticket) noMoreExceeds(w *wait) {
-	w.limiter.beyond.remove(&w.beyond)
 	w.out = false
 	t.beyond--
+}
+
+// stepAside puts t among those that are in no line, and comeBack into its lines again.
+func (t *Ticket) stepAside() {
+	for i := range t.waits {
+		t.waits[i].limiter.aside.add(&t.waits[i].aside)
+	}
+}
+
+func (t *Ticket) comeBack() {
+	t.forgetAside()
+	t.link()
+}
+
+func (t *Ticket) forgetAside() {
+	for i := range t.waits {
+		t.waits[i].limiter.aside.remove(&t.waits[i].aside)
+	}
 }
 
 // link puts t into its lines, unless it exceeds a capacity.
@@ -356,11 +376,11 @@ func (t *Ticket) leave() {
 			t.unlink()
 			return
 		}
+		t.forgetAside()
 		for i := range t.waits {
-			if w := &t.waits[i]; w.out {
-				t.noMoreExceeds(w)
-			}
+			t.waits[i].out = false
 		}
+		t.beyond = 0
 	case given:
 		t.withdraw()
 	case idle:
