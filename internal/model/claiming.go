@@ -30,10 +30,13 @@ func (c *claiming) step() (Yield, error) {
 		return c.inside(c.task.step)
 	}
 	c.news.Reset()
-	if !c.stake.has {
+	if !c.stake.has || !c.clock.line.isFirst(c.stake) {
 		return Yield{Ready: On(&c.news), Claims: true}, nil
 	}
-	c.stake.begun = true
+	if at := c.stake.startsAt(); at > c.clock.Now {
+		return Yield{Ready: On(&c.news), At: at}, nil
+	}
+	c.clock.line.begin(c.stake, c.clock.Now)
 	y, err := c.inside(c.task.step)
 	if c.notice != nil && err == nil && !y.Done {
 		c.tell()
@@ -121,6 +124,9 @@ func (g *Group) waitsForClaims() bool {
 	waiting := 0
 	for _, p := range g.places {
 		waiting += len(p.waits)
+		if g.startOf(p) != 0 {
+			return false
+		}
 	}
 	for _, n := range g.active() {
 		isForClaims := n.yield.Claims && (n.yield.Serves || n.yield.At == 0 && n.yield.Rounds == 0)

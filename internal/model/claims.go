@@ -28,8 +28,12 @@ func (g *Group) claim(n *node) bool {
 		p.waits = append(p.waits, n)
 		return false
 	}
-	n.held, p.stake, p.next = p.stake, nil, nil
-	n.held.begun = true
+	if p.next = nil; !g.isDue(p) {
+		p.waits = append(p.waits, n)
+		return false
+	}
+	n.held, p.stake = p.stake, nil
+	g.opts.Clock.line.begin(n.held, g.opts.Clock.Now)
 	if len(p.waits) > 0 {
 		g.again = append(g.again, p)
 	}
@@ -85,11 +89,25 @@ func (g *Group) serve() {
 		}
 	}
 	for _, p := range g.places {
-		if len(p.waits) > 0 && p.next == nil && p.stake != nil && p.stake.has {
+		if len(p.waits) > 0 && p.next == nil && g.isDue(p) {
 			p.next = g.mostUrgent(p.waits)
 			p.waits = except(p.waits, p.next)
 		}
 	}
+}
+
+// isDue reports whether a place is served, and no interval is in the way.
+func (g *Group) isDue(p *place) bool {
+	c := g.opts.Clock
+	return p.stake != nil && p.stake.has && c.line.isFirst(p.stake) && p.stake.startsAt() <= c.Now
+}
+
+// startOf is when an interval lets a node start for which a place is served; 0 for none.
+func (g *Group) startOf(p *place) int64 {
+	if len(p.waits) == 0 || p.next != nil || p.stake == nil || !p.stake.has || !g.opts.Clock.line.isFirst(p.stake) {
+		return 0
+	}
+	return p.stake.startsAt()
 }
 
 // giveWay has the places give up what they were served, since nothing can start.

@@ -207,6 +207,9 @@ func (g *Group) answer() (Yield, error) {
 			y.At = at
 		}
 	}
+	for _, p := range g.places {
+		earliest(g.startOf(p))
+	}
 	for _, n := range running {
 		if n.byRound != 0 || n.due {
 			y.Rounds = 1

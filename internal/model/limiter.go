@@ -3,7 +3,12 @@ package model
 import "slices"
 
 // Limiter is something of which there is only so much.
-type Limiter struct{ Capacity int }
+type Limiter struct {
+	Capacity int
+	Interval int64 // between two starts, times the weight of the first; 0 is none
+
+	next int64 // when there may be a start
+}
 
 // Claim is some of a Limiter.
 type Claim struct {
@@ -16,6 +21,7 @@ type stake struct {
 	inside *stake // the nearest that is had around it, which lends
 	claims []Claim
 	has    bool
+	turn   int  // when it was served, in the order of that
 	begun  bool // what it is for has started
 
 	outside bool // of all groups: nobody there looks for deadlocks
@@ -55,6 +61,7 @@ func (s *stake) own(l *Limiter) int {
 // line is all stakes of a run, in the order of asking.
 type line struct {
 	stakes []*stake
+	served int
 	hopes  bool // what is had outside of all groups counts as free
 }
 
@@ -155,20 +162,24 @@ func (q *line) serve() {
 			s.giveWay()
 		} else {
 			q.give(s)
-			s.tell()
+			if q.isFirst(s) {
+				s.tell()
+			}
 		}
 	}
 }
 
 // makeWay has those give up what they were served in whose group nothing can start.
 func (q *line) makeWay() {
-	for _, s := range slices.Clone(q.stakes) {
-		if s.has && s.cannotStart() {
-			s.has = false
-			q.stakes = except(q.stakes, s)
-			s.giveWay()
+	q.tellNext(func() {
+		for _, s := range q.stakes {
+			if s.has && s.cannotStart() {
+				s.has = false
+				q.stakes = except(q.stakes, s)
+				s.giveWay()
+			}
 		}
-	}
+	})
 	q.serve()
 }
 
@@ -187,7 +198,53 @@ func (q *line) give(s *stake) {
 			need -= much
 		}
 	}
-	s.has = true
+	q.served++
+	s.has, s.turn = true, q.served
+}
+
+// waitsAt reports whether a stake is served, and has to keep the interval of a Limiter
+// before what it is for can start. What is lent is no new start.
+func (s *stake) waitsAt(l *Limiter) bool { return l.Interval > 0 && !s.begun && s.own(l) > 0 }
+
+// isFirst reports whether a stake that is served is the next to start everywhere where
+// there is an interval.
+func (q *line) isFirst(s *stake) bool {
+	return each(s.claims, func(c Claim) bool {
+		return !s.waitsAt(c.Limiter) || each(q.stakes, func(t *stake) bool { return !t.waitsAt(c.Limiter) || t.turn >= s.turn })
+	})
+}
+
+// startsAt is when what a stake is for can start, as far as intervals go.
+func (s *stake) startsAt() (at int64) {
+	for _, c := range s.claims {
+		if s.waitsAt(c.Limiter) {
+			at = max(at, c.Limiter.next)
+		}
+	}
+	return at
+}
+
+// begin has what a stake is for start.
+func (q *line) begin(s *stake, now int64) {
+	q.tellNext(func() {
+		for _, c := range s.claims {
+			if l := c.Limiter; s.waitsAt(l) {
+				l.next = max(l.next, now) + l.Interval*int64(s.own(l))
+			}
+		}
+		s.begun = true
+	})
+}
+
+// tellNext does something after which others may be the next to start, and tells those.
+func (q *line) tellNext(do func()) {
+	behind := only(q.stakes, func(s *stake) bool { return s.has && !q.isFirst(s) })
+	do()
+	for _, s := range behind {
+		if s.has && q.isFirst(s) {
+			s.tell()
+		}
+	}
 }
 
 // ask puts a stake behind all others.
@@ -198,17 +255,19 @@ func (q *line) ask(s *stake) {
 
 // leave gives up stakes, and what they have.
 func (q *line) leave(left ...*stake) {
-	for _, s := range left {
-		q.stakes = except(q.stakes, s)
-		s.has = false
-	}
+	q.tellNext(func() {
+		for _, s := range left {
+			q.stakes = except(q.stakes, s)
+			s.has = false
+		}
+	})
 	q.serve()
 }
 
 // isDead reports whether nobody who waits is ever served, if nobody in a group goes on who
 // does not wait. For one who waits for a higher capacity there is hope.
 func (q *line) isDead() bool {
-	later := line{q.stakes, true}
+	later := line{stakes: q.stakes, hopes: true}
 	for {
 		i := slices.IndexFunc(later.stakes, func(s *stake) bool { return s.cannotStart() && later.fits(s) })
 		if i < 0 {

@@ -13,8 +13,8 @@
 // poll.go.
 //
 // Left out, because they change nothing that is said here or have tests of
-// their own: intervals of Limiters, budgets, panics of other code than steps, coroutines,
-// and calls that block, but for those of a Poll.
+// their own: Limiters without a capacity, budgets, panics of other code than steps,
+// coroutines, and calls that block, but for those of a Poll.
 package model
 
 import "slices"

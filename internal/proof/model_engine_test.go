@@ -74,8 +74,12 @@ func newModelEngine(run *modelRun) *modelEngine {
 func emptyModelEngine(run *modelRun) *modelEngine {
 	e := &modelEngine{events: make([]scheduler.Event, run.events), capacities: run.capacities}
 	e.clock.t = modelStart
-	for _, capacity := range run.capacities {
-		e.limiters = append(e.limiters, scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: capacity}))
+	for i, capacity := range run.capacities {
+		opts := scheduler.LimiterOptions{Capacity: capacity}
+		if run.intervals != nil {
+			opts.Interval = time.Duration(run.intervals[i])
+		}
+		e.limiters = append(e.limiters, scheduler.NewLimiter(opts))
 	}
 	return e
 }

@@ -27,8 +27,12 @@ type modelModel struct {
 func newModelModel(run *modelRun) *modelModel {
 	m := &modelModel{events: make([]model.Event, run.events), capacities: run.capacities}
 	m.clock.Now = modelStart
-	for _, capacity := range run.capacities {
-		m.limiters = append(m.limiters, &model.Limiter{Capacity: capacity})
+	for i, capacity := range run.capacities {
+		l := &model.Limiter{Capacity: capacity}
+		if run.intervals != nil {
+			l.Interval = run.intervals[i]
+		}
+		m.limiters = append(m.limiters, l)
 	}
 	for i := range m.events {
 		m.events[i].Clock = &m.clock

@@ -26,6 +26,11 @@ func randomModelRun(c *choices) *modelRun {
 		for range 1 + c.pick(2) {
 			run.capacities = append(run.capacities, 1+c.pick(3))
 		}
+		if c.one(3) {
+			for range run.capacities {
+				run.intervals = append(run.intervals, int64(c.pick(4)))
+			}
+		}
 	}
 	run.root = run.spec(c, 3)
 	run.timeout = modelSpan(c, 3)

@@ -227,6 +227,7 @@ type modelRun struct {
 	wait           int64
 	events         int
 	capacities     []int // of Limiters
+	intervals      []int64
 	ops            []modelOp
 	specs          int
 	services       bool // there may be some
@@ -513,7 +514,7 @@ func (run *modelRun) compare() (engine, model []byte) {
 
 // String shows a run, for a person who has to find out.
 func (run *modelRun) String() string {
-	return fmt.Sprintf("timeout %d, grace %d, wait %d, capacities %v, ops %+v\n%s", run.timeout, run.grace, run.wait, run.capacities, run.ops, run.root.describe(""))
+	return fmt.Sprintf("timeout %d, grace %d, wait %d, capacities %v, intervals %v, ops %+v\n%s", run.timeout, run.grace, run.wait, run.capacities, run.intervals, run.ops, run.root.describe(""))
 }
 
 func (s *modelSpec) describe(indent string) string {
