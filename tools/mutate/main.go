@@ -2,18 +2,20 @@
 // notices. It changes the package in one small way after the other, runs the
 // tests, and lists the changes with which all of them still pass.
 //
-//	mutate [-files regexp] [-again file] [-equivalent file] [package ...]
+//	mutate [-files regexp] [-again file] [-equivalent file] [-listed] [package ...]
 //
 // All changes are compiled in at once, and a variable of the environment says
 // which is the active one; and only those tests run that get to the place of the
-// change, the quickest first. So a mutant takes as long as a test needs to fail,
-// and nothing to build. It needs Linux.
+// change, first the quick ones and those that have noticed changes of the same file.
+// So a mutant takes as long as a test needs to fail, and nothing to build. As many
+// are tried at a time as there are processors. It needs Linux.
 //
 // The tests are those of the packages named, by default of the one that is
-// changed, in their short form. The -equivalent file lists the changes that no test can notice, a line
-// each, as survivors are printed; lines that begin with # are comments, and say
-// why. It exits with 1 if a change survives that is not listed, or if a run of all
-// finds one listed that does not exist.
+// changed, in their short form. The -equivalent file lists the changes that no test
+// can notice, a line each, as survivors are printed; lines that begin with # are
+// comments, and say why. They are only tried with -listed, since a change that is not
+// noticed takes as long as all tests that get there. It exits with 1 if a change
+// survives that is not listed, or if a run of all finds one listed that does not exist.
 package main
 
 import (
@@ -32,7 +34,7 @@ var (
 	files      = flag.String("files", "", "mutate files with names that match only")
 	again      = flag.String("again", "", "file with the output of an earlier run: try only what survived in it")
 	equivalent = flag.String("equivalent", "", "file that lists the mutants that may survive, and says why")
-	tryListed  = flag.Bool("listed", false, "try the listed ones too, which takes a minute each")
+	tryListed  = flag.Bool("listed", false, "try the listed ones too")
 	workers    = flag.Int("workers", runtime.NumCPU(), "how many mutants are tried at the same time")
 	long       = flag.Bool("long", false, "run the tests in their long form")
 	times      = flag.Bool("times", false, "print the number of each mutant and the processor time that it took")
