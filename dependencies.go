@@ -65,10 +65,14 @@ func (d *Dependencies[K]) must() {
 // Add records that requirer requires each of required. It enters the nodes that are
 // new, those required before the requirer. Without required nodes it only enters
 // requirer. Adding an edge again has no effect. A cycle is refused by
-// [Dependencies.Validate] and when a group is made. Beyond 2³¹-1 nodes or edges Add,
-// or the first call after it, panics.
+// [Dependencies.Validate] and when a group is made. For a key that is not comparable, in
+// an interface, Add panics and enters nothing. Beyond 2³¹-1 nodes or edges Add, or the
+// first call after it, panics.
 func (d *Dependencies[K]) Add(requirer K, required ...K) {
 	d.change()
+	if len(required) > 1 {
+		mustCompare(required)
+	}
 	if len(required) == 0 {
 		d.reserve(1)
 		d.added.alone |= 1 << d.added.enter(d.index.Hash(requirer))
@@ -79,6 +83,14 @@ func (d *Dependencies[K]) Add(requirer K, required ...K) {
 	}
 	if d.index.Len() < cachedKeys {
 		d.settle()
+	}
+}
+
+// mustCompare panics if a key is not comparable, as == does.
+func mustCompare[K comparable](keys []K) {
+	for i := range keys {
+		a, b := keys[i], keys[i]
+		_ = a == b
 	}
 }
 

@@ -234,7 +234,12 @@ func TestDependencies_Add(t *testing.T) {
 			require.Equal(t, []any{1, "a"}, slices.Collect(deps.All())[before:])
 
 			require.Panics(t, func() { deps.Add("b", 2, bad, 3) })
-			require.Equal(t, []any{1, "a", 2, "b"}, slices.Collect(deps.All())[before:], "what came before it was added")
+			require.Panics(t, func() { deps.Add("b", 2, 3, bad) })
+			require.Panics(t, func() { deps.Add("b", append(slices.Repeat([]any{7}, 100), bad)...) })
+			require.Panics(t, func() { deps.Add(bad, 2, 3) })
+			require.Equal(t, []any{1, "a"}, slices.Collect(deps.All())[before:])
+			deps.Add("a", 2, 1)
+			require.Equal(t, []any{1, 2, "a"}, slices.Collect(deps.All())[before:])
 		})
 	}
 	t.Run("the same after many others", func(t *testing.T) {
