@@ -33,8 +33,8 @@ const (
 
 // newFailure describes err in about room bytes, or by a short Text alone. It runs
 // the methods of err, each once, and survives their panics.
-func newFailure(err error, room int) *failure {
-	f := &failure{}
+func newFailure(err error, room int) (f *failure) {
+	f = &failure{}
 	whole := text(err)
 	if room <= 0 {
 		f.Text = oneLine(cut(whole, summaryMin))

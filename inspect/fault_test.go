@@ -742,3 +742,23 @@ func (traces) Observe(scheduler.Record) {}
 func (tr traces) NodeContext(ctx context.Context, started scheduler.Record) context.Context {
 	return context.WithValue(ctx, traceKey{}, tr[started.Key().(string)])
 }
+
+// An error whose methods panic is shown as fmt shows it, and ends nothing.
+func TestPage_of_an_error_that_panics(t *testing.T) {
+	page := inspect.New(nil)
+	group := newGroup(t, page, "a", func(string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error { return panicky{} })
+	}, &scheduler.GroupOptions[string]{OnError: func(string, error) scheduler.Disposition { return scheduler.StopGroup }})
+	require.ErrorIs(t, scheduler.Run(t.Context(), group, nil), panicky{})
+	stopped := newGroup(t, page, "a", func(string) scheduler.Task { return scheduler.Pause(scheduler.On(new(scheduler.Event))) }, nil)
+	r := scheduler.NewTaskRunner(stopped, nil)
+	require.NoError(t, r.Start(t.Context(), 0))
+	r.Interrupt(panicky{})
+	require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), panicky{})
+}
+
+type panicky struct{}
+
+func (panicky) Error() string { panic("in Error") }
+func (panicky) As(any) bool   { panic("in As") }
+func (panicky) Unwrap() error { panic("in Unwrap") }

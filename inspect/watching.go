@@ -205,12 +205,18 @@ func (w *watching) correct(t scheduler.Record, at int64) {
 }
 
 // statusOf says in a word how a group ended.
-func statusOf(t scheduler.Record) string {
+func statusOf(t scheduler.Record) (status string) {
 	g, err := t.Group(), t.Err
+	if err == nil {
+		return scheduler.StateSucceeded.String()
+	}
+	defer func() {
+		if recover() != nil { // an Is, As or Unwrap of a user's error
+			status = scheduler.StateFailed.String()
+		}
+	}()
 	var timeout *scheduler.Timeout
 	switch {
-	case err == nil:
-		return scheduler.StateSucceeded.String()
 	case g.Count(scheduler.StateFailed)+g.Count(scheduler.StateTimedOut) > 0, errors.Is(err, scheduler.ErrAborted):
 		return scheduler.StateFailed.String()
 	case errors.As(err, &timeout):

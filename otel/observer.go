@@ -144,9 +144,9 @@ func (g *group) Observe(r scheduler.Record) {
 	case scheduler.NodeNoted:
 		g.nodeEvent(noteEvent, r, noteKey.String(r.Notes().Text))
 	case scheduler.NodeRetrying:
-		g.nodeEvent(retryEvent, r, attemptKey.Int(r.Notes().Attempt+1), causeKey.String(r.Err.Error()))
+		g.nodeEvent(retryEvent, r, attemptKey.Int(r.Notes().Attempt+1), causeKey.String(textOf(r.Err)))
 	case scheduler.NodeAbandoned:
-		g.nodeEvent(abandonEvent, r, causeKey.String(r.Err.Error()))
+		g.nodeEvent(abandonEvent, r, causeKey.String(textOf(r.Err)))
 	case scheduler.NodeStopping:
 		g.noteStop(r)
 	case scheduler.GroupNoticed:

@@ -1079,3 +1079,31 @@ func TestGroup_grows(t *testing.T) {
 	require.Equal(t, []string{"0 DependencyTaskGroup pending", "0 DependencyTaskGroup running"}, r.metric("scheduler.node.count"))
 	require.Equal(t, []string{"1 *errors.errorString DependencyTaskGroup failed", "2 DependencyTaskGroup succeeded"}, r.metric("scheduler.node.ended"))
 }
+
+// An error whose methods panic is recorded as fmt shows it, and ends nothing.
+func TestGroup_error_that_panics(t *testing.T) {
+	t.Parallel()
+	r := newRecord(t)
+	fails := func() scheduler.Task { return scheduler.Func(func(context.Context) error { return panicky{} }) }
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("a")
+	deps.Add("b")
+	group := r.group(deps, tasks{
+		"a": func() scheduler.Task {
+			return scheduler.Retry(every(time.Second), func(n int, _ error) scheduler.Task {
+				if n == 3 {
+					return nil
+				}
+				return fails()
+			})
+		},
+		"b": takes(time.Hour, nil),
+	}, &scheduler.GroupOptions[string]{Name: "g", Grace: time.Minute})
+	require.ErrorIs(t, r.run(group, nil), panicky{})
+	require.Contains(t, r.trace(), "%!v(PANIC=Error method: in Error)")
+}
+
+type panicky struct{}
+
+func (panicky) Error() string { panic("in Error") }
+func (panicky) As(any) bool   { panic("in As") }

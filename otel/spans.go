@@ -121,7 +121,7 @@ func (g *group) close(n *node, r scheduler.Record) {
 	}
 	var attributes []attribute.KeyValue
 	if r.Err != nil {
-		attributes = append(attributes, causeKey.String(r.Err.Error()))
+		attributes = append(attributes, causeKey.String(textOf(r.Err)))
 	}
 	event(n.live.span, closeEvent, g.at, attributes...)
 }
@@ -134,7 +134,7 @@ func (g *group) finish(n *node, r scheduler.Record) {
 	span, err := n.live.span, r.Err
 	span.SetAttributes(nodeState.String(r.To.String()), taskName.String(r.Task()))
 	if err != nil && !isFailure(r.To) {
-		span.RecordError(err, trace.WithTimestamp(g.at))
+		span.RecordError(readable(err), trace.WithTimestamp(g.at))
 		err = nil
 	}
 	g.endSpan(span, err)
@@ -144,7 +144,7 @@ func (g *group) finish(n *node, r scheduler.Record) {
 func (g *group) noteGroupStop(r scheduler.Record) {
 	if !g.stopped {
 		g.stopped = true
-		g.groupEvent(stopEvent, causeKey.String(r.Err.Error()))
+		g.groupEvent(stopEvent, causeKey.String(textOf(r.Err)))
 	}
 }
 
@@ -180,7 +180,7 @@ func (g *group) noteStop(r scheduler.Record) {
 func (n *live) stop(at time.Time, cause error) {
 	if !n.stopped {
 		n.stopped = true
-		event(n.span, stopEvent, at, causeKey.String(cause.Error()))
+		event(n.span, stopEvent, at, causeKey.String(textOf(cause)))
 	}
 }
 
@@ -208,9 +208,9 @@ func (g *group) endSpan(span trace.Span, err error) {
 	}
 	at := trace.WithTimestamp(g.at)
 	if err != nil {
-		span.RecordError(err, at)
+		span.RecordError(readable(err), at)
 		span.SetAttributes(errorType(err))
-		span.SetStatus(codes.Error, err.Error())
+		span.SetStatus(codes.Error, textOf(err))
 	}
 	span.End(at)
 }
@@ -219,9 +219,31 @@ func isFailure(s scheduler.State) bool {
 	return s == scheduler.StateFailed || s == scheduler.StateTimedOut
 }
 
-// errorType is that of what went wrong in a node, not of how the group reports
-// it.
-func errorType(err error) attribute.KeyValue {
+// What follows asks errors that a user has made. Their methods may panic, which is no
+// reason to end a run.
+
+// textOf returns the text of an error, or what fmt makes of one that panics.
+func textOf(err error) string { return fmt.Sprint(err) }
+
+// readable returns err, or, if its Error panics, an error with the text that fmt makes
+// of that.
+func readable(err error) (e error) {
+	defer func() {
+		if recover() != nil {
+			e = errors.New(textOf(err))
+		}
+	}()
+	_ = err.Error()
+	return err
+}
+
+// errorType is that of what went wrong in a node, not of how the group reports it.
+func errorType(err error) (of attribute.KeyValue) {
+	defer func() {
+		if recover() != nil {
+			of = semconv.ErrorType(readable(err))
+		}
+	}()
 	if e := (*scheduler.TaskError)(nil); errors.As(err, &e) {
 		return errorType(e.Err)
 	}

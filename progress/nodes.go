@@ -180,7 +180,7 @@ func (ns *nodes) line(n *node, t scheduler.Record) string {
 		return ""
 	}
 	if t.Err != nil {
-		what += ": " + cleanLines(t.Err.Error())
+		what += ": " + cleanLines(fmt.Sprint(t.Err)) // its Error may panic
 	}
 	return fmt.Sprintf("%7.3fs  %s  %s", t.Time().Sub(ns.first).Seconds(), runewidth.FillRight(clean(n.name), ns.width), what)
 }

@@ -803,3 +803,23 @@ func TestPlain_notes(t *testing.T) {
 		}
 	})
 }
+
+// An error whose Error panics is shown as fmt shows it, and ends nothing.
+func TestPlain_error_that_panics(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	p := progress.New(&text, &progress.Options{Mode: progress.Plain})
+	deps := scheduler.NewDependencies[string]()
+	deps.Add("a")
+	group, err := scheduler.NewDependencyTaskGroup(deps, func(string) scheduler.Task {
+		return scheduler.Func(func(context.Context) error { return panicky{} })
+	}, &scheduler.GroupOptions[string]{Observer: p})
+	require.NoError(t, err)
+	require.ErrorIs(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: schedulertest.NewClock(time.Time{})}), panicky{})
+	require.NoError(t, p.Close())
+	require.Contains(t, text.String(), "a  failed (0s): %!v(PANIC=Error method: in Error)\n")
+}
+
+type panicky struct{}
+
+func (panicky) Error() string { panic("in Error") }

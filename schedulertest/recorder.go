@@ -127,7 +127,7 @@ func (r *Recorder) record(name, call string, answer any) {
 	r.lines = append(r.lines, fmt.Sprintf("%v %s.%s = %v", r.clock.Now().Sub(r.start), name, call, answer))
 }
 
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+func oneLine(err error) string { return strings.ReplaceAll(fmt.Sprint(err), "\n", "; ") }
 
 // recorded is a task that is recorded. It is a Closer whether its task is one or not:
 // one that is not does not wait.

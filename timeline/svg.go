@@ -88,7 +88,7 @@ func top(row int) int { return axisHeight + rowHeight*row }
 
 func (p *picture) axis(height int) {
 	step := tick(p.total)
-	for at := time.Duration(0); at <= p.total; at += step {
+	for at := time.Duration(0); at >= 0 && at <= p.total; at += step { // the sum may overflow
 		x := p.x(p.began.Add(at))
 		fmt.Fprintf(p.b, "<path class=\"tick\" d=\"M%.1f %dV%d\"/><text class=\"axis\" x=\"%.1f\" y=\"14\">%v</text>\n",
 			x, axisHeight-4, height-margin, x+2, at)

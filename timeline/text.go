@@ -191,7 +191,7 @@ func ended(s Span) string {
 		text = "still running"
 	}
 	if s.Err != nil {
-		text += ": " + s.Err.Error()
+		text += ": " + fmt.Sprint(s.Err) // its Error may panic
 	}
 	return text
 }

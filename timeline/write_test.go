@@ -176,3 +176,21 @@ func TestWriteSVG_ticks(t *testing.T) {
 		require.GreaterOrEqual(t, ticks, min(int(total), 3), total)
 	}
 }
+
+// Errors whose Error panics, and times from the first year to the last one, are written
+// like any others.
+func TestWrite_odd_spans(t *testing.T) {
+	spans := []timeline.Span{
+		{Key: "a", Path: "a", State: scheduler.StateFailed, Err: panicky{}, End: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)},
+	}
+	for _, write := range []func(io.Writer, []timeline.Span) error{timeline.WriteSVG, timeline.WriteTrace} {
+		var b strings.Builder
+		require.NoError(t, write(&b, spans))
+		require.Contains(t, b.String(), "failed: %!v(PANIC=Error method: in Error)")
+		require.Less(t, b.Len(), 10_000)
+	}
+}
+
+type panicky struct{}
+
+func (panicky) Error() string { panic("in Error") }
