@@ -386,16 +386,20 @@ func TestDrive_explain(t *testing.T) {
 	require.Contains(t, text, "pending: signal b")
 }
 
-// Rounds without a pause do not add up to a deadlock.
+// Rounds without a pause do not add up to a deadlock: after each the SDK goes around,
+// and gives every goroutine of the workflow its turn, with a new term.
 func TestDrive_slices(t *testing.T) {
 	env := newEnv(t)
-	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Second})
-	steps := 0
+	steps, turns := 0, 0
 	env.ExecuteWorkflow(func(ctx workflow.Context) error {
+		over := false
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			_ = workflow.Await(ctx, func() bool { turns++; return over })
+		})
 		return temporal.Drive(ctx, scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
-			for start := time.Now(); time.Since(start) < 10*time.Millisecond; {
-			}
+			require.GreaterOrEqual(t, turns, steps)
 			if steps++; steps == 150 {
+				over = true
 				return scheduler.Done, nil
 			}
 			return scheduler.Next, nil
