@@ -49,12 +49,12 @@ prepare: ## what make test needs: a Temporal server is built, and Chromium insta
 # Without go.work: what each go.mod says is enough.
 .PHONY: race
 race: ## the same with the race detector, in random order, each module by itself
-	$(call each,GOWORK=off go test -vet=off -race -shuffle=on $(TESTFLAGS) $(call quick,./...))
+	$(call each,GOWORK=off go test -vet=off -race -shuffle=on -timeout 30m $(TESTFLAGS) $(call quick,./...))
 
 # The tests with 32 bits run on Linux and Windows on x86.
 .PHONY: portable
 portable: ## short tests of the root module with 32 bits; all modules built for other systems
-	GOARCH=386 GOWORK=off go test -vet=off -short ./...
+	GOARCH=386 GOWORK=off go test -vet=off -short -timeout 30m ./...
 	GOOS=windows GOARCH=amd64 go build $(ALL)
 	GOOS=darwin GOARCH=arm64 go build $(ALL)
 	GOOS=linux GOARCH=arm64 go build $(ALL)
@@ -66,7 +66,7 @@ fuzz: ## every fuzz target, FUZZTIME (5s) each
 .PHONY: cover
 cover: $(BIN)/coverage ## statement coverage of the root package, and the reason of each line left out
 	@mkdir -p .cache
-	GOWORK=off go test -vet=off -short -coverpkg=. -coverprofile=.cache/cover.out . ./internal/conformance ./internal/proof
+	GOWORK=off go test -vet=off -short -timeout 30m -coverpkg=. -coverprofile=.cache/cover.out . ./internal/conformance ./internal/proof
 	$(BIN)/coverage -min $(COVERAGE_MIN) .cache/cover.out
 
 .PHONY: example

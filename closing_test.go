@@ -1078,11 +1078,14 @@ func TestAbandon_error_keeps_no_call(t *testing.T) {
 	lost := func() (lost *scheduler.AbandonedError) {
 		big := new([1 << 10]byte)
 		kept = weak.Make(big)
-		err := scheduler.Run(t.Context(), scheduler.Blocking(func(context.Context) error {
+		var r *scheduler.TaskRunner
+		r = scheduler.NewTaskRunner(scheduler.Blocking(func(context.Context) error {
+			r.Kill()
 			<-until
 			big[0]++
 			return nil
-		}), &scheduler.RunnerOptions{Timeout: time.Millisecond, Abandon: time.Millisecond})
+		}), &scheduler.RunnerOptions{Abandon: time.Millisecond})
+		err := r.Run(t.Context())
 		require.ErrorAs(t, err, &lost)
 		return lost
 	}()

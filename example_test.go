@@ -947,7 +947,7 @@ func ExampleReady() {
 			return nil
 		})
 	}
-	group, err := scheduler.NewDependencyTaskGroup(deps, task, &scheduler.GroupOptions[string]{Grace: time.Second})
+	group, err := scheduler.NewDependencyTaskGroup(deps, task, &scheduler.GroupOptions[string]{Grace: time.Minute})
 	if err != nil {
 		fmt.Println(err)
 		return

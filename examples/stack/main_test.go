@@ -6,16 +6,19 @@ import (
 	"os/signal"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/steptask/scheduler/examples/stack/internal/process"
 	"go.uber.org/goleak"
 )
 
 // mainVariable makes the test binary be the program, and killVariable makes that
-// program kill itself: see killItself.
+// program kill itself: see killItself. interruptVariable is how long it takes further
+// interrupts for the same one.
 const (
-	mainVariable = "STACK_TEST_MAIN"
-	killVariable = "STACK_TEST_KILL"
+	mainVariable      = "STACK_TEST_MAIN"
+	killVariable      = "STACK_TEST_KILL"
+	interruptVariable = "STACK_TEST_INTERRUPT"
 )
 
 func TestMain(m *testing.M) {
@@ -23,6 +26,12 @@ func TestMain(m *testing.M) {
 	if os.Getenv(mainVariable) != "" {
 		if os.Getenv(killVariable) != "" {
 			killItself(os.Getenv(killVariable))
+		}
+		if text := os.Getenv(interruptVariable); text != "" {
+			var err error
+			if oneInterrupt, err = time.ParseDuration(text); err != nil {
+				panic(err)
+			}
 		}
 		main()
 		return

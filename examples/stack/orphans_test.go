@@ -17,11 +17,11 @@ import (
 func TestOrphans(t *testing.T) {
 	t.Parallel()
 	for name, command := range map[string]string{
-		"leader ends when asked":       `(trap "" TERM; echo $$ > ../../pid; exec sleep 297) & exec sleep 298`,
-		"leader is gone by itself":     `(trap "" TERM; echo $$ > ../../pid; exec sleep 297) & sleep 0.2`,
+		"leader ends when asked":       `(trap "" TERM; exec sh -c 'echo $$ > ../../pid; exec sleep 297') & exec sleep 298`,
+		"leader is gone by itself":     `(trap "" TERM; exec sh -c 'echo $$ > ../../pid; exec sleep 297') & sleep 0.2`,
 		"in a group of its own":        `setsid sh -c 'trap "" TERM; echo $$ > ../../pid; exec sleep 297' & exec sleep 298`,
-		"without its environment":      `(trap "" TERM; echo $$ > ../../pid; exec env -i sleep 297) & exec sleep 298`,
-		"without leader, environment":  `(trap "" TERM; echo $$ > ../../pid; exec env -i sleep 297) & sleep 0.2`,
+		"without its environment":      `(trap "" TERM; exec env -i sh -c 'echo $$ > ../../pid; exec sleep 297') & exec sleep 298`,
+		"without leader, environment":  `(trap "" TERM; exec env -i sh -c 'echo $$ > ../../pid; exec sleep 297') & sleep 0.2`,
 		"starts another one meanwhile": `trap 'sleep 297 & echo $! > ../../pid' TERM; echo $$ > ../../pid; while true; do sleep 0.05; done`,
 	} {
 		for _, way := range []string{"Ctrl-C", "killed, down", "killed, up, Ctrl-C"} {
