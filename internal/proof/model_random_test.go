@@ -155,7 +155,7 @@ func (run *modelRun) leafSpec(c *choices) *modelLeaf {
 		}
 		act.notes = c.one(8)
 		act.ready = run.services && c.one(4)
-		if run.services && c.one(12) {
+		if (run.services || len(run.capacities) > 0) && c.one(12) {
 			act.order = c.pick(31) - 15
 		}
 		if len(run.capacities) > 0 && c.one(12) {
@@ -219,13 +219,15 @@ func (run *modelRun) groupSpec(c *choices, depth int) *modelGroup {
 		}
 	}
 	g.timeouts = each(4, func() int64 { return modelSpan(c, 2) })
-	if c.one(3) {
-		g.limit = 1 + c.pick(3)
-	}
+	limits := 3
 	if len(run.capacities) > 0 && c.one(2) {
 		for range n {
 			g.claims = append(g.claims, run.weights(c))
 		}
+		limits = 2
+	}
+	if c.one(limits) {
+		g.limit = 1 + c.pick(3)
 	}
 	if g.limit > 0 || g.claims != nil {
 		g.estimates = each(2, func() int64 { return int64(c.pick(5)) - 1 })
