@@ -20,6 +20,9 @@ import (
 //
 // While all calls sleep, simulated time advances to when the first of them wakes.
 func Sleep(ctx context.Context, d time.Duration) error {
+	if ctx == nil {
+		panic("schedulertest: Sleep: nil Context")
+	}
 	if c := callOf(ctx); c != nil {
 		return c.sleep(ctx, d)
 	}

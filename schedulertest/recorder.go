@@ -36,6 +36,9 @@ var _ scheduler.SelectiveObserver = (*Recorder)(nil)
 
 // NewRecorder returns an empty recorder. clock is the run's clock.
 func NewRecorder(clock scheduler.Clock) *Recorder {
+	if clock == nil {
+		panic("schedulertest: NewRecorder: nil Clock")
+	}
 	return &Recorder{clock: clock, start: clock.Now()}
 }
 

@@ -307,3 +307,10 @@ func TestRecorder_notes(t *testing.T) {
 type seconds int
 
 func (s seconds) NextBackOff() time.Duration { return time.Duration(s) * time.Second }
+
+// What is nil is refused with a sentence.
+func TestNil(t *testing.T) {
+	var ctx context.Context
+	require.PanicsWithValue(t, "schedulertest: NewRecorder: nil Clock", func() { schedulertest.NewRecorder(nil) })
+	require.PanicsWithValue(t, "schedulertest: Sleep: nil Context", func() { _ = schedulertest.Sleep(ctx, time.Second) })
+}

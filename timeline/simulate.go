@@ -21,6 +21,9 @@ import (
 func Simulate[K comparable](
 	deps *scheduler.Dependencies[K], took func(K) time.Duration, opts *scheduler.GroupOptions[K],
 ) (time.Duration, error) {
+	if took == nil {
+		return 0, &scheduler.OptionError{Option: "took", Reason: "nil function"}
+	}
 	return simulate(deps, func(k K) scheduler.Task { return work(took(k)) }, opts)
 }
 

@@ -42,6 +42,9 @@ const style = `
 // a line. The colours follow the viewer's preference for light or dark. The error is
 // that of w.
 func WriteSVG(w io.Writer, spans []Span) error {
+	if w == nil {
+		return errNilWriter
+	}
 	b := bufio.NewWriter(w)
 	p := newPicture(b, spans)
 	height := axisHeight + rowHeight*len(spans) + margin

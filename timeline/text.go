@@ -13,6 +13,8 @@ import (
 	"github.com/steptask/scheduler"
 )
 
+var errNilWriter = &scheduler.OptionError{Option: "w", Reason: "nil Writer"}
+
 // How many lines of each kind the text of a report has at most.
 const (
 	linksShown = 20
@@ -24,6 +26,9 @@ const (
 // the other nodes that have the least slack. Control characters in keys become
 // spaces. The error is that of w, or of a simulation.
 func (r *Report[K]) WriteTo(w io.Writer) (int64, error) {
+	if w == nil {
+		return 0, errNilWriter
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %d nodes in %v\n", plain(r.Name), len(r.spans), short(r.Took))
 	if len(r.spans) > 0 {

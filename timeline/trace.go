@@ -14,6 +14,9 @@ import (
 // was ready among its arguments. Spans must be in the order of their
 // starts. The error is that of w.
 func WriteTrace(w io.Writer, spans []Span) error {
+	if w == nil {
+		return errNilWriter
+	}
 	b := bufio.NewWriter(w)
 	b.WriteString(`{"displayTimeUnit":"ms","traceEvents":[`)
 	groups := map[string]*lanes{}

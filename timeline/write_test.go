@@ -194,3 +194,15 @@ func TestWrite_odd_spans(t *testing.T) {
 type panicky struct{}
 
 func (panicky) Error() string { panic("in Error") }
+
+// What is nil is refused with a sentence.
+func TestWrite_nil(t *testing.T) {
+	r, err := timeline.NewReport(nil, site(), nil)
+	require.NoError(t, err)
+	_, err = r.WriteTo(nil)
+	for _, err := range []error{timeline.WriteSVG(nil, nil), timeline.WriteTrace(nil, nil), err} {
+		require.EqualError(t, err, "scheduler: w: nil Writer")
+	}
+	_, err = timeline.Simulate(site(), nil, nil)
+	require.EqualError(t, err, "scheduler: took: nil function")
+}
