@@ -35,16 +35,23 @@ func described(s fmt.Stringer) (text string) {
 	return s.String()
 }
 
-// isNil reports whether a task is nil, or a nil pointer in the guise of one. What takes a
-// task as an argument refuses both.
-func isNil(task Task) bool { return task == nil || isNilPointer(task) }
+// isNil reports whether a task is nil, or a nil pointer or function in the guise of one.
+// What takes a task as an argument refuses all of them.
+func isNil(task Task) bool {
+	if task == nil {
+		return true
+	}
+	v := reflect.ValueOf(task)
+	return (v.Kind() == reflect.Pointer || v.Kind() == reflect.Func) && v.IsNil()
+}
 
-// errNil returns the error for a task that is nil, with the type of a nil pointer.
+// errNil returns the error for a task that is nil, with the type of a nil pointer or
+// function.
 func errNil(task Task) error {
 	if task == nil {
 		return ErrNilTask
 	}
-	return &namedError{TaskDescription(task), ErrNilTask}
+	return &namedError{"nil " + reflect.TypeOf(task).String(), ErrNilTask}
 }
 
 // mustHaveTask panics for a task that is nil.
@@ -59,7 +66,7 @@ func describeNil(task Task) string {
 	if task == nil {
 		return "nil Task"
 	}
-	return TaskDescription(task) + " as Task"
+	return "nil " + reflect.TypeOf(task).String() + " as Task"
 }
 
 // isNilPointer reports whether a value that is not nil is a pointer that is.

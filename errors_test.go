@@ -533,12 +533,15 @@ func TestMisuse_of_nil_and_zero(t *testing.T) {
 	task := func() scheduler.Task { return scheduler.Pause(scheduler.Next) }
 	var none context.Context
 	started := startRunner(t, task(), nil)
+	ofNode := func(task scheduler.Task) error {
+		return scheduler.Run(t.Context(), newGroup(t, "a", func(string) scheduler.Task { return task }, nil), nil)
+	}
 	for want, err := range map[string]error{
 		"scheduler: ctx: nil Context ":                                    scheduler.Run(none, task(), nil),
 		"scheduler: ctx: nil Context":                                     scheduler.NewTaskRunner(task(), nil).Start(none, 0),
 		"scheduler: ctx: nil Context  ":                                   started.RunToCompletion(none, 0),
-		"scheduler: Func: nil function":                                   scheduler.Run(t.Context(), scheduler.Func(nil), nil),
-		"scheduler: StepFunc: nil function":                               scheduler.Run(t.Context(), scheduler.StepFunc(nil), nil),
+		"scheduler: Func: nil function":                                   ofNode(scheduler.Func(nil)),
+		"scheduler: StepFunc: nil function":                               ofNode(scheduler.StepFunc(nil)),
 		"scheduler: TaskRunner: zero value; use NewTaskRunner":            new(scheduler.TaskRunner).Run(t.Context()),
 		"scheduler: task: nil Task":                                       scheduler.Run(t.Context(), nil, nil),
 		"scheduler: RunnerOptions.Abandon: negative duration -1ns":        scheduler.Run(t.Context(), task(), &scheduler.RunnerOptions{Abandon: -1}),
@@ -1069,20 +1072,31 @@ func TestRecoverPanics_of_what_is_no_failure(t *testing.T) {
 	}
 }
 
-// A nil pointer is refused like nil by whatever takes a task, and nothing of it is called.
-func TestNil_pointer_is_no_task(t *testing.T) {
-	var none *fakeTask
+// A nil pointer or function is refused like nil by whatever takes a task, and nothing of it
+// is called.
+func TestNil_pointer_or_function_is_no_task(t *testing.T) {
+	for name, none := range map[string]scheduler.Task{
+		"nil *scheduler_test.fakeTask": (*fakeTask)(nil),
+		"nil scheduler.Func":           scheduler.Func(nil),
+		"nil scheduler.StepFunc":       scheduler.StepFunc(nil),
+	} {
+		t.Run(name, func(t *testing.T) { testNoTask(t, name, none) })
+	}
+}
+
+func testNoTask(t *testing.T, name string, none scheduler.Task) {
+	t.Helper()
 	task := func() scheduler.Task {
 		return scheduler.Func(func(context.Context) error { t.Error("it has begun"); return nil })
 	}
 	for want, broken := range map[string]scheduler.Task{
-		"scheduler: nil task: nil *scheduler_test.fakeTask: number 1 of a Sequence":   scheduler.Sequence(task(), none),
-		"scheduler: nil task: nil *scheduler_test.fakeTask: the task of a Finally":    scheduler.Finally(none, task()),
-		"scheduler: nil task: nil *scheduler_test.fakeTask: the cleanup of a Finally": scheduler.Finally(task(), none),
-		"scheduler: nil task: nil *scheduler_test.fakeTask: number 1 of a First":      scheduler.First(task(), none),
-		"scheduler: nil task: nil *scheduler_test.fakeTask: number 1 of an All":       scheduler.All(task(), none),
-		"scheduler: nil task: nil *scheduler_test.fakeTask":                           scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(none) }),
-		"scheduler: nil task: nil *scheduler_test.fakeTask\nno space": scheduler.Retry(constant(0), func(attempt int, _ error) scheduler.Task {
+		"scheduler: nil task: " + name + ": number 1 of a Sequence":   scheduler.Sequence(task(), none),
+		"scheduler: nil task: " + name + ": the task of a Finally":    scheduler.Finally(none, task()),
+		"scheduler: nil task: " + name + ": the cleanup of a Finally": scheduler.Finally(task(), none),
+		"scheduler: nil task: " + name + ": number 1 of a First":      scheduler.First(task(), none),
+		"scheduler: nil task: " + name + ": number 1 of an All":       scheduler.All(task(), none),
+		"scheduler: nil task: " + name:                                scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(none) }),
+		"scheduler: nil task: " + name + "\nno space": scheduler.Retry(constant(0), func(attempt int, _ error) scheduler.Task {
 			if attempt == 1 {
 				return scheduler.Func(func(context.Context) error { return errSpace })
 			}
@@ -1094,17 +1108,17 @@ func TestNil_pointer_is_no_task(t *testing.T) {
 		require.ErrorIs(t, err, scheduler.ErrNilTask)
 	}
 	for want, do := range map[string]func(){
-		"scheduler: WithTimeout: nil *scheduler_test.fakeTask as Task":         func() { scheduler.WithTimeout(0, none) },
-		"scheduler: Shield: nil *scheduler_test.fakeTask as Task":              func() { scheduler.Shield(none) },
-		"scheduler: Named: nil *scheduler_test.fakeTask as Task for web":       func() { scheduler.Named("web", none) },
-		"scheduler: Reserve: nil *scheduler_test.fakeTask as Task":             func() { scheduler.Reserve(0, none) },
-		"scheduler: Claiming: nil *scheduler_test.fakeTask as Task":            func() { scheduler.Claiming(nil, none) },
-		"scheduler: Timeout.Trigger: nil *scheduler_test.fakeTask as Task":     func() { _ = new(scheduler.Timeout).Trigger(t.Context(), none) },
-		"scheduler: TimedCancel.Trigger: nil *scheduler_test.fakeTask as Task": func() { _ = new(scheduler.TimedCancel).Trigger(t.Context(), none) },
+		"scheduler: WithTimeout: " + name + " as Task":         func() { scheduler.WithTimeout(0, none) },
+		"scheduler: Shield: " + name + " as Task":              func() { scheduler.Shield(none) },
+		"scheduler: Named: " + name + " as Task for web":       func() { scheduler.Named("web", none) },
+		"scheduler: Reserve: " + name + " as Task":             func() { scheduler.Reserve(0, none) },
+		"scheduler: Claiming: " + name + " as Task":            func() { scheduler.Claiming(nil, none) },
+		"scheduler: Timeout.Trigger: " + name + " as Task":     func() { _ = new(scheduler.Timeout).Trigger(t.Context(), none) },
+		"scheduler: TimedCancel.Trigger: " + name + " as Task": func() { _ = new(scheduler.TimedCancel).Trigger(t.Context(), none) },
 	} {
 		require.PanicsWithValue(t, want, do)
 	}
-	require.EqualError(t, scheduler.Run(t.Context(), none, nil), "scheduler: task: nil *scheduler_test.fakeTask as Task")
+	require.EqualError(t, scheduler.Run(t.Context(), none, nil), "scheduler: task: "+name+" as Task")
 }
 
 // A negative pause between polls would be none at all: it is refused where it is given.

@@ -12,8 +12,9 @@ import "context"
 //
 // A task is used once: make it where it starts, as the function given to a group or
 // to [Retry] does. Tasks of this package, except Func, fail with [ErrEnded] when they
-// are stepped after their end, or by a second driver. A nil pointer counts as nil,
-// except in what a group's function returns.
+// are stepped after their end, or by a second driver. A nil pointer or
+// function counts as nil, except in what a group's function returns: its methods are
+// called.
 type Task interface {
 	// Step advances the task to its next yield point and reports when to call Step
 	// again. It must not block. ctx is valid during this step only.
