@@ -155,7 +155,7 @@ apidiff: $(BIN)/apidiff ## incompatible changes of the public API since the last
 	@.ci/apidiff
 
 .PHONY: mutation
-mutation: $(BIN)/mutate ## small changes of the root package that no test notices (Linux; half an hour), or of FILES=regexp
+mutation: $(BIN)/mutate ## small changes of the root package that no test notices (Linux; a quarter of an hour on two processors), or of FILES=regexp
 	$(BIN)/mutate -equivalent tools/mutate/equivalent.txt -files '$(FILES)' . ./internal/conformance ./internal/proof
 
 ##### Tools

@@ -1197,6 +1197,61 @@ func TestObserver_that_panics_anywhere(t *testing.T) {
 	}
 }
 
+// If an Observer panics about a step, the answer of that step counts all the same: a task
+// that has ended is not touched again, and one that goes on is closed, once.
+func TestObserver_that_panics_about_a_step(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		ends   int // with this step; 0: never
+		err    error
+		round  int // of the panic
+		state  scheduler.State
+		closes int
+	}{
+		{"done at once", 1, nil, 1, scheduler.StateSucceeded, 0},
+		{"done later", 2, nil, 2, scheduler.StateSucceeded, 0},
+		{"fails at once", 1, errBoom, 1, scheduler.StateFailed, 0},
+		{"fails later", 2, errBoom, 2, scheduler.StateFailed, 0},
+		{"begins", 0, nil, 1, scheduler.StateCancelled, 1},
+		{"goes on", 0, nil, 2, scheduler.StateCancelled, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := limiter(1)
+			f := &fakeTask{}
+			f.step = func(context.Context) (scheduler.Yield, error) {
+				switch {
+				case f.steps != tt.ends:
+					return scheduler.Next, nil
+				case tt.err != nil:
+					return scheduler.Yield{}, tt.err
+				}
+				return scheduler.Done, nil
+			}
+			group := newGroup(t, "a", func(string) scheduler.Task { return f.task() }, &scheduler.GroupOptions[string]{
+				Claims: func(string) []scheduler.Claim { return unit(l) },
+				Observer: kindsFunc{scheduler.KindsOf(scheduler.NodeStepped), func(r scheduler.Record) {
+					if r.Round() == tt.round {
+						panic(errPanic)
+					}
+				}},
+			})
+			for round := 1; round < tt.round; round++ {
+				mustStep(t, t.Context(), group)
+			}
+			require.Equal(t, errPanic, panicOf(t, func() { _, _ = group.Step(t.Context()) }))
+			require.Equal(t, tt.state, group.State("a"))
+			require.Equal(t, tt.closes, f.closes)
+			require.Zero(t, l.InUse())
+			if tt.err != nil {
+				require.ErrorIs(t, group.Err("a"), tt.err)
+			} else {
+				require.NoError(t, group.Err("a"))
+			}
+		})
+	}
+}
+
 // A call that does not end when it is told to is named while it lasts.
 func TestObserver_still_closing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -164,7 +164,7 @@ func (r *TaskRunner) begin(ctx context.Context, timeout time.Duration) error {
 		if s.pool != nil {
 			r.wakes = &s.pool.wakes
 		}
-		if outer, ok := s.driver.(*TaskRunner); ok && outer != r {
+		if outer, ok := s.driver.(*TaskRunner); ok { // another: r has made no scope yet
 			r.outer.Store(outer)
 			if r.posts.some.Load() { // posted just before
 				outer.Post(r.RunPosted)
