@@ -1289,3 +1289,31 @@ func TestAll(t *testing.T) {
 		require.Equal(t, scheduler.Done, mustStep(t, t.Context(), scheduler.All()))
 	})
 }
+
+// An error thrown into a task that has ended comes back, and not the one it ended with.
+func TestThrow_into_a_task_that_has_ended(t *testing.T) {
+	fails := func() scheduler.Task { return scheduler.Func(func(context.Context) error { return errOops }) }
+	for name, task := range map[string]scheduler.Task{
+		"Blocking":    scheduler.Blocking(func(context.Context) error { return errOops }),
+		"Wrap":        scheduler.Wrap(func(*scheduler.Coroutine) error { return errOops }),
+		"group":       newGroup(t, "a", func(string) scheduler.Task { return fails() }, nil),
+		"All":         scheduler.All(fails()),
+		"Subrun":      scheduler.Subrun(scheduler.NewTaskRunner(fails(), nil)),
+		"AsTask":      scheduler.NewTaskRunner(fails(), nil).AsTask(0),
+		"Reserve":     scheduler.Reserve(0, fails()),
+		"WithTimeout": scheduler.WithTimeout(time.Hour, fails()),
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			for {
+				if _, err := task.Step(t.Context()); err != nil {
+					require.ErrorIs(t, err, errOops)
+					break
+				}
+				synctest.Wait()
+			}
+			y, err := throwIn(t.Context(), task, errOther)
+			require.Equal(t, scheduler.Yield{}, y)
+			require.Equal(t, errOther, err)
+		})
+	}
+}

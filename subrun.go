@@ -52,7 +52,7 @@ func (t *subrun) begin() error {
 }
 
 func (t *subrun) Throw(ctx context.Context, err error) (Yield, error) {
-	if !t.owns {
+	if !t.owns || t.over {
 		t.over = true
 		return Yield{}, err
 	}
