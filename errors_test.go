@@ -888,7 +888,12 @@ func TestErrors_that_panic(t *testing.T) {
 				return asError[*scheduler.ExceptionGroup](t, result).Errors[1]
 			},
 			"Walk": func(t *testing.T) error {
-				return scheduler.Walk(t.Context(), graph("c b"), func(context.Context, string) error { return err }, nil)
+				return scheduler.Walk(t.Context(), graph("c b"), func(ctx context.Context, k string) error {
+					if k == "b" { // the second to fail
+						<-ctx.Done()
+					}
+					return err
+				}, nil)
 			},
 			"Retry": func(t *testing.T) error {
 				return scheduler.Run(t.Context(), newGroup(t, "c", func(string) scheduler.Task {
