@@ -668,7 +668,7 @@ func TestClaims_deadlock_of_two_runs(t *testing.T) {
 			go func() { errs <- scheduler.Run(t.Context(), g, nil) }()
 		}
 		err := errors.Join(<-errs, <-errs)
-		require.EqualError(t, err, "scheduler: waiting for claims that can never be had: "+
+		require.EqualError(t, err, "scheduler: waiting for claims that can never be met: "+
 			"holds/x waits for 1 of volumes (capacity 1) held by other runs: 1")
 		require.Zero(t, l.InUse()+m.InUse())
 	})
@@ -1022,7 +1022,7 @@ func TestClaiming_deadlock(t *testing.T) {
 		}
 		return both(m, l)
 	}, nil)
-	require.EqualError(t, scheduler.Run(t.Context(), g, alone()), "scheduler: waiting for claims that can never be had: "+
+	require.EqualError(t, scheduler.Run(t.Context(), g, alone()), "scheduler: waiting for claims that can never be met: "+
 		"a waits for 1 of volumes (capacity 1) held by b: 1; b waits for 1 of volumes (capacity 1) held by a: 1")
 	require.Zero(t, l.InUse()+m.InUse())
 }

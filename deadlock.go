@@ -13,7 +13,7 @@ import (
 // continue waits for claims that can never be met, because nodes that wait in the
 // same way hold what they need, in this run or in others. Of several runs, the last
 // to wait finds it. It is not found while a call or an event might still end it, even
-// if neither ever will.
+// if neither ever will. A service (see [Ready]) counts as one that never ends by itself.
 type DeadlockError struct {
 	Waits []ClaimWait // by Node
 }
@@ -34,7 +34,7 @@ type ClaimWait struct {
 func (e *DeadlockError) Error() string {
 	const most = 10
 	var b strings.Builder
-	b.WriteString("scheduler: waiting for claims that can never be had")
+	b.WriteString("scheduler: waiting for claims that can never be met")
 	for i, w := range e.Waits {
 		sep := ": "
 		if i > 0 {

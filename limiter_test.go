@@ -183,7 +183,7 @@ func TestClaims_deadlock(t *testing.T) {
 		})
 	}, &scheduler.GroupOptions[string]{Claims: claim(l)})
 	err := scheduler.Run(t.Context(), outer, &scheduler.RunnerOptions{Clock: clock})
-	require.EqualError(t, err, "scheduler: waiting for claims that can never be had: "+
+	require.EqualError(t, err, "scheduler: waiting for claims that can never be met: "+
 		"a1/x2 waits for 2 of volumes (capacity 2) held by a1: 1, b1: 1; "+
 		"b1/x2 waits for 2 of volumes (capacity 2) held by a1: 1, b1: 1; "+
 		"c1 waits for 1 of volumes (capacity 2) held by a1: 1, b1: 1")
@@ -749,7 +749,7 @@ func TestClaims_deadlock_and_limits(t *testing.T) {
 }
 
 // A service goes on for ever, wherever it is, so its times do not hide that all else
-// waits for claims that can never be had. The limit of a runner does: it will end them.
+// waits for claims that can never be met. The limit of a runner does: it will end them.
 func TestDeadlockError_beside_a_service_in_a_group_inside(t *testing.T) {
 	yields := map[string]scheduler.Yield{
 		"After": scheduler.After(time.Second), "Next": scheduler.Next, "Rounds": scheduler.Rounds(3),
