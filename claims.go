@@ -219,7 +219,9 @@ func (q *claimQueue) nextTime() int64 {
 }
 
 // setFull says that the group is full after a start pass: what runs in it may need
-// what is kept for those that wait.
+// what is kept for those that wait. A node whose turn it was waits with the others of its
+// class again. One that is alone there stays ready, and asks when it can start: to ask for
+// all of them each time that there is room would cost the square of their number.
 func (q *claimQueue) setFull() {
 	if q.full || q.waiting == 0 && len(q.opened) == 0 {
 		return
@@ -227,8 +229,10 @@ func (q *claimQueue) setFull() {
 	q.full = true
 	q.asker.SetFull()
 	for _, c := range q.opened {
-		q.host.unready(c.turn)
-		q.wait(c, c.turn)
+		if c.waits() {
+			q.host.unready(c.turn)
+			q.wait(c, c.turn)
+		}
 		c.turn = noNode
 	}
 	q.opened = nil

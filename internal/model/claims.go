@@ -110,16 +110,18 @@ func (g *Group) startOf(p *place) int64 {
 	return p.stake.startsAt()
 }
 
-// giveWay has the places give up what they were served, since nothing can start.
+// giveWay has the places give up what they were served, since nothing can start. A node
+// that is alone in its place asks again when it can start, the others when something can.
 func (g *Group) giveWay() {
 	if !g.hasLimit() || !slices.ContainsFunc(g.places, func(p *place) bool { return p.isUsed() }) {
 		return
 	}
 	g.full = true
 	for _, p := range g.places {
-		if p.next != nil {
-			p.waits, p.next = append(p.waits, p.next), nil
+		if p.next != nil && len(p.waits) > 0 {
+			p.waits = append(p.waits, p.next)
 		}
+		p.next = nil
 	}
 	g.opts.Clock.line.makeWay()
 }
