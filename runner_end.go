@@ -64,9 +64,9 @@ func (r *TaskRunner) stop(cause error, deadline bool) {
 
 // Kill has the task closed now, without notice or grace, by the goroutine that drives
 // the runner. Any goroutine may call Kill. The runner ends once the last call has
-// returned, with [ErrCancelled], joined with the cause of an earlier Stop, the error of an
-// Interrupt that has not been thrown yet, and what the task fails with. One that was not started fails with ErrCancelled when it
-// is; one that has ended ignores Kill.
+// returned, with [ErrCancelled], joined with the cause of an earlier Stop, the error of
+// an Interrupt that has not been thrown yet, and what the task fails with. One that was
+// not started fails with ErrCancelled when it is; one that has ended ignores Kill.
 func (r *TaskRunner) Kill() {
 	r.must("Kill")
 	r.killed.Store(true)
