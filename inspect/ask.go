@@ -25,13 +25,14 @@ const (
 func newAsker() asker { return asker{turn: make(chan struct{}, 1)} }
 
 // ask has question called on the driving goroutine, between two steps, and
-// returns what it returns. It gives up when the patience, or ctx, is over and the
-// question has not begun: then ok is false. A question that was given up is not
-// called, and stays open until it could be.
+// returns what it returns. It gives up when ctx is over, or when the patience is and the
+// question has not begun: then ok is false. A question that was given up before it
+// began is not called, and stays open until it could be.
 func (a *asker) ask(
 	ctx context.Context, post func(func()) bool, question func() explanation,
 ) (answer explanation, ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	viewer := ctx
+	ctx, cancel := context.WithTimeout(viewer, patience)
 	defer cancel()
 	select {
 	case a.turn <- struct{}{}:
@@ -50,7 +51,9 @@ func (a *asker) ask(
 			return
 		}
 		began := time.Now()
-		answers <- careful(question)
+		var answer explanation
+		defer func() { answers <- answer }() // also if a String method calls Goexit
+		answer = careful(question)
 		now := time.Now()
 		a.next = now.Add(max(askEvery, askShare*now.Sub(began)))
 	})
@@ -64,7 +67,11 @@ func (a *asker) ask(
 		if taken.CompareAndSwap(false, true) {
 			return answer, false
 		}
-		answer = <-answers // it is short, and was asked for this
+		select {
+		case answer = <-answers: // which was asked for this, and takes no long time
+		case <-viewer.Done(): // but for a String method that blocks
+			return answer, false
+		}
 	}
 	return answer, answer.Text != ""
 }

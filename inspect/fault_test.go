@@ -176,6 +176,43 @@ func TestPage_gives_a_question_up(t *testing.T) {
 	})
 }
 
+// named is a key whose name may take long, or end its goroutine.
+type named struct {
+	name string
+	says func()
+}
+
+func (n *named) String() string { n.says(); return n.name }
+
+// A viewer that has gone does not wait for the name of a key that takes for ever, and none
+// waits for an answer that never comes.
+func TestPage_of_a_key_that_does_not_answer(t *testing.T) {
+	for name, says := range map[string]func(release chan struct{}){
+		"blocks": func(release chan struct{}) { <-release },
+		"ends":   func(chan struct{}) { runtime.Goexit() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				page := inspect.New(nil)
+				release := make(chan struct{})
+				key := &named{"a", func() {}}
+				deps := scheduler.NewDependencies[*named]()
+				deps.Add(key)
+				group := watchedGroup(t, page, deps, func(*named) scheduler.Task { return scheduler.Pause(scheduler.After(time.Hour)) }, nil)
+				drive(t, group)
+				synctest.Wait()
+				key.says = func() { says(release) }
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				began := time.Now()
+				page.ServeHTTP(httptest.NewRecorder(), request(base+"node?id=1&node=0").WithContext(ctx))
+				require.LessOrEqual(t, time.Since(began), time.Second)
+				close(release)
+			})
+		})
+	}
+}
+
 // An explanation that panics harms the page only.
 func TestPage_of_a_key_that_panics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
