@@ -669,7 +669,7 @@ func TestPoll_notice_and_end(t *testing.T) {
 	})
 }
 
-// A call that is under way hears of the notice at once.
+// The notice reaches a call of Poll that has already begun.
 func TestPoll_notice_in_a_call(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()

@@ -2,8 +2,8 @@ package scheduler
 
 import "context"
 
-// callLimits are the limits around a call that do not count once a node between has become
-// ready.
+// callLimits are the limits around a call that may stop counting: those of nodes that
+// become ready, and those outside of a service that others require.
 type callLimits struct {
 	nodes  *nodeLimit // of the nodes
 	inside *[]int64   // by node around the call, the innermost first: what runners and graces inside of it bring; nil: nothing
