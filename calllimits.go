@@ -76,7 +76,7 @@ func (c *call) limitNow() (at int64, outlasts bool) {
 		l = e.limits
 	}
 	s := scopeOf(c.step)
-	if s == nil || s.group == nil {
+	if s == nil {
 		return c.limit, false
 	}
 	limit, notice, ends := l.nodes, l.notice, c.ends && !l.hidden && !c.isReady()
@@ -84,7 +84,7 @@ func (c *call) limitNow() (at int64, outlasts bool) {
 	g, p := s.group, c.node
 	for i := 0; g != nil; i++ {
 		ready, outlasts := g.services.standing(p)
-		if limit.isOf(g, p) {
+		if limit.isOf(g) {
 			ends = ends && !limit.hidden
 			if !ready {
 				own = earlierLimit(own, limit.end(notice))
@@ -99,13 +99,13 @@ func (c *call) limitNow() (at int64, outlasts bool) {
 	return earlierLimit(own, c.limit), false
 }
 
-// isReady reports whether the node of the call is a service.
+// isReady reports whether the node of the call, which is in a run, is a service.
 func (c *call) isReady() bool {
-	s := scopeOf(c.step)
-	if s == nil || s.group == nil {
+	g := scopeOf(c.step).group
+	if g == nil {
 		return false
 	}
-	ready, _ := s.group.services.standing(c.node)
+	ready, _ := g.services.standing(c.node)
 	return ready
 }
 

@@ -182,7 +182,7 @@ func checkClock(option string, clock timeSource) error {
 // runner in ctx.
 func checkClockOf(ctx context.Context) error {
 	s := scopeOf(ctx)
-	if s == nil || s.driver != nil || s.clock == nil || isSystemClock(s.clock) {
+	if s == nil || s.driver != nil || s.clock == nil {
 		return nil
 	}
 	return checkClock("WithClock", s.clock)

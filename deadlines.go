@@ -174,15 +174,15 @@ func (d *deadlines) see(p int32, l *nodeLimit) {
 // ready it counts no more.
 type nodeLimit struct {
 	group   *engine
-	node    int32
 	hidden  bool       // a Shield is between it and the next; never changed once calls have seen it
 	at      int64      // in wall time
 	noticed int64      // the same, with the grace that follows if a group inside makes it a notice; 0: unknown or never
 	around  *nodeLimit // that of the next node further out that had one; never changed
 }
 
-// isOf reports whether it is the limit of that node. l may be nil.
-func (l *nodeLimit) isOf(g *engine, p int32) bool { return l != nil && l.group == g && l.node == p }
+// isOf reports whether it is that of a node of that group, of which there is one around a
+// call. l may be nil.
+func (l *nodeLimit) isOf(g *engine) bool { return l != nil && l.group == g }
 
 // end returns when it ends a call, if it gives notice at first or not; 0: unknown or never.
 func (l *nodeLimit) end(noticed bool) int64 {

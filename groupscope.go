@@ -146,7 +146,7 @@ func (g *engine) graceAfterLimit() int64 {
 func (g *engine) limitSeen(link **nodeLimit) (next **nodeLimit) {
 	l := g.deadlines.seenOf(g.current)
 	if l == nil {
-		l = &nodeLimit{group: g, node: g.current, at: wallLimit(g.limitHere()), noticed: wallLimit(g.graceAfterLimit())}
+		l = &nodeLimit{group: g, at: wallLimit(g.limitHere()), noticed: wallLimit(g.graceAfterLimit())}
 		g.deadlines.see(g.current, l)
 		next = &l.around
 	}

@@ -29,7 +29,7 @@ func (e *StopError) Unwrap() error { return e.Cause }
 // asNotice returns the notice that a task is stopped with: cause itself if it is
 // one, else a new one.
 func asNotice(cause error, final bool) *StopError {
-	if n, ok := cause.(*StopError); ok && n != nil { //nolint:errorlint // That very one.
+	if n, _ := cause.(*StopError); n != nil { //nolint:errorlint // That very one.
 		return n
 	}
 	return &StopError{Cause: cause, final: final}

@@ -47,8 +47,8 @@ func (e *PanicError) Unwrap() error {
 // panicIn returns what goes up in the place of a panic with a value that came out
 // of a node. The stack is that of the caller, which is still that of the panic.
 func panicIn(key any, v any) *PanicError {
-	p, ok := v.(*PanicError)
-	if !ok || p == nil {
+	p, _ := v.(*PanicError)
+	if p == nil {
 		return &PanicError{Value: v, Stack: debug.Stack(), Path: fmt.Sprint(key), goesUp: true}
 	}
 	inner := *p
@@ -76,7 +76,7 @@ func recovered(code func() (Yield, error), goesUp func() bool) (y Yield, err err
 // failed with in the groups that it ended. The stack is that of the caller, as in panicIn.
 func errorOf(v any) error {
 	p := PanicError{Value: v, Stack: debug.Stack()}
-	if up, ok := v.(*PanicError); ok && up != nil {
+	if up, _ := v.(*PanicError); up != nil {
 		p = *up
 		p.goesUp = false
 	}

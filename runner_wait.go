@@ -52,7 +52,7 @@ func (w *taskWait) isDueNow() bool {
 			return true
 		}
 	}
-	return w.isWoken() || w.y.code&yieldAt != 0 && w.y.at == past
+	return w.isWoken()
 }
 
 // time returns the instant that the task waits for, or never.

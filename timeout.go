@@ -30,8 +30,8 @@ func NewTimeout(r *TaskRunner, limit time.Duration) *Timeout {
 
 // asTimeout returns the Timeout that an error is: that very one, and none that it wraps.
 func asTimeout(err error) (t *Timeout, ok bool) {
-	t, ok = err.(*Timeout) //nolint:errorlint // See above.
-	return t, ok && t != nil
+	t, _ = err.(*Timeout) //nolint:errorlint // See above.
+	return t, t != nil
 }
 
 // Error returns what timed out, after how long, and the notes of its node.
@@ -127,9 +127,9 @@ func (d *deadline) offer(at int64, span time.Duration, kind deadlineKind) {
 	}
 }
 
-// isSet reports whether there is one, and hasPassed whether it has passed at an instant.
+// isSet reports whether there is one, and hasPassed whether that has passed at an instant.
 func (d *deadline) isSet() bool              { return d.kind != noDeadline }
-func (d *deadline) hasPassed(now int64) bool { return d.kind != noDeadline && now > d.at }
+func (d *deadline) hasPassed(now int64) bool { return now > d.at }
 
 // isLimit reports whether it is a limit of the task's own, and not the end of a grace.
 func (d *deadline) isLimit() bool { return d.kind == throwTimeout }

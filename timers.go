@@ -91,23 +91,26 @@ func (t *timers) putBack(slot int32) {
 
 // next returns the earliest of what is waited for, or never.
 func (t *timers) next() int64 {
-	if t.isLive == nil && t.some() {
+	if !t.some() {
+		return never
+	}
+	if t.isLive == nil {
 		t.isLive = t.check
 	}
-	for t.wheel.Len() > 0 {
+	for {
 		at, ok := t.wheel.Min(t.isLive)
-		if len(t.early) == 0 {
-			if ok {
-				return at
-			}
-			break
+		switch {
+		case len(t.early) > 0: // which may come before it
+		case ok:
+			return at
+		default:
+			return never
 		}
 		for _, slot := range t.early {
 			t.putBack(slot)
 		}
 		t.early = t.early[:0]
 	}
-	return never
 }
 
 // check reports whether an entry of the wheel is for the time that its member waits

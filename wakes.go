@@ -106,7 +106,7 @@ func (g *engine) signal() { g.parking.signal() }
 
 // deliver takes in the wakes of the run, if the engine is the outermost.
 func (g *engine) deliver() {
-	if g.pool != nil && g.pool.wakes.arePending() {
+	if g.pool != nil {
 		g.pool.wakes.deliver()
 	}
 }

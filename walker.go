@@ -156,7 +156,7 @@ func (w *walker) step(first bool) {
 		w.ctx = r.stopAtEnd(w.ctx)
 		_, w.result = r.Step(w.ctx)
 	}
-	w.over.Store(w.r.done || w.result != nil)
+	w.over.Store(w.r.done)
 	returned = true
 }
 

@@ -153,8 +153,8 @@ func (w *watchers) count() {
 	}
 }
 
-// isTelling reports whether an Observer is being told something.
-func (w *watchers) isTelling() bool { return w.telling != nobody || w.leaver != nil }
+// isTelling reports whether an Observer is being told something other than the end.
+func (w *watchers) isTelling() bool { return w.telling != nobody }
 
 // havePanicked reports, while there is a panic, whether it came out of an Observer:
 // here or in a group inside, or of what the member's own code had it told.

@@ -94,7 +94,7 @@ func (g *engine) askWhen() {
 	if !g.conditions.areUsed() {
 		return
 	}
-	for g.phase < phaseStopping && !g.conditions.over {
+	for !g.conditions.over {
 		p := g.conditions.takeFirst()
 		if p == noNode {
 			return
