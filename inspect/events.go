@@ -182,10 +182,8 @@ func (v *viewer) sendRun() {
 			Run summary `json:"run"`
 		}{sum})
 	}
-	if !v.sendNodes() || !v.sendChanges() {
-		return
-	}
-	if f := v.run.forecastNow(); f != v.forecast {
+	f := v.run.forecastNow() // before the nodes: then it is about nodes that have been sent
+	if v.sendNodes() && v.sendChanges() && f != v.forecast {
 		v.sendForecast(f)
 	}
 }

@@ -28,6 +28,7 @@ type stream struct {
 	ended  chan struct{}
 	status int
 	header http.Header
+	before func(text []byte) // called before each Write
 
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -35,8 +36,13 @@ type stream struct {
 
 // watch opens a stream, within a bubble.
 func watch(t *testing.T, page http.Handler, path string) *stream {
+	return watchWrites(t, page, path, func([]byte) {})
+}
+
+// watchWrites opens a stream, and has before called before each of its writes.
+func watchWrites(t *testing.T, page http.Handler, path string, before func(text []byte)) *stream {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &stream{t: t, cancel: cancel, ended: make(chan struct{}), header: http.Header{}}
+	s := &stream{t: t, cancel: cancel, ended: make(chan struct{}), header: http.Header{}, before: before}
 	go func() {
 		defer close(s.ended)
 		page.ServeHTTP(s, httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/"+path, nil))
@@ -55,6 +61,7 @@ func (s *stream) WriteHeader(status int) { s.status = status }
 func (s *stream) Flush()                 {}
 
 func (s *stream) Write(b []byte) (int, error) {
+	s.before(b)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.text.Write(b)

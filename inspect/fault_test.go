@@ -728,6 +728,64 @@ func TestPage_of_a_group_that_grows(t *testing.T) {
 	})
 }
 
+// TestEvents_of_a_group_that_grows_meanwhile: a forecast is about nodes that the viewer
+// was sent before, also if the group has more of them by then. With some of these sizes
+// the last node is the last thing that one write has room for.
+func TestEvents_of_a_group_that_grows_meanwhile(t *testing.T) {
+	for size := 350; size < 380; size++ {
+		synctest.Test(t, func(t *testing.T) { growMeanwhile(t, size) })
+	}
+}
+
+// growMeanwhile adds a node to a run while its last one is being written to a viewer.
+func growMeanwhile(t *testing.T, size int) {
+	page := inspect.New(nil)
+	deps := scheduler.NewDependencies[int]()
+	for n := range size {
+		deps.Add(n)
+	}
+	group := watchedGroup(t, page, deps, func(int) scheduler.Task { return scheduler.Pause(scheduler.After(time.Minute)) },
+		&scheduler.GroupOptions[int]{KeepOpen: true})
+	runner := scheduler.NewTaskRunner(group, nil)
+	end := make(chan error, 1)
+	go func() { end <- runner.Run(t.Context()) }()
+	time.Sleep(time.Hour) //nolint:forbidigo // in a bubble
+
+	added, ended := make(chan error, 1), make(chan error, 1)
+	grow := sync.OnceFunc(func() {
+		runner.Post(func() {
+			added <- group.Add(size, size-1)
+			group.CloseInput()
+		})
+		ended <- <-end
+	})
+	last := fmt.Appendf(nil, `"name":"%d"`, size-1)
+	viewer := watchWrites(t, page, "events?id=1", func(text []byte) {
+		if bytes.Contains(text, last) {
+			grow()
+		}
+	})
+	time.Sleep(2 * time.Minute) //nolint:forbidigo // in a bubble
+	sent := 0
+	for _, e := range viewer.events() {
+		if e.data == "" {
+			continue // a heartbeat
+		}
+		var data struct {
+			Nodes    []json.RawMessage
+			Forecast struct{ Path []int }
+		}
+		require.NoError(t, json.Unmarshal([]byte(e.data), &data))
+		sent += len(data.Nodes)
+		for _, node := range data.Forecast.Path {
+			require.Less(t, node, sent, "of a node that the viewer does not know")
+		}
+	}
+	require.Equal(t, size+1, sent)
+	require.NoError(t, <-added)
+	require.NoError(t, <-ended)
+}
+
 func TestPage_of_a_group_that_is_stopped(t *testing.T) {
 	page := inspect.New(nil)
 	d := schedulertest.NewDriver(t, newGroup(t, page, "a b:a bad", func(k string) scheduler.Task {

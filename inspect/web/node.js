@@ -48,13 +48,20 @@ export class NodePage {
       if (!answer.ok) throw new Error(await answer.text());
       page = await answer.json();
     } catch (err) {
-      if (key === this.#key) this.#show([el('p', { class: 'muted' }, `Not available: ${err.message}`)]);
+      if (key !== this.#key) return;
+      this.#show([el('p', { class: 'muted' }, `Not available: ${err.message}`)]);
+      this.#again(run, id, key, version);
       return;
     }
     if (key !== this.#key) return;
     this.#said = version;
     this.#show(this.#parts(run, page));
-    if (page.busy) this.#timer = setTimeout(() => this.#ask(run, id, key, version), refreshEvery);
+    if (page.busy) this.#again(run, id, key, version);
+  }
+
+  #again(...question) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#ask(...question), refreshEvery);
   }
 
   #show(parts) {
@@ -139,7 +146,8 @@ export class NodePage {
         el('td', {}, sign(h.state), ` ${h.state}`), el('td', {}, duration(h.at - began)), el('td', {}, String(h.round))))));
   }
 
-  #links(run, title, ids) {
+  #links(run, title, asked) {
+    const ids = asked.filter((id) => run.nodes[id]); // the others have not arrived yet
     if (!ids.length) return null;
     const links = ids.slice(0, linksMax).map((id) => {
       const n = run.nodes[id];

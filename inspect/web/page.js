@@ -135,13 +135,15 @@ function render() {
     shownRun = model.id;
     remember();
   }
-  if (model.run && selected !== null && !model.run.nodes[selected]) selected = null;
+  // What is selected may be among the nodes that have not arrived yet.
+  const there = model.run?.nodes[selected] ? selected : null;
+  if (model.run && !model.arriving()) selected = there;
   header();
   runs.render();
-  list.render(selected);
-  if (view === 'graph') graph.render(selected, list.matches);
-  else timeline.render(selected, list.matches);
-  node.render(selected);
+  list.render(there);
+  if (view === 'graph') graph.render(there, list.matches);
+  else timeline.render(there, list.matches);
+  node.render(there);
 }
 
 byId('tab-graph').addEventListener('click', () => show('graph'));
