@@ -6,22 +6,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// growingGraphs returns every graph of n nodes in which each requires earlier ones.
-func growingGraphs(n int) (graphs [][][]int) {
-	for _, requires := range allGraphs(n) {
-		grows := true
-		for k, required := range requires {
-			for _, q := range required {
-				grows = grows && q < k
-			}
-		}
-		if grows {
-			graphs = append(graphs, requires)
-		}
-	}
-	return graphs
-}
-
 // TestExhaustive_growth runs every graph of up to 4 nodes in which each requires
 // earlier ones, with the last nodes added while it runs: all at once or one by one,
 // from outside before each step in turn, or by the first node in its steps. The

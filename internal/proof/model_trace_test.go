@@ -1,0 +1,61 @@
+package proof_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/steptask/scheduler/internal/model"
+)
+
+// modelTrace is what one side writes down.
+type modelTrace struct{ b []byte }
+
+func (t *modelTrace) add(id int, what, detail string, now int64) {
+	t.b = strconv.AppendInt(t.b, int64(id), 10)
+	t.b = append(t.b, ' ')
+	t.b = append(t.b, what...)
+	if detail != "" {
+		t.b = append(t.b, ' ')
+		t.b = append(t.b, detail...)
+	}
+	t.b = append(t.b, " @"...)
+	t.b = strconv.AppendInt(t.b, now-modelStart, 10)
+	t.b = append(t.b, '\n')
+}
+
+// transition writes a change of state down.
+func (t *modelTrace) transition(id, k, from, to int, err string) {
+	t.b = strconv.AppendInt(append(t.b, "group "...), int64(id), 10)
+	t.b = strconv.AppendInt(append(t.b, " node "...), int64(k), 10)
+	t.b = append(t.b, ' ', byte('0'+from), '>', byte('0'+to), ' ')
+	t.b = append(append(t.b, err...), '\n')
+}
+
+// modelRendered writes an error down; leaves of other kinds are up to one.
+func modelRendered(err error, one func(error) string) string {
+	if err == nil {
+		return "ok"
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var parts []string
+		for _, e := range joined.Unwrap() {
+			parts = append(parts, modelRendered(e, one))
+		}
+		return one(err) + "{" + strings.Join(parts, " ") + "}"
+	}
+	return one(err)
+}
+
+// modelTimeout writes down a Timeout, with what its node had said.
+func modelTimeout(render func(error) string, n model.Notes) string {
+	if n == (model.Notes{}) {
+		return "timeout"
+	}
+	return "timeout after " + modelNotes(render, n)
+}
+
+// modelNotes writes down what a node has said.
+func modelNotes(render func(error) string, n model.Notes) string {
+	return fmt.Sprintf("[%s %d %d %s]", n.Text, n.Asked, n.Attempt, render(n.Last))
+}
