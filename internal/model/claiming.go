@@ -52,16 +52,14 @@ func (c *claiming) inside(call func() (Yield, error)) (Yield, error) {
 			c.clock.line.leave(c.stake)
 		}
 	}()
-	defer c.enter()()
+	c.enter()
+	defer c.clock.leave()
 	y, err := call()
 	ended = err != nil || y.Done
 	return y, err
 }
 
-func (c *claiming) enter() (leave func()) {
-	c.clock.around = append(c.clock.around, around{held: c.stake})
-	return func() { c.clock.around = c.clock.around[:len(c.clock.around)-1] }
-}
+func (c *claiming) enter() { c.clock.enter(around{held: c.stake}) }
 
 // throw ends the waiting, or throws into the task.
 func (c *claiming) throw(err error) (Yield, error) {
@@ -84,7 +82,8 @@ func (c *claiming) stop(n *Notice) {
 
 func (c *claiming) tell() {
 	if c.task.Stop != nil {
-		defer c.enter()()
+		c.enter()
+		defer c.clock.leave()
 		c.task.Stop(c.notice)
 	}
 }

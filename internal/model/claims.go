@@ -90,7 +90,7 @@ func (g *Group) serve() {
 	}
 	for _, p := range g.places {
 		if len(p.waits) > 0 && p.next == nil && g.isDue(p) {
-			p.next = g.mostUrgent(p.waits)
+			p.next = g.mostUrgent(func(n *node) bool { return slices.Contains(p.waits, n) })
 			p.waits = except(p.waits, p.next)
 		}
 	}

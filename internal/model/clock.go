@@ -10,30 +10,42 @@ type Clock struct {
 	line   line     // of those who claim something
 }
 
-// around is what a runner or a group says to what is inside.
+// around is what is around some code: one of a runner, a group, a Shield and a Claiming.
 type around struct {
-	notice func() *Notice
-	grace  int64 // of a runner that has one; 0 is none
-	shield bool  // no notice from further out gets in
+	runner *Runner
 	group  *Group
-	held   *stake // of a Claiming
+	shield bool   // no notice from further out gets in
+	held   *stake // of the Claiming
+}
+
+// notice is the one that it has for what is inside.
+func (of around) notice() *Notice {
+	switch {
+	case of.runner != nil:
+		return of.runner.notice
+	case of.group != nil:
+		return of.group.noticeHere()
+	}
+	return nil
+}
+
+// grace is that of a runner that has one; 0 is none.
+func (of around) grace() int64 {
+	if of.runner == nil {
+		return 0
+	}
+	return of.runner.Grace
 }
 
 // enter says that what is stepped until leave is called is inside of something.
-func (c *Clock) enter(notice func() *Notice, grace int64) (leave func()) {
-	if len(c.around) == 0 {
+func (c *Clock) enter(of around) {
+	if len(c.around) == 0 && (of.runner != nil || of.group != nil) {
 		c.steps++
 	}
-	c.around = append(c.around, around{notice: notice, grace: grace})
-	return func() { c.around = c.around[:len(c.around)-1] }
+	c.around = append(c.around, of)
 }
 
-// enterGroup is enter for a group.
-func (c *Clock) enterGroup(g *Group) (leave func()) {
-	leave = c.enter(g.noticeHere, 0)
-	c.around[len(c.around)-1].group = g
-	return leave
-}
+func (c *Clock) leave() { c.around = c.around[:len(c.around)-1] }
 
 // Ready says that the node whose code is running is ready; of the innermost group.
 func (c *Clock) Ready() { c.readyAround(nil) }
@@ -62,9 +74,6 @@ func (c *Clock) notice() *Notice {
 		if of.shield {
 			break
 		}
-		if of.notice == nil {
-			continue
-		}
 		if of.group != nil && of.group.current != nil && of.group.current.isHidden() {
 			break // it will tell
 		}
@@ -82,8 +91,8 @@ func (c *Clock) notice() *Notice {
 // grace is that of the nearest runner that has one.
 func (c *Clock) grace() int64 {
 	for _, of := range slices.Backward(c.around) {
-		if of.grace != 0 {
-			return of.grace
+		if grace := of.grace(); grace != 0 {
+			return grace
 		}
 	}
 	return 0
@@ -92,9 +101,9 @@ func (c *Clock) grace() int64 {
 // graceAround is that of the nearest runner that has one, or node.
 func (c *Clock) graceAround() int64 {
 	for _, of := range slices.Backward(c.around) {
-		switch {
-		case of.grace != 0:
-			return of.grace
+		switch grace := of.grace(); {
+		case grace != 0:
+			return grace
 		case of.group != nil && of.group.current != nil:
 			return max(of.group.graceOf(of.group.current), 0)
 		}

@@ -11,7 +11,8 @@ func (g *Group) throw(err error) (Yield, error) {
 		g.ended = true
 		return Yield{}, err
 	}
-	defer g.enter()()
+	g.enter()
+	defer g.leave()
 	defer g.unwind()
 	g.graced = false
 	t, isTimeout := err.(*Timeout) //nolint:errorlint // That very type.
@@ -68,7 +69,8 @@ func (g *Group) beginClose() *Wait {
 		g.asked = true
 		return g.firstPart()
 	case g.isCalled():
-		defer g.enter()()
+		g.enter()
+		defer g.leave()
 		g.signal = false
 		return g.nextPart()
 	}

@@ -45,9 +45,12 @@ type Group struct {
 
 // NewGroup returns a group of a graph without cycles.
 func NewGroup(opts Options) *Group {
-	g := &Group{opts: opts}
-	for k := range opts.Requires {
-		g.byKey = append(g.byKey, &node{key: k, state: Pending})
+	nodes := make([]node, len(opts.Requires))
+	g := &Group{opts: opts, nodes: make([]*node, 0, len(nodes)), byKey: make([]*node, 0, len(nodes))}
+	for k := range nodes {
+		n := &nodes[k]
+		n.key, n.state = k, Pending
+		g.byKey = append(g.byKey, n)
 	}
 	for k, requires := range opts.Requires {
 		for _, q := range requires {
@@ -126,7 +129,8 @@ func (g *Group) step() (Yield, error) {
 			g.heed(n)
 		}
 	}
-	defer g.enter()()
+	g.enter()
+	defer g.leave()
 	defer g.unwind()
 	g.graced = false
 	g.makeRound()
@@ -134,27 +138,24 @@ func (g *Group) step() (Yield, error) {
 }
 
 // enter says that code of members may run until leave is called.
-func (g *Group) enter() (leave func()) {
-	out := g.opts.Clock.enterGroup(g)
+func (g *Group) enter() {
+	g.opts.Clock.enter(around{group: g})
 	g.busy++
-	return func() {
-		g.busy--
-		out()
-	}
+}
+
+func (g *Group) leave() {
+	g.busy--
+	g.opts.Clock.leave()
 }
 
 // running returns the running members, and the services among them, in key order.
-func (g *Group) running() []*node {
-	return g.inState(func(s State) bool { return s == Running || s == Ready })
-}
+func (g *Group) running() []*node { return g.inState(isRunning) }
 
 // active returns those that are closing as well.
-func (g *Group) active() []*node {
-	return g.inState(func(s State) bool { return s == Running || s == Ready || s == Closing })
-}
+func (g *Group) active() []*node { return g.inState(isActive) }
 
 func (g *Group) inState(is func(State) bool) []*node {
-	var nodes []*node
+	nodes := make([]*node, 0, len(g.nodes))
 	for _, n := range g.nodes {
 		if is(n.state) {
 			nodes = append(nodes, n)
@@ -246,7 +247,8 @@ func (g *Group) stop(n *Notice) {
 	if g.ended || !g.begun {
 		return
 	}
-	defer g.enter()()
+	g.enter()
+	defer g.leave()
 	g.heed(n)
 	g.notify(n)
 	g.retire()

@@ -78,8 +78,8 @@ func allOf(waits []*Wait) *Wait {
 func Shield(clock *Clock, task Task) Task {
 	at := &task
 	behind := func(do func() (Yield, error)) (Yield, error) {
-		clock.around = append(clock.around, around{shield: true})
-		defer func() { clock.around = clock.around[:len(clock.around)-1] }()
+		clock.enter(around{shield: true})
+		defer clock.leave()
 		return do()
 	}
 	return Task{

@@ -43,7 +43,7 @@ type node struct {
 }
 
 // isMember reports whether a node has started and not ended.
-func (n *node) isMember() bool { return n.state == Running || n.state == Ready || n.state == Closing }
+func (n *node) isMember() bool { return isActive(n.state) }
 
 // isWoken reports whether a member is due, in the next round, for its event.
 func (n *node) isWoken() bool {
@@ -58,7 +58,7 @@ func (n *node) isDue(round int, now int64) bool {
 		n.deadline.passed(now)
 }
 
-func (n *node) hasGrace() bool { return n.deadline.kind > throwTimeout }
+func (n *node) hasGrace() bool { return isRunning(n.state) && n.deadline.kind > throwTimeout }
 
 // frees reports whether a node is done for those that require it.
 func (n *node) frees() bool { return n.freed || n.before && each(n.requires, (*node).frees) }

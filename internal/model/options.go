@@ -16,6 +16,10 @@ const (
 	Skipped
 )
 
+func isRunning(s State) bool { return s == Running || s == Ready }
+
+func isActive(s State) bool { return isRunning(s) || s == Closing }
+
 // Disposition is what becomes of a group after a failure.
 type Disposition int
 

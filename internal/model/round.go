@@ -18,7 +18,7 @@ func (g *Group) makeRound() {
 		n.due, n.yield = false, Yield{}
 		g.takeTurn(n, now)
 		// The clock is read once a round, but for graces.
-		if slices.ContainsFunc(g.running(), (*node).hasGrace) {
+		if slices.ContainsFunc(g.nodes, (*node).hasGrace) {
 			now = g.opts.Clock.Now
 			for _, n := range g.running() {
 				if n.deadline.passed(now) {
@@ -84,7 +84,7 @@ func (g *Group) nextReady() *node {
 	if g.stopping || g.hasLimit() {
 		return nil
 	}
-	return g.mostUrgent(only(g.nodes, func(n *node) bool { return g.mayStart(n) && !n.isWaiting() }))
+	return g.mostUrgent(func(n *node) bool { return g.mayStart(n) && !n.isWaiting() })
 }
 
 // mayStart reports whether nothing but the Limit, or claims, keeps a node from starting.
@@ -97,10 +97,10 @@ func (g *Group) mayStart(n *node) bool {
 }
 
 // mostUrgent returns which of some nodes starts first, or nil.
-func (g *Group) mostUrgent(some []*node) *node {
+func (g *Group) mostUrgent(is func(n *node) bool) *node {
 	var next *node
 	for _, n := range g.nodes {
-		if slices.Contains(some, n) && (next == nil || !n.late && n.urgency > next.urgency ||
+		if is(n) && (next == nil || !n.late && n.urgency > next.urgency ||
 			!n.late && n.urgency == next.urgency && n.path > next.path) {
 			next = n
 		}

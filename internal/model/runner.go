@@ -95,7 +95,8 @@ func (r *Runner) Step() (done bool, err error) {
 	case !r.started:
 		return false, ErrNotStarted
 	}
-	defer r.Clock.enter(func() *Notice { return r.notice }, r.Grace)()
+	r.Clock.enter(around{runner: r})
+	defer r.Clock.leave()
 	defer r.abort()
 	r.signal = false
 	if r.ends {

@@ -57,6 +57,9 @@ func isAcyclic(requires [][]int) bool {
 
 func TestAllGraphs(t *testing.T) {
 	t.Parallel()
+	for n, count := range []int{1, 1, 3, 25, 543} {
+		require.Len(t, allGraphs(n), count)
+	}
 	require.Equal(t, "[[[] []] [[1] []] [[] [0]]]", strings.ReplaceAll(fmt.Sprint(allGraphs(2)), "nil", ""))
 }
 

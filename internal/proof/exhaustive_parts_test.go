@@ -74,36 +74,18 @@ func (w *exhaustiveWorker) eachOutside(grace int64, group *modelGroup) {
 // and each change of the capacity.
 func TestExhaustive_claiming(t *testing.T) {
 	t.Parallel()
-	leaves := []modelLeaf{
-		{acts: []modelAct{{does: modelAfter, n: 1}}},
-		{acts: []modelAct{{does: modelEvent}, {does: modelObeys}}, stops: true, heeds: 1},
-		{acts: []modelAct{{does: modelNext}, {does: modelFails}}, deaf: 1, closeFails: true},
-	}
-	largest := 3
-	if isReduced() {
-		largest = 2
-	}
-	x := &exhaustive{t: t}
-	for n := 1; n <= largest; n++ {
-		x.graphs(allGraphs(n), func(w *exhaustiveWorker, requires [][]int) {
-			few := leaves
-			if n == largest {
-				few = leaves[:2]
+	exhaustClaims(t, modelAct{does: modelEvent}, func(w *exhaustiveWorker, requires [][]int, nodes []*modelSpec) {
+		n := len(nodes)
+		for set := range 4 << (2 * (n - 1)) {
+			claiming := make([]*modelSpec, n)
+			for k, node := range nodes { // weight 0 is inside of what another has
+				claiming[k] = claimingSpec(set>>(2*k)&3, node)
 			}
-			eachOutcome(few, n, func(nodes []*modelSpec) {
-				for set := range 4 << (2 * (n - 1)) {
-					claiming := make([]*modelSpec, n)
-					for k, node := range nodes { // weight 0 is inside of what another has
-						claiming[k] = claimingSpec(set>>(2*k)&3, node)
-					}
-					for variant := range 2 {
-						w.eachChange(&modelGroup{requires: requires, nodes: claiming, aggregate: variant == 1, grace: int64(2 * variant)})
-					}
-				}
-			})
-		})
-	}
-	t.Logf("%d runs, all graphs of up to %d nodes, each as the model says", x.runs.Load(), largest)
+			for variant := range 2 {
+				w.eachChange(&modelGroup{requires: requires, nodes: claiming, aggregate: variant == 1, grace: int64(2 * variant)})
+			}
+		}
+	})
 }
 
 // TestExhaustive_claims runs every way in which up to 3 nodes claim some of a Limiter, one
@@ -111,9 +93,35 @@ func TestExhaustive_claiming(t *testing.T) {
 // capacity, and with a Limit and priorities.
 func TestExhaustive_claims(t *testing.T) {
 	t.Parallel()
-	leaves := []modelLeaf{
+	exhaustClaims(t, modelAct{ready: true, does: modelEvent}, func(w *exhaustiveWorker, requires [][]int, leaves []*modelSpec) {
+		n := len(leaves)
+		for set := range power(3, n) {
+			group := modelGroup{requires: requires}
+			for k, rest := 0, set; k < n; k, rest = k+1, rest/3 {
+				node, weight := leaves[k], rest%3
+				if weight == 0 {
+					node, weight = claimingGroup(node), 1
+				}
+				group.nodes = append(group.nodes, node)
+				group.claims = append(group.claims, []int{weight})
+			}
+			w.eachChange(&group)
+			limited := group
+			limited.limit, limited.grace, limited.aggregate = 1, 2, true
+			limited.priorities = []int64{0, 1, 2}[:n]
+			w.eachChange(&limited)
+		}
+	})
+}
+
+// exhaustClaims calls each for every acyclic graph of up to 3 nodes, or 2 where that is
+// reduced, with every combination of outcomes: to end after a while; to wait as said for an
+// event or an order; and, in all but the largest graphs, to fail and be deaf to its close.
+func exhaustClaims(t *testing.T, waits modelAct, each func(w *exhaustiveWorker, requires [][]int, leaves []*modelSpec)) {
+	t.Helper()
+	outcomes := []modelLeaf{
 		{acts: []modelAct{{does: modelAfter, n: 1}}},
-		{acts: []modelAct{{ready: true, does: modelEvent}, {does: modelObeys}}, stops: true, heeds: 1},
+		{acts: []modelAct{waits, {does: modelObeys}}, stops: true, heeds: 1},
 		{acts: []modelAct{{does: modelNext}, {does: modelFails}}, deaf: 1, closeFails: true},
 	}
 	largest := 3
@@ -122,29 +130,11 @@ func TestExhaustive_claims(t *testing.T) {
 	}
 	x := &exhaustive{t: t}
 	for n := 1; n <= largest; n++ {
+		if n == largest {
+			outcomes = outcomes[:2]
+		}
 		x.graphs(allGraphs(n), func(w *exhaustiveWorker, requires [][]int) {
-			few := leaves
-			if n == largest {
-				few = leaves[:2]
-			}
-			eachOutcome(few, n, func(leaves []*modelSpec) {
-				for set := range power(3, n) {
-					group := modelGroup{requires: requires}
-					for k, rest := 0, set; k < n; k, rest = k+1, rest/3 {
-						node, weight := leaves[k], rest%3
-						if weight == 0 {
-							node, weight = claimingGroup(node), 1
-						}
-						group.nodes = append(group.nodes, node)
-						group.claims = append(group.claims, []int{weight})
-					}
-					w.eachChange(&group)
-					limited := group
-					limited.limit, limited.grace, limited.aggregate = 1, 2, true
-					limited.priorities = []int64{0, 1, 2}[:n]
-					w.eachChange(&limited)
-				}
-			})
+			eachOutcome(outcomes, n, func(leaves []*modelSpec) { each(w, requires, leaves) })
 		})
 	}
 	t.Logf("%d runs, all graphs of up to %d nodes, each as the model says", x.runs.Load(), largest)

@@ -29,28 +29,18 @@ var (
 // each way to treat failures, with and without graces, a limit and a condition.
 func TestExhaustive_services(t *testing.T) {
 	t.Parallel()
-	largest := 3
-	if isReduced() {
-		largest = 2
-	}
 	ends := []modelWhat{
 		modelEarly, modelStop, modelKill, modelInterrupt, modelCancel, modelCancelAfter, modelDrain, modelStopNode, modelSkipNode,
 	}
-	x := &exhaustive{t: t}
-	for n := 1; n <= largest; n++ {
-		x.graphs(allGraphs(n), func(w *exhaustiveWorker, requires [][]int) {
-			eachOutcome(exhaustiveJobs, n, func(nodes []*modelSpec) {
-				for _, at := range slices.Compact([]int{0, n - 1}) {
-					for i := range exhaustiveServices {
-						served := slices.Clone(nodes)
-						served[at] = &modelSpec{id: at, leaf: &exhaustiveServices[i]}
-						w.eachEnd(requires, served, at, ends)
-					}
-				}
-			})
-		})
-	}
-	t.Logf("%d runs, all graphs of up to %d nodes, each as the model says", x.runs.Load(), largest)
+	exhaustGraphs(t, 1, 3, exhaustiveJobs, func(w *exhaustiveWorker, requires [][]int, nodes []*modelSpec) {
+		for _, at := range slices.Compact([]int{0, len(nodes) - 1}) {
+			for i := range exhaustiveServices {
+				served := slices.Clone(nodes)
+				served[at] = &modelSpec{id: at, leaf: &exhaustiveServices[i]}
+				w.eachEnd(requires, served, at, ends)
+			}
+		}
+	})
 }
 
 // eachEnd compares the runs of a group that end in each way.

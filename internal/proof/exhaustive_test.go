@@ -111,34 +111,40 @@ func eachOutcome(outcomes []modelLeaf, n int, each func(nodes []*modelSpec)) {
 	give(0)
 }
 
+// exhaustGraphs calls each for every acyclic graph of smallest to largest nodes, or one less where
+// that is reduced, with every combination of outcomes. It returns the number of runs that
+// were compared.
+func exhaustGraphs(t *testing.T, smallest, largest int, outcomes []modelLeaf, each func(w *exhaustiveWorker, requires [][]int, nodes []*modelSpec)) (runs int64) {
+	t.Helper()
+	if isReduced() {
+		largest--
+	}
+	x := &exhaustive{t: t}
+	for n := smallest; n <= largest; n++ {
+		x.graphs(allGraphs(n), func(w *exhaustiveWorker, requires [][]int) {
+			eachOutcome(outcomes, n, func(nodes []*modelSpec) { each(w, requires, nodes) })
+		})
+	}
+	t.Logf("%d runs, all graphs of up to %d nodes, each as the model says", x.runs.Load(), largest)
+	return x.runs.Load()
+}
+
 // TestExhaustive runs every acyclic graph of up to 4 labelled nodes, with every
 // combination of outcomes, in both directions and modes, with and without
 // grace. The whole trace is the model's: steps, closes, notices, changes of
 // state, times, the result, all errors.
 func TestExhaustive(t *testing.T) {
 	t.Parallel()
-	largest := 4
-	if isReduced() {
-		largest = 3
-	}
-	x := &exhaustive{t: t}
-	for n := range largest + 1 {
-		graphs := allGraphs(n)
-		require.Len(t, graphs, []int{1, 1, 3, 25, 543}[n])
-		x.graphs(graphs, func(w *exhaustiveWorker, requires [][]int) {
-			eachOutcome(exhaustiveOutcomes, n, func(nodes []*modelSpec) {
-				for variant := range 8 {
-					w.compare(&modelRun{wait: 1, root: &modelSpec{id: 9, group: &modelGroup{
-						requires: requires, nodes: nodes,
-						reverse: variant&1 != 0, aggregate: variant&2 != 0, grace: int64(variant&4) / 2,
-					}}})
-				}
-			})
-		})
-	}
-	t.Logf("%d runs, all graphs of up to %d nodes, each as the model says", x.runs.Load(), largest)
+	runs := exhaustGraphs(t, 0, 4, exhaustiveOutcomes, func(w *exhaustiveWorker, requires [][]int, nodes []*modelSpec) {
+		for variant := range 8 {
+			w.compare(&modelRun{wait: 1, root: &modelSpec{id: 9, group: &modelGroup{
+				requires: requires, nodes: nodes,
+				reverse: variant&1 != 0, aggregate: variant&2 != 0, grace: int64(variant&4) / 2,
+			}}})
+		}
+	})
 	if !isReduced() {
-		require.EqualValues(t, 8*(1+5+3*25+25*125+543*625), x.runs.Load())
+		require.EqualValues(t, 8*(1+5+3*25+25*125+543*625), runs)
 	}
 }
 
@@ -151,39 +157,30 @@ func TestExhaustive_when(t *testing.T) {
 		{acts: []modelAct{{does: modelNext}, {does: modelFails}}},
 		{acts: []modelAct{{does: modelSkips}}},
 	}
-	largest := 3
-	if isReduced() {
-		largest = 2
-	}
-	x := &exhaustive{t: t}
-	for n := range largest + 1 {
-		x.graphs(allGraphs(n), func(w *exhaustiveWorker, requires [][]int) {
-			eachOutcome(outcomes, n, func(nodes []*modelSpec) {
-				for variant := range 8 {
-					conditions := make([]modelWhen, n)
-					for set, more := 0, true; more; set++ {
-						more = false
-						for k, rest := 0, set; k < n; k, rest = k+1, rest/modelWhens {
-							conditions[k] = modelWhen(rest % modelWhens)
-							more = more || conditions[k] < modelWhen(modelWhens-1)
-						}
-						group := &modelGroup{
-							requires: requires, nodes: nodes, when: conditions,
-							reverse: variant&1 != 0, aggregate: variant&2 != 0,
-						}
-						if variant&4 != 0 {
-							group.completed = make([]bool, n)
-							for k := range n {
-								group.completed[k] = k == set%n
-							}
-						}
-						w.compare(&modelRun{wait: 1, root: &modelSpec{id: 9, group: group}})
+	exhaustGraphs(t, 0, 3, outcomes, func(w *exhaustiveWorker, requires [][]int, nodes []*modelSpec) {
+		for variant := range 8 {
+			n := len(nodes)
+			conditions := make([]modelWhen, n)
+			for set, more := 0, true; more; set++ {
+				more = false
+				for k, rest := 0, set; k < n; k, rest = k+1, rest/modelWhens {
+					conditions[k] = modelWhen(rest % modelWhens)
+					more = more || conditions[k] < modelWhen(modelWhens-1)
+				}
+				group := &modelGroup{
+					requires: requires, nodes: nodes, when: conditions,
+					reverse: variant&1 != 0, aggregate: variant&2 != 0,
+				}
+				if variant&4 != 0 {
+					group.completed = make([]bool, n)
+					for k := range n {
+						group.completed[k] = k == set%n
 					}
 				}
-			})
-		})
-	}
-	t.Logf("%d runs, all graphs of up to %d nodes, each as the model says", x.runs.Load(), largest)
+				w.compare(&modelRun{wait: 1, root: &modelSpec{id: 9, group: group}})
+			}
+		}
+	})
 }
 
 // TestExhaustive_outside is the same for graphs of up to 3 nodes and three
@@ -196,35 +193,25 @@ func TestExhaustive_outside(t *testing.T) {
 		{acts: []modelAct{{does: modelEvent}, {does: modelObeys}}, stops: true},
 		{acts: []modelAct{{does: modelAfter, n: 3}, {does: modelRounds, n: 2}, {does: modelFails}}, throws: true},
 	}
-	largest := 3
-	if isReduced() {
-		largest = 2
-	}
-	x := &exhaustive{t: t}
-	for n := range largest + 1 {
-		x.graphs(allGraphs(n), func(w *exhaustiveWorker, requires [][]int) {
-			eachOutcome(outcomes, n, func(nodes []*modelSpec) {
-				for variant := range 8 * 6 {
-					group := &modelGroup{
-						requires: requires, nodes: nodes,
-						reverse: variant&1 != 0, aggregate: variant&2 != 0, grace: int64(variant&4) / 2,
-					}
-					what := []modelWhat{modelInterrupt, modelStop, modelKill, modelDrain, modelSet, modelEarly}[variant>>3]
-					for step := 1; step <= 6; step++ {
-						run := &modelRun{
-							wait: 1, events: 1, root: &modelSpec{id: 9, group: group},
-							ops: []modelOp{{step: step, what: what}, {step: 8, what: modelSet}},
-						}
-						if what == modelEarly {
-							run.timeout = int64(step) // no event from outside: the run's time is over
-						}
-						w.compare(run)
-					}
+	exhaustGraphs(t, 0, 3, outcomes, func(w *exhaustiveWorker, requires [][]int, nodes []*modelSpec) {
+		for variant := range 8 * 6 {
+			group := &modelGroup{
+				requires: requires, nodes: nodes,
+				reverse: variant&1 != 0, aggregate: variant&2 != 0, grace: int64(variant&4) / 2,
+			}
+			what := []modelWhat{modelInterrupt, modelStop, modelKill, modelDrain, modelSet, modelEarly}[variant>>3]
+			for step := 1; step <= 6; step++ {
+				run := &modelRun{
+					wait: 1, events: 1, root: &modelSpec{id: 9, group: group},
+					ops: []modelOp{{step: step, what: what}, {step: 8, what: modelSet}},
 				}
-			})
-		})
-	}
-	t.Logf("%d runs, all graphs of up to %d nodes, each as the model says", x.runs.Load(), largest)
+				if what == modelEarly {
+					run.timeout = int64(step) // no event from outside: the run's time is over
+				}
+				w.compare(run)
+			}
+		}
+	})
 }
 
 // TestExhaustive_closing is the same for nodes that take time to end: one that never
@@ -239,29 +226,19 @@ func TestExhaustive_closing(t *testing.T) {
 		{acts: []modelAct{{does: modelEvent, n: 1}, {does: modelEvent, n: 1}, {does: modelFails}}, deaf: 2, stops: true, closeFails: true},
 		{acts: []modelAct{{does: modelEvent, n: 1}, {does: modelEnding}, {does: modelFails}}, deaf: 1, throws: true},
 	}
-	largest := 3
-	if isReduced() {
-		largest = 2
-	}
-	x := &exhaustive{t: t}
-	for n := range largest + 1 {
-		x.graphs(allGraphs(n), func(w *exhaustiveWorker, requires [][]int) {
-			eachOutcome(outcomes, n, func(nodes []*modelSpec) {
-				for variant := range 8 * 5 {
-					group := &modelGroup{requires: requires, nodes: nodes, aggregate: variant&1 != 0, grace: int64(variant & 2)}
-					if variant&4 != 0 {
-						group.timeouts = []int64{1, 1, 1}[:n]
-					}
-					what := []modelWhat{modelStop, modelKill, modelInterrupt, modelCancelAfter, modelEarly}[variant>>3]
-					for step := 1; step <= 4; step++ {
-						w.compare(&modelRun{
-							wait: 1, events: 2, grace: group.grace, root: &modelSpec{id: 9, group: group},
-							ops: []modelOp{{step: step, what: what}, {step: 6, what: modelSet}},
-						})
-					}
-				}
-			})
-		})
-	}
-	t.Logf("%d runs, all graphs of up to %d nodes, each as the model says", x.runs.Load(), largest)
+	exhaustGraphs(t, 0, 3, outcomes, func(w *exhaustiveWorker, requires [][]int, nodes []*modelSpec) {
+		for variant := range 8 * 5 {
+			group := &modelGroup{requires: requires, nodes: nodes, aggregate: variant&1 != 0, grace: int64(variant & 2)}
+			if variant&4 != 0 {
+				group.timeouts = []int64{1, 1, 1}[:len(nodes)]
+			}
+			what := []modelWhat{modelStop, modelKill, modelInterrupt, modelCancelAfter, modelEarly}[variant>>3]
+			for step := 1; step <= 4; step++ {
+				w.compare(&modelRun{
+					wait: 1, events: 2, grace: group.grace, root: &modelSpec{id: 9, group: group},
+					ops: []modelOp{{step: step, what: what}, {step: 6, what: modelSet}},
+				})
+			}
+		}
+	})
 }

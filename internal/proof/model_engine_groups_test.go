@@ -1,7 +1,6 @@
 package proof_test
 
 import (
-	"fmt"
 	"iter"
 	"strconv"
 	"time"
@@ -65,7 +64,7 @@ func (e *modelEngine) groupOf(spec *modelSpec, deps *scheduler.Dependencies[int]
 			for _, state := range required {
 				states = append(states, int(state))
 			}
-			e.trace(spec.id, "asked when of "+strconv.Itoa(k), fmt.Sprint(states))
+			e.trace(spec.id, "asked when of "+strconv.Itoa(k), modelStates(states))
 			return s.when[k].verdict(states)
 		}
 	}

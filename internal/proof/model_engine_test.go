@@ -133,7 +133,7 @@ func (e *modelEngine) render(err error) string {
 	return modelRendered(err, func(err error) string {
 		switch err := err.(type) { //nolint:errorlint // One level at a time.
 		case *scheduler.TaskError:
-			return fmt.Sprint(err.Key) + ":" + e.render(err.Err)
+			return modelKey(err.Key) + ":" + e.render(err.Err)
 		case *scheduler.ExceptionGroup:
 			return "group"
 		case *scheduler.Timeout:
@@ -303,7 +303,7 @@ func (e *modelEngine) finish() {
 			if g.State(k) != scheduler.StateSucceeded { // else nothing is promised of them
 				notes = g.ExplainNode(k).Notes
 			}
-			e.b = append(e.b, modelNotes(e.render, model.Notes(notes))...)
+			e.b = appendNotes(e.b, model.Notes(notes), e.render(notes.Last))
 		}
 		for _, err := range g.Errors() {
 			e.b = append(e.b, ' ')

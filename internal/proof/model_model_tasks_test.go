@@ -1,7 +1,6 @@
 package proof_test
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -215,7 +214,7 @@ func (m *modelModel) group(spec *modelSpec) model.Task {
 			for _, state := range required {
 				states = append(states, int(state))
 			}
-			m.trace(spec.id, "asked when of "+strconv.Itoa(k), fmt.Sprint(states))
+			m.trace(spec.id, "asked when of "+strconv.Itoa(k), modelStates(states))
 			return model.Verdict(s.when[k].verdict(states))
 		}
 	}

@@ -98,7 +98,7 @@ func (m *modelModel) render(err error) string {
 	return modelRendered(err, func(err error) string {
 		switch err := err.(type) { //nolint:errorlint // One level at a time.
 		case *model.TaskError:
-			return fmt.Sprint(err.Key) + ":" + m.render(err.Err)
+			return strconv.Itoa(err.Key) + ":" + m.render(err.Err)
 		case *model.Notice:
 			return m.render(err.Cause)
 		case *model.Timeout:
@@ -238,7 +238,8 @@ func (m *modelModel) finish() {
 			m.b = append(m.b, ' ')
 			m.b = strconv.AppendInt(m.b, int64(g.State(k)), 10)
 			m.b = strconv.AppendBool(m.b, g.Started(k))
-			m.b = append(m.b, modelNotes(m.render, g.Notes(k))...)
+			notes := g.Notes(k)
+			m.b = appendNotes(m.b, notes, m.render(notes.Last))
 		}
 		for _, err := range g.Errors() {
 			m.b = append(m.b, ' ')

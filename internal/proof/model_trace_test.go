@@ -52,10 +52,30 @@ func modelTimeout(render func(error) string, n model.Notes) string {
 	if n == (model.Notes{}) {
 		return "timeout"
 	}
-	return "timeout after " + modelNotes(render, n)
+	return "timeout after " + string(appendNotes(nil, n, render(n.Last)))
 }
 
-// modelNotes writes down what a node has said.
-func modelNotes(render func(error) string, n model.Notes) string {
-	return fmt.Sprintf("[%s %d %d %s]", n.Text, n.Asked, n.Attempt, render(n.Last))
+// appendNotes writes down what a node has said; last is its last error.
+func appendNotes(b []byte, n model.Notes, last string) []byte {
+	b = append(append(b, '['), n.Text...)
+	b = strconv.AppendInt(append(b, ' '), int64(n.Asked), 10)
+	b = strconv.AppendInt(append(b, ' '), int64(n.Attempt), 10)
+	return append(append(append(b, ' '), last...), ']')
+}
+
+// modelStates writes down the states of what a node requires.
+func modelStates(states []int) string {
+	b := []byte{'['}
+	for _, state := range states {
+		b = strconv.AppendInt(append(b, ' '), int64(state), 10)
+	}
+	return string(append(b, ']'))
+}
+
+// modelKey writes a key down.
+func modelKey(key any) string {
+	if k, ok := key.(int); ok {
+		return strconv.Itoa(k)
+	}
+	return fmt.Sprint(key)
 }
