@@ -178,8 +178,8 @@ func checkClock(option string, clock timeSource) error {
 	return &OptionError{Option: option, Reason: "shows " + t.UTC().Format(time.DateOnly) + "; the year must be from 1678 to 2262"}
 }
 
-// checkClockOf is checkClock of a clock that is given by WithClock, for an outermost
-// runner in ctx.
+// checkClockOf is checkClock of a clock that is given by WithClock, for what is outermost
+// in ctx: a runner, or a group without one.
 func checkClockOf(ctx context.Context) error {
 	s := scopeOf(ctx)
 	if s == nil || s.driver != nil || s.clock == nil {

@@ -159,9 +159,11 @@ func (g *engine) Step(ctx context.Context) (y Yield, err error) {
 		return Yield{}, checkContext(ctx)
 	case g.graph.begun == nil:
 		return Yield{}, errZeroGroup
-	case g.opts.Abandon > 0 && !g.hasBegun() && !isSystemClock(clockOf(ctx)):
-		g.phase = phaseEnded
-		return Yield{}, &OptionError{Option: "GroupOptions.Abandon", Reason: errAbandonClock.Reason}
+	case !g.hasBegun():
+		if err := g.checkClock(ctx); err != nil {
+			g.phase = phaseEnded
+			return Yield{}, err
+		}
 	}
 	g.exclusively("Step", func() {
 		ctx := g.enter(ctx)
@@ -169,6 +171,14 @@ func (g *engine) Step(ctx context.Context) (y Yield, err error) {
 		y, err = g.stepResult(ctx)
 	})
 	return y, err
+}
+
+// checkClock returns an error for a clock by which the group cannot run.
+func (g *engine) checkClock(ctx context.Context) error {
+	if g.opts.Abandon > 0 && !isSystemClock(clockOf(ctx)) {
+		return &OptionError{Option: "GroupOptions.Abandon", Reason: errAbandonClock.Reason}
+	}
+	return checkClockOf(ctx)
 }
 
 // makeRound makes a round, or as much of it as the budget allows.

@@ -641,6 +641,14 @@ func TestTimes_saturate(t *testing.T) {
 			for _, put := range holdersOf("itself", "All", "Subrun") {
 				require.EqualError(t, scheduler.Run(ctx, put(lasting(1, nil)), nil), "scheduler: WithClock: "+want)
 			}
+
+			// Without a runner, by the outermost group.
+			for name, put := range holdersOf("itself", "All", "wrapper", "plain wrapper", "Wrap", "Sequence", "Named") {
+				task := put(newGroup(t, "a", hours, nil))
+				_, err := task.Step(ctx)
+				require.ErrorContains(t, err, "scheduler: WithClock: "+want, name)
+				require.NoError(t, task.Close(), name)
+			}
 		}
 	})
 }
@@ -688,6 +696,11 @@ func TestMisuse_panics_with_a_sentence(t *testing.T) {
 		"scheduler: Limiter.SetCapacity: zero Limiter; use NewLimiter": func() { new(scheduler.Limiter).SetCapacity(1) },
 		"scheduler: Limiter.InUse: zero Limiter; use NewLimiter":       func() { new(scheduler.Limiter).InUse() },
 		"scheduler: Limiter.Waiting: zero Limiter; use NewLimiter":     func() { limit.Waiting() },
+
+		"scheduler: TimedCancel.Expired of nil": func() { (*scheduler.TimedCancel)(nil).Expired() },
+		"scheduler: WithClock: nil *scheduler_test.brokenClock": func() {
+			scheduler.WithClock(ctx, (*brokenClock)(nil))
+		},
 
 		"scheduler: Call: nil Coroutine": func() { _, _ = scheduler.Call(nil, number) },
 		"scheduler: PollCall: nil Coroutine": func() {
@@ -757,6 +770,10 @@ func TestMisuse_is_an_OptionError(t *testing.T) {
 		err  error
 		want string
 	}{
+		"typed nil clock": {
+			scheduler.Run(ctx, made, &scheduler.RunnerOptions{Clock: (*brokenClock)(nil)}),
+			"scheduler: RunnerOptions.Clock: nil *scheduler_test.brokenClock",
+		},
 		"typed nil":               {scheduler.Run(ctx, typed, nil), "scheduler: task: nil *scheduler_test.fakeTask as Task"},
 		"nil group":               {scheduler.Run(ctx, group, nil), "scheduler: task: nil *scheduler.DependencyTaskGroup[string] as Task"},
 		"zero runner, Start":      {zero.Start(ctx, 0), "scheduler: TaskRunner: zero value; use NewTaskRunner"},

@@ -247,17 +247,18 @@ func TestRecord_of_a_change(t *testing.T) {
 }
 
 // Time costs something only where somebody wants it: once a round, as the group
-// begins, and as it ends.
+// begins, and as it ends. A clock of WithClock is also read before the first step, to
+// refuse one that is out of range.
 func TestGroup_reads_the_clock(t *testing.T) {
 	tests := []struct {
 		name  string
 		opts  scheduler.GroupOptions[string]
 		reads int
 	}{
-		{"without need", scheduler.GroupOptions[string]{}, 0},
-		{"with an Observer", scheduler.GroupOptions[string]{Observer: &watcher{}}, 1 + 5 + 1},
+		{"without need", scheduler.GroupOptions[string]{}, 1},
+		{"with an Observer", scheduler.GroupOptions[string]{Observer: &watcher{}}, 1 + 1 + 5 + 1},
 		// Once a round and once at each start.
-		{"with limits", scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Hour }}, 4 + 3},
+		{"with limits", scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Hour }}, 1 + 4 + 3},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -1284,3 +1285,36 @@ type kindsFunc struct {
 
 func (o kindsFunc) Wants() scheduler.Kinds     { return o.kinds }
 func (o kindsFunc) Observe(r scheduler.Record) { o.told(r) }
+
+// kindOfNil is an Observer of which nil pointers are given.
+type kindOfNil struct{ observe func(*kindOfNil) }
+
+func (o *kindOfNil) Observe(scheduler.Record) { o.observe(o) }
+
+// silent is an Observer whose nil pointer observes nothing, and loud one whose nil pointer
+// says what is wrong by itself.
+type (
+	silent struct{}
+	loud   struct{}
+)
+
+func (*silent) Observe(scheduler.Record) {}
+func (*loud) Observe(scheduler.Record)   { panic("use NewLoud") }
+
+// A nil pointer is an Observer if it behaves as one. Otherwise the group says what it was
+// given, whatever is around it.
+func TestObserver_nil_pointer(t *testing.T) {
+	for want, o := range map[string]scheduler.Observer{
+		"": (*silent)(nil), "use NewLoud": (*loud)(nil), "scheduler: GroupOptions.Observer: nil *scheduler_test.kindOfNil": (*kindOfNil)(nil),
+	} {
+		for name, put := range holdersOf("itself", "All", "Wrap", "AsTask", "Subrun", "Finally", "wrapper") {
+			task := put(newGroup(t, "a", func(string) scheduler.Task { return lasting(1, nil) }, &scheduler.GroupOptions[string]{Observer: o}))
+			if want == "" {
+				require.NoError(t, scheduler.Run(t.Context(), task, nil), name)
+				continue
+			}
+			v := panicOf(t, func() { _ = scheduler.Run(t.Context(), task, nil) })
+			require.Equal(t, want, panickedWith(v), name)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
 )
@@ -66,6 +67,9 @@ type RunnerOptions struct {
 func checkRunner(task Task, opts *RunnerOptions) error {
 	if isNil(task) {
 		return &OptionError{Option: "task", Reason: describeNil(task)}
+	}
+	if opts.Clock != nil && isNilPointer(opts.Clock) {
+		return &OptionError{Option: "RunnerOptions.Clock", Reason: fmt.Sprintf("nil %T", opts.Clock)}
 	}
 	if err := checkDuration("RunnerOptions.Wait", opts.Wait); err != nil {
 		return err

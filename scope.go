@@ -161,9 +161,13 @@ func scopeOf(ctx context.Context) *scope {
 }
 
 // WithClock returns a context in which runners without a Clock, and tasks that are
-// driven without a runner, take their time from clock.
+// driven without a runner, take their time from clock; nil is the system's. It panics for
+// a nil pointer as clock.
 func WithClock(ctx context.Context, clock Clock) context.Context {
 	mustHave(ctx, "WithClock")
+	if clock != nil && isNilPointer(clock) {
+		panic(fmt.Sprintf("scheduler: WithClock: nil %T", clock))
+	}
 	inner := &scopeContext{Context: ctx, scope: within(scopeOf(ctx))}
 	inner.scope.clock, inner.scope.ownClock = clock, true
 	return inner

@@ -92,7 +92,12 @@ func NewTimedCancel(r *TaskRunner, grace time.Duration) *TimedCancel {
 }
 
 // Expired reports whether the grace has passed, as Timeout.Expired does.
-func (c *TimedCancel) Expired() bool { return c.runner != nil && instant(c.runner.now()) > c.at }
+func (c *TimedCancel) Expired() bool {
+	if c == nil {
+		panicNil("TimedCancel.Expired")
+	}
+	return c.runner != nil && instant(c.runner.now()) > c.at
+}
 
 // Trigger closes a task that has started and not ended.
 func (c *TimedCancel) Trigger(_ context.Context, task Task) error {

@@ -1,7 +1,9 @@
 package scheduler
 
 import (
+	"fmt"
 	"reflect"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -71,8 +73,20 @@ func (w *watchers) watch(around *watchers, own Observer, begun Record) {
 }
 
 // begin tells one Observer that the group begins. It returns what is told the
-// rest, or nil.
+// rest, or nil. A nil pointer may be one that observes nothing; if not, the panic of the
+// runtime becomes one that says so.
 func (w *watchers) begin(o Observer, begun Record) Observer {
+	if isNilPointer(o) {
+		defer func() {
+			switch v := recover().(type) {
+			case nil:
+			case runtime.Error:
+				panic(fmt.Sprintf("scheduler: GroupOptions.Observer: nil %T", o))
+			default:
+				panic(v)
+			}
+		}()
+	}
 	if g, ok := o.(GroupObserver); ok {
 		return g.ObserveGroup(begun)
 	}

@@ -33,6 +33,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect
 // depending on the last part of the path. It reads nothing but the request's method,
 // host and address, and calls no code of tasks, keys or errors.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.must("ServeHTTP")
 	h := w.Header()
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")

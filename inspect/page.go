@@ -41,7 +41,7 @@ const defaultEnded = 50
 // any path that ends in a slash.
 //
 // All methods may be called from any goroutine. A nil *Page is an Observer that shows
-// nothing.
+// nothing; its Close does nothing. Other pages are made by [New].
 type Page struct {
 	opts  Options
 	hosts hosts
@@ -87,6 +87,7 @@ func (p *Page) ObserveGroup(begun scheduler.Record) scheduler.Observer {
 	if p == nil {
 		return nil
 	}
+	p.must("ObserveGroup")
 	return p.watch(begun, nil)
 }
 
@@ -94,11 +95,22 @@ func (p *Page) ObserveGroup(begun scheduler.Record) scheduler.Observer {
 // down: pass it to http.Server.RegisterOnShutdown. Runs continue, and the page still
 // answers other requests. It does not block, and may be called more than once.
 func (p *Page) Close() {
+	if p == nil {
+		return
+	}
+	p.must("Close")
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.isClosed {
 		p.isClosed = true
 		close(p.closed)
+	}
+}
+
+// must panics for a page that New has not made.
+func (p *Page) must(method string) {
+	if p == nil || p.closed == nil {
+		panic("inspect: Page." + method + ": nil or zero Page; use New")
 	}
 }
 

@@ -148,7 +148,7 @@ func (e *FileError) Error() string {
 	if path == "" {
 		path = `""`
 	}
-	return fmt.Sprintf("journal %s: %s", path, strings.Replace(e.Err.Error(), "journal: ", "", 1))
+	return fmt.Sprintf("journal %s: %s", path, strings.Replace(fmt.Sprint(e.Err), "journal: ", "", 1))
 }
 
 // Unwrap returns the reason.

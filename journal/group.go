@@ -67,8 +67,8 @@ type Group[K comparable] struct {
 func NewSubgroup[L, K comparable](
 	n *Node[K], name string, deps *scheduler.Dependencies[L], task func(n *Node[L]) scheduler.Task, opts *GroupOptions[L],
 ) (*Group[L], error) {
-	if n == nil {
-		return nil, &scheduler.OptionError{Option: "node", Reason: "nil Node"}
+	if n == nil || n.own == nil {
+		return nil, errNotMade
 	}
 	if opts != nil && opts.Recorded != nil {
 		return nil, &scheduler.OptionError{Option: "GroupOptions.Recorded", Reason: "given for a group inside a node"}
@@ -80,8 +80,8 @@ func NewSubgroup[L, K comparable](
 	n.own.log.mu.Lock()
 	g := groupMaker[L]{log: n.own.log, name: name, path: join(n.own.base(), part), made: join(n.made.base(), part)}
 	n.own.log.mu.Unlock()
-	group, err := g.make(deps, task, opts)
-	if err != nil {
+	group := &Group[L]{}
+	if err := g.make(group, deps, task, opts); err != nil {
 		return nil, err
 	}
 	group.begin()
@@ -98,28 +98,29 @@ type groupMaker[K comparable] struct {
 
 func (m groupMaker[K]) rollsBack() bool { return m.path != m.made }
 
+// make makes a zero Group one.
 func (m groupMaker[K]) make(
-	deps *scheduler.Dependencies[K], task func(*Node[K]) scheduler.Task, opts *GroupOptions[K],
-) (*Group[K], error) {
+	g *Group[K], deps *scheduler.Dependencies[K], task func(*Node[K]) scheduler.Task, opts *GroupOptions[K],
+) error {
 	switch {
 	case deps == nil:
-		return nil, &scheduler.OptionError{Option: "deps", Reason: "nil Dependencies"}
+		return &scheduler.OptionError{Option: "deps", Reason: "nil Dependencies"}
 	case task == nil:
-		return nil, &scheduler.OptionError{Option: "task", Reason: "nil function"}
+		return &scheduler.OptionError{Option: "task", Reason: "nil function"}
 	case opts == nil:
 		opts = &GroupOptions[K]{}
 	}
 	graph, elements, err := graphOf(m.log.name, deps)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	g := &Group[K]{log: m.log, path: m.path, graph: graph}
+	g.log, g.path, g.graph = m.log, m.path, graph
 	if g.changed, err = m.compare(graph, opts); err != nil {
-		return nil, err
+		return err
 	}
 	if opts.Group.KeepOpen {
 		if deps, elements, err = m.grow(g, deps, elements); err != nil {
-			return nil, err
+			return err
 		}
 		g.growth.redo = opts.Redo
 	}
@@ -138,7 +139,7 @@ func (m groupMaker[K]) make(
 			node: n.own, make: func() scheduler.Task { return g.limited(task(n), k, &opts.Group) }, syncEnd: opts.SyncEnds,
 		}
 	}, &inner)
-	return g, err
+	return err
 }
 
 // compare looks whether the graph is the one on file, and reports whether it has
@@ -232,6 +233,9 @@ func (g *Group[K]) begin() {
 // Their effects exist, but the code that made them has changed or took another path.
 // Call Unused on the driving goroutine.
 func (g *Group[K]) Unused() []string {
+	if g == nil || g.log == nil {
+		panic(errNoGroup)
+	}
 	g.log.mu.Lock()
 	defer g.log.mu.Unlock()
 	var unused []string

@@ -57,6 +57,9 @@ func (m groupMaker[K]) grow(g *Group[K], deps *scheduler.Dependencies[K], elemen
 // again, with the same requirements, does nothing. If the key cannot be written as
 // JSON, or its JSON is that of another key, the error is a [*ValueError].
 func (g *Group[K]) Add(k K, required ...K) error {
+	if g == nil {
+		return errNoGroup
+	}
 	if g.growth == nil {
 		return g.DependencyTaskGroup.Add(k, required...) // refuses it
 	}

@@ -195,6 +195,9 @@ func (j *Journal) checkOpened() error {
 var (
 	errNilContext  = &scheduler.OptionError{Option: "ctx", Reason: "nil Context"}
 	errNilFunction = &scheduler.OptionError{Option: "fn", Reason: "nil function"}
+	errNoGroup     = &scheduler.OptionError{Option: "group", Reason: "nil or zero Group; use NewGroup or NewSubgroup"}
+	errZeroRun     = &scheduler.OptionError{Option: "Run", Reason: "nil or zero value; use NewGroup"}
+	errNotMade     = &scheduler.OptionError{Option: "node", Reason: "nil or zero Node; the group makes it"}
 )
 
 // Close closes the file, and with it runs that were never stepped. If other runs have not

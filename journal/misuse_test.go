@@ -94,9 +94,9 @@ func TestRun_misuse(t *testing.T) {
 		require.EqualError(t, err, "n00000: scheduler: "+c.want, name)
 	}
 	_, err := new(journal.Run[string]).Step(t.Context())
-	require.EqualError(t, err, "scheduler: Run: zero value; use NewGroup")
+	require.EqualError(t, err, "scheduler: Run: nil or zero value; use NewGroup")
 	_, err = new(journal.Run[string]).Throw(t.Context(), errors.New("oops"))
-	require.EqualError(t, err, "scheduler: Run: zero value; use NewGroup")
+	require.EqualError(t, err, "scheduler: Run: nil or zero value; use NewGroup")
 	require.NoError(t, new(journal.Run[string]).Close())
 
 	err = up(t, openNew(t), "x", wide(1), noop, &options{Group: scheduler.GroupOptions[string]{
@@ -144,4 +144,16 @@ func TestRun_name(t *testing.T) {
 		return scheduler.WithTimeout(time.Nanosecond, g)
 	}, nil)
 	require.EqualError(t, err, "n00000: inner: timed out after 1ns")
+}
+
+// A Node, Group or Run that was not made by the package says what makes it.
+func TestNode_misuse(t *testing.T) {
+	_, err := journal.Result[int, string](new(journal.Node[string]), "n00000")
+	require.EqualError(t, err, "scheduler: node: nil or zero Node; the group makes it")
+	require.EqualError(t, (*journal.Node[string])(nil).SetResult(1), "scheduler: node: nil or zero Node; the group makes it")
+	_, err = journal.NewSubgroup(new(journal.Node[string]), "inner", wide(1), noop, nil)
+	require.EqualError(t, err, "scheduler: node: nil or zero Node; the group makes it")
+	_, err = journal.StepResult[int, string](new(journal.Run[string]), "n00000", "step")
+	require.EqualError(t, err, "scheduler: group: nil or zero Group; use NewGroup or NewSubgroup")
+	require.PanicsWithValue(t, "scheduler: DependencyTaskGroup.Drain of nil", new(journal.Run[string]).Drain)
 }

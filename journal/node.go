@@ -27,12 +27,23 @@ type Node[K comparable] struct {
 }
 
 // Key returns the node's key.
-func (n *Node[K]) Key() K { return n.key }
+func (n *Node[K]) Key() K {
+	n.must("Key")
+	return n.key
+}
+
+// must panics for a node that is none of a group.
+func (n *Node[K]) must(method string) {
+	if n == nil || n.own == nil {
+		panic("scheduler: journal: Node." + method + ": nil or zero Node; the group makes it")
+	}
+}
 
 // Attempt returns the number of times that the node has been started in this run,
 // from 1. Starts are recorded before code runs, so an earlier attempt may have been
 // cut off before its first line.
 func (n *Node[K]) Attempt() int {
+	n.must("Attempt")
 	n.own.log.mu.Lock()
 	defer n.own.log.mu.Unlock()
 	return n.own.attempt
@@ -44,6 +55,7 @@ func (n *Node[K]) Attempt() int {
 // and is needed again. Pass the ID to an API that can recognize a repeated request,
 // with the name of the step if the node makes several requests.
 func (n *Node[K]) ID() string {
+	n.must("ID")
 	n.own.log.mu.Lock()
 	sum := sha256.Sum256([]byte(n.own.log.nonce + "/" + n.own.base()))
 	n.own.log.mu.Unlock()
@@ -54,6 +66,9 @@ func (n *Node[K]) ID() string {
 // becomes ready ([scheduler.Ready]). The last call wins. If v cannot be marshaled, SetResult returns a [*ValueError] and
 // changes nothing.
 func (n *Node[K]) SetResult(v any) error {
+	if n == nil || n.own == nil {
+		return errNotMade
+	}
 	data, err := json.Marshal(v)
 	if err != nil {
 		return &ValueError{Run: n.own.log.name, What: "result of " + shown(n.own.path), Err: err}
@@ -69,6 +84,7 @@ func (n *Node[K]) SetResult(v any) error {
 // function given to [scheduler.Retry]: steps that an earlier try has recorded then do
 // not run again.
 func (n *Node[K]) Rewind() {
+	n.must("Rewind")
 	n.own.log.mu.Lock()
 	defer n.own.log.mu.Unlock()
 	n.own.asked = maps.Clone(n.own.before)

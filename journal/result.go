@@ -9,18 +9,26 @@ import (
 
 // Results is a source of results: a [Node], for its group, a [Group] or a [Run].
 type Results[K comparable] interface {
-	recorded(key K) *node
+	recorded(key K) (*node, error)
 }
 
-func (n *Node[K]) recorded(key K) *node { return n.group.recorded(key) }
+func (n *Node[K]) recorded(key K) (*node, error) {
+	if n == nil || n.own == nil {
+		return nil, errNotMade
+	}
+	return n.group.recorded(key)
+}
 
-func (g *Group[K]) recorded(key K) *node {
+func (g *Group[K]) recorded(key K) (*node, error) {
+	if g == nil || g.log == nil {
+		return nil, errNoGroup
+	}
 	g.log.mu.Lock()
 	defer g.log.mu.Unlock()
 	if n := g.nodes[key]; n != nil {
-		return n.made
+		return n.made, nil
 	}
-	return nil
+	return nil, nil
 }
 
 // Result returns the result of a node that has succeeded or become ready, in this
@@ -51,8 +59,11 @@ func read[T any, K comparable](from Results[K], key K, what string, data func(*n
 	if from == nil {
 		return v, &scheduler.OptionError{Option: "from", Reason: "nil Results"}
 	}
-	n := from.recorded(key)
-	if n == nil {
+	n, err := from.recorded(key)
+	switch {
+	case err != nil:
+		return v, err
+	case n == nil:
 		return v, fmt.Errorf("%w: %s%v: no such node", ErrNoResult, what, key)
 	}
 	n.log.mu.Lock()

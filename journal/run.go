@@ -19,7 +19,7 @@ import (
 // ended does nothing. Closing the Journal closes the runs that were never stepped.
 // The other methods are those of the group.
 type Run[K comparable] struct {
-	*Group[K]
+	Group[K]
 
 	listener func(Record)
 	begun    bool
@@ -91,7 +91,7 @@ func newRun[K comparable](
 	if opts != nil {
 		r.listener = opts.Recorded
 	}
-	if r.Group, err = m.make(deps, task, opts); err != nil {
+	if err := m.make(&r.Group, deps, task, opts); err != nil {
 		return nil, err
 	}
 	if err := l.begin(deps.Len(), back); err != nil {
@@ -118,7 +118,7 @@ func (r *Run[K]) Step(ctx context.Context) (scheduler.Yield, error) {
 
 // Throw throws err into the group.
 func (r *Run[K]) Throw(ctx context.Context, err error) (scheduler.Yield, error) {
-	if r.over != nil && !r.ended {
+	if r != nil && r.over != nil && !r.ended {
 		return r.Step(ctx) // it has its result already
 	}
 	return r.round(func() (scheduler.Yield, error) {
@@ -130,10 +130,10 @@ func (r *Run[K]) Throw(ctx context.Context, err error) (scheduler.Yield, error) 
 // round begins the run, and lets go of it if a panic goes up.
 func (r *Run[K]) round(step func() (scheduler.Yield, error)) (scheduler.Yield, error) {
 	switch {
+	case r == nil || r.log == nil:
+		return scheduler.Yield{}, errZeroRun
 	case r.ended:
 		return scheduler.Yield{}, scheduler.ErrEnded
-	case r.Group == nil:
-		return scheduler.Yield{}, &scheduler.OptionError{Option: "Run", Reason: "zero value; use NewGroup"}
 	}
 	if !r.begun {
 		if err := r.log.journal.enter(r.log, true); err != nil {
@@ -228,7 +228,7 @@ func (r *Run[K]) release() error {
 
 // BeginClose begins to close the group: see [scheduler.Closer].
 func (r *Run[K]) BeginClose() *scheduler.Event {
-	if r.ended {
+	if r == nil || r.log == nil || r.ended {
 		return nil
 	}
 	if r.over != nil {
@@ -241,7 +241,7 @@ func (r *Run[K]) BeginClose() *scheduler.Event {
 // Close closes the group, and blocks until its records are on disk. The run can be
 // opened again.
 func (r *Run[K]) Close() error {
-	if r.ended || r.Group == nil {
+	if r == nil || r.log == nil || r.ended {
 		return nil
 	}
 	r.ended = true

@@ -40,7 +40,7 @@ func (o *Options) meter() metric.Meter {
 // Observer makes traces and metrics of the groups that have it as their
 // scheduler.GroupOptions.Observer, and of the groups inside them. Any number of
 // groups may share one, on any number of goroutines. It is made by [New] and needs no
-// closing, since a group's spans end with the group.
+// closing, since a group's spans end with the group. A nil *Observer observes nothing.
 type Observer struct {
 	tracer      trace.Tracer
 	instruments *instruments
@@ -66,6 +66,12 @@ func (o *Observer) Observe(scheduler.Record) {}
 // the rest of it, or nil if there is no provider of traces and none of metrics wants
 // a measurement. Groups call it.
 func (o *Observer) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	if o == nil {
+		return nil
+	}
+	if o.instruments == nil {
+		panic("otel: Observer.ObserveGroup: zero Observer; use New")
+	}
 	g := &group{observer: o}
 	isTraced := g.startSpan(begun)
 	if !isTraced && !o.instruments.areEnabled(g.ctx) {

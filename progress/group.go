@@ -18,6 +18,10 @@ type group struct {
 // ObserveGroup shows the nodes of a group that begins, except those that were
 // completed beforehand. Groups call it.
 func (p *Progress) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	if p == nil {
+		return nil
+	}
+	p.must("ObserveGroup")
 	view := begun.Group()
 	g := &group{p: p, nodes: make([]*node, view.Len())}
 	for i := range g.nodes {

@@ -58,7 +58,8 @@ type Options struct {
 // scheduler.GroupOptions.Observer, and of the groups inside them. Any number of
 // groups may share one, on any number of goroutines. It is made by [New] and ended by
 // [Progress.Close]. What the program writes to it appears above the display. It is
-// safe for concurrent use.
+// safe for concurrent use. A nil *Progress shows nothing, and nothing can be written
+// to it.
 //
 // Nodes are shown by their paths. A group is shown from its first step on; after its
 // end its nodes still count in the totals, but take no memory.
@@ -79,8 +80,13 @@ type Progress struct {
 }
 
 // New returns a Progress that writes to w. nil options are the defaults. A live
-// display is drawn from now on, by goroutines that end with Close.
-func New(w io.Writer, opts *Options) *Progress { return newProgress(w, opts, sizeOf(w)) }
+// display is drawn from now on, by goroutines that end with Close. It panics if w is nil.
+func New(w io.Writer, opts *Options) *Progress {
+	if w == nil {
+		panic("progress: New: nil Writer")
+	}
+	return newProgress(w, opts, sizeOf(w))
+}
 
 func newProgress(w io.Writer, opts *Options, size func() (width, height int)) *Progress {
 	p := &Progress{w: w, size: size}
@@ -105,7 +111,14 @@ func newProgress(w io.Writer, opts *Options, size func() (width, height int)) *P
 }
 
 // Live reports whether the display is live.
-func (p *Progress) Live() bool { return p.live != nil }
+func (p *Progress) Live() bool { return p != nil && p.live != nil }
+
+// must panics for a Progress that New has not made.
+func (p *Progress) must(method string) {
+	if p == nil || p.size == nil {
+		panic("progress: Progress." + method + ": nil or zero Progress; use New")
+	}
+}
 
 // isTerminal reports whether w is a terminal that can move its cursor.
 func isTerminal(w io.Writer) bool {
@@ -141,6 +154,10 @@ func (p *Progress) show(n *node, r scheduler.Record, text string) {
 // scheduler.Record.Path; in an outermost group that is its key. If nodes of several
 // groups have this path, the note is for the one that started last.
 func (p *Progress) Note(path, text string) {
+	if p == nil {
+		return
+	}
+	p.must("Note")
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if n := p.nodes.latest(path); n != nil && p.live != nil && !p.closed {
@@ -159,6 +176,7 @@ func (p *Progress) putNote(path, text string) {
 // falls far behind. Its error may be from an earlier write to the terminal. If p is
 // plain or closed, Write writes to the underlying writer and returns its error.
 func (p *Progress) Write(b []byte) (int, error) {
+	p.must("Write")
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.live != nil && !p.closed && p.lines.full() {
@@ -183,7 +201,7 @@ func (p *Progress) put(b []byte) {
 // go straight to the terminal. Close blocks until everything is written, and returns
 // the first error of a write.
 func (p *Progress) Close() error {
-	if p.live == nil {
+	if !p.Live() {
 		return nil
 	}
 	p.mu.Lock()

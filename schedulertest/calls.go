@@ -80,6 +80,9 @@ type simCallKey struct{}
 
 // callOf returns the call to which ctx belongs, or nil.
 func callOf(ctx context.Context) *simCall {
+	if ctx == nil {
+		return nil
+	}
 	c, _ := ctx.Value(simCallKey{}).(*simCall)
 	return c
 }

@@ -71,6 +71,9 @@ func (c *choices) choose(label, kind string, n int, p float64) int {
 // label, and the number of earlier choices with that label in this schedule. After
 // [World.Calm] it is 0.
 func (c *choices) Choose(label string, n int, p float64) int {
+	if c.offered == nil {
+		panic("schedulertest: World.Choose: zero World; Explore makes it")
+	}
 	return c.pick(label, n, p, func(h uint64) int { return 1 + int(h%uint64(n-1)) })
 }
 

@@ -2,6 +2,7 @@ package schedulertest
 
 import (
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -61,11 +62,35 @@ func NewClock(start time.Time) *Clock {
 // calls, and what each node of the given groups waits for: their WriteTo is called.
 // Alone returns the clock, and may be called again when a group has been made.
 func (c *Clock) Alone(groups ...io.WriterTo) *Clock {
+	c.must("Alone")
+	for _, g := range groups {
+		if isNil(g) {
+			panic("schedulertest: Clock.Alone: nil group")
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.alone = true
 	c.groups = append(c.groups, groups...)
 	return c
+}
+
+// must panics for a clock that NewClock has not made.
+func (c *Clock) must(method string) {
+	if c == nil || c.clock == nil {
+		panic("schedulertest: Clock." + method + ": nil or zero Clock; use NewClock")
+	}
+}
+
+func mustHaveCall(p *scheduler.PendingCall, method string) {
+	if p == nil {
+		panic("schedulertest: Clock." + method + ": nil PendingCall")
+	}
+}
+
+// isNil reports whether an argument is nil, or a nil pointer.
+func isNil(v any) bool {
+	return v == nil || reflect.ValueOf(v).Kind() == reflect.Pointer && reflect.ValueOf(v).IsNil()
 }
 
 // stuck says what is waited for when nothing is left that could end it.
@@ -92,6 +117,10 @@ func (c *Clock) stuck() string {
 //
 // The time given to NewClock is then ignored. InBubble returns the clock.
 func (c *Clock) InBubble(wait func()) *Clock {
+	c.must("InBubble")
+	if wait == nil {
+		panic("schedulertest: Clock.InBubble: nil function; give it synctest.Wait")
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	turn := make(chan struct{}, 1) // of the bubble: who waits for it is at rest
@@ -106,6 +135,7 @@ func (c *Clock) InBubble(wait func()) *Clock {
 
 // Now returns the simulated time.
 func (c *Clock) Now() time.Time {
+	c.must("Now")
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.shows()
@@ -123,6 +153,7 @@ func (c *Clock) shows() time.Time {
 // long. It wakes nothing: a run looks at the clock when it is stepped. It panics if d
 // is negative.
 func (c *Clock) Advance(d time.Duration) {
+	c.must("Advance")
 	if d < 0 {
 		panic("schedulertest: Clock.Advance: negative duration " + d.String())
 	}
@@ -141,6 +172,8 @@ func (c *Clock) Advance(d time.Duration) {
 // other than by a [Driver], begin at once and are answered when they end, as under
 // the system's clock.
 func (c *Clock) Call(p *scheduler.PendingCall) {
+	c.must("Call")
+	mustHaveCall(p, "Call")
 	c.mu.Lock()
 	isAttended := c.driven > 0
 	c.mu.Unlock()
@@ -161,6 +194,8 @@ func (c *Clock) drive(change int) {
 // Await lets time pass until a call that is being closed has ended. It panics if the
 // call sleeps without end although its context has ended.
 func (c *Clock) Await(call *scheduler.PendingCall) {
+	c.must("Await")
+	mustHaveCall(call, "Await")
 	if awaited := c.of(call); awaited != nil {
 		start := c.Now()
 		c.attend(time.Time{}, nil, func() bool { return awaited.answered })
@@ -173,6 +208,7 @@ func (c *Clock) Await(call *scheduler.PendingCall) {
 // that could happen by itself, it blocks in real time until something arrives in
 // wake, unless the clock is [Clock.Alone].
 func (c *Clock) Wait(until time.Time, wake <-chan struct{}) {
+	c.must("Wait")
 	start := c.Now()
 	woken := c.attend(until, wake, nil)
 	c.paused(start, !woken)
@@ -190,7 +226,10 @@ func (c *Clock) paused(since time.Time, evenEmpty bool) {
 // Settle lets running calls continue until each has ended, sleeps or is blocked, and
 // makes the tasks of ended calls due. No time passes. It is for tests that step a
 // runner by hand; [Driver.Step] does it.
-func (c *Clock) Settle() { c.attend(c.Now(), nil, nil) }
+func (c *Clock) Settle() {
+	c.must("Settle")
+	c.attend(c.Now(), nil, nil)
+}
 
 // How long a clock waits in real time: for a call that continues before it lets the
 // next one begin as well; for a call that neither returns nor sleeps before it says so.
@@ -272,6 +311,7 @@ func (c *Clock) pass(until time.Time, wake <-chan struct{}) (arrived, woken bool
 // one between two rounds of a run that does not wait. A wait that was cut short by a
 // wake is not a pause.
 func (c *Clock) Pauses() []time.Duration {
+	c.must("Pauses")
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.pauses)
@@ -289,6 +329,7 @@ func (c *Clock) Slept() time.Duration {
 // Elapsed returns how far the clock has advanced since it was made, rounded down to
 // microseconds.
 func (c *Clock) Elapsed() time.Duration {
+	c.must("Elapsed")
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.shows().Sub(c.start).Truncate(time.Microsecond)

@@ -48,10 +48,12 @@ func (w *World) delay(label string) time.Duration {
 //
 // ctx is the context of a call or a step of a process, or one made from it.
 func (w *World) Do(ctx context.Context, label string, effect func() error) error {
+	w.must("Do")
 	c := callOf(ctx)
 	if c == nil || c.process == nil || c.process.world != w {
 		panic("schedulertest: World.Do: " + label + ": the context is not that of a process of this World, or of a call in one")
 	}
+	mustHaveFunc(effect != nil, "Do")
 	if c.process.dead {
 		return ErrCrashed
 	}

@@ -25,6 +25,9 @@ type Driver struct {
 // a [*Clock], the driver makes one with [NewClock]. At the end of the test a task
 // that has not ended is closed; an error of Close fails the test.
 func NewDriver(t TestingT, task scheduler.Task, opts *scheduler.RunnerOptions) *Driver {
+	if isNil(t) {
+		panic("schedulertest: NewDriver: nil TestingT")
+	}
 	t.Helper()
 	var o scheduler.RunnerOptions
 	if opts != nil {
@@ -57,9 +60,20 @@ func NewDriver(t TestingT, task scheduler.Task, opts *scheduler.RunnerOptions) *
 	return d
 }
 
+// must panics for a driver that NewDriver has not made.
+func (d *Driver) must(method string) {
+	if d == nil || d.t == nil {
+		panic("schedulertest: Driver." + method + ": nil or zero Driver; use NewDriver")
+	}
+}
+
 // WithContext passes ctx to later steps, and returns the driver. The driver does not
 // watch the end of ctx.
 func (d *Driver) WithContext(ctx context.Context) *Driver {
+	d.must("WithContext")
+	if ctx == nil {
+		panic("schedulertest: Driver.WithContext: nil Context")
+	}
 	d.ctx = ctx
 	return d
 }
@@ -68,6 +82,7 @@ func (d *Driver) WithContext(ctx context.Context) *Driver {
 // ended; [Driver.Err] returns its error. A task that is not due is not called, as in
 // any run, but the attempt counts as a round. A step after the end fails the test.
 func (d *Driver) Step() (ended bool) {
+	d.must("Step")
 	d.t.Helper()
 	if d.Runner.Done() {
 		d.t.Fatalf("schedulertest: step of %v, which has ended", d.Runner)
@@ -91,6 +106,10 @@ var stepsMax = 1_000_000
 // is due, as scheduler.Run would; a round takes the runner's Wait. The test fails if
 // the task ends without cond, or takes a million steps.
 func (d *Driver) StepUntil(cond func() bool) {
+	d.must("StepUntil")
+	if cond == nil {
+		panic("schedulertest: Driver.StepUntil: nil function")
+	}
 	d.t.Helper()
 	for range stepsMax {
 		if cond() {
@@ -106,6 +125,7 @@ func (d *Driver) StepUntil(cond func() bool) {
 // RunToEnd steps the task, as StepUntil does, until it has ended, and returns its
 // error. The test fails if that takes a million steps.
 func (d *Driver) RunToEnd() error {
+	d.must("RunToEnd")
 	d.t.Helper()
 	for range stepsMax {
 		if d.Runner.Done() {
@@ -145,10 +165,14 @@ func (d *Driver) pause() {
 }
 
 // Err returns the error with which the task ended: see [scheduler.TaskRunner.Err].
-func (d *Driver) Err() error { return d.Runner.Err() }
+func (d *Driver) Err() error {
+	d.must("Err")
+	return d.Runner.Err()
+}
 
 // Parked reports whether the task has started, has not ended, and is not due.
 func (d *Driver) Parked() bool {
+	d.must("Parked")
 	due := d.Runner.Due()
 	if due == scheduler.Done || due.Ready() || due.Rounds() > 0 {
 		return false

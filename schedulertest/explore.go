@@ -59,6 +59,12 @@ type ExploreOptions struct {
 // Explore returns what there was to choose from, and logs it if t has a method Logf.
 // If there was nothing to choose, all schedules are the same, and Explore fails t.
 func Explore(t TestingT, opts *ExploreOptions, scenario func(w *World) error) Coverage {
+	switch {
+	case isNil(t):
+		panic("schedulertest: Explore: nil TestingT")
+	case scenario == nil:
+		panic("schedulertest: Explore: nil function")
+	}
 	t.Helper()
 	var o ExploreOptions
 	if opts != nil {

@@ -36,7 +36,7 @@ var _ scheduler.SelectiveObserver = (*Recorder)(nil)
 
 // NewRecorder returns an empty recorder. clock is the run's clock.
 func NewRecorder(clock scheduler.Clock) *Recorder {
-	if clock == nil {
+	if isNil(clock) {
 		panic("schedulertest: NewRecorder: nil Clock")
 	}
 	return &Recorder{clock: clock, start: clock.Now()}
@@ -50,6 +50,7 @@ func (r *Recorder) Wants() scheduler.Kinds {
 // Observe records a change of a node's state, a note or attempt of a node, or an
 // abandoned call.
 func (r *Recorder) Observe(t scheduler.Record) {
+	r.must("Observe")
 	text := fmt.Sprintf("%v %d %s: ", t.Time().Sub(r.start), t.Round(), t.Path())
 	switch t.Kind {
 	case scheduler.NodeNoted:
@@ -71,6 +72,10 @@ func (r *Recorder) Observe(t scheduler.Record) {
 // is a scheduler.Thrower or scheduler.Stopper if task is one, or wraps one (Unwrap),
 // and forwards BeginClose, so the run is the same as with task itself.
 func (r *Recorder) Task(name string, task scheduler.Task) scheduler.Task {
+	r.must("Task")
+	if isNil(task) {
+		panic("schedulertest: Recorder.Task: nil Task")
+	}
 	t := recorded{recorder: r, name: name, task: task}
 	stopper, stops := lookFor[scheduler.Stopper](task)
 	thrower, throws := lookFor[scheduler.Thrower](task)
@@ -111,10 +116,21 @@ func lookFor[T scheduler.Task](task scheduler.Task) (t T, ok bool) {
 }
 
 // Lines returns the lines recorded so far.
-func (r *Recorder) Lines() []string { return slices.Clone(r.lines) }
+func (r *Recorder) Lines() []string {
+	r.must("Lines")
+	return slices.Clone(r.lines)
+}
+
+// must panics for a recorder that NewRecorder has not made.
+func (r *Recorder) must(method string) {
+	if r == nil || r.clock == nil {
+		panic("schedulertest: Recorder." + method + ": nil or zero Recorder; use NewRecorder")
+	}
+}
 
 // String returns the lines, each ended by a line break.
 func (r *Recorder) String() string {
+	r.must("String")
 	var b strings.Builder
 	for _, line := range r.lines {
 		b.WriteString(line)
@@ -124,7 +140,10 @@ func (r *Recorder) String() string {
 }
 
 // Reset removes all lines. Times still count from when the recorder was made.
-func (r *Recorder) Reset() { r.lines = nil }
+func (r *Recorder) Reset() {
+	r.must("Reset")
+	r.lines = nil
+}
 
 func (r *Recorder) record(name, call string, answer any) {
 	r.lines = append(r.lines, fmt.Sprintf("%v %s.%s = %v", r.clock.Now().Sub(r.start), name, call, answer))

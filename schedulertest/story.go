@@ -22,7 +22,10 @@ func (l line) String() string {
 }
 
 // Say adds a line to the story, with the time.
-func (w *World) Say(format string, args ...any) { w.say(line{text: fmt.Sprintf(format, args...)}) }
+func (w *World) Say(format string, args ...any) {
+	w.must("Say")
+	w.say(line{text: fmt.Sprintf(format, args...)})
+}
 
 func (w *World) say(l line) {
 	if w.failure == nil {
@@ -33,6 +36,7 @@ func (w *World) say(l line) {
 
 // Story returns what has happened so far, one line per event.
 func (w *World) Story() []string {
+	w.must("Story")
 	lines := make([]string, len(w.story))
 	for i, l := range w.story {
 		lines[i] = l.String()

@@ -87,8 +87,22 @@ func newWorld(o *ExploreOptions, seed uint64, replay map[string]int, offered *of
 	return w
 }
 
+// must panics for a World that Explore has not made.
+func (w *World) must(method string) {
+	if w == nil || w.clock == nil {
+		panic("schedulertest: World." + method + ": nil or zero World; Explore makes it")
+	}
+}
+
+func mustHaveFunc(has bool, method string) {
+	if !has {
+		panic("schedulertest: World." + method + ": nil function")
+	}
+}
+
 // Now returns the simulated time.
 func (w *World) Now() time.Time {
+	w.must("Now")
 	if w.settle != nil {
 		return time.Now().Round(0)
 	}
@@ -104,6 +118,10 @@ func (w *World) Now() time.Time {
 // It blocks until all calls of the process have ended. Call it on the goroutine of
 // the scenario; inside a call or a task use [scheduler.Run] with its context.
 func (w *World) Run(name string, task scheduler.Task) error {
+	w.must("Run")
+	if isNil(task) {
+		panic("schedulertest: World.Run: nil Task")
+	}
 	limit := []time.Duration{0, 2 * time.Second, 5 * time.Second, 15 * time.Second, time.Minute}[w.Choose(name+": time limit", 5, 0.2)]
 	grace := []time.Duration{0, 10 * time.Second, time.Second}[w.Choose(name+": grace", 3, 0.5)]
 	r := scheduler.NewTaskRunner(task, &scheduler.RunnerOptions{Name: name, Timeout: limit, Grace: grace})
@@ -127,6 +145,8 @@ func (w *World) Run(name string, task scheduler.Task) error {
 // schedule chooses when ctx ends, like the context of a program that gets a signal,
 // or when the process crashes.
 func (w *World) Process(name string, fn func(ctx context.Context) error) error {
+	w.must("Process")
+	mustHaveFunc(fn != nil, "Process")
 	w.Say("%s begins", name)
 	return w.run(&process{world: w}, name, fn)
 }
@@ -353,6 +373,8 @@ func (p *process) die() {
 // writes nothing any more, and a crash may come right after write. So store
 // everything that the next process needs with Save, and only with Save.
 func (w *World) Save(label string, write func()) {
+	w.must("Save")
+	mustHaveFunc(write != nil, "Save")
 	p := w.process
 	if p != nil && p.dead || w.failure != nil {
 		return
@@ -367,6 +389,8 @@ func (w *World) Save(label string, write func()) {
 // the world, at some later time that the schedule chooses. fn runs between two steps
 // and must not block. It runs even if the process that was running has ended.
 func (w *World) Later(label string, fn func()) {
+	w.must("Later")
+	mustHaveFunc(fn != nil, "Later")
 	w.events = append(w.events, event{w.Now().Add(w.delay(label)), label, fn})
 }
 
@@ -374,6 +398,8 @@ func (w *World) Later(label string, fn func()) {
 // process or call, and must not block. The schedule fails as soon as it returns an
 // error.
 func (w *World) Always(name string, holds func() error) {
+	w.must("Always")
+	mustHaveFunc(holds != nil, "Always")
 	w.always = append(w.always, invariant{name, holds})
 	w.check()
 }
@@ -399,12 +425,16 @@ func (w *World) fail(err error) {
 
 // Calm ends the faults: from now on everything takes its normal course. Check
 // liveness after it, and allow more time than the slowest operation of a fake takes.
-func (w *World) Calm() { w.calm = true }
+func (w *World) Calm() {
+	w.must("Calm")
+	w.calm = true
+}
 
 // Settle lets everything happen that is still pending, such as requests whose caller
 // has given up, and events of [World.Later]. It is for the scenario, between two
 // processes.
 func (w *World) Settle() {
+	w.must("Settle")
 	w.attend(nil)
 	if w.failure != nil {
 		runtime.Goexit()

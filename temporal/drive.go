@@ -70,6 +70,8 @@ var ErrNotDriven = errors.New("temporal: this task runs in a workflow only, unde
 // tasks on replay.
 var ErrDuplicate = errors.New("temporal: ID used twice")
 
+var errNilContext = &scheduler.OptionError{Option: "ctx", Reason: "nil Context"}
+
 func (o *Options) check(task scheduler.Task) error {
 	switch {
 	case task == nil:
@@ -130,6 +132,9 @@ func Drive(ctx workflow.Context, task scheduler.Task, opts Options) error {
 // drive is Drive with signals that an earlier run of the workflow has received
 // and not used.
 func drive(ctx workflow.Context, task scheduler.Task, opts Options, unread *[]UnreadSignal) error {
+	if ctx == nil {
+		return errNilContext
+	}
 	if err := opts.check(task); err != nil {
 		return err
 	}
@@ -161,6 +166,9 @@ func drive(ctx workflow.Context, task scheduler.Task, opts Options, unread *[]Un
 // belongs to, or nil outside Drive. Calls made with it must not block, since the
 // whole run would stop.
 func Context(ctx context.Context) workflow.Context {
+	if ctx == nil {
+		panic("temporal: Context: nil Context")
+	}
 	if d := driverOf(ctx); d != nil {
 		return d.wf
 	}

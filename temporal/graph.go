@@ -155,7 +155,7 @@ func (g Graph) pack(find func(int) int, size []int, most int) Graph {
 type Bitmap []byte
 
 // Has reports whether node i is in the set.
-func (b Bitmap) Has(i int) bool { return i>>3 < len(b) && b[i>>3]>>(i&7)&1 != 0 }
+func (b Bitmap) Has(i int) bool { return i >= 0 && i>>3 < len(b) && b[i>>3]>>(i&7)&1 != 0 }
 
 // add returns b with node i.
 func (b Bitmap) add(i int) Bitmap {

@@ -20,6 +20,9 @@ const GraphType = "scheduler.Graph"
 
 // Register registers [GraphWorkflow] with a worker.
 func Register(r worker.WorkflowRegistry) {
+	if r == nil {
+		panic("temporal: Register: nil WorkflowRegistry")
+	}
 	r.RegisterWorkflowWithOptions(GraphWorkflow, workflow.RegisterOptions{Name: GraphType})
 }
 
@@ -68,6 +71,9 @@ type NodeInput struct {
 // [CheckpointTooLarge]. A node's Graph is run by a child workflow of this kind with
 // the same Settings; its results are not passed on.
 func GraphWorkflow(ctx workflow.Context, in GraphInput) error {
+	if ctx == nil {
+		return errNilContext
+	}
 	w := graphWorkflow{in: &in, results: map[string]json.RawMessage{}}
 	if c := in.Checkpoint; c != nil && len(c.Data) > 0 {
 		if err := decode(c.Data, &w.results); err != nil {

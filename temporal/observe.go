@@ -10,8 +10,12 @@ import (
 
 // Quiet returns an Observer that passes on to o everything except replayed events.
 // Time stands still within a workflow task, so the step durations that o sees are
-// zero.
+// zero. A nil o gives nil.
 func Quiet(ctx workflow.Context, o scheduler.Observer) scheduler.Observer {
+	mustHave(ctx, "Quiet")
+	if o == nil {
+		return nil
+	}
 	q := quiet{ctx: ctx, o: o}
 	if c, ok := o.(scheduler.ContextObserver); ok {
 		return quietContexts{quiet: q, contexts: c}
@@ -68,6 +72,7 @@ func (q quietContexts) NodeContext(ctx context.Context, started scheduler.Record
 // Log returns an Observer that writes each transition to the workflow's log, which is
 // silent on replay. Failures are warnings; everything else has level debug.
 func Log(ctx workflow.Context) scheduler.Observer {
+	mustHave(ctx, "Log")
 	logger := workflow.GetLogger(ctx)
 	return scheduler.ObserverFunc(func(t scheduler.Record) {
 		fields := []any{"Node", t.Path(), "State", t.To.String(), "Round", t.Round()}
@@ -78,4 +83,10 @@ func Log(ctx workflow.Context) scheduler.Observer {
 			logger.Debug("Node", fields...)
 		}
 	})
+}
+
+func mustHave(ctx workflow.Context, of string) {
+	if ctx == nil {
+		panic("temporal: " + of + ": nil Context")
+	}
 }

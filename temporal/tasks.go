@@ -27,11 +27,19 @@ type Call[T any] struct {
 }
 
 // Value returns the result of a complete Call, otherwise the zero value.
-func (c *Call[T]) Value() T { return c.value }
+func (c *Call[T]) Value() T {
+	if c == nil {
+		panic("temporal: Call.Value of nil")
+	}
+	return c.value
+}
 
 // Then passes the result to fn, on the driving goroutine, when the Call is complete.
 // An error of fn becomes the Call's error. Then returns c.
 func (c *Call[T]) Then(fn func(T) error) *Call[T] {
+	if c == nil {
+		panic("temporal: Call.Then of nil")
+	}
 	c.then = fn
 	return c
 }
@@ -39,6 +47,10 @@ func (c *Call[T]) Then(fn func(T) error) *Call[T] {
 // Await runs a Call as [scheduler.Coroutine.Await] does, and returns its result.
 func Await[T any](co *scheduler.Coroutine, c *Call[T]) (T, error) {
 	err := co.Await(c)
+	if c == nil {
+		var none T
+		return none, err
+	}
 	return c.value, err
 }
 
@@ -56,6 +68,8 @@ func newCall[T any](kind, id string, begin func(ctx workflow.Context) workflow.F
 	}
 	return c
 }
+
+var errNoCall = &scheduler.OptionError{Option: "Call", Reason: "zero value, or a nil function for Future; use Activity or the like"}
 
 // DefaultHeartbeat is the HeartbeatTimeout of an activity whose options set none. The
 // activity must send heartbeats more often than that: see [WorkerOptions].
@@ -169,7 +183,13 @@ func (c *call) isOver() bool { return c.isSignal && (c.closed || c.cause != nil)
 
 // Step starts the operation, and in later steps checks whether it has ended.
 func (c *call) Step(ctx context.Context) (scheduler.Yield, error) {
+	if c.begin == nil {
+		return scheduler.Yield{}, errNoCall
+	}
 	if c.d == nil {
+		if ctx == nil {
+			return scheduler.Yield{}, errNilContext
+		}
 		if c.d = driverOf(ctx); c.d == nil {
 			return scheduler.Yield{}, ErrNotDriven
 		}

@@ -81,6 +81,12 @@ func Walk(
 	ctx workflow.Context, run *Run, task func(Node) scheduler.Task,
 	group *scheduler.GroupOptions[string], opts Options,
 ) error {
+	switch {
+	case ctx == nil:
+		return errNilContext
+	case run == nil:
+		return &scheduler.OptionError{Option: "run", Reason: "nil Run"}
+	}
 	w := walk{run: run, before: run.Checkpoint}
 	if err := w.check(ctx); err != nil {
 		return err
@@ -171,6 +177,8 @@ func (w *walk) group(
 		}
 	case o.KeepOpen:
 		return nil, &scheduler.OptionError{Option: "GroupOptions.KeepOpen", Reason: "not for Walk, whose graph is data; use Drive"}
+	case task == nil:
+		return nil, &scheduler.OptionError{Option: "task", Reason: "nil function"}
 	}
 	if o.Limit == 0 {
 		o.Limit = opts.Limit

@@ -45,7 +45,8 @@ func (s Span) isService() bool { return !s.ReadySince.IsZero() }
 // Recorder is a scheduler.Observer that records when each node ran, for any number of
 // groups. Nodes that never start, or were completed beforehand, have no Span. The
 // zero Recorder is empty and ready for use; it is safe for concurrent use. It grows
-// with the number of nodes that start; [Recorder.Reset] empties it.
+// with the number of nodes that start; [Recorder.Reset] empties it. A nil *Recorder
+// records nothing.
 type Recorder struct {
 	mu     sync.Mutex
 	spans  []Span
@@ -66,6 +67,9 @@ func (r *Recorder) Observe(scheduler.Record) {}
 
 // ObserveGroup begins to record a group. Groups call it.
 func (r *Recorder) ObserveGroup(begun scheduler.Record) scheduler.Observer {
+	if r == nil {
+		return nil
+	}
 	view := begun.Group()
 	return &group{recorder: r, name: view.Name(), open: make([]int32, view.Len())}
 }
@@ -123,6 +127,9 @@ func (g *group) Observe(t scheduler.Record) {
 
 // Spans returns the spans recorded so far, in the order in which the nodes started.
 func (r *Recorder) Spans() []Span {
+	if r == nil {
+		return nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	spans := slices.Clone(r.spans)
@@ -136,6 +143,9 @@ func (r *Recorder) Spans() []Span {
 
 // Reset removes all spans. Nodes that are running now will not be recorded.
 func (r *Recorder) Reset() {
+	if r == nil {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.spans = nil

@@ -200,13 +200,24 @@ func (r *Report[K]) mark() {
 
 // Spans returns the group's spans in the order of their starts, with Ready and Chain
 // filled in.
-func (r *Report[K]) Spans() []Span { return slices.Clone(r.spans) }
+func (r *Report[K]) Spans() []Span {
+	r.must("Spans")
+	return slices.Clone(r.spans)
+}
+
+// must panics for a nil report.
+func (r *Report[K]) must(method string) {
+	if r == nil {
+		panic("timeline: Report." + method + ": nil Report; use NewReport")
+	}
+}
 
 // Slack returns how much longer k could have taken, in a run without a limit, without
 // delaying the end of the run: the longest path of all minus the longest path through
 // k. For a service it is the time until it is ready, or to end, that could have been
 // longer. It is 0 for a node that did not run.
 func (r *Report[K]) Slack(k K) time.Duration {
+	r.must("Slack")
 	if i, ran := r.at[k]; ran {
 		return r.slack[i]
 	}
@@ -215,6 +226,7 @@ func (r *Report[K]) Slack(k K) time.Duration {
 
 // Waited returns how long k was ready before it started.
 func (r *Report[K]) Waited(k K) time.Duration {
+	r.must("Waited")
 	if i, ran := r.at[k]; ran {
 		return r.spans[i].Start.Sub(r.ready[i])
 	}
@@ -227,6 +239,7 @@ func (r *Report[K]) Waited(k K) time.Duration {
 // grow with the limit; the simulation does not know that. A negative limit is a
 // [*scheduler.OptionError].
 func (r *Report[K]) Under(limit int) (time.Duration, error) {
+	r.must("Under")
 	return simulate(r.deps, func(k K) scheduler.Task {
 		i := r.at[k]
 		if r.spans[i].isService() {

@@ -26,6 +26,7 @@ const (
 // the other nodes that have the least slack. Control characters in keys become
 // spaces. The error is that of w, or of a simulation.
 func (r *Report[K]) WriteTo(w io.Writer) (int64, error) {
+	r.must("WriteTo")
 	if w == nil {
 		return 0, errNilWriter
 	}
