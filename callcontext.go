@@ -29,8 +29,7 @@ func (c *callContext) Deadline() (time.Time, bool) {
 
 // stepEnd returns when the context ends because of that of the step. At the deadline of
 // Run's context the run is only stopped: the grace of its runner follows, unless the call
-// ends with the notice. A service gets its notice later; if it outlasts others, nobody
-// knows when.
+// ends with the notice. Nobody knows when the context of one that outlasts others ends.
 func (c *callContext) stepEnd(outlasts bool) (time.Time, bool) {
 	at, ok := c.step.Deadline()
 	s := scopeOf(c.step)
@@ -48,7 +47,7 @@ func (c *callContext) stepEnd(outlasts bool) (time.Time, bool) {
 	switch {
 	case outlasts:
 		return time.Time{}, false
-	case grace <= 0 || c.ends && !(*call)(c).isReady():
+	case grace <= 0 || c.ends:
 		return at, true
 	}
 	if isSystemClock(r.clock) {

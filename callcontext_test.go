@@ -103,6 +103,49 @@ func TestCallContext_deadline_after_a_stop(t *testing.T) {
 	}
 }
 
+// A call that begins in the grace after a time limit has until the end of that grace, and
+// no other one after it.
+func TestCallContext_deadline_in_the_grace_after_a_Timeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		var at time.Time
+		_ = scheduler.Run(t.Context(), scheduler.All(scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			if err := co.Yield(scheduler.On(co.Stopping())); err != nil {
+				return err
+			}
+			return co.Await(scheduler.Blocking(func(ctx context.Context) error {
+				at, _ = ctx.Deadline()
+				return nil
+			}))
+		})), &scheduler.RunnerOptions{Timeout: time.Second, Grace: 10 * time.Second})
+		require.Equal(t, 11*time.Second, at.Sub(begin).Truncate(time.Millisecond))
+	})
+}
+
+// A call that nothing around it limits needs nothing but its task.
+func TestBlocking_begins_without_allocating(t *testing.T) {
+	const n = 100
+	tasks := make([]scheduler.Task, n+1)
+	for i := range tasks {
+		tasks[i] = scheduler.Blocking(func(context.Context) error { return nil })
+	}
+	next, allocs := 0, 0.0
+	mustStep(t, t.Context(), newGroup(t, "a", func(string) scheduler.Task {
+		return scheduler.Func(func(ctx context.Context) error {
+			allocs = testing.AllocsPerRun(n, func() {
+				_, err := tasks[next].Step(ctx)
+				require.NoError(t, err)
+				next++
+			})
+			return nil
+		})
+	}, nil))
+	require.Zero(t, allocs)
+	for _, task := range tasks {
+		require.NoError(t, task.Close())
+	}
+}
+
 func TestBlocking_end_of_the_context(t *testing.T) {
 	const second = time.Second
 	for _, tt := range []struct {
@@ -1170,6 +1213,7 @@ func TestCall_deadline_behind_Ready(t *testing.T) {
 		hold      []func(scheduler.Task) scheduler.Task // innermost first
 		ordered   bool                                  // the node is asked to end before
 		alone     bool                                  // no node requires it
+		around    func(scheduler.Task) scheduler.Task   // of the group; nil: nothing
 		deaf      time.Duration                         // the node that requires it takes so long to end
 		deadline  time.Duration                         // of the run's context
 		ends      bool                                  // calls end with the notice
@@ -1207,6 +1251,9 @@ func TestCall_deadline_behind_Ready(t *testing.T) {
 		},
 		"a limit between stays": {
 			node: 5 * second, hold: []func(scheduler.Task) scheduler.Task{all, limited(4 * second)}, before: 4 * second, after: 4 * second,
+		},
+		"a limit inside stays, group in All": {
+			run: 9 * second, hold: []func(scheduler.Task) scheduler.Task{limited(7 * second)}, around: all, before: 7 * second, after: 7 * second,
 		},
 		"one that has to end": {node: 5 * second, ordered: true, before: 5 * second, after: 5 * second},
 	} {
@@ -1256,7 +1303,11 @@ func TestCall_deadline_behind_Ready(t *testing.T) {
 			}, &scheduler.GroupOptions[string]{
 				Timeout: byKey(map[string]time.Duration{"a": tt.node}), Grace: grace, EndCalls: tt.ends,
 			})
-			r := scheduler.NewTaskRunner(g, &scheduler.RunnerOptions{Timeout: tt.run, Grace: scheduler.NoGrace})
+			whole := scheduler.Task(g)
+			if tt.around != nil {
+				whole = tt.around(g)
+			}
+			r := scheduler.NewTaskRunner(whole, &scheduler.RunnerOptions{Timeout: tt.run, Grace: scheduler.NoGrace})
 			if tt.ordered {
 				time.AfterFunc(second, func() { r.Post(func() { g.StopNode("a", errOops) }) })
 			}
@@ -1279,6 +1330,49 @@ func TestCall_deadline_behind_Ready(t *testing.T) {
 	}
 }
 
+// A service that no node requires gets its notice at once, so the context of a call that
+// ends with the notice ends at the limit, and not a grace later.
+func TestCall_deadline_of_a_service_with_EndCalls(t *testing.T) {
+	const limit, grace = 5 * time.Second, time.Minute
+	for _, own := range []time.Duration{0, time.Hour} {
+		for _, ofRun := range []bool{false, true} {
+			inBubble(t, fmt.Sprint(own, " of the run:", ofRun), func(t *testing.T) {
+				begin := time.Now()
+				var deadline, ended time.Duration
+				inner := newGroup(t, "service other", func(k string) scheduler.Task {
+					return scheduler.Blocking(func(ctx context.Context) error {
+						if k == "service" {
+							scheduler.Ready(ctx)
+							sleep(time.Second)
+							at, ok := ctx.Deadline()
+							require.True(t, ok)
+							deadline = at.Sub(begin)
+							<-ctx.Done()
+							ended = time.Since(begin)
+							return nil
+						}
+						<-ctx.Done()
+						sleep(time.Second)
+						return nil
+					})
+				}, &scheduler.GroupOptions[string]{Timeout: byKey(map[string]time.Duration{"service": own})})
+				opts := scheduler.GroupOptions[string]{Grace: grace, EndCalls: true}
+				ctx := t.Context()
+				if ofRun {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, limit)
+					defer cancel()
+				} else {
+					opts.Timeout = func(string) time.Duration { return limit }
+				}
+				_ = scheduler.Run(ctx, newGroup(t, "node", func(string) scheduler.Task { return inner }, &opts), &scheduler.RunnerOptions{Grace: grace})
+				require.Equal(t, limit, deadline.Truncate(time.Millisecond))
+				require.Equal(t, deadline, ended)
+			})
+		}
+	}
+}
+
 // withoutGroup are ways to put a call into a task that make no group of it.
 var withoutGroup = holdersOf("itself", "renamed", "Sequence", "Finally", "AsTask", "Subrun", "Retry")
 
@@ -1297,6 +1391,7 @@ func TestBlocking_deadline_is_the_end(t *testing.T) {
 		inner   *group // of a group in its node
 		shield  bool   // around that
 		hidden  bool   // a Shield is around the call itself
+		around  bool   // one is around everything
 		limited bool   // WithTimeout around the innermost
 		want    time.Duration
 		ended   time.Duration // if that is not the end; -1: it never ends
@@ -1327,6 +1422,8 @@ func TestBlocking_deadline_is_the_end(t *testing.T) {
 		{name: "timeout of the node, EndCalls behind a Shield", group: &group{Timeout: node, Grace: grace}, inner: &group{EndCalls: true}, shield: true, want: limit + grace + 2, ended: limit + 1},
 		{name: "timeout of both nodes, EndCalls behind a Shield", group: &group{Timeout: node, Grace: grace}, inner: &group{EndCalls: true, Timeout: func(string) time.Duration { return 2 * grace }}, shield: true, want: limit + grace + 2, ended: limit + 1},
 		{name: "timeout of both nodes, EndCalls, call behind a Shield", group: &group{Timeout: node, Grace: grace}, inner: &group{EndCalls: true, Timeout: func(string) time.Duration { return 2 * grace }}, hidden: true, want: limit + grace + 2},
+		{name: "timeout of both nodes, EndCalls, call behind a Shield, another around", group: &group{Timeout: node, Grace: grace}, inner: &group{EndCalls: true, Timeout: func(string) time.Duration { return 2 * grace }}, hidden: true, around: true, want: limit + grace + 2},
+		{name: "timeout of both nodes, EndCalls", group: &group{Timeout: node, Grace: grace, EndCalls: true}, inner: &group{Timeout: func(string) time.Duration { return 2 * grace }}, want: limit + 1},
 		{name: "timeout of the inner node", group: &group{Grace: grace}, inner: &group{Timeout: node}, want: limit + 1},
 		{name: "timeout of both nodes", group: &group{Timeout: node, Grace: grace}, inner: &group{Timeout: func(string) time.Duration { return 2 * grace }}, want: limit + grace + 2},
 		{name: "WithTimeout", group: &group{Grace: grace}, limited: true, want: limit + 1},
@@ -1369,6 +1466,9 @@ func TestBlocking_deadline_is_the_end(t *testing.T) {
 				if tt.group != nil {
 					inside := task
 					task = put(newGroup(t, "a", func(string) scheduler.Task { return inside }, tt.group))
+				}
+				if tt.around {
+					task = scheduler.Shield(task)
 				}
 				ctx := t.Context()
 				if tt.ctx {

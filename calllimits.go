@@ -79,11 +79,11 @@ func (c *call) limitNow() (at int64, outlasts bool) {
 	if s == nil {
 		return c.limit, false
 	}
-	limit, notice, ends := l.nodes, l.notice, c.ends && !l.hidden && !c.isReady()
+	limit, notice, ends := l.nodes, l.notice, c.ends && !l.hidden
 	own := int64(0)
 	g, p := s.group, c.node
 	for i := 0; g != nil; i++ {
-		ready, outlasts := g.services.standing(p)
+		ready, outlasts := g.services.standing(p, g.graph.isRequired)
 		if limit.isOf(g) {
 			ends = ends && !limit.hidden
 			if !ready {
@@ -97,16 +97,6 @@ func (c *call) limitNow() (at int64, outlasts bool) {
 		g, p = g.outer, g.outerNode
 	}
 	return earlierLimit(own, c.limit), false
-}
-
-// isReady reports whether the node of the call, which is in a run, is a service.
-func (c *call) isReady() bool {
-	g := scopeOf(c.step).group
-	if g == nil {
-		return false
-	}
-	ready, _ := g.services.standing(c.node)
-	return ready
 }
 
 // earlierLimit returns the earlier of two limits, where 0 is none.

@@ -22,6 +22,11 @@ func (g *groupGraph) frees(p int32) []int32 {
 	return g.begun.Row(p)
 }
 
+// isRequired reports, to any goroutine, whether nodes of the beginning require a node.
+func (g *groupGraph) isRequired(p int32) bool {
+	return int(p) < g.begun.Len() && len(g.begun.Row(p)) > 0
+}
+
 // required returns what a node requires, in key order.
 func (g *groupGraph) required(p int32) []int32 {
 	if g.wasAdded(p) {

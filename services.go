@@ -119,12 +119,16 @@ func (s *services) forgetCalls(n int) {
 }
 
 // standing reports, to any goroutine, whether a node has said Ready, and whether it is a
-// service that others require: in a group that ends it ends after those.
-func (s *services) standing(p int32) (ready, outlasts bool) {
+// service that others require: in a group that ends it ends after those. isRequired says
+// that of a node for which a call has just said so.
+func (s *services) standing(p int32, isRequired func(p int32) bool) (ready, outlasts bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	outlasts, ready = s.required[p]
-	return ready || slices.Contains(s.calls, p), outlasts
+	if outlasts, ready = s.required[p]; ready {
+		return true, outlasts
+	}
+	said := slices.Contains(s.calls, p)
+	return said, said && isRequired(p)
 }
 
 // add makes a node a service that some added nodes require, and perhaps others.
