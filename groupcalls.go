@@ -99,10 +99,11 @@ func (g *engine) stepResult(ctx context.Context) (Yield, error) {
 		g.keepDue(y)
 		return y, nil
 	}
-	err := g.ending.result(&g.failures, g.opts.AggregateErrors || g.opts.OnError != nil,
+	aggregates := g.opts.AggregateErrors || g.opts.OnError != nil
+	err := g.ending.result(&g.failures, aggregates,
 		g.nodes.count(StateCancelled) > 0 || g.wasCutOpen(), g.nodes.count(StatePending) > 0)
 	if g.tellsAll {
-		if !g.opts.AggregateErrors {
+		if !aggregates {
 			err = join(err, g.failures.later())
 		}
 		err = join(err, g.failures.ofClose())

@@ -25,7 +25,7 @@ func (g *engine) fail(ctx context.Context, p int32, err error) {
 			g.free(p)
 		}
 	default:
-		g.handleAs(ctx, p, task, err, g.phase == phaseStopping && g.failures.isLaterResult(err))
+		g.handleAs(ctx, p, task, err, g.failures.isLaterResult(err))
 	}
 }
 

@@ -304,6 +304,61 @@ func TestWalk_all_failures(t *testing.T) {
 	})
 }
 
+// The result has each failure once, whatever OnError says.
+func TestWalk_OnError(t *testing.T) {
+	for want, stops := range map[string]bool{
+		"3 tasks failed:\n- a: no a\n- b: no b\n- c: no c": false,
+		"2 tasks failed:\n- a: no a\n- b: no b":            true,
+	} {
+		inBubble(t, fmt.Sprint(stops), func(t *testing.T) {
+			err := scheduler.Walk(t.Context(), graph("a b c d:a"), func(ctx context.Context, k string) error {
+				select {
+				case <-time.After(time.Duration(k[0]-'a') * time.Second):
+					return fmt.Errorf("no %s", k)
+				case <-ctx.Done():
+					return nil
+				}
+			}, &scheduler.GroupOptions[string]{OnError: func(k string, _ error) scheduler.Disposition {
+				if stops && k == "b" {
+					return scheduler.StopGroup
+				}
+				return scheduler.SkipDependents
+			}})
+			require.EqualError(t, err, want)
+		})
+	}
+}
+
+// A time limit that passes while a step of a walk takes long is kept, and so is the next.
+func TestWalk_limits_of_nodes_beside_a_slow_Observer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		ended := map[string]time.Duration{}
+		var mu sync.Mutex
+		err := scheduler.Walk(t.Context(), graph("quick a b"), func(ctx context.Context, k string) error {
+			if k == "quick" {
+				sleep(time.Second)
+				return nil
+			}
+			<-ctx.Done()
+			mu.Lock()
+			defer mu.Unlock()
+			ended[k] = time.Since(begin).Truncate(time.Millisecond)
+			return nil
+		}, &scheduler.GroupOptions[string]{
+			Timeout:         byKey(map[string]time.Duration{"a": 5 * time.Second, "b": 20 * time.Second}),
+			AggregateErrors: true,
+			Observer: scheduler.ObserverFunc(func(r scheduler.Record) {
+				if r.Key() == "quick" && r.To == scheduler.StateSucceeded {
+					sleep(9 * time.Second)
+				}
+			}),
+		})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, map[string]time.Duration{"a": 10 * time.Second, "b": 20 * time.Second}, ended)
+	})
+}
+
 // When the context ends the result says so, and which calls it hit.
 func TestWalk_end_of_the_context(t *testing.T) {
 	fn := func(ctx context.Context, k string) error {
