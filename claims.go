@@ -37,7 +37,6 @@ type claimQueue struct {
 type claimHost interface {
 	pathOf(p int32) string
 	nodeAt(rank int32) int32
-	unready(rank int32)
 	wakeUp() // from any goroutine
 	outerClaims() *claimQueue
 }
@@ -219,9 +218,9 @@ func (q *claimQueue) nextTime() int64 {
 }
 
 // setFull says that the group is full after a start pass: what runs in it may need
-// what is kept for those that wait. A node whose turn it was waits with the others of its
-// class again. One that is alone there stays ready, and asks when it can start: to ask for
-// all of them each time that there is room would cost the square of their number.
+// what is kept for those that wait. A node whose turn it was stays ready, and asks again
+// when it can start: to ask for all of them each time that there is room would cost the
+// square of their number.
 func (q *claimQueue) setFull() {
 	if q.full || q.waiting == 0 && len(q.opened) == 0 {
 		return
@@ -229,10 +228,6 @@ func (q *claimQueue) setFull() {
 	q.full = true
 	q.asker.SetFull()
 	for _, c := range q.opened {
-		if c.waits() {
-			q.host.unready(c.turn)
-			q.wait(c, c.turn)
-		}
 		c.turn = noNode
 	}
 	q.opened = nil
@@ -315,9 +310,6 @@ func (g *engine) placeOf(p int32) *claims.Holding {
 }
 
 func (g *engine) nodeAt(rank int32) int32 { return g.starter.nodeAt(rank) }
-
-// unready has the node of a rank wait again.
-func (g *engine) unready(rank int32) { g.starter.remove(rank) }
 
 func (g *engine) wakeUp() { g.parking.call() }
 
