@@ -197,7 +197,7 @@ func isJoined(err error, branches []error) bool {
 	if _, ok := err.(*joinedErrors); ok { //nolint:errorlint // That very type.
 		return true
 	}
-	return len(branches) > 0 && textOf(errors.Join(branches...)) == textOf(err)
+	return textOf(errors.Join(branches...)) == textOf(err)
 }
 
 // toldError is the error of a call that only says that its context has ended,

@@ -1317,3 +1317,25 @@ func TestThrow_into_a_task_that_has_ended(t *testing.T) {
 		})
 	}
 }
+
+// renamedError is another error of the same kind.
+type renamedError struct{ of error }
+
+func (e renamedError) Error() string        { return "renamed" }
+func (e renamedError) Is(target error) bool { return target == e.of }
+
+// Retry makes no attempt after one that has ended with the error that was thrown in, in
+// whatever words.
+func TestRetry_of_an_answer_of_the_same_kind(t *testing.T) {
+	attempts := 0
+	r := startRunner(t, scheduler.Retry(constant(0), func(int, error) scheduler.Task {
+		attempts++
+		return &fakeTask{step: forever, throw: func(_ context.Context, err error) (scheduler.Yield, error) {
+			return scheduler.Yield{}, renamedError{err}
+		}}
+	}), nil)
+	r.Interrupt(errOops)
+	_, err := r.Step(t.Context())
+	require.Equal(t, renamedError{errOops}, err)
+	require.Equal(t, 1, attempts)
+}

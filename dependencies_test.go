@@ -645,6 +645,7 @@ func TestDependencies_parts_declare(t *testing.T) {
 	require.Equal(t, "a", joined(deps.Subset(func(k string) bool { return k == "a" }).Nodes()))
 	require.Empty(t, joined(deps.Subset(func(k string) bool { return k == "a" }).Undeclared()))
 	require.Equal(t, "x", joined(deps.Closure("a").Undeclared()))
+	require.Equal(t, "xx", joined(scheduler.Translate(deps, func(k string) string { return k + k }).Undeclared()))
 }
 
 func TestDependencies_Closure_and_From(t *testing.T) {

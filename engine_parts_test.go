@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -587,10 +589,39 @@ func TestGrowth_against_maps(t *testing.T) {
 
 // A look at the stacks serves those who ask at the same time, and is not taken for
 // nobody.
+// waitingGoroutines returns the numbers of n goroutines that wait for the end of the test.
+func waitingGoroutines(t *testing.T, n int) (ids []int64) {
+	var ready, left sync.WaitGroup
+	done := make(chan struct{})
+	t.Cleanup(func() {
+		close(done)
+		left.Wait()
+	})
+	ids = make([]int64, n)
+	for i := range ids {
+		ready.Add(1)
+		left.Go(func() {
+			ids[i] = goroutineID()
+			ready.Done()
+			<-done
+		})
+	}
+	ready.Wait()
+	return ids
+}
+
 func TestGoroutineStacks(t *testing.T) {
 	me := []int64{goroutineID()}
 	var s goroutineStacks
 	var always time.Time
+	all := append(waitingGoroutines(t, 5), me[0])
+	found := s.of(all, always)
+	require.Len(t, found, len(all))
+	for id, stack := range found {
+		require.True(t, bytes.HasPrefix(stack, fmt.Appendf(nil, "goroutine %d [", id)), "%d has %q", id, stack)
+		require.Contains(t, string(stack), "engine_parts_test.go")
+	}
+	s = goroutineStacks{}
 	require.Empty(t, s.of(nil, always))
 	require.Nil(t, s.text)
 	require.Contains(t, string(s.of(me, always)[me[0]]), "TestGoroutineStacks")
@@ -993,6 +1024,7 @@ func TestOpenRuns_whicheverWayARunEnds(t *testing.T) {
 			g := group(under)
 			_, err := g.Step(ctx)
 			require.NoError(t, err)
+			require.Equal(t, before+1, openRuns.Load(), "between two steps")
 			require.NoError(t, g.Close())
 		},
 		"Walk": func() {
@@ -1027,4 +1059,79 @@ func TestClosingTask_waits_for_nothing_any_more(t *testing.T) {
 	c := &closingTask{task: Func(func(context.Context) error { return nil })}
 	require.Nil(t, c.BeginClose())
 	require.NoError(t, c.Close())
+}
+
+// The number of a round may be too large for the tables of nodes, also in a group that
+// starts its nodes in the fast way.
+func TestGroup_rounds_of_any_number(t *testing.T) {
+	t.Parallel()
+	deps := NewDependencies[int]()
+	deps.Add(2, 1)
+	g, err := NewDependencyTaskGroup(deps, func(int) Task { return Pause(Next) }, nil)
+	require.NoError(t, err)
+	_, err = g.Step(t.Context())
+	require.NoError(t, err)
+	g.engine.round = math.MaxInt32 + 7
+	_, err = g.Step(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, StateRunning, g.State(2))
+	require.Equal(t, math.MaxInt32+8, g.engine.nodes.sinceRound(1))
+}
+
+// The tables of running nodes are made at once for all that can start, and have no more
+// room than the group can use.
+func TestGroup_makes_room_for_what_can_start(t *testing.T) {
+	task := StepFunc(func(context.Context) (Yield, error) { return Next, nil })
+	const n = 1000
+	group := func(opts *GroupOptions[int]) *DependencyTaskGroup[int] {
+		deps := NewDependencies[int]()
+		for i := range n {
+			deps.Add(i)
+		}
+		g, err := NewDependencyTaskGroup(deps, func(int) Task { return task }, opts)
+		require.NoError(t, err)
+		return g
+	}
+	var groups []*DependencyTaskGroup[int]
+	for range 12 {
+		groups = append(groups, group(nil))
+	}
+	require.Less(t, testing.AllocsPerRun(len(groups)-1, func() {
+		_, _ = groups[0].Step(t.Context())
+		groups = groups[1:]
+	}), 10.0)
+	for limit, want := range map[int]int{0: n, 7: 7} {
+		g := group(&GroupOptions[int]{Limit: limit})
+		_, err := g.Step(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, g.engine.parking.capacity())
+	}
+	const more = 4 // at a time, of what has a slot beside the Limit
+	g := group(&GroupOptions[int]{Limit: 1})
+	_, err := g.Step(t.Context())
+	require.NoError(t, err)
+	g.engine.becomeReady(0)
+	_, err = g.Step(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1+more, g.engine.parking.capacity())
+}
+
+// A small group, whose nodes start one after the other, has no slots that nothing uses.
+func TestGroup_makes_no_room_for_more_than_its_nodes(t *testing.T) {
+	t.Parallel()
+	const n = 5
+	deps := NewDependencies[int]()
+	for i := range n {
+		deps.Add(i)
+	}
+	for _, limit := range []int{0, 1000} {
+		g, err := NewDependencyTaskGroup(deps, func(int) Task { return Pause(Rounds(100)) }, &GroupOptions[int]{Limit: limit, Budget: 1})
+		require.NoError(t, err)
+		for range n {
+			_, err = g.Step(t.Context())
+			require.NoError(t, err)
+		}
+		require.Equal(t, n, g.Count(StateRunning))
+		require.Equal(t, n, g.engine.parking.capacity())
+	}
 }

@@ -147,6 +147,12 @@ func TestErrors_types(t *testing.T) {
 
 // The key is put before a text unless it is there already, as that of this very node and
 // not of one of the same key inside.
+// A task of All whose description is empty has its number.
+func TestTaskError_Error_of_a_task_without_a_name(t *testing.T) {
+	fails := scheduler.Named("", scheduler.Func(func(context.Context) error { return errOops }))
+	require.EqualError(t, scheduler.Run(t.Context(), scheduler.All(lasting0, fails), nil), "1: oops")
+}
+
 func TestTaskError_Error(t *testing.T) {
 	timeout := &scheduler.Timeout{Task: "a", Limit: time.Second}
 	inner := &scheduler.TaskError{Key: "a", Err: errOops}
@@ -1608,6 +1614,23 @@ func TestMisuse_of_a_group_from_another_goroutine(t *testing.T) {
 			require.NotPanics(t, func() { g.Count(scheduler.StateSucceeded) })
 		})
 	}
+}
+
+// A group that has ended does not change any more: any goroutine may ask it, also while the
+// run around it sleeps.
+func TestMisuse_of_a_group_that_has_ended(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, "a", second, nil)
+		time.AfterFunc(5*time.Second, func() { require.Equal(t, scheduler.StateSucceeded, g.State("a")) })
+		require.NoError(t, scheduler.Run(t.Context(), scheduler.Sequence(g, lasting(10, nil)), nil))
+	})
+}
+
+// A Clock may ask a group in Wait, which is called by the goroutine that drives it.
+func TestGroup_asked_by_the_Clock(t *testing.T) {
+	g := newGroup(t, "a", hours, nil)
+	clock := curiousClock{newClock(), func() { require.Equal(t, scheduler.StateRunning, g.State("a")) }}
+	require.NoError(t, scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Clock: clock}))
 }
 
 // A second Run of a runner, by what Run calls between two steps, is refused and leaves

@@ -688,6 +688,17 @@ func (c *earlyClock) Wait(until time.Time, wake <-chan struct{}) {
 	}
 }
 
+// curiousClock calls a function in each Wait, on the goroutine that drives the run.
+type curiousClock struct {
+	*schedulertest.Clock
+	ask func()
+}
+
+func (c curiousClock) Wait(until time.Time, wake <-chan struct{}) {
+	c.ask()
+	c.Clock.Wait(until, wake)
+}
+
 // starts returns the nodes that a trace shows to start, with the time.
 func starts(trace string) string {
 	var found []string

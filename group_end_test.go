@@ -972,3 +972,43 @@ func TestReady_in_any_form(t *testing.T) {
 		})
 	}
 }
+
+// groupOfItsOwn is a task that runs a group which only it can ask, and closes it with all
+// that failed in it.
+type groupOfItsOwn struct {
+	*scheduler.DependencyTaskGroup[string]
+}
+
+func (g groupOfItsOwn) Close() error {
+	_ = g.DependencyTaskGroup.Close()
+	return errors.Join(g.Errors()...)
+}
+
+// What a task says of the nodes of its own group when it is closed is in the result: nobody
+// else can ask that group.
+func TestGroup_Close_that_tells_of_a_group_of_its_own(t *testing.T) {
+	g := newGroup(t, "fails closed", func(k string) scheduler.Task {
+		if k == "fails" {
+			return lasting(1, errOops)
+		}
+		return struct{ scheduler.Task }{groupOfItsOwn{newGroup(t, "inner", func(string) scheduler.Task {
+			return &fakeTask{step: forever, close: func() error { return errSpace }}
+		}, nil)}}
+	}, nil)
+	err := scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Clock: newClock(), Wait: time.Second})
+	require.ErrorIs(t, err, errOops)
+	require.ErrorIs(t, err, errSpace)
+}
+
+// A task of All that only gives back why it is closed adds nothing to the result.
+func TestAll_of_a_task_that_gives_its_notice_back(t *testing.T) {
+	for name, cause := range map[string]func(ctx context.Context) error{"cause": context.Cause, "Err": context.Context.Err} {
+		inBubble(t, name, func(t *testing.T) {
+			task := scheduler.All(scheduler.Named("fails", lasting(1, errOops)), scheduler.Blocking(func(ctx context.Context) error {
+				<-ctx.Done()
+				return cause(ctx)
+			}))
+			require.EqualError(t, scheduler.Run(t.Context(), task, nil), "fails: oops")
+		})
+	}
+}

@@ -1208,3 +1208,38 @@ func TestWhen_stops_looking(t *testing.T) {
 	require.NoError(t, scheduler.Run(t.Context(), group, nil))
 	require.Equal(t, map[string]string{"c": "a succeeded"}, looked)
 }
+
+// A node whose Stop panics has failed, which may close others that were to be told next.
+func TestGroup_RecoverPanics_of_a_Stop_that_closes_others(t *testing.T) {
+	for name, stop := range map[string]func(t *testing.T, g scheduler.Task) error{
+		"failure": func(t *testing.T, g scheduler.Task) error { return scheduler.Run(t.Context(), g, nil) },
+		"stop": func(t *testing.T, g scheduler.Task) error {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+			defer cancel()
+			return scheduler.Run(ctx, g, &scheduler.RunnerOptions{Grace: time.Minute})
+		},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			parked := func(context.Context) (scheduler.Yield, error) { return scheduler.After(time.Hour), nil }
+			last := &fakeTask{step: parked}
+			g := newGroup(t, "a b fails", func(k string) scheduler.Task {
+				switch k {
+				case "a":
+					return (&fakeTask{step: parked, stop: func(context.Context, error) { panic(errBoom) }}).task()
+				case "b":
+					return last
+				}
+				return lasting(1, errOops)
+			}, &scheduler.GroupOptions[string]{
+				RecoverPanics: true,
+				GraceFor:      byKey(map[string]time.Duration{"a": time.Minute, "fails": time.Minute}),
+			})
+			require.Error(t, stop(t, g))
+			require.ErrorIs(t, g.Err("a"), errBoom)
+			require.Equal(t, scheduler.StateFailed, g.State("a"))
+			require.Equal(t, scheduler.StateCancelled, g.State("b"))
+			require.Equal(t, 1, last.closes)
+			require.Empty(t, last.causes)
+		})
+	}
+}

@@ -263,6 +263,7 @@ func TestReserve_begins_under_a_notice(t *testing.T) {
 		task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
 			require.NoError(t, co.Yield(scheduler.After(10*time.Second)))
 			err := co.Await(scheduler.Reserve(15*time.Second, scheduler.Pause(scheduler.After(time.Hour))))
+			require.Equal(t, co.StopCause(), err)
 			at = time.Since(begin)
 			return err
 		})
@@ -1314,4 +1315,19 @@ func TestStopCause_of_the_run_in_a_group_that_a_failure_has_stopped(t *testing.T
 	require.ErrorIs(t, causes[2], errSpace)
 	require.NoError(t, r.Cancel())
 	require.ErrorIs(t, inner.Close(), errBoom)
+}
+
+// A body that continues after a Timeout until it is closed has failed with that.
+func TestReserve_of_a_body_that_continues_after_a_Timeout(t *testing.T) {
+	clock := newClock()
+	var got error
+	body := &fakeTask{step: forever, throw: always(scheduler.Next, nil), close: func() error { return errSpace }}
+	task := scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		got = co.Await(scheduler.Reserve(time.Second, body))
+		return got
+	})
+	_ = scheduler.Run(t.Context(), task, &scheduler.RunnerOptions{Clock: clock, Wait: time.Second, Timeout: time.Minute, Grace: 10 * time.Second})
+	require.NotNil(t, asError[*scheduler.Timeout](t, got))
+	require.ErrorIs(t, got, errSpace)
+	require.NotErrorIs(t, got, scheduler.ErrCancelled)
 }

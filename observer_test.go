@@ -348,6 +348,7 @@ func TestObservers(t *testing.T) {
 	changes := scheduler.KindsOf(scheduler.NodeChanged)
 	a, b := kindWatcher{"a", changes, &told}, kindWatcher{"b", changes, &told}
 	c, d := kindWatcher{"c", changes | scheduler.KindsOf(scheduler.SlowStep), &told}, kindWatcher{"d", scheduler.AllKinds, &told}
+	e := kindWatcher{"e", scheduler.KindsOf(scheduler.SlowStep), &told}
 	require.Equal(t, a, scheduler.Observers(nil, a), "a single one is that one itself")
 	for _, test := range []struct {
 		observer scheduler.Observer
@@ -355,6 +356,7 @@ func TestObservers(t *testing.T) {
 	}{
 		{scheduler.Observers(b, nil, a), "b running, a running, b succeeded, a succeeded"},
 		{scheduler.Observers(b, b), "b running, b succeeded"}, // each once
+		{scheduler.Observers(e, a), "a running, e slow step, a succeeded"},
 		{scheduler.Observers(a, d, c), "d group begun, a running, d running, c running, d slow step, c slow step, " +
 			"a succeeded, d succeeded, c succeeded, d group ended"},
 		{scheduler.Observers(scheduler.Observers(a, c), b), "a running, c running, b running, c slow step, a succeeded, c succeeded, b succeeded"},
@@ -712,6 +714,110 @@ func TestObserver_NodeStillClosing_needs_a_runner_and_the_systems_clock(t *testi
 		r.RunPosted()
 		require.Empty(t, log.take())
 		_ = r.Cancel()
+	})
+}
+
+// Where nobody wants to know which nodes are still closing, no run is woken to tell it.
+func TestObserver_NodeStillClosing_wakes_no_other_run(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wakes := 0
+		g := newGroup(t, "a", func(string) scheduler.Task { return deafFor(time.Minute, nil) }, &scheduler.GroupOptions[string]{
+			Timeout:  func(string) time.Duration { return time.Second },
+			Observer: kindsFunc{scheduler.KindsOf(scheduler.NodeChanged), func(scheduler.Record) {}},
+		})
+		require.Error(t, scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Wake: func() { wakes++ }}))
+		require.Equal(t, 1, wakes, "by the end of the call")
+	})
+}
+
+// GroupStopping says why pending nodes are cancelled: after a panic that leaves none, or in a
+// group that drains, there is nothing to say.
+func TestObserver_GroupStopping_of_a_panic(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		nodes   string
+		drained bool
+		want    string
+	}{
+		{"a", false, ""},
+		{"a", true, ""},
+		{"a b:a", false, "a group stopping"},
+		{"a b:a", true, ""},
+	} {
+		t.Run(fmt.Sprint(tt.nodes, tt.drained), func(t *testing.T) {
+			var told []string
+			g := newGroup(t, tt.nodes, func(string) scheduler.Task {
+				steps := 0
+				return scheduler.StepFunc(func(context.Context) (scheduler.Yield, error) {
+					if steps++; steps > 1 {
+						panic(errBoom)
+					}
+					return scheduler.Next, nil
+				})
+			}, &scheduler.GroupOptions[string]{Observer: kindWatcher{"a", scheduler.KindsOf(scheduler.GroupStopping), &told}})
+			mustStep(t, t.Context(), g)
+			if tt.drained {
+				g.Drain()
+			}
+			require.Panics(t, func() { _, _ = g.Step(t.Context()) })
+			require.Equal(t, tt.want, strings.Join(told, ", "))
+		})
+	}
+}
+
+// Nodes that a drained group has not started stay pending, even if an Observer panics when
+// it is told of the end.
+func TestObserver_that_panics_at_the_end_of_a_drained_group(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, "a b:a", func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) }, &scheduler.GroupOptions[string]{
+		Observer: kindsFunc{scheduler.KindsOf(scheduler.GroupEnded), func(scheduler.Record) { panic(errBoom) }},
+	})
+	mustStep(t, t.Context(), g)
+	g.Drain()
+	require.Panics(t, func() { _, _ = g.Step(t.Context()) })
+	require.Equal(t, scheduler.StateSucceeded, g.State("a"))
+	require.Equal(t, scheduler.StatePending, g.State("b"))
+}
+
+// A node that is ending already is not told again that it should.
+func TestObserver_NodeStopping_of_a_closing_node(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		g := newGroup(t, "a b", func(string) scheduler.Task { return deafFor(time.Minute, nil) }, &scheduler.GroupOptions[string]{
+			Timeout:         byKey(map[string]time.Duration{"a": time.Second}),
+			Grace:           scheduler.NoGrace,
+			AggregateErrors: true,
+			Observer: kindsFunc{scheduler.KindsOf(scheduler.NodeStopping), func(r scheduler.Record) {
+				told = append(told, fmt.Sprint(r.Key()))
+			}},
+		})
+		require.Error(t, scheduler.Run(ctx, g, &scheduler.RunnerOptions{Grace: 2 * time.Minute}))
+		require.Equal(t, []string{"b"}, told)
+	})
+}
+
+// A service is told what is left of the grace of its group.
+func TestObserver_NodeStopping_of_a_service(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		g := newGroup(t, "service job:service fails", func(k string) scheduler.Task {
+			switch k {
+			case "service":
+				return servingFor(time.Second, func() {})
+			case "fails":
+				return lasting(5, errOops)
+			}
+			return deafFor(8*time.Second, nil)
+		}, &scheduler.GroupOptions[string]{
+			Grace: 10 * time.Second, EndCalls: true,
+			Observer: kindsFunc{scheduler.KindsOf(scheduler.NodeStopping), func(r scheduler.Record) {
+				told = append(told, fmt.Sprint(r.Key(), " ", r.Took()))
+			}},
+		})
+		require.ErrorIs(t, scheduler.Run(t.Context(), g, nil), errOops)
+		require.Equal(t, []string{"job 10s", "service 7s"}, told)
 	})
 }
 

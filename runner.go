@@ -176,7 +176,8 @@ func (r *TaskRunner) begin(ctx context.Context, timeout time.Duration) error {
 	}
 	o := &r.opts
 	if n := notesAround(ctx); n.Attempt > 0 {
-		r.before = &n
+		before := n // apart, so that most runners allocate nothing here
+		r.before = &before
 	}
 	r.scopes = o.Clock != nil || o.Grace != 0 || o.Abandon > 0 || o.EndCalls
 	r.offerTimeout(r.opts.Timeout)

@@ -1230,3 +1230,42 @@ func TestTaskRunner_Kill_and_Cancel_after_another_end(t *testing.T) {
 		}
 	}
 }
+
+// The contexts of calls end with the notice if any runner around them says so.
+func TestRunnerOptions_EndCalls_of_a_runner_inside_another(t *testing.T) {
+	type options = scheduler.RunnerOptions
+	for name, tt := range map[string]struct{ outer, inner options }{
+		"of the inner one": {inner: options{EndCalls: true}},
+		"of the outer one": {outer: options{EndCalls: true}, inner: options{Timeout: time.Hour}},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			begin := time.Now()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			time.AfterFunc(time.Second, cancel)
+			var ended time.Duration
+			inner := scheduler.NewTaskRunner(scheduler.Blocking(func(ctx context.Context) error {
+				<-ctx.Done()
+				ended = time.Since(begin)
+				return nil
+			}), &tt.inner)
+			tt.outer.Grace = time.Minute
+			_ = scheduler.Run(ctx, scheduler.Subrun(inner), &tt.outer)
+			require.Equal(t, time.Second, ended)
+		})
+	}
+}
+
+// What has not had its first step is not asked to end.
+func TestSubrun_BeginClose_before_the_first_step(t *testing.T) {
+	t.Parallel()
+	var closed scheduler.Event
+	for _, as := range []func(r *scheduler.TaskRunner) scheduler.Task{
+		scheduler.Subrun, func(r *scheduler.TaskRunner) scheduler.Task { return r.AsTask(0) },
+	} {
+		task := as(scheduler.NewTaskRunner(slowCloser{&fakeTask{}, &closed}, nil))
+		require.Nil(t, task.(scheduler.Closer).BeginClose())
+		require.NoError(t, task.Close())
+		require.Nil(t, task.(scheduler.Closer).BeginClose(), "it has ended")
+	}
+}

@@ -971,6 +971,54 @@ func TestWithClock(t *testing.T) {
 	}), nil))
 }
 
+// A runner inside of a run takes its clock as it is: whether that can be reckoned with was
+// asked at the start of the run.
+func TestWithClock_inside_of_a_run(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	r := startRunner(t, scheduler.Wrap(func(co *scheduler.Coroutine) error {
+		if err := co.Yield(scheduler.Next); err != nil {
+			return err
+		}
+		return co.Await(scheduler.Subrun(scheduler.NewTaskRunner(lasting0, nil)))
+	}), &scheduler.RunnerOptions{Clock: clock})
+	clock.Advance(schedulertest.NewClock(time.Date(2262, 6, 1, 0, 0, 0, 0, time.UTC)).Now().Sub(clock.Now()))
+	require.True(t, mustStep(t, t.Context(), r))
+}
+
+// A runner that starts behind a decorator which is stepped by hand has the system's clock.
+func TestRunner_without_a_run_around_it(t *testing.T) {
+	t.Parallel()
+	for name, around := range map[string]func(scheduler.Task) scheduler.Task{
+		"Shield": scheduler.Shield,
+		"Claiming": func(task scheduler.Task) scheduler.Task {
+			return scheduler.Claiming([]scheduler.Claim{{Limiter: limiter(1), Weight: 1}}, task)
+		},
+	} {
+		require.Equal(t, scheduler.Done, mustStep(t, t.Context(), around(scheduler.Subrun(scheduler.NewTaskRunner(lasting0, nil)))), name)
+	}
+}
+
+// A runner needs nothing for its start but what it has.
+func TestTaskRunner_starts_without_allocating(t *testing.T) {
+	const n = 100
+	runners := make([]*scheduler.TaskRunner, n+1)
+	for i := range runners {
+		runners[i] = scheduler.NewTaskRunner(scheduler.Pause(scheduler.Next), nil)
+	}
+	next, allocs := 0, 0.0
+	mustStep(t, t.Context(), newGroup(t, "a", func(string) scheduler.Task {
+		return scheduler.Func(func(ctx context.Context) error {
+			allocs = testing.AllocsPerRun(n, func() {
+				require.NoError(t, runners[next].Start(ctx, 0))
+				next++
+			})
+			return nil
+		})
+	}, nil))
+	require.Zero(t, allocs)
+}
+
 // A context of a type that cannot be compared only costs a bit more.
 type sliceContext struct {
 	context.Context

@@ -1366,3 +1366,35 @@ func TestReady_of_many_under_a_limit(t *testing.T) {
 	require.Less(t, perService, uint64(4096))
 	require.NoError(t, g.Close())
 }
+
+// A service that only added nodes require ends after those, too: limits further out say
+// nothing of its end.
+func TestReady_deadline_of_a_service_of_added_nodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g *scheduler.DependencyTaskGroup[string]
+		limited := true
+		g = newGroup(t, "service", func(k string) scheduler.Task {
+			if k != "service" {
+				return lasting(1, nil)
+			}
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				if err := co.Yield(scheduler.Next); err != nil {
+					return err
+				}
+				require.NoError(t, g.Add("added", "service"))
+				co.Ready()
+				return co.Await(scheduler.Blocking(func(ctx context.Context) error {
+					_, limited = ctx.Deadline()
+					return nil
+				}))
+			})
+		}, &scheduler.GroupOptions[string]{KeepOpen: true})
+		outer := newGroup(t, "node", func(string) scheduler.Task { return g }, &scheduler.GroupOptions[string]{
+			Timeout: func(string) time.Duration { return time.Minute },
+		})
+		r := scheduler.NewTaskRunner(outer, nil)
+		time.AfterFunc(10*time.Second, func() { r.Post(g.CloseInput) })
+		require.NoError(t, r.Run(t.Context()))
+		require.False(t, limited)
+	})
+}

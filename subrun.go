@@ -152,10 +152,10 @@ func (t *runnerTask) Close() error {
 	return err
 }
 
-// BeginClose asks the runner's task to end.
+// BeginClose asks the runner's task to end. It is nil once that has ended.
 func (t *runnerTask) BeginClose() (e *Event) {
 	switch r := t.r; {
-	case r.done || !r.entered:
+	case !r.entered:
 	case r.phase == closing && !t.asked && r.wait.event().has(hasParts):
 		t.asked = true
 		e = r.wait.event() // it ends part by part already

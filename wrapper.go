@@ -303,12 +303,12 @@ func (co *Coroutine) kill(err error) error {
 // BeginClose asks the subtask to end; the functions are ended by Close.
 func (c *coroutine) BeginClose() *Event {
 	co := c.co.leaf
-	if co == nil || co.child == nil {
+	if co == nil {
 		return nil
 	}
 	c.co.stepping = true
 	defer c.unwind()
-	e := beginClose(co.child)
+	e := beginClose(co.child) // nil if there is no subtask
 	c.co.stepping = false
 	return e
 }
