@@ -32,9 +32,12 @@ help: ## this list
 
 ##### Tests
 
+# What takes longest begins first, by turns what computes and what waits for others.
+LONGEST := ./temporal/internal/servertest ./internal/proof ./journal ./examples/stack ./inspect
+
 .PHONY: test
 test: prepare ## all tests of all modules
-	go test -vet=off -timeout 30m $(ALL) # make vet looks, and make lint
+	go test -vet=off -timeout 30m $(LONGEST) $(ALL) # make vet looks, and make lint
 
 .PHONY: test-quick
 test-quick: ## the same without those that need a server or a browser; the longest take samples
@@ -46,10 +49,12 @@ prepare: ## what make test needs: a Temporal server is built, and Chromium insta
 	@$(MAKE) --no-print-directory -C inspect browser
 	@$(MAKE) --no-print-directory -C temporal server
 
-# Without go.work: what each go.mod says is enough.
+# Again those first that take longest.
+RACE_FIRST := . ./examples ./journal
+
 .PHONY: race
 race: ## the same with the race detector, in random order, each module by itself
-	$(call each,GOWORK=off go test -vet=off -race -shuffle=on -timeout 30m $(TESTFLAGS) $(call quick,./...))
+	TESTFLAGS='$(TESTFLAGS)' .ci/race $(RACE_FIRST) $(filter-out $(RACE_FIRST),$(MODULES))
 
 # The tests with 32 bits run on Linux and Windows on x86.
 .PHONY: portable
