@@ -1122,16 +1122,24 @@ func TestGroup_makes_no_room_for_more_than_its_nodes(t *testing.T) {
 	const n = 5
 	deps := NewDependencies[int]()
 	for i := range n {
-		deps.Add(i)
+		deps.Add(i+1, i) // of which all but the last are services
 	}
 	for _, limit := range []int{0, 1000} {
-		g, err := NewDependencyTaskGroup(deps, func(int) Task { return Pause(Rounds(100)) }, &GroupOptions[int]{Limit: limit, Budget: 1})
+		g, err := NewDependencyTaskGroup(deps, func(i int) Task {
+			return StepFunc(func(ctx context.Context) (Yield, error) {
+				if i < n {
+					Ready(ctx)
+				}
+				return Next, nil
+			})
+		}, &GroupOptions[int]{Limit: limit})
 		require.NoError(t, err)
-		for range n {
+		for g.State(n) != StateRunning {
 			_, err = g.Step(t.Context())
 			require.NoError(t, err)
 		}
-		require.Equal(t, n, g.Count(StateRunning))
-		require.Equal(t, n, g.engine.parking.capacity())
+		require.Equal(t, n, g.Count(StateReady))
+		require.Equal(t, n+1, g.engine.parking.capacity())
+		require.NoError(t, g.Close())
 	}
 }

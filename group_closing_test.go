@@ -1179,3 +1179,93 @@ func TestAsTask_BeginClose_in_parts(t *testing.T) {
 	require.NoError(t, task.Close())
 	require.Equal(t, scheduler.StateCancelled, g.State("a"))
 }
+
+// The first BeginClose ends nothing, even where a part could be ended already: that of a run
+// or a group inside, which is ending part by part.
+func TestBeginClose_ends_no_part_at_first(t *testing.T) {
+	t.Parallel()
+	t.Run("AsTask", func(t *testing.T) {
+		t.Parallel()
+		var closed scheduler.Event
+		g := serving(t, &closed)
+		clock := newClock()
+		r := startRunner(t, g, &scheduler.RunnerOptions{Clock: clock})
+		task := r.AsTask(0).(scheduler.Closer)
+		mustStep(t, t.Context(), task)
+		r.CancelAfter(time.Second)
+		clock.Advance(2 * time.Second)
+		mustStep(t, t.Context(), task)
+		closed.Set()
+		require.True(t, r.Due().Ready())
+		require.True(t, task.BeginClose().IsSet())
+		require.Equal(t, scheduler.StateClosing, g.State("a"))
+		require.Nil(t, task.BeginClose())
+		require.Equal(t, scheduler.StateCancelled, g.State("a"))
+		require.NoError(t, task.Close())
+	})
+	t.Run("group", func(t *testing.T) {
+		t.Parallel()
+		var closed scheduler.Event
+		inner := serving(t, &closed)
+		outer := newGroup(t, "node fails", func(k string) scheduler.Task {
+			if k == "fails" {
+				return lasting(1, errOops)
+			}
+			return inner
+		}, nil)
+		clock := newClock()
+		ctx := scheduler.WithClock(t.Context(), clock)
+		mustStep(t, ctx, outer)
+		clock.Advance(time.Second)
+		mustStep(t, ctx, outer)
+		require.Equal(t, scheduler.StateClosing, outer.State("node"))
+		require.Equal(t, scheduler.StateClosing, inner.State("a"))
+		closed.Set()
+		require.True(t, outer.BeginClose().IsSet())
+		require.Equal(t, scheduler.StateClosing, inner.State("a"))
+		require.Nil(t, outer.BeginClose())
+		require.Equal(t, scheduler.StateCancelled, inner.State("a"))
+		require.ErrorIs(t, outer.Close(), errOops)
+	})
+}
+
+// endsItsGroup answers a Timeout by asking its group to end.
+type endsItsGroup struct {
+	*scheduler.DependencyTaskGroup[string]
+	asked int
+}
+
+func (e *endsItsGroup) Throw(context.Context, error) (scheduler.Yield, error) {
+	return scheduler.Ending(e.DependencyTaskGroup.BeginClose()), nil
+}
+
+func (e *endsItsGroup) BeginClose() *scheduler.Event {
+	e.asked++
+	return e.DependencyTaskGroup.BeginClose()
+}
+
+// A task that has yet to answer a Timeout is asked to end with its group.
+func TestGroup_BeginClose_of_one_that_has_yet_to_answer(t *testing.T) {
+	t.Parallel()
+	var closed scheduler.Event
+	task := &endsItsGroup{DependencyTaskGroup: serving(t, &closed)}
+	outer := newGroup(t, "node other", func(k string) scheduler.Task {
+		if k == "node" {
+			return task
+		}
+		return hours(k)
+	}, &scheduler.GroupOptions[string]{
+		Timeout: byKey(map[string]time.Duration{"node": time.Second}), AggregateErrors: true,
+	})
+	clock := newClock()
+	ctx := scheduler.WithClock(t.Context(), clock)
+	mustStep(t, ctx, outer)
+	clock.Advance(2 * time.Second)
+	mustStep(t, ctx, outer)
+	require.Equal(t, scheduler.StateClosing, outer.State("node"))
+	require.Zero(t, task.asked)
+	require.NotNil(t, outer.BeginClose())
+	require.Equal(t, 1, task.asked)
+	closed.Set()
+	require.ErrorIs(t, outer.Close(), context.DeadlineExceeded)
+}

@@ -178,9 +178,8 @@ func (g *engine) stop(ctx context.Context, cause error, by int32) {
 	}
 	n = g.ending.notify(n)
 	for _, p := range g.parking.members() {
-		slot := g.nodes.slot(p)
-		if slot == noSlot || g.parking.has(slot, isClosing) {
-			continue // it ended meanwhile, see notify, or is ending
+		if g.parking.has(g.nodes.slot(p), isClosing) {
+			continue
 		}
 		g.nodes.add(p, wasStopped)
 		grace := g.graceOf(p)
@@ -219,7 +218,8 @@ func (g *engine) grant(p int32, grace time.Duration) {
 	g.deadlines.grant(g.nodes.slot(p), g.parking.capacity(), closeCancel, later(instantOf(g.clock), grace))
 }
 
-// notifyAll gives notice to all running members.
+// notifyAll gives notice to all running members, but for those that end meanwhile: see
+// notify.
 func (g *engine) notifyAll(ctx context.Context, cause error) {
 	n := g.ending.notify(asNotice(cause, false))
 	for _, p := range g.parking.members() {
