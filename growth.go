@@ -1,9 +1,6 @@
 package scheduler
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 // growth is the part of the graph of a group that was added to it. The part of the
 // beginning stays as it is, shared with other groups.
@@ -83,9 +80,12 @@ func (w *growth) waiting(p int32) []int32 {
 	}
 }
 
-// waits reports whether an added node waits for one, which may be a service that has
-// freed others.
-func (w *growth) waits(q, p int32) bool { return slices.Contains(w.waiting(q), p) }
+// waits reports whether an added node waits for one that it requires, which may be a
+// service that has freed others: all that were added since it was asked to end wait.
+func (w *growth) waits(q, p int32) bool {
+	last := w.last[q]
+	return last != noEdge && w.edges[w.edges[last].next].to <= p
+}
 
 // take returns the same, and forgets the edges.
 func (w *growth) take(p int32) []int32 {

@@ -71,6 +71,22 @@ func service(int) scheduler.Task {
 	})
 }
 
+// behindService is a group to which n nodes were added that require a service, which was
+// asked to end before.
+func behindService(n int) *group {
+	g := started(newGroup(wide(1), func(int) scheduler.Task {
+		return scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+			scheduler.Ready(ctx)
+			return scheduler.On(new(scheduler.Event)), nil
+		})
+	}, &options{KeepOpen: true, Grace: scheduler.NoLimit}))
+	g.StopNode(0, errFails)
+	for i := range n {
+		check(g.Add(i+1, 0))
+	}
+	return g
+}
+
 // of gives a group to an operation.
 func of(of func(n int) *group, op func(g *group, n int)) func(n int) func() {
 	return func(n int) func() {
@@ -302,6 +318,14 @@ func reading() []Row {
 		{Name: "explain n nodes", Uses: "DependencyTaskGroup.Explain DependencyTaskGroup.WriteTo Explanation.String", N: 1000, Ready: of(mixed, func(g *group, _ int) {
 			for e := range g.Explain() {
 				_ = e.String()
+			}
+			_, err := g.WriteTo(io.Discard)
+			check(err)
+		})},
+		{Name: "explain n nodes that wait for the end of a service", Uses: "DependencyTaskGroup.Explain DependencyTaskGroup.ExplainNode DependencyTaskGroup.WriteTo", N: 1000, Ready: of(behindService, func(g *group, n int) {
+			drain(g.Explain())
+			for i := range n {
+				g.ExplainNode(i)
 			}
 			_, err := g.WriteTo(io.Discard)
 			check(err)
