@@ -77,6 +77,7 @@ type engine struct {
 	serves     bool  // it keeps its services for the group around: see Ready
 	isNumbered bool  // keys are only numbers, those of All
 	tellsAll   bool  // in its result, since nobody can ask for its Errors
+	remembers  bool  // more of nodes than states and slots, so that their ends take more: see forget
 	current    int32 // the node whose code is running, or noNode
 	expiring   expiry
 
@@ -113,6 +114,7 @@ func (g *engine) init(graph *digraph.Graph) {
 	}
 	g.startLimit = never
 	g.current = noNode
+	g.remembers = g.opts.When != nil || g.opts.Claims != nil
 	if g.opts.Priority != nil || g.opts.Estimate != nil {
 		g.starter.rankBy(graph, g.opts.Priority, g.opts.Estimate)
 	}
@@ -226,27 +228,26 @@ func (g *engine) start(ctx context.Context, p int32) {
 	if g.watchers.want(NodeChanged) {
 		g.tellChange(p, StatePending, StateRunning, nil, nil)
 	}
-	limit := g.limitOf(p)
-	if limit.span < 0 {
+	t := &terms{limit: g.limitOf(p)}
+	if t.limit.span < 0 {
 		g.holdings.release()
-		g.handle(ctx, p, nil, &Timeout{Task: g.nameOf(p), Limit: limit.span, at: limit.at})
+		g.handle(ctx, p, nil, &Timeout{Task: g.nameOf(p), Limit: t.limit.span, at: t.limit.at})
 		return
 	}
 	g.startLimit = never
-	if limit.span != 0 {
-		g.startLimit = limit.at
+	if t.limit.span != 0 {
+		g.startLimit = t.limit.at
 	}
-	var values context.Context
 	if g.opts.Context != nil {
 		g.current = p
-		values = g.opts.Context(ctx, p)
-		if values == nil {
+		t.values = g.opts.Context(ctx, p)
+		if t.values == nil {
 			g.current = noNode
 			g.holdings.release()
 			g.handle(ctx, p, nil, &OptionError{Option: "GroupOptions.Context", Reason: "returned a nil Context"})
 			return
 		}
-		ctx = &memberScope{Context: ctx, values: values}
+		ctx = &memberScope{Context: ctx, values: t.values}
 	}
 	var task Task
 	from := g.stepBegins()
@@ -255,9 +256,9 @@ func (g *engine) start(ctx context.Context, p int32) {
 		return y, err
 	})
 	if from != never {
-		g.tellStep(p, task, from, answer{y, err, values})
+		g.tellStep(p, task, from, answer{y, err, t.values})
 	}
-	g.applyFirst(ctx, p, task, y, err, limit, values)
+	g.applyFirst(ctx, p, task, y, err, t)
 }
 
 // makeAndStep makes a node's task and steps it.
@@ -270,10 +271,10 @@ func (g *engine) makeAndStep(ctx context.Context, p int32) (Task, Yield, error) 
 	return task, y, err
 }
 
-// applyFirst does what the answer of a first step asks for.
-func (g *engine) applyFirst(
-	ctx context.Context, p int32, task Task, y Yield, err error, limit deadline, values context.Context,
-) {
+// applyFirst does what the answer of a first step asks for. In groups without options
+// for starts the node has no terms.
+func (g *engine) applyFirst(ctx context.Context, p int32, task Task, y Yield, err error, t *terms) {
+	g.current = noNode
 	switch {
 	case y.code == yieldDone && err == nil:
 		g.holdings.release()
@@ -282,9 +283,11 @@ func (g *engine) applyFirst(
 		g.holdings.release()
 		g.handle(ctx, p, task, err)
 	default:
-		g.occupy(p, task, limit, values)
+		g.occupy(p, task, t)
 		g.apply(ctx, p, y, nil)
-		g.startedReady(p)
+		if g.services.takeFirst(p) && g.nodes.state(p) == StateRunning {
+			g.becomeReady(p)
+		}
 		if n := g.ending.given(); n != nil && g.nodes.slot(p) != noSlot && !g.services.hidesNotices(p) {
 			g.notify(ctx, p, n)
 		}
@@ -303,9 +306,7 @@ func (g *engine) apply(ctx context.Context, p int32, y Yield, err error) {
 	case y.code&yieldDone != 0 && g.parking.has(g.nodes.slot(p), isClosing):
 		g.endClosing(ctx, p)
 	case y.code&yieldDone != 0:
-		task := g.taskOf(p)
-		g.vacate(p)
-		g.succeed(p, task)
+		g.succeed(p, g.vacate(p))
 	case y.code == 0:
 		g.failAndClose(ctx, p, ErrNoYield)
 	default:
@@ -326,12 +327,15 @@ func (g *engine) succeed(p int32, task Task) {
 // With When that is so for each node that has ended, whichever way. One that was
 // ready before has done it then, but for what was added since.
 func (g *engine) free(p int32) {
-	if g.services.has(p) {
+	switch {
+	case !g.remembers:
+		g.freeRow(g.graph.frees(p))
+	case g.services.has(p):
 		g.freeAgain(p)
-		return
+	default:
+		g.release(p)
+		g.askWhen()
 	}
-	g.release(p)
-	g.askWhen()
 }
 
 // release is free, but for asking When of those that it makes askable.
@@ -366,6 +370,17 @@ func (g *engine) makeReady(p int32) {
 // set changes a node's state, and tells the Observers.
 func (g *engine) set(p int32, to State, task Task, err error) {
 	from := g.nodes.change(p, to, g.round)
+	if g.remembers {
+		g.forget(p, from, to)
+	}
+	if g.watchers.want(NodeChanged) {
+		g.tellChange(p, from, to, task, err)
+	}
+}
+
+// forget has the parts drop what they know of a node that has changed. Most groups have
+// nothing of that kind.
+func (g *engine) forget(p int32, from, to State) {
 	if g.services.demand.isCounted() && to.Ended() && (from != StatePending || !g.services.isOver) {
 		g.services.demand.end(p, g)
 	}
@@ -373,10 +388,7 @@ func (g *engine) set(p int32, to State, task Task, err error) {
 	if to.Ended() {
 		g.deadlines.forget(p)
 		g.orders.forget(p)
-		g.services.leave(p)
-	}
-	if g.watchers.want(NodeChanged) {
-		g.tellChange(p, from, to, task, err)
+		g.services.leave(p, from == StateClosing)
 	}
 }
 

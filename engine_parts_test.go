@@ -143,7 +143,10 @@ func TestParking_against_a_list(t *testing.T) {
 				if taken || random.IntN(3) > 0 {
 					continue
 				}
-				slot := k.occupy(p, Pause(Next), func(int) int { return 1 + random.IntN(3) })
+				if k.isFull() {
+					k.addSlots(1 + random.IntN(3))
+				}
+				slot := k.occupy(p, Pause(Next))
 				require.NotContains(t, members, slot)
 				m, y := randomWait(random, p, round, now, events)
 				k.park(slot, y, round, clock)
@@ -907,6 +910,34 @@ func TestDeadlines_forget_the_limits_of_nodes_that_have_ended(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, Run(t.Context(), g, nil))
 	require.Equal(t, 5, seen)
+}
+
+// What is known of a node beside its state and slot is dropped when that is of no use
+// any more.
+func TestEngine_forgets_orders_and_claims(t *testing.T) {
+	t.Parallel()
+	deps := NewDependencies[int]()
+	deps.Add(1)
+	g, err := NewDependencyTaskGroup(deps, func(int) Task { return Pause(Rounds(9)) }, nil)
+	require.NoError(t, err)
+	_, err = g.Step(t.Context())
+	require.NoError(t, err)
+	require.True(t, g.StopNode(1, nil))
+	_, err = g.Step(t.Context())
+	require.ErrorIs(t, err, ErrCancelled)
+	require.Empty(t, g.engine.orders.given)
+
+	deps.Add(2)
+	claim := []Claim{{Limiter: NewLimiter(LimiterOptions{Capacity: 1}), Weight: 1}}
+	g, err = NewDependencyTaskGroup(deps, func(int) Task { return Pause(Rounds(9)) }, &GroupOptions[int]{
+		Claims: func(int) []Claim { return claim },
+	})
+	require.NoError(t, err)
+	_, err = g.Step(t.Context())
+	require.NoError(t, err)
+	require.NotNil(t, g.engine.claims.classes.of(1), "it waits")
+	require.NoError(t, g.Close())
+	require.Nil(t, g.engine.claims.classes.of(1))
 }
 
 // plainDemand is the nodes of a graph in which some have ended, and some are services.

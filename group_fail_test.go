@@ -820,6 +820,16 @@ f skipped: Xx: scheduler: skipped by its condition because of Xx`), outcomes(g))
 	require.Equal(t, "0s Aclean, 0s c, 0s Ffix, 0s d, 0s e, 0s b, 0s bad, 0s h", starts(trace))
 }
 
+// What the end of a node makes askable is asked about in the same round.
+func TestWhen_in_one_round(t *testing.T) {
+	g := newGroup(t, "b:a c:b", nothing, &scheduler.GroupOptions[string]{
+		When: func(string, iter.Seq2[string, scheduler.State]) scheduler.Verdict { return scheduler.Usual },
+	})
+	y, err := g.Step(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, scheduler.Done, y)
+}
+
 func TestWhen_in_reverse_with_a_limit_ignoring_errors(t *testing.T) {
 	var asked []string
 	g, trace, err := played(t, "bad:Pm Pm:c", failing, &scheduler.GroupOptions[string]{

@@ -148,6 +148,7 @@ func (g *engine) limitSeen(link **nodeLimit) (next **nodeLimit) {
 	if l == nil {
 		l = &nodeLimit{group: g, at: wallLimit(g.limitHere()), noticed: wallLimit(g.graceAfterLimit())}
 		g.deadlines.see(g.current, l)
+		g.remembers = true
 		next = &l.around
 	}
 	if link != nil {

@@ -95,6 +95,7 @@ func (g *DependencyTaskGroup[K]) Add(k K, required ...K) error {
 	if !e.graph.hasGrown() {
 		g.plan = g.plan.own()
 		e.graph.grow()
+		e.remembers = true
 	}
 	n := newNode{needs: needs}
 	e.input.ask(func() { n.completed, n.estimate = g.input.askOf(k) })

@@ -102,6 +102,7 @@ func (g *engine) order(p int32, o *order) bool {
 		g.nodes.wait(p) // for what never comes
 	}
 	g.orders.give(p, o)
+	g.remembers = true
 	if !g.inRound {
 		g.parking.call()
 	}

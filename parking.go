@@ -55,6 +55,7 @@ const (
 	hasNotice      // it was told that the group, or it alone, is being stopped
 	hasFinalNotice // and that it is the run, so that it starts nothing more
 	isClosing      // a closingTask stands in its place
+	hasParked      // it has waited, for more than the next round
 )
 
 func (k *parking) init(nodes int) {
@@ -68,24 +69,24 @@ func (k *parking) begin(w *wakes) { k.wakes = w }
 // grow makes room for so many nodes.
 func (k *parking) grow(nodes int) { k.due.Grow(nodes) }
 
-// occupy gives a member a slot. If there is none, room is made for as many as
-// more says will be wanted soon: doubling again and again would cost more than all
-// the steps of a large group.
-func (k *parking) occupy(p int32, task Task, more func(slots int) int) int32 {
+// occupy gives a member a slot. There must be one: see isFull.
+func (k *parking) occupy(p int32, task Task) int32 {
 	slot := k.free
 	if slot != noSlot {
 		k.free = k.slots[slot].node
 	} else {
 		slot = int32(len(k.slots))
-		if len(k.slots) == cap(k.slots) {
-			k.addSlots(more(len(k.slots)))
-		}
 		k.slots, k.tasks = k.slots[:slot+1], k.tasks[:slot+1]
 	}
 	k.slots[slot] = member{node: p}
 	k.tasks[slot] = task
 	return slot
 }
+
+// isFull reports whether all slots are occupied, and addSlots makes more: as many as will
+// be wanted soon, since doubling again and again would cost more than all the steps of a
+// large group.
+func (k *parking) isFull() bool { return k.free == noSlot && len(k.slots) == cap(k.slots) }
 
 func (k *parking) addSlots(more int) {
 	n := len(k.slots)
@@ -105,17 +106,20 @@ func extended[T any](table []T, slots int) []T {
 	return append(table, make([]T, slots-len(table))...)
 }
 
-// release takes a member's slot back.
-func (k *parking) release(slot int32) {
-	m := &k.slots[slot]
+// release takes a member's slot back, and returns its task.
+func (k *parking) release(slot int32) Task {
+	m, task := &k.slots[slot], k.tasks[slot]
 	k.due.Remove(m.node)
-	k.unpark(slot)
-	k.unwait(slot)
-	k.rounds.clear(slot)
-	k.times.clear(slot)
+	if m.flags&hasParked != 0 { // else nothing else knows of it
+		k.unpark(slot)
+		k.unwait(slot)
+		k.rounds.clear(slot)
+		k.times.clear(slot)
+	}
 	k.tasks[slot] = nil
 	m.node = k.free
 	k.free = slot
+	return task
 }
 
 // task returns the task of the member in a slot.
@@ -140,6 +144,7 @@ func (k *parking) members() []int32 {
 // park lets a member wait for what it yielded in a round.
 func (k *parking) park(slot int32, y Yield, round int, clock timeSource) {
 	m := &k.slots[slot]
+	m.flags |= hasParked
 	k.due.Remove(m.node)
 	if rounds := y.rounds(); rounds > 0 {
 		k.forRounds++

@@ -55,13 +55,6 @@ func (g *engine) sayReady() {
 	}
 }
 
-// startedReady makes a node ready that said so in its first step.
-func (g *engine) startedReady(p int32) {
-	if g.services.takeFirst(p) && g.nodes.state(p) == StateRunning {
-		g.becomeReady(p)
-	}
-}
-
 // becomeReady makes a running node ready, unless it has to end.
 func (g *engine) becomeReady(p int32) {
 	slot := g.nodes.slot(p)
@@ -73,6 +66,7 @@ func (g *engine) becomeReady(p int32) {
 	if kind == throwTimeout {
 		g.deadlines.clear(slot)
 	}
+	g.remembers = true
 	g.services.add(p, g.graph.waiting(p), len(g.graph.frees(p)) > 0) // before anybody is told or asked, who may panic
 	g.set(p, StateReady, g.parking.task(slot), nil)
 	g.claims.hasRoom()

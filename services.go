@@ -162,9 +162,13 @@ func (s *services) some() bool          { return len(s.byNode) > 0 }
 
 // leave says that a node has ended. If it is a service, what is known of it is needed
 // until the nodes that require it have been dealt with: forgetEnded drops that.
-func (s *services) leave(p int32) {
-	if s.has(p) {
-		s.ended = append(s.ended, p)
+func (s *services) leave(p int32, wasClosing bool) {
+	if !s.has(p) {
+		return
+	}
+	s.ended = append(s.ended, p)
+	if wasClosing {
+		s.closing--
 	}
 }
 
@@ -271,20 +275,14 @@ func (s *services) notices(p int32) (notNeeded, final *StopError) {
 	return notNeeded, s.final
 }
 
-// beginClosing and endClosing count the services that are closing. A node that is none
-// does not count.
+// beginClosing counts a service as closing until it leaves. A node that is none does not
+// count.
 func (s *services) beginClosing(p int32) (isService bool) {
 	isService = s.has(p)
 	if isService {
 		s.closing++
 	}
 	return isService
-}
-
-func (s *services) endClosing(p int32) {
-	if s.has(p) {
-		s.closing--
-	}
 }
 
 // noNeed returns the notice of services that nothing needs.

@@ -101,12 +101,12 @@ func startDirectly[K comparable](ctx context.Context, g *engine, w int, keys []K
 		g.current = p
 		task := task(keys[i])
 		if task == nil {
-			g.applyOther(ctx, p, nil, Yield{}, ErrNilTask)
+			g.applyFirst(ctx, p, nil, Yield{}, ErrNilTask, nil)
 			continue
 		}
 		y, err := task.Step(ctx)
 		if y.code != yieldDone || err != nil {
-			g.applyOther(ctx, p, task, y, err)
+			g.applyFirst(ctx, p, task, y, err, nil)
 			continue
 		}
 		g.current = noNode
@@ -132,14 +132,6 @@ func startDirectly[K comparable](ctx context.Context, g *engine, w int, keys []K
 	}
 }
 
-// applyOther does what the answer to startDirectly asks for that is not Done alone.
-//
-//go:noinline
-func (g *engine) applyOther(ctx context.Context, p int32, task Task, y Yield, err error) {
-	g.current = noNode
-	g.applyFirst(ctx, p, task, y, err, deadline{}, nil)
-}
-
 // limitOf returns the node's own deadline, with a span of 0 if it has none.
 func (g *engine) limitOf(p int32) deadline {
 	if g.opts.Timeout == nil {
@@ -153,16 +145,28 @@ func (g *engine) limitOf(p int32) deadline {
 	return deadline{at: later(instantOf(g.clock), span), span: span}
 }
 
-// occupy gives a node a slot.
-func (g *engine) occupy(p int32, task Task, limit deadline, values context.Context) {
-	slot := g.parking.occupy(p, task, g.slotsWanted)
+// terms are what the options say of a node when it starts.
+type terms struct {
+	limit  deadline        // its own; with a span of 0 it has none
+	values context.Context // of its steps; nil: there is no GroupOptions.Context
+}
+
+// occupy gives a node a slot. In groups without such options it has no terms.
+func (g *engine) occupy(p int32, task Task, t *terms) {
+	if g.parking.isFull() {
+		g.parking.addSlots(g.slotsWanted())
+	}
+	slot := g.parking.occupy(p, task)
 	g.nodes.setSlot(p, slot)
+	if t == nil {
+		return
+	}
 	room := g.parking.capacity()
-	if limit.span != 0 {
+	if limit := &t.limit; limit.span != 0 {
 		g.deadlines.limit(slot, room, limit.at, limit.span)
 	}
 	if g.opts.Context != nil {
-		g.contexts.set(slot, room, values)
+		g.contexts.set(slot, room, t.values)
 	}
 	if g.opts.Claims != nil {
 		g.holdings.occupy(slot, room)
@@ -171,7 +175,8 @@ func (g *engine) occupy(p int32, task Task, limit deadline, values context.Conte
 
 // slotsWanted returns how many slots to add to the ones there are: all that is
 // ready now may want one in this very pass.
-func (g *engine) slotsWanted(slots int) int {
+func (g *engine) slotsWanted() int {
+	slots := g.parking.capacity()
 	more := max(1+g.starter.len(), slots/2, 4)
 	if !g.isOpen() {
 		more = min(more, g.nodes.len()-slots)
@@ -184,13 +189,11 @@ func (g *engine) slotsWanted(slots int) int {
 	return more
 }
 
-// vacate takes back the slot of a member that has ended, and what it holds.
-func (g *engine) vacate(p int32) {
+// vacate takes back the slot of a member that has ended, and what it holds. It returns
+// what stood in the slot: the task, or a closingTask.
+func (g *engine) vacate(p int32) Task {
 	slot := g.nodes.slot(p)
-	if g.parking.has(slot, isClosing) {
-		g.services.endClosing(p)
-	}
-	g.parking.release(slot)
+	task := g.parking.release(slot)
 	g.deadlines.clear(slot)
 	g.contexts.clear(slot)
 	g.nodes.setSlot(p, noSlot)
@@ -200,6 +203,7 @@ func (g *engine) vacate(p int32) {
 		}
 		g.holdings.vacate(slot)
 	}
+	return task
 }
 
 // claim gets what a node claims, and reports whether it is to be started now.

@@ -11,8 +11,7 @@ import (
 
 // fail ends a running member that failed.
 func (g *engine) fail(ctx context.Context, p int32, err error) {
-	task := g.parking.task(g.nodes.slot(p))
-	g.vacate(p)
+	task := g.vacate(p)
 	own := g.withoutNotice(p, err)
 	switch {
 	case g.orders.isCarriedOut(p):

@@ -171,7 +171,7 @@ func (g *engine) keepAnswer(p int32, task Task, a answer) {
 	ended := a.err != nil || a.y.code&yieldDone != 0
 	switch {
 	case !ended && g.nodes.slot(p) == noSlot:
-		g.occupy(p, task, deadline{}, a.values)
+		g.occupy(p, task, &terms{values: a.values})
 	case !ended:
 	case g.nodes.slot(p) != noSlot:
 		g.vacate(p)
