@@ -17,15 +17,15 @@ type deadlines struct {
 
 	seen map[int32]*nodeLimit // by node that has not ended: limits that calls have seen
 
-	limited int // members with a limit of their own
-	graced  int // members with a grace
+	count  int // members with one
+	graced int // members with a grace
 }
 
 // some reports whether passed may find a member.
 func (d *deadlines) some() bool { return d.wheel.Len() > 0 }
 
 // none reports whether no member has a deadline.
-func (d *deadlines) none() bool { return d.limited|d.graced == 0 }
+func (d *deadlines) none() bool { return d.count == 0 }
 
 // haveGraces reports whether any member has one.
 func (d *deadlines) haveGraces() bool { return d.graced > 0 }
@@ -33,7 +33,7 @@ func (d *deadlines) haveGraces() bool { return d.graced > 0 }
 // limit gives the member in a slot, of so many, its own limit.
 func (d *deadlines) limit(slot int32, slots int, at int64, span time.Duration) {
 	*d.place(slot, slots) = deadline{at: at, span: span, kind: throwTimeout}
-	d.limited++
+	d.count++
 	d.wheel.Add(later(at, 1), uint32(slot))
 }
 
@@ -57,6 +57,7 @@ func (d *deadlines) grant(slot int32, slots int, kind deadlineKind, at int64) {
 	}
 	d.uncount(has)
 	has.at, has.kind = at, kind
+	d.count++
 	d.graced++
 	d.wheel.Add(later(at, 1), uint32(slot))
 }
@@ -86,13 +87,14 @@ func (d *deadlines) of(slot int32) deadline {
 }
 
 // mayHavePassed reports whether a member's deadline is to be looked at, by a
-// reading that may be some steps old: a grace is always.
+// reading that may be some steps old: a grace is always, and while there is one
+// the clock is read at each step.
 func (d *deadlines) mayHavePassed(slot int32, now int64) bool {
 	if int(slot) >= len(d.bySlot) {
-		return false
+		return d.graced > 0
 	}
 	has := &d.bySlot[slot]
-	return has.isSet() && (!has.isLimit() || now > has.at)
+	return d.graced > 0 || has.isSet() && has.hasPassed(now)
 }
 
 // clear ends the deadline of the member in a slot, if it has one.
@@ -107,11 +109,11 @@ func (d *deadlines) clear(slot int32) {
 
 // uncount makes a deadline none. Its span stays: a Timeout may still ask for it.
 func (d *deadlines) uncount(has *deadline) {
-	switch has.kind {
-	case noDeadline:
-	case throwTimeout:
-		d.limited--
-	default:
+	if !has.isSet() {
+		return
+	}
+	d.count--
+	if !has.isLimit() {
 		d.graced--
 	}
 	has.kind = noDeadline

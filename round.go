@@ -46,7 +46,7 @@ func (g *engine) stepDue(ctx context.Context) bool {
 			if direct && (g.deadlines.none() || !g.deadlines.mayHavePassed(slot, g.now)) {
 				g.current = p
 				y, err := tasks[slot].Step(ctx)
-				if y.code == yieldNext && err == nil && !g.deadlines.haveGraces() {
+				if y.code == yieldNext && err == nil {
 					continue
 				}
 				g.current = noNode
