@@ -142,9 +142,13 @@ func (g *engine) complete() {
 	if g.opts.When != nil {
 		g.conditions.init(g.nodes.len())
 	}
-	for p := range int32(g.nodes.len()) {
-		if g.nodes.isReady(p) {
-			g.makeReady(p)
+	for w := range g.nodes.words() {
+		switch ready := g.nodes.readyIn(w); {
+		case ready == 0:
+		case g.conditions.areUsed():
+			g.conditions.addWord(w, ready)
+		default:
+			g.starter.addWord(w, ready)
 		}
 	}
 }

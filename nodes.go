@@ -1,6 +1,9 @@
 package scheduler
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // nodes is where the nodes of a group stand. They are known by position, which
 // is their place in key order. What belongs to a node is small and holds no
@@ -35,10 +38,7 @@ const (
 
 // init makes all nodes pending. waits says how many others each one requires.
 func (n *nodes) init(waits []int32) {
-	n.states = make([]State, len(waits))
-	for p := range n.states {
-		n.states[p] = StatePending
-	}
+	n.states = slices.Repeat([]State{StatePending}, len(waits))
 	table := make([]int32, 2*len(waits)) // in one piece: a small group is mostly its making
 	n.cells, n.since = table[:len(waits):len(waits)], table[len(waits):]
 	copy(n.cells, waits)
@@ -144,6 +144,21 @@ func (n *nodes) isDone(p int32) bool {
 
 // isReady reports whether a pending node waits for no other.
 func (n *nodes) isReady(p int32) bool { return n.states[p] == StatePending && n.cells[p] == 0 }
+
+// words returns how many words are needed for a bit of each node, and readyIn which nodes
+// of a word are ready in that sense.
+func (n *nodes) words() int { return (n.len() + 63) / 64 }
+
+func (n *nodes) readyIn(w int) (ready uint64) {
+	from, to := 64*w, min(64*w+64, n.len())
+	states := n.states[from:to]
+	for i, waits := range n.cells[from:to] {
+		if waits == 0 && states[i] == StatePending {
+			ready |= 1 << i
+		}
+	}
+	return ready
+}
 
 // slot returns the slot of a node that has started, or noSlot.
 func (n *nodes) slot(p int32) int32 { return n.cells[p] }

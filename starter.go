@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -91,6 +92,17 @@ func (s *starter) grow(nodes int, estimate time.Duration) {
 	s.ready.Grow(nodes)
 	if s.estimates != nil {
 		s.estimates = append(s.estimates, estimate)
+	}
+}
+
+// addWord makes the nodes of a word ready.
+func (s *starter) addWord(w int, nodes uint64) {
+	if s.ranks == nil {
+		s.ready.AddWord(w, nodes)
+		return
+	}
+	for ; nodes != 0; nodes &= nodes - 1 {
+		s.add(int32(w<<6 | bits.TrailingZeros64(nodes)))
 	}
 }
 

@@ -63,6 +63,8 @@ func (c *conditions) areDue() bool { return c.areUsed() && !c.due.Empty() }
 // add has When asked of a node, and withdraw has not.
 func (c *conditions) add(p int32) { c.due.Add(p) }
 
+func (c *conditions) addWord(w int, nodes uint64) { c.due.AddWord(w, nodes) }
+
 func (c *conditions) withdraw(p int32) {
 	if c.areUsed() {
 		c.due.Remove(p)

@@ -32,6 +32,16 @@ func (s *Set) Add(i int32) {
 	}
 }
 
+// AddWord puts 64w to 64w+63 into the set, those that have a bit: the lowest for 64w. It
+// must have one.
+func (s *Set) AddWord(w int, word uint64) {
+	old := s.words[w]
+	s.words[w] = old | word
+	if old == 0 {
+		s.mark(uint32(w))
+	}
+}
+
 // mark tells the levels above that word w is not zero any more.
 func (s *Set) mark(w uint32) {
 	for _, level := range s.above {

@@ -69,6 +69,25 @@ func TestSet_one_member(t *testing.T) {
 	}
 }
 
+// A word at a time, and member by member, the set becomes the same.
+func TestSet_AddWord(t *testing.T) {
+	for _, n := range sizes[4:12] {
+		random := rand.New(rand.NewPCG(uint64(n), 7))
+		s, want := bitset.New(n), bitset.New(n)
+		for range 50 {
+			i, j := random.Int32N(int32(n)), random.Int32N(int32(n))
+			word := uint64(1) << (i & 63)
+			want.Add(i)
+			if i>>6 == j>>6 {
+				word |= 1 << (j & 63)
+				want.Add(j)
+			}
+			s.AddWord(int(i>>6), word)
+			require.Equal(t, want, s)
+		}
+	}
+}
+
 func TestSet_all_members(t *testing.T) {
 	for _, n := range sizes {
 		t.Run(fmt.Sprint("n=", n), func(t *testing.T) {
