@@ -116,7 +116,8 @@ func startDirectly[K comparable](ctx context.Context, g *engine, w int, keys []K
 		if told {
 			g.tellChange(p, StateRunning, StateSucceeded, task, nil)
 		}
-		for _, q := range to[start[i]:start[i+1]] {
+		for e, end := start[i], start[i+1]; e < end; e++ {
+			q := to[e]
 			if cells[q]--; cells[q] != 0 {
 				continue
 			}
