@@ -1414,13 +1414,15 @@ func TestObserver_nil_pointer(t *testing.T) {
 		"": (*silent)(nil), "use NewLoud": (*loud)(nil), "scheduler: GroupOptions.Observer: nil *scheduler_test.kindOfNil": (*kindOfNil)(nil),
 	} {
 		for name, put := range holdersOf("itself", "All", "Wrap", "AsTask", "Subrun", "Finally", "wrapper") {
-			task := put(newGroup(t, "a", func(string) scheduler.Task { return lasting(1, nil) }, &scheduler.GroupOptions[string]{Observer: o}))
-			if want == "" {
-				require.NoError(t, scheduler.Run(t.Context(), task, nil), name)
-				continue
-			}
-			v := panicOf(t, func() { _ = scheduler.Run(t.Context(), task, nil) })
-			require.Equal(t, want, panickedWith(v), name)
+			inBubble(t, name, func(t *testing.T) {
+				task := put(newGroup(t, "a", second, &scheduler.GroupOptions[string]{Observer: o}))
+				if want == "" {
+					require.NoError(t, scheduler.Run(t.Context(), task, nil))
+					return
+				}
+				v := panicOf(t, func() { _ = scheduler.Run(t.Context(), task, nil) })
+				require.Equal(t, want, panickedWith(v))
+			})
 		}
 	}
 }
