@@ -1556,3 +1556,93 @@ func TestBlocking_deadline_without_a_runner(t *testing.T) {
 		require.NoError(t, g.Close())
 	})
 }
+
+// A group that is closed ends its services last. Until then no limit ends the call of
+// one, also none inside of it, and its deadline is none of those. In a group that goes on
+// after a failure the limit inside counts.
+func TestCall_deadline_of_a_service_that_is_closed_last(t *testing.T) {
+	const limit = 10 * time.Second
+	inner := func(task scheduler.Task, opts *scheduler.RunnerOptions) *scheduler.TaskRunner {
+		return scheduler.NewTaskRunner(task, opts)
+	}
+	ends := map[string]func(r *scheduler.TaskRunner, cancel func()){
+		"Kill":    func(r *scheduler.TaskRunner, _ func()) { r.Kill() },
+		"Stop":    func(r *scheduler.TaskRunner, _ func()) { r.Post(func() { r.Stop(errOops) }) },
+		"context": func(_ *scheduler.TaskRunner, cancel func()) { cancel() },
+		"Timeout": func(*scheduler.TaskRunner, func()) {},
+		"failure": func(*scheduler.TaskRunner, func()) {},
+	}
+	for part, put := range map[string]func(scheduler.Task) scheduler.Task{
+		"WithTimeout": func(task scheduler.Task) scheduler.Task { return scheduler.WithTimeout(limit, task) },
+		"Subrun": func(task scheduler.Task) scheduler.Task {
+			return scheduler.Subrun(inner(task, &scheduler.RunnerOptions{Timeout: limit}))
+		},
+		"AsTask": func(task scheduler.Task) scheduler.Task { return inner(task, nil).AsTask(limit) },
+		"Wrap": func(task scheduler.Task) scheduler.Task {
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(scheduler.WithTimeout(limit, task)) })
+		},
+		"a group inside": func(task scheduler.Task) scheduler.Task {
+			group := newGroup(t, "x", func(string) scheduler.Task { return task }, &scheduler.GroupOptions[string]{
+				Timeout: func(string) time.Duration { return limit },
+			})
+			return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+				co.Ready()
+				return co.Await(group)
+			})
+		},
+	} {
+		for end, do := range ends {
+			inBubble(t, part+", "+end, func(t *testing.T) {
+				start := time.Now()
+				var deadlines []time.Duration // before the end and after it; 0: none
+				var ended time.Duration
+				ask := func(ctx context.Context) {
+					at, ok := ctx.Deadline()
+					if !ok {
+						at = start
+					}
+					deadlines = append(deadlines, at.Sub(start).Truncate(time.Second))
+				}
+				call := scheduler.Blocking(func(ctx context.Context) error {
+					if part != "a group inside" {
+						scheduler.Ready(ctx)
+					}
+					sleep(time.Second / 2)
+					ask(ctx)
+					sleep(time.Second)
+					ask(ctx)
+					<-ctx.Done()
+					ended = time.Since(start)
+					return ctx.Err()
+				})
+				group := newGroup(t, "deaf:service other", func(k string) scheduler.Task {
+					switch {
+					case k == "service":
+						return put(call)
+					case k == "deaf":
+						return scheduler.Blocking(func(context.Context) error { sleep(time.Minute); return nil })
+					case end == "failure":
+						return lasting(1, errOops)
+					}
+					return scheduler.Pause(scheduler.On(new(scheduler.Event)))
+				}, nil)
+				opts := &scheduler.RunnerOptions{Wait: time.Second}
+				if end == "Timeout" {
+					opts.Timeout = time.Second
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				r := scheduler.NewTaskRunner(group, opts)
+				time.AfterFunc(time.Second, func() { do(r, cancel) })
+				require.Error(t, r.Run(ctx))
+				if end == "failure" {
+					require.Equal(t, []time.Duration{limit, limit}, deadlines)
+					require.Equal(t, limit, ended.Truncate(time.Second))
+					return
+				}
+				require.Equal(t, []time.Duration{limit, 0}, deadlines)
+				require.Equal(t, time.Minute, ended.Truncate(time.Second))
+			})
+		}
+	}
+}

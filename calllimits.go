@@ -69,7 +69,9 @@ func limitsOf(ctx context.Context, ends bool) (int64, callLimits) {
 
 // limitNow returns the earliest of the limits around the call that count now, in wall
 // time; 0 is none. outlasts says that a node around it is a service that others require:
-// it ends after those, whatever the limits further out are.
+// it ends after those, whatever the limits further out are. In a group that is being
+// closed a service that is still needed ends after what needs it, and no step looks at
+// limits any more, those inside of it included.
 func (c *call) limitNow() (at int64, outlasts bool) {
 	var l callLimits
 	if e := c.end.Load(); e != nil {
@@ -80,10 +82,17 @@ func (c *call) limitNow() (at int64, outlasts bool) {
 		return c.limit, false
 	}
 	limit, notice, ends := l.nodes, l.notice, c.ends && !l.hidden
-	own := int64(0)
+	own, hasEnded := int64(0), (*callContext)(c).Err() != nil
 	g, p := s.group, c.node
 	for i := 0; g != nil; i++ {
-		ready, outlasts := g.services.standing(p, g.graph.isRequired)
+		ready, outlastsHere, isClosed := g.services.standing(p, g.graph.isRequired)
+		switch {
+		case isClosed && !hasEnded:
+			return 0, true
+		case outlasts:
+			g, p = g.outer, g.outerNode
+			continue
+		}
 		if limit.isOf(g) {
 			ends = ends && !limit.hidden
 			if !ready {
@@ -91,10 +100,13 @@ func (c *call) limitNow() (at int64, outlasts bool) {
 			}
 			limit, notice = limit.around, !ends
 		}
-		if outlasts {
-			return earlierLimit(own, l.insideOf(i)), true
+		if outlasts = outlastsHere; outlasts {
+			at = earlierLimit(own, l.insideOf(i))
 		}
 		g, p = g.outer, g.outerNode
+	}
+	if outlasts {
+		return at, true
 	}
 	return earlierLimit(own, c.limit), false
 }

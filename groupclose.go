@@ -14,6 +14,7 @@ func (g *engine) Close() error {
 	g.exclusively("Close", func() {
 		g.readClock()
 		g.tellClosing()
+		g.services.beginClose()
 		g.closeAll()
 		g.end(ErrCancelled)
 	})
@@ -49,6 +50,7 @@ func (g *engine) BeginClose() (e *Event) {
 // firstPart asks all members to end. None of them is ended yet.
 func (g *engine) firstPart() *Event {
 	g.tellClosing()
+	g.services.beginClose()
 	for _, p := range g.parking.members() {
 		switch slot := g.nodes.slot(p); {
 		case g.parking.has(slot, isClosing):

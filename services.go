@@ -16,7 +16,8 @@ type services struct {
 	demand demand      // who needs them
 	swept  sweepReason // what all of them were looked at for
 
-	isOver bool // nothing starts any more: a pending node counts as ended
+	isOver   bool // nothing starts any more: a pending node counts as ended
+	isClosed bool // the group is being closed: nobody looks at limits inside any more; guarded by mu
 
 	notNeeded *StopError // made when first given
 	final     *StopError // the notice of the group as services get it
@@ -118,17 +119,25 @@ func (s *services) forgetCalls(n int) {
 	s.calls = slices.Delete(s.calls, 0, n)
 }
 
-// standing reports, to any goroutine, whether a node has said Ready, and whether it is a
-// service that others require: in a group that ends it ends after those. isRequired says
-// that of a node for which a call has just said so.
-func (s *services) standing(p int32, isRequired func(p int32) bool) (ready, outlasts bool) {
+// standing reports, to any goroutine, whether a node has said Ready, whether it is a
+// service that others require: in a group that ends it ends after those, and whether the
+// group is being closed. isRequired says that it is required of a node for which a call
+// has just said Ready.
+func (s *services) standing(p int32, isRequired func(p int32) bool) (ready, outlasts, isClosed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if outlasts, ready = s.required[p]; ready {
-		return true, outlasts
+		return true, outlasts, s.isClosed
 	}
 	said := slices.Contains(s.calls, p)
-	return said, said && isRequired(p)
+	return said, said && isRequired(p), s.isClosed
+}
+
+// beginClose says that the group is being closed.
+func (s *services) beginClose() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.isClosed = true
 }
 
 // add makes a node a service that some added nodes require, and perhaps others.
