@@ -3,6 +3,7 @@ package temporal
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -97,7 +98,7 @@ func (f failures) bounded() failures {
 // an error by its outermost type and follows Unwrap() error alone: a joined
 // error or an ExceptionGroup would lose all that is inside.
 func failureOf(err error) error {
-	if err = notOnlyDrained(err); err == nil || errors.Is(err, scheduler.ErrDrained) {
+	if err = notOnlyDrained(err); err == nil || has(err, scheduler.ErrDrained) {
 		return err
 	}
 	var nodes failures
@@ -112,7 +113,7 @@ func failureOf(err error) error {
 // workflow fails with these.
 func notOnlyDrained(err error) error {
 	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok || !errors.Is(err, scheduler.ErrDrained) {
+	if !ok || !has(err, scheduler.ErrDrained) {
 		return err
 	}
 	var failed []error
@@ -161,6 +162,7 @@ func (f *failures) flatten(path string, err error) error {
 			return first
 		}
 	}
+	err = tame(err)
 	if path == "" {
 		return err
 	}
@@ -270,8 +272,38 @@ func without(err, what error) error {
 		}
 		return errors.Join(kept...)
 	}
-	if errors.Is(err, what) {
+	if err = tame(err); errors.Is(err, what) {
 		return nil
 	}
 	return err
 }
+
+// has is errors.Is for an error that may have some inside whose methods panic.
+func has(err, target error) bool {
+	switch e := err.(type) { //nolint:errorlint // One level at a time.
+	case *scheduler.TaskError:
+		return has(e.Err, target)
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), func(branch error) bool { return has(branch, target) })
+	}
+	return errors.Is(tame(err), target)
+}
+
+// tame returns an error of a task's, or, if a method of it panics, one with the text that
+// package fmt gives for it: a panic would fail the workflow task again and again, without
+// the name of the node.
+func tame(err error) (tamed error) {
+	defer func() {
+		if recover() != nil {
+			tamed = errors.New(fmt.Sprint(err))
+		}
+	}()
+	var app *sdk.ApplicationError
+	_ = err.Error()
+	_ = errors.Is(err, errNobodys)
+	_ = errors.As(err, &app)
+	return err
+}
+
+// errNobodys is an error that no other is.
+var errNobodys = errors.New("nobody's")

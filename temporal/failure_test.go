@@ -272,3 +272,50 @@ func TestChildWorkflow_ID(t *testing.T) {
 	require.Contains(t, ids, "default-test-workflow-id/web/db")
 	require.Contains(t, ids, "default-test-workflow-id/web%2Fdb")
 }
+
+// wild is an error with a method that panics.
+type wild string
+
+func (w wild) Error() string { return w.of("Error") }
+func (w wild) Is(error) bool { return w.of("Is") == "" }
+func (w wild) As(any) bool   { return w.of("As") == "" }
+
+func (w wild) of(method string) string {
+	if string(w) == method {
+		panic("in " + method)
+	}
+	return "wild"
+}
+
+// An error whose methods panic fails its node by name, whatever is around it.
+func TestDrive_error_that_panics(t *testing.T) {
+	for _, method := range []string{"Error", "Is", "As"} {
+		for name, put := range map[string]func(scheduler.Task) scheduler.Task{
+			"alone":   func(task scheduler.Task) scheduler.Task { return task },
+			"wrapped": func(task scheduler.Task) scheduler.Task { return struct{ scheduler.Task }{task} },
+			"Wrap": func(task scheduler.Task) scheduler.Task {
+				return scheduler.Wrap(func(co *scheduler.Coroutine) error { return co.Await(task) })
+			},
+			"Subrun": func(task scheduler.Task) scheduler.Task { return scheduler.Subrun(scheduler.NewTaskRunner(task, nil)) },
+			"group": func(task scheduler.Task) scheduler.Task {
+				return newGroup(t, wide(1), func(string) scheduler.Task { return task }, nil)
+			},
+		} {
+			env := newEnv(t)
+			env.ExecuteWorkflow(func(ctx workflow.Context) error {
+				return temporal.Drive(ctx, newGroup(t, wide(2), func(string) scheduler.Task {
+					return put(scheduler.Func(func(context.Context) error { return wild(method) }))
+				}, &scheduler.GroupOptions[string]{AggregateErrors: true}), temporal.Options{})
+			})
+			nodes := temporal.FailedNodes(env.GetWorkflowError())
+			require.Len(t, nodes, 2, "%s of %s", method, name)
+			require.Regexp(t, "^n000", nodes[0].Node)
+			require.Contains(t, nodes[0].Message, map[bool]string{true: "PANIC=Error method: in Error", false: "wild"}[method == "Error"])
+		}
+		env := newEnv(t)
+		env.ExecuteWorkflow(func(ctx workflow.Context) error {
+			return temporal.Drive(ctx, scheduler.Func(func(context.Context) error { return wild(method) }), temporal.Options{})
+		})
+		require.ErrorContains(t, env.GetWorkflowError(), map[bool]string{true: "PANIC=Error method: in Error", false: "wild"}[method == "Error"])
+	}
+}
