@@ -1398,3 +1398,26 @@ func TestReady_deadline_of_a_service_of_added_nodes(t *testing.T) {
 		require.False(t, limited)
 	})
 }
+
+// The call of an added node may say Ready, and ask for its deadline.
+func TestReady_deadline_of_an_added_node(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limited := false
+		var g *scheduler.DependencyTaskGroup[string]
+		g = newGroup(t, "adds", func(k string) scheduler.Task {
+			if k == "adds" {
+				return scheduler.Func(func(context.Context) error {
+					defer g.CloseInput()
+					return g.Add("added")
+				})
+			}
+			return scheduler.Blocking(func(ctx context.Context) error {
+				scheduler.Ready(ctx)
+				_, limited = ctx.Deadline()
+				return nil
+			})
+		}, &scheduler.GroupOptions[string]{KeepOpen: true})
+		require.NoError(t, scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Timeout: time.Minute}))
+		require.True(t, limited)
+	})
+}
