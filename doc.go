@@ -125,8 +125,8 @@
 //	(c) Cancel itself returns the error of Close
 //
 // In each row, failures are joined with the result, and a second end adds to the first:
-// a Kill in the grace of a Stop returns both. Two first ends are not mentioned: a Drain,
-// and an Interrupt after which the task has continued.
+// a Kill in the grace of a Stop returns both. Two first ends are not mentioned: a Drain of
+// a group that is then closed, and an Interrupt after which the task has continued.
 //
 // Tasks without a grace, and those whose grace has passed, are closed. The context of a
 // call lasts until then; with [RunnerOptions.EndCalls] it ends with the notice. An error

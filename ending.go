@@ -12,6 +12,7 @@ type groupEnding struct {
 	grace    time.Duration // of members without one of their own
 	graced   bool          // all that run have what grace they get
 	asked    bool          // and were asked for in this step
+	drained  bool          // pending nodes were cancelled that a Drain had left
 	blame    int32         // the node whose failure stopped the group, or noNode
 }
 
@@ -39,6 +40,9 @@ func (e *groupEnding) throw(thrown error) (t *Timeout, ok bool) {
 // blameOn keeps which node's failure stops the group, and blamed returns it, or noNode.
 func (e *groupEnding) blameOn(p int32) { e.blame = p }
 func (e *groupEnding) blamed() int32   { return e.blame }
+
+// cancelDrained says that pending nodes are cancelled that a Drain had left.
+func (e *groupEnding) cancelDrained() { e.drained = true }
 
 // given returns the notice that running members, and those that start, are told, or nil.
 func (e *groupEnding) given() *StopError { return e.notice }
@@ -105,7 +109,7 @@ func (e *groupEnding) result(failed *failures, aggregates, cancelled, pending bo
 	case err == nil && cancelled && e.notice != nil:
 		err = e.notice
 	}
-	if pending {
+	if pending || e.drained {
 		err = join(err, ErrDrained)
 	}
 	return err

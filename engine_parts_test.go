@@ -381,6 +381,7 @@ func TestEnding_result(t *testing.T) {
 		{name: "a member heeded a notice", ending: groupEnding{notice: notice}, cancelled: true, want: notice},
 		{name: "drained", pending: true, want: ErrDrained},
 		{name: "drained, one failed", failed: failed, pending: true, want: errors.Join(failed, ErrDrained)},
+		{name: "drained, then stopped", ending: groupEnding{cause: cause, drained: true}, cancelled: true, want: errors.Join(cause, ErrDrained)},
 		{name: "drained, a member heeded a notice", ending: groupEnding{notice: notice}, cancelled: true, pending: true, want: errors.Join(notice, ErrDrained)},
 		{name: "one was closed in which one had failed", inside: failed, want: failed},
 		{name: "one failed, and one was closed in which one had", failed: failed, inside: thrown, want: errors.Join(failed, thrown)},

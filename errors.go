@@ -39,7 +39,8 @@ var (
 	// dependents. This is not a failure.
 	ErrSkip = errors.New("scheduler: skip")
 
-	// ErrDrained is the result of a group that was drained with nodes left to start.
+	// ErrDrained is the result of a group that was drained with nodes left to start, or
+	// joined to it.
 	ErrDrained = errors.New("scheduler: drained")
 
 	// ErrNilTask is the error of a node, an Await, or a combination that is given a

@@ -203,8 +203,9 @@ func (g *DependencyTaskGroup[K]) Stop(ctx context.Context, cause error) {
 }
 
 // Drain starts no more nodes and lets the running ones, and groups inside, finish. If
-// nodes are left, they stay pending, and [ErrDrained] is the group's result or joined
-// to it; [DependencyTaskGroup.Snapshot] has what a later group needs to continue.
+// nodes are left, they stay pending unless something else stops the group, and
+// [ErrDrained] is the group's result or joined to it; [DependencyTaskGroup.Snapshot] has
+// what a later group needs to continue.
 func (g *DependencyTaskGroup[K]) Drain() { g.in("scheduler: DependencyTaskGroup.Drain of nil").Drain() }
 
 // Close closes the running members in key order and ends the group. Those whose end

@@ -64,6 +64,53 @@ func TestGroup_Drain(t *testing.T) {
 	require.NoError(t, r.RunToCompletion(t.Context(), 0), "nothing was left")
 }
 
+// What ends a group that drains adds to it: the result says of both, unless the group is
+// closed.
+func TestGroup_Drain_and_another_end(t *testing.T) {
+	type group = scheduler.GroupOptions[string]
+	for name, tt := range map[string]struct {
+		fails error // that of a
+		opts  group
+		end   func(r *scheduler.TaskRunner)
+		want  []error
+		left  scheduler.State // of d
+	}{
+		"failure": {fails: errSpace, want: []error{errSpace, scheduler.ErrDrained}, left: scheduler.StateCancelled},
+		"failure that skips": {
+			fails: errSpace, opts: group{AggregateErrors: true}, want: []error{errSpace, scheduler.ErrDrained}, left: scheduler.StatePending,
+		},
+		"failure that stops": {
+			fails: errSpace, opts: group{OnError: func(string, error) scheduler.Disposition { return scheduler.StopGroup }},
+			want: []error{errSpace, scheduler.ErrDrained}, left: scheduler.StateCancelled,
+		},
+		"stop":      {end: func(r *scheduler.TaskRunner) { r.Stop(errOops) }, want: []error{errOops, scheduler.ErrDrained}, left: scheduler.StateCancelled},
+		"interrupt": {end: func(r *scheduler.TaskRunner) { r.Interrupt(errOops) }, want: []error{errOops, scheduler.ErrDrained}, left: scheduler.StateCancelled},
+		"kill":      {end: func(r *scheduler.TaskRunner) { r.Kill() }, want: []error{scheduler.ErrCancelled}, left: scheduler.StatePending},
+	} {
+		for holder, put := range holdersOf("itself", "renamed", "Wrap", "AsTask", "Sequence", "Finally", "Subrun") {
+			t.Run(name+" in "+holder, func(t *testing.T) {
+				g := newGroup(t, "a b:a c d:c", func(k string) scheduler.Task {
+					if k == "c" {
+						return lasting(2, nil)
+					}
+					return lasting(1, tt.fails)
+				}, &tt.opts)
+				r := startRunner(t, put(g), &scheduler.RunnerOptions{Clock: newClock(), Grace: time.Minute})
+				g.Drain()
+				if tt.end != nil {
+					tt.end(r)
+				}
+				_ = r.RunToCompletion(t.Context(), 0)
+				for _, want := range tt.want {
+					require.ErrorIs(t, r.Err(), want)
+				}
+				require.Equal(t, len(tt.want) > 1, errors.Is(r.Err(), scheduler.ErrDrained))
+				require.Equal(t, tt.left, g.State("d"))
+			})
+		}
+	}
+}
+
 // A group that is drained between two steps, with nothing running, ends with
 // the next one.
 func TestGroup_Drain_when_nothing_runs(t *testing.T) {

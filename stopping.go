@@ -257,11 +257,15 @@ func (g *engine) notify(ctx context.Context, p int32, n *StopError) {
 
 // cancelPending ends the starting.
 func (g *engine) cancelPending() {
+	wasDraining := g.phase == phaseDraining
 	g.phase = max(g.phase, phaseStopping)
 	g.services.end()
 	g.claims.leave()
 	if g.nodes.count(StatePending) == 0 {
 		return
+	}
+	if wasDraining {
+		g.ending.cancelDrained()
 	}
 	for p := range int32(g.nodes.len()) {
 		if g.nodes.state(p) == StatePending {

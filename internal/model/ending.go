@@ -43,6 +43,9 @@ func (g *Group) stopAll(cause error) {
 
 // cancelPending ends the starting.
 func (g *Group) cancelPending() {
+	if g.draining && !g.cancelled && g.count(Pending) > 0 {
+		g.cutShort = true
+	}
 	g.stopping, g.cancelled = true, true
 	g.leaveLine()
 	for _, n := range g.nodes {

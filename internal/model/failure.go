@@ -146,7 +146,7 @@ func (g *Group) result() error {
 	case err == nil && unfinished && g.notice != nil:
 		err = g.notice
 	}
-	if g.count(Pending) > 0 {
+	if g.count(Pending) > 0 || g.cutShort {
 		err = join(err, ErrDrained)
 	}
 	if g.opts.Numbered && !g.opts.Aggregate {

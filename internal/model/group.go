@@ -15,6 +15,7 @@ type Group struct {
 	signal    bool // a round is wanted though nobody is due
 	signalAt  int  // the step in which it was: it is seen after that
 	draining  bool
+	cutShort  bool // what a Drain had left was cancelled
 	cancelled bool // what was pending
 	closed    bool // the input
 	asked     bool // it was asked to end at once
