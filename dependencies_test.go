@@ -375,6 +375,9 @@ func TestDependencies_long_chain(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			n := tt.n
+			if testing.Short() {
+				n = 100_000
+			}
 			deps := scheduler.NewDependencies[int]()
 			for i := range n {
 				deps.Add(tt.key(i, n))

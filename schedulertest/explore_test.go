@@ -60,7 +60,11 @@ func TestExplore_finds_mistakes(t *testing.T) {
 func TestExplore_passes(t *testing.T) {
 	t.Parallel()
 	f := &explored{}
-	require.Equal(t, 2000, schedulertest.Explore(f, &schedulertest.ExploreOptions{Runs: 2000}, lifecycle("")).Schedules)
+	runs := 2000
+	if testing.Short() {
+		runs = 500
+	}
+	require.Equal(t, runs, schedulertest.Explore(f, &schedulertest.ExploreOptions{Runs: runs}, lifecycle("")).Schedules)
 	require.Empty(t, f.text)
 	synctest.Test(t, func(t *testing.T) {
 		c := schedulertest.Explore(f, &schedulertest.ExploreOptions{Runs: 500, Bubble: synctest.Wait}, lifecycle(""))

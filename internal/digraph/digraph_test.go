@@ -158,7 +158,11 @@ func TestNew(t *testing.T) {
 func TestGraph_Sort(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 1))
-	for seed := range 2000 {
+	cases := 2000
+	if testing.Short() {
+		cases = 500
+	}
+	for seed := range cases {
 		e := randomEdges(random, 200)
 		checkSort(t, e, seed)
 	}

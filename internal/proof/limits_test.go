@@ -27,8 +27,12 @@ func TestLimits_random(t *testing.T) {
 		newLimitsCase(t, *limitsSeed).run()
 		return
 	}
+	cases := *limitsCases
+	if testing.Short() {
+		cases /= 4
+	}
 	var sum limitsSum
-	for seed := range uint64(*limitsCases) {
+	for seed := range uint64(cases) {
 		c := newLimitsCase(t, seed+1)
 		c.run()
 		sum.add(c)
@@ -38,7 +42,7 @@ func TestLimits_random(t *testing.T) {
 	require.Positive(t, sum.Deadlocks)
 	require.Positive(t, sum.Failed)
 	require.Positive(t, sum.Cancelled)
-	require.Greater(t, sum.Waited, *limitsCases/10)
+	require.Greater(t, sum.Waited, cases/10)
 }
 
 type limitsSum struct {
