@@ -1646,3 +1646,28 @@ func TestCall_deadline_of_a_service_that_is_closed_last(t *testing.T) {
 		}
 	}
 }
+
+// A deadline that has passed stays, also when the group is closed.
+func TestCall_deadline_that_has_passed_stays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var ended, deadline time.Duration
+		group := newGroup(t, "web:service", func(string) scheduler.Task {
+			return scheduler.WithTimeout(2*time.Second, scheduler.Blocking(func(ctx context.Context) error {
+				scheduler.Ready(ctx)
+				<-ctx.Done()
+				ended = time.Since(start).Truncate(time.Second)
+				sleep(10 * time.Second) // the run is killed meanwhile
+				if at, ok := ctx.Deadline(); ok {
+					deadline = at.Sub(start).Truncate(time.Second)
+				}
+				return ctx.Err()
+			}))
+		}, &scheduler.GroupOptions[string]{AggregateErrors: true})
+		r := scheduler.NewTaskRunner(group, nil)
+		time.AfterFunc(5*time.Second, r.Kill)
+		require.Error(t, r.Run(t.Context()))
+		require.Equal(t, 2*time.Second, ended)
+		require.Equal(t, 2*time.Second, deadline)
+	})
+}
