@@ -1652,7 +1652,10 @@ func TestCall_deadline_that_has_passed_stays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		var ended, deadline time.Duration
-		group := newGroup(t, "web:service", func(string) scheduler.Task {
+		group := newGroup(t, "web:service", func(k string) scheduler.Task {
+			if k == "web" {
+				return hours(k)
+			}
 			return scheduler.WithTimeout(2*time.Second, scheduler.Blocking(func(ctx context.Context) error {
 				scheduler.Ready(ctx)
 				<-ctx.Done()
