@@ -143,6 +143,7 @@ func TestParking_against_a_list(t *testing.T) {
 				if taken || random.IntN(3) > 0 {
 					continue
 				}
+				require.Equal(t, len(members) == k.capacity(), k.isFull(), "seed %d: a slot is used again", seed)
 				if k.isFull() {
 					k.addSlots(1 + random.IntN(3))
 				}
