@@ -165,7 +165,7 @@ func scopeOf(ctx context.Context) *scope {
 // a nil pointer as clock.
 func WithClock(ctx context.Context, clock Clock) context.Context {
 	mustHave(ctx, "WithClock")
-	if clock != nil && isNilPointer(clock) {
+	if isNilPointer(clock) {
 		panic(fmt.Sprintf("scheduler: WithClock: nil %T", clock))
 	}
 	inner := &scopeContext{Context: ctx, scope: within(scopeOf(ctx))}
