@@ -23,7 +23,8 @@ import (
 // Its deadline is the latest time at which it will end, as known when the call
 // begins: a nanosecond after the earliest of the limits around the call, by the
 // system's clock. A grace that follows the deadline of Run's context, or a Timeout
-// around a group, is added. Two limits do not count: a Timeout whose grace GraceFor
+// around a group, is added. A step that takes long delays the end, and the grace after a
+// limit that is seen late. Two limits do not count: a Timeout whose grace GraceFor
 // decides, and the Timeout of a node that has become [Ready]. If other nodes require
 // that node, it ends after them, and limits further out do not count either.
 //

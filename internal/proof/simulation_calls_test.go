@@ -96,11 +96,13 @@ func (c *simCall) returns(err error) error {
 
 // hasTime is what holds of a context before its end: its deadline has not passed. That
 // of the run's context is left out, after which the simulation stops the run itself. A
-// step that takes long delays the end: what counts is when the last whole step began.
+// step that takes long delays the end: what counts is when the last whole step began. A
+// limit that is seen late because of one brings its grace later by as much.
 func (c *simCall) hasTime(ctx context.Context) {
 	stepped := time.Unix(0, c.s.stepped.Load())
 	if at, ok := ctx.Deadline(); ok && ctx.Err() == nil {
-		c.s.require(!c.limit.IsZero() && at.Equal(c.limit) || !stepped.After(at),
+		late := time.Duration(c.s.delayed.Load())
+		c.s.require(!c.limit.IsZero() && at.Equal(c.limit) || !stepped.After(at.Add(late)),
 			"a context has not ended in a step %v after its deadline", stepped.Sub(at))
 	}
 }

@@ -129,6 +129,7 @@ type simulation struct {
 	release    chan struct{} // ends those that never return
 	slept      time.Duration // by steps that take long
 	stepped    atomic.Int64  // when the last whole step began
+	delayed    atomic.Int64  // slept, after the last whole step
 	unwound    bool          // something in this step waits for what it closes, such as a panic on its way up
 	stopped    int           // after which step the run was stopped, from 1 on; 0: not
 	killed     int           // the same for Kill
@@ -297,6 +298,7 @@ func (s *simulation) step(step func()) {
 	s.require(took == 0 || s.unwound, "a step was held up for %v", took)
 	synctest.Wait() // what it has set in motion is done, if that takes no time
 	s.stepped.Store(before.UnixNano())
+	s.delayed.Store(int64(s.slept))
 	s.check()
 }
 
