@@ -28,7 +28,9 @@ func runProcess(ctx context.Context, cmd *exec.Cmd, running func()) error {
 	go func() {
 		select {
 		case <-scheduler.Stopping(ctx):
-			_ = signal(syscall.SIGTERM)
+			if ctx.Err() == nil { // or it is being killed
+				_ = signal(syscall.SIGTERM)
+			}
 		case <-ended:
 		}
 	}()
