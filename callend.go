@@ -57,6 +57,12 @@ func (e *callEnd) stop(notice *StopError, ends bool) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.keep(notice, ends)
+}
+
+// keep keeps the notice. The caller holds e.mu, and may end the context before it lets
+// go: then a call that is told finds it ended.
+func (e *callEnd) keep(notice *StopError, ends bool) {
 	if e.notice == nil {
 		e.notice = notice
 		if e.noticed != nil {
@@ -85,15 +91,18 @@ func (e *callEnd) throw(err error) {
 // driver could not throw into it, or the notice of the stop that it is closed for, if
 // there is one.
 func (e *callEnd) close() {
-	thrown := thrownOf(e.call.step)
-	if n := noticeOf(e.call.step); n != nil {
-		e.stop(n, contains(n, thrown))
-	}
-	if e.abandonment != nil {
-		e.abandonment.mustEnd()
+	thrown, n := thrownOf(e.call.step), noticeOf(e.call.step)
+	if a := e.abandonment; a != nil {
+		if n != nil {
+			a.notice()
+		}
+		a.mustEnd()
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if n != nil {
+		e.keep(n, contains(n, thrown))
+	}
 	switch {
 	case thrown != nil:
 		e.cancel(thrown)

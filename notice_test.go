@@ -1331,3 +1331,37 @@ func TestReserve_of_a_body_that_continues_after_a_Timeout(t *testing.T) {
 	require.ErrorIs(t, got, errSpace)
 	require.NotErrorIs(t, got, scheduler.ErrCancelled)
 }
+
+// A call that is told when it is closed finds its context ended: it is not to begin what
+// it would do in a grace.
+func TestStopping_of_a_call_that_is_closed(t *testing.T) {
+	t.Parallel()
+	for range 200 {
+		begun, ended := make(chan struct{}), make(chan error, 1)
+		group := newGroup(t, "web:service", func(k string) scheduler.Task {
+			return scheduler.Blocking(func(ctx context.Context) error {
+				if k == "web" {
+					close(begun)
+					<-ctx.Done()
+					return ctx.Err()
+				}
+				scheduler.Ready(ctx)
+				select {
+				case <-scheduler.Stopping(ctx):
+				case <-ctx.Done(): // there may be no notice
+				}
+				ended <- ctx.Err()
+				<-ctx.Done()
+				return ctx.Err()
+			})
+		}, &scheduler.GroupOptions[string]{Grace: time.Hour})
+		r := scheduler.NewTaskRunner(group, &scheduler.RunnerOptions{Grace: time.Hour})
+		go func() {
+			<-begun
+			r.Interrupt(errOops)
+			r.Kill()
+		}()
+		require.Error(t, r.Run(t.Context()))
+		require.Error(t, <-ended)
+	}
+}
