@@ -92,6 +92,7 @@ func (e *callEnd) throw(err error) {
 // there is one.
 func (e *callEnd) close() {
 	thrown, n := thrownOf(e.call.step), noticeOf(e.call.step)
+	ends := n != nil && contains(n, thrown) // not with e.mu: it calls Unwrap methods of users
 	if a := e.abandonment; a != nil {
 		if n != nil {
 			a.notice()
@@ -101,7 +102,7 @@ func (e *callEnd) close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if n != nil {
-		e.keep(n, contains(n, thrown))
+		e.keep(n, ends)
 	}
 	switch {
 	case thrown != nil:
