@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -189,12 +190,12 @@ func TestClaiming(t *testing.T) {
 // Of several tasks in a node the first wins; what the others have recorded stays so.
 func TestFirst(t *testing.T) {
 	j := openNew(t)
-	effects := map[string]int{}
+	var quick, slow atomic.Int64 // calls that may be made at one time
 	attempt := func(fails bool) error {
 		return up(t, j, "x", wide(1), func(node) scheduler.Task {
-			try := func(name string, after scheduler.Yield) scheduler.Task {
+			try := func(name string, effects *atomic.Int64, after scheduler.Yield) scheduler.Task {
 				return scheduler.Wrap(func(co *scheduler.Coroutine) error {
-					if _, err := journal.Step(co, name, func(context.Context) (int, error) { effects[name]++; return 0, nil }); err != nil {
+					if _, err := journal.Step(co, name, func(context.Context) (int64, error) { return effects.Add(1), nil }); err != nil {
 						return err
 					}
 					if err := journal.Sync(co); err != nil {
@@ -203,7 +204,7 @@ func TestFirst(t *testing.T) {
 					return co.Yield(after)
 				})
 			}
-			first := scheduler.First(try("quick", scheduler.Next), try("slow", scheduler.After(time.Hour)))
+			first := scheduler.First(try("quick", &quick, scheduler.Next), try("slow", &slow, scheduler.After(time.Hour)))
 			return scheduler.Sequence(first, scheduler.Func(func(context.Context) error {
 				if fails {
 					return errors.New("boom")
@@ -214,6 +215,6 @@ func TestFirst(t *testing.T) {
 	}
 	require.Error(t, attempt(true))
 	require.NoError(t, attempt(false))
-	require.Equal(t, 1, effects["quick"])
-	require.LessOrEqual(t, effects["slow"], 1)
+	require.EqualValues(t, 1, quick.Load())
+	require.LessOrEqual(t, slow.Load(), int64(1))
 }
