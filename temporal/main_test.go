@@ -127,7 +127,7 @@ func TestDrive(t *testing.T) {
 				}
 				signal, err := temporal.Await(co, temporal.Signal[string]("go"))
 				local, err2 := temporal.Await(co, temporal.LocalActivity[string]("local",
-					workflow.LocalActivityOptions{StartToCloseTimeout: time.Second}, Echo, "here"))
+					workflow.LocalActivityOptions{StartToCloseTimeout: time.Minute}, Echo, "here"))
 				future, err3 := temporal.Await(co, temporal.Future[int]("future", func(ctx workflow.Context) workflow.Future {
 					f, set := workflow.NewFuture(ctx)
 					workflow.Go(ctx, func(workflow.Context) { set.SetValue(7) })

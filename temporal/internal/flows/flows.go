@@ -36,7 +36,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 
 // RegisterActivities registers all activities.
 func RegisterActivities(r worker.ActivityRegistry) {
-	for _, activity := range []any{Work, Slow, Fail, Patient, Copy} {
+	for _, activity := range []any{Work, Slow, Held, Fail, Patient, Copy} {
 		r.RegisterActivity(activity)
 	}
 }
@@ -220,6 +220,24 @@ func Slow(ctx context.Context, in temporal.NodeInput) (string, error) {
 	case <-time.After(300 * time.Millisecond):
 	}
 	return in.Key, note(folder, in.Key+".end")
+}
+
+// Held is Slow once there is a file "on" in its folder.
+func Held(ctx context.Context, in temporal.NodeInput) (string, error) {
+	var folder string
+	if err := json.Unmarshal(in.Input, &folder); err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(folder, "on")); err == nil {
+			return Slow(ctx, in)
+		}
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func note(folder, name string) error {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -218,7 +219,9 @@ func events(t *testing.T, c client.Client, id, run string) *history.History {
 // replay replays the history of a run, and keeps it under a name when asked to.
 func replay(t *testing.T, h *history.History, id, name string) {
 	t.Helper()
-	r := worker.NewWorkflowReplayer()
+	// On a busy machine no second is too long for a step.
+	r, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{DisableDeadlockDetection: true})
+	require.NoError(t, err)
 	flows.RegisterWorkflows(r)
 	require.NoError(t, r.ReplayWorkflowHistoryWithOptions(quiet, h, worker.ReplayWorkflowHistoryOptions{
 		OriginalExecution: workflow.Execution{ID: id},
@@ -232,10 +235,17 @@ func replay(t *testing.T, h *history.History, id, name string) {
 	require.NoError(t, os.WriteFile(filepath.Join(folder, name+".json"), append(text, '\n'), 0o600))
 }
 
+// freeAddress returns an address at which a server can listen. A system gives no port
+// below 30,000 to those that ask for any, so that it stays free until then.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(10_000)))
+		if err == nil {
+			require.NoError(t, l.Close())
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }

@@ -191,15 +191,19 @@ func TestFailure(t *testing.T) {
 				input(graph, temporal.Settings{AggregateErrors: aggregate, GroupGrace: time.Minute}))
 			err := finish(t, shared, run, nil)
 			require.Equal(t, enums.WORKFLOW_EXECUTION_STATUS_FAILED, status(t, run))
-			nodes := temporal.FailedNodes(err)
-			require.Equal(t, "n5", nodes[0].Node)
+			// They do not require each other: which one fails first is the workers' affair.
+			var failed []string
+			for _, n := range temporal.FailedNodes(err) {
+				failed = append(failed, n.Node)
+			}
+			require.Subset(t, []string{"n5", "n10"}, failed)
+			require.NotEmpty(t, failed)
+			if aggregate {
+				require.Len(t, failed, 2)
+			}
 			var activity *sdk.ActivityError
 			require.ErrorAs(t, err, &activity)
-			require.Equal(t, "n5", activity.ActivityID())
-			if aggregate {
-				require.Len(t, nodes, 2)
-				require.Equal(t, "n10", nodes[1].Node)
-			}
+			require.Equal(t, failed[0], activity.ActivityID())
 			replayRun(t, run, fmt.Sprintf("failure-aggregate-%v", aggregate))
 		})
 	}
@@ -367,7 +371,8 @@ func TestExplain(t *testing.T) {
 	replayRun(t, run, "signal")
 }
 
-// slow returns a graph of nodes that note in a folder what they do.
+// slow returns a graph of nodes that note in a folder what they do. The second half is
+// held until survives is called.
 func slow(t *testing.T, folder string) temporal.Graph {
 	t.Helper()
 	text, err := json.Marshal(folder)
@@ -375,6 +380,9 @@ func slow(t *testing.T, folder string) temporal.Graph {
 	g := grid(6, 3, "Slow")
 	for i := range g.Nodes {
 		g.Nodes[i].Input = text
+		if i >= 9 {
+			g.Nodes[i].Activity = "Held"
+		}
 	}
 	return g
 }
@@ -393,14 +401,20 @@ func done(t *testing.T, folder, what string) map[string]int {
 	return times
 }
 
-// killed checks that nothing which was completed at the time of the kill has run
-// again.
-func killed(t *testing.T, folder string, before map[string]int, nodes int) {
+// survives calls rest, in which the run of the slow graph ends that was hit by a kill,
+// and checks that all nodes come to their end, and those that the server knew as
+// completed do not begin again. Before that one may have begun twice: its heartbeats
+// were late on a busy machine.
+func survives(t *testing.T, folder string, completed map[string]int, rest func()) {
 	t.Helper()
-	require.Len(t, done(t, folder, "end"), nodes)
-	begun := done(t, folder, "start")
-	for k := range before {
-		require.Equal(t, 1, begun[k], "%s was completed, and ran again", k)
+	require.Less(t, len(completed), 18)
+	before := done(t, folder, "start")
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "on"), nil, 0o600))
+	rest()
+	require.Len(t, done(t, folder, "end"), 18)
+	after := done(t, folder, "start")
+	for k := range completed {
+		require.Equal(t, before[k], after[k], "%s was completed, and ran again", k)
 	}
 }
 
@@ -420,10 +434,10 @@ func TestKilledWorker(t *testing.T) {
 	_, _ = first.Process.Wait()
 	// What has ended but was not told to the server counts as not completed.
 	completed := completedNodes(t, shared, run)
-	require.Less(t, len(completed), 18)
-	startProcess(t, serverAddress, queue)
-	require.NoError(t, finish(t, shared, run, nil))
-	killed(t, folder, completed, 18)
+	survives(t, folder, completed, func() {
+		startProcess(t, serverAddress, queue)
+		require.NoError(t, finish(t, shared, run, nil))
+	})
 	replayRun(t, run, "")
 }
 
@@ -456,8 +470,7 @@ func TestKilledServer(t *testing.T) {
 	_, _ = server.Process.Wait()
 	startServer(t, address, file)
 	completed := completedNodes(t, dial(t, address), run)
-	require.NoError(t, finish(t, c, run, nil))
-	killed(t, folder, completed, 18)
+	survives(t, folder, completed, func() { require.NoError(t, finish(t, c, run, nil)) })
 	replay(t, events(t, c, run.GetID(), run.GetRunID()), run.GetID(), "")
 }
 
