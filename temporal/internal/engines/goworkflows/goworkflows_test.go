@@ -18,13 +18,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type trace struct {
 	mu       sync.Mutex
 	requires map[string][]string
-	fails    string
+	fails    string        // a node, or none
+	failed   chan struct{} // closed once it has failed: all others wait for that
 	ended    map[string]int
 	early    []string // nodes that began before what they require had ended
 }
 
 func newTrace(g goworkflows.Graph) *trace {
-	tr := &trace{requires: map[string][]string{}, ended: map[string]int{}}
+	tr := &trace{requires: map[string][]string{}, failed: make(chan struct{}), ended: map[string]int{}}
 	for _, n := range g.Nodes {
 		tr.requires[n.Key] = n.Requires
 	}
@@ -32,6 +33,9 @@ func newTrace(g goworkflows.Graph) *trace {
 }
 
 func (tr *trace) work(_ context.Context, key string) (string, error) {
+	if tr.fails != "" && key != tr.fails {
+		<-tr.failed
+	}
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	for _, r := range tr.requires[key] {
@@ -40,6 +44,7 @@ func (tr *trace) work(_ context.Context, key string) (string, error) {
 		}
 	}
 	if key == tr.fails {
+		close(tr.failed)
 		return "", errors.New("boom in " + key)
 	}
 	tr.ended[key]++
@@ -81,15 +86,18 @@ func TestEngine_Walk(t *testing.T) {
 		})
 	}
 	t.Run("starts nothing after a failure", func(t *testing.T) {
-		g := goworkflows.Grid(3, 4)
+		const layers, width = 12, 20
+		g := goworkflows.Grid(layers, width)
 		tr := newTrace(g)
 		tr.fails = "n1"
 		_, err := start(t, tr).Walk(t.Context(), g)
 		require.ErrorContains(t, err, "boom in n1")
 		require.Empty(t, tr.early)
-		require.Zero(t, tr.ended["n4"]+tr.ended["n5"]) // they require n1
-		for _, key := range []string{"n8", "n9", "n10", "n11"} {
-			require.Zero(t, tr.ended[key], key)
+		require.Zero(t, tr.ended["n20"]+tr.ended["n21"]) // they require n1
+		// Some of the last layer do not. It is eleven steps of the workflow away: the
+		// failure has been seen long before.
+		for _, n := range g.Nodes[(layers-1)*width:] {
+			require.Zero(t, tr.ended[n.Key], n.Key)
 		}
 	})
 }
