@@ -20,8 +20,8 @@ import (
 )
 
 // shop has services that tell in the file "story" what they do, and in "pids" which
-// processes there are. worker leaves one behind. deaf has time to say that it was told,
-// also on a busy machine.
+// processes there are. worker leaves one behind. Each has ten seconds to say that it was
+// told, also on a busy machine.
 const shop = `
 services:
   db:
@@ -55,7 +55,6 @@ services:
         echo $$$$ >>pids; trap 'echo deaf told >>story' TERM
         echo deaf up >>story
         while :; do sleep 0.05; done
-    stop_grace_period: 3s
     depends_on: {worker: {condition: service_healthy}}
 `
 
@@ -168,7 +167,8 @@ func TestUp_and_down(t *testing.T) {
 func TestUp_killed(t *testing.T) {
 	t.Parallel()
 	dir := shopIn(t)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(strings.Replace(shop, "stop_grace_period: 3s", "stop_grace_period: 10m", 1)), 0o600))
+	patient := shop + "    stop_grace_period: 10m\n" // of deaf
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(patient), 0o600))
 	up := start(t, dir, "-f", "compose.yaml", "up")
 	soon(t, func() bool { return read(dir, "story") == storyUp })
 	require.NoError(t, up.cmd.Process.Signal(os.Interrupt))
