@@ -186,7 +186,7 @@ func TestKill_resumesMissing(t *testing.T) {
 func TestKill_whileDeleting(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	file := write(t, dir, stubborn)
+	file := write(t, dir, strings.NewReplacer("while true", "while ! test -e ../../end", "stop_grace: 1", "stop_grace: 600").Replace(stubborn))
 	up := start(t, dir, "up", "-template", file)
 	up.until(isUp)
 	stubbornIsReady(t, dir)
@@ -196,9 +196,10 @@ func TestKill_whileDeleting(t *testing.T) {
 	code, text := run(t, dir, "up", "-template", file)
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, text, "a delete did not finish")
-	code, text = run(t, dir, "down")
-	require.Zero(t, code, text)
-	require.Contains(t, text, "SIGKILL")
+	down := start(t, dir, "down")
+	down.until("SIGTERM")
+	put(t, dir, map[string]string{"end": ""})
+	require.Zero(t, down.wait(), down.out)
 	nothingIsLeft(t, dir)
 }
 
