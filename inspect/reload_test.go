@@ -2,9 +2,11 @@ package inspect_test
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
@@ -30,10 +32,11 @@ func (h heldBack) Write(b []byte) (int, error) {
 	if err != nil {
 		return n, err
 	}
-	if err := http.NewResponseController(h.ResponseWriter).Flush(); err != nil {
+	control := http.NewResponseController(h.ResponseWriter)
+	if err := errors.Join(control.Flush(), control.SetWriteDeadline(time.Time{})); err != nil {
 		return n, err
 	}
-	<-h.goOn
+	<-h.goOn // for longer than a piece may take, on a busy machine
 	m, err := h.ResponseWriter.Write(b[first:])
 	return n + m, err
 }
