@@ -233,7 +233,10 @@ func TestComposeFile(t *testing.T) {
 	text, err := os.ReadFile("compose.yaml")
 	require.NoError(t, err)
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "compose.yaml"), text, 0o600))
+	const dies = "sleep 2; exit 1" // a worker, which would be a failure: here it outlives the test
+	require.Contains(t, string(text), dies)
+	lasting := strings.Replace(string(text), dies, "exec sleep 600", 1)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(lasting), 0o600))
 	up := start(t, dir, "-profile", "monitoring", "up")
 	soon(t, func() bool { return exists(filepath.Join(dir, "db.ready")) })
 	down := start(t, dir, "down")
