@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver, pure Go
@@ -84,18 +85,24 @@ func (c *Config) run(ctx context.Context, output io.Writer) error {
 		defer s.db.Close()
 	}
 	hs := &http.Server{Handler: s.routes(), ReadHeaderTimeout: 5 * time.Second}
-	go func() {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	var others sync.WaitGroup
+	others.Go(func() {
 		<-ctx.Done()
 		quick, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
 		if err := hs.Shutdown(quick); err != nil {
 			fmt.Fprintln(output, errors.Join(err, hs.Close()))
 		}
-	}()
+	})
 	if c.signal != "" {
-		go s.signalUp(ctx, output)
+		others.Go(func() { s.signalUp(ctx, output) })
 	}
-	if err := hs.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	err = hs.Serve(l) // which returns while Shutdown still waits for requests
+	end()
+	others.Wait()
+	if !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	fmt.Fprintf(output, "%s ends\n", c.name)
