@@ -93,6 +93,15 @@ func (p *program) untilOutput(what string, ok func(string) bool) {
 	}
 }
 
+// untilItsEnd waits until the program has ended, or says that the stack is up.
+func (p *program) untilItsEnd() {
+	p.t.Helper()
+	p.untilOutput("its end", func(s string) bool {
+		_, _, finished := p.out.state()
+		return finished || strings.Contains(s, isUp)
+	})
+}
+
 // wait waits for the end of the program and returns its exit code.
 func (p *program) wait() int {
 	p.t.Helper()

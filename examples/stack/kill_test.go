@@ -62,10 +62,7 @@ func die() {
 func upAndDown(t *testing.T, dir string, n int, whenUp func()) *program {
 	t.Helper()
 	up := startWith(t, dir, []string{fmt.Sprint(killVariable, "=", n)}, "up", "-param", "services_warm_up=1ms")
-	up.untilOutput("its end", func(s string) bool {
-		_, _, finished := up.out.state()
-		return finished || strings.Contains(s, isUp)
-	})
+	up.untilItsEnd()
 	if strings.Contains(up.out.String(), isUp) {
 		whenUp()
 		up.interrupt()
@@ -137,7 +134,7 @@ func TestKill_atEveryWrite(t *testing.T) {
 				require.NotRegexp(t, made[1]+` +\S+ +create complete`, second.out.String(), "made twice")
 			}
 			require.Equal(t, files, filesOf(t, dir))
-			require.Len(t, processesOf(t, dir), 4, "the program and three services")
+			eventually(t, "the program and three services alone", func() bool { return len(processesOf(t, dir)) == 4 })
 			second.interrupt()
 			require.Zero(t, second.wait())
 			nothingIsLeft(t, dir)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -196,7 +195,8 @@ func TestStrangers_afterwards(t *testing.T) {
 				dir := t.TempDir()
 				file := write(t, dir, template)
 				first := startWith(t, dir, []string{fmt.Sprint(killVariable, "=", n)}, "up", "-template", file)
-				first.wait()
+				first.untilItsEnd() // or until it is up: one write may serve all that comes together
+				first.kill()
 				mine := map[string]string{}
 				for _, name := range []string{"f", "db", "d"} {
 					if _, err := os.Lstat(filepath.Join(dir, name)); err != nil {
@@ -213,10 +213,7 @@ func TestStrangers_afterwards(t *testing.T) {
 					args = append(args, "-template", file)
 				}
 				second := start(t, dir, args...)
-				second.untilOutput("its end", func(s string) bool {
-					_, _, finished := second.out.state()
-					return finished || strings.Contains(s, isUp)
-				})
+				second.untilItsEnd()
 				second.kill()
 				untouched()
 				code, text := run(t, dir, "down")

@@ -170,7 +170,7 @@ func (r *Resource) claimLog(co *scheduler.Coroutine) error {
 func (r *Resource) hand(co *scheduler.Coroutine, port int) (*os.File, error) {
 	for attempt := 1; ; attempt++ {
 		f, err := r.Host.hand(port)
-		if err == nil || attempt == 20 || co.Stopping().IsSet() {
+		if err == nil || attempt == int(killedWithin/pollEvery) || co.Stopping().IsSet() {
 			return f, err
 		}
 		if err := co.Yield(scheduler.After(pollEvery).Or(scheduler.On(co.Stopping()))); err != nil {
