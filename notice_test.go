@@ -1333,35 +1333,64 @@ func TestReserve_of_a_body_that_continues_after_a_Timeout(t *testing.T) {
 }
 
 // A call that is told when it is closed finds its context ended: it is not to begin what
-// it would do in a grace.
+// it would do in a grace. It does nothing but look, since there is not long to see
+// anything in between.
 func TestStopping_of_a_call_that_is_closed(t *testing.T) {
-	t.Parallel()
-	for range 200 {
-		begun, ended := make(chan struct{}), make(chan error, 1)
-		group := newGroup(t, "web:service", func(k string) scheduler.Task {
-			return scheduler.Blocking(func(ctx context.Context) error {
-				if k == "web" {
-					close(begun)
-					<-ctx.Done()
-					return ctx.Err()
+	for range 100 {
+		looks, told := make(chan struct{}), make(chan error, 1)
+		r := startRunner(t, scheduler.Blocking(func(ctx context.Context) error {
+			stopping := scheduler.Stopping(ctx)
+			close(looks)
+			for n := 1; isOpen(stopping); n++ {
+				if n%1000 == 0 {
+					runtime.Gosched()
 				}
-				scheduler.Ready(ctx)
-				select {
-				case <-scheduler.Stopping(ctx):
-				case <-ctx.Done(): // there may be no notice
-				}
-				ended <- ctx.Err()
-				<-ctx.Done()
-				return ctx.Err()
-			})
-		}, &scheduler.GroupOptions[string]{Grace: time.Hour})
-		r := scheduler.NewTaskRunner(group, &scheduler.RunnerOptions{Grace: time.Hour})
-		go func() {
-			<-begun
-			r.Interrupt(errOops)
-			r.Kill()
-		}()
-		require.Error(t, r.Run(t.Context()))
-		require.Error(t, <-ended)
+			}
+			told <- ctx.Err()
+			return nil
+		}), &scheduler.RunnerOptions{Abandon: time.Hour}) // which makes it longer
+		<-looks
+		r.Stop(errOops)
+		require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), errOops)
+		require.Equal(t, context.Canceled, <-told)
 	}
+}
+
+func isOpen(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return false
+	default:
+		return true
+	}
+}
+
+// The cause of a stop may look at the context of a call that is closed for it.
+func TestStop_with_a_cause_that_asks_the_context(t *testing.T) {
+	for _, abandon := range []time.Duration{0, time.Hour} {
+		begun := make(chan context.Context, 1)
+		r := startRunner(t, scheduler.Blocking(func(ctx context.Context) error {
+			begun <- ctx
+			<-ctx.Done()
+			return ctx.Err()
+		}), &scheduler.RunnerOptions{Abandon: abandon})
+		cause := &curiousError{ctx: <-begun}
+		r.Stop(cause)
+		require.ErrorIs(t, r.RunToCompletion(t.Context(), 0), errOops)
+		require.Positive(t, cause.asked)
+	}
+}
+
+// curiousError looks at a context when it is asked what it wraps.
+type curiousError struct {
+	ctx   context.Context
+	asked int
+}
+
+func (e *curiousError) Error() string { return "curious" }
+
+func (e *curiousError) Unwrap() error {
+	e.asked++
+	_, _, _ = e.ctx.Err(), scheduler.StopCause(e.ctx), scheduler.Stopping(e.ctx)
+	return errOops
 }
