@@ -502,7 +502,10 @@ func TestGroup_queries_inside_steps(t *testing.T) {
 }
 
 func TestGroup_many_nodes(t *testing.T) {
-	const n = 100_000
+	n := 100_000
+	if testing.Short() {
+		n = 20_000
+	}
 	graphs := map[string]func(deps *scheduler.Dependencies[int], i int){
 		"no edges": func(deps *scheduler.Dependencies[int], i int) { deps.Add(i) },
 		"chain":    func(deps *scheduler.Dependencies[int], i int) { deps.Add(i, max(i-1, 0)) },

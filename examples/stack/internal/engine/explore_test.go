@@ -76,8 +76,12 @@ func TestEngine_explored(t *testing.T) {
 	require.NoError(t, err)
 	stack, err := tmpl.Bind(template.Options{StandIns: true})
 	require.NoError(t, err)
+	runs := *exploreRuns
+	if testing.Short() {
+		runs = min(runs, 25)
+	}
 	synctest.Test(t, func(t *testing.T) {
-		schedulertest.Explore(t, &schedulertest.ExploreOptions{Bubble: synctest.Wait, Runs: *exploreRuns}, func(w *schedulertest.World) error {
+		schedulertest.Explore(t, &schedulertest.ExploreOptions{Bubble: synctest.Wait, Runs: runs}, func(w *schedulertest.World) error {
 			dir, err := os.MkdirTemp("", "explored") //nolint:usetesting // one for each schedule
 			if err != nil {
 				return err
