@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"hash/fnv"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,7 +44,7 @@ func startWith(t *testing.T, dir string, env []string, args ...string) *program 
 	p.cmd.Dir = dir
 	// The processes that it starts are known by this directory in their
 	// environment.
-	p.cmd.Env = append(os.Environ(), mainVariable+"="+dir, "GORACE=exitcode=66")
+	p.cmd.Env = append(os.Environ(), mainVariable+"="+dir, loopbackVariable+"="+loopbackOf(dir), "GORACE=exitcode=66")
 	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	require.NoError(t, p.cmd.Start())
@@ -58,6 +60,19 @@ func startWith(t *testing.T, dir string, env []string, args ...string) *program 
 		}
 	})
 	return p
+}
+
+// loopbackOf returns an address of this machine that no other test has: the ports of a
+// program that is killed stay free there until they are taken up again. All addresses
+// that begin like this are the machine's own on Linux.
+func loopbackOf(dir string) string {
+	if runtime.GOOS != "linux" {
+		return ""
+	}
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(dir)) // never fails
+	sum := hash.Sum32()
+	return fmt.Sprintf("127.%d.%d.%d", 1+sum%250, sum>>8%256, 1+sum>>16%250)
 }
 
 // run runs the program to its end and returns its exit code and output.

@@ -9,15 +9,17 @@ import (
 	"time"
 
 	"github.com/steptask/scheduler/examples/stack/internal/process"
+	"github.com/steptask/scheduler/examples/stack/internal/resource"
 	"go.uber.org/goleak"
 )
 
 // mainVariable makes the test binary be the program, and killVariable makes that
-// program kill itself: see killItself. interruptVariable is how long it takes further
-// interrupts for the same one.
+// program kill itself: see killItself. loopbackVariable is the address of its ports.
+// interruptVariable is how long it takes further interrupts for the same one.
 const (
 	mainVariable      = "STACK_TEST_MAIN"
 	killVariable      = "STACK_TEST_KILL"
+	loopbackVariable  = "STACK_TEST_LOOPBACK"
 	interruptVariable = "STACK_TEST_INTERRUPT"
 )
 
@@ -26,6 +28,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(mainVariable) != "" {
 		if os.Getenv(killVariable) != "" {
 			killItself(os.Getenv(killVariable))
+		}
+		if address := os.Getenv(loopbackVariable); address != "" {
+			resource.Loopback = address
 		}
 		if text := os.Getenv(interruptVariable); text != "" {
 			var err error

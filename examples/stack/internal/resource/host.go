@@ -87,4 +87,8 @@ func (h *Host) hand(port int) (*os.File, error) {
 	return f, errors.Join(err, h.release(port))
 }
 
-func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+// Loopback is the address of this machine that its ports are of. (A variable only for
+// the tests.)
+var Loopback = "127.0.0.1"
+
+func loopback(port int) string { return net.JoinHostPort(Loopback, strconv.Itoa(port)) }
