@@ -997,7 +997,7 @@ func TestNote_ofManyCalls(t *testing.T) {
 			}
 			_ = cost(step)
 			_ = cost(note)
-			require.Less(t, cost(note), uint64(20_000))
+			require.Less(t, cost(note), uint64(20_000*8))
 			return nil
 		})
 	}, nil)

@@ -194,29 +194,28 @@ type goroutines struct {
 	before int
 }
 
-func countGoroutines(t *testing.T) goroutines {
-	// That of the test before may be ending still: on one processor it has done
-	// so when the number is the same again and again.
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	c := goroutines{t, runtime.NumGoroutine()}
-	for same := 0; same < 100; same++ {
-		runtime.Gosched()
-		if n := runtime.NumGoroutine(); n != c.before {
-			c.before, same = n, 0
-		}
-	}
-	return c
-}
+func countGoroutines(t *testing.T) goroutines { return goroutines{t, numGoroutines()} }
 
 func (c goroutines) want(extra int) {
 	c.t.Helper()
-	for range 1_000_000 {
-		if runtime.NumGoroutine()-c.before == extra {
-			return
-		}
-		runtime.Gosched()
+	if runtime.NumGoroutine()-c.before != extra { // else there is no need to wait
+		require.Equal(c.t, extra, numGoroutines()-c.before, "goroutines")
 	}
-	require.Equal(c.t, extra, runtime.NumGoroutine()-c.before, "goroutines")
+}
+
+// numGoroutines returns the number of goroutines once those that have something to do have
+// done it, such as their last lines. However busy the machine is, on one processor they
+// have when the number is the same again and again.
+func numGoroutines() int {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	number := runtime.NumGoroutine()
+	for same := 0; same < 100; same++ {
+		runtime.Gosched()
+		if n := runtime.NumGoroutine(); n != number {
+			number, same = n, 0
+		}
+	}
+	return number
 }
 
 func panicForTest(v any) { panic(v) }

@@ -16,7 +16,7 @@ type ExploreOptions struct {
 	Runs int
 
 	// For is how long, in real time, schedules are tried. The current one is
-	// completed.
+	// completed, and one is tried in any case.
 	For time.Duration
 
 	// Seed is the seed of the first schedule; each further one has the next number.
@@ -104,7 +104,7 @@ func (e *explorer) search(t TestingT) {
 		runs = runsDefault
 	}
 	for i := 0; runs <= 0 || i < runs; i++ {
-		if e.o.For > 0 && realNow().Sub(start) >= e.o.For {
+		if i > 0 && e.o.For > 0 && realNow().Sub(start) >= e.o.For {
 			break
 		}
 		w := e.play(e.o.Seed+uint64(i), nil)

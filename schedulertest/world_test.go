@@ -347,7 +347,9 @@ func TestExplore_For(t *testing.T) {
 		c := schedulertest.Explore(&explored{}, &schedulertest.ExploreOptions{For: 50 * time.Millisecond, Bubble: synctest.Wait}, lifecycle(""))
 		require.NotZero(t, c.Schedules)
 	})
-	c := schedulertest.Explore(&explored{}, &schedulertest.ExploreOptions{For: time.Hour, Runs: 3}, lifecycle(""))
+	c := schedulertest.Explore(&explored{}, &schedulertest.ExploreOptions{For: 1}, lifecycle(""))
+	require.NotZero(t, c.Schedules, "time has passed before the first")
+	c = schedulertest.Explore(&explored{}, &schedulertest.ExploreOptions{For: time.Hour, Runs: 3}, lifecycle(""))
 	require.Equal(t, 3, c.Schedules)
 }
 
