@@ -139,17 +139,16 @@ func (c *call) Step(ctx context.Context) (Yield, error) {
 	case c.over:
 		return Yield{}, &namedError{c.String(), ErrEnded}
 	case c.step == nil:
-		c.begin(ctx)
-		return On(&c.done), nil // also if it has ended: steps do not hang on its speed
+		return c.begin(ctx), nil // also if it has ended: steps do not hang on its speed
 	case !c.done.IsSet():
 		return c.waiting(), nil
 	}
 	return c.answer(c.finish(c.thrown()))
 }
 
-// begin has the function called. What it begins under is looked up here, on the
-// driving goroutine.
-func (c *call) begin(ctx context.Context) {
+// begin has the function called, and returns what the call yields. What it begins under is
+// looked up here, on the driving goroutine.
+func (c *call) begin(ctx context.Context) Yield {
 	c.step = ctx
 	s := scopeOf(ctx)
 	c.ends = s != nil && s.endCalls
@@ -175,9 +174,20 @@ func (c *call) begin(ctx context.Context) {
 		c.beginBy(caller, s)
 	case s != nil && s.pool != nil:
 		s.pool.workers.begin(c)
+		if c.isTold() {
+			return Yield{code: yieldEvent}
+		}
 	default:
 		go c.run(nil)
 	}
+	return On(&c.done)
+}
+
+// isTold reports whether a call that has begun needs no place at its event: a walker tells
+// of its return, and it cannot be left behind.
+func (c *call) isTold() bool {
+	p := poolOf(c.step)
+	return p != nil && p.workers.walker != nil && c.abandonment() == nil
 }
 
 // waiting is what a call yields that has not ended.
@@ -188,19 +198,15 @@ func (c *call) waiting() Yield {
 	return On(&c.done)
 }
 
-// run makes the call, on the goroutine of a worker. w is the walker that it
-// belongs to, or nil.
+// run makes the call, on the goroutine of a worker. w is the walker that it belongs to, or
+// nil.
 func (c *call) run(w *walker) {
 	err, panicked := ErrGoexit, false
 	defer func() {
 		if err == ErrGoexit { //nolint:errorlint // That very one: it has not returned.
 			panicked, err = caught(recover())
 		}
-		if w != nil {
-			w.ending.Add(1)
-			defer w.ending.Add(-1)
-		}
-		c.leave(err, panicked)
+		c.leave(err, panicked, w)
 	}()
 	if a := c.abandonment(); a != nil && !a.enter() {
 		err = nil // it was left behind before it could begin
@@ -225,8 +231,8 @@ func (c *call) abandonment() *abandonment {
 	return nil
 }
 
-// leave makes known that the function has returned.
-func (c *call) leave(err error, panicked bool) {
+// leave makes known that the function has returned. w is as in run.
+func (c *call) leave(err error, panicked bool, w *walker) {
 	if a := c.abandonment(); a != nil && !a.leave() {
 		return // it was left behind
 	}
@@ -234,8 +240,12 @@ func (c *call) leave(err error, panicked bool) {
 	if e := c.end.Load(); e != nil {
 		e.returns()
 	}
-	c.done.Set()
-	if e := c.end.Load(); e != nil { // after Set: see wait
+	if w != nil {
+		w.returns(c)
+	} else {
+		c.done.Set()
+	}
+	if e := c.end.Load(); e != nil { // after that: see wait
 		e.leave()
 	}
 }

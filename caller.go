@@ -51,7 +51,7 @@ func (p *PendingCall) Run(ctx context.Context) {
 // not block. A second End does nothing.
 func (p *PendingCall) End() {
 	if !p.ended.Swap(true) {
-		p.call.leave(p.err, p.panicked)
+		p.call.leave(p.err, p.panicked, nil)
 	}
 }
 

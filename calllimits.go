@@ -43,14 +43,14 @@ func limitsOf(ctx context.Context, ends bool) (int64, callLimits) {
 		}
 		switch m := s.maker.(type) {
 		case *engine:
-			if m.hasOwnLimit() {
+			if d := m.deadlineHere(); d.isLimit() {
 				if l.nodes == nil {
 					l.notice = around > 0 && !ends
 				}
 				link = m.limitSeen(link)
 				last = m.deadlines.seenOf(m.current)
 			} else {
-				at = min(at, m.limitHere())
+				at = min(at, d.end())
 			}
 			if at != never && l.inside == nil {
 				inside := make([]int64, around, around+1)

@@ -147,10 +147,15 @@ func (x *explainer) member(p int32, e *explanation) {
 	if d := g.deadlines.of(slot); d.isSet() {
 		e.Deadline = time.Unix(0, d.at)
 	}
-	if e.Until = g.parking.until(slot, g.round); e.Until.code&yieldEvent == 0 {
+	e.Until = g.parking.until(slot, g.round)
+	task := waitsIn(g.taskOf(p))
+	if c, ok := task.(*call); ok && c.step != nil && c.isTold() {
+		e.Until = e.Until.Or(On(&c.done))
+	}
+	if e.Until.code&yieldEvent == 0 {
 		return
 	}
-	switch t := waitsIn(g.taskOf(p)).(type) {
+	switch t := task.(type) {
 	case *call:
 		e.Call = TaskDescription(t)
 	case *claiming:

@@ -142,3 +142,11 @@ func (g *engine) nextStep() Yield {
 	}
 	return y
 }
+
+// callReturned makes the node due whose call has returned: what a walker does in the
+// place of the call's event.
+func (g *engine) callReturned(p int32) {
+	if slot := g.nodes.slot(p); slot != noSlot {
+		g.parking.makeDueEarly(slot)
+	}
+}

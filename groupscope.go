@@ -104,13 +104,6 @@ func (g *engine) limitHere() int64 {
 	return d.end()
 }
 
-// hasOwnLimit reports whether what limitHere returns is the node's own limit, and not
-// the end of a grace.
-func (g *engine) hasOwnLimit() bool {
-	d := g.deadlineHere()
-	return d.isLimit()
-}
-
 // deadlineHere returns the deadline of the node whose code is running.
 func (g *engine) deadlineHere() deadline {
 	if g.current == noNode {

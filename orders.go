@@ -57,8 +57,8 @@ func (o *orders) isCarriedOut(p int32) bool { return o.has(p) && o.given[p].done
 // of returns the order of a node, or nil.
 func (o *orders) of(p int32) *order { return o.given[p] }
 
-// give keeps an order for a node, and next takes out the first that was not carried out
-// yet, or returns nil.
+// give keeps an order for a node, areCome reports whether there are some that were not
+// carried out yet, and next takes out the first of those, or returns nil.
 func (o *orders) give(p int32, given *order) {
 	if o.given == nil {
 		o.given = map[int32]*order{}
@@ -75,8 +75,10 @@ func (o *orders) forget(p int32) {
 	}
 }
 
+func (o *orders) areCome() bool { return len(o.pending) > 0 }
+
 func (o *orders) next() *order {
-	if len(o.pending) == 0 {
+	if !o.areCome() {
 		return nil
 	}
 	next := o.pending[0]
@@ -119,6 +121,12 @@ func (g *engine) withdraw(p int32) {
 
 // obey carries out the orders that have come.
 func (g *engine) obey(ctx context.Context) {
+	if g.orders.areCome() {
+		g.carryOut(ctx)
+	}
+}
+
+func (g *engine) carryOut(ctx context.Context) {
 	for o := g.orders.next(); o != nil; o = g.orders.next() {
 		switch state := g.nodes.state(o.node); {
 		case state == StatePending:

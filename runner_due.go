@@ -25,6 +25,19 @@ func (r *TaskRunner) Due() Yield {
 	return due
 }
 
+// nextTime returns when the clock makes the runner due: past if the next round does, and
+// never if only something from outside does.
+func (r *TaskRunner) nextTime() int64 {
+	if r.wait.rounds > 0 {
+		return past
+	}
+	at := r.wait.time()
+	if r.phase == inForce && r.deadline.isSet() {
+		at = min(at, r.deadline.timer())
+	}
+	return at
+}
+
 // due reports whether the task is to be stepped, and counts the round.
 func (r *TaskRunner) due() bool {
 	if !r.entered || r.wait.isDueNow() {
@@ -32,6 +45,13 @@ func (r *TaskRunner) due() bool {
 	}
 	at := r.wait.time()
 	return at != never && instant(r.now()) >= at
+}
+
+// makeDue makes the task due whose driver knows that it is.
+func (r *TaskRunner) makeDue() {
+	if r.phase == inForce { // else the end of its task is what is waited for
+		r.wait.makeDue()
+	}
 }
 
 // isCalled reports whether something from outside makes the task due.
@@ -101,7 +121,7 @@ func (r *TaskRunner) call() {
 func (r *TaskRunner) signal() {
 	r.event.Set()
 	w := r.pool.workers.walker
-	if loop := r.loop.Load(); loop != nil && (w == nil || w.ending.Load() == 0) {
+	if loop := r.loop.Load(); loop != nil && (w == nil || !w.isDriven()) {
 		loop.signal()
 	}
 	if r.opts.Wake != nil {

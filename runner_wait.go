@@ -13,6 +13,7 @@ func (w *taskWait) init(owner waker) { w.waiter.owner = owner }
 
 // park has the task wait for what it yielded.
 func (w *taskWait) park(y Yield, clock timeSource) {
+	w.woken = 0
 	w.y = y.absolute(clock)
 	w.rounds = y.rounds()
 	switch {
@@ -40,6 +41,9 @@ func (w *taskWait) wake(generation uint32) bool {
 	w.woken = generation
 	return true
 }
+
+// makeDue has the task be due as if its event had been set.
+func (w *taskWait) makeDue() { w.woken = w.waiter.generation }
 
 // isWoken reports whether the event that the task waits for was set.
 func (w *taskWait) isWoken() bool { return w.y.event != nil && w.woken == w.waiter.generation }

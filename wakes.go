@@ -90,15 +90,24 @@ func (w *wakes) deliver() {
 		w.list, w.spare = w.spare[:0], nil
 		w.some.Store(false)
 		w.mu.Unlock()
-		for i := 0; i < len(list); i++ {
-			e := list[i].owner.wake(list[i].slot, list[i].generation)
-			if e != nil && e.mark() {
-				list = e.takeWaiters(list)
-			}
-		}
-		clear(list)
-		w.spare = list[:0]
+		w.spare = wakeAll(list)
 	}
+}
+
+// wakeOf wakes those that wait for an event, which was marked, between two steps.
+func (w *wakes) wakeOf(e *Event) { w.spare = wakeAll(e.takeWaiters(w.spare[:0])) }
+
+// wakeAll wakes the owners of wakeups, and those that wait for the events of groups and
+// runners that are due by that. It returns the list, empty.
+func wakeAll(list []wakeup) []wakeup {
+	for i := 0; i < len(list); i++ {
+		e := list[i].owner.wake(list[i].slot, list[i].generation)
+		if e != nil && e.mark() {
+			list = e.takeWaiters(list)
+		}
+	}
+	clear(list)
+	return list[:0]
 }
 
 // signal makes the engine the owner of the wakes of a run, if it is the outermost.

@@ -600,6 +600,36 @@ func TestWalk_functions_that_do_not_return(t *testing.T) {
 	}
 }
 
+// An Observer learns which calls a walk waits for.
+func TestWalk_explained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		require.NoError(t, scheduler.Walk(t.Context(), graph("slow a b:a"), sleepsByName, &scheduler.GroupOptions[string]{
+			Timeout: func(string) time.Duration { return time.Hour },
+			Observer: kindsFunc{scheduler.KindsOf(scheduler.NodeChanged), func(r scheduler.Record) {
+				if r.Key() == "b" && r.To == scheduler.StateSucceeded {
+					for node := range r.Group().Keys() {
+						got = append(got, r.Group().Explain(node))
+					}
+				}
+			}},
+		}))
+		require.Equal(t, []string{
+			"slow: running since round 1, waits: call scheduler_test.sleepsByName, until 2000-01-01T01:00:00Z",
+			"a: succeeded since round 2",
+			"b: succeeded since round 3",
+		}, got)
+	})
+}
+
+// sleepsByName takes long for "slow".
+func sleepsByName(_ context.Context, name string) error {
+	if sleep(time.Second); name == "slow" {
+		sleep(time.Minute)
+	}
+	return nil
+}
+
 // Under a clock of the context a walk is driven as Run does.
 func TestWalk_with_a_clock(t *testing.T) {
 	clock := schedulertest.NewClock(time.Time{})

@@ -22,9 +22,9 @@ type walker struct {
 	workers *workers
 	loop    *alarm
 
-	// ending counts the goroutines that are making the end of a call known: they
-	// look at the runner next, so that of Walk is not to be woken.
-	ending atomic.Int32
+	// returned are the calls whose functions have returned since the last step, linked
+	// by next: who drives next tells the group.
+	returned atomic.Pointer[call]
 
 	next  atomic.Int64 // the instant when a step is due, whatever happens; of the last step
 	asked atomic.Bool  // the goroutine of Walk wants a step to be made
@@ -116,7 +116,44 @@ func makeRoom(at int) byte {
 
 // isDue reports whether a step is to be made.
 func (w *walker) isDue() bool {
-	return (w.r.event.set.Load() || w.asked.Load()) && !w.over.Load()
+	return (w.returned.Load() != nil || w.r.event.set.Load() || w.asked.Load()) && !w.over.Load()
+}
+
+// isDriven reports whether a goroutine drives, which looks once more when it has let go.
+func (w *walker) isDriven() bool {
+	if !w.driving.TryLock() {
+		return true
+	}
+	w.driving.Unlock()
+	return false
+}
+
+// returns says that the function of a call has returned. The goroutine looks at the
+// runner next.
+func (w *walker) returns(c *call) {
+	c.done.mark() // who waits for it is woken by who drives
+	for {
+		c.next = w.returned.Load()
+		if w.returned.CompareAndSwap(c.next, c) {
+			return
+		}
+	}
+}
+
+// tellReturned makes the nodes due whose calls have returned.
+func (w *walker) tellReturned() {
+	c := w.returned.Swap(nil)
+	if c == nil {
+		return
+	}
+	for c != nil {
+		if c.done.has(hadWaiter) {
+			w.r.pool.wakes.wakeOf(&c.done)
+		}
+		scopeOf(c.step).group.callReturned(c.node)
+		c, c.next = c.next, nil
+	}
+	w.r.makeDue()
 }
 
 // drive makes steps while the runner is due, unless another goroutine does. It
@@ -132,15 +169,15 @@ func (w *walker) drive(first bool) (stepped bool) {
 // step makes a step and lets go of the runner. It ends the walk if the runner has
 // ended, or if the step panics, and wakes the goroutine of Walk if that has to know.
 func (w *walker) step(first bool) {
-	returned, asked := false, w.asked.Swap(false)
+	returned, asked := false, w.asked.Load() && w.asked.Swap(false)
 	defer func() {
 		if !returned {
 			w.abort(recover())
 		}
 		wake := asked || w.over.Load()
-		if !w.over.Load() {
-			next := w.r.until(w.ctx, 0)
-			wake = next < w.next.Swap(next) || wake
+		if next, before := w.r.nextTime(), w.next.Load(); next != before {
+			w.next.Store(next)
+			wake = wake || next < before
 		}
 		w.driving.Unlock()
 		if wake && !first {
@@ -153,10 +190,13 @@ func (w *walker) step(first bool) {
 	case !r.started:
 		w.result = r.Start(w.ctx, 0)
 	default:
+		w.tellReturned()
 		w.ctx = r.stopAtEnd(w.ctx)
 		_, w.result = r.Step(w.ctx)
 	}
-	w.over.Store(w.r.done)
+	if w.r.done {
+		w.over.Store(true)
+	}
 	returned = true
 }
 
