@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -720,13 +721,14 @@ func TestObserver_NodeStillClosing_needs_a_runner_and_the_systems_clock(t *testi
 // Where nobody wants to know which nodes are still closing, no run is woken to tell it.
 func TestObserver_NodeStillClosing_wakes_no_other_run(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		wakes := 0
+		var wakes atomic.Int32 // called on the goroutine of the call, when the run may have ended
 		g := newGroup(t, "a", func(string) scheduler.Task { return deafFor(time.Minute, nil) }, &scheduler.GroupOptions[string]{
 			Timeout:  func(string) time.Duration { return time.Second },
 			Observer: kindsFunc{scheduler.KindsOf(scheduler.NodeChanged), func(scheduler.Record) {}},
 		})
-		require.Error(t, scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Wake: func() { wakes++ }}))
-		require.Equal(t, 1, wakes, "by the end of the call")
+		require.Error(t, scheduler.Run(t.Context(), g, &scheduler.RunnerOptions{Wake: func() { wakes.Add(1) }}))
+		synctest.Wait()
+		require.EqualValues(t, 1, wakes.Load(), "by the end of the call")
 	})
 }
 
