@@ -50,7 +50,7 @@ func (r *TaskRunner) RunWith(ctx context.Context, timeout, wait time.Duration) e
 	}
 	return r.drive(ctx, "Run", 0, cmp.Or(wait, r.opts.Wait), func() (bool, error) {
 		err := r.Start(ctx, timeout)
-		return r.done, err
+		return r.hasEnded(), err
 	})
 }
 
@@ -66,7 +66,7 @@ func (r *TaskRunner) RunToCompletion(ctx context.Context, wait time.Duration) er
 	r.must("RunToCompletion")
 	r.mustNotSleep("RunToCompletion")
 	switch {
-	case r.task == nil && !r.done:
+	case r.task == nil && !r.hasEnded():
 		return errZeroRunner
 	case !r.started:
 		return &namedError{r.opts.Name, ErrNotStarted}
@@ -142,7 +142,7 @@ func (r *TaskRunner) drive(ctx context.Context, method string, pause, wait time.
 	defer signalAtEnd(ctx, loop.signal)()
 	completed := false
 	defer func() {
-		if !completed && !r.done { // a panic of Progress or the Clock
+		if !completed && !r.hasEnded() { // a panic of Progress or the Clock
 			r.abort()
 			r.leave()
 		}
@@ -208,7 +208,7 @@ func signalAtEnd(ctx context.Context, signal func()) (stop func()) {
 // until returns when the pause ends unless something happens; past is for none.
 func (r *TaskRunner) until(ctx context.Context, wait time.Duration) int64 {
 	due := r.Due()
-	if r.done || ctx.Err() != nil || due.Ready() { // the wake for it may still be on its way
+	if r.hasEnded() || ctx.Err() != nil || due.Ready() { // the wake for it may still be on its way
 		return past
 	}
 	at := never

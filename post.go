@@ -48,7 +48,7 @@ func (r *TaskRunner) RunPosted() {
 	r.leave() // a function may stop or cancel the runner
 	completed := false
 	defer func() {
-		if !completed && !r.done {
+		if !completed && !r.hasEnded() {
 			r.abort()
 		}
 	}()
@@ -60,7 +60,7 @@ func (r *TaskRunner) RunPosted() {
 
 // runLastPosted calls what is left of them at the end of the runner.
 func (r *TaskRunner) runLastPosted() {
-	if r.done {
+	if r.hasEnded() {
 		r.leave() // they may call what does nothing to a runner that has ended
 		for _, f := range r.posts.close() {
 			f()

@@ -31,25 +31,15 @@ type TaskRunner struct {
 	task Task          // nil once it has ended
 	busy atomic.Int32  // a busyness
 
-	started  bool // Start was called
-	entered  bool // the task had its first step
-	inside   bool // code of the task is running
-	done     bool
-	isKilled bool // Kill was seen before the task had ended
-	isNamed  bool // by its options
-	untold   bool // the task has not got the notice yet
-	scopes   bool // it has something to say to what is inside, apart from limits
-	phase    endPhase
+	started bool // Start was called
+	entered bool // the task had its first step
+	inside  bool // code of the task is running
+	isNamed bool // by its options
+	scopes  bool // it has something to say to what is inside, apart from limits
 
-	wait     taskWait
-	deadline deadline
-	closeBy  int64      // the end of the grace of Stop or CancelAfter, kept beside an earlier timeout
-	cause    error      // of Stop
-	notice   *StopError // of Stop, if it gave a grace
-	cutWith  error      // what it fails with if the task is closed after CancelAfter; nil: ErrCancelled
-	throwing error      // what it is throwing into the task, or closes it for
-	failed   error      // with what the runner fails once the task is closed, beside the error of Close
-	err      error      // what Err returns; before the end the Timeout that the task swallowed
+	wait     taskWait       // what the task waits for
+	deadline runnerDeadline // until when it may go on
+	ending   runnerEnding   // what it was told about its end; the outcome
 
 	clock timeSource
 	ctx   scopeCache
@@ -70,7 +60,8 @@ type TaskRunner struct {
 // NewTaskRunner returns a runner for task. It panics with an [*OptionError] if task
 // is nil or an option is invalid.
 func NewTaskRunner(task Task, opts *RunnerOptions) *TaskRunner {
-	r := &TaskRunner{task: task, closeBy: never}
+	r := &TaskRunner{task: task}
+	r.deadline.init()
 	if opts != nil {
 		r.opts = *opts
 	}
@@ -118,7 +109,7 @@ func (r *TaskRunner) Start(ctx context.Context, timeout time.Duration) error {
 	switch {
 	case r.started:
 		return &namedError{r.opts.Name, ErrStarted}
-	case r.done:
+	case r.hasEnded():
 		return &namedError{r.opts.Name, ErrCancelled}
 	}
 	if err := r.begin(ctx, timeout); err != nil {
@@ -187,7 +178,7 @@ func (r *TaskRunner) begin(ctx context.Context, timeout time.Duration) error {
 
 func (r *TaskRunner) offerTimeout(limit time.Duration) {
 	if limit != 0 {
-		r.deadline.offer(later(instant(r.now()), limit), limit, throwTimeout)
+		r.deadline.limit(instant(r.now()), limit)
 	}
 }
 
@@ -205,7 +196,7 @@ func (r *TaskRunner) Step(ctx context.Context) (done bool, err error) {
 	r.enter("Step")
 	defer r.leave()
 	switch {
-	case r.done:
+	case r.hasEnded():
 		return true, nil
 	case r.task == nil:
 		return false, errZeroRunner
@@ -239,7 +230,7 @@ func (r *TaskRunner) enter(method string) {
 }
 
 func (r *TaskRunner) leave() {
-	if r.done {
+	if r.hasEnded() {
 		r.pool.leave()
 	}
 	r.busy.Store(idle)
@@ -273,21 +264,23 @@ func (r *TaskRunner) step(ctx context.Context) (bool, error) {
 		r.park(y)
 		return false, nil
 	}
-	return true, r.finish(err)
+	err = r.ending.finish(err)
+	r.forget()
+	return true, err
 }
 
 // stepIfDue runs the code of the task for which it is time, and reports whether it was.
 func (r *TaskRunner) stepIfDue(ctx context.Context) (y Yield, due bool, err error) {
-	if r.phase != inForce {
+	if !r.ending.isInForce() {
 		return r.stepEnding(ctx)
 	}
-	if r.untold {
+	if r.ending.isUntold() {
 		r.tell(ctx)
 	}
 	switch {
 	case r.killed.Load():
-		r.isKilled = true
-		y, err = r.beginClose(join(r.err, r.takeThrown()))
+		r.ending.kill(r.takeThrown())
+		y, err = r.beginClose()
 	case r.thrown.Load() != nil:
 		y, err = r.throw(ctx, *r.thrown.Swap(nil))
 	case r.deadline.isSet() && r.deadline.hasPassed(instant(r.now())):
@@ -306,33 +299,16 @@ func (r *TaskRunner) stepIfDue(ctx context.Context) (y Yield, due bool, err erro
 // of the task, the task is closed.
 func (r *TaskRunner) abort() {
 	task := r.task
-	r.end(ErrAborted)
+	r.ending.end(ErrAborted)
+	r.forget()
 	r.posts.close() // and forget them
 	if r.entered && !r.inside {
 		_ = task.Close() // The panic is on its way up already.
 	}
 }
 
-// finish ends the runner with the error that came out of its task, and returns
-// what the step returns. A runner that was stopped fails with the cause, and not
-// with the notice that it made of it.
-func (r *TaskRunner) finish(err error) error {
-	if r.notice != nil {
-		err = drop(err, r.notice)
-	}
-	switch {
-	case r.isKilled:
-		err = join(join(ErrCancelled, r.cause), err)
-	case r.cause != nil:
-		err = join(r.cause, err)
-	}
-	r.end(join(r.err, err)) // Err remembers also what is not reported
-	return err
-}
-
-// end forgets the task.
-func (r *TaskRunner) end(err error) {
-	r.done, r.err = true, err
+// forget lets go of the task, which has ended or is being closed.
+func (r *TaskRunner) forget() {
 	r.wait.end()
 	r.task = nil
 	r.ctx = scopeCache{}
@@ -349,8 +325,10 @@ func (r *TaskRunner) Started() bool {
 // a bool.
 func (r *TaskRunner) Done() bool {
 	r.must("Done")
-	return r.done
+	return r.hasEnded()
 }
+
+func (r *TaskRunner) hasEnded() bool { return r.ending.isOver() }
 
 // Err returns the runner's outcome: nil if its task has succeeded or not ended; the
 // error that it failed with; a [*Timeout] even if the task has handled it;
@@ -358,10 +336,7 @@ func (r *TaskRunner) Done() bool {
 // cancelled.
 func (r *TaskRunner) Err() error {
 	r.must("Err")
-	if !r.done {
-		return nil
-	}
-	return r.err
+	return r.ending.result()
 }
 
 // String returns the runner's name.

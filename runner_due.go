@@ -6,7 +6,7 @@ package scheduler
 func (r *TaskRunner) Due() Yield {
 	r.must("Due")
 	switch {
-	case r.done:
+	case r.hasEnded():
 		return Done
 	case !r.started:
 		return now
@@ -14,7 +14,7 @@ func (r *TaskRunner) Due() Yield {
 	r.deliver()
 	r.dropWakes()
 	due := r.wait.due(&r.event)
-	if r.phase == inForce && r.deadline.isSet() {
+	if r.ending.isInForce() && r.deadline.isSet() {
 		due.at = earlierOf(due.at, due.code&yieldAt, r.deadline.timer(), yieldAt)
 		due.code = due.code&^yieldServes | yieldAt
 	}
@@ -32,7 +32,7 @@ func (r *TaskRunner) nextTime() int64 {
 		return past
 	}
 	at := r.wait.time()
-	if r.phase == inForce && r.deadline.isSet() {
+	if r.ending.isInForce() && r.deadline.isSet() {
 		at = min(at, r.deadline.timer())
 	}
 	return at
@@ -49,14 +49,14 @@ func (r *TaskRunner) due() bool {
 
 // makeDue makes the task due whose driver knows that it is.
 func (r *TaskRunner) makeDue() {
-	if r.phase == inForce { // else the end of its task is what is waited for
+	if r.ending.isInForce() { // else the end of its task is what is waited for
 		r.wait.makeDue()
 	}
 }
 
 // isCalled reports whether something from outside makes the task due.
 func (r *TaskRunner) isCalled() bool {
-	if r.phase == inForce && (r.untold || r.killed.Load() || r.thrown.Load() != nil) {
+	if r.ending.isInForce() && (r.ending.isUntold() || r.killed.Load() || r.thrown.Load() != nil) {
 		return true
 	}
 	return r.wait.isWoken()

@@ -7,15 +7,6 @@ import (
 	"time"
 )
 
-// endPhase says how far the end of a runner's task has come, if it takes time.
-type endPhase uint8
-
-const (
-	inForce   endPhase = iota
-	answering          // a Timeout without grace was thrown; the task's answer comes when its event is set
-	closing            // the task was asked to end; it is closed when its event is set
-)
-
 // Stop asks the task to end. With its next step a [Stopper] gets the notice, and
 // nothing new starts at any depth, except behind [Shield]. When Grace has passed, the
 // task is closed. The runner fails with cause, joined with what the task fails with;
@@ -41,20 +32,13 @@ func (r *TaskRunner) mustNotSleep(method string) {
 // stop is Stop. deadline says that the cause is the deadline of Run's context.
 func (r *TaskRunner) stop(cause error, deadline bool) {
 	switch {
-	case r.done || r.phase != inForce:
+	case !r.ending.isInForce():
 		return
 	case !r.started:
-		r.end(ErrCancelled)
+		r.neverStart()
 		return
 	}
-	if r.cause == nil {
-		if cause == nil {
-			cause = ErrCancelled
-		}
-		r.cause = cause
-		r.notice = &StopError{Cause: cause, final: true, deadline: deadline}
-		r.untold = r.grace() > 0
-	}
+	r.ending.stop(cause, deadline, r.grace() > 0)
 	at := past // without grace, whatever the clock says
 	if r.grace() > 0 {
 		at = later(instant(r.now()), r.grace())
@@ -82,7 +66,7 @@ func (r *TaskRunner) Cancel() error {
 	r.must("Cancel")
 	r.enter("Cancel")
 	defer r.leave()
-	if r.done {
+	if r.hasEnded() {
 		return nil
 	}
 	defer r.event.Set() // who drives it by AsTask may wait for that alone
@@ -93,13 +77,13 @@ func (r *TaskRunner) Cancel() error {
 
 func (r *TaskRunner) cancel() error {
 	task, entered := r.task, r.entered
-	// Whatever Close does:
-	r.end(join(join(join(ErrCancelled, r.cause), join(r.err, r.failed)), r.takeThrown()))
+	r.ending.cancel(r.takeThrown()) // whatever Close does
+	r.forget()
 	if !entered {
 		return nil
 	}
 	err := task.Close()
-	r.err = join(r.err, err)
+	r.ending.closedWith(err)
 	return err
 }
 
@@ -110,18 +94,23 @@ func (r *TaskRunner) CancelAfter(grace time.Duration) {
 	r.must("CancelAfter")
 	r.mustNotSleep("CancelAfter")
 	switch {
-	case r.done || r.phase != inForce:
+	case !r.ending.isInForce():
 		return
 	case !r.started:
-		r.end(ErrCancelled)
+		r.neverStart()
 		return
 	}
 	r.offerCancel(later(instant(r.now()), grace), grace)
 }
 
+// neverStart ends a runner that was not started.
+func (r *TaskRunner) neverStart() {
+	r.ending.end(ErrCancelled)
+	r.forget()
+}
+
 func (r *TaskRunner) offerCancel(at int64, grace time.Duration) {
-	r.closeBy = min(r.closeBy, at)
-	r.deadline.offer(at, grace, closeCancel)
+	r.deadline.cancel(at, grace)
 	r.call()
 }
 
@@ -148,10 +137,10 @@ func (r *TaskRunner) takeThrown() error {
 
 // tell gives the task the notice, once.
 func (r *TaskRunner) tell(ctx context.Context) {
-	r.untold = false
+	notice := r.ending.tell()
 	if s, ok := lookFor[Stopper](r.task); ok {
 		r.inside = true
-		s.Stop(ctx, r.notice)
+		s.Stop(ctx, notice)
 		r.inside = false
 	}
 }
@@ -162,26 +151,21 @@ func (r *TaskRunner) throw(ctx context.Context, err error) (Yield, error) {
 	if !r.entered {
 		return Yield{}, err
 	}
-	r.inside, r.throwing = true, err
+	r.inside = true
+	r.ending.endFor(err)
 	y, err := throwInto(ctx, &r.task, err)
-	r.inside, r.throwing = false, nil
+	r.ending.endFor(nil)
+	r.inside = false
 	return y, err
 }
 
 // expire is the step of a task whose deadline has passed.
 func (r *TaskRunner) expire(ctx context.Context) (Yield, error) {
-	switch {
-	case r.deadline.isLimit():
+	if r.deadline.isLimit() {
 		return r.timeOut(ctx)
-	case r.err != nil: // its Timeout, after which it had a grace
-		r.throwing = r.err
-		return r.beginClose(r.err)
-	case r.cutWith != nil:
-		return r.beginClose(r.cutWith)
-	case r.cause == nil: // by CancelAfter
-		r.err = ErrCancelled
 	}
-	return r.beginClose(nil)
+	r.ending.cutOff()
+	return r.beginClose()
 }
 
 // timeOut throws a Timeout into the task, and gives it its grace.
@@ -191,48 +175,24 @@ func (r *TaskRunner) timeOut(ctx context.Context) (Yield, error) {
 		runner: r, at: r.deadline.at, grace: r.grace(),
 	}
 	if t.grace > 0 { // what the task does in answer is to find it
-		r.grantAfterTimeout(t.grace)
+		r.deadline.grant(instant(r.now()), t.grace)
 	}
+	r.ending.timeOut(t)
 	y, err := r.throw(ctx, t)
-	switch {
-	case err != nil:
-		r.keepTimeout(err, t)
-		return y, err
-	case y.code&yieldEnding != 0 && (t.grace == 0 || y.code&yieldFailed != 0):
-		r.phase, r.failed = answering, t
+	if err == nil && y.code&yieldEnding != 0 && (t.grace == 0 || y.code&yieldFailed != 0) {
+		r.ending.await()
 		return Ending(y.event), nil // times do not count any more, such as its own limits
-	case y.code&yieldDone != 0:
-		r.err = t // the task has swallowed it
-		return y, nil
+	}
+	r.ending.answer(err)
+	switch {
+	case err != nil || y.code&yieldDone != 0:
+		return y, err
 	case t.grace == 0:
-		r.err, r.throwing = t, t
-		return r.beginClose(nil)
+		r.ending.endFor(t)
+		return r.beginClose()
 	}
-	r.err = t
-	r.grantAfterTimeout(t.grace)
+	r.deadline.grant(instant(r.now()), t.grace)
 	return y, nil
-}
-
-// keepTimeout remembers the Timeout that the task has answered with an error, unless that
-// says it.
-func (r *TaskRunner) keepTimeout(answer, timeout error) {
-	if !says(answer, func(e error) bool { return e == timeout }) { //nolint:errorlint // That very one.
-		r.err = timeout
-	}
-}
-
-// timeoutBefore returns the Timeout after which a task that has not ended goes on or
-// ends, or nil.
-func (r *TaskRunner) timeoutBefore() error {
-	if r.done {
-		return nil
-	}
-	for _, err := range []error{r.err, r.failed} {
-		if t, ok := err.(*Timeout); ok { //nolint:errorlint // Its own.
-			return t
-		}
-	}
-	return nil
 }
 
 // nameIn returns what a Timeout in ctx calls the runner: its name, or, if its task has
@@ -271,27 +231,19 @@ func isUnnamed(task Task) bool {
 	return reflect.TypeOf(task).Kind() == reflect.Func
 }
 
-// grantAfterTimeout puts the grace in the place of the task's limit.
-func (r *TaskRunner) grantAfterTimeout(grace time.Duration) {
-	at := min(later(instant(r.now()), grace), r.closeBy)
-	r.deadline = deadline{at: at, span: grace, kind: closeTimedOut}
-}
-
-// beginClose closes the task, or asks it to end if that takes time. The runner
-// then fails with failed; nil: with what Close returns. No code of a task that was
-// never entered runs.
-func (r *TaskRunner) beginClose(failed error) (Yield, error) {
+// beginClose closes the task, or asks it to end if that takes time. No code of a task
+// that was never entered runs.
+func (r *TaskRunner) beginClose() (Yield, error) {
 	if !r.entered {
-		return Done, failed
+		return Done, r.ending.closed(nil)
 	}
-	r.failed = failed
 	r.inside = true
 	e := beginClose(r.task)
 	r.inside = false
 	if e == nil {
 		return r.close()
 	}
-	r.phase = closing
+	r.ending.beginClose()
 	return Ending(e), nil
 }
 
@@ -299,18 +251,20 @@ func (r *TaskRunner) close() (Yield, error) {
 	r.inside = true
 	err := r.task.Close()
 	r.inside = false
-	return Done, join(r.failed, err)
+	return Done, r.ending.closed(err)
 }
 
 // stepEnding is stepIfDue for a task whose end takes time.
 func (r *TaskRunner) stepEnding(ctx context.Context) (y Yield, due bool, err error) {
 	r.thrown.Store(nil) // too late
-	r.isKilled = r.killed.Load()
+	if r.killed.Load() {
+		r.ending.kill(nil)
+	}
 	if !r.wait.isWoken() {
 		return Yield{}, false, nil
 	}
 	r.inside = true
-	if r.phase == closing {
+	if r.ending.isClosing() {
 		if e := endPart(r.task, r.wait.event()); e != nil {
 			y = Ending(e)
 		} else {
@@ -321,16 +275,12 @@ func (r *TaskRunner) stepEnding(ctx context.Context) (y Yield, due bool, err err
 	}
 	y, err = stepTask(ctx, &r.task)
 	r.inside = false
-	switch {
-	case err != nil:
-		r.keepTimeout(err, r.failed)
-		return y, true, err
-	case y.code&yieldEnding != 0:
+	if err == nil && y.code&yieldEnding != 0 {
 		return Ending(y.event), true, nil
 	}
-	r.err = r.failed // the Timeout, which the task has swallowed
-	if y.code&yieldDone == 0 {
-		y, err = r.beginClose(nil)
+	r.ending.answer(err)
+	if err == nil && y.code&yieldDone == 0 {
+		y, err = r.beginClose()
 	}
 	return y, true, err
 }

@@ -33,7 +33,7 @@ func (r *TaskRunner) scoped(ctx context.Context) context.Context {
 }
 
 // noticeHere makes the runner a maker of scopes.
-func (r *TaskRunner) noticeHere() *StopError { return r.notice }
+func (r *TaskRunner) noticeHere() *StopError { return r.ending.given() }
 
 func (r *TaskRunner) limitHere() int64 {
 	return r.deadline.end()
@@ -43,11 +43,10 @@ func (r *TaskRunner) limitHere() int64 {
 // latest. noticed says that its limit is a notice to them, after which they have the
 // grace.
 func (r *TaskRunner) callEndHere(noticed bool) int64 {
-	at := r.limitHere()
-	if noticed && r.deadline.isLimit() && r.grace() > 0 {
-		return min(graceAfter(at, r.grace()), r.closeBy)
+	if noticed {
+		return r.deadline.endWith(r.grace())
 	}
-	return at
+	return r.limitHere()
 }
 
 // stopOfRun returns the end of Run's context as it was given, and the grace that calls
@@ -60,4 +59,4 @@ func (r *TaskRunner) stopOfRun() (at time.Time, grace time.Duration) {
 	return loop.limit, r.grace()
 }
 
-func (r *TaskRunner) thrownHere() error { return r.throwing }
+func (r *TaskRunner) thrownHere() error { return r.ending.endsFor() }

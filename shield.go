@@ -108,9 +108,6 @@ func (t *reserve) endBefore(ctx context.Context, n *StopError) {
 
 // closeAt closes the task a part before an instant, if it has not ended by then.
 func (t *reserve) closeAt(at int64, cause error) {
-	r := t.r
-	if r.cutWith == nil {
-		r.cutWith = cause
-	}
-	r.offerCancel(later(at, -t.part), 0)
+	t.r.ending.cutOffWith(cause)
+	t.r.offerCancel(later(at, -t.part), 0)
 }

@@ -44,7 +44,7 @@ func (t *subrun) begin() error {
 	switch {
 	case r.started:
 		return &namedError{r.opts.Name, ErrStarted}
-	case r.done:
+	case r.hasEnded():
 		return &namedError{r.opts.Name, ErrCancelled}
 	}
 	t.owns = true
@@ -65,14 +65,14 @@ func (t *subrun) Close() error {
 	if !t.owns {
 		return nil
 	}
-	late := t.r.timeoutBefore() // a Close leaves nothing else of that
+	late := t.r.ending.timeoutBefore() // a Close leaves nothing else of that
 	return join(late, t.runnerTask.Close())
 }
 
 // ended makes what the runner does not report the error of the task.
 func (t *subrun) ended(y Yield, err error) (Yield, error) {
-	if t.over = t.r.done; t.over && t.r.err != nil {
-		return Yield{}, t.r.err
+	if t.over = t.r.hasEnded(); t.over && t.r.ending.result() != nil {
+		return Yield{}, t.r.ending.result()
 	}
 	return y, err
 }
@@ -99,7 +99,7 @@ func (t *runnerTask) Step(ctx context.Context) (Yield, error) {
 		if !r.started {
 			return t.answer(r.Start(ctx, t.timeout))
 		}
-		if !r.done {
+		if !r.hasEnded() {
 			r.offerTimeout(t.timeout)
 		}
 	} else if r.opts.Progress != nil {
@@ -115,7 +115,7 @@ func (t *runnerTask) Step(ctx context.Context) (Yield, error) {
 func (t *runnerTask) progress(ctx context.Context) error {
 	completed := false
 	defer func() {
-		if !completed && !t.r.done {
+		if !completed && !t.r.hasEnded() {
 			t.r.abort()
 		}
 	}()
@@ -133,7 +133,7 @@ func (t *runnerTask) answer(err error) (Yield, error) {
 }
 
 func (t *runnerTask) Throw(ctx context.Context, err error) (Yield, error) {
-	if t.r.done || !t.r.started {
+	if t.r.hasEnded() || !t.r.started {
 		return Yield{}, err
 	}
 	t.r.thrown.Store(&err)
@@ -144,7 +144,7 @@ func (t *runnerTask) Throw(ctx context.Context, err error) (Yield, error) {
 func (t *runnerTask) Close() error {
 	t.r.enter("Cancel")
 	defer t.r.leave()
-	if t.r.done {
+	if t.r.hasEnded() {
 		return nil
 	}
 	err := t.r.cancel()
@@ -156,7 +156,7 @@ func (t *runnerTask) Close() error {
 func (t *runnerTask) BeginClose() (e *Event) {
 	switch r := t.r; {
 	case !r.entered:
-	case r.phase == closing && !t.asked && r.wait.event().has(hasParts):
+	case r.ending.isClosing() && !t.asked && r.wait.event().has(hasParts):
 		t.asked = true
 		e = r.wait.event() // it ends part by part already
 	default:
@@ -180,7 +180,7 @@ func (t *runnerTask) telling(tell func()) {
 // Stop hands the notice on, unless the task is being closed already. How long the
 // task then has is up to the outer runner, which gave it.
 func (t *runnerTask) Stop(ctx context.Context, cause error) {
-	if s, ok := lookFor[Stopper](t.r.task); ok && t.r.entered && t.r.phase == inForce {
+	if s, ok := lookFor[Stopper](t.r.task); ok && t.r.entered && t.r.ending.isInForce() {
 		t.telling(func() { s.Stop(t.r.scoped(ctx), cause) })
 	}
 }

@@ -147,5 +147,38 @@ func (d *deadline) end() int64 {
 	return d.at
 }
 
+// runnerDeadline is until when the task of a runner may go on: its limit, then the grace
+// after it, or an earlier grace.
+type runnerDeadline struct {
+	deadline
+	graceEnd int64 // of Stop or CancelAfter, kept beside an earlier limit
+}
+
+func (d *runnerDeadline) init() { d.graceEnd = never }
+
+// limit offers a limit from an instant on.
+func (d *runnerDeadline) limit(from int64, limit time.Duration) {
+	d.offer(later(from, limit), limit, throwTimeout)
+}
+
+// cancel offers the end of a grace that Stop or CancelAfter gives.
+func (d *runnerDeadline) cancel(at int64, grace time.Duration) {
+	d.graceEnd = min(d.graceEnd, at)
+	d.offer(at, grace, closeCancel)
+}
+
+// grant puts a grace from an instant on in the place of the limit, which has passed.
+func (d *runnerDeadline) grant(from int64, grace time.Duration) {
+	d.deadline = deadline{at: min(later(from, grace), d.graceEnd), span: grace, kind: closeTimedOut}
+}
+
+// endWith returns end, or, for a limit, that of the grace that follows it.
+func (d *runnerDeadline) endWith(grace time.Duration) int64 {
+	if d.isLimit() && grace > 0 {
+		return min(graceAfter(d.at, grace), d.graceEnd)
+	}
+	return d.end()
+}
+
 // timer is when to look at the deadline again: when it has passed.
 func (d *deadline) timer() int64 { return later(d.at, 1) }

@@ -194,7 +194,7 @@ func (w *walker) step(first bool) {
 		w.ctx = r.stopAtEnd(w.ctx)
 		_, w.result = r.Step(w.ctx)
 	}
-	if w.r.done {
+	if w.r.hasEnded() {
 		w.over.Store(true)
 	}
 	returned = true
