@@ -9,9 +9,10 @@ import (
 // deadlines are the limits and graces of a group's running members, whether they
 // are due or parked.
 type deadlines struct {
-	bySlot []deadline  // made once a member has one
-	graces []int64     // by slot: the end of a grace that comes after the member's own limit; 0: none
-	wheel  wheel.Wheel // keys: the instants from which on a deadline has passed
+	bySlot []deadline         // made once a member has one
+	graces []int64            // by slot: the end of a grace that comes after the member's own limit; 0: none
+	thrown map[int32]*Timeout // by slot: after which the member goes on
+	wheel  wheel.Wheel        // keys: the instants from which on a deadline has passed
 	popped []wheel.Entry
 	isLive func(wheel.Entry) bool // made when first needed, and once: no allocation in a round
 
@@ -97,10 +98,26 @@ func (d *deadlines) mayHavePassed(slot int32, now int64) bool {
 	return d.graced > 0 || has.isSet() && has.hasPassed(now)
 }
 
+// goOn gives the member in a slot, of so many, a grace in the place of its own limit, whose
+// Timeout is t; afterTimeout returns that, or nil.
+func (d *deadlines) goOn(slot int32, slots int, t *Timeout, at int64) {
+	d.clear(slot)
+	d.grant(slot, slots, closeTimedOut, at)
+	if d.thrown == nil {
+		d.thrown = map[int32]*Timeout{}
+	}
+	d.thrown[slot] = t
+}
+
+func (d *deadlines) afterTimeout(slot int32) *Timeout { return d.thrown[slot] }
+
 // clear ends the deadline of the member in a slot, if it has one.
 func (d *deadlines) clear(slot int32) {
 	if int(slot) < len(d.bySlot) {
 		d.uncount(&d.bySlot[slot])
+	}
+	if d.thrown != nil {
+		delete(d.thrown, slot)
 	}
 	if int(slot) < len(d.graces) {
 		d.graces[slot] = 0

@@ -819,7 +819,8 @@ func TestTimeout_notes(t *testing.T) {
 				return co.Yield(scheduler.After(time.Hour))
 			}))
 		}, opts(time.Minute))
-		require.EqualError(t, schedulertest.NewDriver(t, group, nil).RunToEnd(), "a: timed out after 10m0s: after")
+		require.EqualError(t, schedulertest.NewDriver(t, group, nil).RunToEnd(), "a: timed out after 10m0s: before")
+		require.Equal(t, "after", group.ExplainNode("a").Notes.Text)
 	})
 	for name, tt := range map[string]struct {
 		fails []error // of the attempts inside of a runner that begins after an attempt has failed with busy

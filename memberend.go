@@ -57,7 +57,7 @@ func (g *engine) throwTimeout(ctx context.Context, p int32, t *Timeout) bool {
 		return false
 	}
 	if t.grace > 0 { // what the task does in answer is to find it
-		g.grantAfterTimeout(slot, t.grace, end)
+		g.grantAfterTimeout(slot, t, end)
 	}
 	inner := g.contexts.of(ctx, slot)
 	y, err := g.call(p, func() (Yield, error) { return thrower.Throw(inner, t) })
@@ -65,7 +65,7 @@ func (g *engine) throwTimeout(ctx context.Context, p int32, t *Timeout) bool {
 	case err != nil || y.code&yieldDone != 0 || y.code == 0:
 		g.apply(ctx, p, y, err)
 	case t.grace > 0 && y.code&yieldFailed == 0:
-		g.grantAfterTimeout(slot, t.grace, end)
+		g.grantAfterTimeout(slot, t, end)
 		g.apply(ctx, p, y, nil)
 	case y.code&yieldEnding != 0:
 		g.nodes.add(p, wasCutOff)
@@ -76,10 +76,9 @@ func (g *engine) throwTimeout(ctx context.Context, p int32, t *Timeout) bool {
 	return true
 }
 
-// grantAfterTimeout puts the grace of a member in the place of its own limit.
-func (g *engine) grantAfterTimeout(slot int32, grace time.Duration, end int64) {
-	g.deadlines.clear(slot)
-	g.deadlines.grant(slot, g.parking.capacity(), closeTimedOut, min(later(instantOf(g.clock), grace), end))
+// grantAfterTimeout lets a member go on for the grace after its Timeout.
+func (g *engine) grantAfterTimeout(slot int32, t *Timeout, end int64) {
+	g.deadlines.goOn(slot, g.parking.capacity(), t, min(later(instantOf(g.clock), t.grace), end))
 }
 
 // graceUntil returns the grace of a member that ends at end at the latest.
@@ -91,9 +90,14 @@ func (g *engine) graceUntil(p int32, end int64) time.Duration {
 	return grace
 }
 
-// timeoutOf returns the Timeout of a member whose own limit has passed.
+// timeoutOf returns the Timeout of a member whose own limit has passed: one only, from
+// when it is thrown until the member has ended.
 func (g *engine) timeoutOf(p int32) *Timeout {
-	limit := g.deadlines.of(g.nodes.slot(p))
+	slot := g.nodes.slot(p)
+	if t := g.deadlines.afterTimeout(slot); t != nil {
+		return t
+	}
+	limit := g.deadlines.of(slot)
 	return &Timeout{Task: g.nameOf(p), Limit: limit.span, Notes: g.notesOf(p), at: limit.at}
 }
 
@@ -176,11 +180,10 @@ func (g *engine) beginClosing(p int32) *Event {
 // timeoutBefore returns the Timeout after which a member continued within its
 // grace, which is not to be forgotten, or nil.
 func (g *engine) timeoutBefore(p int32) error {
-	slot := g.nodes.slot(p)
-	if g.deadlines.of(slot).kind != closeTimedOut {
-		return nil
+	if t := g.deadlines.afterTimeout(g.nodes.slot(p)); t != nil {
+		return t
 	}
-	return g.timeoutOf(p)
+	return nil
 }
 
 // askToClose asks a member to end. If it panics, which RecoverPanics makes an

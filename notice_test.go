@@ -317,6 +317,39 @@ func TestReserve_of_a_body_that_answers_a_Timeout(t *testing.T) {
 }
 
 // Limits by another clock further out say nothing to the body.
+// The Timeout of a node is one error, with what was noted before it was thrown, from then
+// until the node has ended, however long that takes and whoever says it.
+func TestTimeout_of_a_node_is_one_error(t *testing.T) {
+	for _, held := range []func(scheduler.Task) scheduler.Task{
+		func(task scheduler.Task) scheduler.Task { return task },
+		func(task scheduler.Task) scheduler.Task { return scheduler.Reserve(2*time.Second, task) },
+		func(task scheduler.Task) scheduler.Task { return scheduler.Named("b", task) },
+	} {
+		for _, stopped := range []bool{false, true} {
+			inBubble(t, fmt.Sprint(stopped), func(t *testing.T) {
+				call := func(string) scheduler.Task {
+					return held(scheduler.Blocking(func(ctx context.Context) error { // deaf to everything
+						scheduler.Note(ctx, "asked")
+						time.Sleep(time.Minute + 5*time.Second) //nolint:forbidigo // in a bubble
+						scheduler.Note(ctx, "asked again")
+						time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
+						return nil
+					}))
+				}
+				group := newGroup(t, "a", call, &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Minute }, Grace: 10 * time.Second})
+				r := scheduler.NewTaskRunner(group, nil)
+				if stopped { // within the grace
+					time.AfterFunc(time.Minute+6*time.Second, func() { r.Kill() })
+				}
+				require.Error(t, r.Run(t.Context()))
+				require.EqualError(t, group.Err("a"), "a: timed out after 1m0s: asked")
+				require.Equal(t, "asked", asError[*scheduler.Timeout](t, group.Err("a")).Notes.Text)
+				require.Equal(t, "asked again", group.ExplainNode("a").Notes.Text)
+			})
+		}
+	}
+}
+
 func TestReserve_under_a_clock_of_its_own(t *testing.T) {
 	outer := newClock()
 	inner := schedulertest.NewClock(outer.Now().AddDate(100, 0, 0))

@@ -159,14 +159,16 @@ func (g *Group) expire(n *node) {
 			g.settle(n, y, err)
 			return
 		case grace > 0 && !y.Failed:
-			n.deadline = deadline{earliest(g.opts.Clock.Now+grace, n.graceEnd), closeTimedOut}
+			n.deadline, n.timedOut = deadline{earliest(g.opts.Clock.Now+grace, n.graceEnd), closeTimedOut}, t
 			g.settle(n, y, nil)
 			return
 		case y.Ending:
 			g.failClosing(n, &Wait{Ready: y.Ready}, t, true)
 			return
 		}
-	case none, closeTimedOut:
+	case none:
+	case closeTimedOut:
+		t = n.timedOut
 	}
 	g.failAndClose(n, t)
 }
@@ -317,7 +319,7 @@ func (g *Group) beginCutOff(n *node) *Wait {
 // forgotten.
 func (n *node) timeoutBefore() error {
 	if n.deadline.kind == closeTimedOut {
-		return &Timeout{Notes: n.notes}
+		return n.timedOut
 	}
 	return nil
 }

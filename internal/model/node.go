@@ -39,7 +39,8 @@ type node struct {
 	closeLast bool  // a stop has left it no grace
 	stopBy    int64 // the end of the grace that it has by a stop, or with OwnGrace how long; 0 is none
 	order     *order
-	expired   bool // its own time is over
+	expired   bool     // its own time is over
+	timedOut  *Timeout // after which it goes on
 }
 
 // isMember reports whether a node has started and not ended.
