@@ -135,6 +135,20 @@ func (r *TaskRunner) takeThrown() error {
 	return nil
 }
 
+// unsaid returns what would be in Err alone if the runner were cancelled now, apart from
+// why: a Timeout that its task has not failed with, and the error of an Interrupt that it
+// has not got.
+func (r *TaskRunner) unsaid() error {
+	if r.hasEnded() {
+		return nil
+	}
+	err := r.ending.unsaid()
+	if thrown := r.thrown.Load(); thrown != nil {
+		err = join(err, *thrown)
+	}
+	return err
+}
+
 // tell gives the task the notice, once.
 func (r *TaskRunner) tell(ctx context.Context) {
 	notice := r.ending.tell()

@@ -1101,6 +1101,43 @@ func TestSubrun(t *testing.T) {
 	})
 }
 
+// What a Subrun that is closed has to tell the task around it is not in the outcome of its
+// runner alone.
+func TestSubrun_closed_before_it_could_tell(t *testing.T) {
+	var ends scheduler.Event
+	for name, tt := range map[string]struct {
+		opts scheduler.RunnerOptions
+		do   func(r *scheduler.TaskRunner, step func())
+		want error
+	}{
+		"nothing":     {do: func(*scheduler.TaskRunner, func()) {}},
+		"interrupted": {do: func(r *scheduler.TaskRunner, _ func()) { r.Interrupt(errOops) }, want: errOops},
+		"interrupted and killed": {do: func(r *scheduler.TaskRunner, step func()) {
+			r.Interrupt(errOops)
+			r.Kill()
+			step()
+		}, want: errOops},
+		"stopped": {opts: scheduler.RunnerOptions{Grace: time.Hour}, do: func(r *scheduler.TaskRunner, step func()) {
+			r.Stop(errOops)
+			step()
+		}},
+		"cancelled after a grace": {do: func(r *scheduler.TaskRunner, step func()) {
+			r.CancelAfter(-1)
+			step()
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			task := closer{&fakeTask{step: forever}, func() *scheduler.Event { return &ends }}
+			inner := scheduler.NewTaskRunner(task, &tt.opts)
+			outer := startRunner(t, scheduler.Subrun(inner), &scheduler.RunnerOptions{Clock: newClock()})
+			tt.do(inner, func() { require.False(t, mustStep(t, t.Context(), outer)) })
+			require.Equal(t, tt.want, outer.Cancel())
+			require.ErrorIs(t, inner.Err(), scheduler.ErrCancelled)
+			require.Equal(t, tt.want != nil || name == "stopped", errors.Is(inner.Err(), errOops))
+		})
+	}
+}
+
 // A task that is ending after its Timeout waits for its event alone, even if what
 // it yields has a time as well: the limit of a runner inside.
 func TestRunner_ending_waits_for_its_event(t *testing.T) {

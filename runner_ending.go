@@ -107,18 +107,17 @@ func (e *runnerEnding) beginClose() { e.phase = closing }
 // closed returns what the runner fails with if closing its task returns err.
 func (e *runnerEnding) closed(err error) error { return join(e.failed, err) }
 
-// timeoutBefore returns the Timeout after which a task that has not ended goes on or
-// ends, or nil.
-func (e *runnerEnding) timeoutBefore() error {
-	if e.phase == ended {
-		return nil
+// unsaid returns what would be in the outcome alone if the task were closed now, apart from
+// why: a Timeout that it has not failed with, and what it was killed with.
+func (e *runnerEnding) unsaid() error {
+	kept := e.kept
+	if kept == ErrCancelled { //nolint:errorlint // As cutOff has set it.
+		kept = nil
 	}
-	for _, err := range []error{e.kept, e.failed} {
-		if t, ok := asTimeout(err); ok {
-			return t
-		}
+	if _, ok := e.failed.(*StopError); ok { //nolint:errorlint // As Reserve has given it.
+		return kept
 	}
-	return nil
+	return join(kept, e.failed)
 }
 
 // finish ends the runner with the error that came out of its task, and returns what it

@@ -74,6 +74,25 @@ func (p *plainEnding) outcome() (reported, besides []error) {
 	return reported, besides
 }
 
+// unsaid returns what the result has to say of it while it is not over.
+func (p *plainEnding) unsaid() []error {
+	said := []error{p.before()}
+	for _, t := range p.timeouts {
+		if t.waits {
+			said = append(said, t.err)
+		}
+	}
+	if p.byKill {
+		said = append(said, p.thrown)
+	}
+	if p.byGrace && p.before() == nil && len(p.cutWith) > 0 {
+		if _, ok := p.cutWith[0].(*StopError); !ok { //nolint:errorlint // That very one.
+			said = append(said, p.cutWith[0])
+		}
+	}
+	return said
+}
+
 // leaves returns the texts of the errors that others consist of, each once.
 func leaves(errs ...error) (texts []string) {
 	for _, err := range errs {
@@ -116,6 +135,7 @@ func (l *endingLife) errOrNil() error {
 func (l *endingLife) goOn() {
 	require.True(l, l.e.isInForce())
 	require.NoError(l, l.e.result())
+	require.Equal(l, leaves(l.p.unsaid()...), leaves(l.e.unsaid()))
 	switch l.IntN(4) {
 	case 0:
 		cause, graced, first := l.errOrNil(), l.oneIn(2), l.e.given() == nil
@@ -135,6 +155,9 @@ func (l *endingLife) goOn() {
 		require.False(l, l.e.isUntold())
 	case 2:
 		err := l.err()
+		if l.oneIn(2) {
+			err = &StopError{Cause: err}
+		}
 		l.e.cutOffWith(err)
 		l.p.cutWith = append(l.p.cutWith, err)
 	default:
@@ -183,9 +206,7 @@ func (l *endingLife) close() (failed error, cancelled bool) {
 		l.e.beginClose()
 		require.True(l, l.e.isClosing())
 		require.False(l, l.e.isInForce())
-		if before := l.p.before(); before != nil {
-			require.Equal(l, before, l.e.timeoutBefore())
-		}
+		require.Equal(l, leaves(l.p.unsaid()...), leaves(l.e.unsaid()))
 		l.maybeKill()
 		if l.oneIn(3) {
 			return nil, true
@@ -214,6 +235,7 @@ func (l *endingLife) end() (failed error, cancelled bool) {
 		l.timeOut()
 		l.e.await()
 		require.False(l, l.e.isInForce() || l.e.isClosing() || l.e.isOver())
+		require.Equal(l, leaves(l.p.unsaid()...), leaves(l.e.unsaid()))
 		l.maybeKill()
 		switch l.IntN(3) {
 		case 0:
@@ -258,7 +280,6 @@ func TestRunnerEnding_against_a_look_at_all(t *testing.T) {
 		}
 		require.Equal(t, leaves(append(besides, want...)...), leaves(l.e.result()), "seed %d: %+v", seed, l.p)
 		require.True(t, l.e.isOver())
-		require.NoError(t, l.e.timeoutBefore())
 	}
 }
 

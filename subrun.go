@@ -7,7 +7,9 @@ import (
 
 // Subrun returns a [Task] that starts the runner and runs it to its end, so that a
 // part of a task has a time limit, a grace or a clock of its own. Closing it cancels
-// the runner, and an error thrown into it is thrown into the runner's task.
+// the runner, and an error thrown into it is thrown into the runner's task. Close returns
+// the error of closing that, and a [*Timeout] or the error of an Interrupt that nothing
+// has returned yet.
 //
 // The result is that of [TaskRunner.Err]: an error if the runner was killed,
 // cancelled or timed out, whatever its task made of that; or [ErrStarted] if it was
@@ -65,8 +67,8 @@ func (t *subrun) Close() error {
 	if !t.owns {
 		return nil
 	}
-	late := t.r.ending.timeoutBefore() // a Close leaves nothing else of that
-	return join(late, t.runnerTask.Close())
+	unsaid := t.r.unsaid() // a Close leaves nothing else of that
+	return join(unsaid, t.runnerTask.Close())
 }
 
 // ended makes what the runner does not report the error of the task.

@@ -12,7 +12,7 @@ import (
 type Timeout struct {
 	Task  string        // the node, or the name of the runner
 	Limit time.Duration // the time it was given
-	Notes Notes         // what its node had said by then, without attempts of a Retry around the runner
+	Notes Notes         // what its node had said when it was thrown, without attempts of a Retry around the runner
 
 	runner *TaskRunner // nil: a member of a group
 	at     int64
