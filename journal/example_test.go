@@ -72,9 +72,13 @@ func Example() {
 
 // What was made is unmade in reverse, whether it was finished or not.
 func ExampleNewRollback() {
-	path := filepath.Join(os.TempDir(), "example-rollback.db")
-	defer func() { _ = os.Remove(path) }()
-	j, err := journal.Open(path, nil)
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	j, err := journal.Open(filepath.Join(dir, "site.db"), nil)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -122,9 +126,13 @@ func ExampleNewRollback() {
 
 // A list of runs, and what one of them has come to.
 func ExampleJournal_Runs() {
-	path := filepath.Join(os.TempDir(), "example-runs.db")
-	defer func() { _ = os.Remove(path) }()
-	j, err := journal.Open(path, nil)
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	j, err := journal.Open(filepath.Join(dir, "site.db"), nil)
 	if err != nil {
 		fmt.Println(err)
 		return
