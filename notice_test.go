@@ -316,7 +316,6 @@ func TestReserve_of_a_body_that_answers_a_Timeout(t *testing.T) {
 	}
 }
 
-// Limits by another clock further out say nothing to the body.
 // The Timeout of a node is one error, with what was noted before it was thrown, from then
 // until the node has ended, however long that takes and whoever says it.
 func TestTimeout_of_a_node_is_one_error(t *testing.T) {
@@ -350,6 +349,7 @@ func TestTimeout_of_a_node_is_one_error(t *testing.T) {
 	}
 }
 
+// Limits by another clock further out say nothing to the body.
 func TestReserve_under_a_clock_of_its_own(t *testing.T) {
 	outer := newClock()
 	inner := schedulertest.NewClock(outer.Now().AddDate(100, 0, 0))
