@@ -7,7 +7,8 @@ import "slices"
 // order.
 type Snapshot[K comparable] struct {
 	// Completed are the nodes that are done, with the services that were told that
-	// nobody needs them any more.
+	// nobody needs them any more, also while they still end: a run that continues does
+	// not start them again.
 	Completed []K `json:"completed"`
 	// Started are the nodes that were started and are not done: they may have made
 	// something in part.
