@@ -21,7 +21,7 @@ func resume(ctx context.Context, cloud *cloud, say say) error {
 	file := filepath.Join(dir, "site.db")
 
 	// A process that dies: it ends at once, and nothing is cleaned up.
-	killed, kill := context.WithTimeoutCause(ctx, 5*time.Second, errors.New("killed"))
+	killed, kill := context.WithTimeoutCause(ctx, 3*time.Second, errors.New("killed"))
 	defer kill()
 	say("first process: %v", up(killed, cloud, file, say))
 	return up(ctx, cloud, file, say)
