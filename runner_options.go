@@ -56,7 +56,8 @@ type RunnerOptions struct {
 
 	// Wake is called, from any goroutine, when the runner may be due earlier than Due
 	// last said, or has something for RunPosted. It must not block or call the
-	// runner, but make the loop that drives it look again.
+	// runner, but make the loop that drives it look again. Who has ended a call may call
+	// it just after the runner has ended.
 	Wake func()
 
 	// Clock is the time of the runner and of everything inside. By default it is
