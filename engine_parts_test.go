@@ -1187,3 +1187,21 @@ func TestGroup_makes_no_room_for_more_than_its_nodes(t *testing.T) {
 		require.NoError(t, g.Close())
 	}
 }
+
+// The Timeout that a member goes on after is its own, and not that of the next one in its
+// slot.
+func TestDeadlines_afterTimeout(t *testing.T) {
+	t.Parallel()
+	var d deadlines
+	d.limit(1, 2, 5, 5)
+	require.Nil(t, d.afterTimeout(1))
+	thrown := &Timeout{}
+	d.goOn(1, 2, thrown, 9)
+	d.grant(1, 2, closeCancel, 7)
+	require.Equal(t, deadline{at: 7, span: 5, kind: closeTimedOut}, d.of(1))
+	require.Same(t, thrown, d.afterTimeout(1))
+	require.Nil(t, d.afterTimeout(0))
+	d.clear(1)
+	require.Nil(t, d.afterTimeout(1))
+	require.True(t, d.none())
+}
