@@ -154,8 +154,8 @@ func TestCancel(t *testing.T) {
 		cancelled      int // activities that came to their end
 	}{
 		{"long grace", time.Minute, 100 * time.Millisecond, 3},
-		{"short grace", 30 * time.Millisecond, 10 * time.Second, 0},
-		{"no grace", 0, 10 * time.Second, 0},
+		{"short grace", 30 * time.Millisecond, time.Minute, 0},
+		{"no grace", 0, time.Minute, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
