@@ -1168,6 +1168,52 @@ func TestRunner_ending_waits_for_its_event(t *testing.T) {
 	require.Equal(t, 2, steps)
 }
 
+// Who ends is not closed as well, and an error counts whatever comes with it.
+func TestRunner_does_not_close_what_ends_after_its_Timeout(t *testing.T) {
+	var e scheduler.Event
+	for name, tt := range map[string]struct {
+		thrown, step scheduler.Yield
+		fails        [2]bool
+	}{
+		"fails at once, though it says that it is ending": {thrown: scheduler.Ending(&e), fails: [2]bool{true, false}},
+		"is done": {thrown: scheduler.Ending(&e), step: scheduler.Done},
+		"fails, though it says that it is ending": {thrown: scheduler.Ending(&e), step: scheduler.Ending(&e), fails: [2]bool{false, true}},
+		"fails, though it says that it goes on":   {thrown: scheduler.Ending(&e), step: scheduler.Next, fails: [2]bool{false, true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e.Reset()
+			clock := newClock()
+			fails := func(fails bool) error {
+				if fails {
+					return errOops
+				}
+				return nil
+			}
+			task := &fakeTask{
+				throw: func(context.Context, error) (scheduler.Yield, error) { return tt.thrown, fails(tt.fails[0]) },
+			}
+			task.step = func(context.Context) (scheduler.Yield, error) {
+				if task.steps == 1 {
+					return scheduler.After(time.Hour), nil
+				}
+				return tt.step, fails(tt.fails[1])
+			}
+			r := startRunner(t, task, &scheduler.RunnerOptions{Timeout: time.Second, Clock: clock})
+			clock.Advance(2 * time.Second)
+			done, err := r.Step(t.Context())
+			require.Equal(t, tt.fails[0], done)
+			if !done {
+				e.Set()
+				done, err = r.Step(t.Context())
+			}
+			require.True(t, done)
+			require.Equal(t, fails(tt.fails[0] || tt.fails[1]), err)
+			require.ErrorAs(t, r.Err(), new(*scheduler.Timeout))
+			require.Zero(t, task.closes)
+		})
+	}
+}
+
 // One that then goes on in place of ending is closed, and has timed out.
 func TestRunner_closes_a_task_that_goes_on_in_its_end(t *testing.T) {
 	clock := newClock()
