@@ -28,7 +28,7 @@ func (r *TaskRunner) Due() Yield {
 // nextTime returns when the clock makes the runner due: past if the next round does, and
 // never if only something from outside does.
 func (r *TaskRunner) nextTime() int64 {
-	if r.wait.rounds > 0 {
+	if r.wait.countsRounds() {
 		return past
 	}
 	at := r.wait.time()

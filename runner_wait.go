@@ -59,6 +59,9 @@ func (w *taskWait) isDueNow() bool {
 	return w.isWoken()
 }
 
+// countsRounds reports whether the task waits for steps to be made.
+func (w *taskWait) countsRounds() bool { return w.rounds > 0 }
+
 // time returns the instant that the task waits for, or never.
 func (w *taskWait) time() int64 {
 	if w.y.code&yieldAt == 0 {
@@ -72,7 +75,7 @@ func (w *taskWait) time() int64 {
 func (w *taskWait) due(e *Event) Yield {
 	const kept = yieldNext | yieldAt | yieldClaims | yieldServes | yieldEnding | yieldFailed
 	due := Yield{event: e, at: w.y.at, code: w.y.code&kept | yieldEvent}
-	if w.rounds > 0 {
+	if w.countsRounds() {
 		due.code |= yieldNext // rounds are counted by steps
 	}
 	return due
