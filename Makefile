@@ -32,12 +32,14 @@ help: ## this list
 
 ##### Tests
 
-# What takes longest begins first, by turns what computes and what waits for others.
+# What takes longest begins first, by turns what computes and what waits for others: one
+# more side by side than there are processors.
 LONGEST := ./temporal/internal/servertest ./internal/proof ./journal ./examples/stack ./inspect
+SIDE_BY_SIDE = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: test
 test: prepare ## all tests of all modules
-	go test -vet=off -timeout 30m $(LONGEST) $(ALL) # make vet looks, and make lint
+	go test -vet=off -timeout 30m -p $(SIDE_BY_SIDE) $(LONGEST) $(ALL) # make vet looks, and make lint
 
 .PHONY: test-quick
 test-quick: ## the same without those that need a server or a browser; the longest take samples
@@ -54,7 +56,7 @@ RACE_FIRST := . ./examples ./journal
 
 .PHONY: race
 race: ## the same with the race detector, in random order, each module by itself
-	TESTFLAGS='$(TESTFLAGS)' .ci/race $(RACE_FIRST) $(filter-out $(RACE_FIRST),$(MODULES))
+	TESTFLAGS='$(TESTFLAGS)' SIDE_BY_SIDE=$(SIDE_BY_SIDE) .ci/race $(RACE_FIRST) $(filter-out $(RACE_FIRST),$(MODULES))
 
 # The tests with 32 bits run on Linux and Windows on x86.
 .PHONY: portable
@@ -62,7 +64,6 @@ portable: ## short tests of the root module with 32 bits; all modules built for 
 	GOARCH=386 GOWORK=off go test -vet=off -short -timeout 30m ./...
 	GOOS=windows GOARCH=amd64 go build $(ALL)
 	GOOS=darwin GOARCH=arm64 go build $(ALL)
-	GOOS=linux GOARCH=arm64 go build $(ALL)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZTIME (5s) each

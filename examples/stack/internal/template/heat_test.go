@@ -31,7 +31,9 @@ func TestValues_asHeat(t *testing.T) {
 		var r recorded
 		require.NoError(t, json.Unmarshal(line, &r))
 		for _, version := range r.Versions {
-			n++
+			if n++; testing.Short() && n%4 != 0 {
+				continue
+			}
 			got, err := valueOf(version, r.Value)
 			if r.Refused {
 				require.Error(t, err, "%s in %s is %s", r.Value, version, template.JSON(got))
