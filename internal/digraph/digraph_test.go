@@ -160,7 +160,7 @@ func TestGraph_Sort(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	cases := 2000
 	if testing.Short() {
-		cases = 500
+		cases = 150
 	}
 	for seed := range cases {
 		e := randomEdges(random, 200)

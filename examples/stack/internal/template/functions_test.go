@@ -46,6 +46,9 @@ func TestFunctions_table(t *testing.T) {
 		default:
 			seen[cells[0]] = true
 			for i, version := range versions {
+				if testing.Short() && i%4 != len(seen)%4 {
+					continue
+				}
 				require.Equal(t, cells[i+1], kindOf(t, cells[0], version), "%s in %s", cells[0], version)
 			}
 		}
