@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,7 +73,13 @@ func loopbackOf(dir string) string {
 	hash := fnv.New32a()
 	_, _ = hash.Write([]byte(dir)) // never fails
 	sum := hash.Sum32()
-	return fmt.Sprintf("127.%d.%d.%d", 1+sum%250, sum>>8%256, 1+sum>>16%250)
+	address := fmt.Sprintf("127.%d.%d.%d", 1+sum%250, sum>>8%256, 1+sum>>16%250)
+	l, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
+	if err != nil {
+		return "" // a container may have one address only
+	}
+	_ = l.Close() // for ports of the program's choice
+	return address
 }
 
 // run runs the program to its end and returns its exit code and output.
