@@ -94,9 +94,6 @@ func (e *callEnd) close() {
 	thrown, n := thrownOf(e.call.step), noticeOf(e.call.step)
 	ends := n != nil && contains(n, thrown) // not with e.mu: it calls Unwrap methods of users
 	if a := e.abandonment; a != nil {
-		if n != nil {
-			a.notice()
-		}
 		a.mustEnd()
 	}
 	e.mu.Lock()

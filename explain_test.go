@@ -312,6 +312,23 @@ func TestExplain_control_characters(t *testing.T) {
 	require.NotContains(t, b.String(), "\x1b")
 }
 
+// A call that the task around it has not begun yet is not waited for.
+func TestExplain_of_a_call_that_has_not_begun(t *testing.T) {
+	group := newGroup(t, "a", func(string) scheduler.Task {
+		return later{scheduler.Blocking(func(context.Context) error { return nil })}
+	}, nil)
+	d := schedulertest.NewDriver(t, group, nil)
+	d.Step()
+	require.Equal(t, "a: running since round 1, waits: at 2000-01-01T01:00:00Z", group.ExplainNode("a").String())
+}
+
+// later is a task that waits for an hour before it begins.
+type later struct{ scheduler.Task }
+
+func (later) Step(context.Context) (scheduler.Yield, error) { return scheduler.After(time.Hour), nil }
+
+func (l later) Unwrap() scheduler.Task { return l.Task }
+
 func TestExplain_group_in_a_wrapper(t *testing.T) {
 	inner := groupOver(t, scheduler.DependenciesOf(map[string][]string{"x": nil}),
 		func(string) scheduler.Task { return scheduler.Pause(scheduler.Next) },
