@@ -183,8 +183,8 @@ func (c *call) begin(ctx context.Context) Yield {
 	return On(&c.done)
 }
 
-// isTold reports whether a call that has begun needs no place at its event: a walker tells
-// of its return, and it cannot be left behind.
+// isTold reports whether a call that has begun need not wait for its event: a walker tells
+// the group when the function returns, and the call has no Abandon.
 func (c *call) isTold() bool {
 	p := poolOf(c.step)
 	return p != nil && p.workers.walker != nil && c.abandonment() == nil

@@ -60,8 +60,8 @@ func (e *callEnd) stop(notice *StopError, ends bool) {
 	e.keep(notice, ends)
 }
 
-// keep keeps the notice. The caller holds e.mu, and may end the context before it lets
-// go: then a call that is told finds it ended.
+// keep keeps the notice. The caller holds e.mu, and may end the context before it unlocks
+// it, so that the call sees both at once.
 func (e *callEnd) keep(notice *StopError, ends bool) {
 	if e.notice == nil {
 		e.notice = notice

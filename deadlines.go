@@ -11,7 +11,7 @@ import (
 type deadlines struct {
 	bySlot []deadline         // made once a member has one
 	graces []int64            // by slot: the end of a grace that comes after the member's own limit; 0: none
-	thrown map[int32]*Timeout // by slot: after which the member goes on
+	thrown map[int32]*Timeout // by slot: the one that a member in its grace has got
 	wheel  wheel.Wheel        // keys: the instants from which on a deadline has passed
 	popped []wheel.Entry
 	isLive func(wheel.Entry) bool // made when first needed, and once: no allocation in a round

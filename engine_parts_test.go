@@ -1188,8 +1188,8 @@ func TestGroup_makes_no_room_for_more_than_its_nodes(t *testing.T) {
 	}
 }
 
-// The Timeout that a member goes on after is its own, and not that of the next one in its
-// slot.
+// A member keeps the Timeout that it has got until it ends. The next one in its slot has
+// none.
 func TestDeadlines_afterTimeout(t *testing.T) {
 	t.Parallel()
 	var d deadlines

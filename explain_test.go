@@ -312,7 +312,7 @@ func TestExplain_control_characters(t *testing.T) {
 	require.NotContains(t, b.String(), "\x1b")
 }
 
-// A call that the task around it has not begun yet is not waited for.
+// An explanation does not say that a node waits for a call before the call has begun.
 func TestExplain_of_a_call_that_has_not_begun(t *testing.T) {
 	group := newGroup(t, "a", func(string) scheduler.Task {
 		return later{scheduler.Blocking(func(context.Context) error { return nil })}

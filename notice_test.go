@@ -316,8 +316,8 @@ func TestReserve_of_a_body_that_answers_a_Timeout(t *testing.T) {
 	}
 }
 
-// The Timeout of a node is one error, with what was noted before it was thrown, from then
-// until the node has ended, however long that takes and whoever says it.
+// A node has one Timeout error, with the notes of when it was thrown. It stays the same
+// until the node has ended.
 func TestTimeout_of_a_node_is_one_error(t *testing.T) {
 	for _, held := range []func(scheduler.Task) scheduler.Task{
 		func(task scheduler.Task) scheduler.Task { return task },

@@ -195,7 +195,7 @@ func TestStrangers_afterwards(t *testing.T) {
 				dir := t.TempDir()
 				file := write(t, dir, template)
 				first := startWith(t, dir, []string{fmt.Sprint(killVariable, "=", n)}, "up", "-template", file)
-				first.untilItsEnd() // or until it is up: one write may serve all that comes together
+				first.untilItsEnd() // it may come up instead: one write may record several changes
 				first.kill()
 				mine := map[string]string{}
 				for _, name := range []string{"f", "db", "d"} {

@@ -40,7 +40,7 @@ type node struct {
 	stopBy    int64 // the end of the grace that it has by a stop, or with OwnGrace how long; 0 is none
 	order     *order
 	expired   bool     // its own time is over
-	timedOut  *Timeout // after which it goes on
+	timedOut  *Timeout // the one that it has got, if it is in its grace
 }
 
 // isMember reports whether a node has started and not ended.
