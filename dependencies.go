@@ -81,7 +81,7 @@ func (d *Dependencies[K]) Add(requirer K, required ...K) {
 		d.reserve(2)
 		d.added.connect(d.index, requirer, k)
 	}
-	if d.index.Len() < cachedKeys {
+	if d.index.Len() < index.Cached { // a batch would be most of the memory of a small graph
 		d.settle()
 	}
 }
@@ -93,10 +93,6 @@ func mustCompare[K comparable](keys []K) {
 		_ = a == b
 	}
 }
-
-// cachedKeys is how many keys are in the cache in any case: a batch has nothing to gain
-// from waiting for more, and would be most of the memory of a small graph.
-const cachedKeys = 256
 
 // change makes ready for a change: what was computed before is dropped, and the
 // index replaced where a plan may be reading it.

@@ -69,11 +69,7 @@ func (e *edgeSet) change() { e.graphs = [2]*digraph.Graph{} }
 // graph returns the edges by the node they lead from when walked that way.
 func (e *edgeSet) graph(way direction, nodes int) *digraph.Graph {
 	if e.graphs[way] == nil {
-		edges := e.list.All()
-		if way == backwards {
-			edges = e.list.Turned()
-		}
-		e.graphs[way] = digraph.New(nodes, e.list.Len(), edges)
+		e.graphs[way] = e.list.Graph(nodes, way == backwards)
 	}
 	return e.graphs[way]
 }

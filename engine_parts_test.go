@@ -282,13 +282,11 @@ func TestStarter_ranks_by_the_longest_path(t *testing.T) {
 				}
 			}
 		}
-		graph := digraph.New(n, len(edges), func(yield func(int32, int32) bool) {
-			for _, e := range edges {
-				if !yield(e[0], e[1]) {
-					return
-				}
-			}
-		})
+		var list digraph.Edges
+		for _, e := range edges {
+			list.Add(e[0], e[1])
+		}
+		graph := list.Graph(n, false)
 		took := make([]time.Duration, n)
 		for p := range took {
 			took[p] = time.Duration(random.IntN(5) - 1)
@@ -455,21 +453,14 @@ func TestGroupGraph_against_maps(t *testing.T) {
 			}
 			return chosen
 		}
-		count := 0
+		var edges digraph.Edges
 		for p := range begun {
 			needs[p] = some(p)
-			count += len(needs[p])
-		}
-		edges := func(yield func(int32, int32) bool) {
-			for p := range begun {
-				for _, q := range needs[p] {
-					if !yield(q, p) {
-						return
-					}
-				}
+			for _, q := range needs[p] {
+				edges.Add(q, p)
 			}
 		}
-		g := groupGraph{begun: digraph.New(int(begun), count, edges)}
+		g := groupGraph{begun: edges.Graph(int(begun), false)}
 		require.Nil(t, g.waiting(0))
 		require.Nil(t, g.takeWaiting(0))
 		require.False(t, g.waits(0, begun-1))

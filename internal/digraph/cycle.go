@@ -189,7 +189,7 @@ func (t *tangle) cut(limit int) {
 		}
 	}
 	// Both ways round from the one list, which is in order of both ends.
-	t.link(New(len(t.alive), edges.Len(), edges.All()), New(len(t.alive), edges.Len(), edges.Turned()))
+	t.link(edges.Graph(len(t.alive), false), edges.Graph(len(t.alive), true))
 }
 
 func (t *tangle) keeps(i, j int32, limit int) bool {

@@ -4,7 +4,6 @@
 package digraph
 
 import (
-	"iter"
 	"math/bits"
 	"slices"
 	"sync"
@@ -21,24 +20,29 @@ type Graph struct {
 	turned *Graph // made when it is asked for
 }
 
-// New returns the graph with nodes 0 to n-1 and so many edges, which are asked
-// for twice. An edge given twice is one edge. A node's edges keep the order in
-// which they were given.
-func New(n, edges int, all iter.Seq2[int32, int32]) *Graph {
+// Graph returns the graph with nodes 0 to n-1 and the edges of a list, all turned round if
+// turned is set. An edge given twice is one edge. A node's edges keep the order in which
+// they were given.
+func (e *Edges) Graph(n int, turned bool) *Graph {
 	// A counting sort. A row's end is kept two places on while it is counted
 	// and one place on while it is filled, and so ends up as the next row's
 	// start, without a second slice for the cursors.
-	table := make([]int32, n+2+n+edges) // in one piece: a small graph is mostly its making
+	table := make([]int32, n+2+n+e.len) // in one piece: a small graph is mostly its making
 	start, degree, rows := table[:n+2], table[n+2:2*n+2], table[2*n+2:]
-	for i := range all {
-		start[i+2]++
+	for _, block := range e.blocks {
+		for _, edge := range block {
+			start[edge.turnedIf(turned).from+2]++
+		}
 	}
 	for i := 2; i < len(start); i++ {
 		start[i] += start[i-1]
 	}
-	for i, j := range all {
-		rows[start[i+1]] = j
-		start[i+1]++
+	for _, block := range e.blocks {
+		for _, edge := range block {
+			edge = edge.turnedIf(turned)
+			rows[start[edge.from+1]] = edge.to
+			start[edge.from+1]++
+		}
 	}
 	g := &Graph{Start: start[: n+1 : n+1], To: rows, Degree: degree}
 	g.dropDuplicates()
@@ -47,16 +51,21 @@ func New(n, edges int, all iter.Seq2[int32, int32]) *Graph {
 
 // dropDuplicates closes the gaps that repeated edges leave, and counts degrees.
 func (g *Graph) dropDuplicates() {
-	stamp := make([]int32, g.Len()) // by node: the last row it was seen in, plus one
+	var stamp []int32 // by node: the last row it was seen in, plus one; nil: no row has two edges yet
 	kept := int32(0)
-	for i := range stamp {
+	for i := range g.Degree {
 		row := g.Row(int32(i))
 		g.Start[i] = kept
+		if len(row) > 1 && stamp == nil {
+			stamp = make([]int32, g.Len())
+		}
 		for _, j := range row {
-			if stamp[j] == int32(i)+1 {
-				continue
+			if stamp != nil {
+				if stamp[j] == int32(i)+1 {
+					continue
+				}
+				stamp[j] = int32(i) + 1
 			}
-			stamp[j] = int32(i) + 1
 			g.To[kept] = j
 			kept++
 			g.Degree[j]++
@@ -82,13 +91,21 @@ func (g *Graph) Turned() *Graph {
 // Transpose returns a new graph with every edge turned round. Its rows are in
 // ascending order.
 func (g *Graph) Transpose() *Graph {
-	return New(g.Len(), len(g.To), func(yield func(from, to int32) bool) {
-		for i := range g.Degree {
-			for _, j := range g.Row(int32(i)) {
-				yield(j, int32(i))
-			}
+	n := g.Len()
+	t := &Graph{Start: make([]int32, n+2), To: make([]int32, len(g.To)), Degree: make([]int32, n)}
+	for i, degree := range g.Degree { // as above, with one place on for what is filled
+		t.Start[i+2] = t.Start[i+1] + degree
+	}
+	for i := range g.Degree {
+		row := g.Row(int32(i))
+		t.Degree[i] = int32(len(row))
+		for _, j := range row {
+			t.To[t.Start[j+1]] = int32(i)
+			t.Start[j+1]++
 		}
-	})
+	}
+	t.Start = t.Start[: n+1 : n+1]
+	return t
 }
 
 // Sort puts the nodes in order: again and again comes the smallest node such

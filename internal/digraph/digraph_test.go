@@ -22,8 +22,7 @@ type edges struct {
 }
 
 func (e edges) graph() *digraph.Graph {
-	list := e.list()
-	return digraph.New(e.n, list.Len(), list.All())
+	return e.list().Graph(e.n, false)
 }
 
 func (e edges) list() *digraph.Edges {
@@ -404,23 +403,33 @@ func TestEdges(t *testing.T) {
 	t.Parallel()
 	var list digraph.Edges
 	require.Zero(t, list.Len())
+	require.Empty(t, list.Graph(0, false).To)
+	require.Equal(t, []int32{0, 0, 0, 0}, list.Graph(3, true).Start)
 	for range list.All() {
 		t.Fatal("an edge of none")
 	}
-	var want, turned [][2]int32
-	for i := range int32(200_000) { // more than some blocks
-		list.Add(i, 2*i)
+	const n = 200_000
+	var from, to []int32
+	for i := range int32(n) { // more than some blocks
+		list.Add(i%7, i)
 		require.Equal(t, int(i)+1, list.Len())
-		want, turned = append(want, [2]int32{i, 2 * i}), append(turned, [2]int32{2 * i, i})
+		from, to = append(from, i%7), append(to, i)
 	}
-	var got [][2]int32
-	for from, to := range list.All() {
-		got = append(got, [2]int32{from, to})
+	var gotFrom, gotTo []int32
+	for i, j := range list.All() {
+		gotFrom, gotTo = append(gotFrom, i), append(gotTo, j)
 	}
-	require.True(t, slices.Equal(want, got))
-	got = got[:0]
-	for from, to := range list.Turned() {
-		got = append(got, [2]int32{from, to})
+	require.True(t, slices.Equal(from, gotFrom) && slices.Equal(to, gotTo))
+	graph := list.Graph(n, false)
+	for i := range int32(7) {
+		var row []int32
+		for j := i; j < n; j += 7 {
+			row = append(row, j)
+		}
+		require.True(t, slices.Equal(row, graph.Row(i)))
 	}
-	require.True(t, slices.Equal(turned, got))
+	turned := list.Graph(n, true)
+	require.True(t, slices.Equal(from, turned.To))
+	require.Equal(t, graph.Transpose(), turned)
+	require.Equal(t, turned.Transpose(), graph)
 }

@@ -15,8 +15,15 @@ type Edges struct {
 
 type edge struct{ from, to int32 }
 
+func (e edge) turnedIf(turned bool) edge {
+	if turned {
+		return edge{e.to, e.from}
+	}
+	return e
+}
+
 const (
-	firstBlock = 32
+	firstBlock = 16
 	mostBlock  = 1 << 16
 )
 
@@ -43,19 +50,6 @@ func (e *Edges) All() iter.Seq2[int32, int32] {
 					// Not covered: all who ask want all.
 					return
 				}
-			}
-		}
-	}
-}
-
-// Turned gives the edges in order, from where they lead to where if all are
-// turned round.
-func (e *Edges) Turned() iter.Seq2[int32, int32] {
-	return func(yield func(from, to int32) bool) {
-		for from, to := range e.All() {
-			if !yield(to, from) {
-				// Not covered: all who ask want all.
-				return
 			}
 		}
 	}

@@ -73,6 +73,10 @@ func (x *Index[K]) Hash(k K) Hashed[K] {
 // Batch is the largest number of keys that EnterAll takes.
 const Batch = 32
 
+// Cached is how many keys are in the processor's cache in any case. With fewer there is
+// nothing to gain from entering many at a time.
+const Cached = 256
+
 // EnterAll enters keys, in order, and sets numbers to theirs.
 //
 // With a large index a look-up is a chain of cache misses, first of a slot and
@@ -81,6 +85,12 @@ const Batch = 32
 // three quarters of the time.
 func (x *Index[K]) EnterAll(keys []Hashed[K], numbers *[Batch]int32) {
 	x.reserve(len(keys))
+	if len(x.keys) < Cached { // there are no misses
+		for i := range keys {
+			numbers[i%Batch] = x.enter(keys[i].Key, keys[i].hash)
+		}
+		return
+	}
 	var slots [Batch]uint64
 	for i := range keys {
 		slots[i%Batch] = x.slots[keys[i].hash>>(x.shift&63)]
