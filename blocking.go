@@ -140,6 +140,8 @@ func (c *call) Step(ctx context.Context) (Yield, error) {
 		return Yield{}, &namedError{c.String(), ErrEnded}
 	case c.step == nil:
 		return c.begin(ctx), nil // also if it has ended: steps do not hang on its speed
+	case c.isAhead():
+		return On(&c.done), nil
 	case !c.done.IsSet():
 		return c.waiting(), nil
 	}
@@ -181,6 +183,26 @@ func (c *call) begin(ctx context.Context) Yield {
 		go c.run(nil)
 	}
 	return On(&c.done)
+}
+
+// beginAhead begins the call of a node in a context that gets the scope of a group only
+// later. The caller has its function run.
+func (c *call) beginAhead(ctx *fastContext, p int32) {
+	c.step, c.node, c.ends = ctx, p, true
+}
+
+// isAhead reports whether this is the first step of such a call.
+func (c *call) isAhead() bool {
+	ctx, ok := c.step.(*fastContext)
+	return ok && ctx.scope.Load() == nil
+}
+
+// group returns the group that the call is made in, or nil.
+func (c *call) group() *engine {
+	if s := scopeOf(c.step); s != nil {
+		return s.group
+	}
+	return nil
 }
 
 // isTold reports whether a call that has begun need not wait for its event: a walker tells

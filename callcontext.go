@@ -16,6 +16,9 @@ type callKey struct{}
 // Deadline returns when the context will end at the latest. It is no timer: the
 // context ends when the driver says so.
 func (c *callContext) Deadline() (time.Time, bool) {
+	if (*call)(c).servesAhead() {
+		return time.Time{}, false
+	}
 	nano, outlasts := (*call)(c).limitNow()
 	at, ok := c.stepEnd(outlasts)
 	if nano == 0 {

@@ -23,6 +23,7 @@ type callEnd struct {
 	thrown  error // the last error thrown in
 	note    string
 	hasNote bool // which was not taken yet
+	isReady bool // it has said so before there was a group
 
 	// The end of the context, and why it has ended.
 	err, cause error
@@ -224,6 +225,24 @@ func (e *toldError) Is(target error) bool { return errors.Is(e.err, target) }
 
 // As looks for target in the call's own error.
 func (e *toldError) As(target any) bool { return errors.As(e.err, target) }
+
+// sayReady keeps that the call has said so before there was a group.
+func (e *callEnd) sayReady() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.isReady = true
+}
+
+// saidReady reports whether it has.
+func (c *call) saidReady() bool {
+	e := c.end.Load()
+	if e == nil {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.isReady
+}
 
 // stopping returns the channel of Stopping.
 func (e *callEnd) stopping() <-chan struct{} {

@@ -153,6 +153,14 @@ func (g *engine) complete() {
 	}
 }
 
+// completeAhead makes a node succeed that is ready, before the group has begun.
+func (g *engine) completeAhead(p int32) {
+	g.starter.remove(g.starter.rankOf(p))
+	g.nodes.start(p, 0)
+	g.nodes.change(p, StateSucceeded, 0)
+	g.freeRow(g.graph.frees(p))
+}
+
 // Step makes a round: see [DependencyTaskGroup.Step].
 func (g *engine) Step(ctx context.Context) (y Yield, err error) {
 	if g.isAsleep() {

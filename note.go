@@ -200,7 +200,10 @@ func (c *call) note(text string) {
 	if c.node == noNode || c.done.IsSet() {
 		return
 	}
-	g := scopeOf(c.step).group
+	g := c.group()
+	if g == nil {
+		return // of a walk of which nobody sees notes
+	}
 	if r := g.runner.Load(); c.told().keepNote(text) && g.notes.calls.add(c) && c.tellsNotes && r != nil {
 		r.Post(g.tellPostedNotes)
 	}

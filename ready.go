@@ -80,7 +80,21 @@ func (c *call) sayReady() {
 	if c.node == noNode {
 		return
 	}
-	scopeOf(c.step).group.readyByCall(c.node)
+	g := c.group()
+	if g == nil {
+		c.told().sayReady()
+		c.step.(*fastContext).walk.stop()
+		g = c.group() // if there is one by now, it may have missed that
+	}
+	if g != nil {
+		g.readyByCall(c.node)
+	}
+}
+
+// servesAhead reports whether the call has said that it is ready before there was a group,
+// and others require it. It ends after those, whatever limits there are.
+func (c *call) servesAhead() bool {
+	return c.saidReady() && len(c.step.(*fastContext).walk.graph.Row(c.node)) > 0
 }
 
 func (g *engine) readyByCall(p int32) {

@@ -43,18 +43,49 @@ func Walk[K comparable](
 	if o.KeepOpen {
 		return &OptionError{Option: "GroupOptions.KeepOpen", Reason: "not for Walk, whose functions cannot add nodes; use a DependencyTaskGroup"}
 	}
+	calls := &walkCalls[K]{fn: fn}
+	if deps != nil && isPlain(&o) && canBeFast(ctx) {
+		return calls.walkFast(ctx, deps, &o)
+	}
 	setGraces(&o)
-	calls := walkCalls[K]{fn: fn}
 	g, err := NewDependencyTaskGroup(deps, calls.next, &o)
 	if err != nil {
 		return err
 	}
-	calls.left, g.engine.tellsAll = g.Len(), true
-	err = walk(ctx, g, &RunnerOptions{Name: o.Name, Grace: NoLimit, EndCalls: true})
-	if contains(err, context.Cause(ctx)) { // which is nil before the end of ctx
-		err = withHit(err, g)
+	calls.left = g.Len()
+	return walk(ctx, g, nil)
+}
+
+// isPlain reports whether a walk with the options can be a fastWalk: they are valid, and
+// nobody asks, tells or measures anything when nodes start and succeed.
+func isPlain[K comparable](o *GroupOptions[K]) bool {
+	return o.Timeout == nil && o.When == nil && o.Claims == nil && o.Context == nil && o.Completed == nil &&
+		o.Priority == nil && o.Estimate == nil && o.Observer == nil && o.GraceFor == nil &&
+		o.Grace == 0 && o.SlowStep == 0 && o.Abandon == 0 && o.Budget == 0 &&
+		o.Limit >= 0 && (o.OnError == nil || !o.AggregateErrors)
+}
+
+// walkFast makes the calls without a group, as far as that goes.
+func (w *walkCalls[K]) walkFast(ctx context.Context, deps *Dependencies[K], o *GroupOptions[K]) error {
+	plan, err := deps.plan(o.Reverse)
+	if err != nil {
+		return err
 	}
-	return err
+	w.left = len(plan.keys)
+	f := newFastWalk(plan.graph, o.Limit, func(p int32) Task { return w.next(plan.keys[p]) })
+	if f.run(ctx) {
+		return nil
+	}
+	setGraces(o)
+	g := groupWith(o)
+	g.init(plan, func(k K) Task {
+		if c := f.nextTaken(); c != nil {
+			return c
+		}
+		return w.next(k)
+	}, o)
+	f.handOver(&g.engine)
+	return walk(ctx, g, func() { f.handOverRest(&g.engine) })
 }
 
 // setGraces sets the graces of calls, which are waited for in any case. Without one they
@@ -70,12 +101,21 @@ func setGraces[K comparable](o *GroupOptions[K]) {
 	}
 }
 
-// walk runs a group of calls.
-func walk(ctx context.Context, g Task, opts *RunnerOptions) error {
+// walk runs a group of calls. begun is called after its first round, if it is not nil.
+func walk[K comparable](ctx context.Context, g *DependencyTaskGroup[K], begun func()) error {
+	g.engine.tellsAll = true
+	err := walkGroup(ctx, g, &RunnerOptions{Name: g.engine.opts.Name, Grace: NoLimit, EndCalls: true}, begun)
+	if contains(err, context.Cause(ctx)) { // which is nil before the end of ctx
+		err = withHit(err, g)
+	}
+	return err
+}
+
+func walkGroup(ctx context.Context, g Task, opts *RunnerOptions, begun func()) error {
 	if !usesSystemClock(ctx) {
 		return Run(ctx, g, opts) // other clocks wait in their own way
 	}
-	return NewTaskRunner(g, opts).walk(ctx)
+	return NewTaskRunner(g, opts).walk(ctx, begun)
 }
 
 // withHit returns the result of a walk whose context has ended, joined with the

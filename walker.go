@@ -37,13 +37,16 @@ type walker struct {
 	exited   bool // a function of the options has called runtime.Goexit
 }
 
-// walk runs the runner to its end, as its Run does.
-func (r *TaskRunner) walk(ctx context.Context) error {
-	if err := r.checkRun(ctx, 0); err != nil {
-		return err
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+// walk runs the runner to its end, as its Run does. begun is nil, or called after the first
+// step of a walk that goes on, whether its context has ended or not.
+func (r *TaskRunner) walk(ctx context.Context, begun func()) error {
+	if begun == nil {
+		if err := r.checkRun(ctx, 0); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 	}
 	w := &walker{r: r, workers: &r.pool.workers, loop: newAlarm(ctx), ctx: ctx}
 	w.workers.walker = w
@@ -54,6 +57,9 @@ func (r *TaskRunner) walk(ctx context.Context) error {
 
 	w.driving.Lock()
 	w.step(true)
+	if begun != nil {
+		begun()
+	}
 	for !w.over.Load() {
 		w.workers.send()
 		w.sleep()
@@ -114,9 +120,12 @@ func makeRoom(at int) byte {
 	return room[at]
 }
 
-// isDue reports whether a step is to be made.
+// isDue reports whether a step is to be made. What came at the end of a step may be known
+// by nothing but its list: the runner may have taken its event back.
 func (w *walker) isDue() bool {
-	return (w.returned.Load() != nil || w.r.event.set.Load() || w.asked.Load()) && !w.over.Load()
+	r := w.r
+	return (w.returned.Load() != nil || r.event.set.Load() || w.asked.Load() ||
+		r.pool.wakes.arePending() || r.posts.some.Load()) && !w.over.Load()
 }
 
 // isDriven reports whether a goroutine drives, which looks once more when it has let go.
