@@ -52,6 +52,13 @@ const (
 	backwards                  // edges lead from requirer to required
 )
 
+func directionOf(reverse bool) direction {
+	if reverse {
+		return backwards
+	}
+	return forwards
+}
+
 // NewDependencies returns an empty graph.
 func NewDependencies[K comparable]() *Dependencies[K] { return &Dependencies[K]{} }
 

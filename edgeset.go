@@ -66,7 +66,10 @@ func (e *edgeSet) isAlone(number int32) bool {
 // change drops what was computed.
 func (e *edgeSet) change() { e.graphs = [2]*digraph.Graph{} }
 
-// graph returns the edges by the node they lead from when walked that way.
+// graph returns the edges by the node they lead from when walked that way. Inlined it would
+// be compiled for each type of key.
+//
+//go:noinline
 func (e *edgeSet) graph(way direction, nodes int) *digraph.Graph {
 	if e.graphs[way] == nil {
 		e.graphs[way] = e.list.Graph(nodes, way == backwards)

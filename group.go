@@ -147,40 +147,27 @@ type DependencyTaskGroup[K comparable] struct {
 func NewDependencyTaskGroup[K comparable](
 	deps *Dependencies[K], task func(K) Task, opts *GroupOptions[K],
 ) (*DependencyTaskGroup[K], error) {
-	g := groupWith(opts)
+	g := &DependencyTaskGroup[K]{}
+	key := func(p int32) K { return g.plan.keys[p] }
+	if opts != nil {
+		byPosition(&g.engine.opts, opts, key)
+	}
 	if err := checkOptions(&g.engine.opts, deps == nil, task == nil); err != nil {
 		return nil, err
 	}
-	plan, err := deps.plan(g.engine.opts.Reverse)
-	if err != nil {
+	var err error
+	if g.plan, err = deps.plan(g.engine.opts.Reverse); err != nil {
 		return nil, err
 	}
-	g.init(plan, task, opts)
-	return g, nil
-}
-
-// groupWith returns a group that has its options and nothing else.
-func groupWith[K comparable](opts *GroupOptions[K]) *DependencyTaskGroup[K] {
-	g := &DependencyTaskGroup[K]{}
-	if opts != nil {
-		byPosition(&g.engine.opts, opts, g.keyAt)
-	}
-	return g
-}
-
-func (g *DependencyTaskGroup[K]) keyAt(p int32) K { return g.plan.keys[p] }
-
-// init makes the group ready for its first step. opts are those that it has.
-func (g *DependencyTaskGroup[K]) init(plan *plan[K], task func(K) Task, opts *GroupOptions[K]) {
-	g.plan = plan
-	g.engine.task = func(p int32) Task { return task(g.keyAt(p)) }
+	g.engine.task = func(p int32) Task { return task(key(p)) }
 	g.engine.direct = func(ctx context.Context, w int) { startDirectly(ctx, &g.engine, w, g.plan.keys, task) }
-	g.engine.key = func(p int32) any { return g.keyAt(p) }
+	g.engine.key = func(p int32) any { return key(p) }
 	if g.engine.opts.KeepOpen {
 		g.input = &inputOptions[K]{opts.Completed, opts.Estimate}
 	}
 	g.engine.shell = g
-	g.engine.init(plan.graph)
+	g.engine.init(g.plan.graph)
+	return g, nil
 }
 
 // The methods of a Task look for nil by themselves, and not by must: they are just

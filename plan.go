@@ -20,13 +20,9 @@ type plan[K comparable] struct {
 
 // plan returns the plan for a walk, or a *CircularDependencyError[K].
 func (d *Dependencies[K]) plan(reverse bool) (*plan[K], error) {
-	way := forwards
-	if reverse {
-		way = backwards
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	p := d.walkLocked(way)
+	p := d.walkLocked(directionOf(reverse))
 	if len(p.keys) < d.index.Len() {
 		return nil, d.cycleLocked()
 	}
@@ -66,6 +62,14 @@ func inOrder[K any](byNumber []K, position []int32) []K {
 		}
 	}
 	return keys[:out]
+}
+
+// dependencies returns the graph of the plan, of which groups are made as long as nothing
+// is added to it.
+func (p *plan[K]) dependencies(way direction) *Dependencies[K] {
+	d := &Dependencies[K]{index: p.index, kept: true}
+	d.plans[way] = p
+	return d
 }
 
 // find returns the position of k.

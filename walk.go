@@ -44,16 +44,36 @@ func Walk[K comparable](
 		return &OptionError{Option: "GroupOptions.KeepOpen", Reason: "not for Walk, whose functions cannot add nodes; use a DependencyTaskGroup"}
 	}
 	calls := &walkCalls[K]{fn: fn}
+	var f *fastWalk
+	task := calls.next
 	if deps != nil && isPlain(&o) && canBeFast(ctx) {
-		return calls.walkFast(ctx, deps, &o)
+		plan, err := deps.plan(o.Reverse)
+		if err != nil {
+			return err
+		}
+		f = calls.fast(plan, o.Limit)
+		if f.run(ctx) {
+			return nil
+		}
+		deps = plan.dependencies(directionOf(o.Reverse)) // fn may have added to it
+		task = func(k K) Task {
+			if c := f.nextTaken(); c != nil {
+				return c
+			}
+			return calls.next(k)
+		}
 	}
 	setGraces(&o)
-	g, err := NewDependencyTaskGroup(deps, calls.next, &o)
+	g, err := NewDependencyTaskGroup(deps, task, &o)
 	if err != nil {
 		return err
 	}
-	calls.left = g.Len()
-	return walk(ctx, g, nil)
+	if f == nil {
+		calls.left = g.Len()
+		return walk(ctx, g, nil)
+	}
+	f.handOver(&g.engine)
+	return walk(ctx, g, func() { f.handOverRest(&g.engine) })
 }
 
 // isPlain reports whether a walk with the options can be a fastWalk: they are valid, and
@@ -63,29 +83,6 @@ func isPlain[K comparable](o *GroupOptions[K]) bool {
 		o.Priority == nil && o.Estimate == nil && o.Observer == nil && o.GraceFor == nil &&
 		o.Grace == 0 && o.SlowStep == 0 && o.Abandon == 0 && o.Budget == 0 &&
 		o.Limit >= 0 && (o.OnError == nil || !o.AggregateErrors)
-}
-
-// walkFast makes the calls without a group, as far as that goes.
-func (w *walkCalls[K]) walkFast(ctx context.Context, deps *Dependencies[K], o *GroupOptions[K]) error {
-	plan, err := deps.plan(o.Reverse)
-	if err != nil {
-		return err
-	}
-	w.left = len(plan.keys)
-	f := newFastWalk(plan.graph, o.Limit, func(p int32) Task { return w.next(plan.keys[p]) })
-	if f.run(ctx) {
-		return nil
-	}
-	setGraces(o)
-	g := groupWith(o)
-	g.init(plan, func(k K) Task {
-		if c := f.nextTaken(); c != nil {
-			return c
-		}
-		return w.next(k)
-	}, o)
-	f.handOver(&g.engine)
-	return walk(ctx, g, func() { f.handOverRest(&g.engine) })
 }
 
 // setGraces sets the graces of calls, which are waited for in any case. Without one they
@@ -145,6 +142,12 @@ type walkCalls[K comparable] struct {
 // blockOfCalls is how many calls are made at a time: not so many that it matters how
 // long the last of them keeps the others.
 const blockOfCalls = 64
+
+// fast returns a fastWalk that makes the calls.
+func (w *walkCalls[K]) fast(plan *plan[K], limit int) *fastWalk {
+	w.left = len(plan.keys)
+	return newFastWalk(plan.graph, limit, func(p int32) Task { return w.next(plan.keys[p]) })
+}
 
 func (w *walkCalls[K]) next(k K) Task {
 	if len(w.block) == 0 {

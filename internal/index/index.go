@@ -85,24 +85,26 @@ const Cached = 256
 // three quarters of the time.
 func (x *Index[K]) EnterAll(keys []Hashed[K], numbers *[Batch]int32) {
 	x.reserve(len(keys))
-	if len(x.keys) < Cached { // there are no misses
-		for i := range keys {
-			numbers[i%Batch] = x.enter(keys[i].Key, keys[i].hash)
-		}
-		return
+	areCached := len(x.keys) < Cached
+	if !areCached {
+		x.candidates(keys, numbers)
 	}
+	for i := range keys {
+		k := &keys[i]
+		if n := numbers[i%Batch]; areCached || n < 0 || x.keys[n] != k.Key {
+			numbers[i%Batch] = x.enter(k.Key, k.hash)
+		}
+	}
+}
+
+// candidates sets numbers to what the keys have, if they have been entered.
+func (x *Index[K]) candidates(keys []Hashed[K], numbers *[Batch]int32) {
 	var slots [Batch]uint64
 	for i := range keys {
 		slots[i%Batch] = x.slots[keys[i].hash>>(x.shift&63)]
 	}
 	for i := range keys {
 		numbers[i%Batch] = x.candidate(slots[i%Batch], keys[i].hash)
-	}
-	for i := range keys {
-		k := &keys[i]
-		if n := numbers[i%Batch]; n < 0 || x.keys[n] != k.Key {
-			numbers[i%Batch] = x.enter(k.Key, k.hash)
-		}
 	}
 }
 
