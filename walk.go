@@ -44,36 +44,18 @@ func Walk[K comparable](
 		return &OptionError{Option: "GroupOptions.KeepOpen", Reason: "not for Walk, whose functions cannot add nodes; use a DependencyTaskGroup"}
 	}
 	calls := &walkCalls[K]{fn: fn}
-	var f *fastWalk
-	task := calls.next
-	if deps != nil && isPlain(&o) && canBeFast(ctx) {
-		plan, err := deps.plan(o.Reverse)
-		if err != nil {
-			return err
-		}
-		f = calls.fast(plan, o.Limit)
-		if f.run(ctx) {
-			return nil
-		}
-		deps = plan.dependencies(directionOf(o.Reverse)) // fn may have added to it
-		task = func(k K) Task {
-			if c := f.nextTaken(); c != nil {
-				return c
-			}
-			return calls.next(k)
-		}
+	if deps == nil || !isPlain(&o) || !canBeFast(ctx) {
+		return calls.walk(ctx, deps, &o, nil)
 	}
-	setGraces(&o)
-	g, err := NewDependencyTaskGroup(deps, task, &o)
+	plan, err := deps.plan(o.Reverse)
 	if err != nil {
 		return err
 	}
-	if f == nil {
-		calls.left = g.Len()
-		return walk(ctx, g, nil)
+	f := calls.fast(plan, o.Limit)
+	if f.run(ctx) {
+		return nil
 	}
-	f.handOver(&g.engine)
-	return walk(ctx, g, func() { f.handOverRest(&g.engine) })
+	return calls.walk(ctx, plan.dependencies(directionOf(o.Reverse)), &o, f) // fn may have added to deps
 }
 
 // isPlain reports whether a walk with the options can be a fastWalk: they are valid, and
@@ -83,6 +65,38 @@ func isPlain[K comparable](o *GroupOptions[K]) bool {
 		o.Priority == nil && o.Estimate == nil && o.Observer == nil && o.GraceFor == nil &&
 		o.Grace == 0 && o.SlowStep == 0 && o.Abandon == 0 && o.Budget == 0 &&
 		o.Limit >= 0 && (o.OnError == nil || !o.AggregateErrors)
+}
+
+// walk makes the calls as a group. It goes on with a fastWalk that is over, unless that is
+// nil.
+func (w *walkCalls[K]) walk(ctx context.Context, deps *Dependencies[K], o *GroupOptions[K], f *fastWalk) error {
+	setGraces(o)
+	task := w.next
+	var begun func()
+	if f != nil {
+		task = func(k K) Task {
+			if c := f.nextTaken(); c != nil {
+				return c
+			}
+			return w.next(k)
+		}
+	}
+	g, err := NewDependencyTaskGroup(deps, task, o)
+	if err != nil {
+		return err
+	}
+	g.engine.tellsAll = true
+	if f == nil {
+		w.left = g.Len()
+	} else {
+		f.handOver(&g.engine)
+		begun = func() { f.handOverRest(&g.engine) }
+	}
+	err = walkGroup(ctx, g, &RunnerOptions{Name: o.Name, Grace: NoLimit, EndCalls: true}, begun)
+	if contains(err, context.Cause(ctx)) { // which is nil before the end of ctx
+		err = withHit(err, g)
+	}
+	return err
 }
 
 // setGraces sets the graces of calls, which are waited for in any case. Without one they
@@ -98,16 +112,8 @@ func setGraces[K comparable](o *GroupOptions[K]) {
 	}
 }
 
-// walk runs a group of calls. begun is called after its first round, if it is not nil.
-func walk[K comparable](ctx context.Context, g *DependencyTaskGroup[K], begun func()) error {
-	g.engine.tellsAll = true
-	err := walkGroup(ctx, g, &RunnerOptions{Name: g.engine.opts.Name, Grace: NoLimit, EndCalls: true}, begun)
-	if contains(err, context.Cause(ctx)) { // which is nil before the end of ctx
-		err = withHit(err, g)
-	}
-	return err
-}
-
+// walkGroup runs a group of calls. begun is nil, or called after the first round of a walk
+// that goes on.
 func walkGroup(ctx context.Context, g Task, opts *RunnerOptions, begun func()) error {
 	if !usesSystemClock(ctx) {
 		return Run(ctx, g, opts) // other clocks wait in their own way
