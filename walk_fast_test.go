@@ -3,7 +3,9 @@ package scheduler_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -346,5 +348,68 @@ func TestWalk_begins_no_call_after_a_failure(t *testing.T) {
 			last := map[int]string{1: "d", 2: "d", 3: "f"}[limit]
 			require.Equal(t, last, called[len(called)-1])
 		})
+	}
+}
+
+// Whatever option asks or tells something when nodes start and end does so in a Walk, and
+// a new option is thought of here.
+func TestWalk_asks_the_functions_of_each_option(t *testing.T) {
+	asked := map[string]int{}
+	limiter := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1})
+	all := map[string]scheduler.GroupOptions[string]{
+		"OnError": {OnError: func(string, error) scheduler.Disposition {
+			asked["OnError"]++
+			return scheduler.IgnoreError
+		}},
+		"GraceFor": {GraceFor: func(string) time.Duration {
+			asked["GraceFor"]++
+			return scheduler.NoLimit
+		}},
+		"Timeout": {Timeout: func(string) time.Duration {
+			asked["Timeout"]++
+			return time.Hour
+		}},
+		"When": {When: func(string, iter.Seq2[string, scheduler.State]) scheduler.Verdict {
+			asked["When"]++
+			return scheduler.Start
+		}},
+		"Claims": {Claims: func(string) []scheduler.Claim {
+			asked["Claims"]++
+			return []scheduler.Claim{{Limiter: limiter, Weight: 1}}
+		}},
+		"Priority": {Limit: 1, Priority: func(string) int {
+			asked["Priority"]++
+			return 0
+		}},
+		"Estimate": {Limit: 1, Estimate: func(string) time.Duration {
+			asked["Estimate"]++
+			return 0
+		}},
+		"Completed": {Completed: func(string) bool {
+			asked["Completed"]++
+			return false
+		}},
+		"Context": {Context: func(ctx context.Context, _ string) context.Context {
+			asked["Context"]++
+			return ctx
+		}},
+		"Observer": {Observer: scheduler.ObserverFunc(func(scheduler.Record) { asked["Observer"]++ })},
+	}
+	for name, opts := range all {
+		_ = scheduler.Walk(t.Context(), graph("fails a b:a"), func(_ context.Context, k string) error {
+			if k == "fails" {
+				return errOops
+			}
+			return nil
+		}, &opts)
+		require.NotZero(t, asked[name], name)
+	}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[scheduler.GroupOptions[string]]()) {
+		switch field.Name {
+		case "Name", "Reverse", "AggregateErrors", "KeepOpen", "Limit", "Grace", "Budget", "SlowStep", "EndCalls", "Abandon", "RecoverPanics":
+			require.Contains(t, []reflect.Kind{reflect.String, reflect.Bool, reflect.Int, reflect.Int64}, field.Type.Kind())
+		default:
+			require.Contains(t, all, field.Name, "does a Walk without a group know it?")
+		}
 	}
 }
