@@ -14,7 +14,7 @@ import (
 // one of the calls that this allows. There is no group, and no step.
 //
 // When a call fails or says that it is [Ready], or the context ends, no further call is
-// made. A group is made for the rest: what has succeeded is completed in it, and its first
+// made; not even after one that has ended the context itself. A group is made for the rest: what has succeeded is completed in it, and its first
 // round takes over the calls under way, as if it had begun them.
 //
 // No call waits for another, though each may block for ever: as long as one could be made
@@ -125,8 +125,9 @@ func (f *fastWalk) work() {
 // ends counts a call whose function has returned, and returns the next one for the
 // goroutine, or nil. What has failed, or returns when it is over, is left to the group.
 func (f *fastWalk) ends(c *call, err error) (next *call) {
+	mustStop := err != nil || f.ctx.Err() != nil // whose signal may be on its way
 	f.mu.Lock()
-	if err != nil {
+	if mustStop {
 		f.stopLocked()
 	}
 	if f.over {

@@ -2,6 +2,7 @@ package scheduler_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -38,6 +39,10 @@ const (
 	serves                  // those that require it, after its time, until it is stopped
 	servesFails             // fails instead after its time
 	walks                   // a graph of its own
+	walksBy                 // one, call by call
+	cancels                 // the context of the walk, after its time, and succeeds
+	adds                    // an error of its own to what it is told
+	pretends                // that its context has ended, after its time
 	deeds
 )
 
@@ -48,7 +53,59 @@ type story struct {
 	takes []time.Duration
 	end   time.Duration // of the context; 0: none
 	limit bool          // that is its deadline
+	own   bool          // it is of no type of package context
+	in    *runAround    // nil: no run
 	opts  scheduler.GroupOptions[int]
+}
+
+// runAround is a run in which a walk is made, by a call, and how it ends.
+type runAround struct {
+	opts  scheduler.RunnerOptions
+	ends  time.Duration
+	endBy func(r *scheduler.TaskRunner)
+}
+
+func newRunAround(rnd *rand.Rand) *runAround {
+	in := &runAround{ends: time.Duration(rnd.Int64N(int64(3 * time.Minute)))}
+	in.opts = scheduler.RunnerOptions{
+		Name:     "around",
+		EndCalls: rnd.IntN(2) == 0,
+		Grace:    time.Duration(rnd.Int64N(2) * rnd.Int64N(int64(time.Minute))),
+		Timeout:  time.Duration(rnd.Int64N(2) * rnd.Int64N(int64(3*time.Minute))),
+	}
+	in.endBy = []func(r *scheduler.TaskRunner){
+		func(*scheduler.TaskRunner) {},
+		func(r *scheduler.TaskRunner) { r.Post(func() { r.Stop(errOther) }) },
+		func(r *scheduler.TaskRunner) { r.Interrupt(errOther) },
+		(*scheduler.TaskRunner).Kill,
+	}[rnd.IntN(4)]
+	return in
+}
+
+// run makes the walk in the run, and returns the results of both.
+func (in *runAround) run(ctx context.Context, walk func(ctx context.Context) error) error {
+	var inner error
+	r := scheduler.NewTaskRunner(scheduler.Blocking(func(ctx context.Context) error {
+		inner = walk(ctx)
+		return inner
+	}), &in.opts)
+	defer time.AfterFunc(in.ends, func() { in.endBy(r) }).Stop()
+	err := r.Run(ctx)
+	return fmt.Errorf("%v, of a walk with %v", err, inner) //nolint:errorlint // only told
+}
+
+// ownContext ends with another, and package context knows neither its type nor when.
+type ownContext struct {
+	context.Context
+	done chan struct{}
+}
+
+func (c ownContext) Done() <-chan struct{} { return c.done }
+
+func newOwnContext(ctx context.Context) ownContext {
+	c := ownContext{ctx, make(chan struct{})}
+	context.AfterFunc(ctx, func() { close(c.done) })
+	return c
 }
 
 func newStory(rnd *rand.Rand) *story {
@@ -72,6 +129,9 @@ func newStory(rnd *rand.Rand) *story {
 		s.end = time.Duration(rnd.Int64N(int64(3 * time.Minute)))
 		s.limit = rnd.IntN(2) == 0
 	}
+	if s.own = rnd.IntN(3) == 0; rnd.IntN(4) == 0 {
+		s.in = newRunAround(rnd)
+	}
 	s.opts = scheduler.GroupOptions[int]{
 		Name:            "story",
 		Reverse:         rnd.IntN(4) == 0,
@@ -81,6 +141,9 @@ func newStory(rnd *rand.Rand) *story {
 	}
 	if !s.opts.AggregateErrors && rnd.IntN(3) == 0 {
 		s.opts.OnError = func(k int, _ error) scheduler.Disposition {
+			if k == 7 {
+				panic(errOops)
+			}
 			return []scheduler.Disposition{scheduler.StopGroup, scheduler.SkipDependents, scheduler.IgnoreError}[k%3]
 		}
 	}
@@ -100,8 +163,17 @@ func (s *story) tell(t *testing.T, opts scheduler.GroupOptions[int]) (told strin
 		case s.end > 0:
 			time.AfterFunc(s.end, func() { cancel(errOther) })
 		}
-		w := telling{story: s, began: time.Now()}
-		err := w.walk(ctx, &opts)
+		if s.own {
+			ctx = newOwnContext(ctx)
+		}
+		w := telling{story: s, began: time.Now(), cancel: func() { cancel(errBoom) }}
+		walk := func(ctx context.Context) error { return w.walk(ctx, &opts) }
+		var err error
+		if s.in != nil {
+			err = s.in.run(ctx, walk)
+		} else {
+			err = walk(ctx)
+		}
 		require.Zero(t, w.running.Load(), "all calls have returned")
 		told = fmt.Sprintf("%s\nat %v: %v", strings.ReplaceAll(w.book.sorted(), "; ", "\n"), time.Since(w.began), err)
 	})
@@ -113,6 +185,7 @@ type telling struct {
 	story   *story
 	book    notebook
 	began   time.Time
+	cancel  func() // ends the context of the walk
 	running atomic.Int64
 }
 
@@ -130,6 +203,11 @@ func (w *telling) call(ctx context.Context, k int) error {
 	defer w.running.Add(-1)
 	w.note(ctx, "%d begins", k)
 	err := scheduler.ErrGoexit
+	defer func() {
+		if err == nil && w.story.deeds[k] == cancels && w.story.in == nil { // else that gets here at some time
+			w.cancel()
+		}
+	}()
 	defer func() { w.note(ctx, "%d ends with %v", k, err) }()
 	err = w.story.do(ctx, k)
 	return err
@@ -192,6 +270,29 @@ func (s *story) do(ctx context.Context, k int) error {
 			sleep(took / 2)
 			return ctx.Err()
 		}, nil)
+	case walksBy:
+		return scheduler.Walk(ctx, graph("a b c d:a"), func(ctx context.Context, inner string) error {
+			if inner == "d" && k%3 == 0 {
+				scheduler.Ready(ctx)
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("%s of %d: %w", inner, k, ctx.Err())
+			case <-time.After(took / 3):
+				return nil
+			}
+		}, &scheduler.GroupOptions[string]{Limit: 1 + k%2, AggregateErrors: k%5 == 0})
+	case adds:
+		select {
+		case <-ctx.Done():
+			sleep(time.Duration(k)) // one after the other
+			return errors.Join(ctx.Err(), fmt.Errorf("%d has failed besides", k), scheduler.StopCause(ctx))
+		case <-time.After(took):
+		}
+	case pretends:
+		sleep(took)
+		return fmt.Errorf("%d: %w", k, &scheduler.StopError{Cause: context.Canceled})
 	default:
 		sleep(took)
 	}
@@ -410,6 +511,31 @@ func TestWalk_asks_the_functions_of_each_option(t *testing.T) {
 			require.Contains(t, []reflect.Kind{reflect.String, reflect.Bool, reflect.Int, reflect.Int64}, field.Type.Kind())
 		default:
 			require.Contains(t, all, field.Name, "does a Walk without a group know it?")
+		}
+	}
+}
+
+// A call that ends the context of the walk and returns nil is the last one, and the
+// result says so even if there is no other.
+func TestWalk_ended_by_its_own_call(t *testing.T) {
+	for _, last := range []string{"a", "b", "c"} {
+		for name, wrap := range map[string]func(ctx context.Context) context.Context{
+			"a context of package context": func(ctx context.Context) context.Context { return ctx },
+			"another":                      func(ctx context.Context) context.Context { return newOwnContext(ctx) },
+		} {
+			inBubble(t, last+", "+name, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				var called string
+				err := scheduler.Walk(wrap(ctx), graph("a b:a c:b"), func(_ context.Context, k string) error {
+					called += k // one after the other
+					if k == last {
+						cancel(errBoom)
+					}
+					return nil
+				}, nil)
+				require.Equal(t, errBoom, err)
+				require.Equal(t, "abc"[:strings.Index("abc", last)+1], called)
+			})
 		}
 	}
 }
