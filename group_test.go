@@ -284,7 +284,7 @@ func TestGroup_Context(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "a stop va, b/x stop vb/x, c stop vc", j.take())
 	require.Equal(t, 3, asked)
-	require.NoError(t, g.Close())
+	require.EqualError(t, g.Close(), "1 task closed:\n- a: timed out after 1s")
 }
 
 func TestGroup_nil_task(t *testing.T) {
@@ -698,7 +698,7 @@ func TestGroup_parking_forgets_earlier_waits(t *testing.T) {
 			mustStep(t, ctx, g)
 			require.Equal(t, 1, steps)
 		}
-		require.NoError(t, g.Close())
+		require.EqualError(t, g.Close(), "2 tasks closed:\n- c: timed out after 1s\n- b: timed out after 1m0s")
 	})
 	t.Run("nor one that has its slot from another", func(t *testing.T) {
 		var set scheduler.Event

@@ -266,10 +266,11 @@ func (g *engine) endClosed(p int32, c *closingTask, err error) {
 		g.endWith(p, failedState(err), c.task, err, failure{inside: g.failures.isResult(err)})
 	default:
 		inside := g.failures.isResult(err)
+		kept := !inside && c.failed == nil // a Timeout is a failure, though the node might still have handled it
 		if err = join(c.failed, err); err != nil {
 			e := g.taskError(p, c.task, err)
-			e.ofClose, e.isClosed = g.tellsAll && !inside, true
-			g.failures.add(failure{err: e, node: p, kept: !inside, inside: inside, closed: !inside && g.withoutNotice(p, err) != nil})
+			e.ofClose, e.isClosed = g.tellsAll && kept, true
+			g.failures.add(failure{err: e, node: p, kept: kept, inside: inside, closed: kept && g.withoutNotice(p, err) != nil})
 		}
 		g.set(p, StateCancelled, c.task, err)
 	}

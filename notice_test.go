@@ -7,6 +7,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -316,35 +317,123 @@ func TestReserve_of_a_body_that_answers_a_Timeout(t *testing.T) {
 	}
 }
 
+// timeoutCases are tasks that run into the limit of a minute of the node a, and what they
+// return then. Each notes something before, and something else afterwards.
+func timeoutCases(t *testing.T) map[string]struct {
+	task scheduler.Task
+	own  error
+} {
+	noted := func(ctx context.Context) { scheduler.Note(ctx, "asked again") }
+	call := func(fn func(ctx context.Context) error) scheduler.Task {
+		return scheduler.Blocking(func(ctx context.Context) error {
+			scheduler.Note(ctx, "asked")
+			sleep(time.Minute + time.Second)
+			noted(ctx)
+			return fn(ctx)
+		})
+	}
+	deaf := func(d time.Duration, err error) scheduler.Task {
+		return call(func(context.Context) error { sleep(d); return err })
+	}
+	handles := func(pause time.Duration, answer func(timeout error) error) scheduler.Task {
+		return scheduler.Wrap(func(co *scheduler.Coroutine) error {
+			scheduler.Note(co.Context(), "asked")
+			err := co.Yield(scheduler.After(time.Hour))
+			noted(co.Context())
+			if !errors.Is(err, scheduler.ErrClosed) {
+				_ = co.Yield(scheduler.After(pause))
+			}
+			return answer(err)
+		})
+	}
+	more := func(timeout error) error { return errors.Join(timeout, errSpace) }
+	group := func(opts *scheduler.GroupOptions[string]) scheduler.Task {
+		return newGroup(t, "x y z:x", func(k string) scheduler.Task {
+			if k == "x" {
+				return deaf(3*time.Second, errSpace)
+			}
+			return deaf(time.Hour, nil)
+		}, opts)
+	}
+	return map[string]struct {
+		task scheduler.Task
+		own  error
+	}{
+		"deaf call":       {task: deaf(time.Hour, nil)},
+		"late call":       {task: deaf(time.Hour, errSpace), own: errSpace},
+		"call that obeys": {task: call(func(ctx context.Context) error { <-ctx.Done(); return fmt.Errorf("words: %w", context.Cause(ctx)) })},
+		"call that adds":  {task: call(func(ctx context.Context) error { <-ctx.Done(); return more(context.Cause(ctx)) }), own: errSpace},
+		"cleans up":       {task: handles(5*time.Second, more), own: errSpace},
+		"goes on":         {task: handles(time.Hour, func(error) error { return errSpace }), own: errSpace},
+		"wraps it":        {task: handles(0, func(err error) error { return fmt.Errorf("words: %w", err) })},
+		"group":           {task: group(nil), own: errSpace},
+		"group, graced":   {task: group(&scheduler.GroupOptions[string]{Grace: time.Hour}), own: errSpace},
+		"group of all":    {task: group(&scheduler.GroupOptions[string]{AggregateErrors: true}), own: errSpace},
+	}
+}
+
 // A node has one Timeout error, with the notes of when it was thrown. It stays the same
-// until the node has ended.
+// until the node has ended, whatever holds the task, is around the node, or ends the run
+// meanwhile. Neither it nor what the task adds to it is lost.
 func TestTimeout_of_a_node_is_one_error(t *testing.T) {
-	for _, held := range []func(scheduler.Task) scheduler.Task{
-		func(task scheduler.Task) scheduler.Task { return task },
-		func(task scheduler.Task) scheduler.Task { return scheduler.Reserve(2*time.Second, task) },
-		func(task scheduler.Task) scheduler.Task { return scheduler.Named("b", task) },
+	const text = "a: timed out after 1m0s"
+	type stop = context.CancelCauseFunc
+	around := map[string]func(g scheduler.Task) scheduler.Task{"alone": nil}
+	maps.Copy(around, holdersOf("itself", "Retry"))
+	hold := holdersOf("itself", "wrapper", "plain wrapper", "Named", "Wrap", "AsTask", "Subrun", "Retry", "Sequence",
+		"Finally", "All", "First", "Shield", "Claiming", "WithTimeout", "Reserve")
+	for end, tt := range map[string]struct {
+		grace time.Duration // of the runner
+		do    func(r *scheduler.TaskRunner, cancel stop)
+	}{
+		"nothing":                 {},
+		"kill":                    {time.Minute, func(r *scheduler.TaskRunner, _ stop) { r.Kill() }},
+		"stop":                    {time.Minute, func(r *scheduler.TaskRunner, _ stop) { r.Post(func() { r.Stop(errOops) }) }},
+		"stop without a grace":    {0, func(r *scheduler.TaskRunner, _ stop) { r.Post(func() { r.Stop(errOops) }) }},
+		"context":                 {time.Minute, func(_ *scheduler.TaskRunner, cancel stop) { cancel(errOops) }},
+		"context without a grace": {0, func(_ *scheduler.TaskRunner, cancel stop) { cancel(errOops) }},
+		"interrupt":               {time.Minute, func(r *scheduler.TaskRunner, _ stop) { r.Interrupt(errOops) }},
 	} {
-		for _, stopped := range []bool{false, true} {
-			inBubble(t, fmt.Sprint(stopped), func(t *testing.T) {
-				call := func(string) scheduler.Task {
-					return held(scheduler.Blocking(func(ctx context.Context) error { // deaf to everything
-						scheduler.Note(ctx, "asked")
-						time.Sleep(time.Minute + 5*time.Second) //nolint:forbidigo // in a bubble
-						scheduler.Note(ctx, "asked again")
-						time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
-						return nil
-					}))
-				}
-				group := newGroup(t, "a", call, &scheduler.GroupOptions[string]{Timeout: func(string) time.Duration { return time.Minute }, Grace: 10 * time.Second})
-				r := scheduler.NewTaskRunner(group, nil)
-				if stopped { // within the grace
-					time.AfterFunc(time.Minute+6*time.Second, func() { r.Kill() })
-				}
-				require.Error(t, r.Run(t.Context()))
-				require.EqualError(t, group.Err("a"), "a: timed out after 1m0s: asked")
-				require.Equal(t, "asked", asError[*scheduler.Timeout](t, group.Err("a")).Notes.Text)
-				require.Equal(t, "asked again", group.ExplainNode("a").Notes.Text)
-			})
+		for name := range timeoutCases(t) {
+			for holder, hold := range hold {
+				inBubble(t, end+"/"+name+"/"+holder, func(t *testing.T) {
+					noted := "asked"
+					if strings.HasPrefix(name, "group") || holder == "All" || holder == "First" {
+						noted = "" // of a node of the group inside
+					}
+					for _, grace := range []time.Duration{scheduler.NoGrace, 10 * time.Second} {
+						for place, around := range around {
+							where := fmt.Sprint(place, " ", grace)
+							c := timeoutCases(t)[name]
+							opts := scheduler.GroupOptions[string]{Grace: grace, Timeout: byKey(map[string]time.Duration{"a": time.Minute})}
+							inner := newGroup(t, "a", func(string) scheduler.Task { return hold(c.task) }, &opts)
+							outer := inner
+							if around != nil {
+								opts := scheduler.GroupOptions[string]{Grace: grace}
+								outer = newGroup(t, "g", func(string) scheduler.Task { return around(inner) }, &opts)
+							}
+							ctx, cancel := context.WithCancelCause(t.Context())
+							r := scheduler.NewTaskRunner(outer, &scheduler.RunnerOptions{Grace: tt.grace})
+							if tt.do != nil {
+								time.AfterFunc(time.Minute+2*time.Second, func() { tt.do(r, cancel) })
+							}
+							err := r.Run(ctx)
+							cancel(nil)
+
+							thrown := asError[*scheduler.Timeout](t, inner.Err("a"))
+							require.Equal(t, noted, thrown.Notes.Text, where)
+							ofInner, ofOuter := errors.Join(inner.Errors()...), errors.Join(outer.Errors()...)
+							for _, said := range []error{err, ofInner, ofOuter} {
+								require.Same(t, thrown, asError[*scheduler.Timeout](t, said), where)
+								require.Equal(t, 1, strings.Count(said.Error(), text), "%s: %v", where, said)
+								if c.own != nil {
+									require.ErrorIs(t, said, c.own, where)
+								}
+							}
+						}
+					}
+				})
+			}
 		}
 	}
 }

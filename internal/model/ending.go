@@ -290,8 +290,8 @@ func (g *Group) endClosed(n *node, err error) {
 		g.set(n, failedState(err), err)
 	default:
 		if err = join(e.failed, err); err != nil {
-			closed := !inside && !isOnly(err, g.isNoticeOf(n))
-			g.note(n, err, failure{aside: !inside, inside: inside, closed: closed})
+			aside := !inside && e.failed == nil // a Timeout is a failure, though the node might still have handled it
+			g.note(n, err, failure{aside: aside, inside: inside, closed: aside && !isOnly(err, g.isNoticeOf(n))})
 		}
 		g.set(n, Cancelled, err)
 	}
