@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"runtime/debug"
 	"strings"
@@ -39,24 +40,9 @@ func TestSimulation(t *testing.T) {
 		require.Empty(t, s.broken, "%s", s.trace.String())
 		return
 	}
-	first, count := uint64(1), *simulateSeeds
-	if *simulateFor > 0 {
-		first = rand.Uint64N(1 << 40)
-	}
-	if *simulateSeed != 0 {
-		first, count = *simulateSeed, 1
-	}
-	t.Logf("from seed %d; replay: go test ./internal/proof -run '^TestSimulation$' -simulate.seed=%d", first, first)
 	began := time.Now()
 	var sum simulationSum
-	for seed := first; ; seed++ {
-		if *simulateFor > 0 && *simulateSeed == 0 {
-			if time.Since(began) > *simulateFor {
-				break
-			}
-		} else if seed-first == uint64(count) {
-			break
-		}
+	for seed := range simulatedSeeds(t, 1) {
 		s := simulate(t, randomChoices(seed))
 		if s.broken == "" {
 			again := simulate(t, &choices{tape: s.c.made})
@@ -77,6 +63,31 @@ func TestSimulation(t *testing.T) {
 		// The generator is worth nothing if it does not get to the interesting places.
 		for _, n := range []int{sum.Failed, sum.TimedOut, sum.Cancelled, sum.Skipped, sum.Panics, sum.Blocking, sum.Waits, sum.Outside, sum.Abandoned, sum.Added} {
 			require.Positive(t, n)
+		}
+	}
+}
+
+// simulatedSeeds returns the seeds of a test's runs, which are so many times as many as those
+// of TestSimulation.
+func simulatedSeeds(t *testing.T, times int) iter.Seq[uint64] {
+	first, count := uint64(1), times**simulateSeeds
+	if *simulateFor > 0 {
+		first = rand.Uint64N(1 << 40)
+	}
+	if *simulateSeed != 0 {
+		first, count = *simulateSeed, 1
+	}
+	t.Logf("from seed %d; replay: go test ./internal/proof -run '^%s$' -simulate.seed=%d", first, t.Name(), first)
+	began := time.Now()
+	return func(yield func(uint64) bool) {
+		for seed := first; ; seed++ {
+			isOver := seed-first == uint64(count)
+			if *simulateFor > 0 && *simulateSeed == 0 {
+				isOver = time.Since(began) > *simulateFor
+			}
+			if isOver || !yield(seed) {
+				return
+			}
 		}
 	}
 }
