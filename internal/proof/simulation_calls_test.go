@@ -168,3 +168,56 @@ func (s *simulation) runInCall() scheduler.Task {
 		return scheduler.Run(ctx, g, &scheduler.RunnerOptions{Grace: spans[0]})
 	}))
 }
+
+// walkInCall is a walk on the goroutine of a call, of calls that are settled beforehand. One
+// may fail, and one may be deaf.
+func (s *simulation) walkInCall(at simPlace) scheduler.Task {
+	var spans, deaf [3]time.Duration
+	for k := range spans {
+		spans[k], deaf[k] = s.span()+s.callDelay(), s.span()*time.Duration(s.c.pick(2))+s.callDelay()
+	}
+	fails, serves := s.c.pick(6), s.c.one(4)
+	err, delay, claims := s.err("in a walk in a call"), s.callDelay(), s.claims()
+	opts := &scheduler.GroupOptions[int]{AggregateErrors: s.c.one(3), Limit: s.c.pick(3)}
+	if s.c.one(2) {
+		opts.Claims = func(int) []scheduler.Claim { return claims }
+	} else {
+		claims = nil
+	}
+	deps := scheduler.NewDependencies[int]()
+	deps.Add(0)
+	deps.Add(1)
+	deps.Add(2, s.c.pick(2))
+	call := &simCall{s: s, at: at}
+	s.calls = append(s.calls, call)
+	return scheduler.Claiming(claims, scheduler.Blocking(func(ctx context.Context) error {
+		call.begin(ctx)
+		defer call.end()
+		time.Sleep(delay) //nolint:forbidigo // in a bubble
+		walked := scheduler.Walk(ctx, deps, func(ctx context.Context, k int) error {
+			s.inCalls.Add(1)
+			defer s.inCalls.Add(-1)
+			timer := time.NewTimer(spans[k])
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				time.Sleep(deaf[k]) //nolint:forbidigo // in a bubble
+				return nil
+			}
+			if k == fails {
+				return err
+			}
+			if serves && k == 0 {
+				scheduler.Ready(ctx)
+				<-ctx.Done()
+			}
+			return nil
+		}, opts)
+		time.Sleep(delay) //nolint:forbidigo // in a bubble
+		if errors.Is(walked, err) {
+			_ = call.returns(err) // a part of it
+		}
+		return walked
+	}))
+}

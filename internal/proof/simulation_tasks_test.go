@@ -178,9 +178,9 @@ func (at simPlace) swallowed() simPlace {
 
 // task makes a task of a random kind, each of its parts under observation.
 func (s *simulation) task(at simPlace) scheduler.Task {
-	kinds := 8
+	kinds := 9
 	if at.depth >= 0 {
-		kinds = 25
+		kinds = 26
 	}
 	switch s.c.pick(kinds) {
 	case 1:
@@ -198,43 +198,45 @@ func (s *simulation) task(at simPlace) scheduler.Task {
 	case 7:
 		return s.runInCall()
 	case 8:
-		return s.group(at).task()
+		return s.walkInCall(at)
 	case 9:
+		return s.group(at).task()
+	case 10:
 		g := s.group(at)
 		return g.g // as it is
-	case 10:
-		return s.observed(s.runnerOf(at.inside()).AsTask(0))
 	case 11:
-		return s.observed(scheduler.Sequence(s.task(at.inside()), s.task(at.inside())))
+		return s.observed(s.runnerOf(at.inside()).AsTask(0))
 	case 12:
-		return s.observed(scheduler.Finally(s.task(at.inside()), s.task(at.behindShield())))
+		return s.observed(scheduler.Sequence(s.task(at.inside()), s.task(at.inside())))
 	case 13:
-		return s.observed(scheduler.Retry(simBackOff{s}, func(int, error) scheduler.Task { return s.task(at.swallowed()) }))
+		return s.observed(scheduler.Finally(s.task(at.inside()), s.task(at.behindShield())))
 	case 14:
-		return s.observed(scheduler.Claiming(s.claims(), s.task(at.inside())))
+		return s.observed(scheduler.Retry(simBackOff{s}, func(int, error) scheduler.Task { return s.task(at.swallowed()) }))
 	case 15:
-		return s.observed(s.coroutine(at))
+		return s.observed(scheduler.Claiming(s.claims(), s.task(at.inside())))
 	case 16:
-		return scheduler.Subrun(s.runnerOf(at.inside()))
+		return s.observed(s.coroutine(at))
 	case 17:
-		return simWrapper{s.task(at.inside())}
+		return scheduler.Subrun(s.runnerOf(at.inside()))
 	case 18:
-		return scheduler.Named("named", s.task(at.inside()))
+		return simWrapper{s.task(at.inside())}
 	case 19:
+		return scheduler.Named("named", s.task(at.inside()))
+	case 20:
 		in := at.inside()
 		in.inAll = true
 		return scheduler.All(s.task(in))
-	case 20:
-		return scheduler.Shield(s.task(at.behindShield()))
 	case 21:
+		return scheduler.Shield(s.task(at.behindShield()))
+	case 22:
 		return scheduler.Reserve(s.span()/2, s.task(at.inside()))
-	case 23:
+	case 24:
 		in := at.swallowed()
 		in.inAll = true
 		return s.observed(scheduler.First(s.task(in), s.task(in)))
-	case 24:
+	case 25:
 		return scheduler.WithTimeout(s.span()*time.Duration(s.c.pick(2)), s.task(at.inside()))
-	case 22:
+	case 23:
 		r := s.runnerOf(at.swallowed())
 		s.inner = append(s.inner, r) // somebody may kill it
 		return s.observed(scheduler.Subrun(r))
