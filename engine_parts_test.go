@@ -1196,3 +1196,33 @@ func TestDeadlines_afterTimeout(t *testing.T) {
 	require.Nil(t, d.afterTimeout(1))
 	require.True(t, d.none())
 }
+
+// The end of a context may come before a walk begins to make calls: it is not missed, and
+// the calls that its group begins are those of its first round.
+func TestFastWalk_that_is_stopped_before_it_runs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		deps := NewDependencies[string]()
+		for _, k := range []string{"a", "b", "c"} {
+			deps.Add(k)
+		}
+		plan, err := deps.plan(false)
+		require.NoError(t, err)
+		var mu sync.Mutex
+		called := 0
+		calls := &walkCalls[string]{fn: func(ctx context.Context, _ string) error {
+			mu.Lock()
+			called++
+			mu.Unlock()
+			<-ctx.Done()
+			return nil
+		}}
+		f := calls.fast(plan, 2)
+		f.stop()
+		require.False(t, f.run(ctx))
+		require.Zero(t, called)
+		time.AfterFunc(time.Second, cancel)
+		require.Equal(t, context.Canceled, calls.walk(ctx, deps, &GroupOptions[string]{Limit: 2}, f))
+		require.Equal(t, 2, called)
+	})
+}

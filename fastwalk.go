@@ -56,7 +56,10 @@ func canBeFast(ctx context.Context) bool {
 // newFastWalk returns a walk whose calls are made by task.
 func newFastWalk(graph *digraph.Graph, limit int, task func(p int32) Task) *fastWalk {
 	n := graph.Len()
-	f := &fastWalk{graph: graph, task: task, limit: limit, left: n, nodes: make([]fastNode, n), ready: bitset.New(n)}
+	f := &fastWalk{
+		graph: graph, task: task, limit: limit,
+		over: n == 0, left: n, nodes: make([]fastNode, n), ready: bitset.New(n),
+	}
 	f.ctx.walk = f
 	f.news.L = &f.mu
 	for p, waits := range graph.Degree {
@@ -75,8 +78,7 @@ func (f *fastWalk) run(ctx context.Context) (succeeded bool) {
 	defer signalAtEnd(ctx, f.stop)()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.over = f.left == 0
-	if f.coming = !f.over; f.coming {
+	if f.coming = !f.over; f.coming { // ctx may have ended meanwhile
 		go f.work()
 	}
 	for !f.over {

@@ -539,3 +539,89 @@ func TestWalk_ended_by_its_own_call(t *testing.T) {
 		}
 	}
 }
+
+// What was to be begun is begun before a failure counts, whatever goroutines are on their
+// way by then, and nothing else.
+func TestWalk_of_a_call_that_fails_at_once(t *testing.T) {
+	for range 100 {
+		var called notebook
+		err := scheduler.Walk(t.Context(), graph("a b c d"), func(ctx context.Context, k string) error {
+			called.add("%s", k)
+			if k == "a" {
+				return errOops
+			}
+			<-ctx.Done()
+			return nil
+		}, &scheduler.GroupOptions[string]{Limit: 2})
+		require.EqualError(t, err, "a: oops")
+		require.Equal(t, "a; b", called.sorted())
+	}
+}
+
+// Options that are not valid are refused before any call.
+func TestWalk_refuses_options_before_any_call(t *testing.T) {
+	ignore := func(string, error) scheduler.Disposition { return scheduler.IgnoreError }
+	for option, opts := range map[string]scheduler.GroupOptions[string]{
+		"Limit":           {Limit: -1},
+		"Budget":          {Budget: -1},
+		"SlowStep":        {SlowStep: -1},
+		"Abandon":         {Abandon: -1},
+		"Grace":           {Grace: -3},
+		"AggregateErrors": {OnError: ignore, AggregateErrors: true},
+	} {
+		called := false
+		err := scheduler.Walk(t.Context(), graph("a"), func(context.Context, string) error {
+			called = true
+			return nil
+		}, &opts)
+		var invalid *scheduler.OptionError
+		require.ErrorAs(t, err, &invalid, option)
+		require.Contains(t, invalid.Option, option)
+		require.False(t, called, option)
+	}
+}
+
+// The context of a step is one of its run, on whatever goroutine.
+func TestWalk_in_the_context_of_a_step_on_another_goroutine(t *testing.T) {
+	var of context.Context
+	require.NoError(t, scheduler.Run(t.Context(), scheduler.StepFunc(func(ctx context.Context) (scheduler.Yield, error) {
+		of = ctx
+		return scheduler.Done, nil
+	}), &scheduler.RunnerOptions{Name: "outer"}))
+	for _, opts := range []*scheduler.GroupOptions[string]{nil, {Observer: scheduler.ObserverFunc(func(scheduler.Record) {})}} {
+		err := scheduler.Walk(of, graph("a"), func(context.Context, string) error { return nil }, opts)
+		var nested *scheduler.NestedRunError
+		require.ErrorAs(t, err, &nested)
+		require.Equal(t, "outer", nested.Outer)
+	}
+}
+
+// A call in a call that holds something uses what that holds.
+func TestWalk_in_a_call_that_claims(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limiter := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1})
+		claims := &scheduler.GroupOptions[string]{Claims: func(string) []scheduler.Claim {
+			return []scheduler.Claim{{Limiter: limiter, Weight: 1}}
+		}}
+		walk := func(ctx context.Context, opts *scheduler.GroupOptions[string], then func(ctx context.Context) error) error {
+			return scheduler.Walk(ctx, graph("a"), func(ctx context.Context, _ string) error { return then(ctx) }, opts)
+		}
+		require.NoError(t, walk(t.Context(), claims, func(ctx context.Context) error {
+			return walk(ctx, nil, func(ctx context.Context) error {
+				return walk(ctx, claims, func(context.Context) error { return nil })
+			})
+		}))
+	})
+}
+
+// A clock that makes the calls makes those of a Walk.
+func TestWalk_by_a_Caller(t *testing.T) {
+	clock := newLastFirst()
+	var called notebook
+	require.NoError(t, scheduler.Walk(scheduler.WithClock(t.Context(), clock), graph("a b c"), func(_ context.Context, k string) error {
+		called.add("%s", k)
+		return nil
+	}, nil))
+	require.Equal(t, []string{"a", "b", "c"}, clock.paths)
+	require.Equal(t, "a; b; c", called.sorted())
+}
