@@ -138,10 +138,10 @@ func (g *engine) readyThatCount() int {
 }
 
 // waitsForClaims reports whether all that could go on in the group waits for
-// claims, here or in groups inside.
+// claims, here or in groups inside. In the middle of a round that is not known.
 func (g *engine) waitsForClaims() bool {
 	parked := g.parking.countForClaims()
-	return (g.claims.someWait() || parked > 0) &&
+	return g.pass == newRound && (g.claims.someWait() || parked > 0) &&
 		parked == g.nodes.active()+g.readyThatCount() &&
 		g.deadlines.none() &&
 		g.claims.nextTime() == never &&

@@ -80,7 +80,8 @@ type GroupOptions[K comparable] struct {
 	Completed func(k K) bool
 
 	// Budget is the largest number of nodes that one step of the group steps. The
-	// next step continues there, and is due at once. Order and rounds do not change.
+	// next step continues there, and is due at once. Order and rounds do not change,
+	// except that a group inside may see what an earlier step has set a round earlier.
 	Budget int
 
 	// SlowStep is the longest time that a step of a node may take, by the run's

@@ -750,6 +750,38 @@ func TestClaims_deadlock_and_limits(t *testing.T) {
 
 // A service goes on for ever, wherever it is, so its times do not hide that all else
 // waits for claims that can never be met. The limit of a runner does: it will end them.
+// In the middle of a round, where a step has stopped for its Budget, nothing is dead yet: the
+// service gives back what it holds in the same round.
+func TestDeadlockError_is_not_found_in_the_middle_of_a_round(t *testing.T) {
+	t.Parallel()
+	for budget := range 4 {
+		l := scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: 1})
+		group := newGroup(t, "first service waits", func(k string) scheduler.Task {
+			f := &fakeTask{}
+			f.step = func(ctx context.Context) (scheduler.Yield, error) {
+				switch {
+				case f.steps == 2 || k == "waits":
+					return scheduler.Done, nil
+				case k == "service":
+					scheduler.Ready(ctx)
+				}
+				return scheduler.Next, nil
+			}
+			return f.task()
+		}, &scheduler.GroupOptions[string]{
+			Budget: budget,
+			Claims: func(k string) []scheduler.Claim {
+				if k == "first" {
+					return nil
+				}
+				return []scheduler.Claim{{Limiter: l, Weight: 1}}
+			},
+		})
+		require.NoError(t, scheduler.Run(t.Context(), group, &scheduler.RunnerOptions{Clock: newClock()}), "Budget %d", budget)
+		require.Equal(t, 3, group.Count(scheduler.StateSucceeded))
+	}
+}
+
 func TestDeadlockError_beside_a_service_in_a_group_inside(t *testing.T) {
 	yields := map[string]scheduler.Yield{
 		"After": scheduler.After(time.Second), "Next": scheduler.Next, "Rounds": scheduler.Rounds(3),

@@ -198,8 +198,8 @@ func (g *simGroup) finish() {
 // panic went up through a node is none: it goes up further.
 func (g *simGroup) first() error {
 	for _, err := range g.g.Errors() {
-		var failed *scheduler.TaskError
-		if !errors.As(err, &failed) || errors.Is(err, scheduler.ErrAborted) {
+		failed, isNode := err.(*scheduler.TaskError) //nolint:errorlint // Its own, and not what one that was thrown in is around.
+		if !isNode || errors.Is(err, scheduler.ErrAborted) {
 			continue
 		}
 		k := failed.Key.(int)
