@@ -82,7 +82,14 @@ func (r *TaskRunner) cancel() error {
 	if !entered {
 		return nil
 	}
+	closed := false
+	defer func() {
+		if !closed {
+			r.posts.close() // and forget them: a panic ends the run
+		}
+	}()
 	err := task.Close()
+	closed = true
 	r.ending.closedWith(err)
 	return err
 }

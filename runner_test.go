@@ -438,7 +438,12 @@ func TestTaskRunner_panic_of_the_task(t *testing.T) {
 			if !strings.Contains(name, "Step") && !strings.Contains(name, "zero") {
 				require.NoError(t, r.Start(t.Context(), 0))
 			}
+			forgotten := func() { t.Error("called after a panic has ended the run") }
+			if strings.HasSuffix(name, "Cancel") { // a step calls it before
+				require.True(t, r.Post(forgotten))
+			}
 			require.PanicsWithValue(t, value, func() { c.call(t.Context(), r) }, "it goes up as it is")
+			require.False(t, r.Post(forgotten))
 			require.True(t, r.Done())
 			require.Equal(t, c.want, r.Err())
 			require.True(t, mustStep(t, t.Context(), r))

@@ -94,8 +94,13 @@ func (l *simLeaf) Throw(ctx context.Context, err error) (scheduler.Yield, error)
 }
 
 func (l *simLeaf) Stop(context.Context, error) {
-	if l.s.c.one(2) {
+	switch l.s.c.pick(16) {
+	case 1, 2, 3, 4, 5, 6, 7, 8:
 		l.acts = 0
+	case 15:
+		if l.s.c.one(2) {
+			panic("simulated in Stop")
+		}
 	}
 }
 

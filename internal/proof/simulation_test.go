@@ -3,6 +3,7 @@ package proof_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"iter"
@@ -342,6 +343,10 @@ func (s *simulation) recovered(code func()) {
 			text := fmt.Sprint(v)
 			s.note("panic: %s", text)
 			s.require(strings.Contains(text, "simulated"), "a panic of the engine: %s\n%s", text, debug.Stack())
+			outcome := s.runner.Err() // Cancel has ended it whatever Close does
+			s.require(s.runner.Done() && (errors.Is(outcome, scheduler.ErrAborted) || errors.Is(outcome, scheduler.ErrCancelled)), "after a panic the run has ended: %v, with %v", s.runner.Done(), outcome)
+			s.require(!s.runner.Post(func() {}), "a run takes posts that a panic has ended")
+			s.require(!s.groups[0].opts.RecoverPanics || strings.Contains(text, "simulated in When"), "a panic of a task went up through a group that recovers it")
 		}
 	}()
 	code()
