@@ -363,7 +363,7 @@ func (c *call) Close() error {
 	}
 	err := dropClosed(c.finish(reason))
 	if s := scopeOf(c.step); s != nil && s.group != nil && err != nil && !Interrupted(err) {
-		s.group.failures.keepOfCall(err)
+		s.group.failures.keepOfMember(err)
 	}
 	return err
 }

@@ -13,7 +13,7 @@ type failures struct {
 	byNode     map[int32]int   // the first failure of a node, by index
 	skippedFor []int32         // by node: 1 + the index of the failure that it was skipped for; 0: none
 	ofAsk      map[int32]error // what panics of members became that were asked to end
-	ofCalls    []error         // what calls of the member that is being closed, or was last, have failed with
+	ofMember   []error         // with what the member that is being closed, or was last, had failed apart from that
 }
 
 // failure is an error and where it comes from.
@@ -210,17 +210,17 @@ func (f *failures) keepOfAsk(p int32, err error) {
 
 func (f *failures) ofAskOf(p int32) error { return f.ofAsk[p] }
 
-// beginClose says that the next member is being closed: errors of calls are those of its.
-func (f *failures) beginClose() { f.ofCalls = nil }
+// beginClose says that the next member is being closed, which keepOfMember is about.
+func (f *failures) beginClose() { f.ofMember = nil }
 
-// keepOfCall keeps that an error is what a call failed with that was closed: one of
-// its Close that is none of closing it.
-func (f *failures) keepOfCall(err error) { f.ofCalls = append(f.ofCalls, err) }
+// keepOfMember keeps that an error of the Close of a member is none of closing it: a
+// call that was closed failed with it, or a Subrun had not said it yet.
+func (f *failures) keepOfMember(err error) { f.ofMember = append(f.ofMember, err) }
 
 // isResult reports whether the error of a member that was closed, or has failed after
 // another, belongs into the result of the group, and is not only kept: if it has what
-// nodes of a group inside have failed with, about which nobody can ask that group, or
-// if a call that was closed failed, or was left behind.
+// nodes of a group inside have failed with, about which nobody can ask that group, if a
+// call that was closed failed, or was left behind, or if a Subrun had something to tell.
 func (f *failures) isResult(err error) bool {
 	return says(err, func(e error) bool {
 		switch e := e.(type) { //nolint:errorlint // One level at a time.
@@ -229,7 +229,7 @@ func (f *failures) isResult(err error) bool {
 		case *AbandonedError:
 			return true
 		}
-		return slices.ContainsFunc(f.ofCalls, func(failed error) bool { return isSame(e, failed) })
+		return slices.ContainsFunc(f.ofMember, func(failed error) bool { return isSame(e, failed) })
 	})
 }
 

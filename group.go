@@ -211,9 +211,10 @@ func (g *DependencyTaskGroup[K]) Drain() { g.in("scheduler: DependencyTaskGroup.
 
 // Close closes the running members in key order and ends the group. Those whose end
 // takes time, such as Blocking calls, are all asked first and waited for last. Close
-// returns nil or an [*ExceptionGroup] of what nodes had failed with before, a [*Timeout]
-// included after which a node was continuing, and calls when they were closed. Other
-// errors of the members' own Close are in Errors only.
+// returns nil or an [*ExceptionGroup] of what nodes had failed with before, and calls
+// when they were closed. A [*Timeout] after which a node was continuing is such a failure,
+// and so is what a [Subrun] inside it had not returned yet. Other errors of the members'
+// own Close are in Errors only.
 func (g *DependencyTaskGroup[K]) Close() error {
 	if g == nil {
 		panic("scheduler: DependencyTaskGroup.Close of nil")

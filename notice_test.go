@@ -352,15 +352,15 @@ func timeoutCases(t *testing.T) map[string]struct {
 			if k == "x" {
 				return deaf(3*time.Second, errSpace)
 			}
-			return deaf(time.Hour, nil)
+			return deaf(30*time.Minute, nil)
 		}, opts)
 	}
 	return map[string]struct {
 		task scheduler.Task
 		own  error
 	}{
-		"deaf call":       {task: deaf(time.Hour, nil)},
-		"late call":       {task: deaf(time.Hour, errSpace), own: errSpace},
+		"deaf call":       {task: deaf(30*time.Minute, nil)},
+		"late call":       {task: deaf(30*time.Minute, errSpace), own: errSpace},
 		"call that obeys": {task: call(func(ctx context.Context) error { <-ctx.Done(); return fmt.Errorf("words: %w", context.Cause(ctx)) })},
 		"call that adds":  {task: call(func(ctx context.Context) error { <-ctx.Done(); return more(context.Cause(ctx)) }), own: errSpace},
 		"cleans up":       {task: handles(5*time.Second, more), own: errSpace},
@@ -372,62 +372,76 @@ func timeoutCases(t *testing.T) map[string]struct {
 	}
 }
 
-// A node has one Timeout error, with the notes of when it was thrown. It stays the same
-// until the node has ended, whatever holds the task, is around the node, or ends the run
-// meanwhile. Neither it nor what the task adds to it is lost.
+// timeoutPlay is a run in which the time limit of a task passes, and what ends the run then.
+type timeoutPlay struct {
+	node   time.Duration                            // the limit of the node
+	hold   func(task scheduler.Task) scheduler.Task // what is in the node
+	around func(g scheduler.Task) scheduler.Task    // its group, in a group around; nil: there is none
+	grace  time.Duration
+	end    func(r *scheduler.TaskRunner, cancel context.CancelCauseFunc)
+	run    time.Duration // the grace of the runner
+}
+
+// play runs task in the node a. It returns the result of the run and its groups.
+func (p *timeoutPlay) play(t *testing.T, task scheduler.Task) (err error, inner, outer *scheduler.DependencyTaskGroup[string]) {
+	opts := scheduler.GroupOptions[string]{Grace: p.grace, Timeout: byKey(map[string]time.Duration{"a": p.node})}
+	inner = newGroup(t, "a", func(string) scheduler.Task { return p.hold(task) }, &opts)
+	outer = inner
+	if p.around != nil {
+		outer = newGroup(t, "g", func(string) scheduler.Task { return p.around(inner) }, &scheduler.GroupOptions[string]{Grace: p.grace})
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	r := scheduler.NewTaskRunner(outer, &scheduler.RunnerOptions{Grace: p.run})
+	if p.end != nil {
+		time.AfterFunc(time.Minute+2*time.Second, func() { p.end(r, cancel) })
+	}
+	return r.Run(ctx), inner, outer
+}
+
+// A time limit has one Timeout error, with the notes of when it was thrown. It stays the
+// same until the node has ended, whatever holds the task, is around the node, or ends the
+// run meanwhile. Neither it nor what the task adds to it is lost.
 func TestTimeout_of_a_node_is_one_error(t *testing.T) {
-	const text = "a: timed out after 1m0s"
 	type stop = context.CancelCauseFunc
-	around := map[string]func(g scheduler.Task) scheduler.Task{"alone": nil}
-	maps.Copy(around, holdersOf("itself", "Retry"))
 	hold := holdersOf("itself", "wrapper", "plain wrapper", "Named", "Wrap", "AsTask", "Subrun", "Retry", "Sequence",
 		"Finally", "All", "First", "Shield", "Claiming", "WithTimeout", "Reserve")
-	for end, tt := range map[string]struct {
-		grace time.Duration // of the runner
-		do    func(r *scheduler.TaskRunner, cancel stop)
-	}{
+	around := holdersOf("itself", "Retry")
+	around["alone"] = nil
+	for end, tt := range map[string]timeoutPlay{
 		"nothing":                 {},
-		"kill":                    {time.Minute, func(r *scheduler.TaskRunner, _ stop) { r.Kill() }},
-		"stop":                    {time.Minute, func(r *scheduler.TaskRunner, _ stop) { r.Post(func() { r.Stop(errOops) }) }},
-		"stop without a grace":    {0, func(r *scheduler.TaskRunner, _ stop) { r.Post(func() { r.Stop(errOops) }) }},
-		"context":                 {time.Minute, func(_ *scheduler.TaskRunner, cancel stop) { cancel(errOops) }},
-		"context without a grace": {0, func(_ *scheduler.TaskRunner, cancel stop) { cancel(errOops) }},
-		"interrupt":               {time.Minute, func(r *scheduler.TaskRunner, _ stop) { r.Interrupt(errOops) }},
+		"kill":                    {run: time.Minute, end: func(r *scheduler.TaskRunner, _ stop) { r.Kill() }},
+		"stop":                    {run: time.Minute, end: func(r *scheduler.TaskRunner, _ stop) { r.Post(func() { r.Stop(errOops) }) }},
+		"stop without a grace":    {end: func(r *scheduler.TaskRunner, _ stop) { r.Post(func() { r.Stop(errOops) }) }},
+		"context":                 {run: time.Minute, end: func(_ *scheduler.TaskRunner, cancel stop) { cancel(errOops) }},
+		"context without a grace": {end: func(_ *scheduler.TaskRunner, cancel stop) { cancel(errOops) }},
+		"interrupt":               {run: time.Minute, end: func(r *scheduler.TaskRunner, _ stop) { r.Interrupt(errOops) }},
 	} {
-		for name := range timeoutCases(t) {
-			for holder, hold := range hold {
-				inBubble(t, end+"/"+name+"/"+holder, func(t *testing.T) {
-					noted := "asked"
-					if strings.HasPrefix(name, "group") || holder == "All" || holder == "First" {
-						noted = "" // of a node of the group inside
+		for holder, hold := range hold {
+			for _, limit := range []string{"of the node", "WithTimeout"} {
+				inBubble(t, end+"/"+holder+"/"+limit, func(t *testing.T) {
+					tt.node, tt.hold = time.Minute, hold
+					if limit == "WithTimeout" {
+						tt.node, tt.hold = 0, func(task scheduler.Task) scheduler.Task { return hold(scheduler.WithTimeout(time.Minute, task)) }
 					}
-					for _, grace := range []time.Duration{scheduler.NoGrace, 10 * time.Second} {
-						for place, around := range around {
-							where := fmt.Sprint(place, " ", grace)
-							c := timeoutCases(t)[name]
-							opts := scheduler.GroupOptions[string]{Grace: grace, Timeout: byKey(map[string]time.Duration{"a": time.Minute})}
-							inner := newGroup(t, "a", func(string) scheduler.Task { return hold(c.task) }, &opts)
-							outer := inner
-							if around != nil {
-								opts := scheduler.GroupOptions[string]{Grace: grace}
-								outer = newGroup(t, "g", func(string) scheduler.Task { return around(inner) }, &opts)
-							}
-							ctx, cancel := context.WithCancelCause(t.Context())
-							r := scheduler.NewTaskRunner(outer, &scheduler.RunnerOptions{Grace: tt.grace})
-							if tt.do != nil {
-								time.AfterFunc(time.Minute+2*time.Second, func() { tt.do(r, cancel) })
-							}
-							err := r.Run(ctx)
-							cancel(nil)
-
-							thrown := asError[*scheduler.Timeout](t, inner.Err("a"))
-							require.Equal(t, noted, thrown.Notes.Text, where)
-							ofInner, ofOuter := errors.Join(inner.Errors()...), errors.Join(outer.Errors()...)
-							for _, said := range []error{err, ofInner, ofOuter} {
-								require.Same(t, thrown, asError[*scheduler.Timeout](t, said), where)
-								require.Equal(t, 1, strings.Count(said.Error(), text), "%s: %v", where, said)
-								if c.own != nil {
-									require.ErrorIs(t, said, c.own, where)
+					for place, around := range around {
+						for _, grace := range []time.Duration{scheduler.NoGrace, 10 * time.Second} {
+							tt.around, tt.grace = around, grace
+							for name, c := range timeoutCases(t) {
+								where := fmt.Sprint(name, " ", place, " ", grace)
+								err, inner, outer := tt.play(t, c.task)
+								thrown := asError[*scheduler.Timeout](t, inner.Err("a"))
+								if strings.HasPrefix(name, "group") || tt.node > 0 && (holder == "All" || holder == "First") {
+									require.Empty(t, thrown.Notes.Text, "the note is of a node of the group inside")
+								} else {
+									require.Equal(t, "asked", thrown.Notes.Text, where)
+								}
+								for _, said := range []error{err, errors.Join(inner.Errors()...), errors.Join(outer.Errors()...)} {
+									require.Same(t, thrown, asError[*scheduler.Timeout](t, said), where)
+									require.Equal(t, 1, strings.Count(said.Error(), "timed out after 1m0s"), "%s: %v", where, said)
+									if c.own != nil {
+										require.ErrorIs(t, said, c.own, where)
+									}
 								}
 							}
 						}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -1135,6 +1136,60 @@ func TestSubrun_closed_before_it_could_tell(t *testing.T) {
 			require.ErrorIs(t, inner.Err(), scheduler.ErrCancelled)
 			require.Equal(t, tt.want != nil || name == "stopped", errors.Is(inner.Err(), errOops))
 		})
+	}
+}
+
+// An Interrupt of a Subrun that comes too late, because the run is ended before the next
+// step, is in the outermost result and in the Errors of all groups around, once.
+func TestSubrun_interrupted_before_the_end(t *testing.T) {
+	type ends func(r *scheduler.TaskRunner, cancel context.CancelCauseFunc)
+	tasks := map[string]func() scheduler.Task{
+		"parked":    func() scheduler.Task { return &fakeTask{yields: []scheduler.Yield{scheduler.After(time.Hour)}} },
+		"call":      func() scheduler.Task { return deafFor(time.Hour, errSpace) },
+		"coroutine": func() scheduler.Task { return scheduler.Pause(scheduler.After(time.Hour)) },
+		"group":     func() scheduler.Task { return scheduler.All(deafFor(time.Hour, nil), scheduler.Pause(scheduler.Rounds(3))) },
+	}
+	for name, end := range map[string]ends{
+		"Kill":    func(r *scheduler.TaskRunner, _ context.CancelCauseFunc) { r.Kill() },
+		"Stop":    func(r *scheduler.TaskRunner, _ context.CancelCauseFunc) { r.Stop(errOther) },
+		"context": func(_ *scheduler.TaskRunner, cancel context.CancelCauseFunc) { cancel(errOther) },
+	} {
+		for hold, put := range holdersOf("itself", "wrapper", "plain wrapper", "Named", "Wrap", "AsTask", "Subrun", "Retry", "Sequence",
+			"Finally", "All", "First", "Shield", "Claiming", "WithTimeout", "Reserve", "All in All") {
+			inBubble(t, name+"/"+hold, func(t *testing.T) {
+				for what, task := range tasks {
+					for depth := range 3 {
+						inner := scheduler.NewTaskRunner(task(), nil)
+						held := put(scheduler.Subrun(inner))
+						var groups []*scheduler.DependencyTaskGroup[string]
+						for range depth {
+							task := held
+							groups = append(groups, newGroup(t, "a", func(string) scheduler.Task { return task }, nil))
+							held = groups[len(groups)-1]
+						}
+						r := scheduler.NewTaskRunner(held, nil)
+						ctx, cancel := context.WithCancelCause(t.Context())
+						time.AfterFunc(time.Second, func() {
+							r.Post(func() { // before a step
+								inner.Interrupt(errOops)
+								end(r, cancel)
+							})
+						})
+						err := r.Run(ctx)
+						cancel(nil)
+						said := []error{err}
+						for _, g := range groups {
+							said = append(said, errors.Join(g.Errors()...))
+						}
+						for _, err := range said {
+							require.ErrorIs(t, err, errOops, "%s %d", what, depth)
+							require.Equal(t, 1, strings.Count(err.Error(), errOops.Error()), "%s %d: %v", what, depth, err)
+							require.Equal(t, what == "call", errors.Is(err, errSpace), "%s %d: %v", what, depth, err)
+						}
+					}
+				}
+			})
+		}
 	}
 }
 

@@ -24,8 +24,9 @@ func Subrun(r *TaskRunner) Task {
 // subrun is the Task of Subrun.
 type subrun struct {
 	runnerTask
-	owns bool // it has started the runner
-	over bool // it has ended
+	group *engine // around it, or nil
+	owns  bool    // it has started the runner
+	over  bool    // it has ended
 }
 
 func (t *subrun) Step(ctx context.Context) (Yield, error) {
@@ -33,7 +34,7 @@ func (t *subrun) Step(ctx context.Context) (Yield, error) {
 	case t.over:
 		return Yield{}, &namedError{t.String(), ErrEnded}
 	case !t.owns:
-		if err := t.begin(); err != nil {
+		if err := t.begin(ctx); err != nil {
 			return Yield{}, err
 		}
 	}
@@ -41,7 +42,7 @@ func (t *subrun) Step(ctx context.Context) (Yield, error) {
 	return t.ended(y, err)
 }
 
-func (t *subrun) begin() error {
+func (t *subrun) begin(ctx context.Context) error {
 	r := t.r
 	switch {
 	case r.started:
@@ -50,6 +51,9 @@ func (t *subrun) begin() error {
 		return &namedError{r.opts.Name, ErrCancelled}
 	}
 	t.owns = true
+	if s := scopeOf(ctx); s != nil {
+		t.group = s.group
+	}
 	return nil
 }
 
@@ -68,7 +72,11 @@ func (t *subrun) Close() error {
 		return nil
 	}
 	unsaid := t.r.unsaid() // a Close leaves nothing else of that
-	return join(unsaid, t.runnerTask.Close())
+	err := join(unsaid, t.runnerTask.Close())
+	if unsaid != nil && t.group != nil {
+		t.group.failures.keepOfMember(unsaid)
+	}
+	return err
 }
 
 // ended makes what the runner does not report the error of the task.

@@ -100,7 +100,7 @@ func isOfNode(err error) bool {
 
 // isResult reports whether an error belongs into a result, however it came about.
 func isResult(err error) bool {
-	_, ok := err.(*CallError) //nolint:errorlint // One level at a time.
+	_, ok := err.(*ClosedError) //nolint:errorlint // One level at a time.
 	return ok || isOfNode(err)
 }
 
@@ -130,6 +130,8 @@ func without(err error, match func(error) bool) error {
 	}
 	var branches []error
 	switch e := err.(type) { //nolint:errorlint // One level at a time.
+	case *ClosedError:
+		return &ClosedError{without(e.Err, match)}
 	case interface{ Unwrap() []error }:
 		branches = e.Unwrap()
 	default:

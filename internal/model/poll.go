@@ -9,11 +9,15 @@ type Call struct {
 	Err      error
 }
 
-// CallError is what a call has failed with that was closed: as what a node has failed
-// with, it is not forgotten.
-type CallError struct{ Err error }
+// ClosedError is an error of a Close that is none of closing: what a call failed with that
+// was closed, or a Timeout from before. As what a node has failed with, it is not
+// forgotten.
+type ClosedError struct{ Err error }
 
-func (e *CallError) Error() string { return e.Err.Error() }
+func (e *ClosedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns that error.
+func (e *ClosedError) Unwrap() error { return e.Err }
 
 // Poll makes one call after the other, with pauses, until one is ready or fails.
 func Poll(clock *Clock, every int64, call func() *Call) Task {
@@ -85,7 +89,7 @@ func (p *poll) close() (err error) {
 		err = t
 	}
 	if p.call.Err != nil {
-		err = join(err, &CallError{p.call.Err})
+		err = join(err, &ClosedError{p.call.Err})
 	}
 	return err
 }

@@ -25,7 +25,15 @@ func WithTimeout(clock *Clock, limit int64, task Task) Task {
 		if late == nil && !r.done && r.answers {
 			late = r.failed // its answer does not come any more
 		}
-		return join(late, inner.Close())
+		err := inner.Close()
+		switch {
+		case late == nil:
+		case err != nil && says(err, func(e error) bool { return e == late }): //nolint:errorlint // That very one.
+			err = &ClosedError{err}
+		default:
+			err = join(&ClosedError{late}, err)
+		}
+		return err
 	}
 	return timed
 }

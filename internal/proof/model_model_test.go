@@ -107,7 +107,7 @@ func (m *modelModel) render(err error) string {
 			return "group"
 		case interface{ Unwrap() []error }:
 			return "join"
-		case *model.CallError:
+		case *model.ClosedError:
 			return m.render(err.Err)
 		case *model.Panic:
 			return fmt.Sprint("panic ", err.Value)
