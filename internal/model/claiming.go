@@ -82,9 +82,10 @@ func (c *claiming) stop(n *Notice) {
 
 func (c *claiming) tell() {
 	if c.task.Stop != nil {
-		c.enter()
-		defer c.clock.leave()
-		c.task.Stop(c.notice)
+		_, _ = c.inside(func() (Yield, error) {
+			c.task.Stop(c.notice)
+			return Yield{}, nil
+		})
 	}
 }
 

@@ -22,6 +22,9 @@ func (g *Group) stopAll(cause error) {
 	g.graced = true
 	g.keep(asNotice(cause))
 	for _, n := range g.running() {
+		if !isRunning(n.state) {
+			continue // a panic has ended it
+		}
 		grace := g.graceOf(n)
 		switch {
 		case n.isHidden() && grace > 0: // it is told when nothing needs it any more
@@ -96,7 +99,7 @@ func (g *Group) heed(n *Notice) {
 func (g *Group) notify(n *Notice) {
 	g.keep(n)
 	for _, n := range g.running() {
-		if !n.isHidden() {
+		if isRunning(n.state) && !n.isHidden() { // a panic may have stopped the group
 			g.tell(n, g.notice)
 		}
 	}
@@ -106,7 +109,13 @@ func (g *Group) notify(n *Notice) {
 func (g *Group) tell(n *node, notice *Notice) {
 	if n.task.Stop != nil && (!n.told || notice.Final && !n.halted) {
 		n.told, n.halted = true, notice.Final
-		n.task.Stop(notice)
+		_, err := g.recovered(n, func() (Yield, error) {
+			n.task.Stop(notice)
+			return Yield{}, nil
+		})
+		if err != nil {
+			g.fail(n, err)
+		}
 	}
 }
 

@@ -250,6 +250,7 @@ func (g *Group) stop(n *Notice) {
 	}
 	g.enter()
 	defer g.leave()
+	defer g.unwind()
 	g.heed(n)
 	g.notify(n)
 	g.retire()

@@ -390,6 +390,7 @@ func (r *Runner) AsTask(timeout int64) Task {
 		Throw: throw,
 		Stop: func(n *Notice) {
 			if !r.done && !r.ends && r.entered && r.Task.Stop != nil {
+				defer r.abort()
 				r.Task.Stop(n)
 			}
 		},

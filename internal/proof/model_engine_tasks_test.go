@@ -139,11 +139,13 @@ func (l *modelEngineLeaf) Step(ctx context.Context) (scheduler.Yield, error) {
 
 func (l *modelEngineLeaf) Close() error { return l.s.close() }
 
+func (e *modelEngine) panics(id int) { panic(modelPanic(id)) }
+
 func (l *modelEngineLeaf) answer(ctx context.Context, thrown error) (scheduler.Yield, error) {
 	l.e.ctx = ctx
 	act := l.s.enter(thrown)
 	if act.does == modelPanics {
-		panic(modelPanic(l.s.id))
+		l.e.panics(l.s.id)
 	}
 	if err := l.s.failure(act); err != nil {
 		switch act.does {

@@ -128,10 +128,12 @@ type modelDeaf struct {
 	closed *model.Event
 }
 
+func (m *modelModel) panics(id int) { panic(&model.Panic{Value: modelPanic(id)}) }
+
 func (m *modelModel) answer(s *modelScript, thrown error) (model.Yield, error) {
 	act := s.enter(thrown)
 	if act.does == modelPanics {
-		panic(&model.Panic{Value: modelPanic(s.id)})
+		m.panics(s.id)
 	}
 	if err := s.failure(act); err != nil {
 		switch act.does {

@@ -132,6 +132,7 @@ func (run *modelRun) leafSpec(c *choices) *modelLeaf {
 	if c.one(4) {
 		leaf.deaf = int64(c.pick(8))
 	}
+	leaf.stopFails = run.panics && c.one(6)
 	kinds := modelPlainKinds
 	if run.combinators {
 		kinds = modelKinds

@@ -20,6 +20,7 @@ type modelWorld interface {
 	trace(id int, what, detail string)
 	advance(by int64)
 	touch(event int)
+	panics(id int)
 	addTo(group int)
 	ready()
 	note(text string)
@@ -82,6 +83,9 @@ func (s *modelScript) stop(cause error) {
 	s.cause = cause
 	if s.leaf.heeds > 0 {
 		s.world.touch(s.leaf.heeds)
+	}
+	if s.leaf.stopFails {
+		s.world.panics(s.id)
 	}
 }
 

@@ -51,6 +51,7 @@ type modelLeaf struct {
 	throws     bool // an error thrown in enters it
 	stops      bool // it takes notice
 	heeds      int  // and sets an event (1, 2, ...) then
+	stopFails  bool // it panics when it is told to end
 	closeFails bool
 	deaf       int64 // it takes so long to end once it is asked to; 0: it is not asked
 }
