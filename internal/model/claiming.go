@@ -98,11 +98,14 @@ func (c *claiming) close() error {
 	return c.task.Close()
 }
 
-func (c *claiming) beginClose() *Wait {
-	if !c.stake.begun {
-		return nil
+func (c *claiming) beginClose() (w *Wait) {
+	if c.stake.begun {
+		_, _ = c.inside(func() (Yield, error) {
+			w = c.task.beginClose()
+			return Yield{}, nil
+		})
 	}
-	return c.task.beginClose()
+	return w
 }
 
 // held is what the code has that is being stepped, or the nearest around it has.

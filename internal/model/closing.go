@@ -41,6 +41,9 @@ func (g *Group) close() error {
 		g.ended = true
 		return nil
 	}
+	g.enter()
+	defer g.leave()
+	defer g.unwind()
 	g.closeAll()
 	return join(all(g.failures, func(f failure) bool { return !f.aside && !f.thrown }), g.ofClose())
 }
@@ -50,7 +53,7 @@ func (g *Group) closeAll() {
 	for len(g.active()) > 0 {
 		g.cutOffAll() // services last, when what needs them has ended
 		for _, n := range g.inState(func(s State) bool { return s == Closing }) {
-			g.endClosed(n, n.task.Close()) // all were asked
+			g.endClosed(n, g.closeTask(n)) // all were asked
 		}
 	}
 	if !g.draining {
@@ -71,6 +74,7 @@ func (g *Group) beginClose() *Wait {
 	case g.isCalled():
 		g.enter()
 		defer g.leave()
+		defer g.unwind()
 		g.signal = false
 		return g.nextPart()
 	}
@@ -85,7 +89,7 @@ func (g *Group) firstPart() *Wait {
 			g.beginCutOff(n)
 		case n.ends.answers || n.ends.wait != nil && !n.ends.wait.Parts:
 			n.ends.answers = false
-			n.waitForEnd(n.task.beginClose())
+			n.waitForEnd(g.askTask(n, n.task.beginClose))
 		}
 	}
 	needed := g.count(Ready)
@@ -107,10 +111,10 @@ func (g *Group) nextPart() *Wait {
 		g.cutOffAll()
 		for _, n := range g.inState(func(s State) bool { return s == Closing }) {
 			if n.due && n.ends.wait != nil {
-				n.waitForEnd(n.task.endPart(n.ends.wait))
+				n.waitForEnd(g.askTask(n, func() *Wait { return n.task.endPart(n.ends.wait) }))
 			}
 			if n.ends.wait == nil {
-				g.endClosed(n, n.task.Close())
+				g.endClosed(n, g.closeTask(n))
 				again = true
 			}
 		}

@@ -184,11 +184,11 @@ func (g *Group) expire(n *node) {
 
 // failAndClose ends a member that has failed and not ended.
 func (g *Group) failAndClose(n *node, failed error) {
-	if wait := n.task.beginClose(); wait != nil {
+	if wait := g.askTask(n, n.task.beginClose); wait != nil {
 		g.failClosing(n, wait, failed, false)
 		return
 	}
-	g.fail(n, join(failed, n.task.Close()))
+	g.fail(n, join(failed, g.closeTask(n)))
 }
 
 // failClosing lets a member that has failed end by itself. What the failure asks for
@@ -222,11 +222,11 @@ func (n *node) waitForEnd(wait *Wait) {
 // endGrace closes a member at the end of its grace. An error of this close is a
 // failure like any other.
 func (g *Group) endGrace(n *node) {
-	if wait := n.task.beginClose(); wait != nil {
+	if wait := g.askTask(n, n.task.beginClose); wait != nil {
 		g.putInClosing(n, wait, ends{kind: closeCancel})
 		return
 	}
-	g.endCutOff(n, n.task.Close())
+	g.endCutOff(n, g.closeTask(n))
 }
 
 // endCutOff ends a member that was closed at the end of its grace.
@@ -258,7 +258,7 @@ func (g *Group) endClosing(n *node) {
 			return
 		case err == nil && !y.Done: // it continues after the Timeout
 			n.ends.answers = false
-			if n.waitForEnd(n.task.beginClose()); n.ends.wait != nil {
+			if n.waitForEnd(g.askTask(n, n.task.beginClose)); n.ends.wait != nil {
 				return
 			}
 		default:
@@ -266,10 +266,10 @@ func (g *Group) endClosing(n *node) {
 			g.ask()
 			return
 		}
-	} else if n.waitForEnd(n.task.endPart(n.ends.wait)); n.ends.wait != nil {
+	} else if n.waitForEnd(g.askTask(n, func() *Wait { return n.task.endPart(n.ends.wait) })); n.ends.wait != nil {
 		return
 	}
-	if err := n.task.Close(); n.ends.kind == closeCancel {
+	if err := g.closeTask(n); n.ends.kind == closeCancel {
 		g.endCutOff(n, err)
 	} else {
 		g.endClosed(n, err)
@@ -311,13 +311,13 @@ func (g *Group) endClosed(n *node, err error) {
 func (g *Group) cutOff(n *node) {
 	if g.beginCutOff(n) == nil {
 		n.ends = ends{failed: n.timeoutBefore()}
-		g.endClosed(n, n.task.Close())
+		g.endClosed(n, g.closeTask(n))
 	}
 }
 
 // beginCutOff asks a running member to end, and lets it wait for that if it has to.
 func (g *Group) beginCutOff(n *node) *Wait {
-	wait := n.task.beginClose()
+	wait := g.askTask(n, n.task.beginClose)
 	if wait != nil {
 		g.putInClosing(n, wait, ends{failed: n.timeoutBefore()})
 	}

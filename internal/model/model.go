@@ -13,7 +13,7 @@
 // poll.go.
 //
 // Left out, because they change nothing that is said here or have tests of
-// their own: Limiters without a capacity, budgets, panics of other code than steps and Stop,
+// their own: Limiters without a capacity, budgets, panics in the functions of options,
 // coroutines, and calls that block, but for those of a Poll.
 package model
 

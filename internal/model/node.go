@@ -29,6 +29,7 @@ type node struct {
 	graceEnd int64 // of a grace that comes after its own limit; 0 is none
 	ends     ends
 	notes    Notes
+	broken   error // of a panic when it was asked to end
 
 	// If it is a service, or was told to end alone.
 	service   bool  // it has said Ready

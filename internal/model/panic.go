@@ -43,7 +43,7 @@ func (g *Group) unwind() {
 			g.note(n, ErrAborted, failure{aborts: true})
 			g.set(n, Failed, ErrAborted)
 		}
-		g.closeAll()
+		g.closeRest()
 		failed := joined(g.failures, func(f failure) bool { return !f.aside && !f.thrown && !f.aborts })
 		if p.failed != nil {
 			failed = join(failed, &TaskError{Key: n.key, Err: p.failed})
@@ -51,6 +51,52 @@ func (g *Group) unwind() {
 		v = &Panic{p.Value, failed}
 	}
 	panic(v)
+}
+
+// closeRest closes the members while a panic goes up. Further ones are kept with the node.
+func (g *Group) closeRest() {
+	for {
+		p := caught(g.closeAll)
+		if p == nil {
+			return
+		}
+		n := g.panicked
+		err := join(ErrAborted, join(&Panic{Value: p.Value}, p.failed))
+		g.note(n, err, failure{aborts: true})
+		g.set(n, Failed, err)
+	}
+}
+
+// caught returns the panic that comes out of code, or nil.
+func caught(code func()) (p *Panic) {
+	defer func() {
+		if v := recover(); v != nil {
+			p = v.(*Panic)
+		}
+	}()
+	code()
+	return nil
+}
+
+// closeTask closes the task of a member.
+func (g *Group) closeTask(n *node) error {
+	if n.broken != nil {
+		return n.broken
+	}
+	_, err := g.recovered(n, func() (Yield, error) { return Yield{}, n.task.Close() })
+	return err
+}
+
+// askTask asks the task of a member to end. A panic of that is the error of its close.
+func (g *Group) askTask(n *node, ask func() *Wait) (w *Wait) {
+	if n.broken != nil {
+		return nil
+	}
+	_, n.broken = g.recovered(n, func() (Yield, error) {
+		w = ask()
+		return Yield{}, nil
+	})
+	return w
 }
 
 // abort ends a runner while a panic goes up through it.

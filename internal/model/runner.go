@@ -322,14 +322,15 @@ func (r *Runner) Cancel() error {
 	if r.done {
 		return nil
 	}
-	defer r.runPosted()
 	r.err = join(join(join(ErrCancelled, r.cause), join(r.err, r.failed)), r.thrown)
 	r.done, r.signal = true, true
 	if !r.entered {
+		r.runPosted()
 		return nil
 	}
 	err := r.Task.Close()
 	r.err = join(r.err, err)
+	r.runPosted()
 	return err
 }
 
@@ -403,6 +404,7 @@ func (r *Runner) AsTask(timeout int64) Task {
 				asked = true
 				return r.wait // it ends part by part already
 			}
+			defer r.abort()
 			return r.Task.beginClose()
 		},
 	}

@@ -133,6 +133,7 @@ func (run *modelRun) leafSpec(c *choices) *modelLeaf {
 		leaf.deaf = int64(c.pick(8))
 	}
 	leaf.stopFails = run.panics && c.one(6)
+	leaf.breaks = run.panics && c.one(8)
 	kinds := modelPlainKinds
 	if run.combinators {
 		kinds = modelKinds

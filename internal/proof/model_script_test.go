@@ -100,6 +100,9 @@ func (s *modelScript) beginClose(now int64) (until int64) {
 
 func (s *modelScript) close() error {
 	s.world.trace(s.id, "close", "")
+	if s.leaf.breaks {
+		s.world.panics(s.id)
+	}
 	if s.leaf.closeFails {
 		return modelErr("c" + strconv.Itoa(s.id))
 	}

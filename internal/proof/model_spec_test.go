@@ -53,6 +53,7 @@ type modelLeaf struct {
 	heeds      int  // and sets an event (1, 2, ...) then
 	stopFails  bool // it panics when it is told to end
 	closeFails bool
+	breaks     bool  // it panics when it is closed
 	deaf       int64 // it takes so long to end once it is asked to; 0: it is not asked
 }
 

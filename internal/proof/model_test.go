@@ -98,6 +98,12 @@ const modelStepsMax = 2000
 // outside, and lets the time pass that a loop would sleep.
 func (run *modelRun) drive(s modelSide) []byte {
 	panicked := func(v any) { s.trace(0, "panicked", fmt.Sprint(v)) }
+	do := func(what modelWhat, n int) {
+		_ = modelRecovered(panicked, func() error {
+			s.op(what, n)
+			return nil
+		})
+	}
 	err := modelRecovered(panicked, func() error { return s.start(run.timeout) })
 	s.trace(0, "started", s.render(err))
 	for step := 1; !s.done(); step++ {
@@ -109,7 +115,7 @@ func (run *modelRun) drive(s modelSide) []byte {
 		for _, op := range run.ops {
 			if op.step == step {
 				early = early || op.what == modelEarly
-				s.op(op.what, op.n)
+				do(op.what, op.n)
 			}
 		}
 		if s.done() {
@@ -128,7 +134,7 @@ func (run *modelRun) drive(s modelSide) []byte {
 		case at == 0: // it would sleep for ever
 			s.trace(0, "asleep", "")
 			if step >= 100 { // the last resort
-				s.op(modelCancel, 0)
+				do(modelCancel, 0)
 				continue
 			}
 			for e := range run.events {
