@@ -1,6 +1,7 @@
 package scheduler_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,29 +66,69 @@ func TestGroup_Drain(t *testing.T) {
 }
 
 // What ends a group that drains adds to it: the result says of both, unless the group is
-// closed.
+// closed. Where the end does not reach it, because of a Shield or because a group around
+// lets it continue, it drains to its end.
 func TestGroup_Drain_and_another_end(t *testing.T) {
 	type group = scheduler.GroupOptions[string]
+	type stop = context.CancelCauseFunc
+	const pending, cancelled = scheduler.StatePending, scheduler.StateCancelled
+	holders := holdersOf("itself", "renamed", "Wrap", "AsTask", "Sequence", "Finally", "Subrun", "Retry", "Shield", "All", "All in All", "WithTimeout", "Claiming")
+	for _, holder := range []string{"itself", "Retry", "Shield", "Wrap"} {
+		put := holders[holder]
+		holders["group around "+holder] = func(task scheduler.Task) scheduler.Task {
+			return newGroup(t, "g after:g", func(k string) scheduler.Task {
+				if k == "g" {
+					return put(task)
+				}
+				return lasting(1, nil)
+			}, nil)
+		}
+	}
 	for name, tt := range map[string]struct {
-		fails error // that of a
-		opts  group
-		end   func(r *scheduler.TaskRunner)
-		want  []error
-		left  scheduler.State // of d
+		fails  error // that of a
+		opts   group
+		run    scheduler.RunnerOptions
+		end    func(r *scheduler.TaskRunner, cancel stop)
+		want   []error
+		left   scheduler.State // of d
+		shield bool            // one keeps the end from the group
+		inside string          // what a group around does: it continues, is closed or is told
 	}{
-		"failure": {fails: errSpace, want: []error{errSpace, scheduler.ErrDrained}, left: scheduler.StateCancelled},
+		"nothing": {want: []error{scheduler.ErrDrained}, left: pending},
+		"failure": {fails: errSpace, want: []error{errSpace, scheduler.ErrDrained}, left: cancelled},
 		"failure that skips": {
-			fails: errSpace, opts: group{AggregateErrors: true}, want: []error{errSpace, scheduler.ErrDrained}, left: scheduler.StatePending,
+			fails: errSpace, opts: group{AggregateErrors: true}, want: []error{errSpace, scheduler.ErrDrained}, left: pending,
 		},
 		"failure that stops": {
 			fails: errSpace, opts: group{OnError: func(string, error) scheduler.Disposition { return scheduler.StopGroup }},
-			want: []error{errSpace, scheduler.ErrDrained}, left: scheduler.StateCancelled,
+			want: []error{errSpace, scheduler.ErrDrained}, left: cancelled,
 		},
-		"stop":      {end: func(r *scheduler.TaskRunner) { r.Stop(errOops) }, want: []error{errOops, scheduler.ErrDrained}, left: scheduler.StateCancelled},
-		"interrupt": {end: func(r *scheduler.TaskRunner) { r.Interrupt(errOops) }, want: []error{errOops, scheduler.ErrDrained}, left: scheduler.StateCancelled},
-		"kill":      {end: func(r *scheduler.TaskRunner) { r.Kill() }, want: []error{scheduler.ErrCancelled}, left: scheduler.StatePending},
+		"failure and stop": {
+			fails: errSpace, end: func(r *scheduler.TaskRunner, _ stop) { r.Stop(errOops) },
+			want: []error{errOops, errSpace, scheduler.ErrDrained}, left: cancelled,
+		},
+		"stop":    {end: func(r *scheduler.TaskRunner, _ stop) { r.Stop(errOops) }, want: []error{errOops, scheduler.ErrDrained}, left: cancelled, shield: true},
+		"context": {end: func(_ *scheduler.TaskRunner, cancel stop) { cancel(errOops) }, want: []error{errOops, scheduler.ErrDrained}, left: cancelled, shield: true},
+		"stop without a grace": {
+			run: scheduler.RunnerOptions{Grace: scheduler.NoGrace}, end: func(r *scheduler.TaskRunner, _ stop) { r.Stop(errOops) },
+			want: []error{errOops}, left: pending,
+		},
+		"interrupt": {end: func(r *scheduler.TaskRunner, _ stop) { r.Interrupt(errOops) }, want: []error{errOops, scheduler.ErrDrained}, left: cancelled, inside: "continues"},
+		"timeout": {
+			run:  scheduler.RunnerOptions{Timeout: time.Second / 2},
+			want: []error{context.DeadlineExceeded, scheduler.ErrDrained}, left: cancelled, inside: "is told",
+		},
+		"timeout without a grace": {
+			run:  scheduler.RunnerOptions{Timeout: time.Second / 2, Grace: scheduler.NoGrace},
+			want: []error{context.DeadlineExceeded, scheduler.ErrDrained}, left: cancelled, inside: "is closed",
+		},
+		"kill": {end: func(r *scheduler.TaskRunner, _ stop) { r.Kill() }, want: []error{scheduler.ErrCancelled}, left: pending},
+		"kill in the grace of a stop": {
+			end:  func(r *scheduler.TaskRunner, _ stop) { r.Stop(errOops); r.Kill() },
+			want: []error{scheduler.ErrCancelled, errOops}, left: cancelled, shield: true,
+		},
 	} {
-		for holder, put := range holdersOf("itself", "renamed", "Wrap", "AsTask", "Sequence", "Finally", "Subrun") {
+		for holder, put := range holders {
 			t.Run(name+" in "+holder, func(t *testing.T) {
 				g := newGroup(t, "a b:a c d:c", func(k string) scheduler.Task {
 					if k == "c" {
@@ -95,17 +136,30 @@ func TestGroup_Drain_and_another_end(t *testing.T) {
 					}
 					return lasting(1, tt.fails)
 				}, &tt.opts)
-				r := startRunner(t, put(g), &scheduler.RunnerOptions{Clock: newClock(), Grace: time.Minute})
-				g.Drain()
-				if tt.end != nil {
-					tt.end(r)
+				tt.run.Clock, tt.run.Grace = newClock(), cmp.Or(tt.run.Grace, time.Minute)
+				r := startRunner(t, put(g), &tt.run)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				r.Post(func() { // between two steps
+					g.Drain()
+					if tt.end != nil {
+						tt.end(r, cancel)
+					}
+				})
+				_ = r.RunToCompletion(ctx, 0)
+				hasShield, isInside := strings.HasSuffix(holder, "Shield"), strings.HasPrefix(holder, "group around") || strings.HasPrefix(holder, "All")
+				drained, left := slices.Contains(tt.want, scheduler.ErrDrained), tt.left
+				switch {
+				case hasShield && tt.shield || isInside && (tt.inside == "continues" || tt.inside == "is told" && hasShield):
+					left = pending
+				case isInside && tt.inside == "is closed":
+					drained, left = false, pending
 				}
-				_ = r.RunToCompletion(t.Context(), 0)
 				for _, want := range tt.want {
-					require.ErrorIs(t, r.Err(), want)
+					require.Equal(t, want != scheduler.ErrDrained || drained, errors.Is(r.Err(), want), "%v: %v", want, r.Err()) //nolint:errorlint // The very one.
 				}
-				require.Equal(t, len(tt.want) > 1, errors.Is(r.Err(), scheduler.ErrDrained))
-				require.Equal(t, tt.left, g.State("d"))
+				require.Equal(t, drained, errors.Is(r.Err(), scheduler.ErrDrained), "%v", r.Err())
+				require.Equal(t, left, g.State("d"))
 			})
 		}
 	}

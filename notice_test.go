@@ -382,8 +382,8 @@ type timeoutPlay struct {
 	run    time.Duration // the grace of the runner
 }
 
-// play runs task in the node a. It returns the result of the run and its groups.
-func (p *timeoutPlay) play(t *testing.T, task scheduler.Task) (err error, inner, outer *scheduler.DependencyTaskGroup[string]) {
+// play runs task in the node a. It returns the groups and the result of the run.
+func (p *timeoutPlay) play(t *testing.T, task scheduler.Task) (inner, outer *scheduler.DependencyTaskGroup[string], err error) {
 	opts := scheduler.GroupOptions[string]{Grace: p.grace, Timeout: byKey(map[string]time.Duration{"a": p.node})}
 	inner = newGroup(t, "a", func(string) scheduler.Task { return p.hold(task) }, &opts)
 	outer = inner
@@ -396,7 +396,8 @@ func (p *timeoutPlay) play(t *testing.T, task scheduler.Task) (err error, inner,
 	if p.end != nil {
 		time.AfterFunc(time.Minute+2*time.Second, func() { p.end(r, cancel) })
 	}
-	return r.Run(ctx), inner, outer
+	err = r.Run(ctx)
+	return inner, outer, err
 }
 
 // A time limit has one Timeout error, with the notes of when it was thrown. It stays the
@@ -429,7 +430,7 @@ func TestTimeout_of_a_node_is_one_error(t *testing.T) {
 							tt.around, tt.grace = around, grace
 							for name, c := range timeoutCases(t) {
 								where := fmt.Sprint(name, " ", place, " ", grace)
-								err, inner, outer := tt.play(t, c.task)
+								inner, outer, err := tt.play(t, c.task)
 								thrown := asError[*scheduler.Timeout](t, inner.Err("a"))
 								if strings.HasPrefix(name, "group") || tt.node > 0 && (holder == "All" || holder == "First") {
 									require.Empty(t, thrown.Notes.Text, "the note is of a node of the group inside")

@@ -1147,7 +1147,9 @@ func TestSubrun_interrupted_before_the_end(t *testing.T) {
 		"parked":    func() scheduler.Task { return &fakeTask{yields: []scheduler.Yield{scheduler.After(time.Hour)}} },
 		"call":      func() scheduler.Task { return deafFor(time.Hour, errSpace) },
 		"coroutine": func() scheduler.Task { return scheduler.Pause(scheduler.After(time.Hour)) },
-		"group":     func() scheduler.Task { return scheduler.All(deafFor(time.Hour, nil), scheduler.Pause(scheduler.Rounds(3))) },
+		"group": func() scheduler.Task {
+			return scheduler.All(deafFor(time.Hour, nil), scheduler.Pause(scheduler.Rounds(3)))
+		},
 	}
 	for name, end := range map[string]ends{
 		"Kill":    func(r *scheduler.TaskRunner, _ context.CancelCauseFunc) { r.Kill() },
