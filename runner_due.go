@@ -25,14 +25,16 @@ func (r *TaskRunner) Due() Yield {
 	return due
 }
 
-// nextTime returns when the clock makes the runner due: past if the next round does, and
-// never if only something from outside does.
+// nextTime returns when the clock makes the runner of a walk due: past if the next round
+// does, and never if only something from outside does. That runner never waits for its
+// task to close, when its deadline would not count: its grace has no end, and only its
+// walk has it.
 func (r *TaskRunner) nextTime() int64 {
 	if r.wait.countsRounds() {
 		return past
 	}
 	at := r.wait.time()
-	if r.ending.isInForce() && r.deadline.isSet() {
+	if r.deadline.isSet() {
 		at = min(at, r.deadline.timer())
 	}
 	return at
