@@ -110,6 +110,9 @@ func TestExhaustive_claims(t *testing.T) {
 			limited.limit, limited.grace, limited.aggregate = 1, 2, true
 			limited.priorities = []int64{0, 1, 2}[:n]
 			w.eachChange(&limited)
+			if n < 3 {
+				w.eachChange(&group, 2)
+			}
 		}
 	})
 }
@@ -163,8 +166,9 @@ func claimingSpec(weight int, node *modelSpec) *modelSpec {
 	return &modelSpec{claims: &modelClaiming{weights: []int{1}, task: inner}}
 }
 
-// eachChange compares the runs of a group that claims, to which each thing happens.
-func (w *exhaustiveWorker) eachChange(group *modelGroup) {
+// eachChange compares the runs of a group that claims, to which each thing happens. The
+// Limiter may have an Interval.
+func (w *exhaustiveWorker) eachChange(group *modelGroup, intervals ...int64) {
 	for _, op := range []modelOp{
 		{what: modelEarly},
 		{what: modelStop},
@@ -177,7 +181,7 @@ func (w *exhaustiveWorker) eachChange(group *modelGroup) {
 	} {
 		op.step = 1
 		w.compare(&modelRun{
-			wait: 1, events: 1, capacities: []int{3}, root: &modelSpec{id: 9, group: group},
+			wait: 1, events: 1, capacities: []int{3}, intervals: intervals, root: &modelSpec{id: 9, group: group},
 			ops: []modelOp{op, {step: 5, what: modelSet}, {step: 6, what: modelCapacity, n: 3}},
 		})
 	}

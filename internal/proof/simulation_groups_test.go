@@ -365,7 +365,11 @@ func (s *simulation) claims() []scheduler.Claim {
 	var claims []scheduler.Claim
 	for i, l := range s.limiters {
 		if s.c.one(2) {
-			claims = append(claims, scheduler.Claim{Limiter: l, Weight: 1 + s.c.pick(s.capacity[i])})
+			most := s.capacity[i]
+			if most == 0 { // no bound
+				most = 3
+			}
+			claims = append(claims, scheduler.Claim{Limiter: l, Weight: 1 + s.c.pick(most)})
 		}
 	}
 	return claims

@@ -66,7 +66,11 @@ func (s *simulation) wakeAll(asleep *int) bool {
 		s.events[i].Set()
 	}
 	for i, l := range s.limiters {
-		l.SetCapacity(s.capacity[i])
+		if s.capacity[i] == 0 {
+			l.SetCapacity(1000) // one without a bound may have been paused
+		} else {
+			l.SetCapacity(s.capacity[i])
+		}
 	}
 	for _, g := range s.groups {
 		g.closeInput()

@@ -210,10 +210,12 @@ func (s *simulation) span() time.Duration { return time.Duration(s.c.pick(6)) * 
 
 func (s *simulation) run() {
 	for range 1 + s.c.pick(2) {
-		s.capacity = append(s.capacity, 1+s.c.pick(3))
-		s.limiters = append(s.limiters, scheduler.NewLimiter(scheduler.LimiterOptions{
-			Capacity: s.capacity[len(s.capacity)-1], Interval: time.Duration(s.c.pick(4)/3) * time.Second,
-		}))
+		capacity, interval := 1+s.c.pick(3), time.Duration(s.c.pick(4)/3)*time.Second
+		if interval > 0 && s.c.one(4) {
+			capacity = 0 // no bound
+		}
+		s.capacity = append(s.capacity, capacity)
+		s.limiters = append(s.limiters, scheduler.NewLimiter(scheduler.LimiterOptions{Capacity: capacity, Interval: interval}))
 	}
 	s.events = make([]scheduler.Event, 2)
 	wake := make(chan struct{}, 1)
@@ -359,7 +361,7 @@ func (s *simulation) check() {
 	}
 	for i, l := range s.limiters {
 		used := l.InUse()
-		s.require(used <= s.capacity[i] && used >= 0, "a capacity of %d is exceeded: %d", s.capacity[i], used)
+		s.require((used <= s.capacity[i] || s.capacity[i] == 0) && used >= 0, "a capacity of %d is exceeded: %d", s.capacity[i], used)
 		s.waits += l.Waiting()
 	}
 }
