@@ -2,13 +2,17 @@ package proof_test
 
 import (
 	"context"
+	"errors"
 	"testing/synctest"
+	"time"
+
+	"github.com/steptask/scheduler"
 )
 
 // fromOutside does something to the run between two steps.
 func (s *simulation) fromOutside(cancel context.CancelCauseFunc) {
 	s.outside++
-	what := s.c.pick(16)
+	what := s.c.pick(18)
 	s.note("from outside: %d", what)
 	switch what {
 	case 0:
@@ -29,6 +33,8 @@ func (s *simulation) fromOutside(cancel context.CancelCauseFunc) {
 	case 7:
 		s.meanwhile(s.runner.Kill)
 		s.killed = s.steps + 1
+	case 16, 17:
+		s.otherRun()
 	case 13, 14:
 		s.growing().add()
 	case 15:
@@ -65,6 +71,15 @@ func (s *simulation) wakeAll(asleep *int) bool {
 	for i := range s.events {
 		s.events[i].Set()
 	}
+	s.restore()
+	for _, g := range s.groups {
+		g.closeInput()
+	}
+	return *asleep > 20
+}
+
+// restore gives the Limiters back the capacities that they had.
+func (s *simulation) restore() {
 	for i, l := range s.limiters {
 		if s.capacity[i] == 0 {
 			l.SetCapacity(1000) // one without a bound may have been paused
@@ -72,10 +87,23 @@ func (s *simulation) wakeAll(asleep *int) bool {
 			l.SetCapacity(s.capacity[i])
 		}
 	}
-	for _, g := range s.groups {
-		g.closeInput()
-	}
-	return *asleep > 20
+}
+
+// otherRun begins a run of its own, which claims something of the same Limiters once.
+func (s *simulation) otherRun() {
+	claims, span, delay := s.claims(), s.span(), s.callDelay()
+	s.others.Go(func() {
+		time.Sleep(delay) //nolint:forbidigo // in a bubble
+		deps := scheduler.NewDependencies[int]()
+		deps.Add(0)
+		g, err := scheduler.NewDependencyTaskGroup(deps, func(int) scheduler.Task {
+			return scheduler.Pause(scheduler.After(span + delay))
+		}, &scheduler.GroupOptions[int]{Claims: func(int) []scheduler.Claim { return claims }})
+		if err == nil {
+			err = scheduler.Run(context.Background(), g, nil)
+		}
+		s.require(err == nil || errors.As(err, new(*scheduler.DeadlockError)), "another run has ended with %v", err)
+	})
 }
 
 // meanwhile does something on another goroutine while a step is under way.

@@ -131,6 +131,7 @@ type simulation struct {
 	calls    []*simCall
 	inCalls  atomic.Int64 // tasks that run in runs in calls
 	limiters []*scheduler.Limiter
+	others   sync.WaitGroup // runs that use them
 	capacity []int
 	events   []scheduler.Event
 	errs     int
@@ -164,6 +165,8 @@ func simulate(t *testing.T, c *choices) (s *simulation) {
 		s.latest = s.began
 		s.run()
 		close(s.release)
+		s.restore()
+		s.others.Wait()
 		if s.hasAbandon { // else each call has returned
 			time.Sleep(24 * time.Hour) //nolint:forbidigo // in a bubble
 		}
