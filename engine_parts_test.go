@@ -1226,3 +1226,19 @@ func TestFastWalk_that_is_stopped_before_it_runs(t *testing.T) {
 		require.Equal(t, 2, called)
 	})
 }
+
+// A walk whose context has ended makes a step, also if the signal of that finds another one
+// that was not taken yet, and whoever takes it waits for something else.
+func TestWalker_that_is_asked_for_a_step_is_due_until_it_is_made(t *testing.T) {
+	t.Parallel()
+	w := &walker{r: NewTaskRunner(Func(func(context.Context) error { return nil }), nil), loop: newAlarm(t.Context())}
+	require.False(t, w.isDue())
+	w.loop.signal()
+	w.ask()
+	<-w.loop.wake
+	require.True(t, w.isDue())
+	w.ctx = t.Context()
+	require.True(t, w.drive(false))
+	require.False(t, w.isDue())
+	<-w.loop.wake // the goroutine of Walk, which may wait for that very step
+}

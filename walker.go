@@ -27,7 +27,7 @@ type walker struct {
 	returned atomic.Pointer[call]
 
 	next  atomic.Int64 // the instant when a step is due, whatever happens; of the last step
-	asked atomic.Bool  // the goroutine of Walk wants a step to be made
+	asked atomic.Bool  // a step is to be made, whatever is due
 	over  atomic.Bool
 
 	driving  sync.Mutex // guards the runner, and what follows; nobody waits for it
@@ -53,7 +53,7 @@ func (r *TaskRunner) walk(ctx context.Context, begun func()) error {
 	defer w.loop.stop()
 	r.loop.Store(w.loop)
 	defer r.loop.Store(nil)
-	defer signalAtEnd(ctx, w.loop.signal)()
+	defer signalAtEnd(ctx, w.ask)()
 
 	w.driving.Lock()
 	w.step(true)
@@ -84,6 +84,13 @@ func (w *walker) sleep() {
 	if !w.drive(true) && w.asked.Load() && !w.over.Load() {
 		<-w.loop.wake
 	}
+}
+
+// ask has a step be made. A signal alone could be lost to sleep, which waits for that of
+// another step.
+func (w *walker) ask() {
+	w.asked.Store(true)
+	w.loop.signal()
 }
 
 // work makes calls, and drives. arrives is as in take.
