@@ -315,7 +315,12 @@ func (s *simulation) group(at simPlace) *simGroup {
 		opts.Timeout = func(int) time.Duration { return s.span() - time.Second }
 	}
 	if s.c.one(3) {
-		opts.Claims = func(int) []scheduler.Claim { return s.claims() }
+		opts.Claims = func(int) []scheduler.Claim {
+			if s.c.one(60) {
+				panic("simulated in Claims")
+			}
+			return s.claims()
+		}
 	}
 	if (opts.Claims != nil || opts.Limit > 0) && s.c.one(2) {
 		opts.Estimate = func(k int) time.Duration { return time.Duration(k%3) * time.Second }

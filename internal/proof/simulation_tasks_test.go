@@ -268,7 +268,14 @@ func (s *simulation) coroutine(at simPlace) scheduler.Task {
 	return scheduler.Wrap(func(co *scheduler.Coroutine) error {
 		for range parts {
 			var err error
-			switch s.c.pick(5) {
+			switch s.c.pick(6) {
+			case 5:
+				every, delay, left := s.span(), s.callDelay(), 1+s.c.pick(3)
+				_, err = scheduler.PollCall(co, every, func(context.Context) (int, bool, error) {
+					time.Sleep(delay) //nolint:forbidigo // in a bubble
+					left--
+					return left, left == 0, nil
+				})
 			case 1:
 				err = co.Await(s.task(at.swallowed()))
 			case 2:

@@ -351,7 +351,8 @@ func (s *simulation) recovered(code func()) {
 			outcome := s.runner.Err() // Cancel has ended it whatever Close does
 			s.require(s.runner.Done() && (errors.Is(outcome, scheduler.ErrAborted) || errors.Is(outcome, scheduler.ErrCancelled)), "after a panic the run has ended: %v, with %v", s.runner.Done(), outcome)
 			s.require(!s.runner.Post(func() {}), "a run takes posts that a panic has ended")
-			s.require(!s.groups[0].opts.RecoverPanics || strings.Contains(text, "simulated in When"), "a panic of a task went up through a group that recovers it")
+			isOfOption := strings.Contains(text, "simulated in When") || strings.Contains(text, "simulated in Claims")
+			s.require(!s.groups[0].opts.RecoverPanics || isOfOption, "a panic of a task went up through a group that recovers it")
 		}
 	}()
 	code()
