@@ -1197,34 +1197,45 @@ func TestDeadlines_afterTimeout(t *testing.T) {
 	require.True(t, d.none())
 }
 
-// The end of a context may come before a walk begins to make calls: it is not missed, and
-// the calls that its group begins are those of its first round.
+// The end of a context may come before a walk begins to make calls: it is not missed. Its
+// group makes each call that is not under way, once.
 func TestFastWalk_that_is_stopped_before_it_runs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		deps := NewDependencies[string]()
-		for _, k := range []string{"a", "b", "c"} {
-			deps.Add(k)
-		}
-		plan, err := deps.plan(false)
-		require.NoError(t, err)
-		var mu sync.Mutex
-		called := 0
-		calls := &walkCalls[string]{fn: func(ctx context.Context, _ string) error {
-			mu.Lock()
-			called++
-			mu.Unlock()
-			<-ctx.Done()
-			return nil
-		}}
-		f := calls.fast(plan, 2)
-		f.stop()
-		require.False(t, f.run(ctx))
-		require.Zero(t, called)
-		time.AfterFunc(time.Second, cancel)
-		require.Equal(t, context.Canceled, calls.walk(ctx, deps, &GroupOptions[string]{Limit: 2}, f))
-		require.Equal(t, 2, called)
-	})
+	for _, ends := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			deps := NewDependencies[string]()
+			for _, k := range []string{"a", "b", "c"} {
+				deps.Add(k)
+			}
+			plan, err := deps.plan(false)
+			require.NoError(t, err)
+			var mu sync.Mutex
+			called := 0
+			calls := &walkCalls[string]{fn: func(ctx context.Context, _ string) error {
+				mu.Lock()
+				called++
+				mu.Unlock()
+				select {
+				case <-ctx.Done():
+				case <-time.After(time.Minute):
+				}
+				return nil
+			}}
+			f := calls.fast(plan, 2)
+			f.stop()
+			require.False(t, f.run(ctx))
+			require.Zero(t, called)
+			want := 3
+			if ends {
+				time.AfterFunc(time.Second, cancel)
+				want = 2
+			}
+			err = calls.walk(ctx, deps, &GroupOptions[string]{Limit: 2}, f)
+			require.Equal(t, ends, err == context.Canceled)
+			require.Equal(t, want, called)
+		})
+	}
 }
 
 // A walk whose context has ended makes a step, also if the signal of that finds another one
