@@ -1232,7 +1232,7 @@ func TestFastWalk_that_is_stopped_before_it_runs(t *testing.T) {
 				want = 2
 			}
 			err = calls.walk(ctx, deps, &GroupOptions[string]{Limit: 2}, f)
-			require.Equal(t, ends, err == context.Canceled)
+			require.Equal(t, ends, errors.Is(err, context.Canceled))
 			require.Equal(t, want, called)
 		})
 	}
