@@ -14,8 +14,9 @@ import (
 // one of the calls that this allows. There is no group, and no step.
 //
 // When a call fails or says that it is [Ready], or the context ends, no further call is
-// made; not even after one that has ended the context itself. A group is made for the rest: what has succeeded is completed in it, and its first
-// round takes over the calls under way, as if it had begun them.
+// made, not even after one that has ended the context itself. A group is made for the
+// rest: what has succeeded is completed in it, and its first round takes over the calls
+// under way, as if it had begun them.
 //
 // No call waits for another, though each may block for ever: as long as one could be made
 // that is not, a goroutine is on its way that will make it.

@@ -114,6 +114,7 @@ func (g *engine) failAndClose(ctx context.Context, p int32, failed error) {
 // the failure asks for. e is set when it can be ended, or, if it is to answer a
 // Timeout first, when it can do that.
 func (g *engine) failClosing(ctx context.Context, p int32, e *Event, failed error, answers bool) {
+	failed = g.orders.with(p, failed)
 	c := &closingTask{task: g.taskOf(p), why: closingFailed, failed: failed, answers: answers}
 	c.failure = g.failures.add(failure{err: g.taskError(p, c.task, failed), node: p})
 	g.putInClosing(p, e, c)

@@ -145,13 +145,22 @@ func (g *engine) stopOrdered(ctx context.Context, o *order) {
 	g.stopOne(ctx, p, o.notice)
 }
 
+// with returns an error of a node, which may be nil, joined with the cause of an order that
+// fails it.
+func (o *orders) with(p int32, err error) error {
+	if !o.isCarriedOut(p) || o.given[p].skips {
+		return err
+	}
+	return join(o.given[p].notice.Cause, err)
+}
+
 // endOrdered ends a node, which has no slot any more, as its order says; err is what
 // it had failed with besides.
 func (g *engine) endOrdered(ctx context.Context, p int32, task Task, err error) {
 	o := g.orders.of(p)
 	switch {
 	case !o.skips:
-		g.handle(ctx, p, task, join(o.notice.Cause, err))
+		g.handle(ctx, p, task, g.orders.with(p, err))
 	case err != nil:
 		g.handle(ctx, p, task, err)
 	default:
@@ -163,9 +172,7 @@ func (g *engine) endOrdered(ctx context.Context, p int32, task Task, err error) 
 // to be decided.
 func (g *engine) endOrderedAtOnce(p int32, task Task, err error) {
 	o := g.orders.of(p)
-	if !o.skips {
-		err = join(o.notice.Cause, err)
-	}
+	err = g.orders.with(p, err)
 	if err == nil {
 		g.endWith(p, StateSkipped, task, o.notice.Cause, failure{kept: true, isSkip: true})
 		return

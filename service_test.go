@@ -1421,3 +1421,54 @@ func TestReady_deadline_of_an_added_node(t *testing.T) {
 		require.True(t, limited)
 	})
 }
+
+// A node that is to end while it is within the grace after its Timeout fails with that, and
+// with the cause of the order, whether or not it has a grace for the order as well.
+func TestStopNode_in_the_grace_after_a_Timeout(t *testing.T) {
+	for name, tt := range map[string]struct {
+		order func(g *scheduler.DependencyTaskGroup[string]) bool
+		want  string
+	}{
+		"StopNode": {func(g *scheduler.DependencyTaskGroup[string]) bool { return g.StopNode("a", errOops) }, "a: oops\na: timed out after 1s"},
+		"SkipNode": {func(g *scheduler.DependencyTaskGroup[string]) bool { return g.SkipNode("a", errOops) }, "a: timed out after 1s"},
+	} {
+		for _, isDeaf := range []bool{false, true} {
+			for _, grace := range []time.Duration{time.Minute, time.Second, 0} {
+				inBubble(t, fmt.Sprint(name, " deaf ", isDeaf, " grace ", grace), func(t *testing.T) {
+					asked := 0
+					g := newGroup(t, "a", func(string) scheduler.Task {
+						if isDeaf {
+							return scheduler.Blocking(func(context.Context) error {
+								sleep(10 * time.Minute)
+								return errOther
+							})
+						}
+						wait := scheduler.After(time.Hour)
+						return &fakeTask{yields: []scheduler.Yield{wait}, throw: always(wait, nil)}
+					}, &scheduler.GroupOptions[string]{
+						Timeout: func(string) time.Duration { return time.Second },
+						GraceFor: func(string) time.Duration {
+							if asked++; asked == 1 { // for the Timeout
+								return time.Minute
+							}
+							return grace
+						},
+					})
+					r := scheduler.NewTaskRunner(g, nil)
+					time.AfterFunc(2*time.Second, func() { r.Post(func() { require.True(t, tt.order(g)) }) })
+					began := time.Now()
+					_ = r.Run(t.Context())
+					took := time.Since(began).Truncate(time.Second)
+					if isDeaf {
+						require.EqualError(t, g.Err("a"), tt.want+"\nother")
+						require.Equal(t, 10*time.Minute, took)
+					} else {
+						require.EqualError(t, r.Err(), tt.want)
+						require.Equal(t, min(2*time.Second+grace, time.Minute+time.Second), took)
+					}
+					require.Equal(t, scheduler.StateTimedOut, g.State("a"))
+				})
+			}
+		}
+	}
+}

@@ -205,9 +205,12 @@ func (g *engine) stopMember(ctx context.Context, p int32, n *StopError, grace ti
 
 // stopOne asks a single running member to end, or closes it if it has no grace.
 func (g *engine) stopOne(ctx context.Context, p int32, n *StopError) {
-	if grace := g.graceOf(p); grace > 0 {
+	switch grace := g.graceOf(p); {
+	case grace > 0:
 		g.stopMember(ctx, p, n, grace)
-	} else {
+	case g.timeoutBefore(p) != nil: // it ends for that
+		g.expire(ctx, p)
+	default:
 		g.cutOff(ctx, p)
 	}
 }

@@ -16,7 +16,8 @@ import (
 // with for reasons of their own, however late, is joined to the result. The end of ctx
 // stops the walk in the same way; the result is its cause, joined with the errors of
 // the calls that it ended. A call that returns nil has succeeded even if it comes
-// late. The error of a walk that ends late is a [*LateError].
+// late, unless its own Timeout has passed. The error of a walk that ends late is a
+// [*LateError].
 //
 // Calls run on several goroutines, so fn must lock what they share. All of
 // [GroupOptions] applies except KeepOpen; its functions run one at a time, on

@@ -195,6 +195,7 @@ func (g *Group) failAndClose(n *node, failed error) {
 // is done at once, but what may start all the same starts when it has ended.
 func (g *Group) failClosing(n *node, wait *Wait, failed error, answers bool) {
 	at := len(g.failures)
+	failed = n.withOrder(failed)
 	g.note(n, failed, failure{})
 	g.putInClosing(n, wait, ends{kind: closeTimedOut, failed: failed, failure: at, answers: answers})
 	n.ends.ignored = g.react(n, at, failed)

@@ -52,12 +52,20 @@ func (g *Group) obey() {
 	}
 }
 
+// withOrder joins an error of a node with the cause of an order that fails it.
+func (n *node) withOrder(err error) error {
+	if !n.isOrdered() || n.order.skips {
+		return err
+	}
+	return join(n.order.notice.Cause, err)
+}
+
 // endOrdered ends a node as its order says; err is what it had failed with besides.
 func (g *Group) endOrdered(n *node, err error) {
 	cause := n.order.notice.Cause
 	switch {
 	case !n.order.skips:
-		g.handle(n, join(cause, err), false)
+		g.handle(n, n.withOrder(err), false)
 	case err != nil:
 		g.handle(n, err, false)
 	default:
@@ -71,9 +79,7 @@ func (g *Group) endOrdered(n *node, err error) {
 // to be decided.
 func (g *Group) endOrderedAtOnce(n *node, err error) {
 	cause := n.order.notice.Cause
-	if !n.order.skips {
-		err = join(cause, err)
-	}
+	err = n.withOrder(err)
 	if err == nil {
 		g.note(n, cause, failure{aside: true, skip: true})
 		g.set(n, Skipped, cause)

@@ -139,12 +139,15 @@ func (g *Group) finalNotice() *Notice {
 
 // askToEnd gives a member notice and a grace, or closes it if that is over.
 func (g *Group) askToEnd(n *node, grace int64, notice *Notice) {
-	if grace <= 0 {
+	switch {
+	case grace > 0:
+		g.grant(n, grace)
+		g.tell(n, notice)
+	case n.timedOut != nil: // it ends for that
+		g.failAndClose(n, n.timedOut)
+	default:
 		g.endGrace(n)
-		return
 	}
-	g.grant(n, grace)
-	g.tell(n, notice)
 }
 
 // closeServices ends the services that nothing needs any more, in a group that ends
