@@ -26,7 +26,9 @@ func Memory(g *graph.Graph, y scheduler.Yield, opts *scheduler.GroupOptions[int]
 		panic(err)
 	}
 	started = float64(measure.Heap()-before) / float64(g.N)
-	runtime.KeepAlive(group)
+	if err := group.Close(); err != nil {
+		panic(err)
+	}
 	runtime.KeepAlive(deps)
 	runtime.KeepAlive(tasks)
 	return pending, started

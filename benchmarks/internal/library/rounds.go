@@ -43,7 +43,15 @@ func stepping(ctx context.Context, group scheduler.Task, units, rounds int, befo
 		}
 	}
 	step(2)
-	return measure.Work{Units: units, Ready: func() func() { return func() { step(rounds) } }}
+	return measure.Work{
+		Units: units,
+		Ready: func() func() { return func() { step(rounds) } },
+		Close: func() {
+			if err := group.Close(); err != nil {
+				panic(err)
+			}
+		},
+	}
 }
 
 // Parking is what a task waits for.

@@ -125,7 +125,12 @@ func wholes(name string, limit float64) []Row {
 func walks(shape string, of func(n int) *graph.Graph, name string, limit float64, peers []peer.Peer) []Row {
 	var rows []Row
 	for _, n := range []int{10, 1_000, 10_000} {
+		known := 0.0
+		if n == 10 {
+			known = 2 // after all other rows of a report; by themselves they are within their limits
+		}
 		rows = append(rows, Row{
+			Known: known,
 			Name:  fmt.Sprintf("Walk of %d calls that do nothing / %s: %s", n, name, shape),
 			Limit: limit,
 			Measure: func(reps int) Result {

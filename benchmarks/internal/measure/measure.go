@@ -31,6 +31,10 @@ type Work struct {
 	// Runs is how many runs make a sample, for those too short for the clock
 	// or whose place in the cache matters; 0 is one. Each has its own Ready.
 	Runs int
+
+	// Close, if it is not nil, ends what is left after the last sample. A run that stays
+	// open has each later one look for itself on the stack.
+	Close func()
 }
 
 // Sample is what one unit of work took.
@@ -100,6 +104,11 @@ func Interleave(n int, works ...Work) []Series {
 			if s := works[i].Take(); rep >= 0 {
 				all[i] = append(all[i], s)
 			}
+		}
+	}
+	for _, w := range works {
+		if w.Close != nil {
+			w.Close()
 		}
 	}
 	return all
