@@ -127,7 +127,7 @@ func walks(shape string, of func(n int) *graph.Graph, name string, limit float64
 	for _, n := range []int{10, 1_000, 10_000} {
 		known := 0.0
 		if n == 10 {
-			known = 2 // after all other rows of a report; by themselves they are within their limits
+			known = 2 // where other runs are open in the process; by themselves they are within their limits
 		}
 		rows = append(rows, Row{
 			Known: known,
