@@ -205,8 +205,8 @@ func (c *call) group() *engine {
 	return nil
 }
 
-// isTold reports whether a call that has begun need not wait for its event: a walker tells
-// the group when the function returns, and the call has no Abandon.
+// isTold reports whether a walker will tell the group that the function has returned. Such
+// a call does not wait for its event. One with Abandon does, since it may end without that.
 func (c *call) isTold() bool {
 	p := poolOf(c.step)
 	return p != nil && p.workers.walker != nil && c.abandonment() == nil

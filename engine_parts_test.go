@@ -1238,8 +1238,8 @@ func TestFastWalk_that_is_stopped_before_it_runs(t *testing.T) {
 	}
 }
 
-// A walk whose context has ended makes a step, also if the signal of that finds another one
-// that was not taken yet, and whoever takes it waits for something else.
+// A walk whose context has ended makes a step, even if the goroutine of Walk takes the signal
+// of that for another one.
 func TestWalker_that_is_asked_for_a_step_is_due_until_it_is_made(t *testing.T) {
 	t.Parallel()
 	w := &walker{r: NewTaskRunner(Func(func(context.Context) error { return nil }), nil), loop: newAlarm(t.Context())}

@@ -13,7 +13,7 @@ type failures struct {
 	byNode     map[int32]int   // the first failure of a node, by index
 	skippedFor []int32         // by node: 1 + the index of the failure that it was skipped for; 0: none
 	ofAsk      map[int32]error // what panics of members became that were asked to end
-	ofMember   []error         // with what the member that is being closed, or was last, had failed apart from that
+	ofMember   []error         // errors of the member closed last that its Close returned but did not cause
 }
 
 // failure is an error and where it comes from.
@@ -210,17 +210,17 @@ func (f *failures) keepOfAsk(p int32, err error) {
 
 func (f *failures) ofAskOf(p int32) error { return f.ofAsk[p] }
 
-// beginClose says that the next member is being closed, which keepOfMember is about.
+// beginClose says that the next member is being closed: keepOfMember is about that one.
 func (f *failures) beginClose() { f.ofMember = nil }
 
-// keepOfMember keeps that an error of the Close of a member is none of closing it: a
-// call that was closed failed with it, or a Subrun had not said it yet.
+// keepOfMember notes an error that Close returns, but that the member had failed with: the
+// error of a call, or what a Subrun had not returned before.
 func (f *failures) keepOfMember(err error) { f.ofMember = append(f.ofMember, err) }
 
 // isResult reports whether the error of a member that was closed, or has failed after
-// another, belongs into the result of the group, and is not only kept: if it has what
-// nodes of a group inside have failed with, about which nobody can ask that group, if a
-// call that was closed failed, or was left behind, or if a Subrun had something to tell.
+// another, belongs into the result of the group, and is not only kept. It does if it
+// contains failures of nodes in a group inside, which nobody can ask, a call that was left
+// behind, or what keepOfMember has noted.
 func (f *failures) isResult(err error) bool {
 	return says(err, func(e error) bool {
 		switch e := e.(type) { //nolint:errorlint // One level at a time.

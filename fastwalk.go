@@ -10,16 +10,16 @@ import (
 )
 
 // fastWalk is a Walk while all goes well. As long as functions return nil there is nothing
-// to decide: who has ended a call counts it as done for those that require it, and makes
-// one of the calls that this allows. There is no group, and no step.
+// to decide, so it has no group and makes no steps. The goroutine on which a function has
+// returned marks the node as done, and makes the next call that is possible.
 //
 // When a call fails or says that it is [Ready], or the context ends, no further call is
 // made, not even after one that has ended the context itself. A group is made for the
 // rest: what has succeeded is completed in it, and its first round takes over the calls
 // under way, as if it had begun them.
 //
-// No call waits for another, though each may block for ever: as long as one could be made
-// that is not, a goroutine is on its way that will make it.
+// No call waits for another, though each may block for ever: as long as a call could be
+// made, a goroutine is on its way to make it.
 type fastWalk struct {
 	graph *digraph.Graph
 	task  func(p int32) Task // makes the call of a node
@@ -27,10 +27,10 @@ type fastWalk struct {
 	ctx   fastContext
 
 	mu      sync.Mutex // guards what follows
-	news    sync.Cond  // for the goroutine of Walk: it is over, or a goroutine is to be sent for
+	news    sync.Cond  // for the goroutine of Walk: it is over, or another goroutine is wanted
 	over    bool       // no further call is made
-	coming  bool       // a goroutine is on its way, or that of Walk will send for it
-	sends   bool       // who has calls left for another goroutine sends for it
+	coming  bool       // a goroutine is on its way, or the goroutine of Walk will start one
+	sends   bool       // goroutines that make calls start the next one themselves
 	left    int        // nodes that have not succeeded
 	running int
 	nodes   []fastNode
